@@ -1,0 +1,59 @@
+"""Every error a user can meet.
+
+    FinetuneError            exit code 1
+      InputError             exit code 2: what a person wrote or supplied is wrong
+        RecipeError          recipe, card, command line
+        DataError            corpus unreadable, undecodable, empty after filtering
+      StoreError             artefact torn, missing or in use; disk full
+      TrainError             non-finite loss, nothing to train, out of memory
+      ReleaseError           licences conflict, a file would leak, hub refused
+      Stopped                exit code 75: stopped on request; the same command continues
+
+A message says where (file:line:column), what (with the value) and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FinetuneError(Exception):
+    """Base of the family; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class InputError(FinetuneError, ValueError):
+    """Something a person wrote or supplied is wrong; carries every problem found at once."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        self.problems: Sequence[str] = problems
+        super().__init__("\n".join(problems))
+
+
+class RecipeError(InputError):
+    """A recipe, data card or command-line value is wrong."""
+
+
+class DataError(InputError):
+    """A corpus cannot be read, or nothing is left of it."""
+
+
+class StoreError(FinetuneError, RuntimeError):
+    """An artefact is missing, damaged or in use, or the disk is full."""
+
+
+class TrainError(FinetuneError, RuntimeError):
+    """Training cannot go on: non-finite loss, no trainable parameters, out of memory."""
+
+
+class ReleaseError(FinetuneError, RuntimeError):
+    """A release is refused: licences conflict, a private fact would leak, or the hub said no."""
+
+
+class Stopped(FinetuneError):
+    """A stop was asked for (SIGTERM, SIGINT); state is saved and the same command continues."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
