@@ -1,0 +1,1 @@
+"""What people write: recipes and data cards, read with line numbers."""

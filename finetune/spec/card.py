@@ -105,7 +105,9 @@ class CorpusBlock(Section):
             raise ValueError(f"languages: a {self.kind} card has exactly one language")
         if self.kind == "text" and self.format != "text" and "text" not in self.columns:
             raise ValueError("columns: say which column holds the text: {text: COLUMN}")
-        if self.kind == "chat" and not ({"messages"} <= set(self.columns) or {"instruction", "answer"} <= set(self.columns)):
+        if self.kind == "chat" and not (
+            {"messages"} <= set(self.columns) or {"instruction", "answer"} <= set(self.columns)
+        ):
             raise ValueError("columns: needs `messages`, or `instruction` and `answer`")
         if (self.format == "messages") != (self.kind == "parallel" and self.format == "messages"):
             raise ValueError("format: `messages` is for parallel cards")

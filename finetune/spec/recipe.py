@@ -269,7 +269,8 @@ class Recipe(Section):
         """The phases; a recipe without any has one, called `train`."""
         if self.phases is not None:
             return tuple(self.phases)
-        assert self.corpora is not None and self.train is not None  # noqa: S101, the validator's promise
+        assert self.corpora is not None  # noqa: S101, the validator promises both
+        assert self.train is not None  # noqa: S101
         return (Phase(name="train", corpora=self.corpora, train=self.train),)
 
     @property
