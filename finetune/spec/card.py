@@ -75,7 +75,7 @@ class CorpusBlock(Section):
     format: Format
     """`text`: one document a line; `jsonl`, `csv`, `tsv`, `parquet`: records; `messages`: JSON
     files of key -> text, one file a language, paired by key (software translations)."""
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
     """What is in which column. text: `{text: COLUMN}`; parallel: `{hau_Latn: COLUMN, ...}`
     (messages: `{hau_Latn: PATH-PART}`, the part of a path that tells the language); chat:
     `{messages: COLUMN}` or `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`."""
@@ -132,7 +132,7 @@ class DataCard(Section):
     pretty_name: str
     """Title for people."""
     corpus: CorpusBlock
-    hub_metadata: dict[str, object] = {}
+    hub_metadata: dict[str, object] = Field(default_factory=dict)
     """The other keys of the front matter (Hub keys), as written."""
     body: str
     """The Markdown below the front matter."""

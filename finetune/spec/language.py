@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import StringConstraints
 
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}_[A-Z][a-z]{3}$")]
+PATTERN = r"^[a-z]{3}_[A-Z][a-z]{3}$"
+Language = Annotated[str, StringConstraints(pattern=PATTERN)]
+
+
+def is_language(text: str) -> bool:
+    """Say whether a text is a language code of ours.
+
+    >>> is_language("wol_Latn"), is_language("wo")
+    (True, False)
+    """
+    return re.fullmatch(PATTERN, text) is not None
 
 
 def language_name(language: str) -> str:
@@ -17,7 +28,7 @@ def language_name(language: str) -> str:
     """
     import langcodes  # loaded on use: costs 50 ms that `finetune check` should not pay
 
-    return langcodes.Language.get(language.split("_")[0]).display_name("en")
+    return langcodes.Language.get(language.partition("_")[0]).display_name("en")
 
 
 def hub_code(language: str) -> str:
@@ -28,7 +39,7 @@ def hub_code(language: str) -> str:
     """
     import langcodes
 
-    return langcodes.standardize_tag(language.split("_")[0])
+    return langcodes.standardize_tag(language.partition("_")[0])
 
 
 def bcp47(language: str) -> str:

@@ -19,11 +19,31 @@ from finetune.spec.text import Document, Path_, parse, read_text, shown
 Model = TypeVar("Model", bound=BaseModel)
 
 HUB_CARD_KEYS = frozenset(
-    "annotations_creators configs config_names dataset_info extra_gated_button_content "
-    "extra_gated_description extra_gated_fields extra_gated_heading extra_gated_prompt "
-    "language_bcp47 language_creators language_details license_details multilinguality "
-    "paperswithcode_id size_categories source_datasets tags task_categories task_ids "
-    "train-eval-index viewer thumbnail".split()
+    [
+        "annotations_creators",
+        "configs",
+        "config_names",
+        "dataset_info",
+        "extra_gated_button_content",
+        "extra_gated_description",
+        "extra_gated_fields",
+        "extra_gated_heading",
+        "extra_gated_prompt",
+        "language_bcp47",
+        "language_creators",
+        "language_details",
+        "license_details",
+        "multilinguality",
+        "paperswithcode_id",
+        "size_categories",
+        "source_datasets",
+        "tags",
+        "task_categories",
+        "task_ids",
+        "train-eval-index",
+        "viewer",
+        "thumbnail",
+    ]
 )
 
 
@@ -230,7 +250,7 @@ def _override(document: Document, override: str) -> None:
         isinstance(target, list) and isinstance(last, int) and last < len(target)
     ):
         raise RecipeError(f"--set {override}: there is no {key!r} in the recipe")
-    target[last] = value
+    target[last] = value  # type: ignore[index]  # checked just above
     for known in [p for p in document.places if p[: len(path)] == tuple(path)]:
         del document.places[known]
 

@@ -130,7 +130,7 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
             return [self.build(child, (*path, i)) for i, child in enumerate(node.value)]
-        return self._scalar(node, path)
+        return self._scalar(node, path) if isinstance(node, ScalarNode) else None
 
     def _mapping(self, node: MappingNode, path: Path_) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -144,7 +144,7 @@ class _Builder:
             values[key.value] = self.build(child, (*path, key.value))
         return values
 
-    def _scalar(self, node: Node, path: Path_) -> Any:
+    def _scalar(self, node: ScalarNode, path: Path_) -> Any:
         tag = str(node.tag).removeprefix("tag:yaml.org,2002:")
         if self.as_hub_reads and node.style is None:
             self._same_under_1_1(node.value, tag, path)

@@ -1,0 +1,153 @@
+"""The command line: an argparse tree. Each verb imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from finetune import __version__
+from finetune.errors import FinetuneError
+from finetune.log import Console
+
+DESCRIPTION = "LoRA fine-tuning for low-resource languages: from data card to released adapter."
+EPILOG = """\
+first steps:
+  finetune run recipes/hausa-school.yaml     the whole line, on this machine
+  finetune init --language wol_Latn          a recipe and a data card to fill in
+"""
+
+# verb -> (module:function, help, takes a recipe)
+VERBS = {
+    "run": ("pipeline:run", "do all that a recipe says and is not done yet", True),
+    "fetch": ("pipeline:fetch", "get everything the recipe needs from outside, once", True),
+    "check": ("inspect:check", "validate a recipe and its cards; says all that is wrong", True),
+    "plan": ("inspect:plan", "show stages, keys and what is done", True),
+    "prepare": ("pipeline:stage", "cards -> packed tokens and a report", True),
+    "train": ("pipeline:stage", "tokens -> adapter", True),
+    "evaluate": ("pipeline:stage", "base and adapter on the same held-out texts", True),
+    "release": ("pipeline:stage", "build the folder that goes to the hub", True),
+    "publish": ("pipeline:publish", "upload a built release", True),
+    "chat": ("talk:chat", "talk to base and adapter in the terminal", True),
+    "runs": ("inspect:runs", "what is in the store; remove some of it", False),
+    "schema": ("inspect:schema", "print the JSON Schema of a recipe", False),
+    "init": ("scaffold:init", "write a recipe and a data card for a language", False),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code (2 for wrong input, 75 for stopped)."""
+    options = build_parser().parse_args(arguments)
+    console = Console(json_lines=options.json, verbose=options.verbose)
+    module, function = VERBS[options.verb][0].split(":")
+    try:
+        verb = getattr(import_module(f"finetune.verbs.{module}"), function)
+        return int(verb(options, console) or 0)
+    except FinetuneError as error:
+        return _explain(error, options=options, console=console)
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `finetune runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the argparse tree."""
+    parser = argparse.ArgumentParser(
+        prog="finetune",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"finetune {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, (_, text, takes_recipe) in VERBS.items():
+        verb = verbs.add_parser(name, help=text, description=text)
+        verb.add_argument(
+            "--json", action="store_true", help="one JSON object a line, for machines"
+        )
+        verb.add_argument(
+            "-v", "--verbose", action="store_true", help="more detail, and tracebacks"
+        )
+        if takes_recipe:
+            verb.add_argument("recipe", type=Path, help="the recipe, a YAML file")
+            verb.add_argument(
+                "--set",
+                action="append",
+                default=[],
+                metavar="KEY=VALUE",
+                dest="overrides",
+                help="change one value of the recipe, e.g. train.max_steps=20; repeatable",
+            )
+        if takes_recipe or name == "runs":
+            verb.add_argument(
+                "--store",
+                type=Path,
+                metavar="DIR",
+                default=Path(os.environ.get("FINETUNE_STORE", ".finetune")),
+                help="where artefacts are kept (default: $FINETUNE_STORE or .finetune)",
+            )
+        _OWN_OPTIONS.get(name, _no_options)(verb)
+    return parser
+
+
+def _no_options(_: argparse.ArgumentParser) -> None:
+    """Most verbs have none of their own."""
+
+
+def _publish_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--dry-run", action="store_true", help="print what would go up, send nothing")
+    verb.add_argument("--hub", choices=["directory", "huggingface"], help="instead of the recipe's")
+
+
+def _chat_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--only", choices=["base", "adapter"], help="one of the two; default: both")
+    verb.add_argument("--max-tokens", type=int, default=96, help="length of an answer in tokens")
+    verb.add_argument(
+        "--temperature", type=float, default=0.0, help="0: always the likeliest token"
+    )
+
+
+def _runs_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--remove", action="append", default=[], metavar="STAGE/KEY", help="delete an artefact"
+    )
+
+
+def _schema_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--card", action="store_true", help="of a data card instead")
+    verb.add_argument("--markdown", action="store_true", help="as a reference page for people")
+
+
+def _init_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("directory", type=Path, nargs="?", default=Path(), help="default: here")
+    verb.add_argument(
+        "--language", required=True, metavar="xxx_Xxxx", help="ISO 639-3 and script, e.g. wol_Latn"
+    )
+    verb.add_argument("--text", type=Path, metavar="FILE", help="a text file, one document a line")
+
+
+_OWN_OPTIONS = {
+    "publish": _publish_options,
+    "chat": _chat_options,
+    "runs": _runs_options,
+    "schema": _schema_options,
+    "init": _init_options,
+}
+
+
+def _explain(error: FinetuneError, *, options: argparse.Namespace, console: Console) -> int:
+    if options.verbose:
+        import traceback
+
+        traceback.print_exc()
+    if console.json_lines:
+        console.say("error", kind=type(error).__name__, problems=str(error).split("\n"))
+    else:
+        print(error, file=sys.stderr)
+    return error.exit_code

@@ -1,0 +1,310 @@
+"""The stage table and the keys: what a recipe needs, what is done, and doing the rest.
+
+Stages are named by string, so that planning never imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from finetune import fetch
+from finetune.errors import RecipeError, StoreError
+from finetune.job import Artifact, Job
+from finetune.log import Console
+from finetune.spec.card import DataCard
+from finetune.spec.load import Project
+from finetune.spec.recipe import Phase
+from finetune.store import Request, Store, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A row of the stage table. Raise `version` when the meaning of its output changes."""
+
+    name: str
+    version: int
+    function: str
+    resumable: bool = False
+    needs_network: bool = False
+
+
+STAGES = {
+    row.name: row
+    for row in (
+        Stage("base", 1, "finetune.models.base:run", needs_network=True),
+        Stage("corpus", 1, "finetune.fetch:run_corpus", needs_network=True),
+        Stage("prepare", 1, "finetune.prepare.run:run"),
+        Stage("train", 1, "finetune.train.run:run", resumable=True),
+        Stage("evaluate", 1, "finetune.evaluate.run:run"),
+        Stage("release", 1, "finetune.release.run:run"),
+    )
+}
+CORPUS_FIELDS = {"kind", "languages", "source", "format", "columns", "encoding", "drop_matching"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One artefact that the recipe needs."""
+
+    stage: Stage
+    label: str
+    key: str
+    content: Mapping[str, Any]
+    inputs: Mapping[str, Step]
+    phase: Phase
+    cards: tuple[str, ...] = ()
+    lineage: str | None = None
+
+
+def steps_of(project: Project) -> tuple[Step, ...]:
+    """Return the steps of a recipe in order; the same recipe and files give the same keys."""
+    recipe = project.recipe
+    phases = recipe.stages_of_training
+    base = _step("base", "base", phases[0], content=_base_content(project))
+    steps = [base]
+    before: Step | None = None
+    prepare = base
+    for phase in phases:
+        cards = tuple(dict.fromkeys(c.card for c in phase.corpora))
+        fetched = [
+            _step(
+                "corpus",
+                f"corpus {name}",
+                phase,
+                cards=(name,),
+                content=_corpus_content(project.cards[name]),
+            )
+            for name in cards
+            if project.cards[name].corpus.source.kind == "hub"
+        ]
+        suffix = f" {phase.name}" if len(phases) > 1 else ""
+        inputs = {"base": base} | {f"corpus:{s.cards[0]}": s for s in fetched}
+        prepare = _step(
+            "prepare",
+            f"prepare{suffix}",
+            phase,
+            inputs=inputs,
+            cards=cards,
+            content=_prepare_content(project, phase),
+        )
+        before = _train_step(
+            project, phase, base=base, prepare=prepare, before=before, suffix=suffix
+        )
+        steps += [s for s in fetched if s not in steps]
+        steps += [prepare, before]
+    assert before is not None  # noqa: S101, a recipe has at least one phase
+    evaluate = _step(
+        "evaluate",
+        "evaluate",
+        phases[-1],
+        inputs={"base": base, "prepare": prepare, "train": before},
+        content=recipe.evaluate.model_dump(),
+    )
+    release = _step(
+        "release",
+        "release",
+        phases[-1],
+        cards=recipe.card_names,
+        inputs={"base": base, "prepare": prepare, "train": before, "evaluate": evaluate},
+        content=_release_content(project),
+    )
+    return (*steps, evaluate, release)
+
+
+def steps_up_to(project: Project, stage: str) -> tuple[Step, ...]:
+    """Return the steps up to and with the last one of a stage."""
+    steps = steps_of(project)
+    last = max(i for i, step in enumerate(steps) if step.stage.name == stage)
+    return steps[: last + 1]
+
+
+def execute(
+    project: Project, steps: tuple[Step, ...], *, store: Store, console: Console
+) -> dict[str, Artifact]:
+    """Run what is not done yet; return the last artefact of every stage."""
+    done: dict[str, Artifact] = {}
+    for step in steps:
+        found = store.find(step.stage.name, step.key)
+        if found:
+            console.say(
+                f"{step.label}: done before ({step.key})",
+                stage=step.stage.name,
+                key=step.key,
+                state="done",
+            )
+        else:
+            console.say(
+                f"{step.label}: running ({step.key})",
+                stage=step.stage.name,
+                key=step.key,
+                state="running",
+            )
+            found = _build(project, step, store=store, console=console)
+        done[step.stage.name] = found
+    return done
+
+
+def _build(project: Project, step: Step, *, store: Store, console: Console) -> Artifact:
+    def run(workspace: Path) -> Mapping[str, Any]:
+        inputs = {role: _finished(store, s) for role, s in step.inputs.items()}
+        shorter = _shorter(step, store)
+        if shorter:
+            inputs["shorter"] = shorter
+        job = Job(
+            recipe=project.recipe,
+            phase=step.phase,
+            cards={name: project.cards[name] for name in step.cards or project.cards},
+            inputs=inputs,
+            workspace=workspace,
+            console=console,
+        )
+        with _network(allowed=step.stage.needs_network):
+            result: Mapping[str, Any] = _resolve(step.stage.function)(job)
+        return result
+
+    request = Request(
+        stage=step.stage.name,
+        key=step.key,
+        name=project.recipe.name,
+        content=step.content,
+        inputs={role: f"{s.stage.name}/{s.key}" for role, s in step.inputs.items()},
+        lineage=step.lineage,
+        resumable=step.stage.resumable,
+    )
+    return store.build(request, run, waiting=console.say)
+
+
+@contextmanager
+def _network(*, allowed: bool) -> Iterator[None]:
+    """After `fetch` no stage needs a network: the libraries are told not to try."""
+    names = () if allowed else ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _resolve(function: str) -> Callable[[Job], Mapping[str, Any]]:
+    module, name = function.split(":")
+    resolved: Callable[[Job], Mapping[str, Any]] = getattr(import_module(module), name)
+    return resolved
+
+
+def _finished(store: Store, step: Step) -> Artifact:
+    found = store.find(step.stage.name, step.key)
+    if found is None:
+        raise StoreError(
+            f"{step.label}: {store.path_of(step.stage.name, step.key)} is missing; run it first"
+        )
+    return found
+
+
+def _shorter(step: Step, store: Store) -> Artifact | None:
+    steps = step.phase.train.max_steps
+    if step.lineage is None or steps is None:
+        return None
+    return store.longest_of(step.lineage, below_steps=steps)
+
+
+def _step(stage: str, label: str, phase: Phase, **parts: Any) -> Step:
+    row = STAGES[stage]
+    inputs: Mapping[str, Step] = parts.pop("inputs", {})
+    content = {
+        "stage": stage,
+        "version": row.version,
+        "content": parts.pop("content"),
+        "inputs": {role: s.key for role, s in inputs.items()},
+    }
+    return Step(row, label, key_of(content), content, inputs, phase, **parts)
+
+
+def _train_step(
+    project: Project, phase: Phase, *, base: Step, prepare: Step, before: Step | None, suffix: str
+) -> Step:
+    inputs = {"base": base, "prepare": prepare} | ({"start": before} if before else {})
+    train = phase.train.model_dump(mode="json")
+    if phase.train.start_from is not None:
+        if before is not None:
+            raise RecipeError(
+                f"{project.path}: phase {phase.name!r}: start_from is for the first phase; "
+                "later ones start from the phase before"
+            )
+        train["start_from"] = _folder_content(project, phase.train.start_from)
+    content = {
+        "train": train,
+        "lora": project.recipe.lora.model_dump(mode="json"),
+        "quantization": project.recipe.base.quantization,
+    }
+    endless = content | {"train": train | {"max_steps": None}}
+    lineage = _step("train", "", phase, inputs=inputs, content=endless).key
+    return _step("train", f"train{suffix}", phase, inputs=inputs, content=content, lineage=lineage)
+
+
+def _base_content(project: Project) -> dict[str, Any]:
+    base = project.recipe.base
+    content: dict[str, Any] = {"hub_id": base.released_id, "revision": base.revision}
+    if base.kind == "hub":
+        return content
+    if base.kind == "package":
+        distribution, _, inner = base.model.removeprefix("package:").partition("/")
+        return content | {"sha256": fetch.checksum(fetch.package_file(distribution, inner))}
+    if base.kind == "gguf":
+        return content | {"sha256": fetch.checksum(_existing(project, base.model, "base.model"))}
+    return content | {"files": _folder_content(project, base.model)}
+
+
+def _existing(project: Project, path: str, field: str) -> Path:
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise RecipeError(f"{project.path}: {field}: there is no {path!r}")
+    return found
+
+
+def _folder_content(project: Project, path: str) -> dict[str, str]:
+    folder = _existing(project, path, "folder")
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    if not files:
+        raise RecipeError(f"{project.path}: {path!r} has no files")
+    return {p.relative_to(folder).as_posix(): fetch.checksum(p) for p in files}
+
+
+def _corpus_content(card: DataCard) -> dict[str, Any]:
+    return card.corpus.source.model_dump(mode="json")
+
+
+def _prepare_content(project: Project, phase: Phase) -> dict[str, Any]:
+    return {
+        "prepare": project.recipe.prepare.model_dump(mode="json"),
+        "corpora": [c.model_dump(mode="json") for c in phase.corpora],
+        "cards": {
+            c.card: project.cards[c.card].corpus.model_dump(mode="json", include=CORPUS_FIELDS)
+            for c in phase.corpora
+        },
+    }
+
+
+def _release_content(project: Project) -> dict[str, Any]:
+    recipe = project.recipe
+    return {
+        "release": recipe.release.model_dump(mode="json"),
+        "base": recipe.base.model_dump(mode="json", include={"hub_id", "revision", "licence"}),
+        "cards": {
+            name: project.cards[name].model_dump(
+                mode="json",
+                include={"license", "license_name", "license_link", "pretty_name", "corpus"},
+            )
+            for name in recipe.card_names
+        },
+    }

@@ -1,0 +1,378 @@
+"""Content-addressed artefacts: build aside, manifest last, one rename.
+
+    <root>/<stage>/<key>/             complete by construction
+    <root>/<stage>/<key>.partial/     being built, or left by a killed build
+    <root>/<stage>/<key>.lease        who builds it; refreshed while the builder lives
+
+A lease is a file and not flock, because flock does not hold on shared file systems.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune import __version__
+from finetune.errors import StoreError
+from finetune.job import Artifact
+
+MANIFEST = "manifest.json"
+MANIFEST_SCHEMA = 1
+KEY_DIGITS = 16
+HEARTBEAT_SECONDS = 10.0
+STALE_SECONDS = 120.0  # a builder on another host that was silent for so long is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be built. `content` is what the key was made from."""
+
+    stage: str
+    key: str
+    name: str
+    content: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    """Role -> `stage/key`."""
+    lineage: str | None = None
+    """Same for trainings that differ only in how long they run."""
+    resumable: bool = False
+    """Whether a partial build is continued (training) or started over."""
+
+
+def key_of(content: Mapping[str, Any]) -> str:
+    """Return the key of canonical content.
+
+    >>> key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+
+
+class Store:
+    """A folder of artefacts."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path_of(self, stage: str, key: str) -> Path:
+        """Return where an artefact is, or would be."""
+        return self.root / stage / key
+
+    def find(self, stage: str, key: str) -> Artifact | None:
+        """Return a finished artefact, or None. StoreError if its manifest was damaged."""
+        path = self.path_of(stage, key)
+        if not path.is_dir():
+            return None
+        return Artifact(stage, key, path, read_manifest(path)["result"])
+
+    def state(self, stage: str, key: str) -> str:
+        """Return `done`, `running`, `partial` or `missing`."""
+        path = self.path_of(stage, key)
+        if path.is_dir():
+            return "done"
+        lease = _read_lease(path.with_suffix(".lease"))
+        if lease is not None and not _is_stale(lease, path.with_suffix(".lease")):
+            return "running"
+        return "partial" if path.with_suffix(".partial").is_dir() else "missing"
+
+    def artifacts(self) -> list[tuple[Artifact, dict[str, Any]]]:
+        """Return every finished artefact with its manifest, oldest first."""
+        found = []
+        for path in sorted(self.root.glob(f"*/*/{MANIFEST}")):
+            if path.parent.suffix or path.parent.parent.name.startswith("."):
+                continue
+            manifest = read_manifest(path.parent)
+            artifact = Artifact(manifest["stage"], manifest["key"], path.parent, manifest["result"])
+            found.append((artifact, manifest))
+        return sorted(found, key=lambda pair: pair[1]["finished"])
+
+    def longest_of(self, lineage: str, *, below_steps: int) -> Artifact | None:
+        """Return the longest finished training of a lineage with fewer steps."""
+        of_lineage = [
+            a
+            for a, manifest in self.artifacts()
+            if manifest.get("lineage") == lineage and a.result["steps"] < below_steps
+        ]
+        return max(of_lineage, key=lambda a: a.result["steps"], default=None)
+
+    def build(
+        self,
+        request: Request,
+        run: Callable[[Path], Mapping[str, Any]],
+        *,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> Artifact:
+        """Return the artefact, building it with `run(workspace)` unless it is there.
+
+        If another process builds it, waits for that one; `waiting` is told so once. A killed
+        build leaves only `.partial`, and the next build of a resumable stage goes on from it.
+        """
+        path = self.path_of(request.stage, request.key)
+        partial = path.with_suffix(".partial")
+        with _disk_errors(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _leased(path.with_suffix(".lease"), waiting=waiting) as nonce:
+                found = self.find(request.stage, request.key)
+                if found:
+                    return found
+                if partial.exists() and not request.resumable:
+                    shutil.rmtree(partial)
+                partial.mkdir(exist_ok=True)
+                started = time.time()
+                result = dict(run(partial))
+                write_manifest(partial, request, result=result, started=started)
+                _still_ours(path.with_suffix(".lease"), nonce)
+                partial.rename(path)
+                sync_directory(path.parent)
+        return Artifact(request.stage, request.key, path, result)
+
+    def remove(self, stage: str, key: str) -> int:
+        """Delete an artefact (or what is left of one); return the bytes freed.
+
+        It is renamed first, so that a kill half-way leaves nothing that looks complete.
+        """
+        path = self.path_of(stage, key)
+        freed = 0
+        for victim in (path, path.with_suffix(".partial")):
+            if victim.is_dir():
+                doomed = victim.with_name(f"{victim.name}.{uuid.uuid4().hex}.removed")
+                victim.rename(doomed)
+                freed += sum(f.stat().st_size for f in doomed.rglob("*") if f.is_file())
+                shutil.rmtree(doomed)
+        return freed
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read the manifest of an artefact folder; StoreError if it is damaged."""
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{path}: its manifest cannot be read ({error}); remove the folder and run again"
+        ) from None
+    return manifest
+
+
+def write_manifest(
+    partial: Path, request: Request, *, result: Mapping[str, Any], started: float
+) -> None:
+    """Write the manifest, after every other file of the artefact is on disk."""
+    files = {}
+    for file in sorted(p for p in partial.rglob("*") if p.is_file() and p.name != MANIFEST):
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            os.fsync(opened.fileno())
+        name = file.relative_to(partial).as_posix()
+        files[name] = {"sha256": digest, "size_bytes": file.stat().st_size}
+    manifest = {
+        "schema": MANIFEST_SCHEMA,
+        "stage": request.stage,
+        "key": request.key,
+        "name": request.name,
+        "lineage": request.lineage,
+        "version": __version__,
+        "content": request.content,
+        "inputs": dict(request.inputs),
+        "result": result,
+        "files": files,
+        "environment": environment(),
+        "started": started,
+        "finished": time.time(),
+    }
+    write_json(partial / MANIFEST, manifest)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with aside.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename in this folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def environment() -> dict[str, Any]:
+    """Return versions that decide results; no host or user name."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    packages = {}
+    for name in ("torch", "transformers", "peft", "accelerate", "tokenizers", "numpy"):
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "packages": packages,
+    }
+
+
+@contextmanager
+def _disk_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(root).free / 2**20 if root.exists() else 0
+            raise StoreError(
+                f"{root}: the disk is full ({free:.0f} MiB left); free some space "
+                "(`finetune runs` shows what is in the store) and run the same command again"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS):
+            raise StoreError(
+                f"{error.filename or root}: cannot write here ({error.strerror}); "
+                "choose another store with --store"
+            ) from error
+        raise
+
+
+@contextmanager
+def _leased(path: Path, *, waiting: Callable[[str], None]) -> Iterator[str]:
+    """Hold the lease at `path`; its nonce proves at the end that nobody took it."""
+    nonce = uuid.uuid4().hex
+    told = False
+    while not _take_lease(path, nonce):
+        if not told:
+            holder = _read_lease(path) or {}
+            waiting(
+                f"waiting: process {holder.get('pid')} on {holder.get('host')} builds {path.stem}"
+            )
+            told = True
+        time.sleep(0.5)
+    done = threading.Event()
+    heart = threading.Thread(target=_beat, args=(path, done), daemon=True)
+    heart.start()
+    try:
+        yield nonce
+    finally:
+        done.set()
+        heart.join()
+        lease = _read_lease(path)
+        if lease is not None and lease["nonce"] == nonce:
+            path.unlink(missing_ok=True)
+
+
+def _beat(path: Path, done: threading.Event) -> None:
+    while not done.wait(HEARTBEAT_SECONDS):
+        if path.exists():
+            os.utime(path)
+
+
+def _take_lease(path: Path, nonce: str) -> bool:
+    lease = {
+        "nonce": nonce,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "boot": _boot_id(),
+        "born": _born(os.getpid()),
+    }
+    aside = path.with_name(f"{path.name}.{nonce}")
+    aside.write_text(json.dumps(lease))
+    try:
+        os.link(aside, path)  # atomic, and never shows an empty lease
+        return True
+    except FileExistsError:
+        _retire_stale(path)
+        return False
+    finally:
+        aside.unlink()
+
+
+def _retire_stale(path: Path) -> None:
+    """Move a dead builder's lease away; put it back if another one took it meanwhile."""
+    lease = _read_lease(path)
+    if lease is None or not _is_stale(lease, path):
+        return
+    tomb = path.with_name(f"{path.name}.{uuid.uuid4().hex}.stale")
+    try:
+        path.rename(tomb)
+    except FileNotFoundError:
+        return
+    taken = _read_lease(tomb)
+    if taken is not None and taken["nonce"] != lease["nonce"]:
+        with suppress(FileExistsError):  # its owner finds out when it commits, and builds again
+            os.link(tomb, path)
+    tomb.unlink()
+
+
+def _read_lease(path: Path) -> dict[str, Any] | None:
+    try:
+        lease: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return lease
+
+
+def _is_stale(lease: Mapping[str, Any], path: Path) -> bool:
+    if lease["host"] == socket.gethostname():
+        if lease["boot"] != _boot_id():
+            return True
+        return _born(lease["pid"]) != lease["born"]
+    try:
+        return time.time() - path.stat().st_mtime > STALE_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def _still_ours(path: Path, nonce: str) -> None:
+    lease = _read_lease(path)
+    if lease is None or lease["nonce"] != nonce:
+        raise StoreError(
+            f"{path}: another process took this build over (was this one suspended for more "
+            f"than {STALE_SECONDS:.0f} s?); run the same command again"
+        )
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def _born(pid: int) -> str | None:
+    """Return when a process started (its number may be reused), or None if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        fields = stat[stat.rindex(")") + 2 :].split()
+    except (OSError, ValueError):
+        if Path("/proc/self/stat").exists():
+            return None
+        return _born_without_proc(pid)
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _born_without_proc(pid: int) -> str | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "alive"
+    return "alive"

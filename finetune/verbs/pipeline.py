@@ -1,0 +1,95 @@
+"""Verbs that make artefacts: run, fetch, prepare, train, evaluate, release, publish."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from finetune import plan
+from finetune.errors import StoreError
+from finetune.job import Artifact
+from finetune.log import Console
+from finetune.spec.load import Project, load_project
+from finetune.store import Store
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Do everything, publish to the recipe's hub, and say what to type next."""
+    project, store = _opened(options)
+    done = plan.execute(project, plan.steps_of(project), store=store, console=console)
+    place = _publish(project, store, done["release"], console=console, options=options)
+    _summary(options.recipe, done, place=place, console=console)
+    return 0
+
+
+def fetch(options: Namespace, console: Console) -> int:
+    """Get base and Hub corpora into the store, and write the lock beside the recipe."""
+    from finetune import fetch as fetching
+
+    project, store = _opened(options)
+    steps = tuple(s for s in plan.steps_of(project) if s.stage.needs_network)
+    plan.execute(project, steps, store=store, console=console)
+    lock = fetching.write_lock(options.recipe, plan.outside_of(project, store))
+    console.say(f"everything is here; checksums are in {lock}", lock=str(lock))
+    return 0
+
+
+def stage(options: Namespace, console: Console) -> int:
+    """Do what one stage needs, and the stage."""
+    project, store = _opened(options)
+    steps = plan.steps_up_to(project, options.verb)
+    done = plan.execute(project, steps, store=store, console=console)
+    console.say(f"{options.verb}: {done[options.verb].path}", path=str(done[options.verb].path))
+    return 0
+
+
+def publish(options: Namespace, console: Console) -> int:
+    """Upload the release that was built; builds nothing itself."""
+    project, store = _opened(options)
+    step = plan.steps_of(project)[-1]
+    release = store.find(step.stage.name, step.key)
+    if release is None:
+        raise StoreError(
+            f"{options.recipe}: not released yet; first: finetune run {options.recipe}"
+        )
+    _publish(project, store, release, console=console, options=options)
+    return 0
+
+
+def _opened(options: Namespace) -> tuple[Project, Store]:
+    project = load_project(options.recipe, overrides=options.overrides)
+    plan.verify_lock(project)
+    return project, Store(options.store.resolve())
+
+
+def _publish(
+    project: Project, store: Store, release: Artifact, *, console: Console, options: Namespace
+) -> str:
+    from finetune.release.publish import publish as upload
+
+    settings = project.recipe.publish
+    hub = getattr(options, "hub", None)
+    if hub:
+        settings = settings.model_copy(update={"hub": hub})
+    return upload(
+        release.path,
+        project.recipe.release.repo,
+        settings=settings,
+        default_directory=store.root / "hub",
+        console=console,
+        dry_run=getattr(options, "dry_run", False),
+    )
+
+
+def _summary(recipe: Path, done: dict[str, Artifact], *, place: str, console: Console) -> None:
+    from finetune.evaluate.report import show_scores
+
+    console.say("")
+    show_scores(done["evaluate"].result, console=console)
+    corpus_report = done["prepare"].path / "report.html"
+    report = done["evaluate"].path / "report.html"
+    console.say(f"corpus report   {corpus_report}", corpus_report=str(corpus_report))
+    console.say(f"results report  {report}", report=str(report))
+    console.say(f"adapter         {place}", adapter=place)
+    console.say(f"talk to it      finetune chat {recipe}")
+    console.say(f"put it online   finetune publish {recipe} --hub huggingface --dry-run")

@@ -1,0 +1,38 @@
+"""The verb chat."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from finetune import plan
+from finetune.errors import StoreError
+from finetune.log import Console
+from finetune.spec.load import load_project
+from finetune.store import Store
+
+
+def chat(options: Namespace, console: Console) -> int:
+    """Talk to the base and the adapter of a recipe that was trained."""
+    project = load_project(options.recipe, overrides=options.overrides)
+    store = Store(options.store.resolve())
+    found = {}
+    for step in plan.steps_up_to(project, "train"):
+        artifact = store.find(step.stage.name, step.key)
+        if artifact:
+            found[step.stage.name] = artifact
+    if "base" not in found or ("train" not in found and options.only != "base"):
+        raise StoreError(
+            f"{options.recipe}: not trained yet; first: finetune train {options.recipe}"
+        )
+    from finetune.chat.talk import talk
+
+    talk(
+        found["base"].path / "model",
+        None if options.only == "base" else found["train"].path / "adapter",
+        console=console,
+        max_new_tokens=options.max_tokens,
+        temperature=options.temperature,
+        side_by_side=options.only is None,
+        chat_template=project.recipe.prepare.chat_template,
+    )
+    return 0
