@@ -68,12 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (_, text, takes_recipe) in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)
-        verb.add_argument(
-            "--json", action="store_true", help="one JSON object a line, for machines"
-        )
-        verb.add_argument(
-            "-v", "--verbose", action="store_true", help="more detail, and tracebacks"
-        )
+        verb.add_argument("--json", action="store_true", help="JSON lines, for machines")
+        verb.add_argument("-v", "--verbose", action="store_true", help="more detail")
         if takes_recipe:
             verb.add_argument("recipe", type=Path, help="the recipe, a YAML file")
             verb.add_argument(
@@ -108,15 +104,11 @@ def _publish_options(verb: argparse.ArgumentParser) -> None:
 def _chat_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--only", choices=["base", "adapter"], help="one of the two; default: both")
     verb.add_argument("--max-tokens", type=int, default=96, help="length of an answer in tokens")
-    verb.add_argument(
-        "--temperature", type=float, default=0.0, help="0: always the likeliest token"
-    )
+    verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest token")
 
 
 def _runs_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--remove", action="append", default=[], metavar="STAGE/KEY", help="delete an artefact"
-    )
+    verb.add_argument("--remove", action="append", default=[], metavar="STAGE/KEY", help="delete")
 
 
 def _schema_options(verb: argparse.ArgumentParser) -> None:
@@ -126,9 +118,7 @@ def _schema_options(verb: argparse.ArgumentParser) -> None:
 
 def _init_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("directory", type=Path, nargs="?", default=Path(), help="default: here")
-    verb.add_argument(
-        "--language", required=True, metavar="xxx_Xxxx", help="ISO 639-3 and script, e.g. wol_Latn"
-    )
+    verb.add_argument("--language", required=True, metavar="CODE", help="e.g. wol_Latn")
     verb.add_argument("--text", type=Path, metavar="FILE", help="a text file, one document a line")
 
 

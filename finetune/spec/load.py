@@ -19,7 +19,7 @@ from finetune.spec.text import Document, Path_, parse, read_text, shown
 Model = TypeVar("Model", bound=BaseModel)
 
 HUB_CARD_KEYS = frozenset(
-    [
+    (
         "annotations_creators",
         "configs",
         "config_names",
@@ -43,7 +43,7 @@ HUB_CARD_KEYS = frozenset(
         "train-eval-index",
         "viewer",
         "thumbnail",
-    ]
+    )
 )
 
 
@@ -156,7 +156,8 @@ def corpus_problems(corpus: Corpus, card: DataCard) -> list[str]:
                 )
             elif value not in block.languages:
                 problems.append(
-                    f"{field}: {value!r} is not in card {card.name!r}{did_you_mean(value, block.languages)}"
+                    f"{field}: {value!r} is not in card {card.name!r}"
+                    f"{did_you_mean(value, block.languages)}"
                 )
     if use == "translation" and corpus.source == corpus.target and corpus.source:
         problems.append("target: the same language as source")
@@ -204,9 +205,8 @@ def _find_card(name: str, folder: Path) -> DataCard:
     path = folder / f"{name}.md"
     if not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.md"))
-        raise _NoSuchCard(
-            f"no data card {name!r} in {folder.name}/{did_you_mean(name, known) or '. There are: ' + ', '.join(known[:20])}"
-        )
+        hint = did_you_mean(name, known) or f". There are: {', '.join(known[:20])}"
+        raise _NoSuchCard(f"no data card {name!r} in {folder.name}/{hint}")
     return load_card(_relative(path))
 
 

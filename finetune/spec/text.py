@@ -6,6 +6,7 @@ recipe or card means what a reader sees.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,23 @@ def parse(text: str, *, source: str, as_hub_reads: bool = False) -> Document:
     return Document(values=values, places=builder.places, source=source)
 
 
+def _read_int(text: str) -> int:
+    digits = text.replace("_", "")
+    return int(digits, 0) if digits[:2].lower() in ("0x", "0o") else int(digits)
+
+
+def _read_float(text: str) -> float:
+    return float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "null": lambda _: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": _read_int,
+    "float": _read_float,
+}
+
+
 class _Builder:
     """Walks the node tree once, collecting values, places and problems."""
 
@@ -148,31 +166,13 @@ class _Builder:
         tag = str(node.tag).removeprefix("tag:yaml.org,2002:")
         if self.as_hub_reads and node.style is None:
             self._same_under_1_1(node.value, tag, path)
-        if tag == "str" or node.style is not None:
+        if node.style is not None or tag in ("str", "timestamp", "merge", "value"):
             return node.value
-        if tag == "null":
-            return None
-        if tag == "bool":
-            return node.value.lower() == "true"
-        try:
-            if tag == "int":
-                return (
-                    int(node.value.replace("_", ""), 0)
-                    if node.value[:2].lower() in ("0x", "0o")
-                    else int(node.value.replace("_", ""))
-                )
-            if tag == "float":
-                text = (
-                    node.value.lower()
-                    .replace("_", "")
-                    .replace(".inf", "inf")
-                    .replace(".nan", "nan")
-                )
-                return float(text)
-        except ValueError:
-            return node.value
-        if tag in ("timestamp", "merge", "value"):
-            return node.value
+        if tag in _READ:
+            try:
+                return _READ[tag](node.value)
+            except ValueError:  # e.g. an octal with a 9: a word after all
+                return node.value
         return self._refuse(path, f"the tag {tag!r} is not supported")
 
     def _same_under_1_1(self, value: str, tag: str, path: Path_) -> None:

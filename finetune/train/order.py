@@ -1,0 +1,55 @@
+"""Which rows a step trains on: a pure function of (seed, step), so that resume needs no state.
+
+The rows of all steps are one endless sequence: a permutation of all rows for epoch 0, another one
+for epoch 1, and so on. Step s takes `rows_per_step` of it from place `s * rows_per_step`.
+The permutation sorts raw Philox words (Salmon et al. 2011), whose stream numpy promises never to
+change; `Generator.permutation` has no such promise.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WORD = 2**64 - 1
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, num_rows: int) -> NDArray[np.int64]:
+    words = np.random.Philox(key=[seed & _WORD, epoch]).random_raw(num_rows)
+    order_N = np.argsort(words, kind="stable")
+    order_N.setflags(write=False)  # the cache hands the same array to everyone
+    return order_N
+
+
+def rows_of_step(seed: int, step: int, *, num_rows: int, rows_per_step: int) -> NDArray[np.int64]:
+    """Return the row numbers of step `step` (counted from 0), shape (rows_per_step,).
+
+    Every row comes once before any comes again; a step may reach over the end of an epoch.
+
+    >>> [rows_of_step(7, s, num_rows=5, rows_per_step=2).tolist() for s in range(3)]
+    [[4, 3], [0, 1], [2, 4]]
+    >>> rows_of_step(7, 1_000_000, num_rows=5, rows_per_step=2).tolist()
+    [2, 1]
+    """
+    first, last = step * rows_per_step, (step + 1) * rows_per_step
+    parts = []
+    while first < last:
+        epoch, offset = divmod(first, num_rows)
+        taken = min(last - first, num_rows - offset)
+        parts.append(_permutation(seed, epoch, num_rows)[offset : offset + taken])
+        first += taken
+    return np.concatenate(parts)
+
+
+def key_of_step(seed: int, step: int) -> int:
+    """Return the 63-bit key from which everything random within a step (dropout) is drawn.
+
+    >>> key_of_step(0, 1) == key_of_step(0, 1), key_of_step(0, 1) == key_of_step(1, 0)
+    (True, False)
+    """
+    # Epoch numbers never reach 2**63, so these words are no permutation's.
+    words = np.random.Philox(key=[seed & _WORD, step | 1 << 63]).random_raw(1)
+    return int(words[0]) >> 1

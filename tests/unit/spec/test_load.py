@@ -1,0 +1,187 @@
+"""Recipes and cards: wrong input gives clear messages with places, never a traceback."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune.errors import FinetuneError, RecipeError
+from finetune.spec.load import load_card, load_project, load_recipe
+
+RECIPE = """\
+name: tiny
+base:
+  model: org/model
+  revision: 7e12345678901234567890123456789012345678
+  licence: apache-2.0
+corpora:
+  - card: words
+train:
+  max_steps: 3
+  batch_tokens: 512
+release:
+  repo: org/tiny
+"""
+CARD = """\
+---
+language: [wo]
+license: mit
+pretty_name: Words
+corpus:
+  kind: text
+  languages: [wol_Latn]
+  source:
+    kind: files
+    files:
+      - path: words.txt
+        sha256: "0000000000000000000000000000000000000000000000000000000000000000"
+  format: text
+---
+# Words
+"""
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a recipe and a card; return the recipe's path."""
+    monkeypatch.chdir(tmp_path)
+
+    def _write(recipe: str = RECIPE, card: str = CARD) -> Path:
+        Path("data_cards").mkdir(exist_ok=True)
+        Path("data_cards/words.md").write_text(card, encoding="utf-8")
+        Path("tiny.yaml").write_text(recipe, encoding="utf-8")
+        return Path("tiny.yaml")
+
+    return _write
+
+
+def test_a_revision_that_looks_like_a_number_stays_text(write):
+    """`7e12345...` is a float to YAML and a commit to us."""
+    digits = "1234567890123456789012345678901234567890"
+    recipe = load_recipe(write(RECIPE.replace("7e12345678901234567890123456789012345678", digits)))
+    assert recipe.base.revision == digits
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "card: words",
+            "card: wrods",
+            "tiny.yaml:7:11: corpora[0].card: no data card 'wrods' in data_cards/. Did you mean 'words'?",
+        ),
+        (
+            "max_steps",
+            "max_stepz",
+            "tiny.yaml:9:14: train.max_stepz: unknown key. Did you mean 'max_steps'?",
+        ),
+        (
+            "max_steps: 3",
+            "max_steps: x",
+            "tiny.yaml:9:14: train.max_steps: input should be a valid integer",
+        ),
+        (
+            "batch_tokens: 512",
+            "batch_tokens: 500",
+            "must be a multiple of prepare.sequence_tokens (512)",
+        ),
+        ("name: tiny", "name: ../etc/$(id)", "tiny.yaml:1:7: name: "),
+        ("name: tiny", "name: tiny\nname: two", "tiny.yaml:2:1: name: key given twice"),
+        ("  max_steps: 3", "\tmax_steps: 3", "spaces, not tabs"),
+        ("name: tiny", "name: &a tiny\nlora: *a", "aliases"),
+        ("name: tiny", "name: [", "not YAML"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_told_with_its_place(write, old, new, message):
+    """Where, what and what to do."""
+    with pytest.raises(RecipeError) as caught:
+        load_project(write(RECIPE.replace(old, new)))
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_all_problems_are_told_at_once(write):
+    """Three mistakes give three lines."""
+    text = RECIPE.replace("max_steps: 3", "max_steps: -1\n  rate: 3").replace(
+        "repo: org/tiny", "repo: 7"
+    )
+    with pytest.raises(RecipeError) as caught:
+        load_project(write(text))
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[wo]", "[no]", "data_cards/words.md:2:12: language[0]: 'no' is read by the Hub as bool"),
+        (
+            "license: mit",
+            "licence: mit",
+            "data_cards/words.md:3:10: licence: not a key of a Hub dataset card. Did you mean 'license'?",
+        ),
+        ("wol_Latn", "wo", "data_cards/words.md:7:15: corpus.languages[0]"),
+        ("license: mit", "license: other", "license_name and license_link"),
+        ("---\nlanguage", "language", "begins with a line `---`"),
+        ("---\n# Words", "# Words", "not closed"),
+        ("format: text", "format: tmx", "corpus.format"),
+    ],
+)
+def test_a_mistake_in_a_card_is_told_with_its_place(write, old, new, message):
+    """The card's own line numbers, front matter included."""
+    with pytest.raises(RecipeError) as caught:
+        load_project(write(card=CARD.replace(old, new, 1)))
+    assert message in str(caught.value)
+
+
+def test_bytes_that_are_not_utf8_are_told_with_line_and_column(tmp_path):
+    """Latin-1 text is refused, never guessed."""
+    path = tmp_path / "r.yaml"
+    path.write_bytes(b"name: a\nx: caf\xe9\n")
+    with pytest.raises(RecipeError, match=r"r.yaml:2:7: byte 0xe9 is not UTF-8"):
+        load_recipe(path)
+
+
+def test_set_changes_one_value_and_is_checked(write):
+    """--set reaches into sections and lists, and its mistakes name it."""
+    path = write()
+    assert load_recipe(path, overrides=["train.max_steps=20"]).train.max_steps == 20
+    assert load_recipe(path, overrides=["corpora[0].max_documents=5"]).corpora[0].max_documents == 5
+    with pytest.raises(RecipeError, match="no 'corpora.7.card'"):
+        load_recipe(path, overrides=["corpora.7.card=x"])
+    with pytest.raises(RecipeError, match="key=value"):
+        load_recipe(path, overrides=["train.max_steps"])
+    with pytest.raises(RecipeError, match="unknown key"):
+        load_recipe(path, overrides=["train.max_stepz=3"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(st.text(max_size=300), st.text(alphabet="-:[]{}&*!|>'\"%@` \n\tabn0", max_size=120))
+)
+def test_no_text_gives_a_traceback(tmp_path_factory, text):
+    """Any text as a recipe or a card gives an error of the family, or a value."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    recipe, card = folder / "r.yaml", folder / "c.md"
+    recipe.write_bytes(text.encode("utf-8", "surrogatepass"))
+    card.write_bytes(f"---\n{text}\n---\n".encode("utf-8", "surrogatepass"))
+    for load, path in ((load_recipe, recipe), (load_card, card)):
+        with pytest.raises(FinetuneError):
+            load(path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    line=st.integers(0, RECIPE.count("\n") - 1),
+    junk=st.text(alphabet="-:[]{}&*!|>'\"%@` \tab0\x00é", max_size=12),
+)
+def test_no_damaged_line_gives_a_traceback(tmp_path_factory, line, junk):
+    """A good recipe with one line replaced is refused in the family's words, or still good."""
+    lines = RECIPE.split("\n")
+    lines[line] = junk
+    path = tmp_path_factory.mktemp("fuzz") / "r.yaml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    try:
+        assert load_recipe(path).release.repo
+    except FinetuneError as error:
+        assert str(error)
