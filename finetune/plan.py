@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from finetune import fetch
+from finetune import outside
 from finetune.errors import RecipeError, StoreError
 from finetune.job import Artifact, Job
 from finetune.log import Console
@@ -241,7 +241,7 @@ def _train_step(
                 f"{project.path}: phase {phase.name!r}: start_from is for the first phase; "
                 "later ones start from the phase before"
             )
-        train["start_from"] = _folder_content(project, phase.train.start_from)
+        train["start_from"] = outside.folder_checksums(project, phase.train.start_from)
     content = {
         "train": train,
         "lora": project.recipe.lora.model_dump(mode="json"),
@@ -254,30 +254,9 @@ def _train_step(
 
 def _base_content(project: Project) -> dict[str, Any]:
     base = project.recipe.base
-    content: dict[str, Any] = {"hub_id": base.released_id, "revision": base.revision}
-    if base.kind == "hub":
-        return content
-    if base.kind == "package":
-        distribution, _, inner = base.model.removeprefix("package:").partition("/")
-        return content | {"sha256": fetch.checksum(fetch.package_file(distribution, inner))}
-    if base.kind == "gguf":
-        return content | {"sha256": fetch.checksum(_existing(project, base.model, "base.model"))}
-    return content | {"files": _folder_content(project, base.model)}
-
-
-def _existing(project: Project, path: str, field: str) -> Path:
-    found = Path(path).expanduser()
-    if not found.exists():
-        raise RecipeError(f"{project.path}: {field}: there is no {path!r}")
-    return found
-
-
-def _folder_content(project: Project, path: str) -> dict[str, str]:
-    folder = _existing(project, path, "folder")
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    if not files:
-        raise RecipeError(f"{project.path}: {path!r} has no files")
-    return {p.relative_to(folder).as_posix(): fetch.checksum(p) for p in files}
+    entry = outside.base_entry(project)
+    pins = {k: v for k, v in entry.items() if k in ("sha256", "files")}
+    return {"hub_id": base.released_id, "revision": base.revision} | pins
 
 
 def _corpus_content(card: DataCard) -> dict[str, Any]:

