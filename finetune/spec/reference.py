@@ -1,0 +1,137 @@
+"""The reference page of a model (recipe or card), written from its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+HEADER = """\
+# {title} reference
+
+{about}
+
+Written from the schema by `make docs`; edit the docstrings in `finetune/spec/`, not this page.
+A key without a default is needed. A key that is not on this page is an error.
+
+"""
+
+Schema = Mapping[str, Any]
+
+
+def markdown(model: type[BaseModel]) -> str:
+    """Return a Markdown page with one table a section: key, what it takes, default, meaning."""
+    schema = model.model_json_schema()
+    parts = [HEADER.format(title=model.__name__, about=_paragraph(schema))]
+    for depth, heading, section in _sections(schema):
+        about = _paragraph(section) if depth else "Top level."
+        parts.append(f"## {heading}\n\n{about}\n\n{_table(section, schema)}")
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _sections(schema: Schema) -> Iterator[tuple[int, str, Schema]]:
+    """Yield every section once, in the order in which the keys lead to them."""
+    seen: set[str] = set()
+    yield 0, "The file", schema
+    waiting = _leads(schema, prefix="")
+    while waiting:
+        name, heading = waiting.pop(0)
+        if name not in seen:
+            seen.add(name)
+            section = schema["$defs"][name]
+            yield 1, heading, section
+            waiting += _leads(section, prefix=heading.partition(":")[0] + ".")
+
+
+def _leads(section: Schema, *, prefix: str) -> list[tuple[str, str]]:
+    """Return (section name, heading) of every key that leads to a section."""
+    found = []
+    for key, value in _keys(section):
+        names = _references(value)
+        for name in names:
+            found.append((name, f"{prefix}{key}: {name}" if len(names) > 1 else prefix + key))
+    return found
+
+
+def _table(section: Schema, schema: Schema) -> str:
+    needed = set(section.get("required", ()))
+    rows = ["| key | takes | default | meaning |", "|---|---|---|---|"]
+    for key, value in _keys(section):
+        default = "" if key in needed else _default(value)
+        cells = (f"`{key}`", _takes(value), default, _meaning(value, schema))
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _keys(section: Schema) -> list[tuple[str, Schema]]:
+    return list(section.get("properties", {}).items())
+
+
+def _references(value: Schema) -> list[str]:
+    """Return the names of the sections that a value leads to."""
+    if "$ref" in value:
+        return [str(value["$ref"]).rsplit("/", 1)[-1]]
+    inner = [value["items"]] if isinstance(value.get("items"), dict) else []
+    options = [*value.get("anyOf", ()), *value.get("oneOf", ()), *inner]
+    return [name for option in options for name in _references(option)]
+
+
+def _takes(value: Schema) -> str:
+    """Say in words what a key takes.
+
+    >>> _takes({"type": "integer", "minimum": 16})
+    'integer, at least 16'
+    >>> _takes({"anyOf": [{"enum": ["auto"]}, {"type": "integer"}]})
+    '`auto` or integer'
+    """
+    options = [o for o in (*value.get("anyOf", ()), *value.get("oneOf", ())) if not _is_null(o)]
+    if options:
+        return " or ".join(dict.fromkeys(_takes(option) for option in options))
+    if "const" in value:
+        return f"`{value['const']}`"
+    if "enum" in value:
+        return ", ".join(f"`{choice}`" for choice in value["enum"])
+    if "$ref" in value:
+        return f"section {_references(value)[0]}"
+    if value.get("type") == "array":
+        return f"list of {_takes(value.get('items', {}))}"
+    words = {"boolean": "`true` or `false`", "object": "keys and values", "string": "text"}
+    kind = str(value.get("type", "anything"))
+    return ", ".join([words.get(kind, kind), *_limits(value)])
+
+
+def _limits(value: Schema) -> list[str]:
+    words = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "more than {}",
+        "maximum": "at most {}",
+        "exclusiveMaximum": "less than {}",
+    }
+    limits = [text.format(value[key]) for key, text in words.items() if key in value]
+    return limits + ([f"matching `{value['pattern']}`"] if "pattern" in value else [])
+
+
+def _default(value: Schema) -> str:
+    default = value.get("default")
+    if default is None:
+        return "none"
+    if isinstance(default, Mapping):
+        return "see below" if default else "none"
+    text = default if isinstance(default, str) else json.dumps(default)
+    return f"`{json.dumps(text) if text == '' or chr(10) in text else text}`"
+
+
+def _meaning(value: Schema, schema: Schema) -> str:
+    own = _paragraph(value)
+    names = _references(value)
+    return own or (_paragraph(schema["$defs"][names[0]]) if names else "")
+
+
+def _paragraph(value: Schema) -> str:
+    return " ".join(str(value.get("description", "")).split())
+
+
+def _is_null(value: Schema) -> bool:
+    return value.get("type") == "null"
