@@ -1,0 +1,1 @@
+"""Talking to base and adapter in the terminal."""

@@ -1,0 +1,1 @@
+"""Evaluation: base and adapter on the same held-out items (stage `evaluate`)."""

@@ -1,0 +1,116 @@
+"""The report of an evaluation: one HTML file that needs no network, for people to judge."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finetune.evaluate import compression, translation
+from finetune.evaluate.figure import interval_chart
+from finetune.evaluate.scores import Pair, cell, decimals, p_text, verdict
+from finetune.evaluate.translation import Translated
+from finetune.spec.language import language_name
+from finetune.spec.recipe import Evaluate
+
+_CHARTS = (
+    (compression.METRIC, "Bits per byte of held-out text", "bits per byte (lower is better)"),
+    (translation.METRIC, "Translation quality (chrF++)", "chrF++ (higher is better)"),
+)
+
+
+def write_report(
+    path: Path,
+    *,
+    pairs: Sequence[Pair],
+    translated: Sequence[Translated],
+    facts: Mapping[str, Any],
+    settings: Evaluate,
+    loss_picture: Path | None,
+) -> None:
+    """Render the report into `path`. `facts` are label -> value lines for its head."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("finetune.evaluate", "."),
+        autoescape=True,  # texts of a corpus are data, whatever they contain
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        facts=facts,
+        rows=[_row(pair) for pair in pairs],
+        summary=summary(pairs),
+        charts=_charts(pairs),
+        loss_picture=_data_uri(loss_picture),
+        samples=_samples(translated, per_group=settings.samples),
+        resamples=settings.resamples,
+        signatures=sorted({pair.base.signature for pair in pairs}),
+    )
+    path.write_text(page, encoding="utf-8", newline="\n")
+
+
+def summary(pairs: Sequence[Pair]) -> str:
+    """Say in one sentence how many comparisons each system won."""
+    won = {winner: sum(p.test.better == winner for p in pairs) for winner in ("adapter", "base")}
+    return (
+        f"Of {len(pairs)} comparisons on held-out items, the adapter is better in "
+        f"{won['adapter']}, the base in {won['base']}, and {len(pairs) - sum(won.values())} "
+        "show no difference."
+    )
+
+
+def place(language: str, direction: str | None) -> str:
+    """Name a language or a direction for people.
+
+    >>> place("hau_Latn", "eng_Latn>hau_Latn"), place("hau_Latn", None)
+    ('English → Hausa', 'Hausa')
+    """
+    return " → ".join(language_name(code) for code in (direction or language).split(">"))
+
+
+def _row(pair: Pair) -> dict[str, str]:
+    test = pair.test
+    places = decimals(test.metric)
+    return {
+        "metric": test.metric,
+        "place": place(test.language, test.direction),
+        "code": test.direction or test.language,
+        "n": f"{test.n:,}",
+        "base": cell(pair.base),
+        "adapter": cell(pair.adapter),
+        "difference": f"{test.difference:+.{places}f} [{test.low:+.{places}f}, "
+        f"{test.high:+.{places}f}]",
+        "p": p_text(test.p_value),
+        "better": test.better,
+        "verdict": verdict(test),
+    }
+
+
+def _charts(pairs: Sequence[Pair]) -> list[dict[str, str]]:
+    charts = []
+    for metric, title, axis in _CHARTS:
+        mine = [pair for pair in pairs if pair.test.metric == metric]
+        if mine:
+            labels = [place(pair.test.language, pair.test.direction) for pair in mine]
+            svg = interval_chart(mine, labels=labels, axis=axis)
+            charts.append({"title": title, "svg": svg})
+    return charts
+
+
+def _data_uri(picture: Path | None) -> str | None:
+    if picture is None or not picture.is_file():
+        return None
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
+
+
+def _samples(translated: Sequence[Translated], *, per_group: int) -> list[dict[str, Any]]:
+    groups: dict[str, list[Translated]] = {}
+    for one in translated:
+        group = groups.setdefault(place(one.item.language, one.item.direction), [])
+        if len(group) < per_group:
+            group.append(one)
+    return [{"place": name, "items": group} for name, group in groups.items() if group]

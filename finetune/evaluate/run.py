@@ -1,0 +1,199 @@
+"""Stage `evaluate`: base and adapter on the same held-out items, in one run, with paired tests.
+
+The base is loaded once and the adapter attached to it; the base's scores are the same weights with
+the adapter switched off, so nothing but the adapter differs between the two.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune import __version__
+from finetune.errors import DataError
+from finetune.evaluate.compression import choose_documents, compare_compression
+from finetune.evaluate.generations import prompts_of, write_generations
+from finetune.evaluate.items import Item, read_items
+from finetune.evaluate.report import write_report
+from finetune.evaluate.scores import TABLE_COLUMNS, Pair, as_result, table_rows
+from finetune.evaluate.translation import Translated, compare_translations
+from finetune.job import Job
+from finetune.models.generate import generate
+from finetune.models.load import (
+    choose_device,
+    load_adapter,
+    load_base,
+    load_tokenizer,
+    resolve_precision,
+    set_threads,
+)
+from finetune.models.packed import PackedModel
+from finetune.models.score import score_documents
+from finetune.packed import PackedSplit, open_split
+
+# Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
+# must give the same scores on the same machine.
+_SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
+_GENERATE_ROWS = {"cpu": 8, "cuda": 32}
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """Everything that is evaluated, and on what."""
+
+    peft: Any
+    model: PackedModel
+    tokenizer: Any
+    device: Any
+    split: PackedSplit
+    items: list[Item]
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Evaluate an adapter against its base; write scores.json, generations.jsonl, report.html.
+
+    Raises DataError if the test split holds no text.
+    """
+    set_threads(job.recipe.run.threads)
+    system = _open(job)
+    settings = job.recipe.evaluate
+    chosen = choose_documents(system.split, max_documents=settings.max_documents)
+    if not chosen:
+        raise DataError(
+            "evaluate: the test split holds no text; raise prepare.test_share "
+            f"({job.recipe.prepare.test_share}) or add documents"
+        )
+    pairs = compare_compression(
+        system.split,
+        chosen,
+        _score_both(job, system, chosen),
+        resamples=settings.resamples,
+        seed=settings.seed,
+        signature=_signature(job),
+    )
+    translated = _translate(job, system)
+    pairs += compare_translations(translated, resamples=settings.resamples, seed=settings.seed)
+    return _write(job, pairs, translated)
+
+
+def _open(job: Job) -> _System:
+    base, prepare, train = (job.inputs[role] for role in ("base", "prepare", "train"))
+    device = choose_device()
+    precision = resolve_precision(train.result["precision"], device)
+    peft = load_adapter(
+        load_base(
+            base.path / "model",
+            precision=precision,
+            quantization=job.recipe.base.quantization,
+            device=device,
+        ),
+        train.path / "adapter",
+    )
+    directory = prepare.path / "test"
+    split = open_split(
+        directory,
+        languages=tuple(prepare.result["languages"]),
+        cards=tuple(prepare.result["cards"]),
+    )
+    return _System(
+        peft=peft,
+        model=PackedModel(peft),
+        tokenizer=load_tokenizer(base.path / "model"),
+        device=device,
+        split=split,
+        items=read_items(directory, split),
+    )
+
+
+def _score_both(
+    job: Job, system: _System, chosen: dict[str, NDArray[np.int64]]
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return base's and adapter's nats per chosen record, language by language."""
+    split = system.split
+    records = np.concatenate(list(chosen.values()))
+    num_rows = len(np.unique(split.documents_D["row"][records]))
+    batch_rows = max(1, _SCORE_TOKENS[system.device.type] // split.sequence_tokens)
+
+    def score(name: str, switch: AbstractContextManager[Any]) -> NDArray[np.float64]:
+        progress = job.console.progress(f"score {name}", total=num_rows, unit="rows")
+        with switch, progress as bar:
+            return score_documents(
+                system.model,
+                split,
+                records=records,
+                batch_rows=batch_rows,
+                device=system.device,
+                on_progress=lambda done, _: bar.update(done),
+            )
+
+    base = score("base", system.peft.disable_adapter())
+    adapter = score("adapter", nullcontext())
+    ends = np.cumsum([len(r) for r in chosen.values()])[:-1]
+    both = zip(np.split(base, ends), np.split(adapter, ends), strict=True)
+    return dict(zip(chosen, both, strict=True))
+
+
+def _translate(job: Job, system: _System) -> list[Translated]:
+    settings = job.recipe.evaluate
+    prompted = prompts_of(system.items, system.split, settings=settings, tokenizer=system.tokenizer)
+    if not prompted:
+        return []
+    prompts = [item.prompt or "" for item in prompted]
+
+    def answers(name: str, switch: AbstractContextManager[Any]) -> list[str]:
+        progress = job.console.progress(f"generate {name}", total=len(prompts), unit="items")
+        with switch, progress as bar:
+            return generate(
+                system.model,
+                system.tokenizer,
+                prompts,
+                max_new_tokens=settings.generate_max_tokens,
+                batch_size=_GENERATE_ROWS[system.device.type],
+                on_progress=lambda done, _: bar.update(done),
+            )
+
+    base = answers("base", system.peft.disable_adapter())
+    adapter = answers("adapter", nullcontext())
+    return [Translated(*one) for one in zip(prompted, base, adapter, strict=True)]
+
+
+def _write(job: Job, pairs: list[Pair], translated: list[Translated]) -> dict[str, Any]:
+    result = as_result(pairs)
+    text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    (job.workspace / "scores.json").write_text(text, encoding="utf-8", newline="\n")
+    write_generations(job.workspace / "generations.jsonl", translated)
+    base, train = job.inputs["base"], job.inputs["train"]
+    write_report(
+        job.workspace / "report.html",
+        pairs=pairs,
+        translated=translated,
+        facts={
+            "Base model": base.result["hub_id"],
+            "Base parameters": f"{base.result['parameters']:,}",
+            "Adapter parameters": f"{train.result['trainable_parameters']:,}",
+            "Training": f"best step {train.result['best_step']} of {train.result['steps']}, "
+            f"{train.result['supervised_tokens']:,} supervised tokens",
+            "Precision": train.result["precision"],
+            "Prepared corpus": job.inputs["prepare"].key,
+            "Adapter": train.key,
+        },
+        settings=job.recipe.evaluate,
+        loss_picture=train.path / "loss.png",
+    )
+    job.console.table("base vs adapter, held-out items", TABLE_COLUMNS, table_rows(pairs))
+    return result
+
+
+def _signature(job: Job) -> str:
+    settings = job.recipe.evaluate
+    return (
+        f"bits_per_byte|split:test|documents:{settings.max_documents}"
+        f"|context:{job.recipe.prepare.sequence_tokens}"
+        f"|precision:{job.inputs['train'].result['precision']}"
+        f"|bs:{settings.resamples}|seed:{settings.seed}|version:finetune-{__version__}"
+    )

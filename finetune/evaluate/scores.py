@@ -1,0 +1,169 @@
+"""Scores and comparisons as they are written into scores.json and read by release and report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from finetune.evaluate.significance import MIN_ITEMS, Comparison, Interval, Winner
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number of one system on n items, with its 95 % interval and how it was computed."""
+
+    metric: str
+    language: str
+    direction: str | None
+    system: Literal["base", "adapter"]
+    value: float
+    low: float
+    high: float
+    n: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Base against adapter on the same n items; `difference` is adapter minus base."""
+
+    metric: str
+    language: str
+    direction: str | None
+    base: float
+    adapter: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    n: int
+    better: Winner
+    test: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both systems' scores on the same items, and the test between them."""
+
+    base: Score
+    adapter: Score
+    test: PairedTest
+
+
+def pair_of(
+    comparison: Comparison,
+    *,
+    metric: str,
+    language: str,
+    direction: str | None,
+    resamples: int,
+    signature: str,
+) -> Pair:
+    """Name the numbers of a comparison."""
+
+    def score(system: Literal["base", "adapter"], found: Interval) -> Score:
+        return Score(
+            metric=metric,
+            language=language,
+            direction=direction,
+            system=system,
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            n=comparison.num_items,
+            signature=signature,
+        )
+
+    test = PairedTest(
+        metric=metric,
+        language=language,
+        direction=direction,
+        base=comparison.base.value,
+        adapter=comparison.adapter.value,
+        difference=comparison.difference.value,
+        low=comparison.difference.low,
+        high=comparison.difference.high,
+        p_value=comparison.p_value,
+        n=comparison.num_items,
+        better=comparison.better,
+        test=f"paired bootstrap, {resamples} resamples",
+    )
+    base, adapter = score("base", comparison.base), score("adapter", comparison.adapter)
+    return Pair(base=base, adapter=adapter, test=test)
+
+
+def as_result(pairs: list[Pair]) -> dict[str, Any]:
+    """Return the JSON object of scores.json, which is also the stage's result."""
+    return {
+        "scores": [asdict(s) for pair in pairs for s in (pair.base, pair.adapter)],
+        "comparisons": [asdict(pair.test) for pair in pairs],
+    }
+
+
+def verdict(test: PairedTest) -> str:
+    """Say in words what the test shows.
+
+    >>> test = PairedTest("chrf++", "hau_Latn", None, 20.0, 25.0, 5.0, 4.0, 6.0, 0.002, 90,
+    ...                   "adapter", "paired bootstrap, 1000 resamples")
+    >>> verdict(test)
+    'adapter better (+25.0 %)'
+    """
+    if test.better != "neither":
+        change = f" ({100 * test.difference / test.base:+.1f} %)" if test.base else ""
+        return f"{test.better} better{change}"
+    if test.n < MIN_ITEMS:
+        return f"too few items to tell (n = {test.n})"
+    if test.difference == test.low == test.high == 0:
+        return "no difference"
+    return "no difference shown"
+
+
+def cell(score: Score) -> str:
+    """Write a score with its interval for a table.
+
+    >>> cell(Score("bits_per_byte", "hau_Latn", None, "base", 1.5, 1.4, 1.625, 90, ""))
+    '1.500 [1.400, 1.625]'
+    """
+    places = decimals(score.metric)
+    return f"{score.value:.{places}f} [{score.low:.{places}f}, {score.high:.{places}f}]"
+
+
+def decimals(metric: str) -> int:
+    """Return how many decimals of a metric are worth reading."""
+    return 3 if metric == "bits_per_byte" else 1
+
+
+def table_rows(pairs: list[Pair]) -> list[tuple[str, ...]]:
+    """Return the rows under `TABLE_COLUMNS`."""
+    return [
+        (
+            pair.test.metric,
+            pair.test.direction or pair.test.language,
+            cell(pair.base),
+            cell(pair.adapter),
+            f"{pair.test.difference:+.{decimals(pair.test.metric)}f}",
+            p_text(pair.test.p_value),
+            verdict(pair.test),
+        )
+        for pair in pairs
+    ]
+
+
+TABLE_COLUMNS = (
+    "metric",
+    "language",
+    "base [low, high]",
+    "adapter [low, high]",
+    "difference",
+    "p",
+    "verdict",
+)
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value.
+
+    >>> p_text(0.002), p_text(0.0002), p_text(1.0)
+    ('0.002', '< 0.001', '1.000')
+    """
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
