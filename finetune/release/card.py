@@ -1,0 +1,312 @@
+"""The model card: front matter and text, only from what stages recorded and owners wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from math import isfinite
+from typing import Any
+
+from finetune.errors import ReleaseError
+from finetune.job import Artifact, Job
+from finetune.release.licence import MODEL_TERMS, obligations
+from finetune.spec.card import DataCard, HubSource, LocalSource
+from finetune.spec.language import bcp47, hub_code, language_name
+from finetune.spec.recipe import Phase, Recipe
+
+METRICS = {
+    # metric of a score -> (Hub metric id, name for people, whether more is better)
+    "bits_per_byte": ("bits_per_byte", "bits per byte", False),
+    "chrf++": ("chrf", "chrF++", True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Licensing:
+    """What a release may be used for, and why."""
+
+    licence: str
+    reasons: tuple[str, ...]
+    name: str | None = None
+    link: str | None = None
+
+
+def licensing(job: Job, licence: str, reasons: tuple[str, ...]) -> Licensing:
+    """Return the licence with what the Hub wants beside `other`: a name and a link."""
+    if licence != "other":
+        return Licensing(licence, reasons)
+    ids = {job.recipe.base.licence: MODEL_TERMS.get(job.recipe.base.licence)}
+    for card in job.cards.values():
+        name = card.license_name if card.license == "other" else card.license
+        ids[name or card.license] = card.license_link or MODEL_TERMS.get(card.license)
+    links = {link for link in ids.values() if link}
+    link = links.pop() if len(links) == 1 and len(ids) == 1 else "LICENSE"
+    return Licensing(licence, reasons, name="-and-".join(sorted(ids)), link=link)
+
+
+def render_card(job: Job, *, licence: Licensing) -> str:
+    """Return the README.md of a release: front matter and body.
+
+    Raises:
+        ReleaseError: huggingface_hub's card classes do not accept the front matter.
+    """
+    from huggingface_hub import ModelCard
+    from jinja2 import Environment, StrictUndefined
+
+    template = files("finetune.release").joinpath("card.md.j2").read_text("utf-8")
+    environment = Environment(  # noqa: S701, Markdown, not HTML; `cell` defuses what people wrote
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["cell"] = cell
+    environment.filters["amount"] = _amount
+    body = environment.from_string(template).render(**_facts(job, licence=licence))
+    data = front_matter(job, licence=licence)
+    text = f"---\n{data.to_yaml()}\n---\n\n{body}"
+    try:
+        read = ModelCard(text, ignore_metadata_errors=False)
+    except ValueError as error:
+        raise ReleaseError(f"the Hub would not accept the model card: {error}") from error
+    if read.data.to_dict() != data.to_dict():
+        raise ReleaseError("the model card does not read back as it was written; report this")
+    return text
+
+
+def front_matter(job: Job, *, licence: Licensing) -> Any:
+    """Return the Hub metadata of the release as `huggingface_hub.ModelCardData`."""
+    from huggingface_hub import ModelCardData
+
+    languages = released_languages(job)
+    base = job.recipe.base
+    results = _eval_results(job)
+    extra: dict[str, Any] = {"base_model_relation": "adapter"}
+    extra["language_details"] = ", ".join(bcp47(lang) for lang in languages)
+    return ModelCardData(
+        language=list(dict.fromkeys(hub_code(lang) for lang in languages)),
+        license=licence.licence,
+        license_name=licence.name,
+        license_link=licence.link,
+        library_name="peft",
+        pipeline_tag="translation" if _only_translates(job.recipe) else "text-generation",
+        base_model=base.released_id,
+        tags=["lora", f"base_model:adapter:{base.released_id}", *languages],
+        datasets=_hub_datasets(job) or None,
+        metrics=sorted({METRICS[s["metric"]][0] for s in _scores(job)}) or None,
+        model_name=job.recipe.release.repo.rpartition("/")[2] if results else None,
+        eval_results=results or None,
+        **extra,
+    )
+
+
+def released_languages(job: Job) -> list[str]:
+    """Return the languages of the training data, as `prepare` recorded them."""
+    recorded = _result(job, "prepare").get("languages")
+    if recorded:
+        return list(recorded)
+    return list(dict.fromkeys(lang for c in job.cards.values() for lang in c.corpus.languages))
+
+
+def training_data(job: Job) -> list[dict[str, Any]]:
+    """Return one record a data card: what it is, whose it is, and where it can be had."""
+    return [_card_record(card) for card in job.cards.values()]
+
+
+def cell(value: object) -> str:
+    """Return text that cannot break out of its table cell or turn into HTML.
+
+    >>> cell("a|b <i>\\nc")
+    'a\\\\|b &lt;i> c'
+    """
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def conclusions(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a plain sentence a comparison: what was and what was not shown."""
+    return [_conclusion(c) for c in comparisons]
+
+
+def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
+    recipe = job.recipe
+    prepare = _result(job, "prepare")
+    comparisons = list(_result(job, "evaluate").get("comparisons", ()))
+    licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
+    return {
+        "repo": recipe.release.repo,
+        "summary": recipe.release.summary.strip(),
+        "base": recipe.base,
+        "base_result": _result(job, "base"),
+        "licence": licence,
+        "obligations": obligations(licences),
+        "languages": [(lang, language_name(lang)) for lang in released_languages(job)],
+        "rows": _table(job),
+        "conclusions": conclusions(comparisons),
+        "data": training_data(job),
+        "counts": prepare.get("counts", {}),
+        "rejected": _rejected(prepare),
+        "tested": list(dict.fromkeys(_where(s) for s in _scores(job))),
+        "lora": recipe.lora,
+        "sequence_tokens": recipe.prepare.sequence_tokens,
+        "phases": [_phase_record(phase) for phase in recipe.stages_of_training],
+        "train": _result(job, "train"),
+        "prompts": _prompts(recipe),
+        "layout": recipe.prepare.layout,
+        "chat_template": prepare.get("chat_template"),
+        "versions": versions(),
+        "has_loss_picture": (job.inputs["train"].path / "loss.png").is_file(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the programs that made the release."""
+    from importlib.metadata import version
+
+    from finetune import __version__
+
+    names = ("torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "sacrebleu")
+    return {"finetune": __version__} | {name: version(name) for name in names}
+
+
+def _result(job: Job, role: str) -> Mapping[str, Any]:
+    artifact: Artifact | None = job.inputs.get(role)
+    return artifact.result if artifact else {}
+
+
+def _rejected(prepare: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return texts left out by reason, or None if `prepare` recorded nothing about it."""
+    if "rejected" not in prepare:
+        return None
+    return {reason: n for reason, n in sorted(prepare["rejected"].items()) if n}
+
+
+def _scores(job: Job) -> list[Mapping[str, Any]]:
+    return [s for s in _result(job, "evaluate").get("scores", ()) if s["metric"] in METRICS]
+
+
+def _where(record: Mapping[str, Any]) -> str:
+    """Return the language or direction of a score for people.
+
+    >>> _where({"language": "hau_Latn", "direction": "eng_Latn>hau_Latn"})
+    'English to Hausa'
+    """
+    if record.get("direction"):
+        source, _, target = record["direction"].partition(">")
+        return f"{language_name(source)} to {language_name(target)}"
+    return language_name(record["language"])
+
+
+def _table(job: Job) -> list[dict[str, Any]]:
+    """Return a row a language and metric: base, adapter, and their comparison."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for score in _scores(job):
+        key = (score["metric"], score["language"], score.get("direction") or "")
+        row = rows.setdefault(key, {"where": _where(score), "n": score["n"], "test": None})
+        row["metric"] = METRICS[score["metric"]][1]
+        row[score["system"]] = score
+    for c in _result(job, "evaluate").get("comparisons", ()):
+        key = (c["metric"], c["language"], c.get("direction") or "")
+        if key in rows:
+            rows[key]["test"] = c
+    return [row for row in rows.values() if "base" in row and "adapter" in row]
+
+
+def _conclusion(c: Mapping[str, Any]) -> str:
+    name, more = METRICS.get(c["metric"], (c["metric"], c["metric"], True))[1:]
+    where = _where(c)
+    test = f"{c['test']}, n = {c['n']}, p = {c['p_value']:.3g}"
+    values = f"{c['adapter']:.3f} against {c['base']:.3f}"
+    interval = f"95 % interval of the difference {c['low']:+.3f} to {c['high']:+.3f}"
+    shown = c["low"] > 0 or c["high"] < 0
+    if c["better"] == "adapter" and shown:
+        return f"{where}, {name}: the adapter is better, {values} ({interval}; {test})."
+    if c["better"] == "base" and shown:
+        return f"{where}, {name}: the adapter is **worse**, {values} ({interval}; {test})."
+    wanted = "higher" if more else "lower"
+    return (
+        f"{where}, {name} ({wanted} is better): no difference was shown, {values} "
+        f"({interval}; {test}). No gain is claimed."
+    )
+
+
+def _eval_results(job: Job) -> list[Any]:
+    from huggingface_hub import EvalResult
+
+    hub = [c.corpus.source for c in job.cards.values() if isinstance(c.corpus.source, HubSource)]
+    only = hub[0] if len(hub) == 1 and len(job.cards) == 1 else None
+    results = []
+    for score in _scores(job):
+        if score["system"] != "adapter" or not isfinite(score["value"]):
+            continue
+        identifier, name, _ = METRICS[score["metric"]]
+        which = score.get("direction") or score["language"]
+        results.append(
+            EvalResult(
+                task_type="translation" if score.get("direction") else "text-generation",
+                dataset_type=only.dataset if only else "held-out",
+                dataset_name=f"held-out test documents, {_where(score)}",
+                dataset_config=which,
+                dataset_split="test",
+                dataset_revision=only.revision if only else None,
+                metric_type=identifier,
+                metric_name=name,
+                metric_value=round(score["value"], 4),
+                metric_args={"signature": score["signature"], "n": score["n"]},
+            )
+        )
+    return results
+
+
+def _hub_datasets(job: Job) -> list[str]:
+    sources = (card.corpus.source for card in job.cards.values())
+    return list(dict.fromkeys(s.dataset for s in sources if isinstance(s, HubSource)))
+
+
+def _only_translates(recipe: Recipe) -> bool:
+    corpora = [c for phase in recipe.stages_of_training for c in phase.corpora]
+    return all(c.target is not None and c.use in ("auto", "translation") for c in corpora)
+
+
+def _prompts(recipe: Recipe) -> list[dict[str, str]]:
+    """Return a prompt as it was trained, once a direction."""
+    found = {}
+    for phase in recipe.stages_of_training:
+        for corpus in phase.corpora:
+            if corpus.source and corpus.target and corpus.use in ("auto", "translation"):
+                source, target = language_name(corpus.source), language_name(corpus.target)
+                text = corpus.prompt.replace("{source_name}", source)
+                text = text.replace("{target_name}", target)
+                found[(source, target)] = {"source": source, "target": target, "text": text}
+    return list(found.values())
+
+
+def _phase_record(phase: Phase) -> dict[str, Any]:
+    settings = phase.train.model_dump(mode="json", exclude={"start_from"}, exclude_none=True)
+    return {
+        "name": phase.name,
+        "settings": settings,
+        "continues": phase.train.start_from is not None,
+    }
+
+
+def _card_record(card: DataCard) -> dict[str, Any]:
+    source = card.corpus.source
+    record: dict[str, Any] = {
+        "card": card.name,
+        "title": card.pretty_name,
+        "licence": card.license if card.license != "other" else card.license_name,
+        "licence_link": card.license_link,
+        "languages": list(card.corpus.languages),
+        "kind": card.corpus.kind,
+        "consent": card.corpus.consent,
+        "contact": card.corpus.contact,
+        "personal_data": card.corpus.personal_data,
+    }
+    if isinstance(source, HubSource):
+        return record | {"source": f"Hub dataset {source.dataset}", "revision": source.revision}
+    sums = {file.path.rpartition("/")[2]: file.sha256 for file in source.files}
+    where = "files of its owner" if isinstance(source, LocalSource) else f"package {source.package}"
+    return record | {"source": where, "sha256": sums}
+
+
+def _amount(value: float) -> str:
+    """Return a number for people: 12345 -> 12,345 and 0.123456 -> 0.123."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"

@@ -1,0 +1,268 @@
+"""Licence arithmetic: what the licences of base and data allow for an adapter.
+
+The table speaks Hub licence ids. An adapter is treated as a derivative of its base and of every
+corpus it was trained on, which is the cautious reading; it is arithmetic on labels, not legal
+advice. Imports nothing heavy, because `finetune check` calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+from finetune.errors import ReleaseError
+
+PUBLIC = frozenset({"0bsd", "cc0-1.0", "mit-0", "pddl", "unlicense", "wtfpl"})
+"""No condition at all."""
+
+PERMISSIVE = frozenset(
+    {
+        *("afl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause"),
+        *("bsd-3-clause-clear", "bsl-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0"),
+        *("cc-by-4.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "ecl-2.0", "etalab-2.0"),
+        *("isc", "lppl-1.3c", "mit", "ms-pl", "ncsa", "odc-by", "ofl-1.1", "postgresql"),
+        *("unicode-3.0", "unicode-dfs-2016", "zlib"),
+    }
+)
+"""Name the authors, keep the notice."""
+
+SHARE_ALIKE: Mapping[str, frozenset[str]] = {
+    # licence -> licences that work under it may be passed on under instead
+    "agpl-3.0": frozenset(),
+    "cc-by-sa-2.0": frozenset({"cc-by-sa-3.0", "cc-by-sa-4.0"}),
+    "cc-by-sa-3.0": frozenset({"cc-by-sa-4.0"}),
+    "cc-by-sa-4.0": frozenset({"gpl-3.0"}),  # declared one-way compatible by Creative Commons
+    "cdla-sharing-1.0": frozenset(),
+    "epl-1.0": frozenset(),
+    "epl-2.0": frozenset(),
+    "eupl-1.1": frozenset({"eupl-1.2", "gpl-2.0"}),
+    "eupl-1.2": frozenset({"agpl-3.0", "cc-by-sa-3.0", "gpl-2.0", "gpl-3.0", "mpl-2.0"}),
+    "gfdl": frozenset(),
+    "gpl-2.0": frozenset(),  # the Hub id does not say "or later"
+    "gpl-3.0": frozenset({"agpl-3.0"}),
+    "lgpl-2.1": frozenset({"gpl-2.0", "gpl-3.0"}),
+    "lgpl-3.0": frozenset({"gpl-3.0", "agpl-3.0"}),
+    "mpl-2.0": frozenset({"agpl-3.0", "gpl-2.0", "gpl-3.0", "lgpl-2.1", "lgpl-3.0"}),
+    "odbl": frozenset(),
+    "osl-3.0": frozenset(),
+}
+"""Derivatives carry the same licence."""
+
+NON_COMMERCIAL = frozenset({"cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0"})
+"""No commercial use."""
+
+NON_COMMERCIAL_SHARE_ALIKE: Mapping[str, frozenset[str]] = {
+    "cc-by-nc-sa-2.0": frozenset({"cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0"}),
+    "cc-by-nc-sa-3.0": frozenset({"cc-by-nc-sa-4.0"}),
+    "cc-by-nc-sa-4.0": frozenset(),
+}
+"""No commercial use, and derivatives carry the same licence."""
+
+NO_DERIVATIVES = frozenset(
+    {"cc-by-nd-2.0", "cc-by-nd-3.0", "cc-by-nd-4.0"}
+    | {"cc-by-nc-nd-2.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0"}
+)
+"""No derivatives may be passed on."""
+
+MODEL_TERMS: Mapping[str, str] = {
+    "bigcode-openrail-m": "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement",
+    "bigscience-bloom-rail-1.0": "https://huggingface.co/spaces/bigscience/license",
+    "bigscience-openrail-m": "https://huggingface.co/spaces/bigscience/license",
+    "creativeml-openrail-m": "https://huggingface.co/spaces/CompVis/stable-diffusion-license",
+    "gemma": "https://ai.google.dev/gemma/terms",
+    "llama2": "https://ai.meta.com/llama/license/",
+    "llama3": "https://llama.meta.com/llama3/license/",
+    "llama3.1": "https://llama.meta.com/llama3_1/license/",
+    "llama3.2": "https://www.llama.com/llama3_2/license/",
+    "llama3.3": "https://www.llama.com/llama3_3/license/",
+    "llama4": "https://www.llama.com/llama4/license/",
+    "openrail": "https://huggingface.co/blog/open_rail",
+    "openrail++": "https://huggingface.co/blog/open_rail",
+}
+"""Terms of a model publisher that bind every derivative; where to read them."""
+
+_NAMED_LLAMA = frozenset({"llama3", "llama3.1", "llama3.2", "llama3.3", "llama4"})
+_COMMERCIAL_WARNING = "no commercial use"
+
+KNOWN = frozenset(
+    PUBLIC
+    | PERMISSIVE
+    | set(SHARE_ALIKE)
+    | NON_COMMERCIAL
+    | set(NON_COMMERCIAL_SHARE_ALIKE)
+    | NO_DERIVATIVES
+    | set(MODEL_TERMS)
+    | {"other"}
+)
+"""Every licence id that the arithmetic understands."""
+
+
+def allowed_licence(
+    base_licence: str, card_licences: Mapping[str, str], *, wanted: str = "auto"
+) -> tuple[str, tuple[str, ...]]:
+    """Return the licence of a release and, in sentences, why.
+
+    `card_licences` maps the name of a data card to its licence id. `wanted` is the recipe's
+    `release.licence`; one that is stricter than needed is fine. The id is `other` where terms of
+    several owners hold at once (say Gemma's and a non-commercial corpus).
+
+    Raises:
+        ReleaseError: an input forbids derivatives or is not understood, two inputs contradict
+            each other, or `wanted` is freer than the inputs allow.
+
+    >>> allowed_licence("apache-2.0", {"kolibri-hau": "mit"})[0]
+    'apache-2.0'
+    >>> allowed_licence("apache-2.0", {"wiki-wol": "cc-by-sa-4.0"})[0]
+    'cc-by-sa-4.0'
+    """
+    terms = {"base model": base_licence}
+    terms |= {f"data card {name!r}": licence for name, licence in card_licences.items()}
+    for owner, licence in terms.items():
+        _refuse_unusable(owner, licence, others_accepted=wanted == "other")
+    licence, reasons = _meet(terms)
+    if wanted in ("auto", licence):
+        return licence, reasons
+    _refuse_freer(wanted, terms=terms, needed=licence, reasons=reasons)
+    return wanted, (*reasons, f"the recipe chooses {wanted}, which is no freer than {licence}")
+
+
+def check_name(base_licence: str, repo: str) -> None:
+    """Refuse a repository name that the base's terms forbid (Llama 3 and later, section 1.b.i)."""
+    name = repo.rpartition("/")[2]
+    if base_licence in _NAMED_LLAMA and not name.lower().startswith("llama"):
+        raise ReleaseError(
+            f"release.repo: {repo!r}: the base's licence {base_licence} asks that the names of "
+            f"models made from it begin with 'Llama'. Call it e.g. {'Llama-' + name!r}."
+        )
+
+
+def obligations(licences: Iterable[str]) -> tuple[str, ...]:
+    """Return the sentences that the NOTICE of a release must carry for these licences."""
+    found = []
+    for licence in sorted(set(licences)):
+        if licence in _NAMED_LLAMA or licence == "llama2":
+            number = licence.removeprefix("llama")
+            found.append(
+                f"Built with Llama. Llama {number} is licensed under the Llama {number} Community "
+                "License, Copyright (c) Meta Platforms, Inc. All Rights Reserved. "
+                f"{MODEL_TERMS[licence]}"
+            )
+        elif licence == "gemma":
+            found.append(
+                "Gemma is provided under and subject to the Gemma Terms of Use found at "
+                f"{MODEL_TERMS[licence]}; its prohibited-use policy binds everyone who receives "
+                "this adapter."
+            )
+        elif licence in MODEL_TERMS:
+            found.append(
+                f"The use restrictions of {licence} bind everyone who receives this adapter: "
+                f"{MODEL_TERMS[licence]}"
+            )
+        elif licence in NON_COMMERCIAL or licence in NON_COMMERCIAL_SHARE_ALIKE:
+            found.append(f"{licence}: {_COMMERCIAL_WARNING}.")
+    return tuple(found)
+
+
+def _refuse_unusable(owner: str, licence: str, *, others_accepted: bool) -> None:
+    if licence in NO_DERIVATIVES:
+        raise ReleaseError(
+            f"{owner}: licence {licence} forbids passing on derivatives, and an adapter trained "
+            "on it is one. Take it out of the recipe or ask its owner for another licence."
+        )
+    if licence == "other" and not others_accepted:
+        raise ReleaseError(
+            f"{owner}: licence 'other' has terms that no table knows. Read them; if they allow "
+            "releasing an adapter, set release.licence: other, and the release carries them on."
+        )
+    if licence not in KNOWN:
+        near = get_close_matches(licence, KNOWN, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ReleaseError(
+            f"{owner}: licence {licence!r} is not one whose terms are known.{hint} Otherwise use "
+            "'other' with license_name and license_link."
+        )
+
+
+def _meet(terms: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return the freest licence that keeps every condition in `terms`, owner by owner."""
+    alike = {o: lic for o, lic in terms.items() if _partners(lic) is not None}
+    non_commercial = {o: lic for o, lic in terms.items() if lic in NON_COMMERCIAL}
+    special = {o: lic for o, lic in terms.items() if lic in MODEL_TERMS or lic == "other"}
+    shared = _common_share_alike(alike) if alike else None
+    if shared in SHARE_ALIKE and (clash := non_commercial | special):
+        _clash(alike, clash)
+    if shared is not None and special:
+        _clash(alike, special)
+    if special:
+        return _several(special, non_commercial)
+    if shared is not None:
+        why = [f"{owner} ({lic}) asks for the same licence" for owner, lic in alike.items()]
+        return shared, tuple(why)
+    if non_commercial:
+        why = [f"{o} ({lic}) allows {_COMMERCIAL_WARNING}" for o, lic in non_commercial.items()]
+        return max(non_commercial.values()), tuple(why)
+    for owner, lic in terms.items():  # the base stands first
+        if lic in PERMISSIVE:
+            return lic, (
+                f"{owner} is {lic}, and no other input asks for more than naming its authors",
+            )
+    first = next(iter(terms.values()))
+    return first, ("no input sets a condition",)
+
+
+def _partners(licence: str) -> frozenset[str] | None:
+    """Return what a share-alike licence may turn into, or None for another kind of licence."""
+    return SHARE_ALIKE.get(licence, NON_COMMERCIAL_SHARE_ALIKE.get(licence))
+
+
+def _common_share_alike(alike: Mapping[str, str]) -> str:
+    for candidate in sorted(set(alike.values())):
+        if all(lic == candidate or candidate in (_partners(lic) or ()) for lic in alike.values()):
+            return candidate
+    owners = list(alike.items())
+    first = owners[0]
+    second = next(pair for pair in owners if pair[1] != first[1])
+    return _clash(dict([first]), dict([second]))
+
+
+def _clash(alike: Mapping[str, str], other: Mapping[str, str]) -> str:
+    (owner, licence), (against, its) = next(iter(alike.items())), next(iter(other.items()))
+    if its in NON_COMMERCIAL or its in NON_COMMERCIAL_SHARE_ALIKE:
+        clause = "forbids commercial use"
+    elif _partners(its) is not None:
+        clause = "asks for that licence and no other"
+    else:
+        clause = "binds derivatives to terms of its own"
+    raise ReleaseError(
+        f"{owner}: licence {licence} asks that derivatives carry the same licence (share-alike), "
+        f"but {against} ({its}) {clause}. No licence satisfies both: take one of the two out of "
+        "the recipe, or ask an owner for another licence."
+    )
+
+
+def _several(
+    special: Mapping[str, str], non_commercial: Mapping[str, str]
+) -> tuple[str, tuple[str, ...]]:
+    why = [f"{owner} ({lic}): its terms bind derivatives" for owner, lic in special.items()]
+    why += [f"{o} ({lic}) allows {_COMMERCIAL_WARNING}" for o, lic in non_commercial.items()]
+    ids = set(special.values())
+    return (ids.pop() if len(ids) == 1 and not non_commercial else "other"), tuple(why)
+
+
+def _refuse_freer(
+    wanted: str, *, terms: Mapping[str, str], needed: str, reasons: tuple[str, ...]
+) -> None:
+    if wanted not in KNOWN or wanted in NO_DERIVATIVES:
+        _refuse_unusable("release.licence", wanted, others_accepted=True)
+    if wanted == "other" and _partners(needed) is None:
+        return
+    try:
+        combined = _meet({**terms, "release.licence": wanted})[0]
+    except ReleaseError:
+        combined = None
+    same_kind = {wanted, needed} <= PERMISSIVE
+    if combined != wanted and not same_kind:
+        raise ReleaseError(
+            f"release.licence: {wanted} is not allowed, because {'; '.join(reasons)}. "
+            f"Use {needed}, or auto."
+        )

@@ -1,0 +1,132 @@
+"""Put a built release where others find it: a folder hub, or a server that speaks the Hub protocol.
+
+Publishing reads the folder and changes nothing in it. Twice is the same as once; after an
+interruption, publish again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from finetune.errors import ReleaseError
+from finetune.log import Console
+from finetune.release.contents import release_files
+from finetune.release.leaks import Private, private_facts, scan
+from finetune.spec.recipe import Publish
+
+
+def publish(
+    folder: Path,
+    repo: str,
+    *,
+    settings: Publish,
+    default_directory: Path,
+    console: Console,
+    dry_run: bool = False,
+) -> str:
+    """Publish the release in `folder` as `repo` (`org/name`); return where it is now.
+
+    `default_directory` is the root of the folder hub when `settings.directory` says nothing.
+    With `dry_run` only say what would go where; nothing is opened or asked for.
+
+    Raises:
+        ReleaseError: the folder is no release, a file holds a token or local path, or the hub
+            refused; the message says what to do.
+    """
+    files = release_files(folder)
+    # names of users were checked when it was built, where it is known which ones are meant
+    scan(files, private=Private(private_facts(folders=[folder]).folders, names=()))
+    root = Path(settings.directory).expanduser() if settings.directory else default_directory
+    if settings.hub == "directory":
+        place = str(root / repo)
+    else:
+        from finetune.release.hub import endpoint
+
+        place = f"{endpoint()}/{repo}"
+    if dry_run:
+        _show(files, place=place, settings=settings, console=console)
+        return place
+    if settings.hub == "directory":
+        changed = _to_directory(files, root / repo)
+    else:
+        from finetune.release.hub import upload
+
+        changed = upload(files, repo, private=settings.private)
+    if changed:
+        console.say(f"published {repo} to {place}", repo=repo, place=place, changed=True)
+    else:
+        console.say(f"{place} has this release already: nothing to do", place=place, changed=False)
+    return place
+
+
+def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: Console) -> None:
+    sizes = {name: path.stat().st_size for name, path in files.items()}
+    rows = [(name, f"{size:,}") for name, size in sizes.items()]
+    console.table(f"would go to {place}", ["file", "bytes"], rows)
+    if settings.hub == "directory":
+        who = "whoever can read that folder"
+    elif settings.private:
+        who = "only its owners, if publishing creates the repository (private)"
+    else:
+        who = "everybody (public)"
+    console.say(
+        f"{len(sizes)} files, {sum(sizes.values()):,} bytes, to be seen by {who}; nothing was sent",
+        files=len(sizes),
+        size_bytes=sum(sizes.values()),
+        private=settings.private,
+        place=place,
+    )
+
+
+def _to_directory(files: Mapping[str, Path], target: Path) -> bool:
+    """Build the new version aside and rename; return whether anything changed.
+
+    A kill between the two renames leaves the old version as `.NAME.old`: publishing again puts
+    the new one in place and removes it.
+    """
+    aside, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    if _same(files, target):
+        _remove(aside, old)
+        return False
+    try:
+        _remove(aside)
+        aside.mkdir(parents=True)
+        for name, path in files.items():
+            shutil.copyfile(path, aside / name)
+            _flush(aside / name)
+        if target.exists():
+            _remove(old)
+            target.rename(old)
+        aside.rename(target)
+        _flush(target.parent)
+        _remove(old)
+    except OSError as error:
+        raise ReleaseError(
+            f"{target}: cannot be written ({error.strerror or error}); make room or set "
+            "publish.directory to a folder that you may write, then publish again"
+        ) from error
+    return True
+
+
+def _same(files: Mapping[str, Path], target: Path) -> bool:
+    if not target.is_dir() or {p.name for p in target.iterdir()} != set(files):
+        return False
+    return all((target / name).read_bytes() == path.read_bytes() for name, path in files.items())
+
+
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or folder entry is on the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,162 @@
+"""Stage `release`: adapter and results -> a folder that is the Hub repository.
+
+Everything in the folder follows from the inputs: the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import ReleaseError, StoreError
+from finetune.job import Job
+from finetune.release.card import Licensing, licensing, render_card, training_data
+from finetune.release.contents import release_files
+from finetune.release.leaks import private_facts, scan
+from finetune.release.licence import allowed_licence, check_name, obligations
+from finetune.spec.card import HubSource
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Write the release into `job.workspace`; return {"repo", "licence", "files"}.
+
+    Inputs: `train`, and for the card `base`, `prepare`, `evaluate`.
+
+    Raises:
+        ReleaseError: licences forbid it, or a file would publish a private fact.
+        StoreError: the adapter of the training is damaged.
+    """
+    recipe = job.recipe
+    licences = {name: card.license for name, card in job.cards.items()}
+    licence = licensing(
+        job, *allowed_licence(recipe.base.licence, licences, wanted=recipe.release.licence)
+    )
+    check_name(recipe.base.licence, recipe.release.repo)
+    folder = job.workspace
+    _copy_adapter(job, folder)
+    _write_texts(job, folder, licence=licence)
+    files = release_files(folder)
+    machine = private_facts(folders=_local_folders(job))
+    scan(files, private=machine, public=public_strings(job))
+    sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    return {"repo": recipe.release.repo, "licence": licence.licence, "files": sums}
+
+
+def public_strings(job: Job) -> tuple[str, ...]:
+    """Return what people chose to publish: ids, contacts, titles, consent."""
+    recipe = job.recipe
+    strings = [recipe.release.repo, recipe.base.released_id, recipe.release.summary]
+    for card in job.cards.values():
+        strings += [card.name, card.pretty_name, card.corpus.contact, card.corpus.consent]
+        if isinstance(card.corpus.source, HubSource):
+            strings.append(card.corpus.source.dataset)
+    return tuple(s for s in strings if s)
+
+
+def _copy_adapter(job: Job, folder: Path) -> None:
+    train = job.inputs["train"].path
+    adapter = train / "adapter"
+    weights, config = adapter / "adapter_model.safetensors", adapter / "adapter_config.json"
+    for path in (weights, config):
+        if not path.is_file():
+            raise StoreError(f"{path}: missing; remove this training and run it again")
+    shutil.copyfile(weights, folder / weights.name)
+    settings = json.loads(config.read_text("utf-8"))
+    base = job.recipe.base
+    # PEFT writes the folder that the base was loaded from; the released file names the Hub's base
+    settings |= {
+        "base_model_name_or_path": base.released_id,
+        "revision": base.revision,
+        "inference_mode": True,
+    }
+    for name in ("target_modules", "exclude_modules", "modules_to_save"):
+        if isinstance(settings.get(name), list):  # PEFT keeps a set: another order every time
+            settings[name] = sorted(settings[name])
+    _write_json(folder / config.name, settings)
+    if (train / "loss.png").is_file():
+        shutil.copyfile(train / "loss.png", folder / "loss.png")
+    template = job.inputs["prepare"].path / "chat_template.jinja" if _own_template(job) else None
+    if template:
+        shutil.copyfile(template, folder / "chat_template.jinja")
+
+
+def _own_template(job: Job) -> bool:
+    prepare = job.inputs.get("prepare")
+    return prepare is not None and prepare.result.get("chat_template") == "chatml"
+
+
+def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
+    (folder / "README.md").write_text(render_card(job, licence=licence), "utf-8")
+    (folder / "NOTICE").write_text(_notice(job), "utf-8")
+    if licence.licence == "other":
+        (folder / "LICENSE").write_text(_combined_terms(job, licence), "utf-8")
+    prepare = job.inputs.get("prepare")
+    counted = ("languages", "counts", "per_language", "rejected")
+    result = prepare.result if prepare else {}
+    data: dict[str, Any] = {"cards": training_data(job)}
+    data |= {name: result[name] for name in counted if name in result}
+    _write_json(folder / "training_data.json", data)
+    evaluate = job.inputs.get("evaluate")
+    if evaluate:
+        scores = {name: evaluate.result.get(name, []) for name in ("scores", "comparisons")}
+        _write_json(folder / "evaluation.json", scores)
+
+
+def _notice(job: Job) -> str:
+    """Return who made what this adapter is made from, and under which licence."""
+    base = job.recipe.base
+    lines = [
+        f"{job.recipe.release.repo}",
+        "",
+        "This adapter was made from the works below. Their owners do not endorse it.",
+        "",
+        f"Base model: {base.released_id} ({base.licence})",
+        f"  https://huggingface.co/{base.released_id}",
+    ]
+    for card in training_data(job):
+        lines += ["", f"Corpus: {_line(card['title'])} ({card['licence']})"]
+        lines += [f"  Source: {card['source']}"]
+        if card["licence_link"]:
+            lines.append(f"  Licence: {card['licence_link']}")
+        if card["contact"]:
+            lines.append(f"  Contact: {_line(card['contact'])}")
+    licences = [base.licence, *(card.license for card in job.cards.values())]
+    for sentence in obligations(licences):
+        lines += ["", sentence]
+    return "\n".join(lines) + "\n"
+
+
+def _combined_terms(job: Job, licence: Licensing) -> str:
+    lines = ["This adapter may be used only as far as all of these terms allow:", ""]
+    lines += [f"- {reason}" for reason in licence.reasons]
+    lines += ["", "Where to read them:", "", f"- {job.recipe.base.released_id}: its Hub page"]
+    for card in training_data(job):
+        lines.append(f"- {card['card']}: {card['licence']} {card['licence_link'] or ''}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _local_folders(job: Job) -> list[Path]:
+    """Return the folders of this machine that the run used: store, cards, a local base."""
+    folders = [job.workspace, *(artifact.path for artifact in job.inputs.values())]
+    folders += [folder.parent for folder in folders] + [folder.parent.parent for folder in folders]
+    folders += [card.path.parent for card in job.cards.values()]
+    if job.recipe.base.kind in ("directory", "gguf"):
+        folders.append(Path(job.recipe.base.model).expanduser())
+    return folders
+
+
+def _write_json(path: Path, value: object) -> None:
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        raise ReleaseError(
+            f"{path.name}: a value is not finite ({error}); nothing is released"
+        ) from error
+    path.write_text(text + "\n", "utf-8")
