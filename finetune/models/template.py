@@ -1,0 +1,149 @@
+"""Chat layout: where each turn goes, which characters are training targets, what ends an answer.
+
+Everything that lays a conversation out (prepare, evaluate, chat) does it here, so that training
+and use agree to the character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from finetune.errors import DataError, RecipeError
+
+Messages = Sequence[dict[str, str]]
+
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
+    " + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+_CHATML_MARK = "<|im_end|>"
+
+
+def chat_template_of(tokenizer: Any, choice: Literal["model", "chatml"]) -> str:
+    """Return the template in use; `chatml` is set on the tokenizer first.
+
+    A base that has no token `<|im_end|>` ends its turns with eos instead, so that one token stops
+    an answer. Raises RecipeError if the model has no template, or no token that could end a turn.
+    """
+    if choice == "chatml":
+        mark = _CHATML_MARK
+        if len(tokenizer.encode(mark, add_special_tokens=False)) != 1:
+            mark = tokenizer.eos_token
+        if mark is None:
+            raise RecipeError(
+                "prepare.chat_template: chatml needs a token that ends a turn, and the base's "
+                f"tokenizer has neither {_CHATML_MARK} nor an eos token; write `layout: plain`"
+            )
+        tokenizer.chat_template = CHATML.replace(_CHATML_MARK, mark)
+    template = tokenizer.chat_template
+    if not template:
+        raise RecipeError(
+            "prepare.chat_template: model, but the base model has no chat template; "
+            "write `chat_template: chatml`, or `layout: plain`"
+        )
+    return str(template)
+
+
+def prompt_text(tokenizer: Any, messages: Messages) -> str:
+    """Return the conversation up to where the assistant begins to write."""
+    return _lay_out(tokenizer, messages, prompt=True)
+
+
+def conversation_text(tokenizer: Any, messages: Messages) -> str:
+    """Return the whole conversation as the template lays it out."""
+    return _lay_out(tokenizer, messages, prompt=False)
+
+
+def segments(tokenizer: Any, messages: Messages) -> list[tuple[str, bool]]:
+    """Return the conversation in pieces (text, supervised), none empty.
+
+    Together they are `conversation_text`. Supervised is what the assistant has to write: its
+    answers, each with the stop token behind it. Raises DataError if the template cannot be cut
+    (it rewrites earlier turns when later ones come).
+    """
+    whole = conversation_text(tokenizer, messages)
+    pieces: list[tuple[str, bool]] = []
+    done = 0
+    for number, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        begin, end = _answer_span(tokenizer, messages, number, whole)
+        pieces += [(whole[done:begin], False), (whole[begin:end], True)]
+        done = end
+    pieces.append((whole[done:], False))
+    return [piece for piece in pieces if piece[0]]
+
+
+def stop_token_ids(tokenizer: Any) -> list[int]:
+    """Return the tokens that end an answer: eos, and the template's own stop token."""
+    found = [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
+    if tokenizer.chat_template:
+        probe = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+        supervised = [text for text, wanted in segments(tokenizer, probe) if wanted][-1]
+        ids = tokenizer.encode(supervised, add_special_tokens=False)
+        if ids and ids[-1] in set(tokenizer.added_tokens_decoder):
+            found.append(int(ids[-1]))
+    return list(dict.fromkeys(found))
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """Return the tokens of the beginning of a document.
+
+    A tokenizer that opens every text with a mark (Gemma's <bos>) does so here too, once: a
+    template that already wrote the mark gets no second one.
+    """
+    return [*opening(tokenizer, text), *tokenizer.encode(text, add_special_tokens=False)]
+
+
+def opening(tokenizer: Any, text: str = "") -> list[int]:
+    """Return the tokens that this tokenizer puts before `text`: its <bos>, or nothing."""
+    bare = list(tokenizer.encode("", add_special_tokens=True))
+    bos = tokenizer.bos_token_id
+    if bos is None or bos not in bare or text.startswith(tokenizer.bos_token):
+        return []
+    return [int(bos)]
+
+
+def _answer_span(tokenizer: Any, messages: Messages, number: int, whole: str) -> tuple[int, int]:
+    """Return where in `whole` the answer `number` begins, and where its stop token ends."""
+    so_far = _lay_out(tokenizer, messages[: number + 1], prompt=False)
+    content = messages[number]["content"].strip()
+    if number:
+        prompt = _lay_out(tokenizer, messages[:number], prompt=True)
+    else:  # many templates cannot lay out nothing
+        prompt = so_far[: so_far.find(content)] if content else so_far
+    at = so_far.find(content, len(prompt))
+    if at < 0 or not so_far.startswith(prompt) or not whole.startswith(so_far):
+        raise DataError(
+            f"message {number + 1} of a conversation: the base's chat template changes earlier "
+            "turns when a later one is added, so answers cannot be told from prompts; use "
+            "`chat_template: chatml`"
+        )
+    after = at + len(content)
+    ends = [
+        after + place + len(mark)
+        for mark in _marks(tokenizer)
+        if (place := so_far[after:].find(mark)) >= 0
+    ]
+    return len(prompt), min(ends, default=len(so_far))
+
+
+def _marks(tokenizer: Any) -> list[str]:
+    return [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+
+
+def _lay_out(tokenizer: Any, messages: Messages, *, prompt: bool) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=prompt
+        )
+    except TemplateError as error:
+        roles = ", ".join(m["role"] for m in messages)
+        raise DataError(
+            f"a conversation with the roles {roles}: the base's chat template refuses it: {error}"
+        ) from error
+    return str(text)
