@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from finetune.spec.recipe import Run
 
@@ -13,7 +13,7 @@ from finetune.spec.recipe import Run
 class Layout:
     """Choices made by measurement; recorded so that a resumed run computes the same sums."""
 
-    precision: str
+    precision: Literal["fp32", "bf16", "fp16"]
     micro_batch_rows: int
     memory_gib: float | None
     gradient_checkpointing: bool
@@ -80,9 +80,7 @@ def after_validation(progress: Progress, bits_per_byte: dict[str, float]) -> Pro
         "train_loss": progress.loss_last,
         "bits_per_byte": bits_per_byte,
     }
-    progress = replace(
-        progress, validated_step=progress.step, history=(*progress.history, entry)
-    )
+    progress = replace(progress, validated_step=progress.step, history=(*progress.history, entry))
     if not bits_per_byte:
         return progress
     mean = fmean(bits_per_byte.values())

@@ -1,0 +1,329 @@
+"""The training loop: optimizer steps, validations and checkpoints, each at a step boundary.
+
+The loss of a step is the sum of token losses over all its micro-batches divided by the supervised
+tokens of the whole step, counted before the first forward pass, so that it does not depend on how
+the rows are cut into micro-batches.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from finetune.errors import Stopped, TrainError
+from finetune.log import Bar, Console
+from finetune.models.packed import PackedModel, make_batch
+from finetune.models.score import score_documents
+from finetune.packed import PackedSplit
+from finetune.spec.recipe import Run, Train
+from finetune.train.checkpoint import Checkpoint, save_checkpoint
+from finetune.train.metrics import Metrics
+from finetune.train.micro_batch import is_out_of_memory, out_of_memory
+from finetune.train.optimizer import (
+    after_good_step,
+    after_overflow,
+    optimizer_tensors,
+    set_learning_rate,
+)
+from finetune.train.order import key_of_step, rows_of_step
+from finetune.train.schedule import learning_rate_factor
+from finetune.train.state import Layout, Progress, after_validation
+from finetune.train.stop import Interrupted, StopFlag
+from finetune.train.validate import bits_per_byte_by_language
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is trained on and how: fixed for the whole training."""
+
+    train: Train
+    run: Run
+    layout: Layout
+    split: PackedSplit
+    validation: PackedSplit
+    total_steps: int
+    rows_per_step: int
+    checkpoints: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What one step found before its parameters were changed."""
+
+    loss: float
+    grad_norm: float
+    tokens: int
+    supervised_tokens: int
+
+
+class Trainer:
+    """Owns the model in training: its parameters, optimizer and how far it has come."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        accelerator: Accelerator,
+        packed: PackedModel,
+        parameters: dict[str, nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+        best: dict[str, Tensor],
+        stop: StopFlag,
+    ) -> None:
+        self.plan = plan
+        self.accelerator = accelerator
+        self.packed = packed
+        self.parameters = parameters
+        self.optimizer = optimizer
+        self.progress = progress
+        self.best = best
+        """Parameters of the best validation by name, on the CPU; empty before the first."""
+        self.stop = stop
+        self._saved: Progress | None = progress if progress.step else None
+
+    def run(self, *, console: Console, metrics: Metrics) -> None:
+        """Train to the last step, or until validation stopped gaining.
+
+        Raises Stopped after a checkpoint when a stop was asked for, TrainError on a loss that is
+        not finite or when memory runs out, StoreError on a full disk.
+        """
+        try:
+            with console.progress("train", total=self.plan.total_steps) as bar:
+                while True:
+                    self._validate_when_due(metrics)
+                    if self.finished:
+                        break
+                    if self.progress.step % self.plan.run.checkpoint_every_steps == 0:
+                        self.save(metrics)
+                    self._step(metrics, bar)
+            self.save(metrics)
+        except Interrupted as stopped:
+            self.save(metrics)
+            raise self._stopped(stopped) from None
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                self.save(metrics)
+                raise self._out_of_memory() from error
+            raise
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step is done, or patience has run out."""
+        patience = self.plan.train.patience
+        early = 0 < patience <= self.progress.validations_without_gain
+        return early or self.progress.step >= self.plan.total_steps
+
+    def validate_at_end(self, metrics: Metrics) -> tuple[Progress, dict[str, Tensor]]:
+        """Return progress and best parameters once the last step, too, has been validated.
+
+        The trainer itself stays as it was: a longer training that continues from its state would
+        not have validated here.
+        """
+        if self.progress.validated_step == self.progress.step or not self._can_validate:
+            return self.progress, self.best
+        try:
+            return self._validated(metrics)
+        except Interrupted as stopped:
+            raise self._stopped(stopped) from None
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the state at this step boundary."""
+        return Checkpoint(
+            progress=self.progress,
+            layout=self.plan.layout,
+            tensors={f"adapter.{name}": p.detach() for name, p in self.parameters.items()}
+            | optimizer_tensors(self.optimizer, self.parameters)
+            | {f"best.{name}": t for name, t in self.best.items()},
+        )
+
+    def save(self, metrics: Metrics) -> None:
+        """Write a checkpoint, unless this very state has one."""
+        if self._saved == self.progress or self.progress.step == 0:
+            return
+        metrics.sync()
+        keep = self.plan.run.keep_checkpoints
+        save_checkpoint(self.plan.checkpoints, self.checkpoint(), keep=keep)
+        self._saved = self.progress
+
+    @property
+    def _can_validate(self) -> bool:
+        return bool(np.any(self._validation_documents["supervised_bytes"] > 0))
+
+    @property
+    def _validation_documents(self) -> NDArray[np.void]:
+        return self.plan.validation.documents_D[: self.plan.train.validation_documents]
+
+    def _validate_when_due(self, metrics: Metrics) -> None:
+        step = self.progress.step
+        due = step > 0 and step % self.plan.train.validate_every_steps == 0
+        if due and self.progress.validated_step != step and self._can_validate:
+            self.progress, self.best = self._validated(metrics)
+
+    def _validated(self, metrics: Metrics) -> tuple[Progress, dict[str, Tensor]]:
+        begun = time.monotonic()
+        documents_D = self._validation_documents
+        self.packed.eval()
+        nll_D = score_documents(
+            self.packed,
+            self.plan.validation,
+            records=np.arange(len(documents_D)),
+            batch_rows=self.plan.layout.micro_batch_rows,
+            device=self.accelerator.device,
+            on_progress=lambda *_: self.stop.check(),
+        )
+        bits = bits_per_byte_by_language(
+            nll_D, documents_D=documents_D, languages=self.plan.validation.languages
+        )
+        if not all(math.isfinite(value) for value in bits.values()):
+            raise TrainError(
+                f"validation after step {self.progress.step} is not finite: {bits}. "
+                "Lower train.learning_rate, or set train.precision: fp32"
+            )
+        progress = after_validation(self.progress, bits)
+        progress = replace(progress, seconds=progress.seconds + time.monotonic() - begun)
+        metrics.validation(progress.step, bits_per_byte=bits)
+        if progress.best_step != progress.step:
+            return progress, self.best
+        return progress, {n: p.detach().cpu().clone() for n, p in self.parameters.items()}
+
+    def _step(self, metrics: Metrics, bar: Bar) -> None:
+        begun = time.monotonic()
+        step, train = self.progress.step, self.plan.train
+        outcome = self._gradients(step)
+        while not math.isfinite(outcome.grad_norm):
+            self.progress = after_overflow(self.progress)
+            outcome = self._gradients(step)
+        learning_rate = train.learning_rate * learning_rate_factor(
+            step,
+            schedule=train.schedule,
+            warmup_steps=train.warmup_steps,
+            total_steps=self.plan.total_steps,
+        )
+        set_learning_rate(self.optimizer, learning_rate)
+        self.optimizer.step()
+        seconds = time.monotonic() - begun
+        before = self.progress
+        self.progress = after_good_step(
+            replace(
+                before,
+                step=step + 1,
+                tokens=before.tokens + outcome.tokens,
+                supervised_tokens=before.supervised_tokens + outcome.supervised_tokens,
+                seconds=before.seconds + seconds,
+                loss_first=outcome.loss if before.loss_first is None else before.loss_first,
+                loss_last=outcome.loss,
+            ),
+            precision=self.plan.layout.precision,
+        )
+        metrics.train_step(
+            step + 1,
+            loss=outcome.loss,
+            learning_rate=learning_rate,
+            grad_norm=outcome.grad_norm,
+            tokens=outcome.tokens,
+            supervised_tokens=outcome.supervised_tokens,
+            seconds=round(seconds, 4),
+        )
+        bar.update(
+            step + 1,
+            loss=outcome.loss,
+            tokens_per_second=outcome.tokens / max(seconds, 1e-9),
+            learning_rate=learning_rate,
+        )
+
+    def _gradients(self, step: int) -> StepOutcome:
+        """Fill the clipped gradients of a step; the parameters stay as they are."""
+        split, size = self.plan.split, self.plan.layout.micro_batch_rows
+        rows = rows_of_step(
+            self.plan.train.seed,
+            step,
+            num_rows=split.num_rows,
+            rows_per_step=self.plan.rows_per_step,
+        )
+        supervised_tokens = int(split.supervised_NT[rows].sum(dtype=np.int64))
+        # Dropout is drawn from this key alone, or from generators that it seeds.
+        key, scale = key_of_step(self.plan.train.seed, step), self.progress.loss_scale
+        torch.manual_seed(key)
+        self.packed.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = []
+        for first in range(0, len(rows), size):
+            self.stop.check()
+            taken = rows[first : first + size].tolist()
+            batch = make_batch(split, taken, device=self.accelerator.device)
+            nll = self.packed(batch, dropout_key=key)
+            self.accelerator.backward(nll * (scale / max(1, supervised_tokens)))
+            losses.append(nll.detach())
+        self.stop.check()
+        for parameter in self.parameters.values() if scale != 1 else ():
+            if parameter.grad is not None:
+                parameter.grad.div_(scale)
+        norm = float(
+            self.accelerator.clip_grad_norm_(
+                list(self.parameters.values()), self.plan.train.max_grad_norm
+            )
+        )
+        nll_M = torch.stack(losses).double().cpu().numpy()
+        self._refuse_non_finite(step, rows=rows, nll_M=nll_M, norm=norm)
+        return StepOutcome(
+            loss=float(nll_M.sum()) / max(1, supervised_tokens),
+            grad_norm=norm,
+            tokens=int((split.segments_NT[rows] > 0).sum()),
+            supervised_tokens=supervised_tokens,
+        )
+
+    def _refuse_non_finite(
+        self, step: int, *, rows: NDArray[np.int64], nll_M: NDArray[np.float64], norm: float
+    ) -> None:
+        size = self.plan.layout.micro_batch_rows
+        bad = np.flatnonzero(~np.isfinite(nll_M))
+        if len(bad):
+            rows = np.concatenate([rows[m * size : (m + 1) * size] for m in bad])
+        elif math.isfinite(norm) or self.progress.loss_scale > 1:
+            return  # in fp16 an overflow of gradients is answered with a smaller loss scale
+        what = "the loss" if len(bad) else "the norm of the gradients"
+        raise TrainError(
+            f"step {step + 1}: {what} is not finite, in {describe_rows(self.plan.split, rows)}. "
+            f"No step was taken; the state after step {step} is as it was. Lower "
+            "train.learning_rate, set train.precision: fp32, or look at these documents"
+        )
+
+    def _stopped(self, stopped: Interrupted) -> Stopped:
+        step = self.progress.step
+        kept = "its state is saved" if step else "nothing had been trained yet"
+        return Stopped(
+            f"training stopped after step {step} of {self.plan.total_steps} as asked ({stopped}); "
+            f"{kept}. The same command continues from there"
+        )
+
+    def _out_of_memory(self) -> TrainError:
+        return out_of_memory(
+            self.plan.layout.micro_batch_rows,
+            sequence_tokens=self.plan.split.sequence_tokens,
+            run=self.plan.run,
+        )
+
+
+def describe_rows(split: PackedSplit, rows: NDArray[np.int64], *, most: int = 8) -> str:
+    """Name rows with the cards and documents in them; at most `most` rows in full."""
+    parts = []
+    for row in sorted({int(r) for r in rows})[:most]:
+        inside = split.documents_D[split.documents_D["row"] == row]
+        cards = []
+        for card in np.unique(inside["card"]):
+            numbers = inside["document"][inside["card"] == card]
+            listed = ", ".join(str(n) for n in numbers[:most])
+            more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+            cards.append(f"{split.cards[card]} documents {listed}{more}")
+        parts.append(f"row {row} ({'; '.join(cards)})")
+    hidden = len({int(r) for r in rows}) - most
+    return ", ".join(parts) + (f" and {hidden} more rows" if hidden > 0 else "")
