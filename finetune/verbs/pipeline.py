@@ -82,10 +82,11 @@ def _publish(
 
 
 def _summary(recipe: Path, done: dict[str, Artifact], *, place: str, console: Console) -> None:
-    from finetune.evaluate.report import show_scores
+    from finetune.evaluate.scores import TABLE_COLUMNS, pairs_of, table_rows
 
     console.say("")
-    show_scores(done["evaluate"].result, console=console)
+    rows = table_rows(pairs_of(done["evaluate"].result))
+    console.table("base against adapter, on held-out texts", TABLE_COLUMNS, rows)
     corpus_report = done["prepare"].path / "report.html"
     report = done["evaluate"].path / "report.html"
     console.say(f"corpus report   {corpus_report}", corpus_report=str(corpus_report))

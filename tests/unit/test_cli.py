@@ -21,17 +21,6 @@ HEAVY = {
     "pyarrow",
     "matplotlib",
 }
-    "torch",
-    "transformers",
-    "datasets",
-    "peft",
-    "accelerate",
-    "deepspeed",
-    "numpy",
-    "huggingface_hub",
-    "pyarrow",
-    "matplotlib",
-]
 ROOT = Path(__file__).parents[2]
 
 
