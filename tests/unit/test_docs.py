@@ -1,0 +1,173 @@
+"""What is written about the program is true: links, commands, recipes, cards, reference pages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from finetune.cli import VERBS, build_parser
+from finetune.spec.card import CorpusBlock, HubSource, PackageSource
+from finetune.spec.load import load_card, load_project, load_recipe
+from finetune.spec.recipe import Recipe
+from finetune.spec.reference import markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data_cards/*.md")])
+RECIPES = sorted(ROOT.glob("recipes/*.yaml"))
+CARDS = sorted(ROOT.glob("data_cards/*.md"))
+PACKAGE_CARDS = sorted(ROOT.glob("data_cards/kolibri-*.md"))
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def fenced(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [body for kind, body in FENCE.findall(text) if kind == language]
+
+
+def commands(page: str) -> list[list[str]]:
+    """Return the command lines of a page's shell blocks, comments removed."""
+    lines = [line for block in fenced(page, "sh") for line in block.splitlines()]
+    return [words for line in lines if (words := line.split("#")[0].split())]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_relative_links_resolve(page: Path) -> None:
+    """Every relative link of a Markdown page leads to a file that is there."""
+    targets = [t.split("#")[0] for t in LINK.findall(page.read_text(encoding="utf-8"))]
+    local = [t for t in targets if t and "://" not in t and not t.startswith("mailto:")]
+    missing = [t for t in local if not (page.parent / t).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/data-cards.md"]
+)
+def test_commands_exist(page: str) -> None:
+    """Every make target and finetune command that a page shows is one that can be typed."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for words in commands(page):
+        if words[0] == "make":
+            assert words[1] in targets
+        if words[0] == "finetune":
+            build_parser().parse_args(words[1:])
+
+
+def test_readme_begins_with_the_two_commands() -> None:
+    """The first commands of the README are `make run` and `make test`."""
+    assert commands("README.md")[:2] == [["make", "run"], ["make", "test"]]
+
+
+def test_readme_names_every_verb() -> None:
+    """The README's table has every verb of the command line."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [verb for verb in VERBS if f"`finetune {verb}`" not in text] == []
+
+
+def test_readme_shows_a_real_recipe(tmp_path: Path) -> None:
+    """The README's example is a recipe that loads, and has the base that `make run` trains on."""
+    path = tmp_path / "example.yaml"
+    path.write_text(fenced("README.md", "yaml")[0], encoding="utf-8")
+    assert load_recipe(path).base == load_recipe(ROOT / "recipes/hausa-school.yaml").base
+
+
+def test_card_guide_shows_a_real_card(tmp_path: Path) -> None:
+    """The card guide's example is a card that loads."""
+    path = tmp_path / "example.md"
+    path.write_text(fenced("docs/data-cards.md", "yaml")[0] + "\nProse.\n", encoding="utf-8")
+    assert load_card(path).corpus.personal_data == "removed"
+
+
+def test_card_guide_explains_every_key() -> None:
+    """The card guide has a row for every key of the corpus block."""
+    text = (ROOT / "docs/data-cards.md").read_text(encoding="utf-8")
+    assert [k for k in CorpusBlock.model_fields if f"| `corpus.{k}` |" not in text] == []
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name_of)
+def test_shipped_recipe_loads(path: Path) -> None:
+    """Every shipped recipe and the cards it names load and fit each other."""
+    project = load_project(path)
+    assert project.recipe.name == path.stem
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    assert first == "# yaml-language-server: $schema=recipe.schema.json"
+    not_run = any(line.startswith("# NOT RUN") for line in rest)
+    needs_hub = project.recipe.base.is_hub or any(
+        card.corpus.source.kind == "hub" for card in project.cards.values()
+    )
+    assert not_run == needs_hub
+
+
+@pytest.mark.parametrize("path", CARDS, ids=name_of)
+def test_shipped_card_loads(path: Path) -> None:
+    """Every shipped card loads, is a valid Hub dataset card, and says so when it was not run."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    card = load_card(path)
+    data = huggingface_hub.DatasetCard.load(path).data
+    assert data.license == card.license
+    assert data.language == card.language
+    assert (card.corpus.status == "not-run") == isinstance(card.corpus.source, HubSource)
+    for heading in ("Curation rationale", "Language varieties", "Speaker demographic", "Licence"):
+        assert f"## {heading}" in card.body
+
+
+@pytest.mark.parametrize("path", PACKAGE_CARDS, ids=name_of)
+def test_package_cards_cover_both_sides(path: Path) -> None:
+    """A card of a package lists the same message files for each of its languages."""
+    corpus = load_card(path).corpus
+    assert isinstance(corpus.source, PackageSource)
+    sides = [
+        {Path(f.path).name for f in corpus.source.files if f"/{folder}/" in f.path}
+        for folder in corpus.columns.values()
+    ]
+    assert sides[0]
+    assert sides[0] == sides[1]
+    assert sum(map(len, sides)) == len(corpus.source.files)
+
+
+@pytest.mark.parametrize("path", PACKAGE_CARDS, ids=name_of)
+def test_package_cards_have_true_checksums(path: Path) -> None:
+    """The checksums in a card are those of the installed files."""
+    source = load_card(path).corpus.source
+    assert isinstance(source, PackageSource)
+    package = distribution(source.package.partition("==")[0])
+    assert f"{package.name}=={package.version}" == source.package
+    for file in source.files:
+        data = Path(str(package.locate_file(file.path))).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == file.sha256
+
+
+def test_recipe_reference_is_up_to_date() -> None:
+    """docs/recipe.md is what the schema says; `make docs` writes it."""
+    assert (ROOT / "docs/recipe.md").read_text(encoding="utf-8") == markdown(Recipe)
+
+
+def test_recipe_schema_is_up_to_date() -> None:
+    """recipes/recipe.schema.json is what the models say; `make docs` writes it."""
+    written = json.loads((ROOT / "recipes/recipe.schema.json").read_text(encoding="utf-8"))
+    assert written == Recipe.model_json_schema()
+
+
+def test_reference_names_every_key() -> None:
+    """The reference page has a row for every key of every section of a recipe."""
+    page = markdown(Recipe)
+    schema = Recipe.model_json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        for key in section["properties"]:
+            assert f"| `{key}` |" in page
+
+
+def test_pins_are_exact() -> None:
+    """Every line of constraints.txt is an exact version."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert [p for p in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", p)] == []
