@@ -62,9 +62,7 @@ def _translated(direction: str | None, base: str, adapter: str, number: int) -> 
 
 def test_directions_are_kept_apart():
     """Each direction gets its own comparison; items without one get none."""
-    translated = [
-        _translated("eng_Latn>hau_Latn", "x", f"na gode sosai {n}", n) for n in range(12)
-    ]
+    translated = [_translated("eng_Latn>hau_Latn", "x", f"na gode sosai {n}", n) for n in range(12)]
     translated += [_translated("hau_Latn>eng_Latn", "na gode", "na gode", n) for n in range(12)]
     translated += [_translated(None, "x", "na gode", 0)]
     first, second = compare_translations(translated, resamples=200, seed=0)
