@@ -46,8 +46,9 @@ contracts: setup ## import-linter: arrows go down, the light half stays light
 check: lint types contracts ## lint, types, contracts, and every recipe
 	for recipe in recipes/*.yaml; do $(BIN)/finetune check "$$recipe" || exit; done
 
-bench: setup ## this project, a plain loop and TRL on the same work
-	$(BIN)/python -m benchmarks
+bench: setup ## speed, memory, held-out loss: this project, a plain loop, TRL if installed
+	$(BIN)/python benchmarks/train_speed.py --text short
+	$(BIN)/python benchmarks/train_speed.py --text full
 
 schema: setup ## the schema that editors complete recipes with
 	$(BIN)/finetune schema > recipes/recipe.schema.json
