@@ -11,9 +11,10 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -111,6 +112,29 @@ def run_corpus(job: Job) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def network_as_set() -> Iterator[None]:
+    """Make the Hub's libraries follow HF_HUB_OFFLINE as it is now.
+
+    They read it once, when imported; a stage that ran offline before in this process would
+    otherwise forbid the network for good.
+    """
+    from huggingface_hub import constants
+
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    modules: list[Any] = [constants]
+    if "datasets.config" in sys.modules:
+        modules.append(sys.modules["datasets.config"])
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    try:
+        for module in modules:
+            module.HF_HUB_OFFLINE = offline
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
 def package_file(distribution: str, path: str) -> Path:
     """Return where a file of an installed package is; `distribution` may say `NAME==VERSION`.
 
@@ -183,11 +207,11 @@ def write_lock(recipe_path: Path, entries: Mapping[str, Mapping[str, Any]]) -> P
     return path
 
 
-def read_lock(recipe_path: Path) -> dict[str, dict[str, Any]]:
-    """Return the entries of a recipe's lock; empty without one. RecipeError if it is damaged."""
+def read_lock(recipe_path: Path) -> dict[str, dict[str, Any]] | None:
+    """Return the entries of a recipe's lock, None without one. RecipeError if it is damaged."""
     path = lock_path(recipe_path)
     if not path.is_file():
-        return {}
+        return None
     try:
         content = json.loads(path.read_text("utf-8"))
         if content["lock"] != _LOCK_VERSION:
@@ -203,32 +227,9 @@ def read_lock(recipe_path: Path) -> dict[str, dict[str, Any]]:
         ) from error
 
 
-def verify(recipe_path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise RecipeError naming everything in `entries` that is not what the lock says.
-
-    Entries that the lock does not have are new in the recipe and no problem.
-    """
-    locked = read_lock(recipe_path)
-    problems = []
-    for name, entry in entries.items():
-        for field, before in locked.get(name, {}).items():
-            now = entry.get(field)
-            if field in entry and now != before:
-                problems.append(
-                    f"{lock_path(recipe_path)}: {name}: {field} is {_short(now)}, locked was "
-                    f"{_short(before)}. If the change is meant: finetune fetch {recipe_path}"
-                )
-    if problems:
-        raise RecipeError(*problems)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, sort_keys=True)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _explained(fetch: Callable[[], _Fetched], *, what: str, page: str) -> _Fetched:
     """Run a download; say in our words what went wrong and what to do."""
+    from httpx2 import HTTPError
     from huggingface_hub import errors as hub
 
     offline = (
@@ -236,7 +237,8 @@ def _explained(fetch: Callable[[], _Fetched], *, what: str, page: str) -> _Fetch
         "a machine with network (and without HF_HUB_OFFLINE), then copy the store here"
     )
     try:
-        return fetch()
+        with network_as_set():
+            return fetch()
     except hub.GatedRepoError as error:
         raise InputError(
             f"{what}: its owners must grant access first. Ask for it on {page}, then set HF_TOKEN "
@@ -256,7 +258,7 @@ def _explained(fetch: Callable[[], _Fetched], *, what: str, page: str) -> _Fetch
     except hub.HfHubHTTPError as error:
         status = error.response.status_code
         raise StoreError(f"{what}: the server answered HTTP {status}; fetch again later.") from None
-    except OSError as error:
+    except (HTTPError, OSError) as error:
         raise StoreError(f"{offline} ({_hide(error)}).") from error
     except ValueError as error:
         raise InputError(f"{what}: {_hide(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -60,6 +61,7 @@ def render_card(job: Job, *, licence: Licensing) -> str:
     )
     environment.filters["cell"] = cell
     environment.filters["amount"] = _amount
+    environment.filters["literal"] = _literal
     body = environment.from_string(template).render(**_facts(job, licence=licence))
     data = front_matter(job, licence=licence)
     text = f"---\n{data.to_yaml()}\n---\n\n{body}"
@@ -310,3 +312,8 @@ def _card_record(card: DataCard) -> dict[str, Any]:
 def _amount(value: float) -> str:
     """Return a number for people: 12345 -> 12,345 and 0.123456 -> 0.123."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+
+
+def _literal(text: str) -> str:
+    """Return text as a Python string literal; JSON's form is one, and letters stay letters."""
+    return json.dumps(text, ensure_ascii=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.errors import ReleaseError
+from finetune.fetch import network_as_set
 from finetune.release.contents import RELEASE_FILES
 from finetune.release.leaks import hide_tokens
 
@@ -26,8 +27,9 @@ def endpoint() -> str:
 def upload(files: Mapping[str, Path], repo: str, *, private: bool) -> bool:
     """Make `repo` hold exactly these release files; return whether anything changed.
 
-    Creates the repository if there is none, private if so told; one that exists keeps its
-    visibility. Files that no release writes are left alone.
+    Creates the repository if there is none. With `private` nothing goes into a repository that
+    everybody can see, whoever made it so (some servers do not know the client's `visibility`).
+    Files that no release writes are left alone.
 
     Raises:
         ReleaseError: no token, no permission, no network, or the server failed.
@@ -38,7 +40,8 @@ def upload(files: Mapping[str, Path], repo: str, *, private: bool) -> bool:
 
     api = HfApi(endpoint=endpoint(), library_name="finetune")
     try:
-        return _upload(api, files, repo=repo, private=private)
+        with network_as_set():
+            return _upload(api, files, repo=repo, private=private)
     except LocalTokenNotFoundError as error:
         raise ReleaseError(f"{endpoint()}: no access token; {_LOG_IN}") from error
     except HfHubHTTPError as error:
@@ -56,7 +59,13 @@ def upload(files: Mapping[str, Path], repo: str, *, private: bool) -> bool:
 def _upload(api: Any, files: Mapping[str, Path], *, repo: str, private: bool) -> bool:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    api.create_repo(repo, private=private, exist_ok=True, repo_type="model")
+    if not api.repo_exists(repo):
+        api.create_repo(repo, private=private, exist_ok=True)
+    if private and not api.model_info(repo).private:
+        raise ReleaseError(
+            f"{endpoint()}/{repo}: everybody can see it, but publish.private is true, so nothing "
+            "was uploaded. Make it private on the server, or set publish.private: false."
+        )
     remote = _remote_files(api, repo)
     new = [name for name, path in files.items() if not _is_there(path, remote.get(name))]
     stale = [name for name in remote if name in RELEASE_FILES and name not in files]

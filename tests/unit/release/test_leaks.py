@@ -1,0 +1,92 @@
+"""The scan for private facts."""
+
+from pathlib import Path
+
+import pytest
+
+from finetune.errors import ReleaseError
+from finetune.release.leaks import Private, hide_tokens, private_facts, scan
+
+PRIVATE = Private(folders=("/lustre/project/x",), names=("fatou", "node042", "wo"))
+TOKEN = "hf_" + "aB3" * 11
+
+
+def check(tmp_path: Path, text: str, *, public=(), name: str = "README.md") -> None:
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    scan({name: path}, private=PRIVATE, public=public)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model at /lustre/project/x/models",
+        '"path": "/lustre/project/x"',
+        "trained on node042 in a night",
+        "by fatou",
+        "/home/somebody/models/x",
+        "C:\\Users\\Somebody\\models",
+        f"use {TOKEN}",
+        "cache in /data/wo/run",
+        "mail wo@host",
+    ],
+)
+def test_private_facts_stop_a_release(tmp_path, text):
+    """Local folders, home folders, user and host names and tokens are found, with the line."""
+    with pytest.raises(ReleaseError, match=r"README\.md: line 2"):
+        check(tmp_path, f"first line\n{text}\n")
+
+
+def test_all_leaks_are_named_at_once_and_tokens_not_repeated(tmp_path):
+    """Every leak is in the message, and a token is not printed again."""
+    with pytest.raises(ReleaseError) as refused:
+        check(tmp_path, f"fatou\n/lustre/project/x\n{TOKEN}\n")
+    assert "fatou" in str(refused.value)
+    assert "/lustre/project/x" in str(refused.value)
+    assert TOKEN not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "language: wo",
+        "https://example.org/homepage/x",
+        "fatoumata and her fatous",
+        "see /lustre/project/xy",
+        "hf_hub_download and hf_transfer",
+    ],
+)
+def test_ordinary_text_is_no_leak(tmp_path, text):
+    """Language codes, longer words and function names are not taken for private facts."""
+    check(tmp_path, text)
+
+
+def test_names_that_people_published_are_no_leak(tmp_path):
+    """A user name inside the repository id is meant; elsewhere it still is a leak."""
+    check(tmp_path, "PeftModel of fatou/wolof", public=("fatou/wolof",))
+    with pytest.raises(ReleaseError):
+        check(tmp_path, "fatou/wolof by fatou", public=("fatou/wolof",))
+    with pytest.raises(ReleaseError):
+        check(tmp_path, "in /lustre/project/x", public=("in /lustre/project/x",))
+
+
+def test_headers_of_weights_are_scanned(tmp_path):
+    """A folder in the metadata of a binary file is found; random bytes are no user name."""
+    with pytest.raises(ReleaseError):
+        check(tmp_path, '{"from":"/lustre/project/x/a"}', name="adapter_model.safetensors")
+    check(tmp_path, "\x00fatou\x00", name="adapter_model.safetensors")
+
+
+def test_facts_of_this_machine(tmp_path, monkeypatch):
+    """Home, working folder and given folders are private; the root folder is not one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    facts = private_facts(folders=[Path("/srv/store"), Path("/")])
+    assert {str(tmp_path), str(tmp_path / "home"), "/srv/store"} <= set(facts.folders)
+    assert "/" not in facts.folders
+    assert "root" not in facts.names
+
+
+def test_tokens_are_hidden():
+    """Tokens never reach a message."""
+    assert TOKEN not in hide_tokens(f"Authorization: Bearer {TOKEN}")
