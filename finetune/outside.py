@@ -55,8 +55,20 @@ def folder_checksums(project: Project, folder: str) -> dict[str, str]:
 
 
 def verify_lock(project: Project) -> None:
-    """Refuse to go on with something that is not what `finetune fetch` locked."""
-    fetch.verify(project.path, entries(project))
+    """Refuse to go on with something that is not what `finetune fetch` locked.
+
+    Without a lock there is nothing to verify: the pins in recipe and cards hold by themselves.
+    """
+    locked = fetch.read_lock(project.path)
+    if locked is None:
+        return
+    now = entries(project)
+    changed = [name for name in now if name in locked and locked[name] != now[name]]
+    if changed:
+        again = f"if that is meant, run `finetune fetch {project.path}` again"
+        raise RecipeError(
+            *(f"{project.path}: {name}: changed since it was locked; {again}" for name in changed)
+        )
 
 
 def _card_entry(card: DataCard) -> dict[str, Any]:
