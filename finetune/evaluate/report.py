@@ -69,7 +69,9 @@ def place(language: str, direction: str | None) -> str:
     >>> place("hau_Latn", "eng_Latn>hau_Latn"), place("hau_Latn", None)
     ('English → Hausa', 'Hausa')
     """
-    return " → ".join(language_name(code) for code in (direction or language).split(">"))
+    codes = (direction or language).split(">")
+    # ISO 639-3 adds remarks, "Swahili (individual language)", that say nothing to a reader
+    return " → ".join(language_name(code).split(" (")[0] for code in codes)
 
 
 def _row(pair: Pair) -> dict[str, str]:

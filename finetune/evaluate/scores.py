@@ -114,14 +114,15 @@ def pairs_of(result: Mapping[str, Any]) -> list[Pair]:
 def verdict(test: PairedTest) -> str:
     """Say in words what the test shows.
 
-    >>> test = PairedTest("chrf++", "hau_Latn", None, 20.0, 25.0, 5.0, 4.0, 6.0, 0.002, 90,
+    >>> test = PairedTest("bits_per_byte", "hau_Latn", None, 2.0, 1.5, -0.5, -0.6, -0.4, 0.002, 90,
     ...                   "adapter", "paired bootstrap, 1000 resamples")
     >>> verdict(test)
-    'adapter better (+25.0 %)'
+    'adapter better (-25.0 %)'
     """
     if test.better != "neither":
-        change = f" ({100 * test.difference / test.base:+.1f} %)" if test.base else ""
-        return f"{test.better} better{change}"
+        if test.metric != "bits_per_byte":  # percents of a score that may be 0 mislead
+            return f"{test.better} better"
+        return f"{test.better} better ({100 * test.difference / test.base:+.1f} %)"
     if test.n < MIN_ITEMS:
         return f"too few items to tell (n = {test.n})"
     if test.difference == test.low == test.high == 0:
