@@ -1,0 +1,1 @@
+"""Cards -> documents -> packed tokens, with a report on everything kept and left out."""

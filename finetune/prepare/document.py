@@ -1,0 +1,86 @@
+"""What flows through the stage: a record of a file, a document for training, a rejection."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Piece = tuple[str, bool]
+"""Text, and whether its tokens are training targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A checked file of a card."""
+
+    path: Path
+    """Where it lies on this machine."""
+    name: str
+    """Its path as the card writes it: what messages and reports show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a file; `fields` by role (`text`, `hau_Latn`, `messages`, ...)."""
+
+    where: str
+    """`file:line` (or row, or key), with the file as the card writes it."""
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A text that is not used, and why."""
+
+    card: str
+    language: str
+    reason: str
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text, pair or conversation, ready to become tokens."""
+
+    id: str
+    """SHA-256 (hex) of the source text: decides the split. Translations of one sentence share
+    it, whatever the language."""
+    content: bytes
+    """Digest of the whole content: exact duplicates share it."""
+    sides: frozenset[bytes]
+    """Digests of every text that must not be on two sides of a split."""
+    card: str
+    language: str
+    where: str
+    pieces: tuple[Piece, ...]
+    splittable: bool
+    """Whether it may be cut where a row ends (plain text only)."""
+    learned: str
+    """The text in `language` that is learned, without any mark-up: what is counted."""
+    prompt: str | None = None
+    """What a model is given, laid out (translation, chat)."""
+    reference: str | None = None
+    """A good answer to the prompt."""
+    source: str | None = None
+    """The text to translate, or the question."""
+    direction: str | None = None
+    """`eng_Latn>hau_Latn` for a translation."""
+
+
+def digest(*texts: str) -> bytes:
+    """Return 16 bytes that stand for texts (BLAKE2b; the number of texts counts)."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        data = text.encode()
+        hasher.update(len(data).to_bytes(8, "little"))
+        hasher.update(data)
+    return hasher.digest()
+
+
+def text_id(text: str) -> str:
+    """Return the SHA-256 (hex) of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()

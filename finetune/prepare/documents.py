@@ -1,0 +1,278 @@
+"""Records of a card -> documents, by what the recipe uses them for.
+
+Every record becomes a document or is rejected for one reason that is counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from finetune.errors import DataError
+from finetune.prepare.document import Document, Piece, Record, Rejected, digest, text_id
+from finetune.prepare.layout import Layout, Message
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.normalize import normalize
+from finetune.spec.card import DataCard
+from finetune.spec.language import language_name
+from finetune.spec.load import resolved_use
+from finetune.spec.recipe import Corpus, Prepare
+
+ROLES = {"human": "user", "gpt": "assistant", "system": "system"}
+"""Roles of the ShareGPT spelling ({"from", "value"})."""
+
+
+@dataclass(slots=True)
+class Maker:
+    """Makes documents of one corpus entry; `seen` is shared by all entries of the run."""
+
+    corpus: Corpus
+    card: DataCard
+    settings: Prepare
+    layout: Layout
+    ledger: Ledger
+    seen: set[bytes]
+    use: str = field(init=False)
+    language: str = field(init=False)
+    drop: re.Pattern[str] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.use = resolved_use(self.corpus, self.card)
+        block = self.card.corpus
+        parallel = block.kind == "parallel" and self.corpus.target is not None
+        self.language = str(self.corpus.target) if parallel else block.languages[0]
+        try:
+            self.drop = re.compile(block.drop_matching) if block.drop_matching else None
+        except re.error as error:
+            raise DataError(
+                f"{self.card.path}: corpus.drop_matching: {block.drop_matching!r} is no regular "
+                f"expression: {error}"
+            ) from None
+
+    def documents(self, records: Iterator[Record]) -> Iterator[Document]:
+        """Yield the documents of records; with `max_documents` only those of the lowest hash."""
+        made = (document for record in records if (document := self._document(record)))
+        if self.corpus.max_documents is None:
+            yield from made
+            return
+        yield from self._lowest(made, self.corpus.max_documents)
+
+    def _lowest(self, documents: Iterator[Document], count: int) -> Iterator[Document]:
+        # A heap of the lowest keys, so that what is not chosen never stays in memory. The key is
+        # of the source text: the same sentences are chosen in every language.
+        heap: list[tuple[int, bytes, Document]] = []
+        for document in documents:
+            key = hashlib.sha256(f"{self.settings.seed}:{document.id}".encode()).digest()
+            entry = (-int.from_bytes(key, "big"), document.content, document)
+            if len(heap) < count:
+                heapq.heappush(heap, entry)
+            else:
+                self.ledger.drop(heapq.heappushpop(heap, entry)[2], reason="max-documents")
+        yield from (entry[2] for entry in sorted(heap, key=lambda e: (-e[0], e[1])))
+
+    def _document(self, record: Record) -> Document | None:
+        self.ledger.read[self.card.name, self.language] += 1
+        if self.use == "chat":
+            return self._chat(record)
+        fields = self._texts(record)
+        wanted = [self._side(side) for side in self._sides()]
+        texts = [fields.get(name, "") for name in wanted]
+        reason = self._why_not(texts) or self._untranslated(texts) or self._repeated(texts)
+        if reason:
+            self._reject(record, reason, texts)
+            return None
+        anchor = self._anchor(fields, wanted[0])
+        sides = frozenset(digest(text) for text in fields.values() if text)
+        if self.use == "text":
+            pieces = self.layout.text(texts[0])
+            return self._made(record, anchor, texts, pieces=pieces, sides=sides, splittable=True)
+        messages = [{"role": "user", "content": self._instruction(texts[0])}]
+        return self._made(
+            record,
+            anchor,
+            texts,
+            pieces=self.layout.conversation([*messages, _answer(texts[1])]),
+            sides=sides,
+            prompt=self.layout.prompt(messages),
+            reference=texts[1],
+            source=texts[0],
+            direction=f"{self.corpus.source}>{self.corpus.target}",
+        )
+
+    def _sides(self) -> tuple[str, ...]:
+        if self.use == "translation":
+            return (str(self.corpus.source), str(self.corpus.target))
+        return (self.language,)
+
+    def _side(self, language: str) -> str:
+        return language if self.card.corpus.kind == "parallel" else "text"
+
+    def _anchor(self, fields: Mapping[str, str], first: str) -> str:
+        """Return the text whose hash decides the split.
+
+        On a parallel card it is the language the card lists first, whichever direction is
+        trained, so that both directions of a pair stay together too.
+        """
+        if self.card.corpus.kind != "parallel":
+            return fields[first]
+        return fields.get(self.card.corpus.languages[0]) or fields[first]
+
+    def _texts(self, record: Record) -> dict[str, str]:
+        texts = {}
+        for name, value in record.fields.items():
+            if value is not None and not isinstance(value, str):
+                raise DataError(
+                    f"{record.where}: {name}: {type(value).__name__} where a text belongs; "
+                    "correct `columns` in the card"
+                )
+            texts[name] = self._normal(value or "")
+        return texts
+
+    def _normal(self, text: str) -> str:
+        text, changes = normalize(text)
+        for change in changes:
+            self.ledger.changes[self.language, change] += 1
+        return text
+
+    def _instruction(self, text: str) -> str:
+        return self.corpus.prompt.format(
+            text=text,
+            source_name=language_name(str(self.corpus.source)),
+            target_name=language_name(str(self.corpus.target)),
+        )
+
+    def _why_not(self, texts: list[str]) -> str | None:
+        if not all(texts):
+            return "empty"
+        if min(map(len, texts)) < self.settings.min_characters:
+            return "too-short"
+        if self.drop and any(self.drop.search(text) for text in texts):
+            return "matches-drop-pattern"
+        if any(self.layout.special.search(text) for text in texts):
+            return "special-token"
+        return None
+
+    def _untranslated(self, texts: list[str]) -> str | None:
+        return "untranslated" if self.use == "translation" and texts[0] == texts[1] else None
+
+    def _repeated(self, texts: list[str]) -> str | None:
+        """Count exact duplicates; the same pair in another direction is none."""
+        key = digest(self.use, str(self.corpus.source), *texts)
+        if self.use == "text":  # the same text in two cards, whatever they say its language is
+            key = digest(self.use, *texts)
+        if key in self.seen:
+            return "duplicate"
+        self.seen.add(key)
+        return None
+
+    def _reject(self, record: Record, reason: str, texts: list[str]) -> None:
+        text = "\n".join(text for text in texts if text)
+        self.ledger.reject(Rejected(self.card.name, self.language, reason, record.where, text))
+
+    def _chat(self, record: Record) -> Document | None:
+        messages = [
+            {"role": m["role"], "content": self._normal(m["content"])} for m in _messages(record)
+        ]
+        answers = [n for n, m in enumerate(messages) if m["role"] == "assistant"]
+        if answers:  # a question that was never answered teaches nothing
+            messages = messages[: answers[-1] + 1]
+        texts = [message["content"] for message in messages]
+        reason = self._why_not(texts)
+        if not reason and (not answers or answers[0] == 0):
+            reason = "no-answer"
+        roles = [message["role"] for message in messages]
+        reason = reason or self._repeated([*roles, *texts])
+        if reason:
+            self._reject(record, reason, texts)
+            return None
+        question = next((m["content"] for m in messages if m["role"] == "user"), texts[0])
+        return self._made(
+            record,
+            question,
+            [question, "\n".join(messages[n]["content"] for n in answers)],
+            pieces=self.layout.conversation(messages),
+            sides=frozenset([digest(question)]),
+            prompt=self.layout.prompt(messages[:-1]),
+            reference=messages[-1]["content"],
+            source=question,
+        )
+
+    def _made(
+        self,
+        record: Record,
+        anchor: str,
+        texts: list[str],
+        *,
+        pieces: tuple[Piece, ...],
+        sides: frozenset[bytes],
+        splittable: bool = False,
+        **facts: str,
+    ) -> Document:
+        return Document(
+            id=text_id(anchor),
+            content=digest(*(text for text, _ in pieces)),
+            sides=sides,
+            card=self.card.name,
+            language=self.language,
+            where=record.where,
+            pieces=pieces,
+            splittable=splittable,
+            learned=texts[-1],
+            **facts,
+        )
+
+
+def _answer(text: str) -> Message:
+    return {"role": "assistant", "content": text}
+
+
+def _messages(record: Record) -> list[Message]:
+    """Return a conversation as role and content, from whichever spelling the record has."""
+    if "messages" not in record.fields:
+        question, context, answer = (
+            _content(record, name, record.fields.get(name))
+            for name in ("instruction", "input", "answer")
+        )
+        asked = "\n\n".join(text for text in (question, context) if text)
+        return [{"role": "user", "content": asked}, _answer(answer)]
+    turns = record.fields["messages"]
+    if isinstance(turns, str):  # a CSV or Parquet column that holds JSON
+        try:
+            turns = json.loads(turns)
+        except ValueError as error:
+            raise DataError(f"{record.where}: messages: not JSON: {error}") from None
+    if not isinstance(turns, list):
+        raise _no_conversation(record, turns)
+    messages = []
+    for turn in turns:
+        if not isinstance(turn, Mapping):
+            raise _no_conversation(record, turn)
+        role = turn.get("role", ROLES.get(str(turn.get("from"))))
+        if role not in ("system", "user", "assistant"):
+            raise _no_conversation(record, turn)
+        content = _content(record, "content", turn.get("content", turn.get("value")))
+        messages.append({"role": str(role), "content": content})
+    if not messages:
+        raise _no_conversation(record, turns)
+    return messages
+
+
+def _content(record: Record, name: str, value: Any) -> str:
+    if value is not None and not isinstance(value, str):
+        raise DataError(
+            f"{record.where}: {name}: {type(value).__name__} where a text belongs; only text can "
+            "be trained on"
+        )
+    return value or ""
+
+
+def _no_conversation(record: Record, value: Any) -> DataError:
+    return DataError(
+        f"{record.where}: messages: {str(value)[:80]!r} is no conversation; it must be a list of "
+        '{"role": "system" | "user" | "assistant", "content": "text"}'
+    )

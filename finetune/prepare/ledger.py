@@ -1,0 +1,81 @@
+"""What happened to every record: counts by reason, and every rejected text, on disk.
+
+A speaker of the language can read in `rejected.jsonl` what was left out, and why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import IO
+
+from finetune.prepare.document import Document, Rejected
+
+SAMPLES = 8
+SAMPLE_CHARACTERS = 600
+
+REASONS = {
+    "empty": "no text (on one of its sides)",
+    "too-short": "fewer characters than prepare.min_characters",
+    "matches-drop-pattern": "the card's drop_matching finds something in it",
+    "untranslated": "translation and source are the same text",
+    "special-token": "holds a control mark of the model, which would end or fake a turn",
+    "no-answer": "a conversation without an answer of the assistant",
+    "duplicate": "the same text was there before (after normalisation)",
+    "max-documents": "beyond max_documents of the recipe",
+    "in-evaluation": "one of its texts is held out for validation or test",
+    "over-length": "longer than a row (prepare.sequence_tokens) and not to be split",
+}
+"""Every reason for which a text is left out."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts and samples; rejections are written to `stream` as they come."""
+
+    stream: IO[str]
+    read: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(card, language) -> records."""
+    rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """(card, language, reason) -> records."""
+    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(language, change) -> texts changed by normalisation."""
+    kept_samples: dict[str, list[str]] = field(default_factory=dict)
+    rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
+    """(language, reason) -> the first few."""
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count a text that is left out, and write it down."""
+        self.rejected[rejected.card, rejected.language, rejected.reason] += 1
+        samples = self.rejected_samples.setdefault((rejected.language, rejected.reason), [])
+        if len(samples) < SAMPLES:
+            samples.append(rejected)
+        self.stream.write(json.dumps(asdict(rejected), ensure_ascii=False) + "\n")
+
+    def drop(self, document: Document, *, reason: str) -> None:
+        """Reject a document that was already made."""
+        texts = (document.source, document.learned)
+        self.reject(
+            Rejected(
+                document.card,
+                document.language,
+                reason,
+                document.where,
+                "\n".join(text for text in texts if text),
+            )
+        )
+
+    def keep(self, document: Document) -> None:
+        """Remember a few kept texts of every language."""
+        samples = self.kept_samples.setdefault(document.language, [])
+        if len(samples) < SAMPLES:
+            texts = (document.source, document.learned)
+            samples.append("\n".join(text for text in texts if text)[:SAMPLE_CHARACTERS])
+
+    def by_reason(self) -> dict[str, int]:
+        """Return reason -> records, over all cards, in the order of REASONS."""
+        totals: Counter[str] = Counter()
+        for (_, _, reason), number in self.rejected.items():
+            totals[reason] += number
+        return {reason: totals[reason] for reason in REASONS if totals[reason]}

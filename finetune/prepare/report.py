@@ -1,0 +1,183 @@
+"""What became of the corpus, for people: report.html (one offline file) and report.json.
+
+Numbers per language are of the text that is learned (the answers, not the prompts), without
+control marks, so that bytes per token and tokens per word say how well the base's tokenizer fits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finetune.prepare.document import Document
+from finetune.prepare.encode import Encoded, Encoder
+from finetune.prepare.ledger import REASONS, SAMPLE_CHARACTERS, Ledger
+from finetune.prepare.split import SPLITS, Split
+
+EXAMPLES_PER_LANGUAGE = 2
+EXAMPLES = 12
+EXAMPLE_TOKENS = 400
+REPLACEMENT = "\ufffd"
+ETHIOPIC_WORDSPACE = "\u1361"
+
+
+@dataclass(slots=True)
+class _Language:
+    """Sums over the documents of a language."""
+
+    splits: Counter[str] = field(default_factory=Counter)
+    words: int = 0
+    bytes: int = 0
+    tokens: int = 0
+
+
+def count_words(text: str) -> int:
+    """Count what stands between spaces (or Ethiopic wordspaces).
+
+    >>> count_words("ina kwana"), count_words("ሰላም፡ለዓለም")
+    (2, 2)
+    """
+    return len(text.replace(ETHIOPIC_WORDSPACE, " ").split())
+
+
+class Reporter:
+    """Sums up documents as they are encoded, and writes the reports."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.languages: dict[str, _Language] = {}
+        self.kept: Counter[tuple[str, str, str]] = Counter()
+        self.examples: list[dict[str, Any]] = []
+
+    def add(self, split: Split, document: Document, segments: list[Encoded]) -> None:
+        """Count a kept document, and lay out the first few of each language token by token."""
+        sums = self.languages.setdefault(document.language, _Language())
+        sums.splits[split] += 1
+        sums.words += count_words(document.learned)
+        sums.bytes += len(document.learned.encode())
+        sums.tokens += self.encoder.count(document.learned)
+        self.kept[document.card, document.language, split] += 1
+        shown = sum(1 for e in self.examples if e["language"] == document.language)
+        if split == "train" and shown < EXAMPLES_PER_LANGUAGE and len(self.examples) < EXAMPLES:
+            self.examples.append(
+                {
+                    "card": document.card,
+                    "language": document.language,
+                    "tokens": len(segments[0].tokens_n),
+                    "supervised_tokens": int(segments[0].supervised_n.sum()),
+                    "supervised_bytes": segments[0].supervised_bytes,
+                    "pieces": token_view(self.encoder.tokenizer, segments[0]),
+                }
+            )
+
+    def per_language(self) -> dict[str, dict[str, Any]]:
+        """Return language -> documents, splits, words, bytes, tokens and the two ratios."""
+        return {
+            language: {
+                "documents": sum(sums.splits.values()),
+                "splits": {split: sums.splits[split] for split in SPLITS},
+                "words": sums.words,
+                "bytes": sums.bytes,
+                "tokens": sums.tokens,
+                "bytes_per_token": round(sums.bytes / max(sums.tokens, 1), 2),
+                "tokens_per_word": round(sums.tokens / max(sums.words, 1), 2),
+            }
+            for language, sums in sorted(self.languages.items())
+        }
+
+    def write(self, workspace: Path, *, counts: dict[str, dict[str, int]], ledger: Ledger) -> None:
+        """Write report.json and report.html into the artefact."""
+        facts = {
+            "counts": counts,
+            "funnel": self._funnel(ledger),
+            "languages": self.per_language(),
+            "reasons": {reason: REASONS[reason] for reason in ledger.by_reason()},
+            "changes": _changes(ledger),
+            "kept_samples": dict(sorted(ledger.kept_samples.items())),
+            "rejected_samples": _rejected_samples(ledger),
+            "examples": self.examples,
+        }
+        text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
+        (workspace / "report.json").write_text(text, encoding="utf-8", newline="\n")
+        html = render(facts)
+        (workspace / "report.html").write_text(html, encoding="utf-8", newline="\n")
+
+    def _funnel(self, ledger: Ledger) -> list[dict[str, Any]]:
+        return [
+            {
+                "card": card,
+                "language": language,
+                "read": read,
+                "rejected": {
+                    reason: number
+                    for reason in REASONS
+                    if (number := ledger.rejected[card, language, reason])
+                },
+                "kept": {split: self.kept[card, language, split] for split in SPLITS},
+            }
+            for (card, language), read in ledger.read.items()
+        ]
+
+
+def render(facts: dict[str, Any]) -> str:
+    """Return the report as one HTML page that needs nothing from outside."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("finetune.prepare", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:,}"
+    return environment.get_template("report.html.j2").render(splits=SPLITS, **facts) + "\n"
+
+
+def token_view(tokenizer: Any, segment: Encoded) -> list[dict[str, Any]]:
+    """Return the first tokens of a segment as text, each with whether it is learned.
+
+    Tokens that are parts of one character's bytes are shown together, with their number.
+    """
+    view: list[dict[str, Any]] = []
+    pending: list[int] = []
+    ids = segment.tokens_n[:EXAMPLE_TOKENS].tolist()
+    for token, supervised in zip(ids, segment.supervised_n.tolist(), strict=False):
+        pending.append(token)
+        text = tokenizer.decode(pending, clean_up_tokenization_spaces=False)
+        if REPLACEMENT in text and len(pending) < 8:  # an unfinished character
+            continue
+        view.append({"text": text, "tokens": len(pending), "supervised": bool(supervised)})
+        pending = []
+    if pending:
+        view.append(
+            {"text": tokenizer.decode(pending), "tokens": len(pending), "supervised": False}
+        )
+    return view
+
+
+def _changes(ledger: Ledger) -> list[dict[str, Any]]:
+    return [
+        {"language": language, "change": change, "texts": number}
+        for (language, change), number in sorted(ledger.changes.items())
+    ]
+
+
+def _rejected_samples(ledger: Ledger) -> list[dict[str, Any]]:
+    rank = {reason: place for place, reason in enumerate(REASONS)}
+    return [
+        {
+            "language": language,
+            "reason": reason,
+            "samples": [
+                {"card": s.card, "where": s.where, "text": s.text[:SAMPLE_CHARACTERS]}
+                for s in samples
+            ],
+        }
+        for (language, reason), samples in sorted(
+            ledger.rejected_samples.items(), key=lambda item: (item[0][0], rank[item[0][1]])
+        )
+    ]

@@ -1,0 +1,58 @@
+"""What can be added without touching the core, by name; nothing is imported until it is used.
+
+A name of ours stands here as "module:attribute". A package outside adds one with an entry point:
+
+    [project.entry-points."finetune.readers"]
+    toolbox = "my_package.toolbox:read"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from finetune.errors import RecipeError
+from finetune.spec.load import did_you_mean
+
+READERS: Mapping[str, str] = {
+    "text": "finetune.prepare.readers:read_text",
+    "jsonl": "finetune.prepare.readers:read_jsonl",
+    "csv": "finetune.prepare.readers:read_csv",
+    "tsv": "finetune.prepare.readers:read_tsv",
+    "parquet": "finetune.prepare.readers:read_parquet",
+    "messages": "finetune.prepare.readers:read_messages",
+}
+"""Corpus formats: `read(files, *, corpus) -> iterator of finetune.prepare.document.Record`."""
+
+
+def find(name: str, *, group: str, known: Mapping[str, str]) -> str:
+    """Return the "module:attribute" of a name: ours first, then installed entry points.
+
+    Raises RecipeError with the nearest name if there is none.
+
+    >>> find("text", group="finetune.readers", known=READERS)
+    'finetune.prepare.readers:read_text'
+    """
+    if name in known:
+        return known[name]
+    others = {point.name: point.value for point in entry_points(group=group)}
+    if name in others:
+        return others[name]
+    names = sorted({*known, *others})
+    raise RecipeError(
+        f"{name!r} is none of the {group.removeprefix('finetune.')}: {', '.join(names)}"
+        f"{did_you_mean(name, names)}"
+    )
+
+
+def load(target: str) -> Any:
+    """Import what "module:attribute" names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def reader(name: str) -> Any:
+    """Return the reader of a corpus format. Raises RecipeError for an unknown one."""
+    return load(find(name, group="finetune.readers", known=READERS))
