@@ -18,8 +18,7 @@ _WORD = 2**64 - 1
 
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, num_rows: int) -> NDArray[np.int64]:
-    words = np.random.Philox(key=[seed & _WORD, epoch]).random_raw(num_rows)
-    order_N = np.argsort(words, kind="stable")
+    order_N = np.argsort(_words(seed, epoch, count=num_rows), kind="stable")
     order_N.setflags(write=False)  # the cache hands the same array to everyone
     return order_N
 
@@ -30,9 +29,9 @@ def rows_of_step(seed: int, step: int, *, num_rows: int, rows_per_step: int) -> 
     Every row comes once before any comes again; a step may reach over the end of an epoch.
 
     >>> [rows_of_step(7, s, num_rows=5, rows_per_step=2).tolist() for s in range(3)]
-    [[4, 3], [0, 1], [2, 4]]
+    [[4, 1], [3, 2], [0, 3]]
     >>> rows_of_step(7, 1_000_000, num_rows=5, rows_per_step=2).tolist()
-    [2, 1]
+    [1, 3]
     """
     first, last = step * rows_per_step, (step + 1) * rows_per_step
     parts = []
@@ -51,5 +50,10 @@ def key_of_step(seed: int, step: int) -> int:
     (True, False)
     """
     # Epoch numbers never reach 2**63, so these words are no permutation's.
-    words = np.random.Philox(key=[seed & _WORD, step | 1 << 63]).random_raw(1)
-    return int(words[0]) >> 1
+    return int(_words(seed, step | 1 << 63, count=1)[0]) >> 1
+
+
+def _words(seed: int, number: int, *, count: int) -> NDArray[np.uint64]:
+    # A list of large Python integers would go through float64 and lose its low bits.
+    key = np.array([seed & _WORD, number], dtype=np.uint64)
+    return np.random.Philox(key=key).random_raw(count)

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from peft import PeftModel
 from torch import Tensor, nn
 
-from finetune.errors import RecipeError, StoreError, TrainError
+from finetune.errors import RecipeError, Stopped, StoreError, TrainError
 from finetune.job import Job
 from finetune.models.load import (
     Precision,
@@ -64,7 +64,13 @@ def run(job: Job) -> dict[str, Any]:
         set_threads(job.recipe.run.threads)
         device = choose_device()
         with deterministic(device):
-            return _train(job, device=device, stop=stop)
+            result = _train(job, device=device, stop=stop)
+        if stop.reason is not None:
+            raise Stopped(
+                f"stopped as asked ({stop.reason}) when training had just ended; its state is "
+                "saved. The same command continues from there"
+            )
+        return result
 
 
 @dataclass(frozen=True, slots=True)

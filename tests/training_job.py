@@ -50,9 +50,9 @@ def write_split(directory: Path, *, rows: int, seed: int) -> None:
     np.save(directory / "documents.npy", np.array(records, DOCUMENT_DTYPE))
 
 
-def write_inputs(directory: Path) -> dict[str, Artifact]:
+def write_inputs(directory: Path, **model: Any) -> dict[str, Artifact]:
     """Write the artefacts that the stage `train` takes."""
-    write_tiny_model(directory / "base/model")
+    write_tiny_model(directory / "base/model", **model)
     write_split(directory / "prepare/train", rows=10, seed=1)
     write_split(directory / "prepare/validation", rows=4, seed=2)
     prepared = {"languages": list(LANGUAGES), "cards": list(CARDS)}
@@ -79,7 +79,7 @@ def make_job(
             "prepare": {"sequence_tokens": TOKENS},
             "lora": {"rank": 4, "alpha": 8} | (lora or {}),
             "train": {
-                "max_steps": 8,
+                "max_steps": None if "epochs" in (train or {}) else 8,
                 "batch_tokens": 4 * TOKENS,
                 "learning_rate": 0.01,
                 "warmup_steps": 2,

@@ -1,0 +1,285 @@
+"""Stopped and started again, anywhere: the adapter is the uninterrupted one, bit for bit."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import io
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from finetune.errors import Stopped, StoreError, TrainError
+from finetune.job import Artifact, Job
+from finetune.train import checkpoint, loop
+from finetune.train.run import run
+from tests.training_job import adapter_digest, digest, make_job, records, write_inputs
+
+# 8 steps of 2 micro-batches; validated after 3, 6 and at the end; saved after 3 and 6.
+SETTINGS: dict[str, Any] = {
+    "lora": {"dropout": 0.1, "plus_ratio": 4},
+    "train": {"validate_every_steps": 3, "weight_decay": 0.01},
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    return write_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, inputs: dict[str, Artifact]) -> Path:
+    """The artefact of the training that was never stopped."""
+    workspace = tmp_path_factory.mktemp("straight")
+    run(make_job(workspace, inputs, **SETTINGS))
+    return workspace
+
+
+def assert_same(workspace: Path, straight: Path) -> None:
+    """Adapter, tensors of the state and metrics are equal; only timings may differ."""
+    assert adapter_digest(workspace) == adapter_digest(straight)
+    state = "state/state.safetensors"
+    assert digest(workspace / state) == digest(straight / state)
+    for kind in ("train", "validation"):
+        assert records(workspace, kind) == records(straight, kind)
+    assert not (workspace / "checkpoints").exists()
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
+    """Send this process SIGTERM when the loop calls one of its functions for the nth time."""
+    original, calls = getattr(loop, name), []
+
+    def signalled(*args: Any, **settings: Any) -> Any:
+        calls.append(1)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*args, **settings)
+
+    monkeypatch.setattr(loop, name, signalled)
+
+
+def stopped(job: Job, monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> str:
+    """Run until the stop; return its message."""
+    with monkeypatch.context() as patch:
+        stop_at(patch, name, call)
+        with pytest.raises(Stopped, match="The same command continues") as caught:
+            run(job)
+    assert caught.value.exit_code == 75
+    return str(caught.value)
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@example(micro_batches=[1])
+@example(micro_batches=[16])
+@given(micro_batches=st.lists(st.integers(1, 15), min_size=1, max_size=3))
+def test_stopped_at_any_micro_batch_it_continues_to_the_same_bits(
+    tmp_path_factory: pytest.TempPathFactory,
+    inputs: dict[str, Artifact],
+    straight: Path,
+    micro_batches: list[int],
+) -> None:
+    """Dropout, LoRA+, schedule, best adapter and metrics all continue; several stops too."""
+    workspace = tmp_path_factory.mktemp("stopped")
+    monkeypatch = pytest.MonkeyPatch()
+    for call in micro_batches:
+        with monkeypatch.context() as patch:
+            stop_at(patch, "make_batch", call)
+            try:
+                run(make_job(workspace, inputs, **SETTINGS))
+            except Stopped:
+                continue
+        break
+    if (workspace / "checkpoints").exists() or not (workspace / "adapter").exists():
+        run(make_job(workspace, inputs, **SETTINGS))
+    assert_same(workspace, straight)
+
+
+@pytest.mark.parametrize("validation", [1, 2, 3])
+def test_stopped_inside_a_validation_it_is_done_again(
+    tmp_path: Path,
+    inputs: dict[str, Artifact],
+    straight: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    validation: int,
+) -> None:
+    """Neither skipped nor counted twice, the one at the end included."""
+    job = make_job(tmp_path, inputs, **SETTINGS)
+    message = stopped(job, monkeypatch, "score_documents", validation)
+    assert f"after step {(3, 6, 8)[validation - 1]} of 8 as asked (SIGTERM)" in message
+    run(make_job(tmp_path, inputs, **SETTINGS))
+    assert_same(tmp_path, straight)
+
+
+def test_a_stop_saves_the_step_it_stopped_at(
+    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop in step 6 loses no finished step, though the last checkpoint was after step 3."""
+    stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 11)
+    again = make_job(tmp_path, inputs, **SETTINGS)
+    run(again)
+    assert isinstance(again.console.out, io.StringIO)
+    assert "continuing after step 5 of 8" in again.console.out.getvalue()
+
+
+def test_a_stop_before_the_first_step_leaves_nothing(
+    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to save, and the message says so."""
+    message = stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 1)
+    assert "nothing had been trained yet" in message
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_damaged_newest_checkpoint_costs_only_its_steps(
+    tmp_path: Path, inputs: dict[str, Artifact], straight: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, the one before is used, and the result is the same."""
+    stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 11)
+    newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
+    content = bytearray((newest / "state.safetensors").read_bytes())
+    content[-1] ^= 1
+    (newest / "state.safetensors").write_bytes(content)
+    again = make_job(tmp_path, inputs, **SETTINGS)
+    run(again)
+    assert isinstance(again.console.out, io.StringIO)
+    shown = again.console.out.getvalue()
+    assert f"{newest}: damaged checkpoint: checksum" in shown
+    assert "continuing after step 3 of 8" in shown
+    assert_same(tmp_path, straight)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(
+    tmp_path: Path, inputs: dict[str, Artifact], straight: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clear error; with space again the same command goes on from the step before."""
+    write, calls = checkpoint.write_synced, []
+
+    def full(path: Path, content: bytes) -> None:
+        calls.append(1)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "write_synced", full)
+        with pytest.raises(StoreError, match="could not write the checkpoint of step 6: the disk"):
+            run(make_job(tmp_path, inputs, **SETTINGS))
+    again = make_job(tmp_path, inputs, **SETTINGS)
+    run(again)
+    assert isinstance(again.console.out, io.StringIO)
+    assert "continuing after step 3 of 8" in again.console.out.getvalue()
+    assert_same(tmp_path, straight)
+
+
+@pytest.mark.parametrize("name", ["save_adapter", "write_folder", "draw_loss"])
+def test_a_crash_while_finishing_is_finished_by_the_same_command(
+    tmp_path: Path,
+    inputs: dict[str, Artifact],
+    straight: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """Whatever of adapter, state and picture was written, the next start completes it."""
+    stage = importlib.import_module("finetune.train.run")
+
+    def crash(*args: Any, **settings: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, name, crash)
+        with pytest.raises(ZeroDivisionError):
+            run(make_job(tmp_path, inputs, **SETTINGS))
+    run(make_job(tmp_path, inputs, **SETTINGS))
+    assert_same(tmp_path, straight)
+
+
+def test_a_stop_while_finishing_is_not_lost(
+    tmp_path: Path, inputs: dict[str, Artifact], straight: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage after this one must not begin; the next start has only the end to repeat."""
+    stage = importlib.import_module("finetune.train.run")
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "draw_loss", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(Stopped, match="had just ended"):
+            run(make_job(tmp_path, inputs, **SETTINGS))
+    run(make_job(tmp_path, inputs, **SETTINGS))
+    assert_same(tmp_path, straight)
+
+
+def test_a_resumed_run_keeps_the_measured_rows(
+    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were measured once are not measured again, unless the budget was changed."""
+    auto = SETTINGS | {"run": {"micro_batch_rows": "auto", "memory_gib": 0.001}}
+    stopped(make_job(tmp_path, inputs, **auto), monkeypatch, "make_batch", 11)
+    shutil.copytree(tmp_path, tmp_path.with_name("changed"))
+    monkeypatch.setattr("finetune.train.micro_batch.rows_that_fit", lambda **_: 3)
+    assert run(make_job(tmp_path, inputs, **auto))["micro_batch_rows"] == 1
+    more = SETTINGS | {"run": {"micro_batch_rows": "auto", "memory_gib": 2.0}}
+    changed = make_job(tmp_path.with_name("changed"), inputs, **more)
+    assert run(changed)["micro_batch_rows"] == 3
+
+
+def test_a_checkpoint_of_another_training_is_refused(
+    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other parameters than the model's are an error, not a silent partial load."""
+    stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 11)
+    with pytest.raises((StoreError, TrainError), match="of another training"):
+        run(make_job(tmp_path, inputs, lora={"targets": ["q_proj"]}))
+
+
+class TestRaisedSteps:
+    """A raised max_steps continues from the shorter training."""
+
+    def train(self, steps: int, **more: Any) -> dict[str, Any]:
+        return {
+            "lora": {"dropout": 0.1},
+            "train": {"schedule": "constant", "max_steps": steps, "validate_every_steps": 3} | more,
+        }
+
+    @pytest.mark.parametrize("steps", [5, 6])
+    def test_it_equals_the_longer_training_bit_for_bit(
+        self, tmp_path: Path, inputs: dict[str, Artifact], steps: int
+    ) -> None:
+        """With a constant rate; the validation at the shorter one's end leaves no trace."""
+        run(make_job(tmp_path / "short", inputs, **self.train(steps)))
+        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result={})
+        job = make_job(tmp_path / "on", inputs | {"shorter": shorter}, **self.train(9))
+        run(job)
+        assert isinstance(job.console.out, io.StringIO)
+        assert f"continuing after step {steps} of 9" in job.console.out.getvalue()
+        run(make_job(tmp_path / "fresh", inputs, **self.train(9)))
+        assert_same(tmp_path / "on", tmp_path / "fresh")
+
+    def test_a_shorter_training_that_stopped_early_stays_stopped(
+        self, tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Patience had run out; more steps do not bring it back."""
+        monkeypatch.setattr(loop, "bits_per_byte_by_language", lambda *a, **k: {"hau_Latn": 1.0})
+        run(make_job(tmp_path / "short", inputs, **self.train(8, patience=1)))
+        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result={})
+        job = make_job(tmp_path / "on", inputs | {"shorter": shorter}, **self.train(20, patience=1))
+        assert run(job)["steps"] == 6
+
+    def test_a_damaged_shorter_one_is_not_used(
+        self, tmp_path: Path, inputs: dict[str, Artifact]
+    ) -> None:
+        """It is named, and the training starts fresh."""
+        run(make_job(tmp_path / "short", inputs, **self.train(3)))
+        (tmp_path / "short/state/state.safetensors").write_bytes(b"torn")
+        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result={})
+        job = make_job(tmp_path / "on", inputs | {"shorter": shorter}, **self.train(6))
+        assert run(job)["steps"] == 6
+        assert isinstance(job.console.out, io.StringIO)
+        assert "damaged checkpoint" in job.console.out.getvalue()
+        run(make_job(tmp_path / "fresh", inputs, **self.train(6)))
+        assert_same(tmp_path / "on", tmp_path / "fresh")

@@ -1,0 +1,117 @@
+"""Checkpoints on disk: whole or absent, told apart when damaged, safe on a full disk."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from finetune.errors import StoreError
+from finetune.train import checkpoint as module
+from finetune.train.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint
+from finetune.train.checkpoint import save_checkpoint as save
+from finetune.train.state import Layout, Progress
+
+LAYOUT = Layout(precision="fp32", micro_batch_rows=3, memory_gib=None, gradient_checkpointing=False)
+
+
+def of_step(step: int) -> Checkpoint:
+    progress = Progress(step=step, loss_last=0.1 + step, history=({"step": step},))
+    tensors = {"adapter.a": torch.full((3, 2), float(step)), "exp_avg.a": torch.arange(6.0)}
+    return Checkpoint(progress=progress, layout=LAYOUT, tensors=tensors)
+
+
+def test_what_is_saved_is_read_exactly(tmp_path: Path) -> None:
+    """Numbers and tensors come back as they were."""
+    folder = save(tmp_path, of_step(7))
+    found = read_checkpoint(folder)
+    assert (found.progress, found.layout) == (of_step(7).progress, LAYOUT)
+    assert torch.equal(found.part("adapter")["a"], torch.full((3, 2), 7.0))
+
+
+def test_only_the_newest_are_kept(tmp_path: Path) -> None:
+    """Checkpoints beyond `keep` are removed, the oldest first."""
+    for step in (8, 9, 10, 100):
+        save(tmp_path, of_step(step), keep=2)
+    assert [p.name[:13] for p in sorted(tmp_path.iterdir())] == ["step-00000010", "step-00000100"]
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), name=st.sampled_from(["state.safetensors", "state.json"]))
+def test_any_changed_or_missing_byte_falls_back(tmp_path: Path, data: Any, name: str) -> None:
+    """A newest checkpoint with one bit turned, or cut short, is named and the one before is used."""
+    directory = tmp_path / str(data.draw(st.integers(0, 10**9)))
+    save(directory, of_step(1))
+    file = save(directory, of_step(2)) / name
+    content = bytearray(file.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        file.write_bytes(content[:place])
+    else:
+        content[place] ^= 1 << data.draw(st.integers(0, 7))
+        file.write_bytes(content)
+    found, problems = newest_checkpoint(directory)
+    if found is not None and found.progress.step == 2:
+        # A blank of the JSON turned into another one: nothing was lost.
+        assert found.progress == of_step(2).progress
+        assert name == "state.json"
+    else:
+        assert found is not None
+        assert found.progress.step == 1
+        assert "damaged checkpoint" in problems[0]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("file", ["state.safetensors", "state.json"])
+def test_a_full_disk_is_a_clear_error_and_the_checkpoint_before_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, file: str
+) -> None:
+    """The message says what to do; the checkpoint before is whole and no half one is left."""
+    save(tmp_path, of_step(1), keep=1)
+    write = module.write_synced
+
+    def full(path: Path, content: bytes) -> None:
+        write(path, content[:5])
+        if path.name == file:
+            raise OSError(number, "no space")
+
+    monkeypatch.setattr(module, "write_synced", full)
+    with pytest.raises(StoreError, match=r"MiB free\). Free some space .* same command"):
+        save(tmp_path, of_step(2), keep=1)
+    assert len(list(tmp_path.iterdir())) == 1
+    found, problems = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert (found.progress.step, problems) == (1, [])
+
+
+def test_other_errors_of_the_disk_are_not_called_full(tmp_path: Path) -> None:
+    """A folder that may not be written keeps its own error."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        save(tmp_path / "file" / "below", of_step(1))
+
+
+def test_a_half_written_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    """What a kill leaves before the rename is not looked at, and the next save clears it."""
+    folder = save(tmp_path, of_step(2))
+    folder.rename(folder.with_name(folder.name + ".tmp"))
+    assert newest_checkpoint(tmp_path) == (None, [])
+    save(tmp_path, of_step(2))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_validated_step_is_newer_than_the_same_step_before(tmp_path: Path) -> None:
+    """A stop inside a validation and the checkpoint after it do not replace each other."""
+    save(tmp_path, of_step(5))
+    validated = of_step(5)
+    save(tmp_path, replace(validated, progress=replace(validated.progress, validated_step=5)))
+    found, _ = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.progress.validated_step == 5
+    assert len(list(tmp_path.iterdir())) == 2
