@@ -6,6 +6,7 @@ are pinned by revision and checksum in a lock file beside the recipe.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -258,7 +259,14 @@ def _explained(fetch: Callable[[], _Fetched], *, what: str, page: str) -> _Fetch
     except hub.HfHubHTTPError as error:
         status = error.response.status_code
         raise StoreError(f"{what}: the server answered HTTP {status}; fetch again later.") from None
+    except FileNotFoundError as error:  # what `datasets` says of a dataset that it may not see
+        raise InputError(
+            f"{what}: {_hide(error)} Check the spelling; if it is private or gated, ask for access "
+            f"on {page} and set HF_TOKEN to a token that may read it."
+        ) from error
     except (HTTPError, OSError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(f"{what}: the disk is full; make room and fetch again.") from error
         raise StoreError(f"{offline} ({_hide(error)}).") from error
     except ValueError as error:
         raise InputError(f"{what}: {_hide(error)}") from error

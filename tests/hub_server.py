@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+_TOKEN_END = "0" * 20
 KINDS = {"models": "model", "datasets": "dataset"}
 
 
@@ -85,7 +86,7 @@ class HubServer:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def __enter__(self) -> HubServer:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,7 +96,7 @@ class HubServer:
     @staticmethod
     def token(user: str) -> str:
         """Return the token of a user; every user may write to repositories named `user/...`."""
-        return f"hf_{user.ljust(24, '0')}"
+        return f"hf_{user}{_TOKEN_END}"
 
     def add(
         self, repo: str, files: Mapping[str, bytes], *, kind: str = "model", **settings: bool
@@ -170,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         if not token:
             return None
-        user = token.removeprefix("hf_").rstrip("0")
+        user = token.removeprefix("hf_").removesuffix(_TOKEN_END)
         if HubServer.token(user) != token:
             raise Refused(401, message="Invalid user token.")
         return user

@@ -101,7 +101,7 @@ def test_other_needs_a_person():
 
 @given(base=ANY, cards=st.lists(ANY, max_size=4))
 def test_result_is_no_freer_than_any_input(base, cards):
-    """Whatever is allowed keeps non-commercial, share-alike and model terms; the order is no matter."""
+    """Whatever is allowed keeps every condition, in whatever order the cards stand."""
     named = {f"card{i}": licence for i, licence in enumerate(cards)}
     try:
         found, _ = allowed_licence(base, named)

@@ -1,0 +1,278 @@
+"""Stage release: the folder that goes to the hub."""
+
+import getpass
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from finetune.errors import ReleaseError, StoreError
+from finetune.release.card import conclusions
+from finetune.release.run import run
+from tests.hub_server import HubServer
+from tests.release_job import RECIPE, card, comparison, release_job, score, write_adapter
+
+LOGITS = """
+import sys, torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+tokens_BT = torch.arange(4, 68).reshape(2, 32)
+found = []
+for adapter in sys.argv[3:]:
+    base = AutoModelForCausalLM.from_pretrained(sys.argv[2], dtype=torch.float32)
+    with torch.no_grad():
+        found.append(PeftModel.from_pretrained(base, adapter).eval()(tokens_BT).logits)
+torch.save(torch.stack(found), sys.argv[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A tiny base and a trained adapter, made once."""
+    root = tmp_path_factory.mktemp("trained")
+    write_adapter(root)
+    return root
+
+
+@pytest.fixture
+def root(trained: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained, tmp_path / "store")
+    return tmp_path / "store"
+
+
+def test_released_folder_gives_the_logits_of_the_training(root, tmp_path):
+    """In a fresh process folder and Hub repository give the trained adapter's logits to the bit."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    job = release_job(root)
+    run(job)
+    out, repo = tmp_path / "logits.pt", job.recipe.release.repo
+    with HubServer() as hub:
+        files = {p.name: p.read_bytes() for p in job.workspace.iterdir()}
+        hub.add(repo, files)
+        settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+        arguments = [str(out), str(root / "base"), str(job.workspace), repo]
+        subprocess.run(
+            [sys.executable, "-c", LOGITS, *arguments], check=True, env=os.environ | settings
+        )
+        # nothing but the adapter is asked for: loading the folder needs no network
+        assert {path for _, path in hub.requests if repo not in path} == set()
+    base = AutoModelForCausalLM.from_pretrained(root / "base", dtype=torch.float32)
+    tokens_BT = torch.arange(4, 68).reshape(2, 32)
+    with torch.no_grad():
+        untouched = base(tokens_BT).logits
+        trained = PeftModel.from_pretrained(base, root / "train" / "adapter").eval()
+        expected = trained(tokens_BT).logits
+    for released in torch.load(out, weights_only=True):
+        assert torch.equal(released, expected)
+    assert not torch.allclose(untouched, expected)
+
+
+def test_adapter_config_names_the_hub_base(root):
+    """The released adapter names the base's Hub id and revision, and no folder."""
+    revision = "1" * 40
+    base = RECIPE["base"] | {"revision": revision}
+    job = release_job(root, recipe={"base": base})
+    run(job)
+    config = json.loads((job.workspace / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "tiny/base"
+    assert config["revision"] == revision
+    assert config["inference_mode"] is True
+    assert config["target_modules"] == sorted(config["target_modules"])
+    assert str(root) not in (job.workspace / "adapter_config.json").read_text()
+
+
+def test_same_inputs_give_the_same_bytes(root):
+    """Releasing twice gives the same files to the byte, and the result lists their checksums."""
+    first = release_job(root)
+    result = run(first)
+    files = {p.name: p.read_bytes() for p in first.workspace.iterdir()}
+    shutil.rmtree(first.workspace)
+    assert run(release_job(root)) == result
+    assert {p.name: p.read_bytes() for p in first.workspace.iterdir()} == files
+    assert set(result["files"]) == set(files)
+    assert result["repo"] == "amina/hausa-lora"
+    assert result["licence"] == "apache-2.0"
+
+
+def test_hub_library_accepts_the_card(root):
+    """Front matter is read back by huggingface_hub's card classes with all that was recorded."""
+    from huggingface_hub import ModelCard
+
+    source = {"kind": "hub", "dataset": "masakhane/pairs", "revision": "2" * 40}
+    cards = {"hub-hau": card("hub-hau", corpus={"source": source, "format": "parquet"})}
+    recipe = {"corpora": [{"card": "hub-hau", "source": "eng_Latn", "target": "hau_Latn"}]}
+    direction = {"direction": "eng_Latn>hau_Latn", "metric": "chrf++"}
+    scores = [score("base", 10.0, **direction), score("adapter", 12.5, **direction)]
+    job = release_job(root, recipe=recipe, cards=cards, evaluate={"scores": scores})
+    run(job)
+    data = ModelCard.load(job.workspace / "README.md").data
+    assert data.language == ["en", "ha"]
+    assert data.license == "apache-2.0"
+    assert data.library_name == "peft"
+    assert data.base_model == "tiny/base"
+    assert data.base_model_relation == "adapter"
+    assert data.pipeline_tag == "translation"
+    assert data.datasets == ["masakhane/pairs"]
+    assert data.metrics == ["chrf"]
+    assert {"lora", "base_model:adapter:tiny/base"} <= set(data.tags)
+    [result] = data.eval_results
+    assert (result.metric_type, result.metric_value, result.dataset_type) == (
+        *("chrf", 12.5),
+        "masakhane/pairs",
+    )
+
+
+def test_front_matter_means_the_same_under_yaml_1_1(root):
+    """Norwegian (`no`) stays a language for the Hub's YAML 1.1 reader."""
+    import yaml
+
+    job = release_job(root, prepare={"languages": ["nor_Latn", "hau_Latn"]})
+    run(job)
+    front = (job.workspace / "README.md").read_text().split("---")[1]
+    assert yaml.safe_load(front)["language"] == ["no", "ha"]
+
+
+def test_card_says_what_was_recorded(root):
+    """Counts, rejections, consent, settings, dequantised weights and prompt are in the card."""
+    job = release_job(root)
+    run(job)
+    text = (job.workspace / "README.md").read_text()
+    for fact in (
+        "dequantised weights of tiny/base",
+        "Hausa",
+        "1,500",
+        "duplicate 12, placeholder 3",
+        "published by its translators \\| reviewed",
+        "the translators",
+        "rank 16",
+        "learning_rate 0.0002",
+        'prompt = "Translate from English into Hausa:\\n{text}"',
+        'PeftModel.from_pretrained(model, "amina/hausa-lora")',
+        "the adapter is better, 1.500 against 2.000",
+        "peft 0.",
+    ):
+        assert fact in text
+    data = json.loads((job.workspace / "training_data.json").read_text())
+    assert data["rejected"] == {"duplicate": 12, "placeholder": 3}
+    assert data["cards"][0]["sha256"] == {"pairs.tsv": "0" * 64}
+    notice = (job.workspace / "NOTICE").read_text()
+    assert "School software in Hausa (mit)" in notice
+
+
+def test_card_without_results_claims_nothing(root):
+    """Without scores or tests the card says so and has no model-index."""
+    job = release_job(root, evaluate={"scores": [], "comparisons": []})
+    run(job)
+    text = (job.workspace / "README.md").read_text()
+    assert "no gain over the base is claimed" in text
+    assert "model-index" not in text
+    assert "better" not in text.split("## Results")[1].split("## Use")[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says", "never"),
+    [
+        ({}, "the adapter is better", "No gain"),
+        ({"better": "neither", "low": -0.2, "high": 0.1, "p_value": 0.4}, "No gain is claimed", ""),
+        ({"better": "base", "low": 0.1, "high": 0.3, "adapter": 2.2}, "**worse**", "No gain"),
+        # a winner whose interval holds 0 was not shown, whatever the record says
+        ({"better": "adapter", "low": -0.2, "high": 0.1}, "No gain is claimed", "is better,"),
+    ],
+)
+def test_no_gain_is_claimed_without_a_test(changes, says, never):
+    """A sentence follows the paired test: better, worse, or not shown."""
+    [sentence] = conclusions([comparison(**changes)])
+    assert says in sentence
+    assert not never or never not in sentence
+    assert "n = 120" in sentence
+
+
+def test_conflicting_licences_refuse_the_release(root):
+    """A share-alike and a non-commercial card refuse the release; no file is written."""
+    names = {"one": "cc-by-sa-4.0", "two": "cc-by-nc-4.0"}
+    cards = {name: card(name, licence=licence) for name, licence in names.items()}
+    corpora = [{"card": n, "source": "eng_Latn", "target": "hau_Latn"} for n in names]
+    job = release_job(root, recipe={"corpora": corpora}, cards=cards)
+    with pytest.raises(ReleaseError, match=r"'one'.*'two'"):
+        run(job)
+    assert not list(job.workspace.iterdir())
+
+
+def test_terms_of_several_owners_are_carried_on(root):
+    """Gemma's terms with non-commercial data: `other`, with a name, a LICENSE and the notices."""
+    cards = {"nc": card("nc", licence="cc-by-nc-4.0")}
+    recipe = {
+        "corpora": [{"card": "nc", "source": "eng_Latn", "target": "hau_Latn"}],
+        "base": RECIPE["base"] | {"licence": "gemma"},
+    }
+    job = release_job(root, recipe=recipe, cards=cards)
+    assert run(job)["licence"] == "other"
+    text = (job.workspace / "README.md").read_text()
+    assert "license_name: cc-by-nc-4.0-and-gemma" in text
+    assert "license_link: LICENSE" in text
+    assert "cc-by-nc-4.0" in (job.workspace / "LICENSE").read_text()
+    assert "Gemma Terms of Use" in (job.workspace / "NOTICE").read_text()
+
+
+@pytest.mark.parametrize("leak", ["path", "store", "user", "host", "token"])
+def test_private_facts_refuse_the_release(root, leak, monkeypatch):
+    """A local folder, user, host or token in what owners wrote refuses the release."""
+    monkeypatch.setattr(getpass, "getuser", lambda: "fatoudiop")
+    monkeypatch.setattr(socket, "gethostname", lambda: "node042.cluster")
+    text = {
+        "path": f"see {Path.home()}/consent.pdf",
+        "store": f"built in {root}/prepare",
+        "user": "package llm-tiny of fatoudiop",
+        "host": "copied from node042",
+        "token": "hf_" + "a1" * 15,
+    }[leak]
+    job = release_job(root, base={"source": text})
+    with pytest.raises(ReleaseError, match=r"README\.md: line"):
+        run(job)
+
+
+def test_nothing_of_this_machine_is_in_a_release(root):
+    """No file of a release holds the store's folder, the working folder or the home folder."""
+    job = release_job(root)
+    run(job)
+    for path in job.workspace.iterdir():
+        content = path.read_bytes()
+        for private in (root, Path.cwd(), Path.home()):
+            assert str(private).encode() not in content
+
+
+def test_own_chat_template_is_released(root):
+    """A base without a template was trained with ChatML: the template goes along."""
+    (root / "prepare").mkdir()
+    (root / "prepare" / "chat_template.jinja").write_text("{{ messages }}")
+    job = release_job(root, prepare={"chat_template": "chatml"})
+    assert "chat_template.jinja" in run(job)["files"]
+    assert "tokenizer.chat_template = Path(" in (job.workspace / "README.md").read_text()
+
+
+def test_damaged_training_is_explained(root):
+    """A training without its adapter is a clear error."""
+    (root / "train" / "adapter" / "adapter_model.safetensors").unlink()
+    with pytest.raises(StoreError, match=r"adapter_model\.safetensors"):
+        run(release_job(root))
+
+
+def test_snippet_of_the_card_is_python(root):
+    """The code that the card shows compiles, with and without revision and template."""
+    for number, (base, prepare) in enumerate(
+        [({}, {}), ({"revision": "3" * 40}, {"chat_template": None})]
+    ):
+        where = root.with_name(f"copy{number}")
+        shutil.copytree(root, where)
+        job = release_job(where, recipe={"base": RECIPE["base"] | base}, prepare=prepare)
+        run(job)
+        code = (job.workspace / "README.md").read_text().split("```python\n")[1].split("```")[0]
+        compile(code, "card", "exec")

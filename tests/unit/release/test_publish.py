@@ -1,0 +1,267 @@
+"""Publishing to a folder hub and, over real HTTP, to a server that speaks the Hub's protocol."""
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+
+from finetune.errors import ReleaseError
+from finetune.log import Console
+from finetune.release import publish as publishing
+from finetune.release.publish import publish
+from finetune.spec.recipe import Publish
+from tests.hub_server import HubServer
+
+REPO = "amina/hausa-lora"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "store" / "release" / "key"
+    made.mkdir(parents=True)
+    (made / "README.md").write_text("---\nlicense: mit\nlibrary_name: peft\n---\n# x\n")
+    (made / "NOTICE").write_text("made from\n")
+    (made / "adapter_config.json").write_text("{}\n")
+    (made / "adapter_model.safetensors").write_bytes(bytes(range(256)) * 50)
+    (made / "manifest.json").write_text('{"host": "private"}')
+    return made
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    with HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_TOKEN", server.token("amina"))
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        yield server
+
+
+def put(folder: Path, *, hub: str = "huggingface", dry_run: bool = False, **settings) -> str:
+    """Publish and return what was said."""
+    out = io.StringIO()
+    publish(
+        folder,
+        REPO,
+        settings=Publish(hub=hub, **settings),
+        default_directory=folder.parents[2] / "hub",
+        console=Console(out=out),
+        dry_run=dry_run,
+    )
+    return out.getvalue()
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_directory_hub_gets_the_release_and_not_the_manifest(folder, tmp_path):
+    """A folder hub holds the files of the release under org/name, and nothing of the store."""
+    assert "published" in put(folder, hub="directory")
+    there = snapshot(tmp_path / "hub")
+    assert set(there) == {
+        f"{REPO}/{n}"
+        for n in ("README.md", "NOTICE", "adapter_config.json", "adapter_model.safetensors")
+    }
+
+
+def test_directory_hub_twice_changes_nothing(folder, tmp_path):
+    """The second publishing says that there is nothing to do and touches no file."""
+    put(folder, hub="directory")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "hub").rglob("*")}
+    assert "nothing to do" in put(folder, hub="directory")
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "hub").rglob("*")} == before
+
+
+def test_directory_hub_is_replaced_whole(folder, tmp_path):
+    """A new release replaces the old one, stale files included."""
+    (folder / "loss.png").write_bytes(b"png")
+    put(folder, hub="directory")
+    (folder / "loss.png").unlink()
+    (folder / "NOTICE").write_text("changed\n")
+    put(folder, hub="directory")
+    there = snapshot(tmp_path / "hub" / REPO)
+    assert "loss.png" not in there
+    assert there["NOTICE"] == b"changed\n"
+
+
+class Killed(BaseException):
+    """Stands for the process dying."""
+
+
+@pytest.mark.parametrize("at", range(9))
+def test_interrupted_directory_publishing_can_be_repeated(folder, tmp_path, monkeypatch, at):
+    """Killed before any step, the hub has the old release, the new one or none; again mends it."""
+    put(folder, hub="directory")
+    old = snapshot(tmp_path / "hub" / REPO)
+    (folder / "NOTICE").write_text("changed\n")
+    calls = iter(range(100))
+
+    def dying(function):
+        def call(*args, **kwargs):
+            if next(calls) == at:
+                raise Killed
+            return function(*args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing.shutil, "copyfile", dying(shutil.copyfile))
+        patch.setattr(Path, "rename", dying(Path.rename))
+        patch.setattr(publishing.shutil, "rmtree", dying(shutil.rmtree))
+        patch.setattr(publishing, "_flush", dying(publishing._flush))
+        with pytest.raises(Killed):
+            put(folder, hub="directory")
+    place = tmp_path / "hub" / REPO
+    new = {k: v for k, v in snapshot(folder).items() if k != "manifest.json"}
+    assert not place.exists() or snapshot(place) in (old, new)
+    put(folder, hub="directory")
+    assert snapshot(place) == new
+    assert [p.name for p in place.parent.iterdir()] == [place.name]
+
+
+def test_unwritable_directory_hub_is_explained(folder, tmp_path):
+    """A folder hub that cannot be written is a clear error."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReleaseError, match=r"publish\.directory"):
+        put(folder, hub="directory", directory=str(tmp_path / "file"))
+
+
+def test_what_is_no_release_is_refused(tmp_path):
+    """A folder without an adapter is not published."""
+    empty = tmp_path / "a" / "b" / "c"
+    empty.mkdir(parents=True)
+    with pytest.raises(ReleaseError, match=r"adapter_model\.safetensors"):
+        put(empty, hub="directory")
+
+
+def test_a_token_in_a_file_is_not_published(folder):
+    """A token that came into the folder after the build is still found."""
+    (folder / "NOTICE").write_text("hf_" + "x" * 30)
+    with pytest.raises(ReleaseError, match="token"):
+        put(folder, hub="directory")
+
+
+def test_hub_gets_one_commit_and_a_private_repository(folder, hub):
+    """Everything arrives byte by byte in one commit, in a repository that nobody else sees."""
+    assert hub.url in put(folder)
+    repo = hub.repos["model", REPO]
+    assert repo.private
+    assert len(repo.commits) == 2  # the server's own first one, and ours
+    expected = {k: v for k, v in snapshot(folder).items() if k != "manifest.json"}
+    assert {k: v for k, v in hub.files(REPO).items() if k != ".gitattributes"} == expected
+
+
+def test_hub_twice_changes_nothing(folder, hub):
+    """The second publishing compares checksums and sends nothing."""
+    put(folder)
+    hub.requests.clear()
+    assert "nothing to do" in put(folder)
+    assert len(hub.repos["model", REPO].commits) == 2
+    assert {method for method, _ in hub.requests} == {"GET"}
+
+
+def test_new_release_removes_only_stale_release_files(folder, hub):
+    """Files that a release does not write (a picture somebody added) survive the next one."""
+    (folder / "loss.png").write_bytes(b"png")
+    put(folder)
+    files = hub.files(REPO) | {"photo.jpg": b"jpg"}
+    hub.repos["model", REPO].commit(files, "a photo")
+    (folder / "loss.png").unlink()
+    put(folder)
+    assert "loss.png" not in hub.files(REPO)
+    assert hub.files(REPO)["photo.jpg"] == b"jpg"
+
+
+@pytest.mark.parametrize("path", ["/api/repos/create", "/preupload/", "/commit/"])
+@pytest.mark.parametrize("fault", ["lose-request", "lose-answer", 503])
+def test_interrupted_hub_publishing_can_be_repeated(folder, hub, path, fault, monkeypatch):
+    """A connection lost at any request, before or after the server acted: publish again."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    hub.faults += [(path, fault)] * 10
+    with pytest.raises(ReleaseError, match="publish again"):
+        put(folder)
+    hub.faults.clear()
+    put(folder)
+    expected = {k: v for k, v in snapshot(folder).items() if k != "manifest.json"}
+    assert {k: v for k, v in hub.files(REPO).items() if k != ".gitattributes"} == expected
+    assert len(hub.repos["model", REPO].commits) == 2
+
+
+def refused(folder: Path, token: str) -> str:
+    with pytest.raises(ReleaseError) as error:
+        put(folder)
+    assert token not in str(error.value)
+    assert token not in repr(error.value.__cause__)
+    return str(error.value)
+
+
+def test_wrong_token_is_explained(folder, hub, monkeypatch):
+    """A token that the server does not know: what to do, and the token is not printed."""
+    token = "hf_" + "Zz9" * 10
+    monkeypatch.setenv("HF_TOKEN", token)
+    message = refused(folder, token)
+    assert "401" in message
+    assert "HF_TOKEN" in message
+
+
+def test_missing_token_is_explained(folder, hub, monkeypatch):
+    """Without a token: what to do."""
+    monkeypatch.delenv("HF_TOKEN")
+    assert "HF_TOKEN" in refused(folder, "hf_")
+
+
+def test_another_user_may_not_write(folder, hub, monkeypatch):
+    """Somebody else's token is refused, for a new repository and for one that exists."""
+    token = hub.token("musa")
+    monkeypatch.setenv("HF_TOKEN", token)
+    assert "403" in refused(folder, token)
+    hub.add(REPO, {"README.md": b"x"})
+    with pytest.raises(ReleaseError, match="403"):
+        put(folder, private=False)
+
+
+def test_no_network_is_explained(folder, hub, monkeypatch):
+    """A server that does not answer: what to do."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    assert "cannot be reached" in refused(folder, hub.token("amina"))
+
+
+def test_offline_switch_is_explained_and_read_at_call_time(folder, hub, monkeypatch):
+    """HF_HUB_OFFLINE forbids publishing while it is set, and not afterwards."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE" in refused(folder, hub.token("amina"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    put(folder)
+
+
+def test_offline_stage_before_does_not_stop_publishing(folder, hub, monkeypatch):
+    """A library that was imported while offline does not keep publishing from the network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    put(folder)
+    assert constants.HF_HUB_OFFLINE
+
+
+def test_private_release_never_enters_a_public_repository(folder, hub, monkeypatch):
+    """A server that makes everything public, or a repository that is: nothing is uploaded."""
+    hub.ignores_visibility = True
+    for _ in range(2):
+        with pytest.raises(ReleaseError, match=r"publish\.private"):
+            put(folder)
+        assert set(hub.files(REPO)) == {".gitattributes"}
+    put(folder, private=False)
+    assert "README.md" in hub.files(REPO)
+
+
+def test_dry_run_sends_nothing(folder, hub, tmp_path):
+    """--dry-run lists files, sizes, place and who may see them, and asks nobody."""
+    said = put(folder, dry_run=True)
+    for word in ("adapter_model.safetensors", "12,800", f"{hub.url}/{REPO}", "private"):
+        assert word in said.replace("\n", "")
+    assert "manifest.json" not in said
+    assert "public" in put(folder, dry_run=True, private=False)
+    put(folder, dry_run=True, hub="directory")
+    assert hub.requests == []
+    assert not (tmp_path / "hub").exists()
