@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: 
             "source": "package llm-tiny 1.0, tiny.gguf",
         },
         "prepare": {
-            "languages": ["eng_Latn", "hau_Latn"],
+            "languages": ["hau_Latn"],
             "cards": list(cards),
             "counts": {
                 "train": {
@@ -156,6 +157,7 @@ def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: 
         folder = root / role
         folder.mkdir(parents=True, exist_ok=True)
         inputs[role] = Artifact(role, "0" * 16, folder, result | results.get(role, {}))
+    write_records(root)
     workspace = root / "release"
     workspace.mkdir(exist_ok=True)
     parsed = Recipe.model_validate(RECIPE | (recipe or {}))
@@ -167,3 +169,20 @@ def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: 
         workspace=workspace,
         console=Console(out=io.StringIO()),
     )
+
+
+def write_records(root: Path) -> None:
+    """Write what the store and `prepare` leave beside their results."""
+    manifest = {
+        "version": "0.1.0",
+        "environment": {"python": "3.11.2", "packages": {"torch": "2.13.0", "peft": "0.21.2"}},
+    }
+    (root / "train" / "manifest.json").write_text(json.dumps(manifest))
+    row = {
+        "card": "school-hau",
+        "language": "hau_Latn",
+        "read": 1635,
+        "rejected": {"duplicate": 12, "placeholder": 3},
+        "kept": {"train": 1440, "validation": 60, "test": 120},
+    }
+    (root / "prepare" / "report.json").write_text(json.dumps({"funnel": [row]}))

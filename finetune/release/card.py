@@ -14,7 +14,7 @@ from finetune.job import Artifact, Job
 from finetune.release.licence import MODEL_TERMS, obligations
 from finetune.spec.card import DataCard, HubSource, LocalSource
 from finetune.spec.language import bcp47, hub_code, language_name
-from finetune.spec.recipe import Phase, Recipe
+from finetune.spec.recipe import Corpus, Phase, Recipe
 
 METRICS = {
     # metric of a score -> (Hub metric id, name for people, whether more is better)
@@ -101,11 +101,14 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
 
 
 def released_languages(job: Job) -> list[str]:
-    """Return the languages of the training data, as `prepare` recorded them."""
-    recorded = _result(job, "prepare").get("languages")
-    if recorded:
-        return list(recorded)
-    return list(dict.fromkeys(lang for c in job.cards.values() for lang in c.corpus.languages))
+    """Return the languages of the texts: first what was learned to write, then what it reads."""
+    corpora = [c for phase in job.recipe.stages_of_training for c in phase.corpora]
+    written = list(_result(job, "prepare").get("languages", ()))
+    for corpus in corpora:
+        card = job.cards[corpus.card].corpus
+        written += [corpus.target] if corpus.target else card.languages[:1]
+    read = [c.source for c in corpora if c.source and _translates(c)]
+    return list(dict.fromkeys([*written, *read]))
 
 
 def training_data(job: Job) -> list[dict[str, Any]]:
@@ -153,19 +156,36 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "prompts": _prompts(recipe),
         "layout": recipe.prepare.layout,
         "chat_template": prepare.get("chat_template"),
-        "versions": versions(),
+        "versions": _versions(job),
+        "funnel": counts_by_card(job),
         "has_loss_picture": (job.inputs["train"].path / "loss.png").is_file(),
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the programs that made the release."""
-    from importlib.metadata import version
-
+def _versions(job: Job) -> dict[str, str]:
+    """Return the versions that trained the adapter, as its manifest recorded them."""
     from finetune import __version__
 
-    names = ("torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "sacrebleu")
-    return {"finetune": __version__} | {name: version(name) for name in names}
+    manifest = _json_beside(job, "train", "manifest.json")
+    recorded = manifest.get("environment", {})
+    found = {"finetune": str(manifest.get("version", __version__))}
+    if "python" in recorded:
+        found["Python"] = recorded["python"]
+    return found | recorded.get("packages", {})
+
+
+def _json_beside(job: Job, role: str, name: str) -> dict[str, Any]:
+    """Return a JSON file of an input artefact, or {} if it has none."""
+    artifact = job.inputs.get(role)
+    if artifact is None or not (artifact.path / name).is_file():
+        return {}
+    content: dict[str, Any] = json.loads((artifact.path / name).read_text("utf-8"))
+    return content
+
+
+def counts_by_card(job: Job) -> list[dict[str, Any]]:
+    """Return per card and language: texts read, rejected by reason, kept by split."""
+    return list(_json_beside(job, "prepare", "report.json").get("funnel", ()))
 
 
 def _result(job: Job, role: str) -> Mapping[str, Any]:
@@ -264,7 +284,11 @@ def _hub_datasets(job: Job) -> list[str]:
 
 def _only_translates(recipe: Recipe) -> bool:
     corpora = [c for phase in recipe.stages_of_training for c in phase.corpora]
-    return all(c.target is not None and c.use in ("auto", "translation") for c in corpora)
+    return all(_translates(corpus) for corpus in corpora)
+
+
+def _translates(corpus: Corpus) -> bool:
+    return corpus.target is not None and corpus.use in ("auto", "translation")
 
 
 def _prompts(recipe: Recipe) -> list[dict[str, str]]:
@@ -272,7 +296,7 @@ def _prompts(recipe: Recipe) -> list[dict[str, str]]:
     found = {}
     for phase in recipe.stages_of_training:
         for corpus in phase.corpora:
-            if corpus.source and corpus.target and corpus.use in ("auto", "translation"):
+            if corpus.source and corpus.target and _translates(corpus):
                 source, target = language_name(corpus.source), language_name(corpus.target)
                 text = corpus.prompt.replace("{source_name}", source)
                 text = text.replace("{target_name}", target)
@@ -304,7 +328,9 @@ def _card_record(card: DataCard) -> dict[str, Any]:
     }
     if isinstance(source, HubSource):
         return record | {"source": f"Hub dataset {source.dataset}", "revision": source.revision}
-    sums = {file.path.rpartition("/")[2]: file.sha256 for file in source.files}
+    sums = {
+        file.path: file.sha256 for file in source.files
+    }  # paths are relative to card or package
     where = "files of its owner" if isinstance(source, LocalSource) else f"package {source.package}"
     return record | {"source": where, "sha256": sums}
 

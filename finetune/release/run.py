@@ -13,7 +13,7 @@ from typing import Any
 
 from finetune.errors import ReleaseError, StoreError
 from finetune.job import Job
-from finetune.release.card import Licensing, licensing, render_card, training_data
+from finetune.release.card import Licensing, counts_by_card, licensing, render_card, training_data
 from finetune.release.contents import release_files
 from finetune.release.leaks import private_facts, scan
 from finetune.release.licence import allowed_licence, check_name, obligations
@@ -98,6 +98,7 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
     result = prepare.result if prepare else {}
     data: dict[str, Any] = {"cards": training_data(job)}
     data |= {name: result[name] for name in counted if name in result}
+    data["by_card"] = counts_by_card(job)
     _write_json(folder / "training_data.json", data)
     evaluate = job.inputs.get("evaluate")
     if evaluate:

@@ -114,7 +114,7 @@ def test_hub_library_accepts_the_card(root):
     job = release_job(root, recipe=recipe, cards=cards, evaluate={"scores": scores})
     run(job)
     data = ModelCard.load(job.workspace / "README.md").data
-    assert data.language == ["en", "ha"]
+    assert data.language == ["ha", "en"]
     assert data.license == "apache-2.0"
     assert data.library_name == "peft"
     assert data.base_model == "tiny/base"
@@ -137,7 +137,7 @@ def test_front_matter_means_the_same_under_yaml_1_1(root):
     job = release_job(root, prepare={"languages": ["nor_Latn", "hau_Latn"]})
     run(job)
     front = (job.workspace / "README.md").read_text().split("---")[1]
-    assert yaml.safe_load(front)["language"] == ["no", "ha"]
+    assert yaml.safe_load(front)["language"] == ["no", "ha", "en"]
 
 
 def test_card_says_what_was_recorded(root):
@@ -157,7 +157,8 @@ def test_card_says_what_was_recorded(root):
         'prompt = "Translate from English into Hausa:\\n{text}"',
         'PeftModel.from_pretrained(model, "amina/hausa-lora")',
         "the adapter is better, 1.500 against 2.000",
-        "peft 0.",
+        "peft 0.21.2",
+        "| school-hau | hau_Latn | 1,635 | 1,440 | 60 | 120 | duplicate 12, placeholder 3 |",
     ):
         assert fact in text
     data = json.loads((job.workspace / "training_data.json").read_text())
@@ -251,7 +252,7 @@ def test_nothing_of_this_machine_is_in_a_release(root):
 
 def test_own_chat_template_is_released(root):
     """A base without a template was trained with ChatML: the template goes along."""
-    (root / "prepare").mkdir()
+    (root / "prepare").mkdir(exist_ok=True)
     (root / "prepare" / "chat_template.jinja").write_text("{{ messages }}")
     job = release_job(root, prepare={"chat_template": "chatml"})
     assert "chat_template.jinja" in run(job)["files"]
