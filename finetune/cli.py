@@ -11,6 +11,7 @@ from pathlib import Path
 
 from finetune import __version__
 from finetune.errors import FinetuneError
+from finetune.libraries import configure_libraries
 from finetune.log import Console
 
 DESCRIPTION = "LoRA fine-tuning for low-resource languages: from data card to released adapter."
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (2 for wrong input, 75 for stopped)."""
     options = build_parser().parse_args(arguments)
     console = Console(json_lines=options.json, verbose=options.verbose)
+    configure_libraries(verbose=options.verbose)
     module, function = VERBS[options.verb][0].split(":")
     try:
         verb = getattr(import_module(f"finetune.verbs.{module}"), function)

@@ -42,7 +42,9 @@ def load_base(
     Raises StoreError if the folder holds no safetensors weights.
     """
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # "Loading weights" says nothing a user waits for
     directory = Path(directory)
     if not (directory / "config.json").is_file() or not any(directory.glob("*.safetensors")):
         raise StoreError(

@@ -28,7 +28,8 @@ def language_name(language: str) -> str:
     """
     import langcodes  # loaded on use: costs 50 ms that `finetune check` should not pay
 
-    return langcodes.Language.get(language.partition("_")[0]).display_name("en")
+    name = langcodes.Language.get(language.partition("_")[0]).display_name("en")
+    return name.partition(" (")[0]  # "Swahili (individual language)" is for catalogues
 
 
 def hub_code(language: str) -> str:
