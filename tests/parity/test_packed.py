@@ -1,0 +1,151 @@
+"""The packed model computes what plain transformers computes one document at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from finetune.models import attention, packed
+from finetune.models.packed import PackedModel, make_batch
+from finetune.models.score import score_documents
+from tests.parity.packing import (
+    assert_same,
+    gradients,
+    pack,
+    plain_nll,
+    random_documents,
+    with_adapter,
+)
+from tests.tiny import tiny_model
+
+
+@pytest.mark.parametrize(
+    "kind", sorted({*packed.SEGMENT_TYPES - {"gemma3_text"}, "gemma3", "gpt2"})
+)
+def test_loss_and_gradients_are_those_of_single_documents(kind: str) -> None:
+    """Loss and adapter gradients of packed rows equal those of documents run one by one."""
+    documents = random_documents()
+    model = with_adapter(kind).eval()
+    wanted = sum(plain_nll(model, d).sum() for d in documents)
+    wanted.backward()
+    wanted_gradients = gradients(model)
+
+    split = pack(documents)
+    found = PackedModel(model)(make_batch(split, range(split.num_rows), device="cpu"))
+    found.backward()
+
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
+    assert_same(gradients(model), wanted_gradients)
+
+
+def test_window_shorter_than_a_document_is_honoured() -> None:
+    """A sliding window of 8 tokens gives the same loss packed and one document at a time."""
+    documents = random_documents()
+    model = tiny_model("mistral", sliding_window=8)
+    wanted = torch.stack([plain_nll(model, d).sum() for d in documents]).sum()
+    split = pack(documents)
+    found = PackedModel(model)(make_batch(split, range(split.num_rows), device="cpu"))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
+
+
+def test_any_batch_split_gives_the_same_loss_and_gradients() -> None:
+    """Rows in one batch or one at a time: the sums agree."""
+    model = with_adapter()
+    split = pack(random_documents())
+    packed_model = PackedModel(model)
+    together = packed_model(make_batch(split, range(split.num_rows), device="cpu"))
+    together.backward()
+    wanted = gradients(model)
+    alone = [packed_model(make_batch(split, [r], device="cpu")) for r in range(split.num_rows)]
+    torch.stack(alone).sum().backward()
+    torch.testing.assert_close(torch.stack(alone).sum(), together, rtol=1e-6, atol=1e-4)
+    assert_same(gradients(model), wanted)
+
+
+def test_unknown_architecture_that_leaks_runs_documents_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A model whose packing is not exact is run one document at a time, with the same loss."""
+    monkeypatch.setattr(packed, "SEGMENT_TYPES", frozenset())
+    monkeypatch.setattr(packed, "_isolates_documents", lambda _: False)
+    documents = random_documents()
+    model = with_adapter()
+    split = pack(documents, prompt=3)
+    wanted = torch.stack([plain_nll(model, d)[2:].sum() for d in documents]).sum()
+    found = PackedModel(model)(make_batch(split, range(split.num_rows), device="cpu"))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
+
+
+def test_probe_finds_a_leak() -> None:
+    """A model in which positions do not separate documents is recognised."""
+    model = tiny_model("llama")
+    assert packed._isolates_documents(model)
+    model.config.is_causal = False  # both documents see everything
+    assert not packed._isolates_documents(model)
+
+
+def test_rows_of_nothing_give_zero_and_a_graph() -> None:
+    """A batch without documents has loss 0 and still reaches every adapter parameter."""
+    model = with_adapter()
+    split = pack(random_documents())
+    batch = make_batch(split, [0], device="cpu")
+    empty = packed.PackedBatch(
+        batch.tokens_BT,
+        batch.positions_BT,
+        torch.zeros_like(batch.segments_BT),
+        torch.zeros_like(batch.supervised_BT),
+        batch.rows,
+    )
+    loss = PackedModel(model)(empty)
+    loss.backward()
+    assert loss.item() == 0
+    found = gradients(model)
+    assert len(found) == sum(p.requires_grad for p in model.parameters())
+    assert all(bool((g == 0).all()) for g in found.values())
+
+
+def test_gradient_checkpointing_changes_nothing() -> None:
+    """Recomputed activations give the same gradients, documents kept apart."""
+    model = with_adapter().train()
+    split = pack(random_documents())
+    batch = make_batch(split, range(split.num_rows), device="cpu")
+    packed_model = PackedModel(model)
+    packed_model(batch).backward()
+    wanted = gradients(model)
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    packed_model(batch).backward()
+    assert_same(gradients(model), wanted)
+
+
+def test_generation_still_sees_its_mask() -> None:
+    """After packing was set up, a padded batch gives the logits of the plain model."""
+    plain, model = tiny_model("llama"), tiny_model("llama")
+    PackedModel(model)
+    assert model.config._attn_implementation == attention.NAME
+    tokens = torch.tensor([[3, 3, 10, 11, 12], [20, 21, 22, 23, 24]])
+    mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
+    wanted = plain(input_ids=tokens, attention_mask=mask).logits[mask.bool()]
+    found = model(input_ids=tokens, attention_mask=mask).logits[mask.bool()]
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gemma3"])
+def test_scores_are_those_of_the_plain_model(kind: str) -> None:
+    """Each wanted record gets its own nll, whatever order and batch size."""
+    documents = random_documents()
+    model = tiny_model(kind)
+    wanted = [plain_nll(model, d)[1:].double().sum().item() for d in documents]
+    split = pack(documents, prompt=2)
+    records = np.array([5, 0, 6, 2])
+    seen: list[tuple[int, int]] = []
+    found = score_documents(
+        PackedModel(model),
+        split,
+        records=records,
+        batch_rows=2,
+        device="cpu",
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    np.testing.assert_allclose(found, np.array(wanted)[records], rtol=1e-5, atol=1e-5)
+    assert seen[-1][0] == seen[-1][1] == len(set(split.documents_D["row"][records]))
