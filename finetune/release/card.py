@@ -146,7 +146,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "rows": _table(job),
         "conclusions": conclusions(comparisons),
         "data": training_data(job),
-        "counts": prepare.get("counts", {}),
+        "counts": _by_split(prepare.get("counts", {})),
         "rejected": _rejected(prepare),
         "tested": list(dict.fromkeys(_where(s) for s in _scores(job))),
         "lora": recipe.lora,
@@ -191,6 +191,10 @@ def counts_by_card(job: Job) -> list[dict[str, Any]]:
 def _result(job: Job, role: str) -> Mapping[str, Any]:
     artifact: Artifact | None = job.inputs.get(role)
     return artifact.result if artifact else {}
+
+
+def _by_split(counts: Mapping[str, Any]) -> dict[str, Any]:
+    return {split: counts[split] for split in ("train", "validation", "test") if split in counts}
 
 
 def _rejected(prepare: Mapping[str, Any]) -> dict[str, int] | None:
@@ -243,8 +247,9 @@ def _conclusion(c: Mapping[str, Any]) -> str:
     if c["better"] == "base" and shown:
         return f"{where}, {name}: the adapter is **worse**, {values} ({interval}; {test})."
     wanted = "higher" if more else "lower"
+    found = "too few items to tell" if shown else "no difference was shown"
     return (
-        f"{where}, {name} ({wanted} is better): no difference was shown, {values} "
+        f"{where}, {name} ({wanted} is better): {found}, {values} "
         f"({interval}; {test}). No gain is claimed."
     )
 

@@ -184,6 +184,8 @@ def test_card_without_results_claims_nothing(root):
         ({}, "the adapter is better", "No gain"),
         ({"better": "neither", "low": -0.2, "high": 0.1, "p_value": 0.4}, "No gain is claimed", ""),
         ({"better": "base", "low": 0.1, "high": 0.3, "adapter": 2.2}, "**worse**", "No gain"),
+        # an interval without 0 over a handful of items makes no winner
+        ({"better": "neither"}, "too few items to tell", "is better,"),
         # a winner whose interval holds 0 was not shown, whatever the record says
         ({"better": "adapter", "low": -0.2, "high": 0.1}, "No gain is claimed", "is better,"),
     ],
