@@ -1,0 +1,100 @@
+"""Loading bases and adapters, and what is said when it cannot be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from finetune.errors import StoreError, TrainError
+from finetune.models import load
+from finetune.models.generate import generate
+from finetune.models.packed import PackedModel
+from finetune.spec.recipe import Lora
+from tests.tiny import write_tiny_model
+
+
+def test_same_seed_same_adapter(tmp_path: Path) -> None:
+    """The adapter's start follows from the seed alone, and the global generator is untouched."""
+    write_tiny_model(tmp_path)
+    starts = []
+    for noise in (1, 2):
+        torch.manual_seed(noise)
+        before = torch.random.get_rng_state()
+        model = load.attach_lora(load.load_base(tmp_path, precision="fp32"), Lora(rank=4), seed=7)
+        assert torch.equal(torch.random.get_rng_state(), before)
+        starts.append({n: p for n, p in model.named_parameters() if p.requires_grad})
+    assert len(starts[0]) == 28
+    assert all(torch.equal(starts[0][n], starts[1][n]) for n in starts[0])
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [Lora(init="pissa", rank=4), Lora(init="gaussian"), Lora(init="orthogonal"), Lora(dora=True)],
+)
+def test_every_way_to_start_runs(lora: Lora, tmp_path: Path) -> None:
+    """Each LoRA form of the recipe can be attached and leaves the base's output as it was."""
+    write_tiny_model(tmp_path)
+    base = load.load_base(tmp_path, precision="fp32")
+    tokens = torch.arange(10, 30)[None]
+    wanted = base(tokens).logits
+    model = load.attach_lora(base, lora, seed=0)
+    torch.testing.assert_close(model.eval()(tokens).logits, wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_wrong_target_names_near_ones(tmp_path: Path) -> None:
+    """A target that matches nothing is an error that lists what was probably meant."""
+    write_tiny_model(tmp_path)
+    base = load.load_base(tmp_path, precision="fp32")
+    with pytest.raises(TrainError, match=r"'q_porj'.*q_proj"):
+        load.attach_lora(base, Lora(targets=["q_porj", "v_proj"]), seed=0)
+
+
+def test_saved_adapter_comes_back(tmp_path: Path) -> None:
+    """An adapter loaded from its folder gives the same logits, and is trainable only if asked."""
+    write_tiny_model(tmp_path / "base")
+    base = load.load_base(tmp_path / "base", precision="fp32")
+    model = load.attach_lora(base, Lora(), seed=0)
+    model.save_pretrained(tmp_path / "adapter")
+    tokens = torch.arange(10, 30)[None]
+    for trainable in (False, True):
+        base = load.load_base(tmp_path / "base", precision="fp32")
+        again = load.load_adapter(base, tmp_path / "adapter", trainable=trainable)
+        torch.testing.assert_close(again(tokens).logits, model(tokens).logits)
+        assert any(p.requires_grad for p in again.parameters()) is trainable
+
+
+def test_missing_folders_are_explained(tmp_path: Path) -> None:
+    """No weights and no adapter are StoreErrors that name the folder."""
+    with pytest.raises(StoreError, match="no model here"):
+        load.load_base(tmp_path, precision="fp32")
+    write_tiny_model(tmp_path)
+    with pytest.raises(StoreError, match=r"adapter_config\.json is missing"):
+        load.load_adapter(load.load_base(tmp_path, precision="fp32"), tmp_path)
+
+
+def test_auto_precision_on_a_cpu_is_fp32() -> None:
+    """bf16 is 95 times slower on processors without it, so `auto` means fp32."""
+    assert load.resolve_precision("auto", "cpu") == "fp32"
+    assert load.resolve_precision("bf16", "cpu") == "bf16"
+
+
+def test_bases_own_dropout_is_off(tmp_path: Path) -> None:
+    """A base with dropout gives the same logits in training mode twice."""
+    write_tiny_model(tmp_path, kind="gpt2")
+    model = load.load_base(tmp_path, precision="fp32").train()
+    tokens = torch.arange(10, 30)[None]
+    torch.testing.assert_close(model(tokens).logits, model(tokens).logits, rtol=0, atol=0)
+
+
+def test_generation_in_a_batch_is_generation_alone(tmp_path: Path) -> None:
+    """Greedy answers do not depend on the batch, come in order, and the packed model gives them."""
+    write_tiny_model(tmp_path)
+    tokenizer = load.load_tokenizer(tmp_path)
+    model = PackedModel(load.load_base(tmp_path, precision="fp32"))
+    prompts = ["the cat", "Order 66 was shipped to Paris", "a", "Ina kwana? Lafiya lau"]
+    together = generate(model, tokenizer, prompts, max_new_tokens=6, batch_size=3)
+    alone = [generate(model, tokenizer, [p], max_new_tokens=6, batch_size=1)[0] for p in prompts]
+    assert together == alone
+    assert generate(model, tokenizer, [], max_new_tokens=6, batch_size=3) == []
