@@ -61,14 +61,19 @@ class Document:
     """Whether it may be cut where a row ends (plain text only)."""
     learned: str
     """The text in `language` that is learned, without any mark-up: what is counted."""
-    prompt: str | None = None
-    """What a model is given, laid out (translation, chat)."""
     reference: str | None = None
-    """A good answer to the prompt."""
+    """The last answer (translation, chat)."""
     source: str | None = None
     """The text to translate, or the question."""
     direction: str | None = None
     """`eng_Latn>hau_Latn` for a translation."""
+
+    @property
+    def prompt(self) -> str | None:
+        """What a model is given for `reference`, laid out: all that stands before it."""
+        if self.reference is None:
+            return None
+        return "".join(text for text, _ in self.pieces[:-1])
 
 
 def digest(*texts: str) -> bytes:

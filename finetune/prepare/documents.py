@@ -40,12 +40,18 @@ class Maker:
     use: str = field(init=False)
     language: str = field(init=False)
     drop: re.Pattern[str] | None = field(init=False)
+    names: dict[str, str] = field(init=False, default_factory=dict)
+    """What the prompt calls the languages."""
 
     def __post_init__(self) -> None:
         self.use = resolved_use(self.corpus, self.card)
         block = self.card.corpus
-        parallel = block.kind == "parallel" and self.corpus.target is not None
-        self.language = str(self.corpus.target) if parallel else block.languages[0]
+        self.language = learned_language(self.corpus, self.card)
+        if self.use == "translation":
+            self.names = {
+                "source_name": language_name(str(self.corpus.source)),
+                "target_name": language_name(str(self.corpus.target)),
+            }
         try:
             self.drop = re.compile(block.drop_matching) if block.drop_matching else None
         except re.error as error:
@@ -91,14 +97,15 @@ class Maker:
         if self.use == "text":
             pieces = self.layout.text(texts[0])
             return self._made(record, anchor, texts, pieces=pieces, sides=sides, splittable=True)
-        messages = [{"role": "user", "content": self._instruction(texts[0])}]
+        asked = self.corpus.prompt.format(text=texts[0], **self.names)
         return self._made(
             record,
             anchor,
             texts,
-            pieces=self.layout.conversation([*messages, _answer(texts[1])]),
+            pieces=self.layout.conversation(
+                [{"role": "user", "content": asked}, _answer(texts[1])]
+            ),
             sides=sides,
-            prompt=self.layout.prompt(messages),
             reference=texts[1],
             source=texts[0],
             direction=f"{self.corpus.source}>{self.corpus.target}",
@@ -138,13 +145,6 @@ class Maker:
         for change in changes:
             self.ledger.changes[self.language, change] += 1
         return text
-
-    def _instruction(self, text: str) -> str:
-        return self.corpus.prompt.format(
-            text=text,
-            source_name=language_name(str(self.corpus.source)),
-            target_name=language_name(str(self.corpus.target)),
-        )
 
     def _why_not(self, texts: list[str]) -> str | None:
         if not all(texts):
@@ -197,7 +197,6 @@ class Maker:
             [question, "\n".join(messages[n]["content"] for n in answers)],
             pieces=self.layout.conversation(messages),
             sides=frozenset([digest(question)]),
-            prompt=self.layout.prompt(messages[:-1]),
             reference=messages[-1]["content"],
             source=question,
         )
@@ -225,6 +224,13 @@ class Maker:
             learned=texts[-1],
             **facts,
         )
+
+
+def learned_language(corpus: Corpus, card: DataCard) -> str:
+    """Return the language that a corpus entry teaches."""
+    if card.corpus.kind == "parallel" and corpus.target is not None:
+        return corpus.target
+    return card.corpus.languages[0]
 
 
 def _answer(text: str) -> Message:

@@ -58,6 +58,7 @@ class Encoder:
         self.backend.no_truncation()
         self.backend.no_padding()
         marks = tokenizer.added_tokens_decoder
+        self.opening = opening(tokenizer)
         self.special = np.array([i for i, token in marks.items() if token.special], dtype=np.uint32)
 
     def count(self, text: str) -> int:
@@ -83,7 +84,8 @@ class Encoder:
         text = "".join(piece for piece, _ in pieces)
         cuts = np.cumsum([len(piece) for piece, _ in pieces])[:-1].tolist()
         ids, ends, borders = self._tokens(text, cuts)
-        opened = opening(self.tokenizer, text)
+        marked = self.opening and text.startswith(self.tokenizer.bos_token)
+        opened = [] if marked else self.opening
         tokens_n = np.array([*opened, *ids], dtype=np.uint32)
         supervised_n = np.zeros(len(tokens_n), dtype=np.uint8)
         starts = [0, *borders, len(ids)]

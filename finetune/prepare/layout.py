@@ -49,12 +49,6 @@ class Layout:
             pieces[-1] = (pieces[-1][0] + self.eos, True)
         return tuple(pieces)
 
-    def prompt(self, messages: Sequence[Message]) -> str:
-        """Return what the model is given, up to where it begins to write."""
-        if self.kind == "plain":
-            return "".join(text for text, _ in self._plain(messages))
-        return template.prompt_text(self.tokenizer, messages)
-
     def _plain(self, messages: Sequence[Message]) -> list[Piece]:
         pieces: list[Piece] = []
         for message in messages:

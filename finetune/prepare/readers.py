@@ -126,8 +126,8 @@ def _top_columns(where: str, there: Sequence[str], corpus: CorpusBlock) -> list[
 def _json_object(text: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-        text.encode()
-        json.dumps(value, ensure_ascii=False).encode()  # finds halves of surrogate pairs
+        if "\\u" in text:  # only an escape can hold half of a surrogate pair
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise DataError(f"{where}:{error.colno}: not JSON: {error.msg}") from None
     except UnicodeEncodeError:

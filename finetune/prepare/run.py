@@ -11,7 +11,7 @@ from finetune.errors import DataError
 from finetune.job import Job
 from finetune.models.load import load_tokenizer
 from finetune.prepare.document import Document
-from finetune.prepare.documents import Maker
+from finetune.prepare.documents import Maker, learned_language
 from finetune.prepare.encode import Encoder
 from finetune.prepare.layout import Layout, make_layout
 from finetune.prepare.ledger import Ledger
@@ -111,9 +111,7 @@ class _Stage:
         self.cards = tuple(_cards(self.job))
         self.languages = tuple(
             dict.fromkeys(
-                corpus.target
-                if corpus.target and self.job.cards[corpus.card].corpus.kind == "parallel"
-                else self.job.cards[corpus.card].corpus.languages[0]
+                learned_language(corpus, self.job.cards[corpus.card])
                 for corpus in self.job.phase.corpora
             )
         )

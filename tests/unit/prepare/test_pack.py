@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.prepare.pack import pack
+
+LENGTHS = st.lists(st.integers(1, 64), max_size=200)
+
+
+@given(LENGTHS, st.integers(0, 3))
+def test_every_document_stands_in_one_row_and_no_row_is_too_long(
+    lengths: list[int], seed: int
+) -> None:
+    """Rows are a partition of the documents, and none exceeds T."""
+    rows = pack(lengths, row_tokens=64, seed=seed)
+    assert sorted(i for row in rows for i in row) == list(range(len(lengths)))
+    assert all(0 < sum(lengths[i] for i in row) <= 64 for row in rows)
+
+
+@given(LENGTHS, st.integers(0, 3))
+def test_packing_is_deterministic_and_dense(lengths: list[int], seed: int) -> None:
+    """The same lengths and seed give the same rows; at most one row is half empty."""
+    rows = pack(lengths, row_tokens=64, seed=seed)
+    assert rows == pack(list(lengths), row_tokens=64, seed=seed)
+    half_empty = [row for row in rows if sum(lengths[i] for i in row) <= 32]
+    assert len(half_empty) <= 1
+
+
+def test_the_seed_decides_the_order() -> None:
+    """Another seed gives other rows of the same documents."""
+    lengths = [7, 9, 11, 13] * 20
+    assert pack(lengths, row_tokens=64, seed=0) != pack(lengths, row_tokens=64, seed=1)
+
+
+def test_a_document_longer_than_a_row_is_refused() -> None:
+    """Packing never cuts; cutting is a policy decided before."""
+    with pytest.raises(ValueError, match="65 tokens do not fit a row of 64"):
+        pack([3, 65], row_tokens=64, seed=0)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import io
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.prepare.document import Document, digest, text_id
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.split import separate, split_of
+
+
+def _document(source: str, target: str, language: str = "hau_Latn") -> Document:
+    return Document(
+        id=text_id(source),
+        content=digest(source, target),
+        sides=frozenset({digest(source), digest(target)}),
+        card="c",
+        language=language,
+        where="f:1",
+        pieces=((source, False), (target, True)),
+        splittable=False,
+        learned=target,
+        reference=target,
+        source=source,
+    )
+
+
+@given(st.text(), st.floats(0.01, 0.49), st.floats(0.01, 0.49))
+def test_the_side_depends_on_the_text_alone(text: str, validation: float, test: float) -> None:
+    """Splitting is pure, and a larger validation share never moves a text out of test."""
+    first = split_of(text_id(text), validation_share=validation, test_share=test)
+    assert first == split_of(text_id(text), validation_share=validation, test_share=test)
+    if first == "test":
+        assert split_of(text_id(text), validation_share=0.49, test_share=test) == "test"
+
+
+def test_shares_are_met() -> None:
+    """Of many texts about the stated share falls on each side."""
+    sides = Counter(
+        split_of(text_id(str(n)), validation_share=0.05, test_share=0.1) for n in range(20_000)
+    )
+    assert abs(sides["test"] / 20_000 - 0.1) < 0.01
+    assert abs(sides["validation"] / 20_000 - 0.05) < 0.01
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=80))
+def test_no_text_stands_on_two_sides(pairs: list[tuple[int, int]]) -> None:
+    """No side of a held-out pair is in train, and none of test in validation; all is counted."""
+    ledger = Ledger(io.StringIO())
+    documents = [_document(f"source {a}", f"target {b}") for a, b in pairs]
+    found = separate(documents, validation_share=0.3, test_share=0.3, ledger=ledger)
+    texts = {split: {s for d in found[split] for s in d.sides} for split in found}
+    assert not texts["train"] & (texts["test"] | texts["validation"])
+    assert not texts["validation"] & texts["test"]
+    kept = sum(map(len, found.values()))
+    assert kept + sum(ledger.by_reason().values()) == len(pairs)
+
+
+def test_translations_of_one_sentence_stay_together() -> None:
+    """Rows with one source text fall on one side, whatever their language."""
+    documents = [
+        _document(f"source {n}", f"{language} {n}", language)
+        for n in range(200)
+        for language in ("hau_Latn", "yor_Latn", "swh_Latn")
+    ]
+    found = separate(documents, validation_share=0.2, test_share=0.2, ledger=Ledger(io.StringIO()))
+    for split in found:
+        assert set(Counter(d.source for d in found[split]).values()) == {3}
