@@ -123,7 +123,7 @@ def allowed_licence(
     if wanted in ("auto", licence):
         return licence, reasons
     _refuse_freer(wanted, terms=terms, needed=licence, reasons=reasons)
-    return wanted, (*reasons, f"the recipe chooses {wanted}, which is no freer than {licence}")
+    return wanted, (*reasons, f"the recipe chooses {wanted}, where {licence} would do")
 
 
 def check_name(base_licence: str, repo: str) -> None:

@@ -64,12 +64,12 @@ def publish(
 
 def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: Console) -> None:
     sizes = {name: path.stat().st_size for name, path in files.items()}
-    rows = [(name, f"{size:,}") for name, size in sizes.items()]
+    rows = [(n, size if console.json_lines else f"{size:,}") for n, size in sizes.items()]
     console.table(f"would go to {place}", ["file", "bytes"], rows)
     if settings.hub == "directory":
         who = "whoever can read that folder"
     elif settings.private:
-        who = "only its owners, if publishing creates the repository (private)"
+        who = "its owners only (private)"
     else:
         who = "everybody (public)"
     console.say(
