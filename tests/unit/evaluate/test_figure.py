@@ -1,0 +1,53 @@
+"""The picture of scores: well-formed, everything inside, labels escaped."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune.evaluate.figure import interval_chart, ticks
+from finetune.evaluate.scores import Pair, pair_of
+from finetune.evaluate.significance import compare, ratio_of_sums
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _pair(base: float, adapter: float) -> Pair:
+    sizes = np.arange(1.0, 13.0)
+    items = [np.stack([value * sizes, sizes], axis=1) for value in (base, adapter)]
+    found = compare(*items, score=ratio_of_sums, higher_is_better=False, resamples=100, seed=0)
+    return pair_of(
+        found,
+        metric="bits_per_byte",
+        language="hau_Latn",
+        direction=None,
+        resamples=100,
+        signature="",
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1, max_size=5))
+def test_every_mark_is_inside(values):
+    """Dots and intervals of any scores, equal or zero ones too, lie inside the picture."""
+    pairs = [_pair(*value) for value in values]
+    root = ET.fromstring(interval_chart(pairs, labels=["a <b>"] * len(pairs), axis="x & y"))
+    width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
+    dots = list(root.iter(f"{SVG}circle"))
+    assert len(dots) == 2 * len(pairs)
+    for dot in dots:
+        assert 0 <= float(dot.attrib["cx"]) <= width
+        assert 0 <= float(dot.attrib["cy"]) <= height
+    assert sum(text.text == "a <b>" for text in root.iter(f"{SVG}text")) == len(pairs)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(0, 100), st.floats(1e-3, 100))
+def test_ticks_are_few_and_inside(low, span):
+    """Between 2 and 9 ticks lie in any range."""
+    found = ticks(low, low + span)
+    assert 2 <= len(found) <= 9
+    assert all(low - span / 100 <= tick <= low + span * 1.01 for tick in found)
