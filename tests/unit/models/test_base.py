@@ -80,7 +80,7 @@ def test_unsafe_folders_are_refused(fault: str, tmp_path: Path) -> None:
     [
         ("package:no-such-dist/x.gguf", "not installed"),
         ("package:pytest/no/such.gguf", "has no file"),
-        ("package:pytest/../../x.gguf", "below site-packages"),
+        ("package:pytest/../../x.gguf", "leaves site-packages"),
         ("./no/such.gguf", "no file"),
     ],
 )
