@@ -163,7 +163,7 @@ def test_fp16_answers_an_overflow_with_a_smaller_scale(
 ) -> None:
     """A scale too large for fp16 is halved until the same step is finite; all steps are taken."""
     stage = importlib.import_module("finetune.train.run")
-    monkeypatch.setattr(stage, "first_loss_scale", lambda precision: 2.0**40)
+    monkeypatch.setattr(stage, "first_loss_scale", lambda _: 2.0**40)
     result = run(make_job(tmp_path, inputs, train={"precision": "fp16", "max_steps": 4}))
     assert (result["steps"], result["precision"]) == (4, "fp16")
     state = json.loads((tmp_path / "state/state.json").read_text())["progress"]
@@ -184,7 +184,9 @@ def test_early_stop_keeps_the_best_adapter(
 ) -> None:
     """After `patience` validations without gain it stops and releases the best one."""
     told = iter([2.0, 1.0, 1.5, 1.0, 9.0, 9.0])
-    monkeypatch.setattr(loop, "bits_per_byte_by_language", lambda *a, **k: {"hau_Latn": next(told)})
+    monkeypatch.setattr(
+        loop, "bits_per_byte_by_language", lambda *_, **__: {"hau_Latn": next(told)}
+    )
     every = {"validate_every_steps": 2, "patience": 2, "max_steps": 12, "schedule": "constant"}
     result = run(make_job(tmp_path / "a", inputs, train=every))
     assert (result["steps"], result["best_step"]) == (8, 4)
@@ -340,7 +342,7 @@ class TestStart:
         self, tmp_path: Path, inputs: dict[str, Artifact]
     ) -> None:
         """A folder with nothing in it names what it needs."""
-        with pytest.raises((StoreError, DataError), match="adapter_config.json"):
+        with pytest.raises((StoreError, DataError), match=r"adapter_config\.json"):
             run(make_job(tmp_path / "out", inputs, train={"start_from": str(tmp_path)}))
 
 
@@ -385,7 +387,7 @@ def test_out_of_memory_says_which_setting_fits(
         return forward(self, batch, dropout_key=dropout_key)
 
     monkeypatch.setattr(PackedModel, "forward", scarce)
-    with pytest.raises(TrainError, match="run.micro_batch_rows: 1"):
+    with pytest.raises(TrainError, match=r"run\.micro_batch_rows: 1"):
         run(make_job(tmp_path, inputs))
     job = make_job(tmp_path, inputs, run={"micro_batch_rows": 1})
     assert run(job)["micro_batch_rows"] == 1

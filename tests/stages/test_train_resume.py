@@ -264,7 +264,7 @@ class TestRaisedSteps:
         self, tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Patience had run out; more steps do not bring it back."""
-        monkeypatch.setattr(loop, "bits_per_byte_by_language", lambda *a, **k: {"hau_Latn": 1.0})
+        monkeypatch.setattr(loop, "bits_per_byte_by_language", lambda *_, **__: {"hau_Latn": 1.0})
         run(make_job(tmp_path / "short", inputs, **self.train(8, patience=1)))
         shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result={})
         job = make_job(tmp_path / "on", inputs | {"shorter": shorter}, **self.train(20, patience=1))

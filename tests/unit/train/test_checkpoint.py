@@ -45,7 +45,7 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(["state.safetensors", "state.json"]))
 def test_any_changed_or_missing_byte_falls_back(tmp_path: Path, data: Any, name: str) -> None:
-    """A newest checkpoint with one bit turned, or cut short, is named and the one before is used."""
+    """With one bit turned, or cut short, a checkpoint is named and the one before is used."""
     directory = tmp_path / str(data.draw(st.integers(0, 10**9)))
     save(directory, of_step(1))
     file = save(directory, of_step(2)) / name
