@@ -11,7 +11,7 @@ from finetune import plan as planning
 from finetune.errors import DataError, RecipeError
 from finetune.log import Console
 from finetune.prepare.source import resolve_files
-from finetune.release.licence import allowed_licence
+from finetune.release.licence import allowed_licence, check_name
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_project
 from finetune.spec.recipe import Recipe
@@ -100,6 +100,7 @@ def _check_files(project: Project) -> None:
 
 
 def _licence(project: Project) -> str:
+    check_name(project.recipe.base.licence, project.recipe.release.repo)
     licences = {name: card.license for name, card in project.cards.items()}
     return allowed_licence(
         project.recipe.base.licence, licences, wanted=project.recipe.release.licence
