@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from finetune.errors import DataError
+from finetune.evaluate.items import read_items
+from finetune.job import Job
+from finetune.packed import PackedSplit, open_split
+from finetune.prepare.run import run
+from tests.prepare_job import HAUSA, PAIRS, make_card, make_job, pairs_card
+from tests.tiny import tiny_tokenizer
+
+SPLITS = ("train", "validation", "test")
+
+
+def opened(job: Job, result: dict[str, Any], split: str) -> PackedSplit:
+    """Open a split of a finished job."""
+    return open_split(
+        job.workspace / split,
+        languages=tuple(result["languages"]),
+        cards=tuple(result["cards"]),
+    )
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return path -> checksum of every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def texts_of(job: Job, split: PackedSplit) -> list[str]:
+    """Return the decoded text of every segment, control marks included."""
+    tokenizer = tiny_tokenizer()
+    return [
+        tokenizer.decode(split.tokens_NT[d["row"], d["start"] : d["start"] + d["length"]].tolist())
+        for d in split.documents_D
+    ]
+
+
+def chat_job(folder: Path, **prepare: Any) -> Job:
+    """Return a job over a text card, a parallel card and a chat card."""
+    chats = [
+        {"m": [{"role": "user", "content": f"Tambaya {n}?"}, {"role": "assistant", "content": a}]}
+        for n, a in enumerate(HAUSA[:60])
+    ]
+    return make_job(
+        folder,
+        make_card(folder, "text", "\n".join(HAUSA)),
+        pairs_card(folder),
+        make_card(
+            folder,
+            "chat",
+            "".join(json.dumps(c) + "\n" for c in chats),
+            kind="chat",
+            format="jsonl",
+            columns={"messages": "m"},
+        ),
+        **prepare,
+    )
+
+
+def test_preparing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Every file of the artefact, reports included, and the result are the same."""
+    jobs = [chat_job(tmp_path / name) for name in ("one", "two")]
+    results = [run(job) for job in jobs]
+    assert results[0] == results[1]
+    assert contents(jobs[0].workspace) == contents(jobs[1].workspace)
+    assert set(contents(jobs[0].workspace)) == {
+        *(
+            f"{s}/{a}.npy"
+            for s in SPLITS
+            for a in ("tokens", "segments", "supervised", "documents")
+        ),
+        "validation/items.jsonl",
+        "test/items.jsonl",
+        "report.html",
+        "report.json",
+        "rejected.jsonl",
+        "chat_template.jinja",
+    }
+
+
+def test_the_seed_moves_rows_and_never_splits(tmp_path: Path) -> None:
+    """Another seed packs the same documents into the same splits in another order."""
+    jobs = [chat_job(tmp_path / str(seed), seed=seed) for seed in (0, 1)]
+    one, two = (opened(job, run(job), "train") for job in jobs)
+    assert sorted(texts_of(jobs[0], one)) == sorted(texts_of(jobs[1], two))
+    assert one.tokens_NT.tobytes() != two.tokens_NT.tobytes()
+
+
+def test_the_packed_format_is_what_it_says(tmp_path: Path) -> None:
+    """Records, segments, targets and padding agree with finetune.packed's description."""
+    job = chat_job(tmp_path)
+    result = run(job)
+    for name in SPLITS:
+        split = opened(job, result, name)
+        assert split.tokens_NT.dtype == np.uint32
+        assert split.tokens_NT.shape[1] == 256
+        seen_NT = np.zeros(split.tokens_NT.shape, dtype=bool)
+        places = [(int(d["row"]), int(d["start"])) for d in split.documents_D]
+        assert places == sorted(places)
+        number_in_row: dict[int, int] = {}
+        for record in split.documents_D:
+            row, begin = int(record["row"]), int(record["start"])
+            span = slice(begin, begin + int(record["length"]))
+            number_in_row[row] = number_in_row.get(row, 0) + 1
+            assert (split.segments_NT[row, span] == number_in_row[row]).all()
+            assert split.supervised_NT[row, span].sum() == record["supervised_tokens"]
+            assert split.supervised_NT[row, begin] == 0
+            assert not seen_NT[row, span].any()
+            seen_NT[row, span] = True
+        assert ((split.segments_NT > 0) == seen_NT).all()
+        assert not split.tokens_NT[~seen_NT].any()
+        assert not split.supervised_NT[~seen_NT].any()
+        assert result["counts"][name]["tokens"] == seen_NT.sum()
+        numbers = set(split.documents_D["document"].tolist())
+        assert numbers == set(range(result["counts"][name]["documents"]))
+
+
+def test_every_document_ends_with_a_learned_stop_token(tmp_path: Path) -> None:
+    """The last token of each text, pair and conversation is the stop token, and a target."""
+    job = chat_job(tmp_path)
+    result = run(job)
+    stop = tiny_tokenizer().eos_token_id
+    for name in SPLITS:
+        split = opened(job, result, name)
+        last = split.documents_D["start"] + split.documents_D["length"] - 1
+        rows = split.documents_D["row"]
+        assert (split.tokens_NT[rows, last] == stop).all()
+        assert (split.supervised_NT[rows, last] == 1).all()
+
+
+def test_loss_falls_on_answers_only(tmp_path: Path) -> None:
+    """Of pairs and conversations just the answer and its stop token are targets."""
+    job = chat_job(tmp_path)
+    split = opened(job, run(job), "train")
+    tokenizer = tiny_tokenizer()
+    for record in split.documents_D:
+        row, span = record["row"], slice(record["start"], record["start"] + record["length"])
+        chosen = split.supervised_NT[row, span] == 1
+        learned = tokenizer.decode(split.tokens_NT[row, span][chosen].tolist())
+        whole = tokenizer.decode(split.tokens_NT[row, span].tolist())
+        if split.cards[record["card"]] == "text":
+            assert chosen[1:].all()
+        else:
+            assert whole.endswith("<|im_start|>assistant\n" + learned)
+            assert record["supervised_bytes"] == len(learned.removesuffix("<|im_end|>").encode())
+
+
+def test_items_are_ready_for_evaluation(tmp_path: Path) -> None:
+    """Line i of items.jsonl is record i: laid-out prompt, reference, direction."""
+    job = chat_job(tmp_path)
+    split = opened(job, run(job), "test")
+    items = read_items(job.workspace / "test", split)
+    answers = dict(PAIRS)
+    for item, record, text in zip(items, split.documents_D, texts_of(job, split), strict=True):
+        assert (item.card, item.language) == (
+            split.cards[record["card"]],
+            split.languages[record["language"]],
+        )
+        if item.card == "text":
+            assert (item.prompt, item.reference, item.direction) == (None, None, None)
+            continue
+        assert text == f"{item.prompt}{item.reference}<|im_end|>"
+        assert (item.direction is None) == (item.card == "chat")
+        if item.direction:
+            assert item.direction == "eng_Latn>hau_Latn"
+            assert answers[str(item.source)] == item.reference
+            assert item.id == hashlib.sha256(str(item.source).encode()).hexdigest()
+
+
+def test_two_languages_of_one_source_split_together(tmp_path: Path) -> None:
+    """A sentence held out in one language is in no training text of another."""
+    yoruba = [(english, f"Ológbò {n} jókòó.") for n, (english, _) in enumerate(PAIRS)]
+    job = make_job(
+        tmp_path,
+        pairs_card(tmp_path, "hausa"),
+        pairs_card(tmp_path, "yoruba", target="yor_Latn", pairs=yoruba),
+    )
+    result = run(job)
+    assert result["languages"] == ["hau_Latn", "yor_Latn"]
+    sources = {}
+    for name in SPLITS:
+        found = re.findall(
+            r"The cat number (\d+) sat", "".join(texts_of(job, opened(job, result, name)))
+        )
+        sources[name] = set(found)
+        assert all(found.count(number) == 2 for number in found)
+    assert not sources["train"] & sources["test"]
+    assert not sources["train"] & sources["validation"]
+    assert sum(map(len, sources.values())) == len(PAIRS)
+
+
+def test_decomposed_text_becomes_nfc_and_is_counted(tmp_path: Path) -> None:
+    """NFD input gives the tokens of NFC input, and the report says how often."""
+    import unicodedata
+
+    lines = [f"Ọmọ náà {n} ń ka ìwé púpọ̀." for n in range(60)]
+    made = []
+    for form in ("NFC", "NFD"):
+        folder = tmp_path / form
+        content = unicodedata.normalize(form, "\n".join(lines))
+        job = make_job(folder, make_card(folder, "yor", content, languages=["yor_Latn"]))
+        run(job)
+        made.append(job.workspace)
+    assert (made[0] / "train/tokens.npy").read_bytes() == (
+        made[1] / "train/tokens.npy"
+    ).read_bytes()
+    changes = json.loads((made[1] / "report.json").read_text())["changes"]
+    assert changes == [{"language": "yor_Latn", "change": "nfc", "texts": 60}]
+
+
+def test_a_long_text_is_split_dropped_or_refused(tmp_path: Path) -> None:
+    """The three over-length policies do what they say; pairs are never cut."""
+    long = " ".join(HAUSA[:9])
+    content = "\n".join([*HAUSA[10:], *(f"{n} {long}" for n in range(12))])
+    results = {}
+    for policy in ("split", "drop"):
+        folder = tmp_path / policy
+        job = make_job(folder, make_card(folder, "text", content), over_length=policy)
+        results[policy] = run(job)
+        split = opened(job, results[policy], "train")
+        if policy == "split":
+            numbers = split.documents_D["document"].tolist()
+            assert len(numbers) > len(set(numbers))
+    assert "over-length" not in results["split"]["rejected"]
+    assert results["drop"]["rejected"]["over-length"] == 12
+    folder = tmp_path / "error"
+    job = make_job(folder, make_card(folder, "text", content), over_length="error")
+    with pytest.raises(DataError, match=r"text\.text:\d+ \(card text\): longer than a row of 256"):
+        run(job)
+    folder = tmp_path / "pairs"
+    pairs = [*PAIRS, *((f"{n} {long}", f"gajere {n}") for n in range(5))]
+    job = make_job(folder, pairs_card(folder, pairs=pairs))
+    assert run(job)["rejected"]["over-length"] == 5
+
+
+def test_nothing_left_is_an_error_that_counts_why(tmp_path: Path) -> None:
+    """An empty split names the reasons and their numbers."""
+    pairs = [("{a}", f"{{a}} {n}") for n in range(30)] + [("same", "same")]
+    job = make_job(tmp_path, pairs_card(tmp_path, pairs=pairs, drop_matching="[{}]"))
+    with pytest.raises(DataError) as caught:
+        run(job)
+    message = str(caught.value)
+    assert message.startswith("nothing is left for train and validation and test: 31 records read")
+    assert "matches-drop-pattern 30, untranslated 1" in message
+
+
+def test_a_test_set_that_is_empty_is_an_error(tmp_path: Path) -> None:
+    """Three documents cannot be trained on and tested; the message says what was kept."""
+    job = make_job(tmp_path, make_card(tmp_path, "text", "daya\nbiyu\n"))
+    with pytest.raises(DataError, match=r"nothing is left for .*kept: train \d, validation \d"):
+        run(job)
+
+
+def test_every_rejection_can_be_read(tmp_path: Path) -> None:
+    """rejected.jsonl holds card, language, reason, place and text of all that was left out."""
+    pairs = [*PAIRS, ("Kolibri", "Kolibri"), ("Open {n}", "Buɗe {n}"), PAIRS[0]]
+    job = make_job(tmp_path, pairs_card(tmp_path, pairs=pairs, drop_matching="[{}]"))
+    result = run(job)
+    lines = (job.workspace / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line) for line in lines]
+    assert len(found) == sum(result["rejected"].values()) == 3
+    assert {r["text"] for r in found if r["reason"] == "matches-drop-pattern"} == {
+        "Open {n}\nBuɗe {n}"
+    }
+    assert [r["where"] for r in found] == ["pairs.tsv:122", "pairs.tsv:123", "pairs.tsv:124"]
+
+
+def test_the_report_stands_alone_and_escapes_texts(tmp_path: Path) -> None:
+    """The page loads nothing, texts are escaped and find their own direction, counts are there."""
+    pairs = [*PAIRS, ("<script>alert(1)</script>", "<b>x</b>"), ("Kolibri", "Kolibri")]
+    job = make_job(tmp_path, pairs_card(tmp_path, pairs=pairs, drop_matching="<script"))
+    result = run(job)
+    page = (job.workspace / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert not re.search(r"(src|href)\s*=|url\(|@import|https?://", page)
+    assert 'dir="auto"' in page
+    assert "width=device-width" in page
+    assert 'class="t learned"' in page
+    for word in ("matches-drop-pattern", "untranslated", "hau_Latn", "bytes/token"):
+        assert word in page
+    facts = json.loads((job.workspace / "report.json").read_text(encoding="utf-8"))
+    assert facts["languages"] == result["per_language"]
+    step = facts["funnel"][0]
+    assert step["read"] == sum(step["rejected"].values()) + sum(step["kept"].values())
+
+
+def test_no_local_path_is_in_any_file(tmp_path: Path) -> None:
+    """Nothing that is written tells where on the machine it was made."""
+    job = chat_job(tmp_path)
+    result = run(job)
+    assert str(tmp_path) not in json.dumps(result)
+    for path in job.workspace.rglob("*"):
+        assert path.is_dir() or str(tmp_path).encode() not in path.read_bytes()
+
+
+def test_right_to_left_and_joiners_survive(tmp_path: Path) -> None:
+    """ZWNJ, ZWJ and modifier letters are in the tokens as they were in the file."""
+    lines = [f"می\u200cخواهم {n} क\u094d\u200dष boroʼ ʻokina ሰላም፡ለዓለም" for n in range(50)]
+    job = make_job(tmp_path, make_card(tmp_path, "text", "\n".join(lines)))
+    split = opened(job, run(job), "train")
+    assert {t.removesuffix("<|im_end|>") for t in texts_of(job, split)} <= set(lines)
+
+
+def test_plain_text_needs_no_chat_template(tmp_path: Path) -> None:
+    """A base without a template serves plain text, and the result says that none was used."""
+    bare = tiny_tokenizer(chat_template=False)
+    job = make_job(tmp_path, make_card(tmp_path, "text", "\n".join(HAUSA)), tokenizer=bare)
+    assert run(job)["chat_template"] is None
+    assert not (job.workspace / "chat_template.jinja").exists()
+
+
+def test_progress_is_shown(tmp_path: Path) -> None:
+    """A person sees the table of languages and what was left out."""
+    job = chat_job(tmp_path)
+    run(job)
+    assert isinstance(job.console.out, io.StringIO)
+    shown = job.console.out.getvalue()
+    assert "documents by language" in shown
+    assert "rows of 256 tokens to train on" in shown
