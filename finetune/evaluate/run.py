@@ -20,7 +20,7 @@ from finetune.evaluate.compression import choose_documents, compare_compression
 from finetune.evaluate.generations import prompts_of, write_generations
 from finetune.evaluate.items import Item, read_items
 from finetune.evaluate.report import write_report
-from finetune.evaluate.scores import TABLE_COLUMNS, Pair, as_result, table_rows
+from finetune.evaluate.scores import Pair, as_result
 from finetune.evaluate.translation import Translated, compare_translations
 from finetune.job import Job
 from finetune.models.generate import generate
@@ -186,7 +186,6 @@ def _write(job: Job, pairs: list[Pair], translated: list[Translated]) -> dict[st
         settings=job.recipe.evaluate,
         loss_picture=train.path / "loss.png",
     )
-    job.console.table("base vs adapter, held-out items", TABLE_COLUMNS, table_rows(pairs))
     return result
 
 

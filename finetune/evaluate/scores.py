@@ -164,8 +164,8 @@ def table_rows(pairs: list[Pair]) -> list[tuple[str, ...]]:
 TABLE_COLUMNS = (
     "metric",
     "language",
-    "base [low, high]",
-    "adapter [low, high]",
+    "base [95 %]",
+    "adapter [95 %]",
     "difference",
     "p",
     "verdict",

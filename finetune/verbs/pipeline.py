@@ -39,6 +39,8 @@ def stage(options: Namespace, console: Console) -> int:
     project, store = _opened(options)
     steps = plan.steps_up_to(project, options.verb)
     done = plan.execute(project, steps, store=store, console=console)
+    if options.verb == "evaluate":
+        _show_scores(done["evaluate"], console=console)
     console.say(f"{options.verb}: {done[options.verb].path}", path=str(done[options.verb].path))
     return 0
 
@@ -82,11 +84,7 @@ def _publish(
 
 
 def _summary(recipe: Path, done: dict[str, Artifact], *, place: str, console: Console) -> None:
-    from finetune.evaluate.scores import TABLE_COLUMNS, pairs_of, table_rows
-
-    console.say("")
-    rows = table_rows(pairs_of(done["evaluate"].result))
-    console.table("base against adapter, on held-out texts", TABLE_COLUMNS, rows)
+    _show_scores(done["evaluate"], console=console)
     corpus_report = done["prepare"].path / "report.html"
     report = done["evaluate"].path / "report.html"
     console.say(f"corpus report   {corpus_report}", corpus_report=str(corpus_report))
@@ -94,3 +92,12 @@ def _summary(recipe: Path, done: dict[str, Artifact], *, place: str, console: Co
     console.say(f"adapter         {place}", adapter=place)
     console.say(f"talk to it      finetune chat {recipe}")
     console.say(f"put it online   finetune publish {recipe} --hub huggingface --dry-run")
+
+
+def _show_scores(evaluation: Artifact, *, console: Console) -> None:
+    from finetune.evaluate.scores import TABLE_COLUMNS, pairs_of, table_rows
+
+    rows = table_rows(pairs_of(evaluation.result))
+    if not console.json_lines:  # the interval under its value, so that 100 columns are enough
+        rows = [tuple(cell.replace(" [", "\n[") for cell in row) for row in rows]
+    console.table("base against adapter, on held-out texts", TABLE_COLUMNS, rows)

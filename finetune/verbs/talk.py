@@ -26,6 +26,7 @@ def chat(options: Namespace, console: Console) -> int:
         )
     from finetune.chat.talk import talk
 
+    prepare = project.recipe.prepare
     talk(
         found["base"].path / "model",
         None if options.only == "base" else found["train"].path / "adapter",
@@ -33,6 +34,6 @@ def chat(options: Namespace, console: Console) -> int:
         max_new_tokens=options.max_tokens,
         temperature=options.temperature,
         side_by_side=options.only is None,
-        chat_template=project.recipe.prepare.chat_template,
+        chat_template="plain" if prepare.layout == "plain" else prepare.chat_template,
     )
     return 0
