@@ -40,10 +40,9 @@ def pack(lengths: Sequence[int], *, row_tokens: int, seed: int) -> list[list[int
                 del open_rows[free], free_sizes[at]
         rows[row].append(index)
         left = free - lengths[index]
-        if left and left not in open_rows:
+        if left not in open_rows:
             bisect.insort(free_sizes, left)
-        if left:
-            open_rows.setdefault(left, []).append(row)
+        open_rows.setdefault(left, []).append(row)
     rank = {index: place for place, index in enumerate(shuffled)}
     order = _shuffled(len(rows), seed=seed, what="row")
     return [sorted(rows[number], key=rank.__getitem__) for number in order]

@@ -94,6 +94,19 @@ def test_a_prompt_has_the_tokens_it_has_when_the_model_is_used(asked: str, answe
     )
 
 
+def test_a_token_never_reaches_from_prompt_into_answer() -> None:
+    """Where the tokenizer would merge across the border, the text is cut there, ids and bytes."""
+    assert len(tokens(" cat")) == 1
+    pieces = (("the ca", False), ("t sat" + STOP, True), (" on the m", False), ("at" + STOP, True))
+    (encoded,) = ENCODER.document(pieces, row_tokens=99)
+    ids = encoded.tokens_n.tolist()
+    prompt = template.encode(TOKENIZER, "the ca")
+    assert ids[: len(prompt)] == prompt
+    assert TOKENIZER.decode(ids) == "".join(text for text, _ in pieces)
+    assert learned(encoded) == f"t sat{STOP}at{STOP}"
+    assert encoded.supervised_bytes == len("t sat") + len("at")
+
+
 @given(TEXTS, st.integers(4, 12))
 def test_a_split_text_predicts_every_token_once(text: str, row_tokens: int) -> None:
     """Parts fit a row, start with the last token of the part before, and lose nothing."""

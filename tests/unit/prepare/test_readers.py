@@ -47,9 +47,9 @@ def test_a_text_file_has_a_document_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
 def test_utf_16_is_read_by_its_mark(tmp_path: Path, order: str) -> None:
     """UTF-16 works in both orders, also where half of a character looks like a line end."""
-    data = "\ufeffĊ\u0a0a\nki\u010aă".encode(order)
+    data = "\ufeffĊ\u0a41\u0100\u0a41\nki\u010aă".encode(order)
     found = read(tmp_path, data, encoding="utf-16")
-    assert [fields["text"] for _, fields in found] == ["Ċ\u0a0a", "ki\u010aă"]
+    assert [fields["text"] for _, fields in found] == ["Ċ\u0a41\u0100\u0a41", "ki\u010aă"]
 
 
 @given(
