@@ -51,7 +51,8 @@ class Console:
             table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
-        RichConsole(file=self.out, markup=False, highlight=False).print(table, markup=False)
+        width = None if self.out.isatty() else 160  # a file or pipe has no width to fold at
+        RichConsole(file=self.out, markup=False, highlight=False, width=width).print(table)
 
     @contextmanager
     def progress(self, title: str, *, total: float, unit: str = "steps") -> Iterator[Bar]:

@@ -3,17 +3,15 @@ stated checksum."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from finetune.errors import DataError
+from finetune.fetch import checksum
 from finetune.job import Artifact
 from finetune.prepare.document import SourceFile
 from finetune.spec.card import DataCard, File, HubSource, LocalSource, PackageSource
-
-BLOCK_BYTES = 2**20
 
 
 def resolve_files(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[SourceFile]:
@@ -56,7 +54,7 @@ def _checked(
 
 def _wrong_checksum(path: Path, file: File) -> str | None:
     try:
-        actual = sha256_of(path)
+        actual = checksum(path)
     except OSError as error:
         return f"{file.path}: cannot be read: {error.strerror}"
     if actual == file.sha256:
@@ -65,15 +63,6 @@ def _wrong_checksum(path: Path, file: File) -> str | None:
         f"{file.path}: sha256 is {actual}, the card says {file.sha256}; "
         "get the file the card was written for, or correct the card if the change is meant"
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file, read in blocks."""
-    hasher = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            hasher.update(block)
-    return hasher.hexdigest()
 
 
 def _package_root(card: DataCard, source: PackageSource) -> Path:

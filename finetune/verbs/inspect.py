@@ -21,7 +21,7 @@ from finetune.store import Store
 def check(options: Namespace, console: Console) -> int:
     """Validate everything that can be known before work starts."""
     project = load_project(options.recipe, overrides=options.overrides)
-    _check_files(project)
+    check_files(project)
     outside.verify_lock(project)
     licence = _licence(project)
     steps = planning.steps_of(project)
@@ -85,7 +85,7 @@ def schema(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _check_files(project: Project) -> None:
+def check_files(project: Project) -> None:
     """Check that every file of every card is there with its checksum; Hub corpora are fetched."""
     problems: list[str] = []
     for card in project.cards.values():

@@ -11,6 +11,7 @@ from finetune.job import Artifact
 from finetune.log import Console
 from finetune.spec.load import Project, load_project
 from finetune.store import Store
+from finetune.verbs.inspect import check_files
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -60,6 +61,7 @@ def publish(options: Namespace, console: Console) -> int:
 
 def _opened(options: Namespace) -> tuple[Project, Store]:
     project = load_project(options.recipe, overrides=options.overrides)
+    check_files(project)
     outside.verify_lock(project)
     return project, Store(options.store.resolve())
 
@@ -98,6 +100,19 @@ def _show_scores(evaluation: Artifact, *, console: Console) -> None:
     from finetune.evaluate.scores import TABLE_COLUMNS, pairs_of, table_rows
 
     rows = table_rows(pairs_of(evaluation.result))
-    if not console.json_lines:  # the interval under its value, so that 100 columns are enough
-        rows = [tuple(cell.replace(" [", "\n[") for cell in row) for row in rows]
-    console.table("base against adapter, on held-out texts", TABLE_COLUMNS, rows)
+    title = "base against adapter, on held-out texts"
+    if console.json_lines:
+        console.table(title, TABLE_COLUMNS, rows)
+        return
+    # intervals under their values, so that a terminal of 80 columns is enough
+    narrow = [
+        (
+            f"{metric}\n{where}",
+            base.replace(" [", "\n["),
+            adapter.replace(" [", "\n["),
+            f"{difference}\np {p}" if p.startswith("<") else f"{difference}\np = {p}",
+            verdict,
+        )
+        for metric, where, base, adapter, difference, p, verdict in rows
+    ]
+    console.table(title, ("", "base [95 %]", "adapter [95 %]", "difference", "verdict"), narrow)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from finetune.errors import DataError
+from finetune.fetch import checksum
 from finetune.job import Artifact
-from finetune.prepare.source import resolve_files, sha256_of
+from finetune.prepare.source import resolve_files
 from finetune.spec.card import DataCard
 from tests.prepare_job import make_card
 
@@ -25,7 +26,7 @@ def test_another_checksum_is_refused(tmp_path: Path) -> None:
     """A file that changed since the card was written is an error with both checksums."""
     card = make_card(tmp_path, "card", "one\n")
     (tmp_path / "card.text").write_text("two\n")
-    actual = sha256_of(tmp_path / "card.text")
+    actual = checksum(tmp_path / "card.text")
     with pytest.raises(DataError, match=rf"card\.text: sha256 is {actual}, the card says"):
         resolve_files(card, inputs={})
 
@@ -62,9 +63,9 @@ def test_a_file_in_a_package_is_found_at_the_exact_version(tmp_path: Path) -> No
 
     path = Path(str(jinja2.__file__))
     version = __import__("importlib.metadata").metadata.version("jinja2")
-    card = _package_card(tmp_path, f"Jinja2=={version}", "jinja2/__init__.py", sha256_of(path))
+    card = _package_card(tmp_path, f"Jinja2=={version}", "jinja2/__init__.py", checksum(path))
     assert resolve_files(card, inputs={})[0].path.samefile(path)
-    card = _package_card(tmp_path, "Jinja2==0.0.1", "jinja2/__init__.py", sha256_of(path))
+    card = _package_card(tmp_path, "Jinja2==0.0.1", "jinja2/__init__.py", checksum(path))
     with pytest.raises(DataError, match=rf"Jinja2 {version} is installed, the card wants 0\.0\.1"):
         resolve_files(card, inputs={})
 

@@ -1,0 +1,256 @@
+"""The whole line, from data card to released adapter, as a user types it."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from finetune.cli import main
+from finetune.spec.load import load_project
+from finetune.store import Store
+from tests.e2e.project import write_project
+
+RECIPE = "recipes/tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which `finetune run` has finished once."""
+    folder = tmp_path_factory.mktemp("line")
+    write_project(folder)
+    done = _finetune(folder, "run", RECIPE)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "finetune", *arguments]
+
+
+def _finetune(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        _command(*arguments), cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def _contents(folder: Path, pattern: str) -> dict[str, str]:
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.glob(pattern))
+        if p.is_file()
+    }
+
+
+PRODUCTS = (
+    ".finetune/prepare/*/**/*.npy",
+    ".finetune/train/*/adapter/*",
+    ".finetune/evaluate/*/scores.json",
+    ".finetune/hub/**/*",
+)
+
+
+def test_a_run_ends_with_table_report_adapter_and_next_step(finished):
+    """What a user wants to know stands at the end."""
+    folder, done = finished
+    out = done.stdout
+    for words in (
+        "bits_per_byte",
+        "chrf++",
+        "report",
+        "adapter",
+        "finetune chat recipes/tiny.yaml",
+    ):
+        assert words in out
+    assert (folder / ".finetune/hub/org/tiny-lora/adapter_model.safetensors").is_file()
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_run_does_nothing_and_says_so(finished):
+    """Everything is done; the released files keep their bytes."""
+    folder, _ = finished
+    before = _contents(folder, ".finetune/**/*")
+    again = _finetune(folder, "run", RECIPE)
+    assert again.returncode == 0
+    assert again.stdout.count("done before") == 5
+    assert "running" not in again.stdout
+    assert _contents(folder, ".finetune/**/*") == before
+
+
+def test_the_same_recipe_elsewhere_gives_the_same_bytes(finished, tmp_path):
+    """Tokens, adapter, scores and release do not depend on where or when."""
+    folder, _ = finished
+    write_project(tmp_path)
+    assert _finetune(tmp_path, "run", RECIPE).returncode == 0
+    for pattern in PRODUCTS:
+        expected = _contents(folder, pattern)
+        assert expected
+        assert _contents(tmp_path, pattern) == expected
+
+
+def test_one_lora_setting_reruns_train_and_not_prepare(finished, capsys, monkeypatch):
+    """The plan says what would run."""
+    folder, _ = finished
+    monkeypatch.chdir(folder)
+    assert main(["plan", "--json", RECIPE, "--set", "lora.rank=2"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {r["step"]: r["state"] for r in records} == {
+        "base": "done",
+        "prepare": "done",
+        "train": "missing",
+        "evaluate": "missing",
+        "release": "missing",
+    }
+
+
+def test_nothing_released_names_this_machine(finished):
+    """No local path leaves in any released text."""
+    folder, _ = finished
+    for file in (folder / ".finetune/hub").rglob("*"):
+        if file.suffix in (".md", ".json", ".txt"):
+            text = file.read_text(encoding="utf-8")
+            assert str(folder) not in text
+            assert "./model" not in text
+
+
+def test_chat_shows_both_answers(finished):
+    """A line in, two answers out."""
+    folder, _ = finished
+    command = _command("chat", RECIPE, "--max-tokens", "4")
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, input="Ina kwana?\n", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "base" in done.stdout
+    assert "adapter" in done.stdout
+
+
+def test_publish_dry_run_sends_nothing(finished):
+    """The list of files and the place, and no folder is made."""
+    folder, _ = finished
+    done = _finetune(folder, "publish", RECIPE, "--hub", "huggingface", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "adapter_model.safetensors" in done.stdout
+
+
+def test_runs_lists_and_removes(finished, tmp_path):
+    """What is in the store, and how to get rid of it."""
+    folder, _ = finished
+    listed = _finetune(folder, "runs", "--json")
+    names = [json.loads(line)["artefact"] for line in listed.stdout.splitlines()]
+    assert {n.split("/")[0] for n in names} == {"base", "prepare", "train", "evaluate", "release"}
+    wrong = _finetune(folder, "runs", "--remove", "train/nothing")
+    assert wrong.returncode == 2
+
+
+def test_two_processes_on_the_same_recipe_do_not_damage_each_other(tmp_path):
+    """Both end well, and every artefact was built once."""
+    write_project(tmp_path)
+    both = [
+        subprocess.Popen(_command("run", RECIPE), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert all("finetune chat" in output for output in outputs)
+    assert len(list(tmp_path.glob(".finetune/*/*/manifest.json"))) == 5
+    assert not list(tmp_path.glob(".finetune/**/*.lease*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("delay_seconds", [4, 7, 10, 13, 16])
+def test_a_run_that_is_cut_off_anywhere_ends_the_same(
+    finished, tmp_path, signal_number, delay_seconds
+):
+    """Kill the run at some instant, run again: the release has the same bytes."""
+    folder, _ = finished
+    write_project(tmp_path)
+    process = subprocess.Popen(
+        _command("run", RECIPE), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    time.sleep(delay_seconds)
+    process.send_signal(signal_number)
+    _, stderr = process.communicate()
+    assert b"Traceback" not in stderr
+    assert _finetune(tmp_path, "run", RECIPE).returncode == 0
+    for pattern in PRODUCTS:
+        assert _contents(tmp_path, pattern) == _contents(folder, pattern)
+
+
+WRONG = [
+    ("data_cards/lines.txt", b"changed\n", "sha256"),
+    ("data_cards/lines.md", b"no front matter", "begins with a line `---`"),
+    ("recipes/tiny.yaml", b"name: [", "not YAML"),
+]
+
+
+@pytest.mark.parametrize(("file", "content", "message"), WRONG)
+def test_wrong_input_is_refused_before_anything_is_written(
+    tmp_path, capsys, monkeypatch, file, content, message
+):
+    """Exit code 2, one clear message, an empty store."""
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path(file).write_bytes(content)
+    assert main(["run", RECIPE]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob(".finetune/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["lora.targets=[q_porj]"], "q_proj"),
+        (["prepare.min_characters=5000"], "too-short"),
+    ],
+)
+def test_settings_that_leave_nothing_say_so(finished, settings, message):
+    """Targets that match nothing, a corpus that is empty after filtering."""
+    folder, _ = finished
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    done = _finetune(folder, "train", RECIPE, *overrides)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_fetch_locks_and_a_change_is_noticed(tmp_path, capsys, monkeypatch):
+    """After fetch, a base with other bytes is refused until it is meant."""
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["fetch", RECIPE]) == 0
+    lock = Path("recipes/tiny.lock.json")
+    assert "sha256" in lock.read_text() or "files" in lock.read_text()
+    config = Path("model/config.json")
+    config.write_text(config.read_text() + "\n")
+    os.utime(config, (1, 1))
+    assert main(["check", RECIPE]) == 2
+    assert "changed since it was locked" in capsys.readouterr().err
+
+
+def test_phases_train_one_after_the_other(tmp_path, monkeypatch):
+    """Plain text first, then pairs; the second training starts from the first adapter."""
+    recipe = write_project(tmp_path)
+    text = recipe.read_text()
+    start, end = text.index("corpora:"), text.index("prepare:")
+    train = text[text.index("train:") : text.index("evaluate:")]
+    indented = train.replace("\n", "\n    ").rstrip()
+    phases = (
+        "phases:\n  - name: text\n    corpora: [{card: lines}]\n    " + indented + "\n"
+        "  - name: pairs\n    corpora: [{card: pairs, source: eng_Latn, target: hau_Latn}]\n    "
+        + indented
+        + "\n"
+    )
+    recipe.write_text(text[:start] + phases + text[end:].replace(train, ""))
+    done = _finetune(tmp_path, "run", RECIPE)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert len(load_project(Path(RECIPE)).recipe.stages_of_training) == 2
+    trained = [a for a, _ in Store(tmp_path / ".finetune").artifacts() if a.stage == "train"]
+    assert len(trained) == 2
