@@ -47,6 +47,11 @@ def find(name: str, *, group: str, known: Mapping[str, str]) -> str:
     )
 
 
+def find_reader(name: str) -> str:
+    """Return where the reader of a corpus format is. Raises RecipeError for an unknown one."""
+    return find(name, group="finetune.readers", known=READERS)
+
+
 def load(target: str) -> Any:
     """Import what "module:attribute" names."""
     module, _, attribute = target.partition(":")
@@ -55,4 +60,4 @@ def load(target: str) -> Any:
 
 def reader(name: str) -> Any:
     """Return the reader of a corpus format. Raises RecipeError for an unknown one."""
-    return load(find(name, group="finetune.readers", known=READERS))
+    return load(find_reader(name))

@@ -15,7 +15,8 @@ from finetune.spec.language import Language
 from finetune.spec.recipe import LicenceId, Name, RepoId, Revision, Section
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Format = Literal["text", "jsonl", "csv", "tsv", "parquet", "messages"]
+Format = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+"""Name of a reader in finetune/registry.py or of an installed plug-in; `check` knows them."""
 
 
 class File(Section):
@@ -74,7 +75,8 @@ class CorpusBlock(Section):
     """Where the files are."""
     format: Format
     """`text`: one document a line; `jsonl`, `csv`, `tsv`, `parquet`: records; `messages`: JSON
-    files of key -> text, one file a language, paired by key (software translations)."""
+    files of key -> text, one file a language, paired by key (software translations). Or the name
+    of an installed plug-in's reader."""
     columns: dict[str, str] = Field(default_factory=dict)
     """What is in which column. text: `{text: COLUMN}`; parallel: `{hau_Latn: COLUMN, ...}`
     (messages: `{hau_Latn: PATH-PART}`, the part of a path that tells the language); chat:

@@ -6,7 +6,7 @@ import json
 import time
 from argparse import Namespace
 
-from finetune import outside
+from finetune import outside, registry
 from finetune import plan as planning
 from finetune.errors import DataError, RecipeError
 from finetune.log import Console
@@ -89,6 +89,10 @@ def check_files(project: Project) -> None:
     """Check that every file of every card is there with its checksum; Hub corpora are fetched."""
     problems: list[str] = []
     for card in project.cards.values():
+        try:
+            registry.find_reader(card.corpus.format)
+        except RecipeError as error:
+            problems.append(f"{card.path}: corpus.format: {error}")
         if card.corpus.source.kind == "hub":
             continue
         try:

@@ -187,6 +187,7 @@ WRONG = [
     ("data_cards/lines.txt", b"changed\n", "sha256"),
     ("data_cards/lines.md", b"no front matter", "begins with a line `---`"),
     ("recipes/tiny.yaml", b"name: [", "not YAML"),
+    ("data_cards/pairs.md", ("format: tsv", "format: tsw"), "Did you mean 'tsv'?"),
 ]
 
 
@@ -197,6 +198,8 @@ def test_wrong_input_is_refused_before_anything_is_written(
     """Exit code 2, one clear message, an empty store."""
     write_project(tmp_path)
     monkeypatch.chdir(tmp_path)
+    if isinstance(content, tuple):
+        content = Path(file).read_text(encoding="utf-8").replace(*content).encode()
     Path(file).write_bytes(content)
     assert main(["run", RECIPE]) == 2
     assert message in capsys.readouterr().err

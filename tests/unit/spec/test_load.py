@@ -125,7 +125,7 @@ def test_all_problems_are_told_at_once(write):
         ("license: mit", "license: other", "license_name and license_link"),
         ("---\nlanguage", "language", "begins with a line `---`"),
         ("---\n# Words", "# Words", "not closed"),
-        ("format: text", "format: tmx", "corpus.format"),
+        ("format: text", "format: ../tmx", "corpus.format"),
     ],
 )
 def test_a_mistake_in_a_card_is_told_with_its_place(write, old, new, message):
