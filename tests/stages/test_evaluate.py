@@ -14,6 +14,7 @@ import torch
 
 from finetune.errors import DataError, StoreError
 from finetune.evaluate.run import run
+from finetune.evaluate.scores import pairs_of, table_rows
 from finetune.job import Artifact, Job
 from finetune.log import Console
 from finetune.packed import DOCUMENT_DTYPE
@@ -187,9 +188,8 @@ def test_an_adapter_that_changes_nothing_wins_nothing(tmp_path, base_folder):
 
 
 @pytest.mark.parametrize(("sign", "better"), [(-1, "adapter"), (1, "base")])
-def test_the_better_system_wins(tmp_path, base_folder, monkeypatch, sign, better):
+def test_the_better_system_wins(tmp_path, base_folder, sign, better):
     """One step down the loss makes the adapter better, one step up makes the base better."""
-    monkeypatch.setenv("COLUMNS", "160")
     job = make_job(tmp_path, base_folder, scale=0.0, generate_items=0)
     _step_along_gradient(tmp_path / "train/adapter", size=sign * 0.003)
     result = run(job)
@@ -197,8 +197,8 @@ def test_the_better_system_wins(tmp_path, base_folder, monkeypatch, sign, better
         assert found["better"] == better
         assert (found["difference"] < 0) == (better == "adapter")
         assert found["p_value"] < 0.05
-    assert isinstance(job.console.out, io.StringIO)
-    assert f"{better} better" in " ".join(job.console.out.getvalue().split())
+    shown = " ".join(cell for row in table_rows(pairs_of(result)) for cell in row)
+    assert f"{better} better" in shown
 
 
 def _step_along_gradient(adapter: Path, *, size: float) -> None:

@@ -92,18 +92,16 @@ Store(Path(sys.argv[1])).build(Request(stage="s", key="k", name="n", content={},
 @pytest.mark.parametrize("delay_seconds", [0.0, 0.1, 0.3, 0.41, 0.45])
 def test_a_kill_at_any_instant_leaves_nothing_that_looks_complete(tmp_path, delay_seconds):
     """SIGKILL during the build, then the same build: complete and every file there."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "started\n"
-    time.sleep(delay_seconds)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = [sys.executable, "-c", BUILD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "started\n"
+        time.sleep(delay_seconds)
+        process.send_signal(signal.SIGKILL)
     store = Store(tmp_path)
     found = store.find("s", "k")
     if found is not None:
         assert len(read_manifest(found.path)["files"]) == 200
-    subprocess.run([sys.executable, "-c", BUILD, str(tmp_path)], check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     found = store.find("s", "k")
     assert len(list(found.path.glob("*.txt"))) == 200
 
