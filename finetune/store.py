@@ -137,7 +137,7 @@ class Store:
                 write_manifest(partial, request, result=result, started=started)
                 _still_ours(path.with_suffix(".lease"), nonce)
                 partial.rename(path)
-                sync_directory(path.parent)
+                flush(path.parent)
         return Artifact(request.stage, request.key, path, result)
 
     def remove(self, stage: str, key: str) -> int:
@@ -206,8 +206,8 @@ def write_json(path: Path, value: Any) -> None:
     aside.replace(path)
 
 
-def sync_directory(path: Path) -> None:
-    """Make a rename in this folder survive a power cut."""
+def flush(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk itself."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -18,6 +18,8 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from finetune.errors import TrainError
+
 NAME = "finetune_segments"
 
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -48,7 +50,10 @@ def segment_attention_forward(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
     unknown = [k for k in ("softcap", "position_bias", "s_aux") if settings.get(k) is not None]
     if unknown:
-        raise NotImplementedError(f"segment attention does not know {', '.join(unknown)}")
+        raise TrainError(
+            f"{type(module).__name__}: attention per document does not know {', '.join(unknown)}; "
+            "take another base model"
+        )
     scale = settings.get("scaling") or query.shape[-1] ** -0.5
     window = settings.get("sliding_window")
     dropout = settings.get("dropout", 0.0)

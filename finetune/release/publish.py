@@ -6,7 +6,6 @@ interruption, publish again.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from finetune.log import Console
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.recipe import Publish
+from finetune.store import flush
 
 
 def publish(
@@ -96,12 +96,12 @@ def _to_directory(files: Mapping[str, Path], target: Path) -> bool:
         aside.mkdir(parents=True)
         for name, path in files.items():
             shutil.copyfile(path, aside / name)
-            _flush(aside / name)
+            flush(aside / name)
         if target.exists():
             _remove(old)
             target.rename(old)
         aside.rename(target)
-        _flush(target.parent)
+        flush(target.parent)
         _remove(old)
     except OSError as error:
         raise ReleaseError(
@@ -121,12 +121,3 @@ def _remove(*folders: Path) -> None:
     for folder in folders:
         if folder.exists():
             shutil.rmtree(folder)
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file or folder entry is on the disk itself."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -109,7 +109,7 @@ def test_interrupted_directory_publishing_can_be_repeated(folder, tmp_path, monk
         patch.setattr(publishing.shutil, "copyfile", dying(shutil.copyfile))
         patch.setattr(Path, "rename", dying(Path.rename))
         patch.setattr(publishing.shutil, "rmtree", dying(shutil.rmtree))
-        patch.setattr(publishing, "_flush", dying(publishing._flush))
+        patch.setattr(publishing, "flush", dying(publishing.flush))
         with pytest.raises(Killed):
             put(folder, hub="directory")
     place = tmp_path / "hub" / REPO
