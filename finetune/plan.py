@@ -6,14 +6,13 @@ Stages are named by string, so that planning never imports torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from finetune import fetch, outside
+from finetune import fetch, outside, registry
 from finetune.errors import RecipeError, StoreError
 from finetune.job import Artifact, Job
 from finetune.log import Console
@@ -165,7 +164,7 @@ def _build(project: Project, step: Step, *, store: Store, console: Console) -> A
             console=console,
         )
         with _network(allowed=step.stage.needs_network):
-            result: Mapping[str, Any] = _resolve(step.stage.function)(job)
+            result: Mapping[str, Any] = registry.load(step.stage.function)(job)
         return result
 
     request = Request(
@@ -198,12 +197,6 @@ def _network(*, allowed: bool) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _resolve(function: str) -> Callable[[Job], Mapping[str, Any]]:
-    module, name = function.split(":")
-    resolved: Callable[[Job], Mapping[str, Any]] = getattr(import_module(module), name)
-    return resolved
 
 
 def _finished(store: Store, step: Step) -> Artifact:

@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from finetune.errors import StoreError
+from finetune.store import flush
 from finetune.train.state import Layout, Progress
 
 TENSORS, NUMBERS = "state.safetensors", "state.json"
@@ -73,15 +74,6 @@ def write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sync_directory(path: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _canonical(section: Any) -> bytes:
     return json.dumps(section, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
@@ -97,11 +89,11 @@ def write_folder(directory: Path, files: Mapping[str, bytes]) -> None:
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)  # half a checkpoint would only keep the disk full
         raise
-    sync_directory(aside)
+    flush(aside)
     if directory.exists():
         shutil.rmtree(directory)
     aside.rename(directory)
-    sync_directory(directory.parent)
+    flush(directory.parent)
 
 
 def folder_name(progress: Progress) -> str:
