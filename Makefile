@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 STAMP := $(VENV)/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint types contracts check bench schema docs clean
+.PHONY: help setup run test test-slow test-real lint types contracts check bench schema docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ test: setup ## the tests that take seconds each
 
 test-slow: setup ## the tests with real models and many processes
 	$(BIN)/python -m pytest -m slow
+
+test-real: setup ## once at real scale: the first run's recipe, killed with SIGKILL in the middle
+	$(BIN)/python -m pytest -m real -s
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .

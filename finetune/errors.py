@@ -6,6 +6,7 @@
         DataError            corpus unreadable, undecodable, empty after filtering
       StoreError             artefact torn, missing or in use; disk full
       TrainError             non-finite loss, nothing to train, out of memory
+      ClusterError           the scheduler is not there, does not answer or refuses
       ReleaseError           licences conflict, a file would leak, hub refused
       Stopped                exit code 75: stopped on request; the same command continues
 
@@ -47,6 +48,10 @@ class StoreError(FinetuneError, RuntimeError):
 
 class TrainError(FinetuneError, RuntimeError):
     """Training cannot go on: non-finite loss, no trainable parameters, out of memory."""
+
+
+class ClusterError(FinetuneError, RuntimeError):
+    """The scheduler is not there, does not answer, or refuses."""
 
 
 class ReleaseError(FinetuneError, RuntimeError):

@@ -121,7 +121,7 @@ def load_card(path: Path) -> DataCard:
         "hub_metadata": {k: v for k, v in values.items() if k in HUB_CARD_KEYS},
     }
     try:
-        card = _validate(DataCard, fields, document)
+        card = validate(DataCard, fields, document)
     except RecipeError as error:
         raise RecipeError(*problems, *error.problems) from None
     if problems:
@@ -223,7 +223,7 @@ def _load_recipe(path: Path, overrides: Sequence[str]) -> tuple[Document, Recipe
         raise RecipeError(f"{path}:1:1: a recipe is `key: value` lines")
     for override in overrides:
         _override(document, override)
-    return document, _validate(Recipe, document.values, document)
+    return document, validate(Recipe, document.values, document)
 
 
 def _override(document: Document, override: str) -> None:
@@ -258,7 +258,7 @@ def _override(document: Document, override: str) -> None:
         document.places[(*path, *place)] = replace(written, source=source)
 
 
-def _validate(model: type[Model], values: Any, document: Document) -> Model:
+def validate(model: type[Model], values: Any, document: Document) -> Model:
     """Validate; a string field takes the scalar as it was written (a revision 7e12345)."""
     try:
         return model.model_validate(values)
@@ -276,7 +276,7 @@ def _validate(model: type[Model], values: Any, document: Document) -> Model:
                 _at(values, place[:-1])[place[-1]] = raw
                 repaired = True
         if repaired:
-            return _validate(model, values, document)
+            return validate(model, values, document)
         raise RecipeError(*_explained(error, model, values, document)) from None
 
 

@@ -1,0 +1,1 @@
+"""Recipe and site -> a chain of Slurm jobs that can be read, followed and continued."""

@@ -1,0 +1,229 @@
+"""Talking to Slurm: the only module that runs its commands.
+
+Arguments are lists, never a shell. Nothing here needs an accounting database: states come from
+`squeue` and `scontrol show job`, which forget a job some minutes after its end (MinJobAge).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune.errors import ClusterError
+
+ACTIVE = frozenset(
+    [
+        "PENDING",
+        "RUNNING",
+        "COMPLETING",
+        "CONFIGURING",
+        "SUSPENDED",
+        "STOPPED",
+        "REQUEUED",
+        "REQUEUE_HOLD",
+        "REQUEUE_FED",
+        "RESIZING",
+        "SIGNALING",
+        "STAGE_OUT",
+    ]
+)
+TIMEOUT_SECONDS = 60.0
+_FORGOTTEN = re.compile(r"Invalid job id|slurm_load_jobs error: Invalid", re.IGNORECASE)
+_KEY = re.compile(r"(?:^| )([A-Z][A-Za-z_]*(?:[/:][A-Za-z]+)*)=")
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What Slurm knows about a job now."""
+
+    job_id: str
+    state: str
+    """`PENDING`, `RUNNING`, `COMPLETED`, `FAILED`, `CANCELLED`, `TIMEOUT`, `NODE_FAIL`, ..."""
+    reason: str
+    """Why it waits or why it ended, in Slurm's word (`Resources`, `Dependency`, `TimeLimit`)."""
+    restarts: int
+    exit_code: str
+    """`CODE:SIGNAL`."""
+    dependency: str | None
+    nodes: str | None
+    """Compressed node list, e.g. `node[1-2]`."""
+    start_time: str | None
+    """Local time; of a waiting job the expected one, if Slurm has computed it."""
+    end_time: str | None
+    time_limit: str | None
+    partition: str | None
+    fields: Mapping[str, str]
+    """Everything that `scontrol show job` printed."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the job waits, runs or is ending."""
+        return self.state in ACTIVE
+
+
+def is_available() -> bool:
+    """Whether this machine can submit jobs."""
+    return all(shutil.which(command) for command in ("sbatch", "squeue", "scontrol", "scancel"))
+
+
+def submit(
+    script: Path, *, folder: Path, after: Sequence[str] = (), options: Sequence[str] = ()
+) -> str:
+    """Submit a script with `folder` as working directory; return the job id.
+
+    `after`: ids of jobs that have to end well first; if one does not, Slurm cancels this one.
+    """
+    arguments = ["--parsable", *options]
+    if after:
+        arguments += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
+    printed = _run("sbatch", *arguments, str(script), folder=folder)
+    return printed.strip().splitlines()[-1].partition(";")[0]
+
+
+def refusal(script: Path, *, folder: Path, options: Sequence[str] = ()) -> str | None:
+    """Return why Slurm would refuse a script (`sbatch --test-only`), or None."""
+    try:
+        _run("sbatch", "--test-only", *options, str(script), folder=folder)
+    except ClusterError as error:
+        return str(error)
+    return None
+
+
+def jobs(ids: Iterable[str]) -> dict[str, JobState]:
+    """Return the state of each job that Slurm still knows."""
+    found: dict[str, JobState] = {}
+    for job_id in dict.fromkeys(ids):
+        try:
+            printed = _run("scontrol", "show", "job", "-o", job_id)
+        except ClusterError as error:
+            if _FORGOTTEN.search(str(error)):
+                continue
+            raise
+        found |= {state.job_id: state for state in parse_jobs(printed)}
+    return found
+
+
+def parse_jobs(printed: str) -> list[JobState]:
+    """Parse `scontrol show job -o`: one job a line, `Key=value` with spaces in some values.
+
+    >>> parse_jobs("JobId=7 JobName=a b JobState=PENDING Reason=Priority ExitCode=0:0")[0].state
+    'PENDING'
+    """
+    return [_state(_fields(line)) for line in printed.splitlines() if line.startswith("JobId=")]
+
+
+def cancel(ids: Sequence[str], *, signal: str | None = None, batch: bool = False) -> None:
+    """Cancel jobs, or send them a signal (`USR1`); with `batch` only to their batch scripts."""
+    if not ids:
+        return
+    options = ["--batch"] if batch else []
+    options += [f"--signal={signal}"] if signal else []
+    _run("scancel", *options, *ids)
+
+
+def requeue(job_id: str) -> None:
+    """Put a running or ended job back into the queue, under its id."""
+    _run("scontrol", "requeue", job_id)
+
+
+def hold(job_id: str, *, release: bool = False) -> None:
+    """Keep a waiting job from starting, or release it."""
+    _run("scontrol", "release" if release else "hold", job_id)
+
+
+def depend(job_id: str, *, after: Sequence[str]) -> None:
+    """Make a waiting job wait for other jobs instead of those that it waited for."""
+    _run("scontrol", "update", f"JobId={job_id}", f"Dependency=afterok:{':'.join(after)}")
+
+
+def hostnames(nodes: str) -> list[str]:
+    """Expand a node list: `node[1-2]` -> `node1`, `node2`."""
+    return _run("scontrol", "show", "hostnames", nodes).split()
+
+
+def run_step(command: Sequence[str], *, options: Sequence[str], timeout_seconds: float) -> str:
+    """Run a command by `srun`, in an allocation of its own if there is none; return its output."""
+    return _run("srun", *options, *command, timeout_seconds=timeout_seconds)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for Slurm's commands.
+
+    Submitted from inside a job, a job would inherit that job's SLURM_ variables; SBATCH_ variables
+    override the lines of a script. Neither may change what the scripts say.
+    """
+    kept = {"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT"}
+    foreign = re.compile(r"(SLURM|SBATCH|SALLOC|SRUN|SCANCEL|SQUEUE)_")
+    return {k: v for k, v in os.environ.items() if k in kept or not foreign.match(k)}
+
+
+def _run(
+    command: str,
+    *arguments: str,
+    folder: Path | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> str:
+    program = shutil.which(command)
+    if program is None:
+        raise ClusterError(
+            f"{command}: not found; run this where Slurm's commands are (a login node), or look at "
+            "the scripts with --dry-run"
+        )
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClusterError(
+            f"{command}: no answer in {timeout_seconds:.0f} s; is Slurm's controller up? Try again"
+        ) from None
+    if done.returncode != 0:
+        said = (
+            done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        ).strip()
+        raise ClusterError(f"{command} {arguments[0] if arguments else ''}: {said}")
+    return done.stdout
+
+
+def _fields(line: str) -> dict[str, str]:
+    marks = list(_KEY.finditer(line))
+    ends = [mark.start() for mark in marks[1:]] + [len(line)]
+    fields: dict[str, str] = {}
+    for mark, end in zip(marks, ends, strict=True):
+        # the first of a name counts: free text further on may look like a key
+        fields.setdefault(mark[1], line[mark.end() : end].strip())
+    return fields
+
+
+def _state(fields: Mapping[str, str]) -> JobState:
+    def known(key: str) -> str | None:
+        value = fields.get(key, "")
+        return None if value in ("", "(null)", "None", "Unknown", "N/A") else value
+
+    return JobState(
+        job_id=fields["JobId"],
+        state=fields.get("JobState", "UNKNOWN"),
+        reason=fields.get("Reason", "None"),
+        restarts=int(fields.get("Restarts", "0")),
+        exit_code=fields.get("ExitCode", "0:0"),
+        dependency=known("Dependency"),
+        nodes=known("NodeList"),
+        start_time=known("StartTime"),
+        end_time=known("EndTime"),
+        time_limit=known("TimeLimit"),
+        partition=known("Partition"),
+        fields=fields,
+    )
