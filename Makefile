@@ -7,9 +7,11 @@ BIN := $(VENV)/bin
 # build; the README says how to choose ("CPU and GPU").
 TORCH ?= torch==2.13.0
 STAMP := $(VENV)/.setup-done
+# nodes of the development cluster
+NODES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-real lint types contracts check bench schema docs clean
+.PHONY: help setup run test test-slow test-real cluster-up cluster-down lint types contracts check bench schema docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +37,13 @@ test-slow: setup ## the tests with real models and many processes
 
 test-real: setup ## once at real scale: the first run's recipe, killed with SIGKILL in the middle
 	$(BIN)/python -m pytest -m real -s
+
+cluster-up: ## start a real Slurm of virtual nodes on this machine (NODES=4); installs Debian's packages
+	slurm/cluster.sh up $(NODES)
+	@echo 'this shell talks to it after:  eval "$$(slurm/cluster.sh env)"'
+
+cluster-down: ## stop it
+	slurm/cluster.sh down
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check .
