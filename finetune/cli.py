@@ -34,9 +34,16 @@ VERBS = {
     "publish": ("pipeline:publish", "upload a built release", True),
     "chat": ("talk:chat", "talk to base and adapter in the terminal", True),
     "runs": ("inspect:runs", "what is in the store; remove some of it", False),
+    "status": ("follow:status", "what became of a chain of jobs: one line a job", False),
+    "logs": ("follow:logs", "the log of a job; -f follows it over restarts", False),
+    "cancel": ("follow:cancel", "cancel every job of a chain; its state is kept", False),
+    "resubmit": ("follow:resubmit", "submit again what of a chain is not done", False),
     "schema": ("inspect:schema", "print the JSON Schema of a recipe", False),
     "init": ("scaffold:init", "write a recipe and a data card for a language", False),
 }
+
+
+_WITH_STORE = frozenset(("runs", "status", "logs", "cancel", "resubmit"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
                 dest="overrides",
                 help="change one value of the recipe, e.g. train.max_steps=20; repeatable",
             )
-        if takes_recipe or name == "runs":
+        if takes_recipe or name in _WITH_STORE:
             verb.add_argument(
                 "--store",
                 type=Path,
@@ -113,6 +120,32 @@ def _runs_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--remove", action="append", default=[], metavar="STAGE/KEY", help="delete")
 
 
+def _chain_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "chain",
+        nargs="?",
+        metavar="CHAIN",
+        help="id of a chain, or its beginning, or its folder (default: the newest)",
+    )
+
+
+def _status_options(verb: argparse.ArgumentParser) -> None:
+    _chain_options(verb)
+    verb.add_argument("--all", action="store_true", help="every chain of the store, one line each")
+
+
+def _logs_options(verb: argparse.ArgumentParser) -> None:
+    _chain_options(verb)
+    verb.add_argument(
+        "job", nargs="?", metavar="JOB", help="e.g. train (default: the one that runs or failed)"
+    )
+    verb.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
+    verb.add_argument("--attempt", type=int, metavar="N", help="only the Nth start of the job")
+    verb.add_argument(
+        "-n", "--lines", type=int, metavar="N", help="only the last N lines (with -f: 40)"
+    )
+
+
 def _schema_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--card", action="store_true", help="of a data card instead")
     verb.add_argument("--markdown", action="store_true", help="as a reference page for people")
@@ -128,6 +161,10 @@ _OWN_OPTIONS = {
     "publish": _publish_options,
     "chat": _chat_options,
     "runs": _runs_options,
+    "status": _status_options,
+    "logs": _logs_options,
+    "cancel": _chain_options,
+    "resubmit": _chain_options,
     "schema": _schema_options,
     "init": _init_options,
 }

@@ -7,6 +7,7 @@
         logs/NAME-<job id>.log
         submitted.jsonl        one line a submission
         attempts/NAME.jsonl    one line at the start and one at the end of every attempt
+        cancelled.jsonl        one line a `finetune cancel`
 
 Everything is read from these files, so that a chain can be followed from another terminal, after a
 purge of the scheduler's memory, and where there is no accounting.
@@ -18,7 +19,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,16 +28,17 @@ from typing import Any, Literal
 from finetune.errors import RecipeError, StoreError
 
 SCHEMA = 1
-CHAIN, SUBMITTED = "chain.json", "submitted.jsonl"
+CHAIN, SUBMITTED, CANCELLED = "chain.json", "submitted.jsonl", "cancelled.jsonl"
 Outcome = Literal["done", "stopped", "failed", "crashed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ChainJob:
-    """One Slurm job of a chain."""
+    """One Slurm job of a chain, or one task of a job array."""
 
     name: str
-    """Unique in the chain: `prepare`, `train` (`train-PHASE`), `evaluate`, `release`."""
+    """Unique in the chain: `prepare`, `train` (`train-PHASE`), `evaluate`, `release`; a task of an
+    array is called `train.3`."""
     stages: tuple[str, ...]
     """Labels of the plan's steps that the job makes, as `finetune plan` shows them."""
     script: str
@@ -47,6 +49,16 @@ class ChainJob:
     """Names of the jobs that have to be done before."""
     total_steps: int | None = None
     """Optimizer steps of a training with `max_steps`."""
+    artefacts: tuple[str, ...] = ()
+    """`stage/key` of each of `stages`, so that nobody has to compute keys to follow a chain."""
+    array: str | None = None
+    """Name of the job array that this is a task of (`train`); its tasks share script and id."""
+    task: int | None = None
+    """Index in the array (SLURM_ARRAY_TASK_ID); the job id of a task is `ARRAY ID_INDEX`."""
+    recipe: str | None = None
+    """Resolved recipe of this task, relative to the chain's folder; None: the chain's."""
+    settings: tuple[str, ...] = ()
+    """What this task changes in the recipe, `key=value`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,10 @@ class Chain:
         known = ", ".join(job.name for job in self.jobs)
         raise RecipeError(f"chain {self.id} has no job {name!r}; it has: {known}")
 
+    def recipe_of(self, name: str) -> Path:
+        """Return the resolved recipe of a job."""
+        return self.folder / (self.job(name).recipe or self.recipe)
+
     def log_path(self, name: str, job_id: str) -> Path:
         """Return the log of a submission of a job."""
         return self.folder / self.job(name).log.replace("%j", job_id)
@@ -110,6 +126,16 @@ class AttemptEvent:
     """At the end, if it is known."""
     reason: str | None = None
     """At the end: one line."""
+    log_bytes: int | None = None
+    """At the start: size of the job's log, so that the log of one attempt can be shown alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """A `finetune cancel`: these jobs must not go on, whatever they were doing then."""
+
+    time: str
+    job_ids: tuple[str, ...]
 
 
 def now() -> str:
@@ -162,10 +188,12 @@ def chains_of(store: Path) -> list[Chain]:
 
 
 def find_chain(store: Path, wanted: str | None = None) -> Chain:
-    """Return a chain by id or by the beginning of one; the newest if nothing is named.
+    """Return a chain by folder, id or the beginning of an id; the newest if nothing is named.
 
     Raises RecipeError when none or several fit.
     """
+    if wanted is not None and (Path(wanted) / CHAIN).is_file():
+        return read_chain(Path(wanted).absolute())
     chains = chains_of(store)
     if not chains:
         raise RecipeError(f"{chains_folder(store)}: no chain was submitted; is it this --store?")
@@ -196,6 +224,22 @@ def job_ids(chain: Chain) -> dict[str, str]:
     return {s.name: s.job_id for s in read_submissions(chain)}
 
 
+def append_cancellation(chain: Chain, job_ids: Iterable[str]) -> None:
+    """Note that jobs are cancelled; done before the scheduler is told."""
+    _append(chain.folder / CANCELLED, asdict(Cancellation(now(), tuple(job_ids))))
+
+
+def read_cancellations(chain: Chain) -> list[Cancellation]:
+    """Return every cancellation, oldest first."""
+    found = [_of(Cancellation, line) for line in _lines(chain.folder / CANCELLED)]
+    return [Cancellation(c.time, tuple(c.job_ids)) for c in found]
+
+
+def is_cancelled(chain: Chain, job_id: str) -> bool:
+    """Whether a job was cancelled; it must then neither requeue itself nor submit another."""
+    return any(job_id in c.job_ids for c in read_cancellations(chain))
+
+
 def append_event(chain: Chain, name: str, event: AttemptEvent) -> None:
     """Note the start or end of an attempt."""
     values = {k: v for k, v in asdict(event).items() if v is not None or k == "checkpoint_step"}
@@ -212,7 +256,7 @@ def _attempts(chain: Chain, name: str) -> Path:
 
 
 def _job(values: Mapping[str, Any]) -> ChainJob:
-    lists = {k: tuple(values[k]) for k in ("stages", "depends_on")}
+    lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
     return ChainJob(**{**values, **lists})
 
 

@@ -95,9 +95,10 @@ def refusal(script: Path, *, folder: Path, options: Sequence[str] = ()) -> str |
 
 
 def jobs(ids: Iterable[str]) -> dict[str, JobState]:
-    """Return the state of each job that Slurm still knows."""
+    """Return the state of each job that Slurm still knows; a task of an array is `ID_INDEX`."""
+    wanted = tuple(dict.fromkeys(ids))
     found: dict[str, JobState] = {}
-    for job_id in dict.fromkeys(ids):
+    for job_id in dict.fromkeys(wanted_id.partition("_")[0] for wanted_id in wanted):
         try:
             printed = _run("scontrol", "show", "job", "-o", job_id)
         except ClusterError as error:
@@ -105,16 +106,26 @@ def jobs(ids: Iterable[str]) -> dict[str, JobState]:
                 continue
             raise
         found |= {state.job_id: state for state in parse_jobs(printed)}
-    return found
+    return {job_id: found[job_id] for job_id in wanted if job_id in found}
+
+
+def scripts_of_my_jobs() -> dict[str, str]:
+    """Return the path of the script of each job of this person that waits or runs, by job id."""
+    printed = _run("squeue", "--me", "--array", "--noheader", "--format=%i|%o")
+    lines = (line.partition("|") for line in printed.splitlines())
+    return {job_id.strip(): script.strip() for job_id, _, script in lines}
 
 
 def parse_jobs(printed: str) -> list[JobState]:
     """Parse `scontrol show job -o`: one job a line, `Key=value` with spaces in some values.
 
+    Waiting tasks of an array share a line (`ArrayTaskId=2-3%2`); each is returned by itself.
+
     >>> parse_jobs("JobId=7 JobName=a b JobState=PENDING Reason=Priority ExitCode=0:0")[0].state
     'PENDING'
     """
-    return [_state(_fields(line)) for line in printed.splitlines() if line.startswith("JobId=")]
+    lines = [_fields(line) for line in printed.splitlines() if line.startswith("JobId=")]
+    return [_state(fields, job_id) for fields in lines for job_id in _job_ids(fields)]
 
 
 def cancel(ids: Sequence[str], *, signal: str | None = None, batch: bool = False) -> None:
@@ -208,13 +219,27 @@ def _fields(line: str) -> dict[str, str]:
     return fields
 
 
-def _state(fields: Mapping[str, str]) -> JobState:
+def _job_ids(fields: Mapping[str, str]) -> list[str]:
+    """Return the id, or those of the tasks of an array: `ArrayTaskId=0,4-6%2` of array 9."""
+    tasks = fields.get("ArrayTaskId")
+    if tasks is None:
+        return [fields["JobId"]]
+    found: list[int] = []
+    for part in tasks.partition("%")[0].split(","):
+        first, _, last = part.partition("-")
+        if not (first.isdigit() and (last or first).isdigit()):
+            continue  # `N/A`: the record of an array whose tasks all have their own
+        found += range(int(first), int(last or first) + 1)
+    return [f"{fields['ArrayJobId']}_{index}" for index in found]
+
+
+def _state(fields: Mapping[str, str], job_id: str) -> JobState:
     def known(key: str) -> str | None:
         value = fields.get(key, "")
         return None if value in ("", "(null)", "None", "Unknown", "N/A") else value
 
     return JobState(
-        job_id=fields["JobId"],
+        job_id=job_id,
         state=fields.get("JobState", "UNKNOWN"),
         reason=fields.get("Reason", "None"),
         restarts=int(fields.get("Restarts", "0")),
