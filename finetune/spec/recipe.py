@@ -240,6 +240,8 @@ class Run(Section):
     """Steps between checkpoints; a kill loses at most these."""
     keep_checkpoints: Annotated[int, Field(ge=1)] = 2
     """Checkpoints kept while training."""
+    keep_checkpoints_gib: Annotated[float, Field(gt=0)] | None = None
+    """Space that they may take in GiB; the newest is always kept. Default: no limit."""
     threads: Annotated[int, Field(gt=0)] | None = None
     """CPU threads. Default: the physical cores that this process may use."""
     tensorboard: bool = True

@@ -101,8 +101,16 @@ def folder_name(progress: Progress) -> str:
     return f"step-{progress.step:08d}-validated-{progress.validated_step:08d}"
 
 
-def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int | None = None) -> Path:
-    """Write a checkpoint below `directory` and remove all but the newest `keep`.
+def save_checkpoint(
+    directory: Path,
+    checkpoint: Checkpoint,
+    *,
+    keep: int | None = None,
+    keep_gib: float | None = None,
+) -> Path:
+    """Write a checkpoint below `directory`; keep at most `keep` and `keep_gib` of the newest.
+
+    The one just written always stays, also if it alone is larger.
 
     Raises StoreError on a full disk; the checkpoints before it stay.
     """
@@ -110,10 +118,36 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int | None
     with full_disk_explained(directory, what=f"the checkpoint of step {checkpoint.progress.step}"):
         directory.mkdir(parents=True, exist_ok=True)
         write_folder(target, checkpoint_files(checkpoint))
-    if keep is not None:
-        for old in _folders(directory)[keep:]:
-            shutil.rmtree(old)
+    for old in _superfluous(directory, target, keep=keep, keep_gib=keep_gib):
+        shutil.rmtree(old)
     return target
+
+
+def _superfluous(
+    directory: Path, target: Path, *, keep: int | None, keep_gib: float | None
+) -> list[Path]:
+    """Return what need not stay beside the checkpoint just written.
+
+    A folder of a later step is one: training went on from before it because it was damaged.
+    """
+    if keep is None and keep_gib is None:
+        return []
+    folders = _folders(directory)
+    place = folders.index(target)
+    allowed = float("inf") if keep_gib is None else keep_gib * 2**30 - _size_bytes(target)
+    kept = 1
+    removed = folders[:place]
+    for folder in folders[place + 1 :]:
+        allowed -= _size_bytes(folder)
+        if allowed < 0 or (keep is not None and kept >= keep):
+            removed.append(folder)
+        else:
+            kept += 1
+    return removed
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def checkpoint_files(checkpoint: Checkpoint) -> dict[str, bytes]:

@@ -150,8 +150,13 @@ class Trainer:
         if self._saved == self.progress or self.progress.step == 0:
             return
         metrics.sync()
-        keep = self.plan.run.keep_checkpoints
-        save_checkpoint(self.plan.checkpoints, self.checkpoint(), keep=keep)
+        run = self.plan.run
+        save_checkpoint(
+            self.plan.checkpoints,
+            self.checkpoint(),
+            keep=run.keep_checkpoints,
+            keep_gib=run.keep_checkpoints_gib,
+        )
         self._saved = self.progress
 
     @property

@@ -42,6 +42,37 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert [p.name[:13] for p in sorted(tmp_path.iterdir())] == ["step-00000010", "step-00000100"]
 
 
+def test_checkpoints_stay_within_their_space(tmp_path: Path) -> None:
+    """The newest that fit together are kept, whatever `keep` says."""
+    size_bytes = sum(file.stat().st_size for file in save(tmp_path, of_step(1)).iterdir())
+    for step in (2, 3, 4, 5):
+        save(tmp_path, of_step(step), keep=10, keep_gib=3.5 * size_bytes / 2**30)
+    assert [p.name[:13] for p in sorted(tmp_path.iterdir())] == [
+        "step-00000003",
+        "step-00000004",
+        "step-00000005",
+    ]
+
+
+def test_the_newest_checkpoint_stays_also_if_it_is_too_large(tmp_path: Path) -> None:
+    """A limit that none fits into removes the others, never the last one."""
+    for step in (1, 2):
+        save(tmp_path, of_step(step), keep_gib=1e-9)
+    (kept,) = tmp_path.iterdir()
+    assert read_checkpoint(kept).progress.step == 2
+
+
+def test_a_damaged_later_checkpoint_does_not_push_out_a_sound_one(tmp_path: Path) -> None:
+    """Gone back behind a damaged checkpoint, the one written next is kept and that one is not."""
+    save(tmp_path, of_step(40))
+    damaged = save(tmp_path, of_step(50))
+    (damaged / "state.safetensors").write_bytes(b"")
+    assert newest_checkpoint(tmp_path)[0] is not None
+    save(tmp_path, of_step(45), keep=1)
+    (kept,) = tmp_path.iterdir()
+    assert read_checkpoint(kept).progress.step == 45
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(["state.safetensors", "state.json"]))
 def test_any_changed_or_missing_byte_falls_back(tmp_path: Path, data: Any, name: str) -> None:
