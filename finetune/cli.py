@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 
 from finetune import __version__
-from finetune.errors import FinetuneError
+from finetune.errors import FinetuneError, Stopped
 from finetune.libraries import configure_libraries
 from finetune.log import Console
+from finetune.ranks import ranks_of
 
 DESCRIPTION = "LoRA fine-tuning for low-resource languages: from data card to released adapter."
 EPILOG = """\
@@ -49,12 +52,19 @@ _WITH_STORE = frozenset(("runs", "status", "logs", "cancel", "resubmit"))
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (2 for wrong input, 75 for stopped)."""
     options = build_parser().parse_args(arguments)
-    console = Console(json_lines=options.json, verbose=options.verbose)
     configure_libraries(verbose=options.verbose)
+    console = Console(json_lines=options.json, verbose=options.verbose)
     module, function = VERBS[options.verb][0].split(":")
     try:
+        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGUSR1, _stop)
+        if not ranks_of().is_main:
+            console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115, to the end
         verb = getattr(import_module(f"finetune.verbs.{module}"), function)
         return int(verb(options, console) or 0)
+    except _Stop as stop:
+        print(f"stopped as asked ({stop}); the same command continues", file=sys.stderr)
+        return Stopped.exit_code
     except FinetuneError as error:
         return _explain(error, options=options, console=console)
     except KeyboardInterrupt:
@@ -63,6 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `finetune runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+class _Stop(BaseException):
+    """A signal asked for a stop; no `except Exception` of a library may swallow it."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signature is given
+    raise _Stop(signal.Signals(number).name)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -175,7 +193,10 @@ def _explain(error: FinetuneError, *, options: argparse.Namespace, console: Cons
         import traceback
 
         traceback.print_exc()
-    if console.json_lines:
+    rank = os.environ.get("RANK", "0")
+    if rank != "0":
+        print(f"rank {rank}: {error}", file=sys.stderr)
+    elif console.json_lines:
         console.say("error", kind=type(error).__name__, problems=str(error).split("\n"))
     else:
         print(error, file=sys.stderr)

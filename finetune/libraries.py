@@ -14,6 +14,8 @@ _ENVIRONMENT = {
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS repeats its results only with this
+    # DDP warns of a setting that is meant (finetune/train/sharding.py); failures raise errors
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
 
 
@@ -31,3 +33,6 @@ def configure_libraries(*, verbose: bool) -> None:
 
     # `is_gradient_checkpointing`: PEFT 0.21 asks transformers 5.23 by the old name
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+    # torch 2.13 renames what Accelerate 1.15 and DeepSpeed 0.19 call
+    warnings.filterwarnings("ignore", message=r".*`torch\.distributed\.\w+` is deprecated")
+    warnings.filterwarnings("ignore", message=".*`broadcast_buffers` is deprecated")

@@ -6,6 +6,7 @@ Stages are named by string, so that planning never imports torch.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from finetune import fetch, outside, registry
 from finetune.errors import RecipeError, StoreError
 from finetune.job import Artifact, Job
 from finetune.log import Console
+from finetune.ranks import launch_id, ranks_of
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project
 from finetune.spec.recipe import Phase
@@ -31,6 +33,8 @@ class Stage:
     function: str
     resumable: bool = False
     needs_network: bool = False
+    on_all_ranks: bool = False
+    """Whether the processes of a launch do it together; else rank 0 does and the others wait."""
 
 
 STAGES = {
@@ -39,11 +43,14 @@ STAGES = {
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.fetch:run_corpus", needs_network=True),
         Stage("prepare", 1, "finetune.prepare.run:run"),
-        Stage("train", 1, "finetune.train.run:run", resumable=True),
+        Stage("train", 1, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 1, "finetune.evaluate.run:run"),
         Stage("release", 1, "finetune.release.run:run"),
     )
 }
+POLL_SECONDS = 0.2
+HOW_NOT_WHAT = {"sharding", "offload"}
+"""Settings of `train` that change how it is computed and not what comes out."""
 CORPUS_FIELDS = {"kind", "languages", "source", "format", "columns", "encoding", "drop_matching"}
 
 
@@ -128,7 +135,11 @@ def execute(
 ) -> dict[str, Artifact]:
     """Run what is not done yet; return the last artefact of every stage."""
     done: dict[str, Artifact] = {}
+    ranks = ranks_of()
     for step in steps:
+        if not ranks.is_main:
+            done[step.stage.name] = _follow(project, step, store=store, console=console)
+            continue
         found = store.find(step.stage.name, step.key)
         if found:
             console.say(
@@ -149,23 +160,47 @@ def execute(
     return done
 
 
+def _follow(project: Project, step: Step, *, store: Store, console: Console) -> Artifact:
+    """Wait, as a rank other than 0, for an artefact; take part where all ranks work together.
+
+    Waiting is looking into the store: a collective would time out while rank 0 tokenizes. If rank 0
+    fails, its launcher ends this process.
+    """
+    launch = launch_id()
+    partial = store.path_of(step.stage.name, step.key).with_suffix(".partial")
+    took_part = False
+    while (found := store.find(step.stage.name, step.key)) is None:
+        together = step.stage.on_all_ranks and launch is not None and not took_part
+        if together and store.is_built_by(str(launch), step.stage.name, step.key):
+            _run(project, step, workspace=partial, store=store, console=console)
+            took_part = True
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def _run(
+    project: Project, step: Step, *, workspace: Path, store: Store, console: Console
+) -> Mapping[str, Any]:
+    inputs = {role: _finished(store, s) for role, s in step.inputs.items()}
+    shorter = _shorter(step, store)
+    if shorter:
+        inputs["shorter"] = shorter
+    job = Job(
+        recipe=project.recipe,
+        phase=step.phase,
+        cards={name: project.cards[name] for name in step.cards or project.cards},
+        inputs=inputs,
+        workspace=workspace,
+        console=console,
+    )
+    with _network(allowed=step.stage.needs_network):
+        result: Mapping[str, Any] = registry.load(step.stage.function)(job)
+    return result
+
+
 def _build(project: Project, step: Step, *, store: Store, console: Console) -> Artifact:
     def run(workspace: Path) -> Mapping[str, Any]:
-        inputs = {role: _finished(store, s) for role, s in step.inputs.items()}
-        shorter = _shorter(step, store)
-        if shorter:
-            inputs["shorter"] = shorter
-        job = Job(
-            recipe=project.recipe,
-            phase=step.phase,
-            cards={name: project.cards[name] for name in step.cards or project.cards},
-            inputs=inputs,
-            workspace=workspace,
-            console=console,
-        )
-        with _network(allowed=step.stage.needs_network):
-            result: Mapping[str, Any] = registry.load(step.stage.function)(job)
-        return result
+        return _run(project, step, workspace=workspace, store=store, console=console)
 
     request = Request(
         stage=step.stage.name,
@@ -231,7 +266,7 @@ def _train_step(
     project: Project, phase: Phase, *, base: Step, prepare: Step, before: Step | None, suffix: str
 ) -> Step:
     inputs = {"base": base, "prepare": prepare} | ({"start": before} if before else {})
-    train = phase.train.model_dump(mode="json")
+    train = phase.train.model_dump(mode="json", exclude=HOW_NOT_WHAT)
     if phase.train.start_from is not None:
         if before is not None:
             raise RecipeError(

@@ -28,6 +28,7 @@ from typing import Any
 from finetune import __version__
 from finetune.errors import StoreError
 from finetune.job import Artifact
+from finetune.ranks import launch_id
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1
@@ -139,6 +140,13 @@ class Store:
                 partial.rename(path)
                 flush(path.parent)
         return Artifact(request.stage, request.key, path, result)
+
+    def is_built_by(self, launch: str, stage: str, key: str) -> bool:
+        """Whether a process of this launch (finetune.ranks.launch_id) builds an artefact now."""
+        path = self.path_of(stage, key)
+        lease = _read_lease(path.with_suffix(".lease"))
+        here = lease is not None and lease.get("launch") == launch
+        return here and path.with_suffix(".partial").is_dir()
 
     def remove(self, stage: str, key: str) -> int:
         """Delete an artefact (or what is left of one); return the bytes freed.
@@ -291,6 +299,8 @@ def _take_lease(path: Path, nonce: str) -> bool:
         "host": socket.gethostname(),
         "boot": _boot_id(),
         "born": _born(os.getpid()),
+        "launch": launch_id(),
+        "slurm": _slurm_attempt(),
     }
     aside = path.with_name(f"{path.name}.{nonce}")
     aside.write_text(json.dumps(lease))
@@ -329,7 +339,16 @@ def _read_lease(path: Path) -> dict[str, Any] | None:
     return lease
 
 
+def _slurm_attempt() -> list[int] | None:
+    """Return Slurm's job id and how often it was restarted, inside a job."""
+    job, restart = (os.environ.get(n, "0") for n in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"))
+    return [int(job), int(restart)] if job.isdigit() and restart.isdigit() and job != "0" else None
+
+
 def _is_stale(lease: Mapping[str, Any], path: Path) -> bool:
+    held, mine = lease.get("slurm"), _slurm_attempt()
+    if held and mine and held[0] == mine[0] and held[1] < mine[1]:
+        return True  # Slurm starts a job again only when its former attempt has ended
     if lease["host"] == socket.gethostname():
         if lease["boot"] != _boot_id():
             return True

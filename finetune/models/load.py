@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from finetune.errors import StoreError, TrainError
+from finetune.ranks import ranks_of
 from finetune.spec.recipe import Lora
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -138,9 +139,12 @@ def check_targets(model: nn.Module, targets: Literal["all-linear"] | list[str]) 
 
 
 def choose_device() -> torch.device:
-    """Return this process's GPU (LOCAL_RANK counts them), or the CPU."""
+    """Return this process's GPU (LOCAL_RANK counts them), or the CPU.
+
+    A scheduler may show each process one GPU only, which then is number 0 to all of them.
+    """
     if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        return torch.device("cuda", ranks_of().local_rank % torch.cuda.device_count())
     return torch.device("cpu")
 
 
@@ -156,7 +160,7 @@ def resolve_precision(
 
 
 def set_threads(count: int | None) -> int:
-    """Use `count` CPU threads, or the physical cores this process may use; return the number.
+    """Use `count` CPU threads, or this process's share of the physical cores; return the number.
 
     OMP_NUM_THREADS is obeyed when no count is given. Waiting threads should sleep and not spin
     on a shared machine: OMP_WAIT_POLICY=passive must be in the environment before Python starts.
@@ -167,7 +171,7 @@ def set_threads(count: int | None) -> int:
         count = int(os.environ["OMP_NUM_THREADS"])
     if count is None:
         allowed = len(os.sched_getaffinity(0))
-        count = min(allowed, psutil.cpu_count(logical=False) or allowed)
+        count = min(allowed, psutil.cpu_count(logical=False) or allowed) // ranks_of().local_world
     torch.set_num_threads(max(1, count))
     return max(1, count)
 

@@ -10,7 +10,6 @@ Legend: B rows, T tokens a row, S tokens that are no padding, E hidden width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +51,13 @@ def make_batch(
     )
 
 
+def idle_batch(device: torch.device | str) -> PackedBatch:
+    """Return one token of nothing: a rank without rows runs it, so that no other waits in vain."""
+    one = torch.zeros(1, 1, dtype=torch.int64, device=device)
+    nothing = torch.zeros(1, 1, dtype=torch.bool, device=device)
+    return PackedBatch(one, one, one, nothing, rows=(0,))
+
+
 class PackedModel(nn.Module):
     """A causal language model, with or without adapter, that takes packed batches."""
 
@@ -66,17 +72,30 @@ class PackedModel(nn.Module):
             fused.install(self._causal)
             self._isolates = True
 
-    def forward(self, batch: PackedBatch, *, dropout_key: int = 0) -> Tensor:
+    def forward(
+        self, batch: PackedBatch, *, dropout_key: int = 0, each_token: bool = False
+    ) -> Tensor:
         """Return the sum of the nll (nats, float32) over the supervised tokens, differentiable.
 
         `dropout_key` must be new for every step; with rows and layers it decides the masks.
+        `each_token` leaves out the sum.
         """
-        return self._nll(batch, dropout_key).sum()
+        nll = self._nll(batch, dropout_key)
+        return nll if each_token else nll.sum()
 
     @torch.no_grad()
     def score(self, batch: PackedBatch) -> Tensor:
         """Return the nll (nats, float32) of every supervised token, in row-major order."""
-        return self._nll(batch, 0)
+        # by a call of the module, whose hooks gather the weights if they are sharded
+        nll: Tensor = self(batch, each_token=True)
+        return nll
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The model's decoder layers, in order."""
+        children = self._causal.get_decoder().children()
+        lists = [list(m) for m in children if isinstance(m, nn.ModuleList)]
+        return max(lists, key=len, default=[])
 
     @property
     def _causal(self) -> Any:  # an attribute would list every parameter under a second name
@@ -87,13 +106,12 @@ class PackedModel(nn.Module):
         self._dropout.enter(dropout_key, batch.rows, flat.row_lengths)
         if self._isolates is None:
             self._isolates = _isolates_documents(self._causal)
-        with _gathered(self._head_parameters()):
-            if not self._isolates:
-                return self._one_document_at_a_time(flat)
-            hidden_SE = self._hidden(flat)
-            before = flat.targets_at - 1
-            # An index of nothing still leaves a graph to every parameter: idle ranks need one.
-            return self._head(hidden_SE.index_select(0, before), flat.tokens_S[flat.targets_at])
+        if not self._isolates:
+            return self._one_document_at_a_time(flat)
+        hidden_SE = self._hidden(flat)
+        before = flat.targets_at - 1
+        # An index of nothing still leaves a graph to every parameter: idle ranks need one.
+        return self._head(hidden_SE.index_select(0, before), flat.tokens_S[flat.targets_at])
 
     def _hidden(self, flat: _Flat) -> Tensor:
         settings: dict[str, Any] = {}
@@ -136,9 +154,6 @@ class PackedModel(nn.Module):
             pieces.append(nll[supervised_S[start + 1 : start + length]])
             start += length
         return torch.cat(pieces)
-
-    def _head_parameters(self) -> list[Tensor]:
-        return list(self._causal.get_output_embeddings().parameters())
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +221,3 @@ def _isolates_documents(causal: Any) -> bool:
 
 def _device(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
-
-
-def _gathered(parameters: list[Tensor]) -> AbstractContextManager[Any]:
-    """Under ZeRO-3 the head's weight is read outside its module, so it has to be gathered here."""
-    if not any(hasattr(p, "ds_id") for p in parameters):
-        return nullcontext()
-    import deepspeed
-
-    context: AbstractContextManager[Any] = deepspeed.zero.GatheredParameters(parameters)
-    return context

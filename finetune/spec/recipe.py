@@ -169,11 +169,34 @@ class Train(Section):
     """Decides adapter initialisation, row order and dropout."""
     start_from: str | None = None
     """A folder with an adapter to start from instead of a fresh one."""
+    sharding: Literal["auto", "none", "ddp", "zero1", "zero2", "zero3", "fsdp"] = "auto"
+    """How several processes share the work; in no key. `ddp` copies the model to each; DeepSpeed's
+    `zero1` shares the optimizer's state, `zero2` the gradients too, `zero3` also the weights, as
+    does `fsdp`. `auto`: `none` for one process, `ddp` where the model fits, else `zero3`."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    """What waits in the CPU's memory while the GPU does not need it: the optimizer's state, or the
+    weights too (`zero3` and `fsdp`). In no key."""
 
     @model_validator(mode="after")
     def _one_length(self) -> Train:
         if (self.max_steps is None) == (self.epochs is None):
             raise ValueError("give exactly one of max_steps and epochs")
+        return self
+
+    @model_validator(mode="after")
+    def _offload_fits(self) -> Train:
+        allowed = {
+            "none": (),
+            "ddp": (),
+            "zero1": ("optimizer",),
+            "zero2": ("optimizer",),
+        }.get(self.sharding, ("optimizer", "all"))
+        if self.offload != "none" and self.offload not in allowed:
+            fitting = "zero3 or fsdp" if self.offload == "all" else "zero1, zero2, zero3 or fsdp"
+            raise ValueError(
+                f"offload: {self.offload} cannot be had with sharding: {self.sharding}; "
+                f"it needs {fitting}"
+            )
         return self
 
 

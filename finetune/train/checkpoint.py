@@ -41,6 +41,8 @@ class Checkpoint:
     progress: Progress
     layout: Layout
     tensors: Mapping[str, Tensor]
+    folder: Path | None = None
+    """Where it was read."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors called `PREFIX.NAME` by NAME."""
@@ -186,6 +188,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
             progress=Progress.from_json(stored["progress"]),
             layout=Layout(**stored["layout"]),
             tensors=safetensors.torch.load(tensors),
+            folder=directory,
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StoreError(f"{directory}: damaged checkpoint: {error!r}") from error

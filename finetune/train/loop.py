@@ -1,8 +1,9 @@
 """The training loop: optimizer steps, validations and checkpoints, each at a step boundary.
 
-The loss of a step is the sum of token losses over all its micro-batches divided by the supervised
-tokens of the whole step, counted before the first forward pass, so that it does not depend on how
-the rows are cut into micro-batches.
+The loss of a step is the sum of token losses over all ranks and micro-batches divided by the
+supervised tokens of the whole step, counted before the first forward pass, so that it does not
+depend on how the rows are cut and shared out. All ranks run this loop; they agree on stops and on
+the loss before the last backward pass of a step. Rank 0 alone writes.
 """
 
 from __future__ import annotations
@@ -14,30 +15,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from finetune.errors import Stopped, TrainError
 from finetune.log import Bar, Console
-from finetune.models.packed import PackedModel, make_batch
-from finetune.models.score import score_documents
+from finetune.models.packed import idle_batch, make_batch
 from finetune.packed import PackedSplit
 from finetune.spec.recipe import Run, Train
 from finetune.train.checkpoint import Checkpoint, save_checkpoint
+from finetune.train.engine import Engine
 from finetune.train.metrics import Metrics
 from finetune.train.micro_batch import is_out_of_memory, out_of_memory
-from finetune.train.optimizer import (
-    after_good_step,
-    after_overflow,
-    optimizer_tensors,
-    set_learning_rate,
-)
-from finetune.train.order import key_of_step, rows_of_step
+from finetune.train.optimizer import after_good_step, after_overflow
+from finetune.train.order import key_of_step, micro_batches, rows_of_step
+from finetune.train.processes import Processes, loss_of_contact_explained
 from finetune.train.schedule import learning_rate_factor
 from finetune.train.state import Layout, Progress, after_validation
 from finetune.train.stop import Interrupted, StopFlag
-from finetune.train.validate import bits_per_byte_by_language
+from finetune.train.validate import bits_per_byte_by_language, score_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +55,27 @@ class StepOutcome:
     """What one step found before its parameters were changed."""
 
     loss: float
-    grad_norm: float
     tokens: int
     supervised_tokens: int
+    rows: NDArray[np.int64]
 
 
 class Trainer:
-    """Owns the model in training: its parameters, optimizer and how far it has come."""
+    """Owns how far a training has come; the engine owns the model."""
 
     def __init__(
         self,
         plan: Plan,
         *,
-        accelerator: Accelerator,
-        packed: PackedModel,
-        parameters: dict[str, nn.Parameter],
-        optimizer: torch.optim.Optimizer,
+        engine: Engine,
+        processes: Processes,
         progress: Progress,
         best: dict[str, Tensor],
         stop: StopFlag,
     ) -> None:
         self.plan = plan
-        self.accelerator = accelerator
-        self.packed = packed
-        self.parameters = parameters
-        self.optimizer = optimizer
+        self.engine = engine
+        self.processes = processes
         self.progress = progress
         self.best = best
         """Parameters of the best validation by name, on the CPU; empty before the first."""
@@ -97,7 +89,10 @@ class Trainer:
         not finite or when memory runs out, StoreError on a full disk.
         """
         try:
-            with console.progress("train", total=self.plan.total_steps) as bar:
+            with (
+                loss_of_contact_explained(self.processes),
+                console.progress("train", total=self.plan.total_steps) as bar,
+            ):
                 while True:
                     self._validate_when_due(metrics)
                     if self.finished:
@@ -110,10 +105,11 @@ class Trainer:
             self.save(metrics)
             raise self._stopped(stopped) from None
         except RuntimeError as error:
-            if is_out_of_memory(error):
+            if not is_out_of_memory(error):
+                raise
+            if self.processes.count == 1:  # saving is collective, and the others are elsewhere
                 self.save(metrics)
-                raise self._out_of_memory() from error
-            raise
+            raise self._out_of_memory() from error
 
     @property
     def finished(self) -> bool:
@@ -136,12 +132,12 @@ class Trainer:
             raise self._stopped(stopped) from None
 
     def checkpoint(self) -> Checkpoint:
-        """Return the state at this step boundary."""
+        """Return the state at this step boundary, gathered from all ranks."""
         return Checkpoint(
             progress=self.progress,
             layout=self.plan.layout,
-            tensors={f"adapter.{name}": p.detach() for name, p in self.parameters.items()}
-            | optimizer_tensors(self.optimizer, self.parameters)
+            tensors={f"adapter.{name}": p for name, p in self.engine.parameters().items()}
+            | self.engine.moments()
             | {f"best.{name}": t for name, t in self.best.items()},
         )
 
@@ -149,14 +145,15 @@ class Trainer:
         """Write a checkpoint, unless this very state has one."""
         if self._saved == self.progress or self.progress.step == 0:
             return
-        metrics.sync()
-        run = self.plan.run
-        save_checkpoint(
-            self.plan.checkpoints,
-            self.checkpoint(),
-            keep=run.keep_checkpoints,
-            keep_gib=run.keep_checkpoints_gib,
-        )
+        checkpoint, run = self.checkpoint(), self.plan.run
+        if self.processes.is_main:
+            metrics.sync()
+            save_checkpoint(
+                self.plan.checkpoints,
+                checkpoint,
+                keep=run.keep_checkpoints,
+                keep_gib=run.keep_checkpoints_gib,
+            )
         self._saved = self.progress
 
     @property
@@ -176,14 +173,13 @@ class Trainer:
     def _validated(self, metrics: Metrics) -> tuple[Progress, dict[str, Tensor]]:
         begun = time.monotonic()
         documents_D = self._validation_documents
-        self.packed.eval()
-        nll_D = score_documents(
-            self.packed,
+        nll_D = score_together(
+            self.engine.packed,
             self.plan.validation,
             records=np.arange(len(documents_D)),
             batch_rows=self.plan.layout.micro_batch_rows,
-            device=self.accelerator.device,
-            on_progress=lambda *_: self.stop.check(),
+            processes=self.processes,
+            on_batch=lambda: self.stop.check(self.processes.any),
         )
         bits = bits_per_byte_by_language(
             nll_D, documents_D=documents_D, languages=self.plan.validation.languages
@@ -198,23 +194,30 @@ class Trainer:
         metrics.validation(progress.step, bits_per_byte=bits)
         if progress.best_step != progress.step:
             return progress, self.best
-        return progress, {n: p.detach().cpu().clone() for n, p in self.parameters.items()}
+        return progress, self.engine.parameters()
 
     def _step(self, metrics: Metrics, bar: Bar) -> None:
         begun = time.monotonic()
         step, train = self.progress.step, self.plan.train
-        outcome = self._gradients(step)
-        while not math.isfinite(outcome.grad_norm):
-            self.progress = after_overflow(self.progress)
-            outcome = self._gradients(step)
         learning_rate = train.learning_rate * learning_rate_factor(
             step,
             schedule=train.schedule,
             warmup_steps=train.warmup_steps,
             total_steps=self.plan.total_steps,
         )
-        set_learning_rate(self.optimizer, learning_rate)
-        self.optimizer.step()
+        while True:
+            outcome = self._gradients(step)
+            grad_norm = self.engine.step(
+                learning_rate=learning_rate,
+                max_grad_norm=train.max_grad_norm,
+                loss_scale=self.progress.loss_scale,
+            )
+            if math.isfinite(grad_norm):
+                break
+            if self.progress.loss_scale <= 1:
+                raise self._not_finite("the norm of the gradients", step, rows=outcome.rows)
+            # in fp16 an overflow of gradients is answered with a smaller loss scale
+            self.progress = after_overflow(self.progress)
         seconds = time.monotonic() - begun
         before = self.progress
         self.progress = after_good_step(
@@ -233,7 +236,7 @@ class Trainer:
             step + 1,
             loss=outcome.loss,
             learning_rate=learning_rate,
-            grad_norm=outcome.grad_norm,
+            grad_norm=grad_norm,
             tokens=outcome.tokens,
             supervised_tokens=outcome.supervised_tokens,
             seconds=round(seconds, 4),
@@ -246,8 +249,8 @@ class Trainer:
         )
 
     def _gradients(self, step: int) -> StepOutcome:
-        """Fill the clipped gradients of a step; the parameters stay as they are."""
-        split, size = self.plan.split, self.plan.layout.micro_batch_rows
+        """Fill the gradients of a step; the parameters stay as they are."""
+        split, processes = self.plan.split, self.processes
         rows = rows_of_step(
             self.plan.train.seed,
             step,
@@ -256,47 +259,56 @@ class Trainer:
         )
         supervised_tokens = int(split.supervised_NT[rows].sum(dtype=np.int64))
         # Dropout is drawn from this key alone, or from generators that it seeds.
-        key, scale = key_of_step(self.plan.train.seed, step), self.progress.loss_scale
+        key = key_of_step(self.plan.train.seed, step)
+        # Engines average over ranks; a step sums.
+        scale = self.progress.loss_scale * processes.count / max(1, supervised_tokens)
         torch.manual_seed(key)
-        self.packed.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for first in range(0, len(rows), size):
-            self.stop.check()
-            taken = rows[first : first + size].tolist()
-            batch = make_batch(split, taken, device=self.accelerator.device)
-            nll = self.packed(batch, dropout_key=key)
-            self.accelerator.backward(nll * (scale / max(1, supervised_tokens)))
-            losses.append(nll.detach())
-        self.stop.check()
-        for parameter in self.parameters.values() if scale != 1 else ():
-            if parameter.grad is not None:
-                parameter.grad.div_(scale)
-        norm = float(
-            self.accelerator.clip_grad_norm_(
-                list(self.parameters.values()), self.plan.train.max_grad_norm
+        self.engine.packed.train()
+        shares = self._shares(rows)
+        nll_M: list[Tensor] = []
+        for number, taken in enumerate(shares[processes.ranks.rank]):
+            self.stop.check(processes.any)
+            last = number + 1 == len(shares[0])
+            batch = (
+                make_batch(split, taken.tolist(), device=processes.device)
+                if len(taken)
+                else idle_batch(processes.device)
             )
-        )
-        nll_M = torch.stack(losses).double().cpu().numpy()
-        self._refuse_non_finite(step, rows=rows, nll_M=nll_M, norm=norm)
+            nll = self.engine.forward(batch, dropout_key=key, last=last)
+            nll_M.append(nll.detach())
+            if last:  # before the backward pass, since an engine may step with it
+                nll_WM = self._of_all_ranks(nll_M)
+                self._refuse_non_finite(step, nll_WM=nll_WM, shares=shares)
+            self.engine.backward(nll * scale, last=last)
+        self.stop.check(processes.any)
         return StepOutcome(
-            loss=float(nll_M.sum()) / max(1, supervised_tokens),
-            grad_norm=norm,
+            loss=float(nll_WM.sum()) / max(1, supervised_tokens),
             tokens=int((split.segments_NT[rows] > 0).sum()),
             supervised_tokens=supervised_tokens,
+            rows=rows,
         )
 
+    def _of_all_ranks(self, nll_M: list[Tensor]) -> NDArray[np.float64]:
+        """Return the nll of every micro-batch (columns) of every rank (rows)."""
+        nll_WM = torch.zeros(self.processes.count, len(nll_M), dtype=torch.float64)
+        nll_WM[self.processes.ranks.rank] = torch.stack(nll_M).double().cpu()
+        return self.processes.total(nll_WM).numpy()
+
+    def _shares(self, rows: NDArray[np.int64]) -> list[list[NDArray[np.int64]]]:
+        """Return the micro-batches of every rank."""
+        size, ranks = self.plan.layout.micro_batch_rows, self.processes.count
+        return [micro_batches(rows, rank=r, ranks=ranks, size=size) for r in range(ranks)]
+
     def _refuse_non_finite(
-        self, step: int, *, rows: NDArray[np.int64], nll_M: NDArray[np.float64], norm: float
+        self, step: int, *, nll_WM: NDArray[np.float64], shares: list[list[NDArray[np.int64]]]
     ) -> None:
-        size = self.plan.layout.micro_batch_rows
-        bad = np.flatnonzero(~np.isfinite(nll_M))
+        bad = np.argwhere(~np.isfinite(nll_WM))
         if len(bad):
-            rows = np.concatenate([rows[m * size : (m + 1) * size] for m in bad])
-        elif math.isfinite(norm) or self.progress.loss_scale > 1:
-            return  # in fp16 an overflow of gradients is answered with a smaller loss scale
-        what = "the loss" if len(bad) else "the norm of the gradients"
-        raise TrainError(
+            rows = np.concatenate([shares[rank][number] for rank, number in bad])
+            raise self._not_finite("the loss", step, rows=rows)
+
+    def _not_finite(self, what: str, step: int, *, rows: NDArray[np.int64]) -> TrainError:
+        return TrainError(
             f"step {step + 1}: {what} is not finite, in {describe_rows(self.plan.split, rows)}. "
             f"No step was taken; the state after step {step} is as it was. Lower "
             "train.learning_rate, set train.precision: fp32, or look at these documents"

@@ -45,14 +45,18 @@ def _last_step(kind: str, progress: Progress) -> int:
 class Metrics:
     """Owns the open metrics file and the TensorBoard writer."""
 
-    def __init__(self, directory: Path, *, resumed: Progress, tensorboard: bool) -> None:
+    def __init__(self, directory: Path | None, *, resumed: Progress, tensorboard: bool) -> None:
+        """Open the files in `directory`; with None (ranks that do not write) nothing is kept."""
+        self._board: Any = None
+        if directory is None:
+            self._file: IO[str] = Path(os.devnull).open("a", encoding="utf-8")  # noqa: SIM115, kept
+            return
         path = directory / METRICS
         kept = read_metrics(path, until=resumed)
         aside = path.with_suffix(".tmp")
         aside.write_text("".join(_line(r) for r in kept), encoding="utf-8")
         aside.rename(path)
-        self._file: IO[str] = path.open("a", buffering=1, encoding="utf-8")
-        self._board: Any = None
+        self._file = path.open("a", buffering=1, encoding="utf-8")
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from finetune.errors import TrainError
+from finetune.ranks import ranks_of
 from finetune.spec.recipe import Run
 
 GIB = 2**30
@@ -42,9 +43,10 @@ def rows_that_fit(
 
 
 def budget_bytes(run: Run, device: torch.device) -> int:
-    """Return the bytes that training may use: `run.memory_gib`, or 60 % of the device's.
+    """Return the bytes that one process may use: `run.memory_gib`, or 60 % of its device's.
 
-    A control group's limit (a container, a Slurm job) counts as the machine's memory.
+    A control group's limit (a container, a Slurm job) counts as the machine's memory; processes on
+    one machine without GPUs share it.
     """
     if run.memory_gib is not None:
         return int(run.memory_gib * GIB)
@@ -54,7 +56,7 @@ def budget_bytes(run: Run, device: torch.device) -> int:
     for limit in map(Path, _CGROUP_LIMITS):
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():
             total = min(total, int(text))
-    return int(SHARE_OF_MEMORY * total)
+    return int(SHARE_OF_MEMORY * total) // ranks_of().local_world
 
 
 def saved_bytes(forward: Callable[[], Tensor], *, frozen: nn.Module) -> int:

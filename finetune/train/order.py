@@ -43,6 +43,21 @@ def rows_of_step(seed: int, step: int, *, num_rows: int, rows_per_step: int) -> 
     return np.concatenate(parts)
 
 
+def micro_batches(
+    rows: NDArray[np.int64], *, rank: int, ranks: int, size: int
+) -> list[NDArray[np.int64]]:
+    """Return what one rank runs of a step's rows: equally many micro-batches on each, some empty.
+
+    Together the ranks run every row once; which rank runs which changes no sum but its rounding.
+
+    >>> [m.tolist() for m in micro_batches(np.arange(5), rank=1, ranks=2, size=2)]
+    [[3, 4], []]
+    """
+    share = -(-len(rows) // ranks)
+    mine = rows[rank * share : (rank + 1) * share]
+    return [mine[first : first + size] for first in range(0, share, size)]
+
+
 def key_of_step(seed: int, step: int) -> int:
     """Return the 63-bit key from which everything random within a step (dropout) is drawn.
 

@@ -6,56 +6,47 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from peft import PeftModel
-from torch import Tensor, nn
+from torch import Tensor
 
-from finetune.errors import RecipeError, Stopped, StoreError, TrainError
+from finetune.errors import Stopped, TrainError
 from finetune.job import Job
-from finetune.models.load import (
-    Precision,
-    attach_lora,
-    choose_device,
-    load_base,
-    resolve_precision,
-    set_threads,
-)
-from finetune.models.packed import PackedModel, make_batch
+from finetune.models.load import choose_device, resolve_precision, set_threads
 from finetune.packed import PackedSplit, open_split
 from finetune.train import micro_batch
-from finetune.train.adapter import load_start, lora_to_attach, save_adapter
+from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (
     Checkpoint,
     checkpoint_files,
     full_disk_explained,
     newest_checkpoint,
+    read_checkpoint,
     write_folder,
 )
+from finetune.train.layout import choose_layout
 from finetune.train.loop import Plan, Trainer
 from finetune.train.metrics import METRICS, Metrics, draw_loss, read_metrics
-from finetune.train.optimizer import (
-    first_loss_scale,
-    load_optimizer,
-    make_optimizer,
-    trainable_parameters,
-)
+from finetune.train.model import TrainedModel, load_model, restore
+from finetune.train.optimizer import first_loss_scale
+from finetune.train.processes import Processes, join, loss_of_contact_explained
 from finetune.train.schedule import total_steps
-from finetune.train.state import Layout, Progress
+from finetune.train.sharding import Sharing, accelerated, choose, make_engine
+from finetune.train.state import Progress
 from finetune.train.stop import StopFlag, stop_on_signals
 
 
 def run(job: Job) -> dict[str, Any]:
     """Train the adapter of one phase, or continue where an earlier start was stopped.
 
+    Every rank of a launch runs this; rank 0 alone writes into the workspace.
+
     Raises Stopped (the same command continues), TrainError, RecipeError or StoreError.
     """
-    _refuse_many_processes()
     job.workspace.mkdir(parents=True, exist_ok=True)
     with (
         stop_on_signals() as stop,
@@ -63,8 +54,9 @@ def run(job: Job) -> dict[str, Any]:
     ):
         set_threads(job.recipe.run.threads)
         device = choose_device()
-        with deterministic(device):
-            result = _train(job, device=device, stop=stop)
+        processes = join(device)
+        with deterministic(device), loss_of_contact_explained(processes):
+            result = _train(job, processes=processes, stop=stop)
         if stop.reason is not None:
             raise Stopped(
                 f"stopped as asked ({stop.reason}) when training had just ended; its state is "
@@ -73,93 +65,97 @@ def run(job: Job) -> dict[str, Any]:
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """The model ready for training."""
-
-    packed: PackedModel
-    peft: PeftModel
-    parameters: dict[str, nn.Parameter]
-    pissa_start: dict[str, Tensor] | None
-
-
-def _train(job: Job, *, device: torch.device, stop: StopFlag) -> dict[str, Any]:
+def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
     settings = job.phase.train
     split, validation = _splits(job)
     rows_per_step = settings.batch_tokens // split.sequence_tokens
     steps = total_steps(settings, num_rows=split.num_rows, rows_per_step=rows_per_step)
-    resumed = _resume(job, steps=steps)
-    precision: Precision = (
-        resumed.layout.precision if resumed else resolve_precision(settings.precision, device)
-    )
-    model = _load_model(job, precision=precision, device=device)
-    optimizer: Any = make_optimizer(model.parameters, train=settings, lora=job.recipe.lora)
-    progress = Progress(loss_scale=first_loss_scale(precision))
-    best: dict[str, Tensor] = {}
-    if resumed is not None:
-        progress, best = resumed.progress, resumed.part("best")
-        _restore(model.parameters, resumed)
-        load_optimizer(optimizer, model.parameters, tensors=resumed.tensors, step=progress.step)
-    layout = _layout(
-        job,
-        model=model,
-        split=split,
-        rows_per_step=rows_per_step,
-        precision=precision,
-        recorded=resumed.layout if resumed else None,
-    )
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
-    packed, optimizer = accelerator.prepare(
-        model.packed, optimizer, device_placement=[False, False]
-    )
-    trainer = Trainer(
-        Plan(
-            train=settings,
-            run=job.recipe.run,
-            layout=layout,
+    resumed = _resume(job, steps=steps, processes=processes)
+    sharing = _sharing(job, processes=processes, resumed=resumed)
+    processes.same("what is trained", (job.inputs["prepare"].key, steps, sharing, version("torch")))
+    with accelerated(sharing, processes=processes) as accelerator:
+        model = load_model(job, sharing=sharing, device=processes.device)
+        progress = Progress(loss_scale=first_loss_scale(sharing.precision))
+        if resumed is not None:
+            progress = resumed.progress
+            restore(model.parameters, resumed)
+        layout = choose_layout(
+            job,
+            model=model,
             split=split,
-            validation=validation,
-            total_steps=steps,
             rows_per_step=rows_per_step,
-            checkpoints=job.workspace / "checkpoints",
-        ),
-        accelerator=accelerator,
-        packed=packed,
-        parameters=model.parameters,
-        optimizer=optimizer,
-        progress=progress,
-        best=best,
-        stop=stop,
-    )
-    with Metrics(job.workspace, resumed=progress, tensorboard=job.recipe.run.tensorboard) as board:
+            sharing=sharing,
+            processes=processes,
+            recorded=resumed.layout if resumed else None,
+        )
+        engine = make_engine(
+            sharing,
+            accelerator=accelerator,
+            packed=model.packed,
+            parameters=model.parameters,
+            train=settings,
+            lora=job.recipe.lora,
+        )
+        if resumed is not None:
+            engine.load(resumed.tensors, step=progress.step)
+        trainer = Trainer(
+            Plan(
+                train=settings,
+                run=job.recipe.run,
+                layout=layout,
+                split=split,
+                validation=validation,
+                total_steps=steps,
+                rows_per_step=rows_per_step,
+                checkpoints=job.workspace / "checkpoints",
+            ),
+            engine=engine,
+            processes=processes,
+            progress=progress,
+            best=resumed.part("best") if resumed else {},
+            stop=stop,
+        )
+        return _finish(job, model=model, trainer=trainer)
+
+
+def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any]:
+    """Train, then write adapter, state and picture, drop the checkpoints, return the result."""
+    writes = trainer.processes.is_main
+    with Metrics(
+        job.workspace if writes else None,
+        resumed=trainer.progress,
+        tensorboard=job.recipe.run.tensorboard,
+    ) as board:
         trainer.run(console=job.console, metrics=board)
         final, best = trainer.validate_at_end(board)
-    return _finish(job, model=model, trainer=trainer, final=final, best=best)
+    chosen: dict[str, Tensor] = best or trainer.engine.parameters()
+    state = trainer.checkpoint()
+    if writes:
+        save_adapter(
+            job.workspace / "adapter",
+            model.peft,
+            tensors=chosen,
+            base=job.recipe.base,
+            pissa_start=model.pissa_start,
+        )
+        write_folder(job.workspace / "state", checkpoint_files(state))
+        draw_loss(job.workspace / "loss.png", read_metrics(job.workspace / METRICS))
+        shutil.rmtree(trainer.plan.checkpoints, ignore_errors=True)
+    return _result(trainer, final, trainable=sum(t.numel() for t in chosen.values()))
 
 
-def _finish(
-    job: Job, *, model: _Model, trainer: Trainer, final: Progress, best: dict[str, Tensor]
-) -> dict[str, Any]:
-    """Write adapter, state and picture, drop the checkpoints, and return the result."""
-    chosen: dict[str, Tensor] = best or {n: p.detach() for n, p in model.parameters.items()}
-    save_adapter(
-        job.workspace / "adapter",
-        model.peft,
-        tensors=chosen,
-        base=job.recipe.base,
-        pissa_start=model.pissa_start,
-    )
-    write_folder(job.workspace / "state", checkpoint_files(trainer.checkpoint()))
-    draw_loss(job.workspace / "loss.png", read_metrics(job.workspace / METRICS))
-    shutil.rmtree(trainer.plan.checkpoints, ignore_errors=True)
+def _result(trainer: Trainer, final: Progress, *, trainable: int) -> dict[str, Any]:
+    layout = trainer.plan.layout
     return {
         "steps": final.step,
         "best_step": final.best_step or final.step,
         "tokens": final.tokens,
         "supervised_tokens": final.supervised_tokens,
-        "precision": trainer.plan.layout.precision,
-        "micro_batch_rows": trainer.plan.layout.micro_batch_rows,
-        "trainable_parameters": sum(p.numel() for p in model.parameters.values()),
+        "precision": layout.precision,
+        "micro_batch_rows": layout.micro_batch_rows,
+        "sharding": layout.sharding,
+        "ranks": layout.ranks,
+        "trainable_parameters": trainable,
         "seconds": final.seconds,
         "tokens_per_second": final.tokens / max(final.seconds, 1e-9),
         "validation_bits_per_byte": final.best_bits_per_byte or {},
@@ -168,15 +164,6 @@ def _finish(
         "loss_last": final.loss_last,
         "energy": None,
     }
-
-
-def _refuse_many_processes() -> None:
-    world = os.environ.get("WORLD_SIZE", "1")
-    if world != "1":
-        raise TrainError(
-            f"WORLD_SIZE is {world}: training on several processes is not there yet (it comes "
-            "with the cluster verb). Start one process: unset WORLD_SIZE"
-        )
 
 
 @contextmanager
@@ -214,8 +201,37 @@ def _splits(job: Job) -> tuple[PackedSplit, PackedSplit]:
     return split, validation
 
 
-def _resume(job: Job, *, steps: int) -> Checkpoint | None:
-    """Return the state to continue from: an own checkpoint, else that of a shorter training."""
+def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> Sharing:
+    settings, base = job.phase.train, job.recipe.base
+    precision = (
+        resumed.layout.precision
+        if resumed
+        else resolve_precision(settings.precision, processes.device)
+    )
+
+    def fits() -> bool:
+        # half of the memory for the frozen weights, half for all that training adds
+        weights = job.inputs["base"].result["parameters"] * (4 if precision == "fp32" else 2)
+        budget = micro_batch.budget_bytes(job.recipe.run, processes.device)
+        return processes.least(int(2 * weights <= budget)) == 1
+
+    return choose(
+        settings,
+        processes=processes,
+        precision=precision,
+        quantization=base.quantization,
+        fits=fits,
+    )
+
+
+def _resume(job: Job, *, steps: int, processes: Processes) -> Checkpoint | None:
+    """Return the state to continue from: an own checkpoint, else that of a shorter training.
+
+    Rank 0 chooses it, so that all ranks read the same one.
+    """
+    if not processes.is_main:
+        chosen = processes.text(None)
+        return None if chosen is None else read_checkpoint(Path(chosen))
     resumed, problems = newest_checkpoint(
         job.workspace / "checkpoints", also=job.workspace / "state"
     )
@@ -237,122 +253,5 @@ def _resume(job: Job, *, steps: int) -> Checkpoint | None:
     if resumed is not None:
         step = resumed.progress.step
         job.console.say(f"continuing after step {step} of {steps}", step=step, total=steps)
+    processes.text(None if resumed is None else str(resumed.folder))
     return resumed
-
-
-def _load_model(job: Job, *, precision: Precision, device: torch.device) -> _Model:
-    recipe, phase = job.recipe, job.phase
-    lora = recipe.lora
-    if lora.init == "pissa" and (lora.dora or recipe.base.quantization != "none"):
-        other = "lora.dora" if lora.dora else f"base.quantization: {recipe.base.quantization}"
-        raise RecipeError(f"lora.init: pissa cannot be combined with {other}: leave one out")
-    start = _start(job)
-    attached = lora_to_attach(lora, start=start)
-    base = load_base(
-        job.inputs["base"].path / "model",
-        precision=precision,
-        quantization=recipe.base.quantization,
-        device=device,
-    )
-    peft = attach_lora(base, attached, seed=phase.train.seed)
-    if start is not None:
-        load_start(peft, start, lora=attached)
-    parameters = trainable_parameters(peft)
-    pissa_start = None
-    if attached.init == "pissa":
-        pissa_start = {name: p.detach().cpu().clone() for name, p in parameters.items()}
-    return _Model(
-        packed=PackedModel(peft), peft=peft, parameters=parameters, pissa_start=pissa_start
-    )
-
-
-def _start(job: Job) -> Path | None:
-    if "start" in job.inputs:
-        return job.inputs["start"].path
-    start_from = job.phase.train.start_from
-    return None if start_from is None else Path(start_from).expanduser()
-
-
-def _restore(parameters: dict[str, nn.Parameter], resumed: Checkpoint) -> None:
-    stored = resumed.part("adapter")
-    wrong = sorted(
-        (set(stored) ^ set(parameters))
-        | {n for n, p in parameters.items() if n in stored and stored[n].shape != p.shape}
-    )
-    if wrong:
-        raise StoreError(
-            f"the checkpoint is of another training: {wrong[0]} and {len(wrong) - 1} other "
-            "parameters differ. Remove the unfinished artefact (`finetune runs`) and start again"
-        )
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(stored[name])
-
-
-def _layout(
-    job: Job,
-    *,
-    model: _Model,
-    split: PackedSplit,
-    rows_per_step: int,
-    precision: Precision,
-    recorded: Layout | None,
-) -> Layout:
-    """Return the recorded layout, or a measured one; gradient checkpointing is on afterwards."""
-    wanted = job.recipe.run
-    if wanted.micro_batch_rows != "auto":
-        rows = min(wanted.micro_batch_rows, rows_per_step)
-    elif recorded is not None and recorded.fits(wanted):
-        rows = recorded.micro_batch_rows
-    else:
-        rows = _measured_rows(job, model=model, split=split, rows_per_step=rows_per_step)
-    if wanted.gradient_checkpointing:
-        model.peft.gradient_checkpointing_enable({"use_reentrant": False})
-    job.console.detail(f"micro-batch: {rows} of the {rows_per_step} rows of a step, {precision}")
-    return Layout(
-        precision=precision,
-        micro_batch_rows=rows,
-        memory_gib=wanted.memory_gib,
-        gradient_checkpointing=wanted.gradient_checkpointing,
-    )
-
-
-def _measured_rows(job: Job, *, model: _Model, split: PackedSplit, rows_per_step: int) -> int:
-    device = next(iter(model.parameters.values())).device
-    fullest = int(np.argmax(split.supervised_NT.sum(axis=1, dtype=np.int64)))
-    batch = make_batch(split, [fullest], device=device)
-    layers, hidden = micro_batch.layer_shape(model.peft.config)
-    checkpointing = job.recipe.run.gradient_checkpointing
-    model.packed.train()
-
-    def forward() -> Tensor:
-        loss: Tensor = model.packed(batch, dropout_key=0)
-        return loss
-
-    try:
-        if device.type == "cuda":
-            row_bytes = micro_batch.row_peak_bytes(forward, device=device)
-        else:
-            kept = micro_batch.saved_bytes(forward, frozen=model.peft)
-            row_bytes = int(kept * micro_batch.BACKWARD_FACTOR)
-    except RuntimeError as error:
-        if not micro_batch.is_out_of_memory(error):
-            raise
-        raise micro_batch.out_of_memory(
-            1, sequence_tokens=split.sequence_tokens, run=job.recipe.run
-        ) from error
-    finally:
-        for parameter in model.parameters.values():
-            parameter.grad = None
-    if checkpointing:
-        row_bytes = micro_batch.with_gradient_checkpointing(
-            row_bytes, layers=layers, layer_input_bytes=split.sequence_tokens * hidden * 4
-        )
-    most = micro_batch.CPU_TOKENS // split.sequence_tokens if device.type == "cpu" else 1 << 20
-    return micro_batch.rows_that_fit(
-        row_bytes=row_bytes,
-        fixed_bytes=micro_batch.fixed_bytes(model.peft, device=device),
-        budget_bytes=micro_batch.budget_bytes(job.recipe.run, device),
-        rows_per_step=rows_per_step,
-        most_rows=most,
-    )

@@ -17,6 +17,9 @@ class Layout:
     micro_batch_rows: int
     memory_gib: float | None
     gradient_checkpointing: bool
+    sharding: str = "none"
+    """What really engaged."""
+    ranks: int = 1
 
     def fits(self, run: Run) -> bool:
         """Whether the choice of rows still answers what the recipe asks of this machine."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -20,15 +20,18 @@ class StopFlag:
 
     reason: str | None = None
 
-    def check(self) -> None:
-        """Raise `Interrupted` when a stop was asked for."""
-        if self.reason is not None:
-            raise Interrupted(self.reason)
+    def check(self, agree: Callable[[bool], bool] = bool) -> None:
+        """Raise `Interrupted` when a stop was asked for.
+
+        With several ranks `agree` says whether it was asked of any, so that all unwind together.
+        """
+        if agree(self.reason is not None):
+            raise Interrupted(self.reason or "on another rank")
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """Turn SIGTERM and SIGINT into a flag while the block runs.
+    """Turn SIGTERM, SIGUSR1 (schedulers warn with it) and SIGINT into a flag while the block runs.
 
     A second SIGINT acts as it did before, so that a person who insists gets out at once.
     Outside the main thread Python allows no handlers, and the flag is only ever set by hand.
@@ -37,7 +40,8 @@ def stop_on_signals() -> Iterator[StopFlag]:
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    asking = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in asking}
 
     def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signature is given
         flag.reason = signal.Signals(number).name

@@ -112,7 +112,7 @@ def test_stopped_inside_a_validation_it_is_done_again(
 ) -> None:
     """Neither skipped nor counted twice, the one at the end included."""
     job = make_job(tmp_path, inputs, **SETTINGS)
-    message = stopped(job, monkeypatch, "score_documents", validation)
+    message = stopped(job, monkeypatch, "score_together", validation)
     assert f"after step {(3, 6, 8)[validation - 1]} of 8 as asked (SIGTERM)" in message
     run(make_job(tmp_path, inputs, **SETTINGS))
     assert_same(tmp_path, straight)

@@ -1,0 +1,104 @@
+"""Training by a DeepSpeed engine: ZeRO stages 1, 2 and 3 (Rajbhandari et al. 2020).
+
+The engine reduces gradients, clips and steps; it takes no step when their norm is not finite, and
+says so. Its own checkpoints are never used: they are pickles of one layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from finetune.errors import StoreError
+from finetune.models.packed import PackedBatch, PackedModel, idle_batch
+from finetune.train.optimizer import MOMENTS, set_learning_rate
+
+
+class DeepSpeedEngine:
+    """A DeepSpeed engine as the loop sees it (finetune.train.engine.Engine)."""
+
+    def __init__(self, engine: Any, *, parameters: Mapping[str, nn.Parameter]) -> None:
+        self.packed: PackedModel = engine.module
+        self._engine = engine
+        self._parameters = dict(parameters)
+        self._steps = 0
+
+    def forward(self, batch: PackedBatch, *, dropout_key: int, last: bool) -> Tensor:
+        """Return the differentiable nll of a micro-batch."""
+        self._engine.set_gradient_accumulation_boundary(last)
+        nll: Tensor = self._engine(batch, dropout_key=dropout_key)
+        return nll
+
+    def backward(self, loss: Tensor, *, last: bool) -> None:
+        """Add the gradients of a micro-batch; the boundary decides whether they are complete."""
+        self._engine.set_gradient_accumulation_boundary(last)
+        self._engine.backward(loss, scale_wrt_gas=False)
+
+    def step(self, *, learning_rate: float, max_grad_norm: float, loss_scale: float) -> float:
+        """Clip (by the engine's own setting) and step; return the norm, infinite if none."""
+        del max_grad_norm, loss_scale  # set when the engine was made; fp16 is refused
+        set_learning_rate(self._engine.optimizer, learning_rate)
+        self._engine.step()
+        if not self._engine.was_step_applied():
+            return float("inf")
+        self._steps += 1
+        return float(self._engine.get_global_grad_norm())
+
+    @torch.no_grad()
+    def parameters(self) -> dict[str, Tensor]:
+        """Return the full float32 parameters by name; every rank takes part."""
+        from deepspeed.utils import safe_get_full_fp32_param
+
+        return {n: _known(safe_get_full_fp32_param(p), n) for n, p in self._parameters.items()}
+
+    @torch.no_grad()
+    def moments(self) -> dict[str, Tensor]:
+        """Return the full moments by name; every rank takes part."""
+        from deepspeed.utils import safe_get_full_optimizer_state
+
+        if self._steps == 0:
+            return {}
+        return {
+            f"{moment}.{name}": _known(safe_get_full_optimizer_state(parameter, moment), name)
+            for name, parameter in self._parameters.items()
+            for moment in MOMENTS
+        }
+
+    def load(self, tensors: Mapping[str, Tensor], *, step: int) -> None:
+        """Set parameters, in full precision, and moments.
+
+        The engine makes its optimizer's state in its first step only: one step of learning rate 0
+        over nothing makes it.
+        """
+        if step == 0:
+            return
+        nll = self.forward(idle_batch(self._engine.device), dropout_key=0, last=True)
+        self.backward(nll, last=True)
+        self.step(learning_rate=0.0, max_grad_norm=1.0, loss_scale=1.0)
+        for name, parameter in self._parameters.items():
+            self._set(name, parameter, tensors)
+        for state in self._engine.optimizer.optimizer.state.values():
+            state["step"].fill_(float(step))
+        self._steps = step
+
+    @torch.no_grad()
+    def _set(self, name: str, parameter: nn.Parameter, tensors: Mapping[str, Tensor]) -> None:
+        from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+
+        wanted = ("adapter", *MOMENTS)
+        missing = [part for part in wanted if f"{part}.{name}" not in tensors]
+        if missing:
+            raise StoreError(f"checkpoint has no {missing[0]}.{name}: it is of another training")
+        adapter, *moments = (tensors[f"{p}.{name}"].to(self._engine.device) for p in wanted)
+        safe_set_full_fp32_param(parameter, adapter)
+        for moment, value in zip(MOMENTS, moments, strict=True):
+            safe_set_full_optimizer_state(parameter, value, moment)
+
+
+def _known(tensor: Tensor | None, name: str) -> Tensor:
+    if tensor is None:
+        raise StoreError(f"DeepSpeed holds no state of {name}; is it trained?")
+    return tensor.detach().float().cpu().clone()

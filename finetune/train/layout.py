@@ -1,0 +1,100 @@
+"""How the rows of a step are cut into micro-batches: recorded, asked for, or measured."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from finetune.job import Job
+from finetune.models.packed import make_batch
+from finetune.packed import PackedSplit
+from finetune.train import micro_batch
+from finetune.train.model import TrainedModel
+from finetune.train.processes import Processes
+from finetune.train.sharding import Sharing
+from finetune.train.state import Layout
+
+
+def choose_layout(
+    job: Job,
+    *,
+    model: TrainedModel,
+    split: PackedSplit,
+    rows_per_step: int,
+    sharing: Sharing,
+    processes: Processes,
+    recorded: Layout | None,
+) -> Layout:
+    """Return the recorded layout, or a measured one; gradient checkpointing is on afterwards.
+
+    A micro-batch is a part of the rows that one rank has of a step, the same on every rank.
+    """
+    wanted = job.recipe.run
+    share = -(-rows_per_step // processes.count)
+    if wanted.micro_batch_rows != "auto":
+        rows = min(wanted.micro_batch_rows, share)
+    elif recorded is not None and recorded.fits(wanted):
+        rows = min(recorded.micro_batch_rows, share)
+    else:
+        rows = processes.least(
+            _rows_that_fit(job, model=model, split=split, share=share, sharing=sharing)
+        )
+    if wanted.gradient_checkpointing:
+        model.peft.gradient_checkpointing_enable({"use_reentrant": False})
+    job.console.detail(
+        f"micro-batch: {rows} of the {share} rows that a process has of a step, "
+        f"{sharing.precision}, {sharing.sharding} over {processes.count}"
+    )
+    return Layout(
+        precision=sharing.precision,
+        micro_batch_rows=rows,
+        memory_gib=wanted.memory_gib,
+        gradient_checkpointing=wanted.gradient_checkpointing,
+        sharding=sharing.sharding,
+        ranks=processes.count,
+    )
+
+
+def _rows_that_fit(
+    job: Job, *, model: TrainedModel, split: PackedSplit, share: int, sharing: Sharing
+) -> int:
+    if sharing.splits_weights:
+        return 1  # no rank holds a whole model, on which a row could be measured
+    device = next(iter(model.parameters.values())).device
+    fullest = int(np.argmax(split.supervised_NT.sum(axis=1, dtype=np.int64)))
+    batch = make_batch(split, [fullest], device=device)
+    layers, hidden = micro_batch.layer_shape(model.peft.config)
+    checkpointing = job.recipe.run.gradient_checkpointing
+    model.packed.train()
+
+    def forward() -> Tensor:
+        loss: Tensor = model.packed(batch, dropout_key=0)
+        return loss
+
+    try:
+        if device.type == "cuda":
+            row_bytes = micro_batch.row_peak_bytes(forward, device=device)
+        else:
+            kept = micro_batch.saved_bytes(forward, frozen=model.peft)
+            row_bytes = int(kept * micro_batch.BACKWARD_FACTOR)
+    except RuntimeError as error:
+        if not micro_batch.is_out_of_memory(error):
+            raise
+        raise micro_batch.out_of_memory(
+            1, sequence_tokens=split.sequence_tokens, run=job.recipe.run
+        ) from error
+    finally:
+        for parameter in model.parameters.values():
+            parameter.grad = None
+    if checkpointing:
+        row_bytes = micro_batch.with_gradient_checkpointing(
+            row_bytes, layers=layers, layer_input_bytes=split.sequence_tokens * hidden * 4
+        )
+    most = micro_batch.CPU_TOKENS // split.sequence_tokens if device.type == "cpu" else 1 << 20
+    return micro_batch.rows_that_fit(
+        row_bytes=row_bytes,
+        fixed_bytes=micro_batch.fixed_bytes(model.peft, device=device),
+        budget_bytes=micro_batch.budget_bytes(job.recipe.run, device),
+        rows_per_step=share,
+        most_rows=most,
+    )

@@ -1,0 +1,85 @@
+"""The model in training: base, adapter, and what it starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+
+from finetune.errors import RecipeError, StoreError
+from finetune.job import Job
+from finetune.models.load import attach_lora, load_base
+from finetune.models.packed import PackedModel
+from finetune.train.adapter import load_start, lora_to_attach
+from finetune.train.checkpoint import Checkpoint
+from finetune.train.optimizer import trainable_parameters
+from finetune.train.sharding import Sharing
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """The model before it is shared out over ranks."""
+
+    packed: PackedModel
+    peft: PeftModel
+    parameters: dict[str, nn.Parameter]
+    """The trainable ones, by name."""
+    pissa_start: dict[str, Tensor] | None
+
+
+def load_model(job: Job, *, sharing: Sharing, device: torch.device) -> TrainedModel:
+    """Load the base, attach the adapter and set what it starts from.
+
+    With FSDP the weights stay on the CPU until they are split. Raises RecipeError for settings that
+    cannot be combined or an adapter to start from that does not fit, TrainError, StoreError.
+    """
+    recipe, phase = job.recipe, job.phase
+    lora = recipe.lora
+    if lora.init == "pissa" and (lora.dora or recipe.base.quantization != "none"):
+        other = "lora.dora" if lora.dora else f"base.quantization: {recipe.base.quantization}"
+        raise RecipeError(f"lora.init: pissa cannot be combined with {other}: leave one out")
+    start = _start(job)
+    attached = lora_to_attach(lora, start=start)
+    base = load_base(
+        job.inputs["base"].path / "model",
+        precision=sharing.precision,
+        quantization=recipe.base.quantization,
+        device="cpu" if sharing.sharding == "fsdp" else device,
+    )
+    peft = attach_lora(base, attached, seed=phase.train.seed)
+    if start is not None:
+        load_start(peft, start, lora=attached)
+    parameters = trainable_parameters(peft)
+    pissa_start = None
+    if attached.init == "pissa":
+        pissa_start = {name: p.detach().cpu().clone() for name, p in parameters.items()}
+    return TrainedModel(
+        packed=PackedModel(peft), peft=peft, parameters=parameters, pissa_start=pissa_start
+    )
+
+
+def _start(job: Job) -> Path | None:
+    if "start" in job.inputs:
+        return job.inputs["start"].path
+    start_from = job.phase.train.start_from
+    return None if start_from is None else Path(start_from).expanduser()
+
+
+def restore(parameters: dict[str, nn.Parameter], resumed: Checkpoint) -> None:
+    """Set the adapter of a checkpoint. StoreError if it is of another training."""
+    stored = resumed.part("adapter")
+    wrong = sorted(
+        (set(stored) ^ set(parameters))
+        | {n for n, p in parameters.items() if n in stored and stored[n].shape != p.shape}
+    )
+    if wrong:
+        raise StoreError(
+            f"the checkpoint is of another training: {wrong[0]} and {len(wrong) - 1} other "
+            "parameters differ. Remove the unfinished artefact (`finetune runs`) and start again"
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(stored[name])

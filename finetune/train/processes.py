@@ -1,0 +1,166 @@
+"""The processes that train together, and what they agree on.
+
+Every method of `Processes` is collective: all ranks call it at the same place. With one process it
+returns at once. They talk over gloo on the CPU, also where gradients go over NCCL, so that no
+agreement waits for a GPU.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from finetune.errors import TrainError
+from finetune.ranks import Ranks, ranks_of
+
+TIMEOUT = timedelta(minutes=10)
+"""Ranks are never further apart than a checkpoint and a micro-batch."""
+_LOST = re.compile(
+    r"connection (closed|reset|refused)|socket (closed|timeout)|broken pipe|timed out|NCCL|gloo"
+    r"|wait timeout|application timeout",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """All ranks of a training, seen from one of them."""
+
+    ranks: Ranks
+    device: torch.device
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.ranks.world
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this one writes and prints."""
+        return self.ranks.is_main
+
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` is set on any rank."""
+        return self._reduced(int(flag), dist.ReduceOp.MAX) > 0
+
+    def least(self, number: int) -> int:
+        """Return the smallest of the ranks' numbers."""
+        return self._reduced(number, dist.ReduceOp.MIN)
+
+    def total(self, values: Tensor) -> Tensor:
+        """Return the sum over ranks of a tensor on the CPU, in place."""
+        if self.count > 1:
+            dist.all_reduce(values)
+        return values
+
+    def text(self, text: str | None) -> str | None:
+        """Return rank 0's text; what the others pass is ignored."""
+        if self.count == 1:
+            return text
+        data = b"" if text is None else b"=" + text.encode("utf-8")
+        size = torch.tensor([len(data)])
+        dist.broadcast(size, src=0)
+        buffer = torch.zeros(int(size), dtype=torch.uint8)
+        if self.is_main and data:
+            buffer.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+        dist.broadcast(buffer, src=0)
+        received = bytes(buffer.tolist())
+        return received[1:].decode("utf-8") if received else None
+
+    def same(self, what: str, value: object) -> None:
+        """Raise TrainError on every rank unless all ranks have the same value."""
+        if self.count == 1:
+            return
+        digest = hashlib.sha256(repr(value).encode()).digest()
+        number = int.from_bytes(digest[:7], "big")
+        lowest = self.least(number)
+        if self.any(number != lowest):
+            raise TrainError(
+                f"{what} differs between the {self.count} processes (here: {value!r}); start all "
+                "of them with the same files, versions and kind of device"
+            )
+
+    def wait(self) -> None:
+        """Wait until every rank is here."""
+        self.any(False)
+
+    def _reduced(self, number: int, how: dist.ReduceOp.RedOpType) -> int:
+        if self.count == 1:
+            return number
+        held = torch.tensor([number], dtype=torch.int64)
+        dist.all_reduce(held, op=how)
+        return int(held)
+
+
+def join(device: torch.device) -> Processes:
+    """Meet the other ranks (once a process; the group lasts until its end) and return them.
+
+    Raises TrainError when they do not come, or when they are not as many as were launched.
+    """
+    ranks = ranks_of()
+    if ranks.launched and not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        try:
+            dist.init_process_group(backend, timeout=TIMEOUT)
+        except (RuntimeError, ValueError) as error:
+            raise TrainError(
+                f"rank {ranks.rank} of {ranks.world} on {_where()}: the processes could not meet "
+                f"({_first_line(error)}); `finetune doctor` tries the network between nodes"
+            ) from error
+        atexit.register(_leave)
+    found = dist.get_world_size() if dist.is_initialized() else 1
+    if found != ranks.world:
+        raise TrainError(f"{ranks.world} processes were launched and {found} met")
+    return Processes(ranks=ranks, device=device)
+
+
+def meet_alone() -> None:
+    """Make a group of this one process, for libraries that need one (DeepSpeed)."""
+    if dist.is_initialized():
+        return
+    store = dist.HashStore()
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")):
+        os.environ.setdefault(name, value)
+    atexit.register(_leave)
+
+
+@contextmanager
+def loss_of_contact_explained(processes: Processes) -> Iterator[None]:
+    """Turn a collective that failed because another rank is gone into a TrainError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, TrainError) or processes.count == 1 or not _LOST.search(str(error)):
+            raise
+        raise TrainError(
+            f"rank {processes.ranks.rank}: lost contact with another process "
+            f"({_first_line(error)}). The first error in the log is the cause; the state of the "
+            "last checkpoint is intact and the same command continues from it"
+        ) from error
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _where() -> str:
+    return f"{socket.gethostname()}, looking for {os.environ.get('MASTER_ADDR', 'itself')}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]

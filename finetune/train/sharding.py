@@ -1,0 +1,259 @@
+"""How the ranks share model, gradients and optimizer: what `auto` means, what cannot be had, and
+the engine that does it.
+
+Accelerate's plug-ins are filled here and nowhere else. What really engaged is looked at afterwards:
+on a CPU a launcher or plug-in that does not fit is otherwise silently one process, or no sharding.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import (
+    DeepSpeedPlugin,
+    DistributedDataParallelKwargs,
+    DistributedType,
+    InitProcessGroupKwargs,
+)
+from torch import nn
+
+from finetune.errors import RecipeError, TrainError
+from finetune.models.load import Precision, Quantization
+from finetune.models.packed import PackedModel
+from finetune.spec.recipe import Lora, Train
+from finetune.train.engine import Engine, TorchEngine
+from finetune.train.optimizer import make_optimizer
+from finetune.train.processes import Processes, meet_alone
+
+Sharding = Literal["none", "ddp", "zero1", "zero2", "zero3", "fsdp"]
+ZERO_STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
+BUCKET_ELEMENTS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How a training is shared out; recorded with its artefact."""
+
+    sharding: Sharding
+    offload: Literal["none", "optimizer", "all"]
+    precision: Precision
+    max_grad_norm: float
+
+    @property
+    def zero_stage(self) -> int:
+        """Stage of ZeRO; 0 for none."""
+        return ZERO_STAGES.get(self.sharding, 0)
+
+    @property
+    def splits_weights(self) -> bool:
+        """Whether a rank holds only its part of the frozen weights."""
+        return self.sharding in ("zero3", "fsdp")
+
+
+def choose(
+    train: Train,
+    *,
+    processes: Processes,
+    precision: Precision,
+    quantization: Quantization,
+    fits: Callable[[], bool],
+) -> Sharing:
+    """Return how to share; `fits()`: whether one device holds the whole model in training.
+
+    Raises RecipeError for what cannot be had here, with the reason.
+    """
+    sharding: Any = train.sharding
+    if sharding == "auto":
+        whole = processes.count == 1 or quantization != "none" or precision == "fp16"
+        sharding = "none" if processes.count == 1 else "ddp" if whole or fits() else "zero3"
+    if sharding == "none" and processes.count > 1:
+        raise RecipeError(
+            f"train.sharding: none, but {processes.count} processes were launched; "
+            "write auto or ddp, or launch one"
+        )
+    if sharding in ("ddp", "fsdp") and not processes.ranks.launched:
+        raise RecipeError(
+            f"train.sharding: {sharding} needs a launcher (torchrun, accelerate launch, or "
+            "`finetune submit`); one process alone takes auto or none"
+        )
+    reason = _impossible(sharding, precision=precision, quantization=quantization)
+    if reason:
+        raise RecipeError(f"train.sharding: {sharding} {reason}")
+    return Sharing(sharding, train.offload, precision, train.max_grad_norm)
+
+
+def _impossible(sharding: str, *, precision: Precision, quantization: Quantization) -> str | None:
+    if sharding in ("zero3", "fsdp") and quantization != "none":
+        return (
+            f"splits the base's weights, which base.quantization: {quantization} packs in blocks "
+            "that cannot be split; take ddp or zero2, or quantization: none"
+        )
+    if sharding in ZERO_STAGES and precision == "fp16":
+        return (
+            "with precision fp16 would let DeepSpeed skip steps by its own loss scale, so that a "
+            "resumed training differs; take ddp or fsdp, or precision fp32 or bf16"
+        )
+    return None
+
+
+@contextmanager
+def accelerated(plan: Sharing, *, processes: Processes) -> Iterator[Accelerator]:
+    """Give the Accelerator of one training, and forget it afterwards (there may be phases).
+
+    Raises TrainError if it engaged something else than was planned.
+    """
+    kept = {k: v for k, v in os.environ.items() if k.startswith("ACCELERATE_")}
+    for name in kept:  # `accelerate launch` writes its own choices there; the recipe decides
+        del os.environ[name]
+    AcceleratorState._reset_state(reset_partial_state=True)
+    if plan.zero_stage and not processes.ranks.launched:
+        meet_alone()
+    try:
+        accelerator = _accelerator(plan, processes=processes)
+        _engaged(accelerator, plan, processes=processes)
+        yield accelerator
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        for name in [n for n in os.environ if n.startswith("ACCELERATE_")]:
+            del os.environ[name]
+        os.environ.update(kept)
+
+
+def _accelerator(plan: Sharing, *, processes: Processes) -> Accelerator:
+    on_cpu = processes.device.type == "cpu"
+    if plan.zero_stage:
+        if on_cpu:
+            os.environ["DS_ACCELERATOR"] = "cpu"  # read when deepspeed is imported
+        return Accelerator(
+            mixed_precision="bf16" if plan.precision == "bf16" else "no",
+            deepspeed_plugin=DeepSpeedPlugin(
+                hf_ds_config=deepspeed_settings(plan),
+                zero3_init_flag=plan.zero_stage == 3,
+            ),
+            kwargs_handlers=[InitProcessGroupKwargs(backend="gloo")] if on_cpu else [],
+        )
+    # Buckets are not rebuilt after the first step, as they are by default: a resumed training
+    # would sum in another order than one that never stopped.
+    ddp = DistributedDataParallelKwargs(
+        broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=True
+    )
+    return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[ddp])
+
+
+def _engaged(accelerator: Accelerator, plan: Sharing, *, processes: Processes) -> None:
+    found = (accelerator.num_processes, accelerator.device.type)
+    if found != (processes.count, processes.device.type):
+        raise TrainError(
+            f"Accelerate sees {found[0]} processes on {found[1]}; {processes.count} on "
+            f"{processes.device.type} were launched"
+        )
+    if processes.device.type == "cuda":
+        expected = DistributedType.MULTI_GPU
+    else:
+        expected = DistributedType.MULTI_CPU
+    if plan.zero_stage:
+        expected = DistributedType.DEEPSPEED
+    if plan.sharding != "none" and accelerator.distributed_type != expected:
+        raise TrainError(
+            f"train.sharding: {plan.sharding} did not engage: Accelerate says "
+            f"{accelerator.distributed_type}"
+        )
+
+
+def deepspeed_settings(plan: Sharing) -> dict[str, Any]:
+    """Return DeepSpeed's configuration of a plan."""
+    zero: dict[str, Any] = {"stage": plan.zero_stage, "reduce_bucket_size": BUCKET_ELEMENTS}
+    if plan.offload != "none":
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
+    if plan.offload == "all":
+        zero["offload_param"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
+    if plan.zero_stage == 3:
+        # Every parameter is split, however small; and no look-ahead over hundreds of small
+        # modules, which on a CPU costs more than the step itself.
+        zero |= {"stage3_param_persistence_threshold": 0}
+        if not torch.cuda.is_available():
+            zero |= {"stage3_max_reuse_distance": 0, "stage3_max_live_parameters": 0}
+    return {
+        "zero_optimization": zero,
+        "train_micro_batch_size_per_gpu": 1,  # unused: the loop cuts its own micro-batches
+        "gradient_accumulation_steps": 1,  # the loop sets the boundary itself
+        "gradient_clipping": plan.max_grad_norm,
+        "bf16": {"enabled": plan.precision == "bf16", "check_grad_overflow": True},
+        "zero_allow_untested_optimizer": True,
+        # torch's own AdamW runs on offloaded state too: nothing has to be compiled
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": 2**31,
+        "wall_clock_breakdown": False,
+    }
+
+
+def make_engine(
+    plan: Sharing,
+    *,
+    accelerator: Accelerator,
+    packed: PackedModel,
+    parameters: Mapping[str, nn.Parameter],
+    train: Train,
+    lora: Lora,
+) -> Engine:
+    """Return the engine of a plan over a model whose adapter is attached and set."""
+    if plan.zero_stage:
+        from finetune.train.engine_deepspeed import DeepSpeedEngine
+
+        optimizer = make_optimizer(parameters, train=train, lora=lora)
+        engine, _ = accelerator.prepare(packed, optimizer)
+        if engine.zero_optimization_stage() != plan.zero_stage:
+            raise TrainError(f"DeepSpeed runs stage {engine.zero_optimization_stage()}, not ours")
+        return DeepSpeedEngine(engine, parameters=parameters)
+    if plan.sharding == "fsdp":
+        return _fsdp(plan, packed, accelerator=accelerator, train=train, lora=lora)
+    optimizer = make_optimizer(parameters, train=train, lora=lora)
+    wrapped: Any = packed
+    if plan.sharding == "ddp":
+        wrapped = accelerator.prepare(packed, device_placement=[False])
+
+    def synced(last: bool) -> AbstractContextManager[Any]:
+        alone = last or plan.sharding != "ddp"
+        return nullcontext() if alone else accelerator.no_sync(wrapped)
+
+    return TorchEngine(
+        packed, wrapped=wrapped, parameters=parameters, optimizer=optimizer, synced=synced
+    )
+
+
+def _fsdp(
+    plan: Sharing, packed: PackedModel, *, accelerator: Accelerator, train: Train, lora: Lora
+) -> Engine:
+    """Shard by torch's own `fully_shard`: Accelerate's plug-in does not engage on a CPU."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy, fully_shard
+
+    device = accelerator.device
+    mesh = init_device_mesh(device.type, (accelerator.num_processes,))
+    offload = OffloadPolicy() if plan.offload == "none" else CPUOffloadPolicy()
+    for layer in packed.layers:
+        fully_shard(layer, mesh=mesh, offload_policy=offload)
+    sharded: Any = fully_shard(packed, mesh=mesh, offload_policy=offload)
+    parameters = {n: p for n, p in packed.model.named_parameters() if p.requires_grad}
+    if not all(hasattr(p, "device_mesh") for p in parameters.values()):
+        raise TrainError("train.sharding: fsdp did not engage: a parameter is not sharded")
+
+    @contextmanager
+    def synced(last: bool) -> Iterator[None]:
+        sharded.set_requires_gradient_sync(last)
+        yield
+
+    return TorchEngine(
+        packed,
+        wrapped=sharded,
+        parameters=parameters,
+        optimizer=make_optimizer(parameters, train=train, lora=lora),
+        synced=synced,
+    )

@@ -1,0 +1,218 @@
+"""Several processes train what one does, under every sharding, and go on from each other's state.
+
+Two launches of real processes over gloo; a launch costs many seconds, so each proves several things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from finetune.job import Artifact
+from finetune.train.run import run
+from tests.ranks.launch import train
+from tests.ranks.train import outcome
+from tests.training_job import adapter_digest, make_job, records, write_inputs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+SHARDINGS = ("ddp", "zero1", "zero2", "zero3", "fsdp")
+SETTINGS: dict[str, Any] = {"lora": {"dropout": 0.1}, "run": {"micro_batch_rows": 1}}
+STOP_STEP = 5
+
+
+@dataclass
+class Launched:
+    """Trainings of one launch, and what came of each, by name."""
+
+    root: Path
+    ranks: int
+    trainings: list[dict[str, Any]] = field(default_factory=list)
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, name: str, sharding: str, *, workspace: Path | None = None, **more: Any) -> None:
+        """Ask for a training, in a folder of its own unless one is given."""
+        settings = {k: dict(v) for k, v in SETTINGS.items()}
+        changes = {"sharding": sharding, **more.pop("train", {})}
+        where = workspace or self.folder(name)
+        self.trainings.append(
+            {"name": name, "workspace": str(where), "inputs": str(self.root / "inputs")}
+            | settings
+            | {"train": changes}
+            | more
+        )
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a training."""
+        return self.root / f"{name}-{self.ranks}"
+
+    def go(self) -> None:
+        """Start the processes, and wait."""
+        found = train(self.root / f"launch-{self.ranks}", self.trainings, ranks=self.ranks)
+        for training, result in zip(self.trainings, found, strict=True):
+            self.results[training["name"]] = result
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ranks")
+    write_inputs(folder / "inputs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def inputs(root: Path) -> dict[str, Artifact]:
+    prepared = {"languages": ["hau_Latn", "yor_Latn"], "cards": ["hausa-school", "yoruba-school"]}
+    return {
+        "base": Artifact("base", "b", root / "inputs/base", {}),
+        "prepare": Artifact("prepare", "p", root / "inputs/prepare", prepared),
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(root: Path, inputs: dict[str, Artifact]) -> Path:
+    """One process, to the end."""
+    run(make_job(root / "alone", inputs, **SETTINGS))
+    return root / "alone"
+
+
+@pytest.fixture(scope="module")
+def two(root: Path) -> Launched:
+    """Two ranks: every sharding straight, stopped and continued, and stopped to go elsewhere."""
+    launched = Launched(root, 2)
+    for sharding in SHARDINGS:
+        launched.add(sharding, sharding)
+        launched.add(f"stopped-{sharding}", sharding, stop_at=STOP_STEP)
+        launched.add(
+            f"continued-{sharding}", sharding, workspace=launched.folder(f"stopped-{sharding}")
+        )
+    for sharding in ("ddp", "zero3"):
+        launched.add(f"to-one-{sharding}", sharding, stop_at=STOP_STEP)
+    launched.add("zero2-first", "zero2", stop_at=STOP_STEP)
+    launched.add("zero2-then-ddp", "ddp", workspace=launched.folder("zero2-first"))
+    launched.add("odd", "zero3", train={"batch_tokens": 3 * 16})
+    for sharding in ("ddp", "zero2", "zero3", "fsdp"):
+        launched.add(f"nan-{sharding}", sharding, train={"learning_rate": 1e30, "warmup_steps": 0})
+    launched.add("optimizer-offloaded", "zero2", train={"offload": "optimizer"})
+    launched.add("all-offloaded", "zero3", train={"offload": "all"})
+    launched.add("phases", "ddp")
+    launched.go()
+    return launched
+
+
+@pytest.fixture(scope="module")
+def four(root: Path) -> Launched:
+    """Four ranks: straight, and from a state of one process."""
+    launched = Launched(root, 4)
+    for sharding in ("ddp", "zero3"):
+        launched.add(sharding, sharding)
+        launched.add(f"stopped-{sharding}", sharding, stop_at=STOP_STEP)
+        launched.add(
+            f"continued-{sharding}", sharding, workspace=launched.folder(f"stopped-{sharding}")
+        )
+    launched.add("from-one", "zero1", workspace=root / "one-to-four")
+    begun = launched.trainings[-1] | {"train": {}, "stop_at": STOP_STEP}
+    assert outcome(begun, stops=True)["error"] == "Stopped"
+    launched.go()
+    return launched
+
+
+def assert_same_training(found: Path, expected: Path) -> None:
+    """Loss and gradient norm of every step, and the adapter, agree to float32 rounding."""
+    for name in ("loss", "grad_norm"):
+        values = [[r[name] for r in records(w, "train")] for w in (found, expected)]
+        assert values[0] == pytest.approx(values[1], rel=1e-5, abs=1e-6)
+    tokens = [[r["tokens"] for r in records(w, "train")] for w in (found, expected)]
+    assert tokens[0] == tokens[1], "the ranks trained on other rows"
+    file = "adapter/adapter_model.safetensors"
+    a, b = load_file(found / file), load_file(expected / file)
+    assert a.keys() == b.keys()
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 2e-5
+
+
+@pytest.mark.parametrize("sharding", SHARDINGS)
+def test_two_ranks_train_what_one_does(two: Launched, alone: Path, sharding: str) -> None:
+    """Step by step, dropout included; and what engaged is recorded."""
+    result = two.results[sharding]
+    assert (result["sharding"], result["ranks"], result["steps"]) == (sharding, 2, 8)
+    assert_same_training(two.folder(sharding), alone)
+
+
+@pytest.mark.parametrize("sharding", ["ddp", "zero3"])
+def test_four_ranks_train_what_one_does(four: Launched, alone: Path, sharding: str) -> None:
+    """With one row of a step each."""
+    assert four.results[sharding]["ranks"] == 4
+    assert_same_training(four.folder(sharding), alone)
+
+
+@pytest.mark.parametrize("sharding", SHARDINGS)
+def test_stopped_on_one_rank_all_stop_and_continue_bit_identically(
+    two: Launched, sharding: str
+) -> None:
+    """SIGTERM to the last rank only; the continued training is the same to the last bit."""
+    stopped = two.results[f"stopped-{sharding}"]
+    assert stopped["error"] == "Stopped"
+    assert f"after step {STOP_STEP} of 8" in stopped["message"]
+    assert two.results[f"continued-{sharding}"]["steps"] == 8
+    assert adapter_digest(two.folder(f"stopped-{sharding}")) == adapter_digest(two.folder(sharding))
+
+
+@pytest.mark.parametrize("sharding", ["ddp", "zero3"])
+def test_four_ranks_continue_bit_identically(four: Launched, sharding: str) -> None:
+    """With more than two ranks the order of a sum shows: it must not change on a resume."""
+    assert four.results[f"stopped-{sharding}"]["error"] == "Stopped"
+    folder = four.folder(f"stopped-{sharding}")
+    assert adapter_digest(folder) == adapter_digest(four.folder(sharding))
+
+
+@pytest.mark.parametrize("sharding", ["ddp", "zero3"])
+def test_one_process_continues_what_two_began(
+    two: Launched, alone: Path, inputs: dict[str, Artifact], sharding: str
+) -> None:
+    """A state is of no layout: from two ranks, ZeRO-3 included, to one CPU."""
+    folder = two.folder(f"to-one-{sharding}")
+    assert two.results[f"to-one-{sharding}"]["error"] == "Stopped"
+    assert run(make_job(folder, inputs, **SETTINGS))["ranks"] == 1
+    assert_same_training(folder, alone)
+
+
+def test_four_ranks_continue_what_one_began(four: Launched, alone: Path) -> None:
+    """From one process to four under ZeRO-1."""
+    assert four.results["from-one"]["steps"] == 8
+    assert_same_training(four.root / "one-to-four", alone)
+
+
+def test_ddp_continues_what_zero2_began(two: Launched, alone: Path) -> None:
+    """From one sharding to another on the same ranks."""
+    assert two.results["zero2-first"]["error"] == "Stopped"
+    assert two.results["zero2-then-ddp"]["sharding"] == "ddp"
+    assert_same_training(two.folder("zero2-first"), alone)
+
+
+def test_a_rank_without_rows_does_not_stop_the_others(
+    two: Launched, root: Path, inputs: dict[str, Artifact]
+) -> None:
+    """Three rows over two ranks: one runs a micro-batch of nothing, and nothing changes."""
+    changed = SETTINGS | {"train": {"batch_tokens": 3 * 16}}
+    run(make_job(root / "odd-alone", inputs, **changed))
+    assert_same_training(two.folder("odd"), root / "odd-alone")
+
+
+@pytest.mark.parametrize("sharding", ["ddp", "zero2", "zero3", "fsdp"])
+def test_a_loss_that_is_not_finite_ends_all_ranks(two: Launched, sharding: str) -> None:
+    """No rank hangs, and the message names the documents."""
+    result = two.results[f"nan-{sharding}"]
+    assert result["error"] == "TrainError"
+    assert "is not finite, in row" in result["message"]
+    assert "hausa-school documents" in result["message"]
+
+
+@pytest.mark.parametrize("name", ["optimizer-offloaded", "all-offloaded", "phases"])
+def test_offloaded_and_repeated_trainings_are_the_same(
+    two: Launched, alone: Path, name: str
+) -> None:
+    """Offload changes where state lies, and a process may train more than once."""
+    assert_same_training(two.folder(name), alone)
