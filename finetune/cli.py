@@ -6,7 +6,9 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -56,12 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(json_lines=options.json, verbose=options.verbose)
     module, function = VERBS[options.verb][0].split(":")
     try:
-        signal.signal(signal.SIGTERM, _stop)
-        signal.signal(signal.SIGUSR1, _stop)
-        if not ranks_of().is_main:
-            console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115, to the end
-        verb = getattr(import_module(f"finetune.verbs.{module}"), function)
-        return int(verb(options, console) or 0)
+        with _stopped_by_signals():
+            if not ranks_of().is_main:  # one process of a launch speaks for all
+                console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+            verb = getattr(import_module(f"finetune.verbs.{module}"), function)
+            return int(verb(options, console) or 0)
     except _Stop as stop:
         print(f"stopped as asked ({stop}); the same command continues", file=sys.stderr)
         return Stopped.exit_code
@@ -79,8 +80,24 @@ class _Stop(BaseException):
     """A signal asked for a stop; no `except Exception` of a library may swallow it."""
 
 
-def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signature is given
-    raise _Stop(signal.Signals(number).name)
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGUSR1 unwind what runs; training has its own handlers meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signature is given
+        raise _Stop(signal.Signals(number).name)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def build_parser() -> argparse.ArgumentParser:

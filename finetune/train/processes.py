@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +22,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from finetune.errors import TrainError
+from finetune.errors import Stopped, TrainError
 from finetune.ranks import Ranks, ranks_of
+from finetune.train.stop import StopFlag
 
 TIMEOUT = timedelta(minutes=10)
 """Ranks are never further apart than a checkpoint and a micro-batch."""
+CONNECT_TIMEOUT = timedelta(seconds=5)
+POLL_SECONDS = 0.1
 _LOST = re.compile(
     r"connection (closed|reset|refused)|socket (closed|timeout)|broken pipe|timed out|NCCL|gloo"
     r"|wait timeout|application timeout",
@@ -103,28 +107,74 @@ class Processes:
         return int(held)
 
 
-def join(device: torch.device) -> Processes:
+def join(device: torch.device, *, stop: StopFlag) -> Processes:
     """Meet the other ranks (once a process; the group lasts until its end) and return them.
 
-    Raises TrainError when they do not come, or when they are not as many as were launched.
+    Raises Stopped when that was asked for meanwhile, TrainError when the others do not come, or are
+    not as many as were launched.
     """
     ranks = ranks_of()
     if ranks.launched and not dist.is_initialized():
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         if device.type == "cuda":
             torch.cuda.set_device(device)
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        store = _met(ranks, stop=stop)
         try:
-            dist.init_process_group(backend, timeout=TIMEOUT)
+            dist.init_process_group(
+                backend, store=store, rank=ranks.rank, world_size=ranks.world, timeout=TIMEOUT
+            )
         except (RuntimeError, ValueError) as error:
-            raise TrainError(
-                f"rank {ranks.rank} of {ranks.world} on {_where()}: the processes could not meet "
-                f"({_first_line(error)}); `finetune doctor` tries the network between nodes"
-            ) from error
+            raise _not_met(ranks, _first_line(error)) from error
         atexit.register(_leave)
     found = dist.get_world_size() if dist.is_initialized() else 1
     if found != ranks.world:
         raise TrainError(f"{ranks.world} processes were launched and {found} met")
     return Processes(ranks=ranks, device=device)
+
+
+def _met(ranks: Ranks, *, stop: StopFlag) -> dist.Store:
+    """Return the store of a launch once all ranks have come to it.
+
+    Looked at again and again, because torch's own waiting would not see a signal.
+    """
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    until = time.monotonic() + TIMEOUT.total_seconds()
+    store: dist.Store | None = None
+    problem = ""
+    while time.monotonic() < until:
+        if stop.reason is not None:
+            raise Stopped(
+                f"stopped as asked ({stop.reason}) before training began; the same command starts"
+            )
+        try:
+            if store is None:
+                store = dist.PrefixStore(f"finetune/{attempt}", _open_store(ranks))
+                store.add("ranks", 1)
+            elif store.add("ranks", 0) >= ranks.world:
+                return store
+        except RuntimeError as error:  # rank 0 is not there yet
+            problem = _first_line(error)
+        time.sleep(POLL_SECONDS)
+    raise _not_met(ranks, problem or "some did not come")
+
+
+def _open_store(ranks: Ranks) -> dist.Store:
+    hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # by torchrun itself
+    return dist.TCPStore(
+        os.environ.get("MASTER_ADDR", "127.0.0.1"),
+        int(os.environ.get("MASTER_PORT", "0")),
+        is_master=ranks.is_main and not hosted,
+        timeout=CONNECT_TIMEOUT,
+        wait_for_workers=False,
+    )
+
+
+def _not_met(ranks: Ranks, why: str) -> TrainError:
+    return TrainError(
+        f"rank {ranks.rank} of {ranks.world} on {socket.gethostname()}, looking for "
+        f"{os.environ.get('MASTER_ADDR', 'itself')}: the processes could not meet ({why}); "
+        "`finetune doctor` tries the network between nodes"
+    )
 
 
 def meet_alone() -> None:
@@ -156,10 +206,6 @@ def loss_of_contact_explained(processes: Processes) -> Iterator[None]:
 def _leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def _where() -> str:
-    return f"{socket.gethostname()}, looking for {os.environ.get('MASTER_ADDR', 'itself')}"
 
 
 def _first_line(error: Exception) -> str:

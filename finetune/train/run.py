@@ -54,13 +54,14 @@ def run(job: Job) -> dict[str, Any]:
     ):
         set_threads(job.recipe.run.threads)
         device = choose_device()
-        processes = join(device)
+        processes = join(device, stop=stop)
         with deterministic(device), loss_of_contact_explained(processes):
             result = _train(job, processes=processes, stop=stop)
-        if stop.reason is not None:
+            asked = processes.any(stop.reason is not None)
+        if asked:
             raise Stopped(
-                f"stopped as asked ({stop.reason}) when training had just ended; its state is "
-                "saved. The same command continues from there"
+                f"stopped as asked ({stop.reason or 'on another rank'}) when training had just "
+                "ended; its state is saved. The same command continues from there"
             )
         return result
 

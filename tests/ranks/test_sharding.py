@@ -1,6 +1,6 @@
 """Several processes train what one does, under every sharding, and go on from each other's state.
 
-Two launches of real processes over gloo; a launch costs many seconds, so each proves several things.
+Two launches of real processes over gloo; one costs many seconds, so each proves several things.
 """
 
 from __future__ import annotations
