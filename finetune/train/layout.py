@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from torch import Tensor
 
+from finetune.footprint import ELEMENT_BYTES, FLOAT, activation_bytes_per_row
 from finetune.job import Job
 from finetune.models.packed import make_batch
 from finetune.packed import PackedSplit
+from finetune.shape import adapter_parameters, base_parameters, model_shape
 from finetune.train import micro_batch
 from finetune.train.model import TrainedModel
 from finetune.train.processes import Processes
@@ -36,8 +40,20 @@ def choose_layout(
     elif recorded is not None and recorded.fits(wanted):
         rows = min(recorded.micro_batch_rows, share)
     else:
+        row_bytes, fixed_bytes = (
+            _computed_bytes(job, split=split, sharing=sharing, processes=processes)
+            if sharing.splits_weights  # no rank holds a whole model on which to measure
+            else _measured_bytes(job, model=model, split=split)
+        )
+        on_cpu = processes.device.type == "cpu"
         rows = processes.least(
-            _rows_that_fit(job, model=model, split=split, share=share, sharing=sharing)
+            micro_batch.rows_that_fit(
+                row_bytes=row_bytes,
+                fixed_bytes=fixed_bytes,
+                budget_bytes=micro_batch.budget_bytes(wanted, processes.device),
+                rows_per_step=share,
+                most_rows=micro_batch.CPU_TOKENS // split.sequence_tokens if on_cpu else 1 << 20,
+            )
         )
     if wanted.gradient_checkpointing:
         model.peft.gradient_checkpointing_enable({"use_reentrant": False})
@@ -55,11 +71,32 @@ def choose_layout(
     )
 
 
-def _rows_that_fit(
-    job: Job, *, model: TrainedModel, split: PackedSplit, share: int, sharing: Sharing
-) -> int:
-    if sharing.splits_weights:
-        return 1  # no rank holds a whole model, on which a row could be measured
+def _computed_bytes(
+    job: Job, *, split: PackedSplit, sharing: Sharing, processes: Processes
+) -> tuple[int, int]:
+    """Return bytes of a row, and of what is held anyway, from the model's configuration."""
+    base, run = job.inputs["base"], job.recipe.run
+    config = json.loads((base.path / "model/config.json").read_text("utf-8"))
+    on_cpu = processes.device.type == "cpu"
+    row_bytes = activation_bytes_per_row(
+        config,
+        lora=job.recipe.lora,
+        sequence_tokens=split.sequence_tokens,
+        precision=sharing.precision,
+        gradient_checkpointing=run.gradient_checkpointing,
+        fused=False,
+        on_cpu=on_cpu,
+    )
+    shape = model_shape(config)
+    weights = base_parameters(shape) * ELEMENT_BYTES[sharing.precision]
+    adapter = sum(adapter_parameters(shape, job.recipe.lora).values()) * FLOAT
+    together = weights // shape.layers  # a layer (or the head) is gathered while it computes
+    held = (weights + 4 * adapter) // processes.count + 2 * together
+    return row_bytes, held + (micro_batch.PROCESS_BYTES if on_cpu else 0)
+
+
+def _measured_bytes(job: Job, *, model: TrainedModel, split: PackedSplit) -> tuple[int, int]:
+    """Return bytes of a row, found by running the fullest one, and of what is held anyway."""
     device = next(iter(model.parameters.values())).device
     fullest = int(np.argmax(split.supervised_NT.sum(axis=1, dtype=np.int64)))
     batch = make_batch(split, [fullest], device=device)
@@ -90,11 +127,4 @@ def _rows_that_fit(
         row_bytes = micro_batch.with_gradient_checkpointing(
             row_bytes, layers=layers, layer_input_bytes=split.sequence_tokens * hidden * 4
         )
-    most = micro_batch.CPU_TOKENS // split.sequence_tokens if device.type == "cpu" else 1 << 20
-    return micro_batch.rows_that_fit(
-        row_bytes=row_bytes,
-        fixed_bytes=micro_batch.fixed_bytes(model.peft, device=device),
-        budget_bytes=micro_batch.budget_bytes(job.recipe.run, device),
-        rows_per_step=share,
-        most_rows=most,
-    )
+    return row_bytes, micro_batch.fixed_bytes(model.peft, device=device)

@@ -98,7 +98,8 @@ def two(root: Path) -> Launched:
         launched.add(f"nan-{sharding}", sharding, train={"learning_rate": 1e30, "warmup_steps": 0})
     launched.add("optimizer-offloaded", "zero2", train={"offload": "optimizer"})
     launched.add("all-offloaded", "zero3", train={"offload": "all"})
-    launched.add("phases", "ddp")
+    launched.add("again", "ddp")
+    launched.add("computed-rows", "zero3", run={"micro_batch_rows": "auto"})
     launched.go()
     return launched
 
@@ -210,9 +211,9 @@ def test_a_loss_that_is_not_finite_ends_all_ranks(two: Launched, sharding: str) 
     assert "hausa-school documents" in result["message"]
 
 
-@pytest.mark.parametrize("name", ["optimizer-offloaded", "all-offloaded", "phases"])
+@pytest.mark.parametrize("name", ["optimizer-offloaded", "all-offloaded", "again", "computed-rows"])
 def test_offloaded_and_repeated_trainings_are_the_same(
     two: Launched, alone: Path, name: str
 ) -> None:
-    """Offload changes where state lies, and a process may train more than once."""
+    """Offload changes where state lies, rows may be chosen by what fits, a process trains twice."""
     assert_same_training(two.folder(name), alone)

@@ -380,11 +380,11 @@ def test_out_of_memory_says_which_setting_fits(
     calls = []
     forward = PackedModel.forward
 
-    def scarce(self: PackedModel, batch: Any, *, dropout_key: int = 0) -> Any:
+    def scarce(self: PackedModel, batch: Any, **settings: Any) -> Any:
         calls.append(1)
         if len(calls) == 6:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
-        return forward(self, batch, dropout_key=dropout_key)
+        return forward(self, batch, **settings)
 
     monkeypatch.setattr(PackedModel, "forward", scarce)
     with pytest.raises(TrainError, match=r"run\.micro_batch_rows: 1"):
