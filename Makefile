@@ -11,7 +11,7 @@ STAMP := $(VENV)/.setup-done
 NODES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-real cluster-up cluster-down lint types contracts check bench schema docs clean
+.PHONY: help setup run test test-slow test-real matrix cluster-up cluster-down lint types contracts check bench schema docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test-slow: setup ## the tests with real models and many processes
 
 test-real: setup ## once at real scale: the first run's recipe, killed with SIGKILL in the middle
 	$(BIN)/python -m pytest -m real -s
+
+matrix: setup ## every sharding on every layout of ranks over a real Slurm, against one process
+	FINETUNE_FULL_MATRIX=1 $(BIN)/python -m pytest -m slow tests/cluster/test_layouts.py
 
 cluster-up: ## start a real Slurm of virtual nodes on this machine (NODES=4); installs Debian's packages
 	slurm/cluster.sh up $(NODES)
