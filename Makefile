@@ -58,18 +58,21 @@ types: setup ## mypy
 contracts: setup ## import-linter: arrows go down, the light half stays light
 	$(BIN)/lint-imports
 
-check: lint types contracts ## lint, types, contracts, and every recipe
+check: lint types contracts ## lint, types, contracts, every recipe and every site
 	for recipe in recipes/*.yaml; do $(BIN)/finetune check "$$recipe" || exit; done
+	for site in slurm/sites/*.yaml; do $(BIN)/finetune check --site "$$site" || exit; done
 
 bench: setup ## speed, memory, held-out loss: this project, a plain loop, TRL if installed
 	$(BIN)/python benchmarks/train_speed.py --text short
 	$(BIN)/python benchmarks/train_speed.py --text full
 
-schema: setup ## the schema that editors complete recipes with
+schema: setup ## the schemas that editors complete recipes and sites with
 	$(BIN)/finetune schema > recipes/recipe.schema.json
+	$(BIN)/finetune schema --site > slurm/sites/site.schema.json
 
 docs: setup schema ## the pages that are written from the schema
 	$(BIN)/finetune schema --markdown > docs/recipe.md
+	$(BIN)/finetune schema --site --markdown > docs/site.md
 
 clean: ## remove caches and build leftovers; artefacts (.finetune) and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -30,7 +30,11 @@ first steps:
 VERBS = {
     "run": ("pipeline:run", "do all that a recipe says and is not done yet", True),
     "fetch": ("pipeline:fetch", "get everything the recipe needs from outside, once", True),
-    "check": ("inspect:check", "validate a recipe and its cards; says all that is wrong", True),
+    "check": (
+        "inspect:check",
+        "validate recipe and cards, or a site; says all that is wrong",
+        True,
+    ),
     "plan": ("inspect:plan", "show stages, keys and what is done", True),
     "prepare": ("pipeline:stage", "cards -> packed tokens and a report", True),
     "train": ("pipeline:stage", "tokens -> adapter", True),
@@ -43,7 +47,7 @@ VERBS = {
     "logs": ("follow:logs", "the log of a job; -f follows it over restarts", False),
     "cancel": ("follow:cancel", "cancel every job of a chain; its state is kept", False),
     "resubmit": ("follow:resubmit", "submit again what of a chain is not done", False),
-    "schema": ("inspect:schema", "print the JSON Schema of a recipe", False),
+    "schema": ("inspect:schema", "print the JSON Schema of a recipe, data card or site", False),
     "init": ("scaffold:init", "write a recipe and a data card for a language", False),
 }
 
@@ -115,7 +119,8 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument("--json", action="store_true", help="JSON lines, for machines")
         verb.add_argument("-v", "--verbose", action="store_true", help="more detail")
         if takes_recipe:
-            verb.add_argument("recipe", type=Path, help="the recipe, a YAML file")
+            count = "?" if name == "check" else None
+            verb.add_argument("recipe", type=Path, nargs=count, help="the recipe, a YAML file")
             verb.add_argument(
                 "--set",
                 action="append",
@@ -181,8 +186,21 @@ def _logs_options(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _site_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--site", type=Path, metavar="FILE", help="a cluster, slurm/sites/*.yaml")
+    verb.add_argument(
+        "--overlay",
+        type=Path,
+        metavar="FILE",
+        help="what you add to the site (default: ~/.config/finetune/sites/NAME.yaml)",
+    )
+
+
 def _schema_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--card", action="store_true", help="of a data card instead")
+    which = verb.add_mutually_exclusive_group()
+    which.add_argument("--card", action="store_true", help="of a data card instead")
+    which.add_argument("--site", action="store_true", help="of a site (a cluster)")
+    which.add_argument("--overlay", action="store_true", help="of what a person adds to a site")
     verb.add_argument("--markdown", action="store_true", help="as a reference page for people")
 
 
@@ -193,6 +211,7 @@ def _init_options(verb: argparse.ArgumentParser) -> None:
 
 
 _OWN_OPTIONS = {
+    "check": _site_options,
     "publish": _publish_options,
     "chat": _chat_options,
     "runs": _runs_options,

@@ -21,24 +21,37 @@ A key without a default is needed. A key that is not on this page is an error.
 Schema = Mapping[str, Any]
 
 
-def markdown(model: type[BaseModel]) -> str:
-    """Return a Markdown page with one table a section: key, what it takes, default, meaning."""
+def markdown(model: type[BaseModel], *more: type[BaseModel]) -> str:
+    """Return a Markdown page with one table a section: key, what it takes, default, meaning.
+
+    `more`: models of other files that belong to it, each under a heading with its name.
+    """
     schema = model.model_json_schema()
     parts = [HEADER.format(title=model.__name__, about=_paragraph(schema))]
-    for depth, heading, section in _sections(schema):
-        about = _paragraph(section) if depth else "Top level."
-        parts.append(f"## {heading}\n\n{about}\n\n{_table(section, schema)}")
+    parts += _tables(schema, top="The file", about="Top level.")
+    for other in more:
+        schema = other.model_json_schema()
+        parts += _tables(schema, top=other.__name__, about=_paragraph(schema))
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _tables(schema: Schema, *, top: str, about: str) -> list[str]:
+    parts = []
+    for depth, heading, section in _sections(schema):
+        head, text = (heading, _paragraph(section)) if depth else (top, about)
+        parts.append(f"## {head}\n\n{text}\n\n{_table(section, schema)}")
+    return parts
 
 
 def _sections(schema: Schema) -> Iterator[tuple[int, str, Schema]]:
     """Yield every section once, in the order in which the keys lead to them."""
     seen: set[str] = set()
-    yield 0, "The file", schema
+    yield 0, "", schema
     waiting = _leads(schema, prefix="")
     while waiting:
         name, heading = waiting.pop(0)
         if name not in seen:
+            heading = ", ".join([heading, *(h for n, h in waiting if n == name)])
             seen.add(name)
             section = schema["$defs"][name]
             yield 1, heading, section

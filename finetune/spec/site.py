@@ -64,6 +64,7 @@ OURS = frozenset(
 )
 """Options of sbatch that scripts set themselves, or that would break the chain."""
 _OPTION = re.compile(r"^#SBATCH\s+(?:--([A-Za-z][A-Za-z0-9-]*)|-([A-Za-z]))")
+_GPUS = re.compile(r"^#SBATCH\s+--(?:gres=gpu|gpus-per-node)[:=](?:[A-Za-z][\w.-]*:)?(\d+)\b")
 _PLACEHOLDER = re.compile(r"<([a-z][a-z0-9_]*)>")
 _LISTS_ADD = frozenset(("setup", "documentation"))
 
@@ -71,7 +72,7 @@ SbatchLine = Annotated[str, StringConstraints(pattern=r"^#SBATCH +-[^\x00-\x1f\x
 Command = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$", min_length=1)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 TimeLimit = Annotated[str, StringConstraints(pattern=r"^(\d+-)?\d{1,3}(:\d{2}){1,2}$|^\d+$")]
-Value = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._@:/,+=-]*$")]
+Value = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_/][A-Za-z0-9._@:/,+=-]*$")]
 
 
 class JobRequest(Section):
@@ -87,8 +88,12 @@ class JobRequest(Section):
     """CPUs of each process (`--cpus-per-task`)."""
     time_limit: TimeLimit = "01:00:00"
     """Longest time of one attempt (`--time`); a stopped training goes on in the next one."""
+    setup: list[Command] = Field(default_factory=list)
+    """Commands of this job only, after the site's."""
     environment: dict[EnvironmentName, str] = Field(default_factory=dict)
     """Environment of this job only."""
+    srun: list[Command] = Field(default_factory=list)
+    """Options for `srun` of this job only, after the site's, e.g. a binding of ranks to cores."""
 
 
 class Debug(Section):
@@ -153,6 +158,10 @@ class Site(Section):
     """`forbidden`: a stopped training goes on in a new job instead."""
     store: str | None = None
     """Where artefacts are kept when --store is not given; `$NAME` is read when submitting."""
+    purge_days: Annotated[int, Field(ge=1)] | None = None
+    """Files of the store that nobody read for so many days are deleted by the site."""
+    quota: list[Command] | None = None
+    """The site's own command that shows quotas, e.g. `[lumi-workspaces]`; `doctor` runs it."""
     offline: bool = True
     """Whether compute nodes have no network: the Hub's libraries are told so."""
 
@@ -179,6 +188,12 @@ class Site(Section):
                 problems.append(f"{line!r}: scripts set --{option} themselves; leave the line out")
             if "$" in line or "`" in line:
                 problems.append(f"{line!r}: Slurm expands no variables in #SBATCH lines")
+        asked = gpus_of(self.train.sbatch) or gpus_of(self.sbatch)
+        if self.gpus_per_node and asked is not None and asked < self.train.ranks_per_node:
+            problems.append(
+                f"train.ranks_per_node is {self.train.ranks_per_node}, but its lines ask for "
+                f"{asked} GPU(s) a node; there is one rank for each GPU"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -208,17 +223,21 @@ class Overlay(Section):
 
 
 def load_site(path: Path, *, overlay: Path | None = None) -> Site:
-    """Load a site and lay a person's overlay over it.
-
-    Without `overlay` the file of the site's name in `overlays_folder()` is used, if there is one.
+    """Load a site and lay a person's overlay over it: `overlay`, or else `find_overlay`'s.
 
     Raises RecipeError with file:line:column of every problem.
     """
-    site = _read(path, Site)
-    mine = overlay if overlay is not None else overlays_folder() / f"{site.name}.yaml"
-    if overlay is None and not mine.is_file():
+    site: Site = _read(path, Site)
+    mine = overlay if overlay is not None else find_overlay(site.name)
+    if mine is None:
         return site
     return apply_overlay(site, _read(mine, Overlay), source=str(mine))
+
+
+def find_overlay(site_name: str) -> Path | None:
+    """Return the overlay in `overlays_folder()` that has the site's name, if there is one."""
+    path = overlays_folder() / f"{site_name}.yaml"
+    return path if path.is_file() else None
 
 
 def overlays_folder() -> Path:
@@ -275,6 +294,16 @@ def option_of(line: str) -> str | None:
     return found[1] or short.get(found[2], found[2])
 
 
+def gpus_of(lines: list[str]) -> int | None:
+    """Return how many GPUs a node `#SBATCH` lines ask for, None if they do not say.
+
+    >>> gpus_of(["#SBATCH --gres=gpu:h100:4"]), gpus_of(["#SBATCH --gpus-per-node=8"]), gpus_of([])
+    (4, 8, None)
+    """
+    found = [_GPUS.match(line) for line in lines]
+    return next((int(match[1]) for match in reversed(found) if match), None)
+
+
 def _read(path: Path, model: type[Any]) -> Any:
     document = parse(read_text(path), source=str(path))
     if not isinstance(document.values, dict):
@@ -309,9 +338,10 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
 def _placeholders(value: Any) -> list[str]:
     if isinstance(value, str):
         return [found[1] for found in _PLACEHOLDER.finditer(value)]
-    inner = value.values() if isinstance(value, Mapping) else value
-    return (
-        [n for v in inner for n in _placeholders(v)]
-        if isinstance(inner, (list, type({}.values())))
-        else []
-    )
+    if isinstance(value, Mapping):
+        return [name for inner in value.values() for name in _placeholders(inner)]
+    return [name for inner in value for name in _placeholders(inner)] if _is_list(value) else []
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import time
 from argparse import Namespace
+from pathlib import Path
+
+from pydantic import BaseModel
 
 from finetune import outside, registry
 from finetune import plan as planning
@@ -15,11 +18,21 @@ from finetune.release.licence import allowed_licence, check_name
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_project
 from finetune.spec.recipe import Recipe
+from finetune.spec.site import Overlay, Site, find_overlay, load_site, overlays_folder
 from finetune.store import Store
+
+_SCHEMAS: dict[str, type[BaseModel]] = {"card": DataCard, "site": Site, "overlay": Overlay}
+_ON_ITS_PAGE: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {Site: (Overlay,)}
 
 
 def check(options: Namespace, console: Console) -> int:
-    """Validate everything that can be known before work starts."""
+    """Validate a recipe, a site, or both: everything that can be known before work starts."""
+    if options.recipe is None and options.site is None:
+        raise RecipeError("check what? Name a recipe, or a site with --site FILE, or both")
+    if options.site is not None:
+        _check_site(options.site, overlay=options.overlay, console=console)
+    if options.recipe is None:
+        return 0
     project = load_project(options.recipe, overrides=options.overrides)
     check_files(project)
     outside.verify_lock(project)
@@ -75,14 +88,33 @@ def runs(options: Namespace, console: Console) -> int:
 
 def schema(options: Namespace, console: Console) -> int:
     """Print the schema that editors complete and check recipes with."""
-    model = DataCard if options.card else Recipe
+    chosen = [model for name, model in _SCHEMAS.items() if getattr(options, name)]
+    model = chosen[0] if chosen else Recipe
     if options.markdown:
         from finetune.spec.reference import markdown
 
-        print(markdown(model), end="", file=console.out)
+        print(markdown(model, *_ON_ITS_PAGE.get(model, ())), end="", file=console.out)
     else:
         print(json.dumps(model.model_json_schema(), indent=2), file=console.out)
     return 0
+
+
+def _check_site(path: Path, *, overlay: Path | None, console: Console) -> None:
+    """Validate a site with its overlay, and say which placeholders nobody has filled.
+
+    Raises RecipeError if an overlay is there and leaves some; without one, that is as shipped.
+    """
+    site = load_site(path, overlay=overlay)
+    mine = overlay or find_overlay(site.name)
+    missing = ", ".join(site.placeholders)
+    if mine is None and missing:
+        where = overlays_folder() / f"{site.name}.yaml"
+        message = f"{path}: fine. To submit there, fill in {missing}: `values:` in {where}"
+    elif missing:
+        raise RecipeError(f"{mine}: values: still to be filled for {path}: {missing}")
+    else:
+        message = f"{path}: fine{f', with {mine}' if mine else ''}"
+    console.say(message, site=site.name, placeholders=list(site.placeholders))
 
 
 def check_files(project: Project) -> None:

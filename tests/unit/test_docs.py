@@ -9,12 +9,14 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from finetune.cli import VERBS, build_parser
 from finetune.spec.card import CorpusBlock, HubSource, PackageSource
 from finetune.spec.load import load_card, load_project, load_recipe
 from finetune.spec.recipe import Recipe
 from finetune.spec.reference import markdown
+from finetune.spec.site import Overlay, Site
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data_cards/*.md")])
@@ -50,7 +52,14 @@ def test_relative_links_resolve(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/getting-started.md", "docs/data-cards.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/getting-started.md",
+        "docs/data-cards.md",
+        "docs/cluster.md",
+    ],
 )
 def test_commands_exist(page: str) -> None:
     """Every make target and finetune command that a page shows is one that can be typed."""
@@ -157,10 +166,16 @@ def test_recipe_schema_is_up_to_date() -> None:
     assert written == Recipe.model_json_schema()
 
 
-def test_reference_names_every_key() -> None:
-    """The reference page has a row for every key of every section of a recipe."""
-    page = markdown(Recipe)
-    schema = Recipe.model_json_schema()
+def test_site_reference_is_up_to_date() -> None:
+    """docs/site.md is what the schemas of site and overlay say; `make docs` writes it."""
+    assert (ROOT / "docs/site.md").read_text(encoding="utf-8") == markdown(Site, Overlay)
+
+
+@pytest.mark.parametrize("model", [Recipe, Site])
+def test_reference_names_every_key(model: type[BaseModel]) -> None:
+    """The reference page has a row for every key of every section of a recipe or site."""
+    page = markdown(model)
+    schema = model.model_json_schema()
     for section in (schema, *schema["$defs"].values()):
         for key in section["properties"]:
             assert f"| `{key}` |" in page
