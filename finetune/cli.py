@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
-from finetune import __version__
+from finetune import __version__, outcome
 from finetune.errors import FinetuneError, Stopped
 from finetune.libraries import configure_libraries
 from finetune.log import Console
@@ -41,6 +41,7 @@ VERBS = {
     "evaluate": ("pipeline:stage", "base and adapter on the same held-out texts", True),
     "release": ("pipeline:stage", "build the folder that goes to the hub", True),
     "publish": ("pipeline:publish", "upload a built release", True),
+    "submit": ("submit:submit", "queue all that is not done yet on a Slurm cluster", True),
     "chat": ("talk:chat", "talk to base and adapter in the terminal", True),
     "runs": ("inspect:runs", "what is in the store; remove some of it", False),
     "status": ("follow:status", "what became of a chain of jobs: one line a job", False),
@@ -49,7 +50,10 @@ VERBS = {
     "resubmit": ("follow:resubmit", "submit again what of a chain is not done", False),
     "schema": ("inspect:schema", "print the JSON Schema of a recipe, data card or site", False),
     "init": ("scaffold:init", "write a recipe and a data card for a language", False),
+    "attempt": ("submit:attempt", "what batch scripts ask at the start and end of a job", False),
 }
+HIDDEN = {"attempt"}
+"""Verbs that nobody types; the list of verbs leaves them out."""
 
 
 _WITH_STORE = frozenset(("runs", "status", "logs", "cancel", "resubmit"))
@@ -66,42 +70,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not ranks_of().is_main:  # one process of a launch speaks for all
                 console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
             verb = getattr(import_module(f"finetune.verbs.{module}"), function)
-            return int(verb(options, console) or 0)
-    except _Stop as stop:
-        print(f"stopped as asked ({stop}); the same command continues", file=sys.stderr)
-        return Stopped.exit_code
+            return outcome.note(int(verb(options, console) or 0))
     except FinetuneError as error:
-        return _explain(error, options=options, console=console)
+        return outcome.note(_explain(error, options=options, console=console), reason=str(error))
+    except _Stop as stop:
+        why = f"stopped as asked ({stop}); the same command continues"
+        return outcome.note(_explain(Stopped(why), options=options, console=console), reason=why)
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `finetune runs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        outcome.note(1, reason=f"{type(error).__name__}: {error}", expected=False)
+        raise
 
 
 class _Stop(BaseException):
-    """A signal asked for a stop; no `except Exception` of a library may swallow it."""
+    """Unwinds a verb that was asked to stop; no library's `except Exception` holds it up."""
 
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGUSR1 unwind what runs; training has its own handlers meanwhile."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Let SIGTERM, and SIGUSR1 with which schedulers warn, end a verb with exit code 75.
 
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signature is given
+    A training has handlers of its own, which save its state first. A signal that whoever started
+    this process chose to ignore stays ignored.
+    """
+
+    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signature is given
+        for other in asking:
+            signal.signal(other, signal.SIG_IGN)  # once is enough
         raise _Stop(signal.Signals(number).name)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    for number in before:
-        signal.signal(number, stop)
+    asking = [
+        number
+        for number in (signal.SIGTERM, signal.SIGUSR1)
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(number) == signal.SIG_DFL
+    ]
+    for number in asking:
+        signal.signal(number, ask)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in asking:
+            if signal.getsignal(number) == ask:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -115,7 +131,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"finetune {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (_, text, takes_recipe) in VERBS.items():
-        verb = verbs.add_parser(name, help=text, description=text)
+        # argparse lists what has a help, even an empty one
+        verb = verbs.add_parser(name) if name in HIDDEN else verbs.add_parser(name, help=text)
+        verb.description = text
         verb.add_argument("--json", action="store_true", help="JSON lines, for machines")
         verb.add_argument("-v", "--verbose", action="store_true", help="more detail")
         if takes_recipe:
@@ -134,15 +152,24 @@ def build_parser() -> argparse.ArgumentParser:
                 "--store",
                 type=Path,
                 metavar="DIR",
-                default=Path(os.environ.get("FINETUNE_STORE", ".finetune")),
+                default=default_store(),
                 help="where artefacts are kept (default: $FINETUNE_STORE or .finetune)",
             )
         _OWN_OPTIONS.get(name, _no_options)(verb)
     return parser
 
 
+def default_store() -> Path:
+    """Return the store of whoever names none."""
+    return Path(os.environ.get("FINETUNE_STORE", ".finetune"))
+
+
 def _no_options(_: argparse.ArgumentParser) -> None:
     """Most verbs have none of their own."""
+
+
+def _phase_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--phase", metavar="NAME", help="only up to this phase of the recipe")
 
 
 def _publish_options(verb: argparse.ArgumentParser) -> None:
@@ -196,6 +223,28 @@ def _site_options(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _submit_options(verb: argparse.ArgumentParser) -> None:
+    _site_options(verb)
+    verb.add_argument("--dry-run", action="store_true", help="print the scripts, submit nothing")
+    verb.add_argument(
+        "--debug", action="store_true", help="first try some steps in the site's short queue"
+    )
+    # then the site's own is used, if it names one
+    verb.set_defaults(store=None)
+
+
+def _attempt_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("event", choices=["start", "end", "continued"])
+    verb.add_argument("--chain", type=Path, required=True, metavar="DIR")
+    verb.add_argument("--job", required=True, metavar="NAME")
+    verb.add_argument("--exit-code", type=int, default=0)
+    verb.add_argument("--told", default="", metavar="SIGNAL")
+    verb.add_argument("--outcomes", type=Path, metavar="DIR")
+    verb.add_argument("--ranks", type=int, default=1)
+    verb.add_argument("--slurm", default="", metavar="TEXT", help="what scontrol shows of the job")
+    verb.add_argument("--next", metavar="ID", help="the job that continues this one")
+
+
 def _schema_options(verb: argparse.ArgumentParser) -> None:
     which = verb.add_mutually_exclusive_group()
     which.add_argument("--card", action="store_true", help="of a data card instead")
@@ -212,8 +261,12 @@ def _init_options(verb: argparse.ArgumentParser) -> None:
 
 _OWN_OPTIONS = {
     "check": _site_options,
+    "prepare": _phase_options,
+    "train": _phase_options,
     "publish": _publish_options,
     "chat": _chat_options,
+    "submit": _submit_options,
+    "attempt": _attempt_options,
     "runs": _runs_options,
     "status": _status_options,
     "logs": _logs_options,

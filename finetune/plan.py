@@ -123,11 +123,21 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     return (*steps, evaluate, release)
 
 
-def steps_up_to(project: Project, stage: str) -> tuple[Step, ...]:
-    """Return the steps up to and with the last one of a stage."""
+def steps_up_to(project: Project, stage: str, *, phase: str | None = None) -> tuple[Step, ...]:
+    """Return the steps of a stage (of one phase, if named) and all that they need, in order.
+
+    Raises RecipeError for a phase that the recipe does not have.
+    """
+    names = [p.name for p in project.recipe.stages_of_training]
+    if phase is not None and phase not in names:
+        raise RecipeError(f"--phase {phase}: no such phase; {project.path} has: {', '.join(names)}")
     steps = steps_of(project)
-    last = max(i for i, step in enumerate(steps) if step.stage.name == stage)
-    return steps[: last + 1]
+    needed: set[str] = set()
+    for step in reversed(steps):
+        wanted = step.stage.name == stage and phase in (None, step.phase.name)
+        if wanted or step.key in needed:
+            needed |= {step.key, *(s.key for s in step.inputs.values())}
+    return tuple(step for step in steps if step.key in needed)
 
 
 def execute(

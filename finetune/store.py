@@ -34,6 +34,8 @@ MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1
 KEY_DIGITS = 16
 HEARTBEAT_SECONDS = 10.0
+ATTEMPT = "FINETUNE_ATTEMPT"
+"""Environment of a batch job: `JOB#NUMBER`, the number rising with every attempt at the job."""
 STALE_SECONDS = 120.0  # a builder on another host that was silent for so long is gone
 
 
@@ -339,8 +341,14 @@ def _read_lease(path: Path) -> dict[str, Any] | None:
     return lease
 
 
-def _slurm_attempt() -> list[int] | None:
-    """Return Slurm's job id and how often it was restarted, inside a job."""
+def _slurm_attempt() -> list[int | str] | None:
+    """Return the job and the number of the attempt at it, inside a job of Slurm.
+
+    Jobs of a chain say so themselves: there a job may go on under another id.
+    """
+    name, _, number = os.environ.get(ATTEMPT, "").rpartition("#")
+    if name:
+        return [name, int(number)]
     job, restart = (os.environ.get(n, "0") for n in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"))
     return [int(job), int(restart)] if job.isdigit() and restart.isdigit() and job != "0" else None
 
@@ -348,7 +356,7 @@ def _slurm_attempt() -> list[int] | None:
 def _is_stale(lease: Mapping[str, Any], path: Path) -> bool:
     held, mine = lease.get("slurm"), _slurm_attempt()
     if held and mine and held[0] == mine[0] and held[1] < mine[1]:
-        return True  # Slurm starts a job again only when its former attempt has ended
+        return True  # a job is started again only when its former attempt has ended
     if lease["host"] == socket.gethostname():
         if lease["boot"] != _boot_id():
             return True

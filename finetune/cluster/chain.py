@@ -51,6 +51,8 @@ class ChainJob:
     """Optimizer steps of a training with `max_steps`."""
     artefacts: tuple[str, ...] = ()
     """`stage/key` of each of `stages`, so that nobody has to compute keys to follow a chain."""
+    inputs: tuple[str, ...] = ()
+    """`stage/key` of what has to be in the store before; a job that finds one missing fails."""
     array: str | None = None
     """Name of the job array that this is a task of (`train`); its tasks share script and id."""
     task: int | None = None
@@ -107,6 +109,8 @@ class Submission:
     name: str
     job_id: str
     time: str
+    continues: str | None = None
+    """Id of the job that this one goes on from, where a job may not go back into the queue."""
 
 
 @dataclass(frozen=True, slots=True)

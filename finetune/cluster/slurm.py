@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.errors import ClusterError
+from finetune.spec.site import is_secret
 
 ACTIVE = frozenset(
     [
@@ -166,11 +167,14 @@ def environment() -> dict[str, str]:
     """Return the environment for Slurm's commands.
 
     Submitted from inside a job, a job would inherit that job's SLURM_ variables; SBATCH_ variables
-    override the lines of a script. Neither may change what the scripts say.
+    override the lines of a script. Neither may change what the scripts say. What looks like a
+    secret stays here too: Slurm keeps a job's environment on disk, and jobs need none.
     """
     kept = {"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT"}
     foreign = re.compile(r"(SLURM|SBATCH|SALLOC|SRUN|SCANCEL|SQUEUE)_")
-    return {k: v for k, v in os.environ.items() if k in kept or not foreign.match(k)}
+    return {
+        k: v for k, v in os.environ.items() if k in kept or not (foreign.match(k) or is_secret(k))
+    }
 
 
 def _run(

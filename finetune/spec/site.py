@@ -65,6 +65,11 @@ OURS = frozenset(
 """Options of sbatch that scripts set themselves, or that would break the chain."""
 _OPTION = re.compile(r"^#SBATCH\s+(?:--([A-Za-z][A-Za-z0-9-]*)|-([A-Za-z]))")
 _GPUS = re.compile(r"^#SBATCH\s+--(?:gres=gpu|gpus-per-node)[:=](?:[A-Za-z][\w.-]*:)?(\d+)\b")
+_SECRET = frozenset(("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS", "APIKEY"))
+_SECRET_KEY = frozenset(("API", "ACCESS", "PRIVATE", "AUTH"))
+_GIVEN = re.compile(r"\b([A-Za-z_]\w*)=(?![\"']?[$`])")
+"""A variable that a command sets to a text; what it reads elsewhere (`$(cat ...)`) is not in it."""
+_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{16,}")
 _PLACEHOLDER = re.compile(r"<([a-z][a-z0-9_]*)>")
 _LISTS_ADD = frozenset(("setup", "documentation"))
 
@@ -198,6 +203,21 @@ class Site(Section):
             raise ValueError("; ".join(problems))
         return self
 
+    @model_validator(mode="after")
+    def _holds_no_secret(self) -> Site:
+        parts = (self, self.prepare, self.train, self.evaluate, self.release)
+        names = [name for part in parts for name in part.environment if is_secret(name)]
+        commands = [command for part in parts for command in part.setup]
+        names += [n for c in commands for n in _GIVEN.findall(c) if is_secret(n)]
+        texts = [*commands, *(v for part in parts for v in part.environment.values())]
+        if names or any(_TOKEN.search(text) for text in texts):
+            what = ", ".join(dict.fromkeys(names)) or "an access token"
+            raise ValueError(
+                f"{what}: scripts are readable by others and hold no secrets. Jobs need none: "
+                "`finetune fetch` and `finetune publish` use it where you type them"
+            )
+        return self
+
 
 class Overlay(Section):
     """What one person adds to a site; every key replaces or extends the site's."""
@@ -269,6 +289,16 @@ def apply_overlay(site: Site, overlay: Overlay, *, source: str) -> Site:
         raise RecipeError(f"{source}: values.{unknown[0]}: no such placeholder; there are: {known}")
     filled = _filled(values, overlay.values)
     return validate(Site, filled, Document(values=filled, places={}, source=source))
+
+
+def is_secret(name: str) -> bool:
+    """Whether an environment variable of this name holds a secret.
+
+    >>> [is_secret(n) for n in ("HF_TOKEN", "WANDB_API_KEY", "TOKENIZERS_PARALLELISM")]
+    [True, True, False]
+    """
+    parts = set(name.upper().split("_"))
+    return bool(parts & _SECRET) or ("KEY" in parts and bool(parts & _SECRET_KEY))
 
 
 def merge_lines(lines: list[str], more: list[str]) -> list[str]:

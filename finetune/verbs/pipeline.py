@@ -38,7 +38,8 @@ def fetch(options: Namespace, console: Console) -> int:
 def stage(options: Namespace, console: Console) -> int:
     """Do what one stage needs, and the stage."""
     project, store = _opened(options)
-    steps = plan.steps_up_to(project, options.verb)
+    phase = getattr(options, "phase", None)
+    steps = plan.steps_up_to(project, options.verb, phase=phase)
     done = plan.execute(project, steps, store=store, console=console)
     if options.verb == "evaluate":
         _show_scores(done["evaluate"], console=console)

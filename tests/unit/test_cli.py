@@ -1,6 +1,8 @@
 """The command line: quick, light, and clear to people and machines."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from finetune.cli import VERBS, main
+from finetune.outcome import read
 
 HEAVY = {
     "torch",
@@ -101,3 +104,59 @@ def test_init_writes_a_recipe_and_a_card_that_load(tmp_path, monkeypatch, capsys
     assert main(["init", "--language", "wol_Latn"]) == 2
     assert "nothing was written" in capsys.readouterr().err
     assert main(["init", "--language", "no"]) == 2
+
+
+SLEEPER = """
+import sys, time
+from finetune.cli import main
+from finetune.verbs import inspect
+def wait(options, console):
+    print("ready", flush=True)
+    try:
+        time.sleep(30)
+    except Exception:
+        print("swallowed", flush=True)
+inspect.runs = wait
+sys.exit(main(["runs"]))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("watched", [False, True])
+def test_any_verb_answers_a_stop_with_75(tmp_path, name, watched):
+    """Without a traceback; under a batch script it notes 75 and ends with 0, so that srun does not
+    kill other ranks that are still saving."""
+    outcomes = {"FINETUNE_OUTCOMES": str(tmp_path / "notes")} if watched else {}
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | outcomes,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.Signals[name])
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == (0 if watched else 75)
+    assert "swallowed" not in out
+    assert err.startswith(f"stopped as asked ({name})")
+    assert "Traceback" not in err
+    if watched:
+        assert [(o.rank, o.exit_code) for o in read(tmp_path / "notes")] == [(0, 75)]
+
+
+def test_failures_are_noted_with_their_reason(tmp_path, monkeypatch):
+    """A batch script learns the message of an error, and what was a bug."""
+    monkeypatch.setenv("FINETUNE_OUTCOMES", str(tmp_path))
+    assert main(["check", "nothing.yaml"]) == 2
+    [noted] = read(tmp_path)
+    assert noted.exit_code == 2
+    assert noted.expected
+    assert "nothing.yaml" in noted.reason
+    monkeypatch.setattr("finetune.verbs.inspect.check", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["check", "nothing.yaml"])
+    [noted] = read(tmp_path)
+    assert (noted.exit_code, noted.expected) == (1, False)
+    assert noted.reason == "ZeroDivisionError: division by zero"

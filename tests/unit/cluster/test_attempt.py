@@ -1,0 +1,264 @@
+"""What a job decides about itself, from the facts that its script hands over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from finetune.cluster import slurm
+from finetune.cluster.attempt import Ending, begin, checkpoint_step, continued, finish
+from finetune.cluster.chain import (
+    Chain,
+    ChainJob,
+    Submission,
+    append_cancellation,
+    append_submission,
+    read_events,
+    read_submissions,
+    write_chain,
+)
+from finetune.outcome import Outcome
+
+RUNNING = "JobId=7 JobName=t JobState=RUNNING Reason=None Restarts=0 PreemptTime=None"
+CANCELLED = "JobId=7 JobName=t JobState=COMPLETING Reason=None Restarts=0 PreemptTime=None"
+REQUEUED = "JobId=7 JobName=t JobState=COMPLETING Reason=None Restarts=1 PreemptTime=None"
+TIME_LIMIT = "JobId=7 JobName=t JobState=COMPLETING Reason=TimeLimit Restarts=0 PreemptTime=None"
+PREEMPTED = (
+    "JobId=7 JobName=t JobState=COMPLETING Reason=None Restarts=0 PreemptTime=2026-11-25T01:02:03"
+)
+STOPPED = Outcome(rank=0, exit_code=75, reason="stopped as asked")
+
+
+@pytest.fixture
+def chain(tmp_path) -> Chain:
+    """A chain of two jobs; the input of the first is there."""
+    (tmp_path / "store/prepare/p").mkdir(parents=True)
+    jobs = (
+        ChainJob(
+            "train",
+            ("train",),
+            "scripts/train.sh",
+            "logs/train-%j.log",
+            artefacts=("train/t",),
+            inputs=("prepare/p",),
+        ),
+        ChainJob(
+            "evaluate",
+            ("evaluate",),
+            "scripts/evaluate.sh",
+            "logs/evaluate-%j.log",
+            depends_on=("train",),
+            artefacts=("evaluate/e",),
+            inputs=("train/t",),
+        ),
+    )
+    made = Chain(
+        folder=tmp_path / "store/chains/c",
+        id="c",
+        recipe="project/recipe.json",
+        site="here",
+        created="2026-11-25T00:00:00+00:00",
+        store=str(tmp_path / "store"),
+        jobs=jobs,
+        max_restarts=2,
+    )
+    write_chain(made)
+    return made
+
+
+def checkpoint(chain: Chain, step: int) -> None:
+    folder = Path(chain.store) / "train/t.partial/checkpoints"
+    (folder / f"step-{step:08d}-validated-00000000").mkdir(parents=True)
+    (folder / f"step-{step + 50:08d}-validated-00000000.tmp").mkdir()
+
+
+def started(chain: Chain, restart: int = 0, job_id: str = "7") -> str:
+    return begin(chain, "train", job_id=job_id, restart=restart)
+
+
+def ended(
+    chain: Chain,
+    exit_code: int = 0,
+    *,
+    ranks: tuple[Outcome, ...] = (),
+    of: int = 1,
+    told: str = "",
+    state: str = RUNNING,
+    restart: int = 0,
+    job_id: str = "7",
+) -> tuple[str, str]:
+    ending = Ending(exit_code, told, ranks, of, slurm.parse_jobs(state)[0] if state else None)
+    return finish(chain, "train", ending, job_id=job_id, restart=restart)
+
+
+def test_a_job_that_made_its_artefact_is_done(chain):
+    """Whatever the exit code: what counts is in the store."""
+    assert started(chain) == "go c/train#1"
+    (Path(chain.store) / "train/t").mkdir(parents=True)
+    assert ended(chain, 137) == ("done", "done")
+    assert started(chain, 1) == "done"
+    assert [e.outcome for e in read_events(chain, "train")] == [None, "done", None, "done"]
+
+
+def test_exit_code_0_without_the_artefact_is_no_success(chain):
+    """The job says so instead of letting the next one run."""
+    started(chain)
+    answer, reason = ended(chain, 0)
+    assert answer == "fail"
+    assert "without what it was to make" in reason
+
+
+def test_a_clean_stop_goes_on_as_long_as_it_gets_further(chain):
+    """More often than max_restarts, too."""
+    for attempt in range(4):
+        started(chain, attempt)
+        checkpoint(chain, attempt + 1)
+        answer, reason = ended(chain, 0, ranks=(STOPPED,), told="USR1", restart=attempt)
+        assert answer == "again"
+        assert "before its time limit" in reason
+    assert read_events(chain, "train")[-1].checkpoint_step == 4
+
+
+def test_stops_that_get_no_further_end(chain):
+    """Tried max_restarts times, then it fails and says why."""
+    answers = []
+    for attempt in range(3):
+        started(chain, attempt)
+        answers.append(ended(chain, 0, ranks=(STOPPED,), told="USR1", restart=attempt))
+    assert [answer for answer, _ in answers] == ["again", "again", "fail"]
+    assert "no further" in answers[-1][1]
+
+
+def test_a_crash_is_tried_again_only_after_a_checkpoint(chain):
+    """And at most max_restarts times."""
+    started(chain)
+    answer, reason = ended(chain, 137)
+    assert answer == "fail"
+    assert "SIGKILL" in reason
+    answers = []
+    for attempt in range(1, 5):
+        started(chain, attempt)
+        checkpoint(chain, attempt)
+        answers.append(ended(chain, 137, restart=attempt)[0])
+    assert answers == ["again", "fail", "fail", "fail"]
+
+
+def test_one_failing_rank_is_the_reason_though_the_others_stopped(chain):
+    """srun ends the other ranks, which stop cleanly; the real cause is what is told."""
+    started(chain)
+    checkpoint(chain, 5)
+    ranks = (STOPPED, Outcome(1, 1, "the loss of step 6 is not finite"))
+    answer, reason = ended(chain, 75, ranks=ranks, of=2)
+    assert answer == "fail"
+    assert reason == "rank 1: the loss of step 6 is not finite"
+    assert read_events(chain, "train")[-1].outcome == "failed"
+
+
+def test_a_killed_rank_is_no_clean_stop(chain):
+    """The rank that noted nothing is named."""
+    started(chain)
+    checkpoint(chain, 5)
+    answer, reason = ended(chain, 137, ranks=(STOPPED,), of=2)
+    assert answer == "again"
+    assert reason.startswith("rank 1 was killed by SIGKILL")
+
+
+def test_an_unexpected_exception_is_a_crash(chain):
+    """A bug, a library or the hardware: worth another try if there is a checkpoint."""
+    started(chain)
+    checkpoint(chain, 5)
+    ranks = (Outcome(0, 1, "RuntimeError: NCCL timeout", expected=False),)
+    assert ended(chain, 1, ranks=ranks)[0] == "again"
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        (RUNNING, "again"),
+        (TIME_LIMIT, "again"),
+        (PREEMPTED, "again"),
+        (CANCELLED, "leave"),
+        (REQUEUED, "leave"),
+        ("", "leave"),
+    ],
+)
+def test_what_slurm_or_a_person_ends_is_left_to_them(chain, state, answer):
+    """A cancelled job never comes back; one at its limit or preempted goes on."""
+    started(chain)
+    checkpoint(chain, 5)
+    assert ended(chain, 0, ranks=(STOPPED,), told="TERM", state=state)[0] == answer
+
+
+def test_a_cancelled_chain_does_not_go_on(chain):
+    """`finetune cancel` counts, whatever Slurm says at that moment."""
+    started(chain)
+    checkpoint(chain, 5)
+    append_cancellation(chain, ["7"])
+    assert ended(chain, 0, ranks=(STOPPED,), told="TERM", state=TIME_LIMIT)[0] == "leave"
+    assert started(chain, 1).startswith("fail cancelled")
+
+
+@pytest.mark.parametrize("code", [143, 138])
+def test_a_stop_before_the_program_could_handle_it_is_a_stop(chain, code):
+    """At start-up Python has no handlers yet."""
+    started(chain)
+    assert ended(chain, code, told="USR1")[0] == "again"
+    assert read_events(chain, "train")[-1].outcome == "stopped"
+
+
+def test_a_job_whose_inputs_are_missing_fails_at_once(chain):
+    """Slurm runs a job whose predecessor it has forgotten; it must not train on nothing."""
+    answer = begin(chain, "evaluate", job_id="8", restart=0)
+    assert answer.startswith("fail train/t is not in the store")
+    assert read_events(chain, "evaluate")[-1].outcome == "failed"
+
+
+def test_a_job_that_loses_its_node_again_and_again_fails(chain):
+    """Slurm would requeue it for ever."""
+    answers = [started(chain, attempt).split()[0] for attempt in range(5)]
+    assert answers == ["go", "go", "go", "fail", "go"]
+
+
+def test_a_lost_node_after_a_checkpoint_is_no_reason_to_give_up(chain):
+    """Each lost attempt had got further."""
+    for attempt in range(6):
+        assert started(chain, attempt).startswith("go")
+        checkpoint(chain, attempt + 1)
+
+
+def test_another_version_of_a_package_is_noticed_before_work(chain):
+    """The jobs run with what was there when submitting, or not at all."""
+    folder = chain.folder / "project"
+    folder.mkdir()
+    (folder / "versions.json").write_text(json.dumps({"torch": "0.0.1"}))
+    answer = started(chain)
+    assert answer.startswith("fail")
+    assert "was 0.0.1 when submitting" in answer
+
+
+def test_a_continuation_is_noted_and_those_that_wait_are_told(chain):
+    """It has the attempts of its predecessor, and `evaluate` waits for the new job."""
+    append_submission(chain, Submission("train", "7", "t"))
+    append_submission(chain, Submission("evaluate", "8", "t"))
+    started(chain)
+    checkpoint(chain, 1)
+    ended(chain, 137)
+    assert continued(chain, "train", job_id="7", by="9") == [("8", ["9"])]
+    assert read_submissions(chain)[-1].continues == "7"
+    assert started(chain, job_id="9") == "go c/train#2"
+    checkpoint(chain, 2)
+    assert ended(chain, 137, job_id="9")[0] == "again"
+    continued(chain, "train", job_id="9", by="10")
+    started(chain, job_id="10")
+    checkpoint(chain, 3)
+    assert ended(chain, 137, job_id="10")[0] == "fail"
+
+
+def test_half_written_checkpoints_count_for_nothing(chain):
+    """Only what was renamed into place is a step that was reached."""
+    job = chain.job("train")
+    assert checkpoint_step(chain, job) is None
+    checkpoint(chain, 3)
+    assert checkpoint_step(chain, job) == 3
