@@ -58,6 +58,9 @@ HIDDEN = {"attempt"}
 
 _WITH_STORE = frozenset(("runs", "status", "logs", "cancel", "resubmit"))
 
+_ON_ALL_RANKS = frozenset(("run", "prepare", "train", "evaluate", "release"))
+"""What every process of a launch takes part in, be it by waiting; the rest is rank 0's alone."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (2 for wrong input, 75 for stopped)."""
@@ -68,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _stopped_by_signals():
             if not ranks_of().is_main:  # one process of a launch speaks for all
+                if options.verb not in _ON_ALL_RANKS:
+                    return 0
                 console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
             verb = getattr(import_module(f"finetune.verbs.{module}"), function)
             return outcome.note(int(verb(options, console) or 0))

@@ -57,9 +57,15 @@ def choose_layout(
         )
     if wanted.gradient_checkpointing:
         model.peft.gradient_checkpointing_enable({"use_reentrant": False})
-    job.console.detail(
-        f"micro-batch: {rows} of the {share} rows that a process has of a step, "
-        f"{sharing.precision}, {sharing.sharding} over {processes.count}"
+    many = (
+        f"{processes.count} processes, {sharing.sharding}" if processes.count > 1 else "1 process"
+    )
+    job.console.say(
+        f"{many}; {rows} of the {share} rows that each has of a step at once; {sharing.precision}",
+        ranks=processes.count,
+        sharding=sharing.sharding,
+        micro_batch_rows=rows,
+        precision=sharing.precision,
     )
     return Layout(
         precision=sharing.precision,

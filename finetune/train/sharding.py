@@ -131,6 +131,7 @@ def _accelerator(plan: Sharing, *, processes: Processes) -> Accelerator:
     if plan.zero_stage:
         if on_cpu:
             os.environ["DS_ACCELERATOR"] = "cpu"  # read when deepspeed is imported
+            _compile_nothing()
         return Accelerator(
             mixed_precision="bf16" if plan.precision == "bf16" else "no",
             deepspeed_plugin=DeepSpeedPlugin(
@@ -145,6 +146,17 @@ def _accelerator(plan: Sharing, *, processes: Processes) -> Accelerator:
         broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=True
     )
     return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[ddp])
+
+
+def _compile_nothing() -> None:
+    """Leave out DeepSpeed's own collective for the ranks of one CPU machine.
+
+    It would be compiled at the first launch: that needs a compiler on the node and half a minute,
+    and a build that was killed leaves a lock on which every later launch waits.
+    """
+    import deepspeed
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 def _engaged(accelerator: Accelerator, plan: Sharing, *, processes: Processes) -> None:

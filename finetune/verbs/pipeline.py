@@ -9,6 +9,7 @@ from finetune import outside, plan
 from finetune.errors import StoreError
 from finetune.job import Artifact
 from finetune.log import Console
+from finetune.ranks import ranks_of
 from finetune.spec.load import Project, load_project
 from finetune.store import Store
 from finetune.verbs.inspect import check_files
@@ -18,6 +19,8 @@ def run(options: Namespace, console: Console) -> int:
     """Do everything, publish to the recipe's hub, and say what to type next."""
     project, store = _opened(options)
     done = plan.execute(project, plan.steps_of(project), store=store, console=console)
+    if not ranks_of().is_main:
+        return 0
     place = _publish(project, store, done["release"], console=console, options=options)
     _summary(options.recipe, done, place=place, console=console)
     return 0

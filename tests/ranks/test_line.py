@@ -54,14 +54,15 @@ def wait_for(condition: Callable[[], object], *, seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-def test_torchrun_trains_with_two_ranks_and_rank_0_alone_writes_and_prints(
+def test_torchrun_runs_the_line_on_two_ranks_and_rank_0_alone_writes_and_prints(
     recipe: Path, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From nothing: rank 0 prepares while rank 1 waits; same key, same adapter but for rounding."""
+    """From nothing to published: rank 1 waits, but in training; the same key and adapter."""
     monkeypatch.chdir(recipe.parents[1])
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     launcher += ["--master-port", str(free_port()), "--redirects", "3", "--log-dir", str(tmp_path)]
-    program = command(recipe, tmp_path / "store")[1:]
+    more = ("--set", "evaluate.generate_items=0", "--set", "evaluate.samples=0")
+    program = command(recipe, tmp_path / "store", *more, verb="run")[1:]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*launcher, *program], env=environment, capture_output=True, text=True, check=False
@@ -69,6 +70,7 @@ def test_torchrun_trains_with_two_ranks_and_rank_0_alone_writes_and_prints(
     logs = {p.parent.name: p.read_text() for p in tmp_path.rglob("*.log") if p.stat().st_size}
     assert done.returncode == 0, (done.stderr, logs)
     assert list(logs) == ["0"], f"rank 1 printed: {logs}"
+    assert (tmp_path / "store/hub/org/tiny-lora/README.md").is_file()
     found = trained(tmp_path / "store")
     manifest = json.loads((found / "manifest.json").read_text())
     assert (manifest["result"]["ranks"], manifest["result"]["sharding"]) == (2, "ddp")
