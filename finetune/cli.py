@@ -36,6 +36,7 @@ VERBS = {
         True,
     ),
     "plan": ("inspect:plan", "show stages, keys and what is done", True),
+    "estimate": ("estimate:estimate", "memory, time and energy, before anything is queued", True),
     "prepare": ("pipeline:stage", "cards -> packed tokens and a report", True),
     "train": ("pipeline:stage", "tokens -> adapter", True),
     "evaluate": ("pipeline:stage", "base and adapter on the same held-out texts", True),
@@ -177,6 +178,17 @@ def _phase_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--phase", metavar="NAME", help="only up to this phase of the recipe")
 
 
+def _estimate_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--site", type=Path, metavar="FILE", help="a site profile; default: here")
+    verb.add_argument("--nodes", type=int, metavar="N", help="instead of the site's")
+    verb.add_argument("--gpus-per-node", type=int, metavar="N", help="instead of the site's")
+    verb.add_argument("--gpu-memory-gib", type=float, metavar="X", help="memory of one GPU")
+    verb.add_argument("--gpu", metavar="NAME", help="e.g. H100, A100, V100, MI250X")
+    verb.add_argument("--watts", type=float, metavar="W", help="power of one device and its share")
+    verb.add_argument("--pue", type=float, default=1.58, help="of the data centre (default: 1.58)")
+    verb.add_argument("--grid-gco2-per-kwh", type=float, metavar="G", help="of the grid, for CO2")
+
+
 def _publish_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--dry-run", action="store_true", help="print what would go up, send nothing")
     verb.add_argument("--hub", choices=["directory", "huggingface"], help="instead of the recipe's")
@@ -268,6 +280,7 @@ _OWN_OPTIONS = {
     "check": _site_options,
     "prepare": _phase_options,
     "train": _phase_options,
+    "estimate": _estimate_options,
     "publish": _publish_options,
     "chat": _chat_options,
     "submit": _submit_options,
