@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
 
 def _settings(options: argparse.Namespace, scratch: Path) -> Iterator[dict[str, Any]]:
     for model in options.only:
-        base = _base(model, scratch / model, given=options.base)
+        base = model_folder(model, scratch / model, given=options.base)
         vocabulary = json.loads((base / "config.json").read_text())["vocab_size"]
         for sharding in options.sharding:
             for rows in options.rows:
@@ -90,7 +90,8 @@ def _settings(options: argparse.Namespace, scratch: Path) -> Iterator[dict[str, 
                         }
 
 
-def _base(model: str, target: Path, *, given: Path | None) -> Path:
+def model_folder(model: str, target: Path, *, given: Path | None) -> Path:
+    """Return the folder of a model of MODELS, written to `target` unless it is `given`."""
     if MODELS[model]:
         sys.path.insert(0, str(Path(__file__).parent.parent))
         from tests.tiny import write_tiny_model
@@ -154,7 +155,7 @@ def _train(setting: dict[str, Any]) -> None:
     from finetune.train.run import run
 
     with tempfile.TemporaryDirectory() as scratch:
-        run(_job(setting, Path(scratch)))
+        run(training_job(setting, Path(scratch)))
     if os.environ.get("RANK", "0") == "0":
         cuda = torch.cuda.is_available()
         resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -162,12 +163,14 @@ def _train(setting: dict[str, Any]) -> None:
         print(json.dumps({"peak_bytes": peak, "device": "cuda" if cuda else "cpu"}))
 
 
-def _job(setting: dict[str, Any], folder: Path) -> Any:
+def training_job(setting: dict[str, Any], folder: Path) -> Any:
+    """Return the job of a setting, with its corpus of random tokens, in a folder."""
     from finetune.job import Artifact, Job
     from finetune.log import Console
     from finetune.spec.recipe import Recipe
 
-    tokens, rows = setting["sequence_tokens"], 2 * setting["rows"] * setting["ranks"]
+    tokens, ranks = setting["sequence_tokens"], setting["ranks"]
+    rows = setting.get("step_rows", 2 * setting["rows"] * ranks)
     sizes = {"tokens": tokens, "vocabulary": setting["vocabulary"]}
     _write_split(folder / "prepare/train", rows=2 * rows, **sizes)
     _write_split(folder / "prepare/validation", rows=2, **sizes)
@@ -179,7 +182,11 @@ def _job(setting: dict[str, Any], folder: Path) -> Any:
             "corpora": [{"card": "none"}],
             "prepare": {"sequence_tokens": tokens},
             "lora": {"rank": RANK, "alpha": 2 * RANK},
-            "train": {"max_steps": 2, "batch_tokens": rows * tokens, "validate_every_steps": 99}
+            "train": {
+                "max_steps": setting.get("steps", 2),
+                "batch_tokens": rows * tokens,
+                "validate_every_steps": 99,
+            }
             | sharding,
             "release": {"repo": "org/adapter"},
             "run": {

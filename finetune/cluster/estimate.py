@@ -262,11 +262,10 @@ def _own(project: Project, room: _Room) -> Trial:
         sharding="none",
         gradient_checkpointing=recipe.run.gradient_checkpointing,
         quantization=recipe.base.quantization,
-        offload=getattr(train, "offload", "none"),
+        offload=train.offload,
     )
-    sharding: Any = getattr(train, "sharding", "auto")
-    if sharding != "auto":
-        return room.trial(replace(own, sharding=sharding))
+    if train.sharding != "auto":
+        return room.trial(replace(own, sharding=train.sharding))
     if room.target.ranks == 1:
         return room.trial(own)
     whole = room.trial(replace(own, sharding="ddp"))
