@@ -303,8 +303,83 @@ def sent_bytes_of_formula(
     return (ranks - 1) / ranks * once
 
 
+# ---- prediction -----------------------------------------------------------------------------
+
+PREDICTED_ROWS, PREDICTED_TOKENS, PREDICTED_MICRO_BATCH = 256, 2048, 2
+NVLINK_BYTES = 0.8 * 450e9
+"""Bytes a second that a GPU sends to others of its node: NVLink 4 gives 900 GB/s in both directions
+together; 80 % of one direction."""
+NETWORKS = {
+    "8 x 400 Gbit/s a node": 0.8 * 8 * 50e9,
+    "1 x 200 Gbit/s a node": 0.8 * 25e9,
+}
+"""Bytes a second between nodes, over all network cards of a node; 80 % of the rate."""
+LATENCY_SECONDS = 30e-6
+"""Of one collective over a node, and of each further node in its ring."""
+LLAMAS = {
+    "8B": (4096, 14336, 32, 32, 8, 128256, False),
+    "70B": (8192, 28672, 80, 64, 8, 128256, False),
+}
+
+
 def predict() -> None:
-    """Print the prediction."""
+    """Print what steps of the same rows would take on 1, 8 and 8 x 8 H100. Nothing is measured."""
+    print(f"{PREDICTED_ROWS} rows of {PREDICTED_TOKENS} tokens a step, bf16, H100 SXM; PREDICTED")
+    print(
+        "model | GPUs | sharding | network | arithmetic s | communication s | tokens/s | of ideal"
+    )
+    for model, numbers in LLAMAS.items():
+        names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+        names += ("num_key_value_heads", "vocab_size", "tie_word_embeddings")
+        config = {"model_type": "llama"} | dict(zip(names, numbers, strict=True))
+        for sharding in ("ddp", "zero3"):
+            if model == "70B" and sharding == "ddp":
+                continue  # 141 GB of weights do not fit on one of them
+            for nodes, gpus in ((1, 8), (8, 8)):
+                for network, speed in NETWORKS.items() if nodes > 1 else (("-", NVLINK_BYTES),):
+                    _print_prediction(
+                        model,
+                        config,
+                        sharding,
+                        nodes=nodes,
+                        gpus=gpus,
+                        network=network,
+                        speed=speed,
+                    )
+
+
+def _print_prediction(
+    model: str,
+    config: dict[str, Any],
+    sharding: str,
+    *,
+    nodes: int,
+    gpus: int,
+    network: str,
+    speed: float,
+) -> None:
+    from finetune.cluster.cost import GPU_UTILISATION, GPUS, flops_per_token
+    from finetune.shape import model_shape
+    from finetune.spec.recipe import Lora
+
+    shape, ranks = model_shape(config), nodes * gpus
+    per_token = flops_per_token(shape, Lora(rank=RANK), sequence_tokens=PREDICTED_TOKENS)
+    tokens = PREDICTED_ROWS * PREDICTED_TOKENS
+    micro_batches = -(-PREDICTED_ROWS // ranks // PREDICTED_MICRO_BATCH)
+    sent = sent_bytes_of_formula(
+        config, sharding, ranks=ranks, micro_batches=micro_batches, element=2
+    )
+    # ddp sums its gradients in one bucket; zero3 gathers each module, forward and backward
+    calls = 1 if sharding == "ddp" else micro_batches * 2 * 9 * shape.layers
+    exchange = sent / min(speed, NVLINK_BYTES) + calls * nodes * LATENCY_SECONDS
+    peak = GPUS["H100"].tflops * 1e12
+    ends = [per_token * tokens / (ranks * peak * share) for share in GPU_UTILISATION]
+    print(
+        f"{model} | {nodes} x {gpus} | {sharding} | {network} | "
+        f"{ends[0]:.2f} to {ends[1]:.2f} | {exchange:.3f} | "
+        f"{tokens / (ends[1] + exchange):,.0f} to {tokens / (ends[0] + exchange):,.0f} | "
+        f"{ends[0] / (ends[0] + exchange):.0%} to {ends[1] / (ends[1] + exchange):.0%}"
+    )
 
 
 if __name__ == "__main__":

@@ -178,17 +178,6 @@ def _phase_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--phase", metavar="NAME", help="only up to this phase of the recipe")
 
 
-def _estimate_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--site", type=Path, metavar="FILE", help="a site profile; default: here")
-    verb.add_argument("--nodes", type=int, metavar="N", help="instead of the site's")
-    verb.add_argument("--gpus-per-node", type=int, metavar="N", help="instead of the site's")
-    verb.add_argument("--gpu-memory-gib", type=float, metavar="X", help="memory of one GPU")
-    verb.add_argument("--gpu", metavar="NAME", help="e.g. H100, A100, V100, MI250X")
-    verb.add_argument("--watts", type=float, metavar="W", help="power of one device and its share")
-    verb.add_argument("--pue", type=float, default=1.58, help="of the data centre (default: 1.58)")
-    verb.add_argument("--grid-gco2-per-kwh", type=float, metavar="G", help="of the grid, for CO2")
-
-
 def _publish_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--dry-run", action="store_true", help="print what would go up, send nothing")
     verb.add_argument("--hub", choices=["directory", "huggingface"], help="instead of the recipe's")
@@ -238,6 +227,18 @@ def _site_options(verb: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what you add to the site (default: ~/.config/finetune/sites/NAME.yaml)",
     )
+
+
+def _estimate_options(verb: argparse.ArgumentParser) -> None:
+    _site_options(verb)
+    verb.add_argument("--nodes", type=int, metavar="N", help="instead of the site's")
+    verb.add_argument("--gpus-per-node", type=int, metavar="N", help="instead of the site's")
+    verb.add_argument("--gpu-memory-gib", type=float, metavar="X", help="memory of one GPU")
+    verb.add_argument("--gpu", metavar="NAME", help="e.g. H100, A100, V100, MI250X")
+    verb.add_argument("--watts", type=float, metavar="W", help="power of one device and its share")
+    verb.add_argument("--pue", type=float, default=1.58, help="of the data centre (default: 1.58)")
+    verb.add_argument("--grid-gco2-per-kwh", type=float, metavar="G", help="of the grid, for CO2")
+    verb.set_defaults(store=None)  # then the site's own is used, if it names one
 
 
 def _submit_options(verb: argparse.ArgumentParser) -> None:

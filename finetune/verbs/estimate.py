@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 from finetune.cluster import cost
@@ -14,7 +16,7 @@ from finetune.errors import RecipeError
 from finetune.log import Console
 from finetune.memory import GIB, Memory
 from finetune.spec.load import load_project
-from finetune.spec.site import load_site
+from finetune.spec.site import Site, load_site
 from finetune.store import Store
 
 ERROR = (
@@ -27,7 +29,9 @@ def estimate(options: Namespace, console: Console) -> int:
     """Say what a recipe needs on a site, on given GPUs, or on this machine."""
     project = load_project(options.recipe, overrides=options.overrides)
     _refuse(options)
-    site = None if options.site is None else load_site(options.site)
+    site = None
+    if options.site is not None:
+        site = load_site(options.site, overlay=options.overlay)
     found = estimate_recipe(
         project,
         choose_target(
@@ -37,7 +41,7 @@ def estimate(options: Namespace, console: Console) -> int:
             gpu_memory_gib=options.gpu_memory_gib,
             gpu=options.gpu,
         ),
-        store=Store(options.store.resolve()),
+        store=_store(options.store, site),
         watts=options.watts,
         pue=options.pue,
         grid_gco2_per_kwh=options.grid_gco2_per_kwh,
@@ -54,6 +58,14 @@ def estimate(options: Namespace, console: Console) -> int:
         console.say(f"note: {note}")
     console.say(f"all of this is an estimate: {ERROR}")
     return 0
+
+
+def _store(named: Path | None, site: Site | None) -> Store:
+    """Return the store that is named, or the site's where that can be seen, or the one here."""
+    there = Path(os.path.expandvars((site and site.store) or "")).expanduser()
+    if named is None and site is not None and site.store and there.is_dir():
+        named = there
+    return Store((named or Path(os.environ.get("FINETUNE_STORE", ".finetune"))).resolve())
 
 
 def _refuse(options: Namespace) -> None:

@@ -16,11 +16,12 @@ from finetune.cluster.target import choose_target
 from finetune.errors import RecipeError
 from finetune.shape import model_shape
 from finetune.spec.recipe import Lora
-from finetune.spec.site import Site
+from finetune.spec.site import Site, load_site
 from tests.e2e.project import write_project
 from tests.unit.test_memory import LLAMA_8B
 from tests.unit.test_shape import SMOLLM2_135M
 
+SITES = Path(__file__).parents[3] / "slurm" / "sites"
 GPUS = ["--gpus-per-node", "4", "--gpu", "A100 40GB", "--gpu-memory-gib", "40"]
 
 
@@ -149,6 +150,38 @@ def test_wrong_input_is_refused(
     """What cannot be is refused with exit code 2, the value and what to do."""
     assert main(["estimate", str(recipe), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("site", sorted(SITES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_sites_are_targets(
+    recipe: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every shipped site can be estimated for; one that does not know its GPUs' memory asks."""
+    profile = load_site(site)
+    asked = profile.gpus_per_node > 0 and profile.gpu_memory_gib is None
+    more = ["--gpu-memory-gib", "40"] if asked else []
+    if asked:
+        assert main(["estimate", str(recipe), "--site", str(site)]) == 2
+        assert "does not say it" in capsys.readouterr().err
+    found = _json(capsys, recipe, "--site", site, *more)
+    assert found["target"]["ranks"] == profile.ranks
+    assert found["target"]["device"] == ("gpu" if profile.gpus_per_node else "cpu")
+    if profile.gpu:
+        assert found["cost"]["kwh"] is not None
+
+
+def test_the_store_of_a_site_is_looked_into(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --store, what was prepared in the site's store is counted, if it can be seen."""
+    site = tmp_path / "site.yaml"
+    site.write_text("name: here\ndescription: Made up.\nstore: $SCRATCH_OF_TEST/store\n")
+    assert main(["prepare", str(recipe), "--store", str(tmp_path / "store")]) == 0
+    capsys.readouterr()
+    assert not _json(capsys, recipe, "--site", site)["trainings"][0]["exact"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCRATCH_OF_TEST", str(tmp_path))
+        assert _json(capsys, recipe, "--site", site)["trainings"][0]["exact"]
 
 
 def test_a_site_is_a_target(tmp_path: Path) -> None:
