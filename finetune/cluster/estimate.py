@@ -39,6 +39,7 @@ from finetune.memory import (
 )
 from finetune.shape import ModelShape, adapter_parameters, base_parameters, model_shape
 from finetune.spec.load import Project
+from finetune.spec.recipe import Lora
 from finetune.store import Store
 
 SHARE_OF_MEMORY = 0.6
@@ -128,11 +129,11 @@ def estimate(
 
     Raises StoreError if the base is not in the store yet, RecipeError if it cannot be counted.
     """
-    shape, lora = read_shape(project, store=store), project.recipe.lora
+    shape, lora = read_shape(project, store=store), _largest_adapter(project)
     found = lengths(project, store=store)
     precision = _precision(project, target)
     share = -(-min(each.rows_per_step for each in found) // target.ranks)
-    room = _Room(project, shape, target, precision, share)
+    room = _Room(project, lora, shape, target, precision, share)
     own = _own(project, room)
     trials = [room.trial(setting) for setting in _settings(own.setting, target)]
     if own.setting not in [trial.setting for trial in trials]:
@@ -193,6 +194,7 @@ class _Room:
     """What does not change between settings."""
 
     project: Project
+    lora: Lora
     shape: ModelShape
     target: Target
     precision: Precision
@@ -244,7 +246,7 @@ class _Room:
         work = work_on(
             self.shape,
             placement,
-            lora=self.project.recipe.lora,
+            lora=self.lora,
             rows=rows,
             sequence_tokens=self.project.recipe.prepare.sequence_tokens,
             precision=self.precision,
@@ -252,6 +254,14 @@ class _Room:
             gradient_checkpointing=setting.gradient_checkpointing,
         )
         return device_memory(self.shape, work, placement)
+
+
+def _largest_adapter(project: Project) -> Lora:
+    """Return the adapter's settings; a PiSSA phase hands on a plain adapter of twice the rank."""
+    lora = project.recipe.lora
+    if lora.init != "pissa" or len(project.recipe.stages_of_training) == 1:
+        return lora
+    return lora.model_copy(update={"init": "default", "rank": 2 * lora.rank})
 
 
 def _own(project: Project, room: _Room) -> Trial:

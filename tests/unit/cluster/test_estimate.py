@@ -258,6 +258,29 @@ def test_energy_and_co2_follow_from_hours() -> None:
     assert gram.co2_kg == pytest.approx((0.84, 0.84))
 
 
+def test_every_phase_is_counted(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recipe of phases has a length for each, and after a PiSSA phase an adapter twice as big."""
+    head, _, rest = recipe.read_text().partition("corpora:")
+    tail = "evaluate:" + rest.partition("evaluate:")[2]
+    phases = "".join(
+        f"  - {{name: {name}, corpora: [{{card: lines}}], "
+        f"train: {{max_steps: {steps}, batch_tokens: 128}}}}\n"
+        for name, steps in (("text", 3), ("again", 5))
+    )
+    path = recipe.parent / "phases.yaml"
+    for init, rank in (("default", 4), ("pissa", 8)):
+        path.write_text(
+            f"{head}prepare: {{sequence_tokens: 128}}\nlora: {{rank: 4, init: {init}}}\n"
+            f"phases:\n{phases}{tail}"
+        )
+        found = _json(capsys, path)
+        assert [(each["phase"], each["steps"]) for each in found["trainings"]] == [
+            ("text", 3),
+            ("again", 5),
+        ]
+        assert sum(found["parameters"]["adapter"].values()) == 2048 * rank
+
+
 def test_unknown_gpu_has_no_hours(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
