@@ -7,6 +7,7 @@ store; nothing heavy is imported and nothing is run.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,7 +147,15 @@ def estimate(
         gradient_checkpointing=chosen.setting.gradient_checkpointing,
     )
     tokens = sum(each.tokens for each in found)
-    peak, power = _peak(target), _power(target, watts)
+    cost = cost_of(
+        per_token * tokens,
+        tokens=tokens,
+        peak_flops=_peak(target),
+        devices=min(target.ranks, max(each.rows_per_step for each in found)),
+        watts=_power(target, watts),
+        pue=pue,
+        grid_gco2_per_kwh=grid_gco2_per_kwh,
+    )
     return Estimate(
         shape=shape,
         target=target,
@@ -156,16 +165,8 @@ def estimate(
         recipe=own,
         trials=tuple(trials),
         lengths=tuple(found),
-        cost=cost_of(
-            per_token * tokens,
-            tokens=tokens,
-            peak_flops=peak,
-            devices=min(target.ranks, max(each.rows_per_step for each in found)),
-            watts=power,
-            pue=pue,
-            grid_gco2_per_kwh=grid_gco2_per_kwh,
-        ),
-        notes=tuple(_notes(shape, target, found, chosen)),
+        cost=cost,
+        notes=(*_notes(shape, target, found, chosen), *_attempts(target, cost)),
     )
 
 
@@ -331,6 +332,19 @@ def _largest(memory: Memory) -> str:
     parts = ("weights", "gathered", "adapter", "moments", "activations", "temporary", "loading")
     name = max(parts, key=lambda part: getattr(memory, part))
     return f"{name} {getattr(memory, name) / GIB:.1f} GiB"
+
+
+def _attempts(target: Target, cost: Cost) -> Iterator[str]:
+    limit = target.time_limit_seconds
+    if limit is None or cost.hours is None:
+        return
+    least, most = (math.ceil(3600 * hours / limit) for hours in cost.hours)
+    if most > 1:
+        count = f"{most}" if least == most else f"{least} to {most}"
+        yield (
+            f"longer than one attempt may take (time_limit, {limit / 3600:.3g} h): it takes "
+            f"{count} attempts, each of which goes on from the checkpoint of the one before"
+        )
 
 
 def _notes(shape: ModelShape, target: Target, found: list[Length], chosen: Trial) -> Iterator[str]:

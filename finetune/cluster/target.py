@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+from finetune.cluster.script import time_limit_seconds
 from finetune.errors import RecipeError
 from finetune.spec.site import Site
 
@@ -25,6 +26,8 @@ class Target:
     gpu: str | None = None
     cores: int = 1
     """Of one CPU process."""
+    time_limit_seconds: int | None = None
+    """Of one attempt at the training."""
 
     @property
     def ranks(self) -> int:
@@ -67,13 +70,22 @@ def choose_target(
         devices_per_node=gpus_per_node or (site.train.ranks_per_node if site else 1),
         memory_gib=memory,
         gpu=gpu or (site.gpu if site else None),
+        time_limit_seconds=None if site is None else time_limit_seconds(site.train.time_limit),
     )
 
 
 def _cpus(site: Site | None, *, nodes: int) -> Target:
     if site is not None:
         train = site.train
-        return Target("cpu", nodes, train.ranks_per_node, None, cores=train.cpus_per_rank)
+        limit = time_limit_seconds(train.time_limit)
+        return Target(
+            "cpu",
+            nodes,
+            train.ranks_per_node,
+            None,
+            cores=train.cpus_per_rank,
+            time_limit_seconds=limit,
+        )
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Target("cpu", nodes, 1, pages / GIB, cores=cores or 1)

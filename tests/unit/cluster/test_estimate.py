@@ -258,6 +258,21 @@ def test_energy_and_co2_follow_from_hours() -> None:
     assert gram.co2_kg == pytest.approx((0.84, 0.84))
 
 
+def test_time_limit_of_a_site_gives_attempts(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A training that one attempt cannot finish says how many it takes."""
+    site = tmp_path / "site.yaml"
+    limit = "gpu: A100\ngpus_per_node: 1\ngpu_memory_gib: 80\ntrain: {time_limit: '10:00'}\n"
+    site.write_text(f"name: here\ndescription: Made up.\n{limit}")
+    short = _json(capsys, recipe, "--site", site)
+    long = _json(capsys, recipe, "--site", site, *_large(tmp_path), "--set", "train.max_steps=9999")
+    assert not any("attempts" in note for note in short["notes"])
+    (note,) = (note for note in long["notes"] if "attempts" in note)
+    least, most = (-(-3600 * hours // 600) for hours in long["cost"]["hours"])
+    assert f"takes {least:.0f} to {most:.0f} attempts" in note
+
+
 def test_every_phase_is_counted(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A recipe of phases has a length for each, and after a PiSSA phase an adapter twice as big."""
     head, _, rest = recipe.read_text().partition("corpora:")
