@@ -165,6 +165,15 @@ def work_on(
     )
 
 
+def leaves_room(weights_bytes: int, *, budget_bytes: float) -> bool:
+    """Whether `sharding: auto` lets each rank hold all weights: they fill no more than half.
+
+    >>> leaves_room(5, budget_bytes=10), leaves_room(6, budget_bytes=10)
+    (True, False)
+    """
+    return 2 * weights_bytes <= budget_bytes
+
+
 def weight_bytes(shape: ModelShape, work: Work) -> int:
     """Return the bytes of the whole frozen base.
 

@@ -27,7 +27,7 @@ from finetune.cluster.cost import (
 from finetune.cluster.length import Length, lengths
 from finetune.cluster.target import Target
 from finetune.errors import StoreError
-from finetune.footprint import Precision, Quantization
+from finetune.footprint import ELEMENT_BYTES, Precision, Quantization
 from finetune.memory import (
     GIB,
     SPLITS_WEIGHTS,
@@ -36,6 +36,7 @@ from finetune.memory import (
     Placement,
     Sharding,
     device_memory,
+    leaves_room,
     work_on,
 )
 from finetune.shape import ModelShape, adapter_parameters, base_parameters, model_shape
@@ -221,6 +222,12 @@ class _Room:
             return None
         return int(given * GIB * (USABLE if self.target.device == "gpu" else 1))
 
+    @property
+    def budget_bytes(self) -> float:
+        """Bytes that `auto` fills with rows; 0 if the memory is not known."""
+        given = self.project.recipe.run.memory_gib
+        return GIB * (given or (self.target.memory_gib or 0) * SHARE_OF_MEMORY)
+
     def _rows(self, setting: Setting) -> int:
         """Return the rows that `auto` takes, or the recipe's own number."""
         run, tokens = self.project.recipe.run, self.project.recipe.prepare.sequence_tokens
@@ -229,11 +236,10 @@ class _Room:
         most = self.share
         if self.target.device == "cpu":
             most = max(1, min(most, CPU_TOKENS // tokens))
-        given = run.memory_gib or (self.target.memory_gib or 0) * SHARE_OF_MEMORY
-        low, high = 1, most if given else 1
+        low, high = 1, most if self.budget_bytes else 1
         while low < high:  # memory grows with rows
             middle = (low + high + 1) // 2
-            fits = self._memory(setting, middle).total <= given * GIB
+            fits = self._memory(setting, middle).total <= self.budget_bytes
             low, high = (middle, high) if fits else (low, middle - 1)
         return -(-self.share // -(-self.share // low))  # micro-batches of even size
 
@@ -279,9 +285,10 @@ def _own(project: Project, room: _Room) -> Trial:
         return room.trial(replace(own, sharding=train.sharding))
     if room.target.ranks == 1:
         return room.trial(own)
-    whole = room.trial(replace(own, sharding="ddp"))
-    if whole.fits is not False or own.quantization != "none" or room.precision == "fp16":
-        return whole
+    weights = base_parameters(room.shape) * ELEMENT_BYTES[room.precision]
+    whole = own.quantization != "none" or room.precision == "fp16" or not room.budget_bytes
+    if whole or leaves_room(weights, budget_bytes=room.budget_bytes):
+        return room.trial(replace(own, sharding="ddp"))
     return room.trial(replace(own, sharding="zero3"))
 
 

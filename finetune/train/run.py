@@ -16,6 +16,7 @@ from torch import Tensor
 
 from finetune.errors import Stopped, TrainError
 from finetune.job import Job
+from finetune.memory import leaves_room
 from finetune.models.load import choose_device, resolve_precision, set_threads
 from finetune.packed import PackedSplit, open_split
 from finetune.train import micro_batch
@@ -211,10 +212,9 @@ def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> S
     )
 
     def fits() -> bool:
-        # half of the memory for the frozen weights, half for all that training adds
         weights = job.inputs["base"].result["parameters"] * (4 if precision == "fp32" else 2)
         budget = micro_batch.budget_bytes(job.recipe.run, processes.device)
-        return processes.least(int(2 * weights <= budget)) == 1
+        return processes.least(int(leaves_room(weights, budget_bytes=budget))) == 1
 
     return choose(
         settings,

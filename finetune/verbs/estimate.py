@@ -152,7 +152,7 @@ def _show_trials(found: Estimate, console: Console) -> None:
     console.table("", ("setting", "rows at once", f"GiB per {device}", "verdict"), rows)
     if found.recipe.fits:
         console.say("the recipe's setting fits")
-    elif cheapest is not None:
+    if cheapest is not None and cheapest != found.recipe:
         keys = " ".join(f"--set {k}={v}" for k, v in cheapest.setting.keys.items())
         other = cheapest.setting.quantization != found.recipe.setting.quantization
         console.say(

@@ -87,6 +87,19 @@ def test_zero3_is_chosen_where_weights_do_not_fit(
     assert ddp["memory_bytes"]["weights"] == 4 * found["parameters"]["base"]
 
 
+def test_a_cheaper_setting_than_auto_is_pointed_out(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`auto` is cautious and splits a base that fills more than half; if a cheaper setting fits,
+    both are said."""
+    larger = [*_large(tmp_path), "--set", "prepare.sequence_tokens=1024"]
+    assert main(["estimate", str(recipe), *larger, *GPUS]) == 0
+    shown = capsys.readouterr().out
+    assert "zero3 (the recipe)" in shown
+    assert "the recipe's setting fits" in shown
+    assert "the cheapest setting that fits: --set train.sharding=ddp\n" in shown
+
+
 def test_micro_batch_grows_with_memory(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
