@@ -49,6 +49,7 @@ VERBS = {
     "logs": ("follow:logs", "the log of a job; -f follows it over restarts", False),
     "cancel": ("follow:cancel", "cancel every job of a chain; its state is kept", False),
     "resubmit": ("follow:resubmit", "submit again what of a chain is not done", False),
+    "results": ("results:results", "one table: what each combination of a chain achieved", False),
     "schema": ("inspect:schema", "print the JSON Schema of a recipe, data card or site", False),
     "init": ("scaffold:init", "write a recipe and a data card for a language", False),
     "attempt": ("submit:attempt", "what batch scripts ask at the start and end of a job", False),
@@ -57,7 +58,7 @@ HIDDEN = {"attempt"}
 """Verbs that nobody types; the list of verbs leaves them out."""
 
 
-_WITH_STORE = frozenset(("runs", "status", "logs", "cancel", "resubmit"))
+_WITH_STORE = frozenset(("runs", "status", "logs", "cancel", "resubmit", "results"))
 
 _ON_ALL_RANKS = frozenset(("run", "prepare", "train", "evaluate", "release"))
 """What every process of a launch takes part in, be it by waiting; the rest is rank 0's alone."""
@@ -247,6 +248,18 @@ def _submit_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--debug", action="store_true", help="first try some steps in the site's short queue"
     )
+    verb.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE,VALUE",
+        help="a job array over values of a key, e.g. lora.rank=8,16; repeatable: every combination",
+    )
+    verb.add_argument("--languages", metavar="CODE,CODE", help="the same over target languages")
+    verb.add_argument("--seeds", metavar="N,N", help="the same over seeds of the training")
+    verb.add_argument(
+        "--array-limit", type=int, metavar="N", help="tasks of an array that run at the same time"
+    )
     # then the site's own is used, if it names one
     verb.set_defaults(store=None)
 
@@ -261,6 +274,16 @@ def _attempt_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--ranks", type=int, default=1)
     verb.add_argument("--slurm", default="", metavar="TEXT", help="what scontrol shows of the job")
     verb.add_argument("--next", metavar="ID", help="the job that continues this one")
+
+
+def _resubmit_options(verb: argparse.ArgumentParser) -> None:
+    _chain_options(verb)
+    _site_options(verb)
+
+
+def _results_options(verb: argparse.ArgumentParser) -> None:
+    _chain_options(verb)
+    verb.add_argument("--csv", action="store_true", help="as CSV, for a spreadsheet")
 
 
 def _schema_options(verb: argparse.ArgumentParser) -> None:
@@ -290,7 +313,8 @@ _OWN_OPTIONS = {
     "status": _status_options,
     "logs": _logs_options,
     "cancel": _chain_options,
-    "resubmit": _chain_options,
+    "resubmit": _resubmit_options,
+    "results": _results_options,
     "schema": _schema_options,
     "init": _init_options,
 }

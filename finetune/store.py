@@ -19,7 +19,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,10 @@ class Store:
         if lease is not None and not _is_stale(lease, path.with_suffix(".lease")):
             return "running"
         return "partial" if path.with_suffix(".partial").is_dir() else "missing"
+
+    def lacking(self, names: Iterable[str]) -> list[str]:
+        """Return which of these, named `stage/key`, are not finished."""
+        return [name for name in names if self.state(*name.split("/")) != "done"]
 
     def artifacts(self) -> list[tuple[Artifact, dict[str, Any]]]:
         """Return every finished artefact with its manifest, oldest first."""

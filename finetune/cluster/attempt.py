@@ -237,9 +237,7 @@ def _problem(chain: Chain, job: ChainJob, *, job_id: str) -> str | None:
 
 
 def _missing(chain: Chain, artefacts: Sequence[str]) -> list[str]:
-    store = Store(Path(chain.store))
-    pairs = [artefact.split("/") for artefact in artefacts]
-    return [f"{s}/{k}" for s, k in pairs if store.state(s, k) != "done"]
+    return Store(Path(chain.store)).lacking(artefacts)
 
 
 def _slurm_decides(ending: Ending, *, restart: int) -> bool:

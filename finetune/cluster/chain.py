@@ -79,6 +79,8 @@ class Chain:
     max_restarts: int
     requeue: Literal["allowed", "forbidden"] = "allowed"
     """Whether a stopped job goes back into the queue, or a new job continues it."""
+    array_limit: int | None = None
+    """Tasks of each job array that may run at the same time."""
 
     @property
     def recipe_path(self) -> Path:

@@ -1,9 +1,9 @@
-"""Cancel a chain, and submit again what of it is not done."""
+"""Give the jobs of a chain to Slurm, and take them back."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune.cluster import slurm
@@ -17,8 +17,8 @@ from finetune.cluster.chain import (
     read_submissions,
 )
 from finetune.cluster.slurm import JobState
-from finetune.cluster.status import ChainReport, is_ours, jobs_of, look
-from finetune.errors import ClusterError, RecipeError
+from finetune.cluster.status import is_ours, jobs_of
+from finetune.errors import ClusterError
 
 _ROUNDS = 5
 _SETTLE_SECONDS = 1.0
@@ -66,50 +66,78 @@ def active_jobs(chain: Chain) -> dict[str, JobState]:
     return {i: state for i, state in jobs_of(chain, ids).items() if state.is_active}
 
 
-def unfinished(report: ChainReport) -> list[ChainJob]:
-    """Return the jobs that have to run again, in order: what is not done."""
-    done = {job.name for job in report.jobs if job.state == "done"}
-    return [job for job in report.chain.jobs if job.name not in done]
-
-
-def resubmit(chain: Chain) -> list[Submission]:
-    """Submit again, from the chain's own snapshot, every job that is not done.
-
-    The keys of artefacts come from the snapshot, so a training goes on from its last checkpoint.
-    Raises RecipeError while jobs of the chain are active, ClusterError if Slurm refuses one; what
-    had been submitted until then is cancelled.
-    """
-    active = active_jobs(chain)
-    if active:
-        names = {s.job_id: s.name for s in read_submissions(chain)}
-        listed = ", ".join(
-            f"{names.get(i, 'a job')} ({i}, {s.state.lower()})" for i, s in active.items()
-        )
-        raise RecipeError(
-            f"chain {chain.id} is still active: {listed}; let it go on, or first: "
-            f"finetune cancel {chain.id}"
-        )
-    report = look(chain)
-    if report.scheduler_problem:
-        raise ClusterError(report.scheduler_problem)
-    return enqueue(chain, unfinished(report))
-
-
 def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
     """Submit jobs of a chain in order, each after those of them that it depends on.
 
-    Raises ClusterError if Slurm refuses one; those before it are cancelled.
+    The tasks of a job array are one submission. Raises ClusterError if Slurm refuses one; those
+    before it are cancelled.
     """
     sent: dict[str, Submission] = {}
     try:
-        for job in jobs:
-            after = [sent[name].job_id for name in job.depends_on if name in sent]
-            job_id = slurm.submit(chain.folder / job.script, folder=chain.folder, after=after)
-            sent[job.name] = Submission(name=job.name, job_id=job_id, time=now())
-            append_submission(chain, sent[job.name])
+        for group in groups(jobs):
+            after, kind = waits_for(group, {n: s.job_id for n, s in sent.items()})
+            array = group[0].array is not None
+            job_id = slurm.submit(
+                chain.folder / group[0].script,
+                folder=chain.folder,
+                after=after,
+                after_kind=kind,
+                options=[f"--array={indices_of(chain, group)}"] if array else [],
+            )
+            for job in group:
+                own = f"{job_id}_{job.task}" if array else job_id
+                sent[job.name] = Submission(name=job.name, job_id=own, time=now())
+                append_submission(chain, sent[job.name])
     except ClusterError:
         ids = [submission.job_id for submission in sent.values()]
         append_cancellation(chain, ids)
         slurm.cancel(ids)
         raise
     return list(sent.values())
+
+
+def groups(jobs: Sequence[ChainJob]) -> list[list[ChainJob]]:
+    """Return what is submitted at once: each job by itself, and the tasks of each job array."""
+    found: dict[str, list[ChainJob]] = {}
+    for job in jobs:
+        found.setdefault(job.array or job.name, []).append(job)
+    return list(found.values())
+
+
+def waits_for(
+    group: Sequence[ChainJob], ids: Mapping[str, str]
+) -> tuple[list[str], slurm.AfterKind]:
+    """Return the ids that a job or an array waits for, and how; `ids` are those of jobs by name.
+
+    Where each task waits for the task of its own number, Slurm starts it when that one has ended
+    well. Otherwise (several trainings of one prepared corpus) all of them have to end, well or not:
+    a task whose input was not made says so when it starts, and the others go on.
+    """
+    before = {job.name: [ids[n] for n in job.depends_on if n in ids] for job in group}
+    if group[0].array is None:
+        return before[group[0].name], "afterok"
+    named = [job_id.rpartition("_") for found in before.values() for job_id in found]
+    arrays = list(dict.fromkeys(array or alone for array, _, alone in named))
+    own = all([i.rpartition("_")[2] for i in before[job.name]] == [str(job.task)] for job in group)
+    return arrays, "aftercorr" if own and len(arrays) == 1 else "afterany"
+
+
+def indices_of(chain: Chain, group: Sequence[ChainJob]) -> str:
+    """Return the tasks of an array with their limit, as `sbatch --array` takes them: `0-8%4`."""
+    limit = "" if chain.array_limit is None else f"%{chain.array_limit}"
+    return ranges(job.task for job in group if job.task is not None) + limit
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Write numbers as `sbatch --array` takes them.
+
+    >>> ranges([0, 1, 2, 5, 7, 8])
+    '0-2,5,7-8'
+    """
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else f"{p[0]}" for p in parts)

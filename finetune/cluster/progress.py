@@ -62,8 +62,7 @@ class Progress:
 def progress_of(chain: Chain, job: ChainJob, *, job_id: str | None) -> Progress:
     """Read what the store shows of a job; never waits and never changes anything."""
     store = Store(Path(chain.store))
-    states = [store.state(*artefact.split("/")) for artefact in job.artefacts]
-    done = all(state == "done" for state in states) if states else None
+    done = not store.lacking(job.artefacts) if job.artefacts else None
     log = chain.log_path(job.name, job_id) if job_id else None
     beats = [_time(store.path_of(*a.split("/")).with_suffix(".lease")) for a in job.artefacts]
     facts: dict[str, Any] = {
@@ -172,7 +171,7 @@ def newest_step(checkpoints: Path) -> int | None:
 def _counted_steps(chain: Chain, job: ChainJob) -> int | None:
     """Return the steps of a training that is given in epochs, once its corpus is prepared."""
     label = next(s for s in job.stages if s.startswith("train"))
-    prepared = _artefact(chain, job, "prepare" + label.removeprefix("train"))
+    prepared = next((i for i in reversed(job.inputs) if i.startswith("prepare/")), None)
     path = Path(chain.store) / (prepared or "prepare/none")
     if prepared is None or not path.is_dir():
         return None
@@ -186,14 +185,6 @@ def _counted_steps(chain: Chain, job: ChainJob) -> int | None:
     phase = next((p for p in phases if p.name == name), phases[0])
     rows_per_step = phase.train.batch_tokens // recipe.prepare.sequence_tokens
     return total_steps(phase.train, num_rows=rows, rows_per_step=rows_per_step)
-
-
-def _artefact(chain: Chain, job: ChainJob, stage: str) -> str | None:
-    for other in chain.jobs:
-        if other.recipe == job.recipe and stage in other.stages:
-            named = dict(zip(other.stages, other.artefacts, strict=False))
-            return named.get(stage)
-    return None
 
 
 def _time(path: Path) -> float | None:

@@ -31,8 +31,13 @@ class Work:
     """How `finetune` is started."""
 
 
-def script_of(job: ChainJob, work: Work, *, chain: Chain, site: Site) -> str:
-    """Return the batch script of a job."""
+def script_of(
+    job: ChainJob, work: Work, *, chain: Chain, site: Site, array: str | None = None
+) -> str:
+    """Return the batch script of a job, or of the job array that `job` is a task of.
+
+    `array`: the indices of the tasks, as `sbatch --array` takes them.
+    """
     from jinja2 import Environment, StrictUndefined
 
     request = request_of(work.kind, site)
@@ -51,8 +56,9 @@ def script_of(job: ChainJob, work: Work, *, chain: Chain, site: Site) -> str:
         files("finetune.cluster").joinpath("job.sh.j2").read_text(encoding="utf-8")
     )
     return template.render(
-        header=header(job, request, chain=chain, site=site),
-        job=job.name,
+        header=header(job, request, chain=chain, site=site, array=array),
+        job=job.array or job.name,
+        array=array is not None,
         chain=str(chain.folder),
         chain_id=chain.id,
         site=site.name,
@@ -63,18 +69,30 @@ def script_of(job: ChainJob, work: Work, *, chain: Chain, site: Site) -> str:
         ranks_per_node=request.ranks_per_node,
         cpus_per_rank=request.cpus_per_rank,
         srun=shlex.join(srun_options(work.kind, site)),
-        arguments=shlex.join(work.arguments),
+        arguments=_arguments(job, work),
         requeue=chain.requeue == "allowed",
         script=job.script,
         stopped=Stopped.exit_code,
     )
 
 
-def header(job: ChainJob, request: JobRequest, *, chain: Chain, site: Site) -> list[str]:
+def _arguments(job: ChainJob, work: Work) -> str:
+    """Return the arguments of `finetune`; the second is the recipe, which each task has its own."""
+    if job.array is None:
+        return shlex.join(work.arguments)
+    verb, _, *rest = work.arguments
+    return " ".join([shlex.quote(verb), '"$recipe"', shlex.join(rest)])
+
+
+def header(
+    job: ChainJob, request: JobRequest, *, chain: Chain, site: Site, array: str | None = None
+) -> list[str]:
     """Return the `#SBATCH` lines; log paths are relative to the chain's folder."""
+    log = job.log if array is None else job.log.replace("%j", "%A_%a")
     ours = [
-        f"--job-name={job.name}.{chain.id}",
-        f"--output={job.log}",
+        f"--job-name={job.array or job.name}.{chain.id}",
+        *([f"--array={array}"] if array is not None else []),
+        f"--output={log}",
         "--open-mode=append",
         f"--nodes={request.nodes}",
         f"--ntasks-per-node={request.ranks_per_node}",

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from finetune.errors import ClusterError
 from finetune.spec.site import is_secret
@@ -33,6 +34,7 @@ ACTIVE = frozenset(
         "STAGE_OUT",
     ]
 )
+AfterKind = Literal["afterok", "afterany", "aftercorr"]
 TIMEOUT_SECONDS = 60.0
 _FORGOTTEN = re.compile(r"Invalid job id|slurm_load_jobs error: Invalid", re.IGNORECASE)
 _KEY = re.compile(r"(?:^| )([A-Z][A-Za-z_]*(?:[/:][A-Za-z]+)*)=")
@@ -73,15 +75,21 @@ def is_available() -> bool:
 
 
 def submit(
-    script: Path, *, folder: Path, after: Sequence[str] = (), options: Sequence[str] = ()
+    script: Path,
+    *,
+    folder: Path,
+    after: Sequence[str] = (),
+    after_kind: AfterKind = "afterok",
+    options: Sequence[str] = (),
 ) -> str:
     """Submit a script with `folder` as working directory; return the job id.
 
-    `after`: ids of jobs that have to end well first; if one does not, Slurm cancels this one.
+    `after`: ids of jobs that have to end well first (`afterany`: or not; `aftercorr`: for each task
+    of an array the task of its number); if one does not, Slurm cancels this one.
     """
     arguments = ["--parsable", *options]
     if after:
-        arguments += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
+        arguments += [f"--dependency={after_kind}:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
     printed = _run("sbatch", *arguments, str(script), folder=folder)
     return printed.strip().splitlines()[-1].partition(";")[0]
 

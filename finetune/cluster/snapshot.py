@@ -34,18 +34,25 @@ def write_snapshot(project: Project, folder: Path, *, versions: bool) -> Path:
 
     `versions`: whether jobs run with this Python, so that they must find the same versions.
     """
-    cards = folder / "data_cards"
-    cards.mkdir(parents=True)
+    folder.mkdir(parents=True)
     path = folder / RECIPE
     write_recipe(absolute(project.recipe), path)
-    for card in project.cards.values():
-        _copy_card(card, cards)
+    add_cards(project, folder)
     lock = fetch.lock_path(project.path)
     if lock.is_file():
         shutil.copyfile(lock, fetch.lock_path(path))
     if versions:
         write_json(folder / VERSIONS, environment()["packages"])
     return path
+
+
+def add_cards(project: Project, folder: Path) -> None:
+    """Copy the cards of a project, and their files, into a snapshot that has not got them yet."""
+    cards = folder / "data_cards"
+    cards.mkdir(exist_ok=True)
+    for card in project.cards.values():
+        if not (cards / card.path.name).exists():
+            _copy_card(card, cards)
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

@@ -6,8 +6,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -30,7 +30,14 @@ from finetune.cluster.script import (
     script_of,
     time_limit_seconds,
 )
-from finetune.cluster.snapshot import FOLDER, RECIPE, absolute, shortened, write_recipe
+from finetune.cluster.snapshot import (
+    FOLDER,
+    RECIPE,
+    absolute,
+    add_cards,
+    shortened,
+    write_recipe,
+)
 from finetune.cluster.snapshot import write_snapshot as write_project
 from finetune.errors import ClusterError, RecipeError
 from finetune.plan import Step
@@ -51,9 +58,13 @@ class Planned:
 
     chain: Chain
     scripts: dict[str, str]
-    """Job name -> batch script."""
+    """Name of a job or job array -> batch script."""
     debug_steps: int | None
     """Optimizer steps of the trial in the short queue, if there is one."""
+    todo: tuple[ChainJob, ...]
+    """What is submitted: the jobs whose artefacts are not in the store."""
+    tasks: Mapping[str, Project] = field(default_factory=dict)
+    """Recipe in the snapshot -> what a task of a job array runs."""
 
 
 def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Planned:
@@ -65,7 +76,11 @@ def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Pl
         raise RecipeError(f"--debug: the site {site.name!r} has no short queue (key `debug`)")
     chain_id = new_chain_id(project.recipe.name)
     folder = chains_folder(store.root) / chain_id
-    works = _jobs(project, store, folder=folder, command=_command(site))
+    works = [
+        (job, work)
+        for job, work in jobs_of(project, store=store, folder=folder, command=command_of(site))
+        if store.lacking(job.artefacts)
+    ]
     if debug:
         works = _with_trial(works, folder=folder, site=site)
     jobs: list[ChainJob] = []
@@ -88,7 +103,7 @@ def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Pl
         for job, (_, work) in zip(jobs, works, strict=True)
     }
     steps = site.debug.steps if debug and site.debug else None
-    return Planned(chain=chain, scripts=scripts, debug_steps=steps)
+    return Planned(chain=chain, scripts=scripts, debug_steps=steps, todo=chain.jobs)
 
 
 def problems(project: Project, planned: Planned, *, site: Site, store: Store) -> list[str]:
@@ -101,6 +116,12 @@ def problems(project: Project, planned: Planned, *, site: Site, store: Store) ->
             f"not in the store {store.root}: {', '.join(absent)}. Compute nodes have no network; "
             f"on the login node: finetune fetch {project.path} --store {store.root}"
         )
+    return found + site_problems(planned.scripts, site=site)
+
+
+def site_problems(names_of_jobs: Iterable[str], *, site: Site) -> list[str]:
+    """Return what of a site would make jobs (or job arrays) fail, by their names."""
+    found = []
     if site.placeholders:
         names = ", ".join(f"<{name}>" for name in site.placeholders)
         found.append(
@@ -109,12 +130,12 @@ def problems(project: Project, planned: Planned, *, site: Site, store: Store) ->
         )
     if site.command is None:
         found += missing_packages()
-    for job in planned.chain.jobs:
-        request = request_of(_kind(job.name), site)
+    for name in dict.fromkeys(names_of_jobs):
+        request = request_of(_kind(name), site)
         needed = site.grace_seconds + EARLY_SECONDS
         if time_limit_seconds(request.time_limit) <= needed:
             found.append(
-                f"site {site.name}: the time limit {request.time_limit} of {job.name} is not above "
+                f"site {site.name}: the time limit {request.time_limit} of {name} is not above "
                 f"{needed} s, which is grace_seconds and the {EARLY_SECONDS} s that Slurm's "
                 "warning may come early"
             )
@@ -151,18 +172,21 @@ def submit_chain(planned: Planned, project: Project, *, site: Site) -> list[Subm
     chain = planned.chain
     folder = chain.folder
     write_files(planned, project, versions=site.command is None)
-    for job in chain.jobs:
-        refused = slurm.refusal(folder / job.script, folder=folder)
+    for script in dict.fromkeys(job.script for job in planned.todo):
+        refused = slurm.refusal(folder / script, folder=folder)
         if refused is not None:
             shutil.rmtree(folder)
-            raise ClusterError(f"{job.name}: {refused}\nNothing was submitted")
-    return enqueue(chain, chain.jobs)
+            raise ClusterError(f"{Path(script).stem}: {refused}\nNothing was submitted")
+    return enqueue(chain, planned.todo)
 
 
 def write_files(planned: Planned, project: Project, *, versions: bool) -> None:
     """Write a chain's folder."""
     chain, folder = planned.chain, planned.chain.folder
     write_project(project, folder / FOLDER, versions=versions)
+    for name, task in planned.tasks.items():
+        write_recipe(absolute(task.recipe), folder / name)
+        add_cards(task, folder / FOLDER)
     if planned.debug_steps is not None:
         recipe = shortened(absolute(project.recipe), steps=planned.debug_steps)
         write_recipe(recipe, folder / FOLDER / DEBUG_RECIPE)
@@ -171,7 +195,7 @@ def write_files(planned: Planned, project: Project, *, versions: bool) -> None:
         (folder / name).mkdir()
     for job in chain.jobs:
         path = folder / job.script
-        path.write_text(planned.scripts[job.name], encoding="utf-8")
+        path.write_text(planned.scripts[job.array or job.name], encoding="utf-8")
         path.chmod(0o755)
     write_chain(chain)
 
@@ -190,14 +214,15 @@ def site_store(site: Site) -> Path | None:
     return Path(path).expanduser()
 
 
-def _command(site: Site) -> tuple[str, ...]:
+def command_of(site: Site) -> tuple[str, ...]:
+    """Return how jobs start finetune."""
     return tuple(site.command) if site.command else (sys.executable, "-m", "finetune")
 
 
-def _jobs(
-    project: Project, store: Store, *, folder: Path, command: tuple[str, ...]
+def jobs_of(
+    project: Project, *, store: Store, folder: Path, command: tuple[str, ...]
 ) -> list[tuple[ChainJob, Work]]:
-    """Return the jobs whose artefacts are not all in the store, each with what it runs."""
+    """Return the jobs of a recipe in order, each with what it runs."""
     steps = plan.steps_of(project)
     trainings = [step for step in steps if step.stage.name == "train"]
     groups: list[tuple[str, Kind, tuple[Step, ...]]] = [
@@ -210,8 +235,6 @@ def _jobs(
     groups += [(s.label, s.label, (s,)) for s in steps if s.label in ("evaluate", "release")]  # type: ignore[misc]
     found = []
     for name, kind, made in groups:
-        if all(store.state(s.stage.name, s.key) == "done" for s in made):
-            continue
         arguments = [kind, str(folder / FOLDER / RECIPE), "--store", str(store.root)]
         if kind == "train" and several:
             arguments += ["--phase", made[0].phase.name]
@@ -219,6 +242,21 @@ def _jobs(
         job = _chain_job(name, made, total_steps=total)
         found.append((job, Work(kind, tuple(arguments), command)))
     return found
+
+
+def work_of(chain: Chain, job: ChainJob, *, site: Site) -> Work:
+    """Return what a job of a chain runs, as `jobs_of` said when it was planned."""
+    kind = _kind(job.array or job.name)
+    project, store = chain.folder / FOLDER, Path(chain.store)
+    recipe, training = project / RECIPE, job
+    if kind == "debug":
+        recipe, store = project / DEBUG_RECIPE, chain.folder / DEBUG_STORE
+        training = next(j for j in chain.jobs if j.stages and j.stages[0].startswith("train"))
+    arguments = ["train" if kind == "debug" else kind, str(recipe), "--store", str(store)]
+    _, _, phase = training.stages[0].partition(" ") if kind in ("train", "debug") else ("", "", "")
+    if phase:
+        arguments += ["--phase", phase]
+    return Work(kind, tuple(arguments), command_of(site))
 
 
 def _with_trial(

@@ -9,11 +9,14 @@ from typing import Any
 
 from finetune.cluster import control
 from finetune.cluster import logs as job_logs
+from finetune.cluster import resubmit as again
 from finetune.cluster import status as looking
 from finetune.cluster.chain import Chain, chains_of, find_chain
 from finetune.cluster.status import ChainReport, JobReport
+from finetune.cluster.sweep import short
 from finetune.errors import RecipeError
 from finetune.log import Console
+from finetune.spec.site import load_site
 
 COLUMNS = ("job", "state", "step", "loss", "tokens/s", "left", "restarts", "")
 FOLLOWED_LINES = 40
@@ -111,7 +114,12 @@ def cancel(options: Namespace, console: Console) -> int:
 def resubmit(options: Namespace, console: Console) -> int:
     """Submit again what of a chain is not done."""
     chain = find_chain(options.store.resolve(), options.chain)
-    sent = control.resubmit(chain)
+    site = None
+    if options.site is not None:
+        site = load_site(options.site, overlay=options.overlay)
+    elif options.overlay is not None:
+        raise RecipeError("--overlay changes a site: name that too, with --site")
+    sent = again.resubmit(chain, site=site)
     if not sent:
         console.say(f"{chain.id}: everything is done; nothing was submitted", chain=chain.id)
         return 0
@@ -156,7 +164,7 @@ def _row(job: JobReport) -> tuple[str, ...]:
     step = "" if progress.step is None else f"{progress.step}/{progress.total_steps or '?'}"
     speed, left = progress.tokens_per_second, progress.seconds_left
     return (
-        f"{job.name} {' '.join(job.settings)}".strip(),
+        f"{job.name} {short(job.settings)}".strip(),
         job.state,
         step,
         "" if progress.loss is None else f"{progress.loss:.3f}",

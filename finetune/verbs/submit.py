@@ -9,6 +9,7 @@ from pathlib import Path
 
 from finetune import outcome, outside, plan
 from finetune.cluster import slurm
+from finetune.cluster.array import plan_sweep, sweep_problems
 from finetune.cluster.attempt import (
     Ending,
     begin,
@@ -18,7 +19,8 @@ from finetune.cluster.attempt import (
     own_restart,
     remove_notes,
 )
-from finetune.cluster.chain import Submission, read_chain
+from finetune.cluster.chain import ChainJob, Submission, read_chain
+from finetune.cluster.control import groups, indices_of, waits_for
 from finetune.cluster.submit import (
     Planned,
     plan_chain,
@@ -26,9 +28,16 @@ from finetune.cluster.submit import (
     site_store,
     submit_chain,
 )
+from finetune.cluster.sweep import (
+    Combination,
+    axes_of,
+    checked,
+    combine,
+    short,
+)
 from finetune.errors import RecipeError
 from finetune.log import Console
-from finetune.spec.load import load_project
+from finetune.spec.load import Project, load_project
 from finetune.spec.site import Site, load_site
 from finetune.store import Store
 from finetune.verbs.inspect import check_files
@@ -45,13 +54,23 @@ def submit(options: Namespace, console: Console) -> int:
     outside.verify_lock(project)
     site = load_site(options.site, overlay=options.overlay)
     store = _store(options, site)
-    planned = plan_chain(project, site=site, store=store, debug=options.debug)
-    if not planned.chain.jobs:
+    swept = _combinations(options, project)
+    planned = (
+        plan_sweep(swept, site=site, store=store, limit=options.array_limit)
+        if swept
+        else plan_chain(project, site=site, store=store, debug=options.debug)
+    )
+    if not planned.todo:
         steps = plan.steps_of(project)
         done = store.path_of("release", steps[-1].key)
-        console.say(f"everything is done; the release is {done}", path=str(done), jobs=[])
+        place = "every combination" if swept else f"the release is {done}"
+        console.say(f"everything is done; {place}", path=str(done), jobs=[])
         return 0
-    found = problems(project, planned, site=site, store=store)
+    found = (
+        sweep_problems(swept, planned, site=site, store=store)
+        if swept
+        else problems(project, planned, site=site, store=store)
+    )
     if options.dry_run:
         _show(planned, console=console)
     if found:
@@ -99,33 +118,70 @@ def _store(options: Namespace, site: Site) -> Store:
     return Store(root.resolve())
 
 
-def _show(planned: Planned, *, console: Console) -> None:
-    folder = planned.chain.folder
-    for job in planned.chain.jobs:
-        command = ["sbatch", "--parsable", *_after(job.depends_on), job.script]
-        console.say(
-            f"# {folder / job.script}\n# {' '.join(command)}\n{planned.scripts[job.name]}",
-            job=job.name,
-            script=planned.scripts[job.name],
-            command=command,
-            folder=str(folder),
-        )
+def _combinations(options: Namespace, project: Project) -> list[Combination]:
+    """Return the combinations of --languages, --seeds and --sweep; none if there is no such option.
 
-
-def _after(names: tuple[str, ...]) -> list[str]:
-    """Return the options by which a job waits for others, whose ids are not known yet."""
-    if not names:
+    Raises RecipeError with every problem of every combination.
+    """
+    if not (options.sweep or options.languages or options.seeds):
+        if options.array_limit is not None:
+            raise RecipeError("--array-limit is for --sweep, --languages or --seeds")
         return []
-    ids = ":".join(f"<id of {name}>" for name in names)
-    return [f"--dependency=afterok:{ids}", "--kill-on-invalid-dep=yes"]
+    if options.debug:
+        raise RecipeError("--debug tries one recipe; leave it out, or try one combination by --set")
+    axes, wrong = axes_of(
+        project, languages=options.languages, sweeps=options.sweep, seeds=options.seeds
+    )
+    try:
+        found = checked(options.recipe, overrides=options.overrides, settings=combine(axes))
+    except RecipeError as error:
+        wrong += error.problems
+    if wrong:
+        raise RecipeError(*wrong)
+    for combination in found:
+        check_files(combination.project)
+        outside.verify_lock(combination.project)
+    return found
+
+
+def _show(planned: Planned, *, console: Console) -> None:
+    chain = planned.chain
+    ids: dict[str, str] = {}
+    for group in groups(planned.todo):
+        first, name = group[0], group[0].array or group[0].name
+        after, kind = waits_for(group, ids)
+        ids |= {j.name: f"<id of {name}>" + f"_{j.task}" * (j.task is not None) for j in group}
+        command = ["sbatch", "--parsable"]
+        if first.array is not None:
+            command.append(f"--array={indices_of(chain, group)}")
+        if after:
+            command += [f"--dependency={kind}:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
+        console.say(
+            f"# {chain.folder / first.script}\n# {' '.join([*command, first.script])}\n"
+            f"{planned.scripts[name]}",
+            job=name,
+            script=planned.scripts[name],
+            command=[*command, first.script],
+            folder=str(chain.folder),
+            tasks=[{"task": j.task, "settings": j.settings} for j in group if j.array],
+        )
 
 
 def _report(planned: Planned, submissions: list[Submission], *, console: Console) -> None:
     chain = planned.chain
-    rows = [(s.name, s.job_id, ", ".join(chain.job(s.name).depends_on)) for s in submissions]
+    rows = [
+        (_named(chain.job(s.name)), s.job_id, ", ".join(chain.job(s.name).depends_on))
+        for s in submissions
+    ]
     console.table(f"{chain.id} on {chain.site}", ("job", "id", "waits for"), rows)
     store = "" if Path(chain.store) == Path(DEFAULT_STORE).resolve() else f" --store {chain.store}"
     if Path(os.environ.get("FINETUNE_STORE", "")).resolve() == Path(chain.store):
         store = ""
     console.say(f"scripts     {chain.folder / 'scripts'}", chain=chain.id, folder=str(chain.folder))
     console.say(f"follow it   finetune status{store}")
+    if any(job.array for job in chain.jobs):
+        console.say(f"one table   finetune results{store}")
+
+
+def _named(job: ChainJob) -> str:
+    return f"{job.name} {short(job.settings)}".strip()

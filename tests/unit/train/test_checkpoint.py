@@ -73,7 +73,9 @@ def test_a_damaged_later_checkpoint_does_not_push_out_a_sound_one(tmp_path: Path
     assert read_checkpoint(kept).progress.step == 45
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data(), name=st.sampled_from(["state.safetensors", "state.json"]))
 def test_any_changed_or_missing_byte_falls_back(tmp_path: Path, data: Any, name: str) -> None:
     """With one bit turned, or cut short, a checkpoint is named and the one before is used."""

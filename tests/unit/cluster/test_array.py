@@ -1,0 +1,260 @@
+"""A sweep becomes job arrays: what is shared is done once, what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from finetune import plan
+from finetune.cli import main
+from finetune.cluster import slurm
+from finetune.cluster.array import plan_sweep
+from finetune.cluster.chain import read_chain, read_submissions
+from finetune.cluster.control import enqueue, groups, waits_for
+from finetune.cluster.resubmit import move, resubmit
+from finetune.cluster.submit import plan_chain, write_files
+from finetune.cluster.sweep import checked, combine, parse_axis, seed_axis
+from finetune.errors import ClusterError, RecipeError
+from finetune.spec.load import load_project
+from finetune.spec.site import load_site
+from finetune.store import Store
+from tests.e2e.project import write_project
+
+RECIPE = Path("recipes/tiny.yaml")
+SITE = """\
+name: here
+description: A cluster.
+sbatch: ["#SBATCH --partition=batch"]
+debug: {steps: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    write_project(folder)
+    (folder / "site.yaml").write_text(SITE)
+    return folder
+
+
+@pytest.fixture
+def here(written, tmp_path, monkeypatch) -> Path:
+    """A project in the working folder whose base is in the store; Slurm says yes and 1, 2, 3."""
+    folder = tmp_path / "project"
+    shutil.copytree(written, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("FINETUNE_STORE", raising=False)
+    for step in plan.steps_of(load_project(RECIPE)):
+        if step.stage.needs_network:
+            made(f"{step.stage.name}/{step.key}")
+    return folder
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list[tuple[str, ...]]:
+    """Every command that Slurm was given."""
+    commands: list[tuple[str, ...]] = []
+
+    def run(command, *arguments, **_):
+        commands.append((command, *arguments))
+        submitted = [c for c in commands if c[0] == "sbatch" and "--test-only" not in c]
+        return f"{len(submitted)}\n" if command == "sbatch" else ""
+
+    monkeypatch.setattr(slurm, "_run", run)
+    return commands
+
+
+def made(artefact: str, store: str = ".finetune") -> None:
+    folder = Path(store) / artefact
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps({"result": {}, "files": {}}))
+
+
+def planned_sweep(*sweeps: str, limit: int | None = None):
+    combinations = checked(
+        RECIPE, overrides=[], settings=combine([parse_axis(sweep) for sweep in sweeps])
+    )
+    site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
+    return plan_sweep(combinations, site=site, store=store, limit=limit)
+
+
+def submitted(sent: list[tuple[str, ...]]) -> list[list[str]]:
+    return [list(c[2:-1]) for c in sent if c[0] == "sbatch" and "--test-only" not in c]
+
+
+def test_a_shared_corpus_is_prepared_once_and_trainings_wait_for_it(here):
+    """Two ranks and two seeds on one corpus: one task prepares, four train, four evaluate."""
+    chain = planned_sweep("lora.rank=2,4", "train.seed=0,1", limit=3).chain
+    names = [job.name for job in chain.jobs]
+    assert names[:3] == ["prepare.0", "train.0", "train.1"]
+    counted = Counter(job.array for job in chain.jobs)
+    assert counted == {"prepare": 1, "train": 4, "evaluate": 4}
+    assert chain.job("train.3").depends_on == ("prepare.0",)
+    assert chain.job("evaluate.3").depends_on == ("train.3",)
+    assert chain.job("train.3").settings == ("lora.rank=4", "train.seed=1")
+    assert chain.job("prepare.0").settings == ()
+    ids = {job.name: f"{7 if job.array == 'prepare' else 8}_{job.task}" for job in chain.jobs}
+    _, trainings, evaluations = groups(chain.jobs)
+    assert waits_for(trainings, ids) == (["7"], "afterany")
+    assert waits_for(evaluations, ids) == (["8"], "aftercorr")
+
+
+def test_a_corpus_for_each_combination_holds_up_nobody_else(here):
+    """Where every task has its own corpus, each training waits for that alone."""
+    chain = planned_sweep("prepare.seed=0,1").chain
+    ids = {job.name: f"7_{job.task}" for job in chain.jobs}
+    assert waits_for(groups(chain.jobs)[1], ids) == (["7"], "aftercorr")
+
+
+def test_arrays_are_submitted_with_their_limit_and_each_task_has_its_id(here, sent):
+    """Three submissions for nine tasks; a task is noted as ARRAY_INDEX."""
+    options = ["--array-limit", "2", "--sweep", "lora.rank=2,4", "--seeds", "0,1", "--json"]
+    assert main(["submit", str(RECIPE), "--site", "site.yaml", *options]) == 0
+    assert submitted(sent) == [
+        ["--array=0%2"],
+        ["--array=0-3%2", "--dependency=afterany:1", "--kill-on-invalid-dep=yes"],
+        ["--array=0-3%2", "--dependency=aftercorr:2", "--kill-on-invalid-dep=yes"],
+    ]
+    (folder,) = Path(".finetune/chains").iterdir()
+    chain = read_chain(folder)
+    assert [s.job_id for s in read_submissions(chain)][:3] == ["1_0", "2_0", "2_1"]
+
+
+def test_each_task_has_its_own_recipe_with_the_keys_of_the_plan(here):
+    """Task 3 of the snapshot is the fourth combination, wherever and whenever it is read."""
+    planned = planned_sweep("lora.rank=2,4", "train.seed=0,1")
+    write_files(planned, load_project(RECIPE), versions=False)
+    chain = planned.chain
+    copied = load_project(chain.recipe_of("train.3"))
+    assert (copied.recipe.lora.rank, copied.recipe.train.seed) == (4, 1)
+    keys = {f"{step.stage.name}/{step.key}" for step in plan.steps_of(copied)}
+    assert {*chain.job("train.3").artefacts, *chain.job("evaluate.3").artefacts} <= keys
+
+
+def test_the_script_of_an_array_is_sound_and_asks_for_its_own_task(here):
+    """It names indices and limit, its own recipe and log, and never the id of the whole array."""
+    script = planned_sweep("lora.rank=2,4", limit=1).scripts["train"]
+    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = script.splitlines()
+    assert "#SBATCH --array=0-1%1" in lines
+    assert "#SBATCH --output=logs/train-%A_%a.log" in lines
+    assert "job=train.$SLURM_ARRAY_TASK_ID" in lines
+    assert 'train "$recipe" --store' in script
+    assert 'scontrol requeue "$id"' in script
+    assert '"$SLURM_JOB_ID"' not in script
+
+
+def test_what_a_combination_has_already_is_not_submitted_and_still_in_the_table(here):
+    """Only tasks with something to do go to Slurm; all of them are followed and compared."""
+    first = planned_sweep("lora.rank=2,4").chain
+    for name in ("prepare.0", "train.0", "evaluate.0"):
+        made(first.job(name).artefacts[0])
+    planned = planned_sweep("lora.rank=2,4")
+    assert [job.name for job in planned.todo] == ["train.1", "evaluate.1"]
+    assert len(planned.chain.jobs) == 5
+    assert "#SBATCH --array=1\n" in planned.scripts["train"]
+
+
+def test_a_site_that_forbids_requeueing_gets_no_array(here):
+    """A stopped task could not go on; that is said before anything is written."""
+    Path("site.yaml").write_text(SITE + "requeue: forbidden\n")
+    with pytest.raises(RecipeError, match="forbids requeueing"):
+        planned_sweep("lora.rank=2,4")
+
+
+def test_problems_of_all_options_come_at_once_and_nothing_is_queued(here, sent, capsys):
+    """Languages, keys and seeds that are wrong are told together."""
+    options = ["--languages", "hau_Latn", "--sweep", "lora.rnak=2", "--seeds", "0,x"]
+    assert main(["submit", str(RECIPE), "--site", "site.yaml", *options]) == 2
+    said = capsys.readouterr().err
+    assert "--languages is for recipes with one corpus" in said
+    assert "Did you mean 'rank'?" in said
+    assert "'x'" in said
+    assert not sent
+
+
+def test_a_refused_array_takes_back_those_before_it(here, sent, monkeypatch):
+    """Nothing of a sweep stays in the queue when Slurm refuses a part of it."""
+    planned = planned_sweep("lora.rank=2,4")
+    write_files(planned, load_project(RECIPE), versions=False)
+    answer = slurm._run
+
+    def refuse(command, *arguments, **options):
+        if command == "sbatch" and str(arguments[-1]).endswith("evaluate.sh"):
+            raise ClusterError("sbatch: error: QOSMaxSubmitJobPerUserLimit")
+        return answer(command, *arguments, **options)
+
+    monkeypatch.setattr(slurm, "_run", refuse)
+    with pytest.raises(ClusterError, match="QOSMaxSubmit"):
+        enqueue(planned.chain, planned.todo)
+    assert sent[-1] == ("scancel", "1_0", "2_0", "2_1")
+
+
+def test_seeds_are_those_of_every_phase(here):
+    """A recipe of two trainings has both seeded; the label says so."""
+    project = load_project(RECIPE)
+    assert seed_axis(project, "0,1") == [("train.seed=0",), ("train.seed=1",)]
+    recipe = project.recipe
+    phases = [{"name": n, "corpora": recipe.corpora, "train": recipe.train} for n in ("a", "b")]
+    two = recipe.model_validate(
+        recipe.model_dump() | {"corpora": None, "train": None, "phases": phases}
+    )
+    assert seed_axis(replace(project, recipe=two), "3") == [
+        ("phases.0.train.seed=3", "phases.1.train.seed=3")
+    ]
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_scripts_written_anew_for_the_same_site_are_the_same(here, sent, swept):
+    """What `resubmit --site` writes is what `submit` wrote, to the byte, also of a trial."""
+    project = load_project(RECIPE)
+    site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
+    planned = (
+        planned_sweep("lora.rank=2,4", limit=1)
+        if swept
+        else plan_chain(project, site=site, store=store, debug=True)
+    )
+    write_files(planned, project, versions=True)
+    scripts = {path: path.read_text() for path in (planned.chain.folder / "scripts").iterdir()}
+    assert len(scripts) == (3 if swept else 5)
+    assert move(planned.chain, planned.todo, site=site) == planned.chain
+    assert {path: path.read_text() for path in scripts} == scripts
+
+
+def test_another_site_is_what_the_jobs_are_submitted_with(here, sent):
+    """Longer time and another partition are in the scripts; a refused one changes nothing."""
+    project = load_project(RECIPE)
+    site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
+    planned = plan_chain(project, site=site, store=store, debug=False)
+    write_files(planned, project, versions=True)
+    Path("site.yaml").write_text(
+        SITE.replace("=batch", "=long") + "train: {time_limit: 20:00:00}\n"
+    )
+    resubmit(planned.chain, site=load_site(Path("site.yaml")))
+    script = (planned.chain.folder / "scripts/train.sh").read_text()
+    assert "#SBATCH --partition=long" in script
+    assert "#SBATCH --time=20:00:00" in script
+    assert len(submitted(sent)) == 4
+
+
+def test_what_nobody_makes_any_more_is_said_before_the_queue(here, sent):
+    """A base that a purge took is named with the command that gets it back."""
+    project = load_project(RECIPE)
+    site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
+    planned = plan_chain(project, site=site, store=store, debug=False)
+    write_files(planned, project, versions=True)
+    shutil.rmtree(".finetune/base")
+    with pytest.raises(RecipeError) as refused:
+        resubmit(planned.chain)
+    (problem,) = refused.value.problems
+    assert "prepare needs it" in problem
+    assert f"finetune fetch {planned.chain.recipe_path}" in problem
+    assert not submitted(sent)

@@ -1,0 +1,131 @@
+"""One table of what each combination achieved, finished or not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from argparse import Namespace
+
+import pytest
+
+from finetune.cluster import slurm
+from finetune.cluster.chain import Chain, ChainJob, Submission, append_submission, now, write_chain
+from finetune.cluster.results import results_of
+from finetune.cluster.status import look
+from finetune.log import Console
+from finetune.verbs.results import results
+
+SETTINGS = [("lora.rank=8",), ("lora.rank=16",), ("lora.rank=32",)]
+
+
+@pytest.fixture
+def chain(tmp_path, monkeypatch):
+    """Three combinations: the first two are evaluated, the third is not trained yet."""
+    monkeypatch.setattr(slurm, "jobs", lambda _: {})
+    store = tmp_path / "store"
+    jobs = []
+    for task, settings in enumerate(SETTINGS):
+        for name, before in (("train", ()), ("evaluate", (f"train.{task}",))):
+            jobs.append(
+                ChainJob(
+                    name=f"{name}.{task}",
+                    stages=(name,),
+                    script=f"scripts/{name}.sh",
+                    log=f"logs/{name}-%j.log",
+                    depends_on=before,
+                    artefacts=(f"{name}/{task:016x}",),
+                    inputs=() if name == "train" else (f"train/{task:016x}",),
+                    array=name,
+                    task=task,
+                    settings=settings,
+                )
+            )
+    made = Chain(
+        folder=store / "chains" / "sweep",
+        id="sweep",
+        recipe="project/recipe.json",
+        site="dev",
+        created=now(),
+        store=str(store),
+        jobs=tuple(jobs),
+        max_restarts=3,
+    )
+    write_chain(made)
+    append_submission(made, Submission("train.2", "7_2", now()))
+    for task, validation in enumerate((1.5, 1.25)):
+        write(store, "train", task, trained(validation))
+        write(store, "evaluate", task, {"comparisons": compared(adapter=1.6 - task / 10)})
+    return made
+
+
+def write(store, stage, task, result):
+    path = store / stage / f"{task:016x}"
+    path.mkdir(parents=True)
+    manifest = {"key": path.name, "result": result, "inputs": {"prepare": "prepare/abc"}}
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def trained(validation):
+    return {
+        "steps": 10,
+        "loss_last": 1.0,
+        "tokens_per_second": 1.0,
+        "validation_bits_per_byte": {"hau_Latn": validation},
+    }
+
+
+def compared(*, adapter):
+    common = {"language": "hau_Latn", "p_value": 0.0002}
+    return [
+        common | {"metric": "bits_per_byte", "direction": None, "base": 2.0, "adapter": adapter},
+        common
+        | {"metric": "chrf++", "direction": "eng_Latn-hau_Latn", "base": 5.0, "adapter": 21.04},
+    ]
+
+
+def test_a_row_has_what_was_measured_and_the_best_is_chosen_on_validation(chain):
+    """Rank 16 is lower on validation and is marked; the third combination has no scores yet."""
+    rows = results_of(look(chain))
+    assert [row.combination for row in rows] == ["lora.rank=8", "lora.rank=16", "lora.rank=32"]
+    assert [row.best_on_validation for row in rows] == [False, True, False]
+    assert (rows[1].base_bits_per_byte, rows[1].adapter_bits_per_byte) == (2.0, 1.5)
+    assert (rows[1].base_chrf, rows[1].adapter_chrf) == (5.0, 21.04)
+    assert rows[1].train == "train/0000000000000001"
+    assert [row.state for row in rows] == ["done", "done", "lost"]
+    assert rows[2].language is None
+
+
+def test_the_same_table_goes_to_people_spreadsheets_and_machines(chain):
+    """A table, CSV and JSON lines show the same three rows."""
+    shown = {}
+    for form in ("table", "csv", "json"):
+        out = io.StringIO()
+        options = Namespace(
+            store=chain.folder.parents[1], chain=None, csv=form == "csv", json=form == "json"
+        )
+        assert results(options, Console(json_lines=form == "json", out=out)) == 0
+        shown[form] = out.getvalue()
+    assert "2.000 -> 1.500" in shown["table"]
+    assert "1.250 *" in shown["table"]
+    assert "5.0 -> 21.0" in shown["table"]
+    lines = list(csv.DictReader(io.StringIO(shown["csv"])))
+    records = [json.loads(line) for line in shown["json"].splitlines()]
+    for rows in (lines, records):
+        assert [row["combination"] for row in rows] == [s[0] for s in SETTINGS]
+        assert [float(row["adapter_bits_per_byte"] or 0) for row in rows] == [1.6, 1.5, 0]
+
+
+def test_a_second_direction_of_a_language_has_its_own_row(chain, tmp_path):
+    """Both directions' chrF++ are shown; bits per byte, which have no direction, once."""
+    path = tmp_path / "store/evaluate" / f"{0:016x}" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    extra = compared(adapter=1.6)[1] | {"direction": "fra_Latn-hau_Latn", "adapter": 30.0}
+    manifest["result"]["comparisons"].append(extra)
+    path.write_text(json.dumps(manifest))
+    rows = [row for row in results_of(look(chain)) if row.combination == "lora.rank=8"]
+    assert [(row.language, row.adapter_chrf) for row in rows] == [
+        ("hau_Latn", 21.04),
+        ("fra_Latn-hau_Latn", 30.0),
+    ]
+    assert rows[1].adapter_bits_per_byte is None
