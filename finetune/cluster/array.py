@@ -53,6 +53,7 @@ def plan_sweep(
         jobs=jobs,
         max_restarts=site.max_restarts,
         requeue=site.requeue,
+        purge_days=site.purge_days,
         array_limit=limit,
     )
     own = {f"{FOLDER}/{task_recipe(c.index)}": c.project for c in combinations}

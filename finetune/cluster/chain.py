@@ -81,6 +81,8 @@ class Chain:
     """Whether a stopped job goes back into the queue, or a new job continues it."""
     array_limit: int | None = None
     """Tasks of each job array that may run at the same time."""
+    purge_days: int | None = None
+    """The site deletes files of the store that nobody read for so many days."""
 
     @property
     def recipe_path(self) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +48,8 @@ class Progress:
     """A checkpoint of this step was written and is gone."""
     checkpoint_step: int | None = None
     """The newest checkpoint that is there."""
+    checkpoint_used: float | None = None
+    """When it was last written or read; seconds since the epoch."""
 
     @property
     def seconds_left(self) -> float | None:
@@ -106,28 +107,6 @@ def last_line(path: Path) -> str | None:
     return None
 
 
-def space_notices(store: Path) -> list[str]:
-    """Say when the store's file system, or the quota that it shows, has hardly any room left."""
-    try:
-        space = os.statvfs(store)
-        free = shutil.disk_usage(store).free
-    except OSError as error:
-        return [f"{store}: {error.strerror}; is the file system mounted here?"]
-    notices = []
-    share = space.f_bavail / space.f_blocks if space.f_blocks else 1.0
-    if free < 2 * 2**30 or (share < 0.05 and free < 50 * 2**30):
-        notices.append(
-            f"{store}: only {free / 2**30:.1f} GiB are free ({100 * (1 - share):.0f} % used); "
-            "`finetune runs --remove STAGE/KEY` frees some"
-        )
-    if space.f_files and space.f_favail < max(1000, min(100_000, space.f_files // 20)):
-        notices.append(
-            f"{store}: only {space.f_favail:,} more files may be made there; remove files that "
-            "you do not need (many small ones: environments, caches)"
-        )
-    return notices
-
-
 def _finished(path: Path) -> dict[str, Any] | None:
     if not path.is_dir():
         return None
@@ -156,6 +135,7 @@ def _training(chain: Chain, job: ChainJob, partial: Path) -> dict[str, Any]:
     written = [e.checkpoint_step for e in read_events(chain, job.name) if e.checkpoint_step]
     kept = newest_step(partial / "checkpoints")
     facts["checkpoint_step"] = kept
+    facts["checkpoint_used"] = _last_used(partial / "checkpoints")
     if written and max(written) > (kept or 0):
         facts["lost_step"] = max(written)
     return facts
@@ -187,6 +167,14 @@ def _counted_steps(chain: Chain, job: ChainJob) -> int | None:
     return total_steps(phase.train, num_rows=rows, rows_per_step=rows_per_step)
 
 
+def _last_used(checkpoints: Path) -> float | None:
+    try:
+        files = [path.stat() for path in checkpoints.glob("step-*/*")]
+    except FileNotFoundError:
+        return time.time()  # one was removed at this moment: a training is at work
+    return max((max(file.st_mtime, file.st_atime) for file in files), default=None)
+
+
 def _time(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
@@ -202,8 +190,3 @@ def _tail(path: Path) -> str:
             return file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def age_seconds(when: float | None) -> float | None:
-    """Return how long ago a file's time was."""
-    return None if when is None else max(0.0, time.time() - when)

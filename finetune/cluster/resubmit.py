@@ -71,7 +71,13 @@ def move(chain: Chain, jobs: Sequence[ChainJob], *, site: Site) -> Chain:
     arrays = [job for job in jobs if job.array is not None]
     if arrays and site.requeue == "forbidden":
         raise RecipeError(f"site {site.name}: it forbids requeueing, which job arrays need")
-    moved = replace(chain, site=site.name, max_restarts=site.max_restarts, requeue=site.requeue)
+    moved = replace(
+        chain,
+        site=site.name,
+        max_restarts=site.max_restarts,
+        requeue=site.requeue,
+        purge_days=site.purge_days,
+    )
     works = {job.array or job.name: work_of(moved, job, site=site) for job in jobs}
     swept = {job.array: works[job.array] for job in arrays if job.array}
     scripts = scripts_of(moved, swept, site=site, todo=jobs) | {

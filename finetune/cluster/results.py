@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from finetune.cluster.status import ChainReport, State, chain_state
@@ -18,6 +19,8 @@ class Result:
     combination: str
     """`key=value ...`, or the chain's id where nothing is swept."""
     state: State
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What is swept: key -> value."""
     language: str | None = None
     """`hau_Latn`, or `eng_Latn-hau_Latn` for one more direction of a language."""
     validation_bits_per_byte: float | None = None
@@ -47,7 +50,8 @@ def results_of(report: ChainReport) -> list[Result]:
     for evaluate in (job for job in chain.jobs if "evaluate" in job.stages):
         own = [job for job in report.jobs if job.name in (evaluate.name, *evaluate.depends_on)]
         named = " ".join(evaluate.settings) or chain.id
-        blank = Result(combination=named, state=chain_state(tuple(own)))
+        swept = dict(setting.split("=", 1) for setting in evaluate.settings)
+        blank = Result(combination=named, state=chain_state(tuple(own)), settings=swept)
         validation: Mapping[str, float] = {}
         prepared = None
         trained = _manifest(store, evaluate.inputs, stage="train")
@@ -59,6 +63,49 @@ def results_of(report: ChainReport) -> list[Result]:
         comparisons = scored["result"]["comparisons"] if scored is not None else []
         rows += [(prepared, row) for row in _rows(blank, validation, comparisons)]
     return _marked(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class OverSeeds:
+    """Combinations that differ only in their seeds: means and standard deviations (n - 1)."""
+
+    combination: str
+    language: str
+    seeds: int
+    validation_bits_per_byte: tuple[float, float]
+    base_bits_per_byte: float
+    """The same for every seed."""
+    adapter_bits_per_byte: tuple[float, float]
+    adapter_chrf: tuple[float, float] | None
+
+
+def over_seeds(rows: Sequence[Result]) -> list[OverSeeds]:
+    """Summarize evaluated combinations over their seeds, where there are two or more."""
+    alike: dict[tuple[str, str], list[Result]] = {}
+    for row in rows:
+        kept = [f"{k}={v}" for k, v in row.settings.items() if not k.endswith("train.seed")]
+        if row.language and len(kept) < len(row.settings) and row.adapter_bits_per_byte is not None:
+            alike.setdefault((" ".join(kept), row.language), []).append(row)
+    return [
+        OverSeeds(
+            combination=combination,
+            language=language,
+            seeds=len(same),
+            validation_bits_per_byte=_spread([r.validation_bits_per_byte for r in same]),
+            base_bits_per_byte=fmean(r.base_bits_per_byte or 0.0 for r in same),
+            adapter_bits_per_byte=_spread([r.adapter_bits_per_byte for r in same]),
+            adapter_chrf=(
+                None if same[0].adapter_chrf is None else _spread([r.adapter_chrf for r in same])
+            ),
+        )
+        for (combination, language), same in alike.items()
+        if len(same) > 1
+    ]
+
+
+def _spread(values: Sequence[float | None]) -> tuple[float, float]:
+    known = [value for value in values if value is not None]
+    return (fmean(known), stdev(known)) if len(known) > 1 else (float("nan"), float("nan"))
 
 
 def _rows(

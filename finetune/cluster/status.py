@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +20,9 @@ from finetune.cluster.chain import (
     read_cancellations,
     read_events,
 )
-from finetune.cluster.progress import Progress, age_seconds, progress_of, space_notices
+from finetune.cluster.clock import age_seconds, clock, duration
+from finetune.cluster.notices import job_notices, space_notices
+from finetune.cluster.progress import Progress, progress_of
 from finetune.cluster.reasons import never_starts, why_ended, why_waiting
 from finetune.cluster.slurm import JobState
 from finetune.errors import ClusterError
@@ -39,9 +40,6 @@ State = Literal[
 ]
 """`stuck` waits for something that will not come by itself; `stopped` saved its state and nothing
 goes on with it; of a `lost` job nobody knows how it ended."""
-SILENT_SECONDS = 300.0  # a lease beats every 10 s
-STILL_SECONDS = 900.0
-STILL_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def look(chain: Chain) -> ChainReport:
     reports: dict[str, JobReport] = {}
     for job in chain.jobs:
         seen = _see(chain, job, ids=ids, states=states, reachable=problem is None, before=reports)
-        reports[job.name] = _report(job, seen)
+        reports[job.name] = _report(chain, job, seen)
     jobs = tuple(reports.values())
     state = chain_state(jobs)
     return ChainReport(
@@ -186,7 +184,7 @@ def _see(
     )
 
 
-def _report(job: ChainJob, seen: _Seen) -> JobReport:
+def _report(chain: Chain, job: ChainJob, seen: _Seen) -> JobReport:
     state, why = _judge(seen, job)
     return JobReport(
         name=job.name,
@@ -196,7 +194,14 @@ def _report(job: ChainJob, seen: _Seen) -> JobReport:
         why=" ".join(why.split()),
         progress=seen.progress,
         settings=job.settings,
-        notices=tuple(_notices(seen, state)),
+        notices=tuple(
+            job_notices(
+                seen.progress,
+                state=state,
+                started=seen.last is not None and seen.last.event == "start",
+                purge_days=chain.purge_days,
+            )
+        ),
         is_active=seen.slurm is not None and seen.slurm.is_active,
     )
 
@@ -284,37 +289,6 @@ def _kept(seen: _Seen) -> str:
     return f" (state of step {step} is kept)" if step else ""
 
 
-def _notices(seen: _Seen, state: State) -> list[str]:
-    progress, found = seen.progress, []
-    if progress.lost_step is not None and state != "done":
-        left = (
-            f"it goes on from step {progress.checkpoint_step}"
-            if progress.checkpoint_step
-            else "it starts again from step 0"
-        )
-        found.append(
-            f"its checkpoint of step {progress.lost_step} is gone (was old scratch purged?): {left}"
-        )
-    if state == "running":
-        found += _standing_still(seen)
-    return found
-
-
-def _standing_still(seen: _Seen) -> list[str]:
-    """Say when a running job shows no sign of life, or lives and gets no further."""
-    progress = seen.progress
-    silent, still = age_seconds(progress.beat), age_seconds(progress.moved)
-    look_there = "look at `finetune logs`; `finetune cancel` and `finetune resubmit` start it again"
-    started = seen.last is not None and seen.last.event == "start"
-    if started and silent is not None and silent > SILENT_SECONDS:
-        return [f"no sign of life for {duration(silent)}; {look_there}"]
-    patience = max(STILL_SECONDS, STILL_STEPS * (progress.step_seconds or 0.0))
-    if started and still is not None and still > patience:
-        what = "step" if progress.step is not None else "line in its log"
-        return [f"no new {what} for {duration(still)}; {look_there}"]
-    return []
-
-
 def _headline(chain: Chain, jobs: tuple[JobReport, ...], state: State) -> str:
     done = sum(job.state == "done" for job in jobs)
     first = f"{chain.id}: {state}"
@@ -331,32 +305,3 @@ def _headline(chain: Chain, jobs: tuple[JobReport, ...], state: State) -> str:
     if state in ("failed", "lost", "cancelled", "stopped", "not submitted"):
         first += f". `finetune resubmit {chain.id}` does the rest"
     return first
-
-
-def clock(when: str) -> str:
-    """Return a time of the chain's files or of Slurm as local `HH:MM`, with the day if not today.
-
-    >>> clock("not a time")
-    'not a time'
-    """
-    try:
-        moment = datetime.fromisoformat(when).astimezone()
-    except ValueError:
-        return when
-    today = datetime.now().astimezone().date()
-    return moment.strftime("%H:%M" if moment.date() == today else "%Y-%m-%d %H:%M")
-
-
-def duration(seconds: float) -> str:
-    """Write a duration for people.
-
-    >>> duration(12), duration(185), duration(5400), duration(200000)
-    ('12 s', '3 min', '1 h 30 min', '2 d 7 h')
-    """
-    minutes = int(seconds // 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours = minutes // 60
-    return f"{hours} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

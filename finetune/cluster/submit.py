@@ -97,6 +97,7 @@ def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Pl
         jobs=tuple(jobs),
         max_restarts=site.max_restarts,
         requeue=site.requeue,
+        purge_days=site.purge_days,
     )
     scripts = {
         job.name: script_of(job, work, chain=chain, site=site)

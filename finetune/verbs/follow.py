@@ -12,6 +12,7 @@ from finetune.cluster import logs as job_logs
 from finetune.cluster import resubmit as again
 from finetune.cluster import status as looking
 from finetune.cluster.chain import Chain, chains_of, find_chain
+from finetune.cluster.clock import duration
 from finetune.cluster.status import ChainReport, JobReport
 from finetune.cluster.sweep import short
 from finetune.errors import RecipeError
@@ -169,7 +170,7 @@ def _row(job: JobReport) -> tuple[str, ...]:
         step,
         "" if progress.loss is None else f"{progress.loss:.3f}",
         "" if speed is None else f"{speed:,.0f}",
-        "" if left is None else looking.duration(left),
+        "" if left is None else duration(left),
         str(job.restarts) if job.restarts else "",
         job.why,
     )

@@ -7,7 +7,7 @@ from argparse import Namespace
 from dataclasses import fields
 
 from finetune.cluster.chain import find_chain
-from finetune.cluster.results import Result, results_of
+from finetune.cluster.results import OverSeeds, Result, over_seeds, results_of
 from finetune.cluster.status import look
 from finetune.log import Console
 
@@ -21,6 +21,14 @@ COLUMNS = (
     "p",
     "state",
 )
+SEEDS = (
+    "combination",
+    "language",
+    "seeds",
+    "validation\nbits/byte",
+    "test bits/byte\nbase -> adapter",
+    "chrF++\nadapter",
+)
 
 
 def results(options: Namespace, console: Console) -> int:
@@ -28,9 +36,13 @@ def results(options: Namespace, console: Console) -> int:
     report = look(find_chain(options.store.resolve(), options.chain))
     rows = results_of(report)
     if options.csv:
-        writer = csv.DictWriter(console.out, [f.name for f in fields(Result)], lineterminator="\n")
+        keys = list(dict.fromkeys(key for row in rows for key in row.settings))
+        names = [f.name for f in fields(Result) if f.name != "settings"]
+        writer = csv.DictWriter(
+            console.out, [*keys, *names], lineterminator="\n", extrasaction="ignore"
+        )
         writer.writeheader()
-        writer.writerows(row.facts() for row in rows)
+        writer.writerows(row.facts() | dict(row.settings) for row in rows)
         return 0
     if console.json_lines:
         for row in rows:
@@ -39,6 +51,9 @@ def results(options: Namespace, console: Console) -> int:
     console.table(report.headline, COLUMNS, [_cells(row) for row in rows])
     if any(row.best_on_validation for row in rows):
         console.say("* lowest on validation; compare on that, and claim what stands under test")
+    seeds = over_seeds(rows)
+    if seeds:
+        console.table("over seeds: mean ± standard deviation", SEEDS, [_summary(s) for s in seeds])
     return 0
 
 
@@ -54,6 +69,23 @@ def _cells(row: Result) -> tuple[str, ...]:
         _probability(row.chrf_p_value),
         row.state,
     )
+
+
+def _summary(summary: OverSeeds) -> tuple[str, ...]:
+    chrf = summary.adapter_chrf
+    return (
+        summary.combination,
+        summary.language,
+        str(summary.seeds),
+        _deviation(summary.validation_bits_per_byte, places=3),
+        f"{summary.base_bits_per_byte:.3f} -> "
+        f"{_deviation(summary.adapter_bits_per_byte, places=3)}",
+        "" if chrf is None else _deviation(chrf, places=1),
+    )
+
+
+def _deviation(spread: tuple[float, float], *, places: int) -> str:
+    return f"{spread[0]:.{places}f} ± {spread[1]:.{places}f}"
 
 
 def _number(value: float | None, *, places: int) -> str:

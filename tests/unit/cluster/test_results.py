@@ -11,7 +11,7 @@ import pytest
 
 from finetune.cluster import slurm
 from finetune.cluster.chain import Chain, ChainJob, Submission, append_submission, now, write_chain
-from finetune.cluster.results import results_of
+from finetune.cluster.results import Result, over_seeds, results_of
 from finetune.cluster.status import look
 from finetune.log import Console
 from finetune.verbs.results import results
@@ -114,6 +114,8 @@ def test_the_same_table_goes_to_people_spreadsheets_and_machines(chain):
     for rows in (lines, records):
         assert [row["combination"] for row in rows] == [s[0] for s in SETTINGS]
         assert [float(row["adapter_bits_per_byte"] or 0) for row in rows] == [1.6, 1.5, 0]
+    assert [row["lora.rank"] for row in lines] == ["8", "16", "32"]
+    assert records[1]["settings"] == {"lora.rank": "16"}
 
 
 def test_a_second_direction_of_a_language_has_its_own_row(chain, tmp_path):
@@ -129,3 +131,28 @@ def test_a_second_direction_of_a_language_has_its_own_row(chain, tmp_path):
         ("fra_Latn-hau_Latn", 30.0),
     ]
     assert rows[1].adapter_bits_per_byte is None
+
+
+def test_seeds_are_summarized_by_mean_and_deviation():
+    """Combinations that differ in nothing but the seed are one line; a lonely seed is none."""
+    scores = {("8", "0"): 1.0, ("8", "1"): 2.0, ("16", "0"): 5.0, ("16", "1"): None}
+    rows = [
+        Result(
+            combination=f"{rank} {seed}",
+            state="done",
+            settings={"lora.rank": rank, "train.seed": seed},
+            language="hau_Latn",
+            validation_bits_per_byte=score,
+            base_bits_per_byte=3.0,
+            adapter_bits_per_byte=score,
+        )
+        for (rank, seed), score in scores.items()
+    ]
+    (summary,) = over_seeds(rows)
+    assert (summary.combination, summary.seeds, summary.base_bits_per_byte) == (
+        "lora.rank=8",
+        2,
+        3.0,
+    )
+    assert summary.adapter_bits_per_byte == (1.5, pytest.approx(0.5**0.5))
+    assert summary.adapter_chrf is None

@@ -13,7 +13,7 @@ import pytest
 from finetune.cluster import chain as chains
 from finetune.cluster import slurm, status
 from finetune.cluster.chain import AttemptEvent, Submission, append_event, append_submission
-from finetune.cluster.progress import space_notices
+from finetune.cluster.notices import space_notices
 from finetune.cluster.reasons import STUCK, WAITING, never_starts, why_ended, why_waiting
 from finetune.cluster.slurm import JobState, parse_jobs
 from finetune.errors import ClusterError
@@ -187,6 +187,20 @@ def test_a_purged_checkpoint_is_noticed(chain, monkeypatch):
     (notice,) = report_of(chain, "train").notices
     assert "step 60 is gone" in notice
     assert "goes on from step 40" in notice
+
+
+@pytest.mark.parametrize(("unused_days", "told"), [(20, False), (26, True)])
+def test_a_checkpoint_that_the_site_will_purge_is_noticed(chain, monkeypatch, unused_days, told):
+    """A week before the site deletes what nobody used, a chain that waits for somebody says so."""
+    known(monkeypatch, chain)
+    attempt(chain, "train", job_id="12", outcome="stopped", reason="time limit", step=40)
+    partial = write_metrics(chain, steps=40, checkpoint=40)
+    file = partial / "checkpoints/step-00000040-validated-00000000/state.json"
+    file.write_text("{}")
+    then = time.time() - unused_days * 86400
+    os.utime(file, (then, then))
+    notices = report_of(replace(chain, purge_days=30), "train").notices
+    assert [f"{unused_days} d" in notice for notice in notices] == [True] * told
 
 
 @pytest.mark.parametrize(
