@@ -17,7 +17,7 @@ from finetune.cluster.chain import (
     read_submissions,
 )
 from finetune.cluster.slurm import JobState
-from finetune.cluster.status import is_ours, jobs_of
+from finetune.cluster.status import is_within, jobs_of
 from finetune.errors import ClusterError
 
 _ROUNDS = 5
@@ -62,7 +62,7 @@ def cancel(chain: Chain) -> Cancelled:
 def active_jobs(chain: Chain) -> dict[str, JobState]:
     """Return what of a chain waits or runs, also what was submitted and never noted."""
     ids = [s.job_id for s in read_submissions(chain)]
-    ids += [i for i, script in slurm.scripts_of_my_jobs().items() if is_ours(chain, script)]
+    ids += [i for i, script in slurm.scripts_of_my_jobs().items() if is_within(chain, script)]
     return {i: state for i, state in jobs_of(chain, ids).items() if state.is_active}
 
 

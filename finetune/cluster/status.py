@@ -125,17 +125,19 @@ def jobs_of(chain: Chain, ids: Iterable[str]) -> dict[str, JobState]:
     Raises ClusterError if Slurm does not answer.
     """
     found = slurm.jobs(ids)
-    return {i: state for i, state in found.items() if is_ours(chain, state.fields.get("Command"))}
+    # the script's own place, or where it was submitted from: some sites hand Slurm a copy
+    return {
+        i: state
+        for i, state in found.items()
+        if any(is_within(chain, state.fields.get(place, "")) for place in ("Command", "WorkDir"))
+    }
 
 
-def is_ours(chain: Chain, command: str | None) -> bool:
-    """Whether the script of a job lies in the chain's folder."""
-    if not command:
-        return False
+def is_within(chain: Chain, path: str) -> bool:
+    """Whether a path (of a script, say) is the chain's folder or lies in it."""
     folders = (chain.folder.absolute(), chain.folder.resolve())
-    script = Path(command)
-    return any(script.is_relative_to(folder) for folder in folders) or (
-        script.resolve().is_relative_to(folders[1])
+    return any(Path(path).is_relative_to(folder) for folder in folders) or (
+        bool(path) and Path(path).resolve().is_relative_to(folders[1])
     )
 
 

@@ -122,7 +122,7 @@ class Lora(Section):
 
     rank: Annotated[int, Field(ge=1, le=1024)] = 16
     """Rank of the update matrices."""
-    alpha: Annotated[float, Field(gt=0)] = 32
+    alpha: Annotated[float, Field(gt=0)] = 32.0
     """Scale: the update is multiplied by alpha/rank (rsLoRA: alpha/sqrt(rank))."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout on the adapter's input."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from finetune.errors import FinetuneError, RecipeError
 from finetune.spec.load import load_card, load_project, load_recipe
+from finetune.spec.recipe import Recipe
 
 RECIPE = """\
 name: tiny
@@ -184,3 +185,19 @@ def test_no_damaged_line_gives_a_traceback(tmp_path_factory, line, junk):
     path.write_text("\n".join(lines), encoding="utf-8")
     with contextlib.suppress(FinetuneError):  # any other exception fails the test
         assert load_recipe(path).release.repo
+
+
+def test_defaults_are_of_the_type_that_is_read_back() -> None:
+    """A recipe written as JSON and read again has the same values, 32.0 and not 32: what is made
+    from it (an adapter's configuration) is the same to the byte."""
+    recipe = Recipe.model_validate(
+        {
+            "name": "x",
+            "base": {"model": "org/base", "revision": "0" * 40, "licence": "mit"},
+            "corpora": [{"card": "a"}],
+            "train": {"max_steps": 1},
+            "release": {"repo": "org/x"},
+        }
+    )
+    again = Recipe.model_validate_json(recipe.model_dump_json())
+    assert repr(again) == repr(recipe)
