@@ -53,7 +53,7 @@ def cancel(chain: Chain) -> Cancelled:
             append_cancellation(chain, fresh)
             # what waits first: the end of a running job must not start it
             for waits in (True, False):
-                slurm.cancel([i for i, s in fresh.items() if (s.state == "PENDING") == waits])
+                slurm.cancel([i for i, s in fresh.items() if s.is_waiting == waits])
             told |= {i: (i, names.get(i, "unknown"), s.state) for i, s in fresh.items()}
         time.sleep(_SETTLE_SECONDS if told else 0)
     return Cancelled(jobs=tuple(told.values()), left=tuple(active_jobs(chain)))

@@ -49,6 +49,8 @@ STUCK = {
     "JobHeldUser": "held by you; `scontrol release {job_id}` lets it go",
     "JobHeldAdmin": f"held by the site or after failed starts; {_STAFF}, or "
     "`finetune cancel`, then `finetune resubmit`",
+    "job_requeued_in_held_state": "put back into the queue and held; `scontrol release {job_id}` "
+    "lets it go",
     "JobHoldMaxRequeue": "was put back too often and is held; look at `finetune logs`, then "
     "`scontrol release {job_id}`",
     "launch_failed_requeued_held": "a node could not start it, so Slurm holds it; "
@@ -130,7 +132,7 @@ def why_waiting(state: JobState) -> str:
 
 def never_starts(state: JobState) -> bool:
     """Whether a job waits for something that will not come by itself."""
-    return state.state == "PENDING" and _word(state) in STUCK
+    return state.is_waiting and _word(state) in STUCK
 
 
 def why_ended(state: JobState) -> str:

@@ -31,10 +31,12 @@ ACTIVE = frozenset(
         "REQUEUE_FED",
         "RESIZING",
         "SIGNALING",
+        "SPECIAL_EXIT",
         "STAGE_OUT",
     ]
 )
 AfterKind = Literal["afterok", "afterany", "aftercorr"]
+WAITING = frozenset(("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"))
 TIMEOUT_SECONDS = 60.0
 _FORGOTTEN = re.compile(r"Invalid job id|slurm_load_jobs error: Invalid", re.IGNORECASE)
 _KEY = re.compile(r"(?:^| )([A-Z][A-Za-z_]*(?:[/:][A-Za-z]+)*)=")
@@ -67,6 +69,11 @@ class JobState:
     def is_active(self) -> bool:
         """Whether the job waits, runs or is ending."""
         return self.state in ACTIVE
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the job is in the queue and not on any node."""
+        return self.state in WAITING
 
 
 def is_available() -> bool:

@@ -227,14 +227,14 @@ def _active(seen: _Seen, now: JobState, job: ChainJob) -> tuple[State, str]:
     again = ""
     if seen.last is not None and seen.last.event == "end" and seen.last.reason:
         again = f"; last attempt: {seen.last.reason}"
-    if now.state == "PENDING":
+    if now.is_waiting:
         why = why_waiting(now)
         if now.reason == "Dependency" and job.depends_on:
             why = f"after {', '.join(job.depends_on)}"
         elif now.start_time and now.reason in ("Resources", "Priority"):
             why += f"; Slurm expects to start it at {clock(now.start_time)}"
         return ("stuck" if never_starts(now) else "waiting"), why + again
-    if now.state == "SUSPENDED":
+    if now.state in ("SUSPENDED", "STOPPED"):
         return "waiting", f"suspended by the site, on {now.nodes}"
     where = f"on {now.nodes}" if now.nodes else now.state.lower()
     since = f" since {clock(now.start_time)}" if now.start_time else ""

@@ -269,7 +269,9 @@ def test_recorded_reasons_are_said_in_plain_words():
         ("AssocGrpGRES", "as much running"),
         ("AssocMaxJobsLimit", "your account"),
         ("ReqNodeNotAvail, UnavailableNodes:node[3-4]", "down or reserved"),
+        ("ReqNodeNotAvail,_UnavailableNodes:node2", "down or reserved"),
         ("launch failed requeued held", "scontrol release 7"),
+        ("job_requeued_in_held_state", "scontrol release 7"),
         ("SomethingNew", "Slurm says: SomethingNew"),
     ],
 )
@@ -282,6 +284,28 @@ def test_every_kind_of_reason_says_what_to_do(reason, said):
 def test_no_reason_is_both_waiting_and_stuck():
     """A word belongs to one table, or the other would never be read."""
     assert not set(WAITING) & set(STUCK)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "shown"),
+    [
+        ("PENDING", "job_requeued_in_held_state", "stuck"),
+        ("SPECIAL_EXIT", "job_requeued_in_held_state", "stuck"),
+        ("PENDING", "PartitionDown", "waiting"),
+        ("SUSPENDED", "None", "waiting"),
+        ("COMPLETING", "None", "running"),
+        ("TIMEOUT", "TimeLimit", "failed"),
+        ("NODE_FAIL", "NodeDown", "failed"),
+        ("OUT_OF_MEMORY", "OutOfMemory", "failed"),
+    ],
+)
+def test_what_slurm_says_becomes_one_of_few_states(chain, monkeypatch, state, reason, shown):
+    """States and reasons as a real Slurm prints them for held, suspended and ended jobs."""
+    known(monkeypatch, chain, _12=replace(RECORDED["17_0"], state=state, reason=reason))
+    report = status.look(chain)
+    assert report.jobs[1].state == shown
+    assert report.jobs[1].why
+    assert ("will not start by itself" in report.headline) == (shown == "stuck")
 
 
 def test_a_signal_is_told_as_one():
