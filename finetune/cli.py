@@ -214,10 +214,17 @@ def _logs_options(verb: argparse.ArgumentParser) -> None:
         "job", nargs="?", metavar="JOB", help="e.g. train (default: the one that runs or failed)"
     )
     verb.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
-    verb.add_argument("--attempt", type=int, metavar="N", help="only the Nth start of the job")
+    verb.add_argument("--attempt", type=_positive, metavar="N", help="only the job's Nth start")
     verb.add_argument(
-        "-n", "--lines", type=int, metavar="N", help="only the last N lines (with -f: 40)"
+        "-n", "--lines", type=_positive, metavar="N", help="only the last N lines (with -f: 40)"
     )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
 
 
 def _site_options(verb: argparse.ArgumentParser) -> None:
@@ -258,7 +265,10 @@ def _submit_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--languages", metavar="CODE,CODE", help="the same over target languages")
     verb.add_argument("--seeds", metavar="N,N", help="the same over seeds of the training")
     verb.add_argument(
-        "--array-limit", type=int, metavar="N", help="tasks of an array that run at the same time"
+        "--array-limit",
+        type=_positive,
+        metavar="N",
+        help="tasks of an array that run at the same time",
     )
     # then the site's own is used, if it names one
     verb.set_defaults(store=None)

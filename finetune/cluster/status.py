@@ -7,7 +7,7 @@ that ended long ago; without Slurm the files alone are shown, and that is said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -79,15 +79,16 @@ class _Seen:
 
     job_id: str | None
     slurm: JobState | None
-    reachable: bool
-    cancelled: str | None
-    """When it was cancelled by `finetune cancel`."""
     last: AttemptEvent | None
     """Newest event of the newest submission."""
     starts: int
     progress: Progress
     blocked_by: str | None
     """A job that it waits for and that did not end well."""
+    reachable: bool = True
+    """Whether Slurm could be asked."""
+    cancelled: str | None = None
+    """When it was cancelled by `finetune cancel`."""
 
 
 def look(chain: Chain) -> ChainReport:
@@ -102,9 +103,12 @@ def look(chain: Chain) -> ChainReport:
         states = jobs_of(chain, ids.values())
     except ClusterError as error:
         problem = str(error)
+    cancelled = {i: c.time for c in read_cancellations(chain) for i in c.job_ids}
     reports: dict[str, JobReport] = {}
     for job in chain.jobs:
-        seen = _see(chain, job, ids=ids, states=states, reachable=problem is None, before=reports)
+        job_id = ids.get(job.name)
+        seen = _see(chain, job, job_id=job_id, state=states.get(job_id or ""), before=reports)
+        seen = replace(seen, reachable=problem is None, cancelled=cancelled.get(job_id or ""))
         reports[job.name] = _report(chain, job, seen)
     jobs = tuple(reports.values())
     state = chain_state(jobs)
@@ -164,21 +168,16 @@ def _see(
     chain: Chain,
     job: ChainJob,
     *,
-    ids: Mapping[str, str],
-    states: Mapping[str, JobState],
-    reachable: bool,
+    job_id: str | None,
+    state: JobState | None,
     before: Mapping[str, JobReport],
 ) -> _Seen:
-    job_id = ids.get(job.name)
     events = read_events(chain, job.name)
     own = [e for e in events if e.job_id == job_id]
     blockers = [before[n] for n in job.depends_on if n in before]
-    cancelled = [c.time for c in read_cancellations(chain) if job_id in c.job_ids]
     return _Seen(
         job_id=job_id,
-        slurm=states.get(job_id) if job_id else None,
-        reachable=reachable,
-        cancelled=cancelled[-1] if cancelled else None,
+        slurm=state,
         last=own[-1] if own else None,
         starts=sum(e.event == "start" for e in events),
         progress=progress_of(chain, job, job_id=job_id),

@@ -35,7 +35,7 @@ from finetune.cluster.sweep import (
     combine,
     short,
 )
-from finetune.errors import RecipeError
+from finetune.errors import InputError, RecipeError
 from finetune.log import Console
 from finetune.spec.load import Project, load_project
 from finetune.spec.site import Site, load_site
@@ -132,15 +132,19 @@ def _combinations(options: Namespace, project: Project) -> list[Combination]:
     axes, wrong = axes_of(
         project, languages=options.languages, sweeps=options.sweep, seeds=options.seeds
     )
+    found: list[Combination] = []
     try:
         found = checked(options.recipe, overrides=options.overrides, settings=combine(axes))
     except RecipeError as error:
         wrong += error.problems
-    if wrong:
-        raise RecipeError(*wrong)
     for combination in found:
-        check_files(combination.project)
-        outside.verify_lock(combination.project)
+        try:
+            check_files(combination.project)
+            outside.verify_lock(combination.project)
+        except InputError as error:
+            wrong += error.problems
+    if wrong:
+        raise RecipeError(*dict.fromkeys(wrong))
     return found
 
 

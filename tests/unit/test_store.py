@@ -190,3 +190,12 @@ def test_keys_do_not_depend_on_order():
     assert key_of({"a": [1, {"x": 1, "y": 2}], "b": 2}) == key_of(
         {"b": 2, "a": [1, {"y": 2, "x": 1}]}
     )
+
+
+def test_what_is_not_finished_is_named(tmp_path: Path) -> None:
+    """Partial and missing artefacts are lacking, finished ones are not; the order is kept."""
+    store = Store(tmp_path)
+    (tmp_path / "train/b.partial").mkdir(parents=True)
+    (tmp_path / "prepare/a").mkdir(parents=True)
+    names = ["train/c", "prepare/a", "train/b"]
+    assert store.lacking(names) == ["train/c", "train/b"]
