@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from finetune.errors import DataError, InputError, RecipeError, StoreError
 from finetune.job import Job
-from finetune.spec.card import HubSource
+from finetune.spec.card import HubSource, UrlFile, UrlSource
 
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 """What is fetched of a model. Never pickles (`.bin`, `.pt`): they can run code when opened."""
@@ -67,21 +67,68 @@ def fetch_model(repo: str, revision: str, into: Path) -> dict[str, str]:
 
 
 def run_corpus(job: Job) -> dict[str, Any]:
-    """Fetch the one Hub dataset of `job.cards` into `data.parquet` (stage `corpus`).
+    """Fetch the corpus of the one card of `job.cards` (stage `corpus`).
+
+    A Hub dataset becomes `data.parquet`, files of the web keep the path that the card gives them.
 
     Raises:
-        InputError: no such dataset, commit, configuration or split, or access not granted.
-        DataError: the dataset is empty.
+        InputError: no such dataset, commit, configuration, split or address, or no access.
+        DataError: the dataset is empty, or a file has another checksum than the card says.
         StoreError: no network, or the server failed.
     """
+    [(name, card)] = job.cards.items()
+    source = card.corpus.source
+    if isinstance(source, UrlSource):
+        return {"files": [_fetch_url(file, job.workspace, card=name) for file in source.files]}
+    assert isinstance(source, HubSource)  # noqa: S101, plan.py makes this step for these two only
+    if source.revision is None:
+        raise RecipeError(
+            f"{card.path}: corpus.source.revision: the card pins no commit of {source.dataset!r} "
+            f"(its authors could not establish one); choose one on {_endpoint()}/datasets/"
+            f"{source.dataset}/commits/main, write it into the card and fetch again"
+        )
+    return _fetch_dataset(source, job.workspace, card=name)
+
+
+def _fetch_url(file: UrlFile, workspace: Path, *, card: str) -> dict[str, Any]:
+    """Stream one file of the web into the workspace, and check it."""
+    import httpx2
+
+    target = workspace / file.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    try:
+        with httpx2.stream("GET", file.url, follow_redirects=True, timeout=60) as answer:
+            if answer.url.scheme != httpx2.URL(file.url).scheme:
+                raise InputError(
+                    f"card {card!r}: {file.url} leads to {answer.url.scheme}:; use its real address"
+                )
+            if answer.status_code != 200:
+                raise InputError(
+                    f"card {card!r}: {file.url}: the server answered HTTP {answer.status_code}; "
+                    "check the address in the card"
+                )
+            with target.open("wb") as out:
+                for block in answer.iter_bytes():
+                    digest.update(block)
+                    out.write(block)
+    except httpx2.HTTPError as error:
+        raise StoreError(
+            f"card {card!r}: {file.url} cannot be fetched ({_hide(error)}); run `finetune fetch` "
+            "where there is a network"
+        ) from error
+    if digest.hexdigest() != file.sha256:
+        raise DataError(
+            f"card {card!r}: {file.url}: sha256 is {digest.hexdigest()}, the card says "
+            f"{file.sha256}; the file has changed, look at it before you correct the card"
+        )
+    return {"path": file.path, "url": file.url, "sha256": file.sha256}
+
+
+def _fetch_dataset(source: HubSource, workspace: Path, *, card: str) -> dict[str, Any]:
     import datasets
 
-    [(name, source)] = [
-        (name, card.corpus.source)
-        for name, card in job.cards.items()
-        if isinstance(card.corpus.source, HubSource)
-    ]
-    scratch = job.workspace / ".download"
+    scratch = workspace / ".download"
     datasets.disable_progress_bars()
     table = _explained(
         lambda: datasets.load_dataset(
@@ -91,12 +138,12 @@ def run_corpus(job: Job) -> dict[str, Any]:
             revision=source.revision,
             cache_dir=str(scratch),
         ),
-        what=f"card {name!r}: dataset {source.dataset!r} at {source.revision}",
+        what=f"card {card!r}: dataset {source.dataset!r} at {source.revision}",
         page=f"{_endpoint()}/datasets/{source.dataset}",
     )
     if table.num_rows == 0:
-        raise DataError(f"card {name!r}: dataset {source.dataset!r} has no rows in {source.split}")
-    target = job.workspace / "data.parquet"
+        raise DataError(f"card {card!r}: dataset {source.dataset!r} has no rows in {source.split}")
+    target = workspace / "data.parquet"
     table.to_parquet(target)
     columns = list(table.column_names)
     rows = int(table.num_rows)

@@ -75,6 +75,8 @@ def _card_entry(card: DataCard) -> dict[str, Any]:
     source = card.corpus.source
     if source.kind == "hub":
         return {"kind": "hub dataset", "id": source.dataset, "revision": source.revision}
+    if source.kind == "url":
+        return {"kind": "url", "files": {file.url: file.sha256 for file in source.files}}
     pins = {file.path: file.sha256 for file in source.files}
     if source.kind == "package":
         return {"kind": "package", "package": source.package, "files": pins}

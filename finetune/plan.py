@@ -18,7 +18,7 @@ from finetune.errors import RecipeError, StoreError
 from finetune.job import Artifact, Job
 from finetune.log import Console
 from finetune.ranks import launch_id, ranks_of
-from finetune.spec.card import DataCard
+from finetune.spec.card import ALL, DataCard
 from finetune.spec.load import Project
 from finetune.spec.recipe import Phase
 from finetune.store import Request, Store, key_of
@@ -42,7 +42,7 @@ STAGES = {
     for row in (
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.fetch:run_corpus", needs_network=True),
-        Stage("prepare", 1, "finetune.prepare.run:run"),
+        Stage("prepare", 2, "finetune.prepare.run:run"),
         Stage("train", 1, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 1, "finetune.evaluate.run:run"),
         Stage("release", 1, "finetune.release.run:run"),
@@ -87,7 +87,7 @@ def steps_of(project: Project) -> tuple[Step, ...]:
                 content=_corpus_content(project.cards[name]),
             )
             for name in cards
-            if project.cards[name].corpus.source.kind == "hub"
+            if project.cards[name].corpus.is_fetched
         ]
         suffix = f" {phase.name}" if len(phases) > 1 else ""
         inputs = {"base": base} | {f"corpus:{s.cards[0]}": s for s in fetched}
@@ -313,7 +313,12 @@ def _prepare_content(project: Project, phase: Phase) -> dict[str, Any]:
             c.card: project.cards[c.card].corpus.model_dump(mode="json", include=CORPUS_FIELDS)
             for c in phase.corpora
         },
+        "withdrawn": {c.card: _withdrawn(project.cards[c.card]) for c in phase.corpora},
     }
+
+
+def _withdrawn(card: DataCard) -> list[str]:
+    return [ALL] if card.is_withdrawn else sorted(card.withdrawn)
 
 
 def _release_content(project: Project) -> dict[str, Any]:

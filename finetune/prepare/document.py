@@ -29,6 +29,8 @@ class Record:
     where: str
     """`file:line` (or row, or key), with the file as the card writes it."""
     fields: Mapping[str, Any]
+    contributor: str | None = None
+    """Who gave it, if the card has a column for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class Document:
     card: str
     language: str
     where: str
+    record: str
+    """Hash of the record it was made from (finetune.spec.withdrawn.record_hash)."""
+    contributor: str | None
+    """Who gave the record, if the card has a column for that."""
     pieces: tuple[Piece, ...]
     splittable: bool
     """Whether it may be cut where a row ends (plain text only)."""

@@ -22,6 +22,7 @@ from finetune.spec.card import DataCard
 from finetune.spec.language import language_name
 from finetune.spec.load import resolved_use
 from finetune.spec.recipe import Corpus, Prepare
+from finetune.spec.withdrawn import record_hash
 
 ROLES = {"human": "user", "gpt": "assistant", "system": "system"}
 """Roles of the ShareGPT spelling ({"from", "value"})."""
@@ -62,11 +63,25 @@ class Maker:
 
     def documents(self, records: Iterator[Record]) -> Iterator[Document]:
         """Yield the documents of records; with `max_documents` only those of the lowest hash."""
-        made = (document for record in records if (document := self._document(record)))
+        made = (d for record in self._standing(records) if (d := self._document(record)))
         if self.corpus.max_documents is None:
             yield from made
             return
         yield from self._lowest(made, self.corpus.max_documents)
+
+    def _standing(self, records: Iterator[Record]) -> Iterator[Record]:
+        """Leave out what was withdrawn; its text is written nowhere, not even as rejected."""
+        card = self.card
+        for record in records:
+            if card.is_withdrawn or (
+                card.withdrawn and record_hash(record.fields) in card.withdrawn
+            ):
+                self.ledger.read[self.card.name, self.language] += 1
+                self.ledger.reject(
+                    Rejected(self.card.name, self.language, "withdrawn", record.where, "")
+                )
+            else:
+                yield record
 
     def _lowest(self, documents: Iterator[Document], count: int) -> Iterator[Document]:
         # A heap of the lowest keys, so that what is not chosen never stays in memory. The key is
@@ -219,6 +234,8 @@ class Maker:
             card=self.card.name,
             language=self.language,
             where=record.where,
+            record=record_hash(record.fields),
+            contributor=record.contributor,
             pieces=pieces,
             splittable=splittable,
             learned=texts[-1],

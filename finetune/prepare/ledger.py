@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass, field
 from typing import IO
 
 from finetune.prepare.document import Document, Rejected
+from finetune.spec.card import DataCard
 
 SAMPLES = 8
 SAMPLE_CHARACTERS = 600
 
 REASONS = {
+    "withdrawn": "taken back by its contributor or owner; its text is not kept here",
     "empty": "no text (on one of its sides)",
     "too-short": "fewer characters than prepare.min_characters",
     "matches-drop-pattern": "the card's drop_matching finds something in it",
@@ -28,6 +30,22 @@ REASONS = {
     "over-length": "longer than a row (prepare.sequence_tokens) and not to be split",
 }
 """Every reason for which a text is left out."""
+
+
+def ledger_line(document: Document, card: DataCard, *, split: str) -> str:
+    """Return the line of ledger.jsonl of a document: whose record it is, and on which terms.
+
+    Licence and consent are those that the card stated when the record was prepared.
+    """
+    entry = {
+        "record": document.record,
+        "card": card.name,
+        "licence": card.license_name if card.license == "other" else card.license,
+        "consent": card.corpus.consent.basis,
+        "contributor": document.contributor,
+        "split": split,
+    }
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 @dataclass(slots=True)

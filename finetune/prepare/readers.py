@@ -89,6 +89,7 @@ def _wanted(corpus: CorpusBlock) -> dict[str, str]:
         )
     else:
         roles = ("text",)
+    roles += ("contributor",)
     return {corpus.columns[role]: role for role in roles if role in corpus.columns}
 
 
@@ -101,7 +102,8 @@ def _record(where: str, row: Mapping[str, Any], corpus: CorpusBlock) -> Record:
                 raise _no_column(where, column, list(row))
             value = value[part]
         fields[role] = value
-    return Record(where, fields)
+    contributor = fields.pop("contributor", None)
+    return Record(where, fields, None if contributor is None else str(contributor))
 
 
 def _no_column(where: str, column: str, there: Sequence[str]) -> DataError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from finetune import registry
 from finetune.errors import DataError
@@ -14,20 +14,22 @@ from finetune.prepare.document import Document
 from finetune.prepare.documents import Maker, learned_language
 from finetune.prepare.encode import Encoder
 from finetune.prepare.layout import Layout, make_layout
-from finetune.prepare.ledger import Ledger
+from finetune.prepare.ledger import Ledger, ledger_line
 from finetune.prepare.pack import pack
 from finetune.prepare.report import Reporter
 from finetune.prepare.source import resolve_files
 from finetune.prepare.split import SPLITS, Split, separate
 from finetune.prepare.write import Segment, item_of, write_split
-from finetune.spec.card import DataCard
+from finetune.spec.card import DataCard, HubSource
 from finetune.spec.load import resolved_use
 
 ENCODE_UPDATE_DOCUMENTS = 500
+LEDGER_FILE = "ledger.jsonl"
+"""One line a kept document: record hash, card, licence, consent, contributor, split."""
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write `train/`, `validation/`, `test/`, `rejected.jsonl` and the reports; return the result.
+    """Write the splits, `rejected.jsonl`, `ledger.jsonl` and the reports; return the result.
 
     Raises DataError for a corpus that cannot be read or of which nothing is left, RecipeError for
     a base whose tokenizer cannot do what the recipe asks.
@@ -43,7 +45,10 @@ def run(job: Job) -> dict[str, Any]:
             ledger=ledger,
         )
         stage = _Stage(job=job, layout=layout, ledger=ledger)
-        segments = {split: stage.encode(split, splits.pop(split)) for split in SPLITS}
+        with (job.workspace / LEDGER_FILE).open("w", encoding="utf-8", newline="\n") as records:
+            segments = {
+                split: stage.encode(split, splits.pop(split), records=records) for split in SPLITS
+            }
     _refuse_empty(segments, ledger)
     counts: dict[str, dict[str, int]] = {
         split: _write(job, split, segments[split]) for split in SPLITS
@@ -81,7 +86,7 @@ def _documents(job: Job, layout: Layout, ledger: Ledger) -> list[Document]:
     for corpus in job.phase.corpora:
         card = job.cards[corpus.card]
         maker = Maker(corpus, card, job.recipe.prepare, layout, ledger, seen)
-        hub = card.corpus.source.kind == "hub"  # fetched as Parquet, whatever it was there
+        hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
         read = registry.reader("parquet" if hub else card.corpus.format)
         before = len(documents)
         documents.extend(maker.documents(read(files[corpus.card], corpus=card.corpus)))
@@ -116,8 +121,11 @@ class _Stage:
             )
         )
 
-    def encode(self, split: Split, documents: list[Document]) -> list[Segment]:
-        """Return the segments of a split; documents are numbered by the order of their hashes."""
+    def encode(self, split: Split, documents: list[Document], *, records: IO[str]) -> list[Segment]:
+        """Return the segments of a split; documents are numbered by the order of their hashes.
+
+        Every kept document gets its line in the ledger of records.
+        """
         segments: list[Segment] = []
         console = self.job.console
         number = 0
@@ -128,6 +136,7 @@ class _Stage:
                 made = self._segments(document, number=number, held_out=split != "train")
                 if made:
                     self.ledger.keep(document)
+                    records.write(ledger_line(document, self.job.cards[document.card], split=split))
                     self.reporter.add(split, document, [segment.encoded for segment in made])
                     segments += made
                     number += 1

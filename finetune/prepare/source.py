@@ -11,7 +11,7 @@ from finetune.errors import DataError
 from finetune.fetch import checksum
 from finetune.job import Artifact
 from finetune.prepare.document import SourceFile
-from finetune.spec.card import DataCard, File, HubSource, LocalSource, PackageSource
+from finetune.spec.card import DataCard, File, HubSource, LocalSource, PackageSource, UrlSource
 
 
 def resolve_files(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[SourceFile]:
@@ -23,7 +23,9 @@ def resolve_files(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[Sou
     """
     source = card.corpus.source
     if isinstance(source, HubSource):
-        return [_hub_file(card, inputs)]
+        return [_fetched(card, inputs, name="data.parquet")]
+    if isinstance(source, UrlSource):  # checked against the card when they were fetched
+        return [_fetched(card, inputs, name=file.path) for file in source.files]
     if isinstance(source, PackageSource):
         root = _package_root(card, source)
         origin = f"package {source.package}"
@@ -82,12 +84,11 @@ def _package_root(card: DataCard, source: PackageSource) -> Path:
     return Path(str(installed.locate_file("")))
 
 
-def _hub_file(card: DataCard, inputs: Mapping[str, Artifact]) -> SourceFile:
+def _fetched(card: DataCard, inputs: Mapping[str, Artifact], *, name: str) -> SourceFile:
     fetched = inputs.get(f"corpus:{card.name}")
-    name = "data.parquet"
     if fetched is None or not (fetched.path / name).is_file():
         raise DataError(
-            f"{card.path}: the dataset of this card is not here yet; run `finetune fetch` first, "
+            f"{card.path}: {name} of this card is not here yet; run `finetune fetch` first, "
             "where there is a network"
         )
     return SourceFile(path=fetched.path / name, name=name)

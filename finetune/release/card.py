@@ -12,7 +12,7 @@ from typing import Any
 from finetune.errors import ReleaseError
 from finetune.job import Artifact, Job
 from finetune.release.licence import MODEL_TERMS, obligations
-from finetune.spec.card import DataCard, HubSource, LocalSource
+from finetune.spec.card import DataCard, HubSource, LocalSource, UrlSource
 from finetune.spec.language import bcp47, hub_code, language_name
 from finetune.spec.recipe import Corpus, Phase, Recipe
 
@@ -327,7 +327,7 @@ def _card_record(card: DataCard) -> dict[str, Any]:
         "licence_link": card.license_link,
         "languages": list(card.corpus.languages),
         "kind": card.corpus.kind,
-        "consent": card.corpus.consent,
+        "consent": card.corpus.consent.sentence,
         "contact": card.corpus.contact,
         "personal_data": card.corpus.personal_data,
     }
@@ -336,7 +336,12 @@ def _card_record(card: DataCard) -> dict[str, Any]:
     sums = {
         file.path: file.sha256 for file in source.files
     }  # paths are relative to card or package
-    where = "files of its owner" if isinstance(source, LocalSource) else f"package {source.package}"
+    if isinstance(source, UrlSource):
+        where = ", ".join(file.url for file in source.files)
+    elif isinstance(source, LocalSource):
+        where = "files of its owner"
+    else:
+        where = f"package {source.package}"
     return record | {"source": where, "sha256": sums}
 
 

@@ -50,7 +50,8 @@ def public_strings(job: Job) -> tuple[str, ...]:
     recipe = job.recipe
     strings = [recipe.release.repo, recipe.base.released_id, recipe.release.summary]
     for card in job.cards.values():
-        strings += [card.name, card.pretty_name, card.corpus.contact, card.corpus.consent]
+        strings += [card.name, card.pretty_name, card.corpus.contact]
+        strings += [card.corpus.consent.sentence]
         if isinstance(card.corpus.source, HubSource):
             strings.append(card.corpus.source.dataset)
     return tuple(s for s in strings if s)

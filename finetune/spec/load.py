@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from finetune.errors import RecipeError
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Corpus, Recipe
-from finetune.spec.text import Document, Path_, parse, read_text, shown
+from finetune.spec.text import Document, Path_, hidden_controls, parse, read_text, shown
+from finetune.spec.withdrawn import read_withdrawn
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -104,13 +105,14 @@ def load_card(path: Path) -> DataCard:
     if not isinstance(document.values, dict):
         raise RecipeError(f"{path}:2:1: the YAML block must be `key: value` lines")
     values = dict(document.values)
-    own = set(DataCard.model_fields) - {"name", "path", "body", "hub_metadata"}
+    own = set(DataCard.model_fields) - {"name", "path", "body", "hub_metadata", "withdrawn"}
     unknown = [k for k in values if k not in own and k not in HUB_CARD_KEYS]
     problems = [
         f"{document.where((k,))}: {k}: not a key of a Hub dataset card"
         f"{did_you_mean(k, own | HUB_CARD_KEYS)}"
         for k in unknown
     ]
+    problems += hidden_controls(document)
     if isinstance(values.get("language"), str):
         values["language"] = [values["language"]]
     fields = {k: v for k, v in values.items() if k in own}
@@ -119,6 +121,7 @@ def load_card(path: Path) -> DataCard:
         "path": path,
         "body": "\n".join(lines[ends[0] + 1 :]).strip() + "\n",
         "hub_metadata": {k: v for k, v in values.items() if k in HUB_CARD_KEYS},
+        "withdrawn": read_withdrawn(path),
     }
     try:
         card = validate(DataCard, fields, document)
@@ -259,7 +262,10 @@ def _override(document: Document, override: str) -> None:
 
 
 def validate(model: type[Model], values: Any, document: Document) -> Model:
-    """Validate; a string field takes the scalar as it was written (a revision 7e12345)."""
+    """Return the values as a model; a string takes the scalar as it was written (7e12345).
+
+    Raises RecipeError with file:line:column of every problem.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -6,6 +6,8 @@ recipe or card means what a reader sees.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from finetune.errors import RecipeError
 
 MAX_SIZE_BYTES = 4 * 2**20
 MAX_DEPTH = 40
+_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 Path_ = tuple[str | int, ...]
 
 
@@ -112,6 +115,24 @@ def parse(text: str, *, source: str, as_hub_reads: bool = False) -> Document:
     return Document(values=values, places=builder.places, source=source)
 
 
+def hidden_controls(document: Document) -> list[str]:
+    """Say where a value holds an invisible control that makes text look like other text.
+
+    Bidirectional embeddings, overrides and isolates (Boucher and Anderson 2021, "Trojan Source")
+    and C0 controls; the marks that scripts need (joiners, left-to-right mark) are none of them.
+    """
+    problems = []
+    for path, place in document.places.items():
+        found = _HIDDEN.search(place.raw or "")
+        if found:
+            name = unicodedata.name(found.group(), "control character")
+            problems.append(
+                f"{document.where(path)}: {shown(path)}: holds U+{ord(found.group()):04X} "
+                f"({name}), which makes text look like other text; remove it"
+            )
+    return problems
+
+
 def _read_int(text: str) -> int:
     digits = text.replace("_", "")
     return int(digits, 0) if digits[:2].lower() in ("0x", "0o") else int(digits)
@@ -141,6 +162,8 @@ class _Builder:
 
     def build(self, node: Node, path: Path_) -> Any:
         mark = node.start_mark
+        if isinstance(node, ScalarNode) and node.style == ">":
+            node.value = node.value.replace("\a", "")  # ruamel's own mark of a folded line end
         raw = node.value if isinstance(node, ScalarNode) else None
         self.places[path] = Place(mark.line + 1, mark.column + 1, raw)
         if id(node) in self._seen:

@@ -125,7 +125,7 @@ def check_files(project: Project) -> None:
             registry.find_reader(card.corpus.format)
         except RecipeError as error:
             problems.append(f"{card.path}: corpus.format: {error}")
-        if card.corpus.source.kind == "hub":
+        if card.corpus.is_fetched:
             continue
         try:
             resolve_files(card, inputs={})

@@ -15,6 +15,7 @@ from finetune.evaluate.items import read_items
 from finetune.job import Job
 from finetune.packed import PackedSplit, open_split
 from finetune.prepare.run import run
+from finetune.spec.withdrawn import record_hash
 from tests.prepare_job import HAUSA, PAIRS, make_card, make_job, pairs_card
 from tests.tiny import tiny_tokenizer
 
@@ -87,6 +88,7 @@ def test_preparing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
         "report.html",
         "report.json",
         "rejected.jsonl",
+        "ledger.jsonl",
         "chat_template.jinja",
     }
 
@@ -331,3 +333,61 @@ def test_progress_is_shown(tmp_path: Path) -> None:
     shown = job.console.out.getvalue()
     assert "documents by language" in shown
     assert "rows of 256 tokens to train on" in shown
+
+
+def ledger_of(job: Job) -> list[dict[str, Any]]:
+    """Return the lines of the ledger of records."""
+    text = (job.workspace / "ledger.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_ledger_has_a_line_for_every_kept_document(tmp_path: Path) -> None:
+    """Record hash, card, licence, consent, contributor and split of each; and no text."""
+    rows = "".join(f"{text}\tspeaker {n % 3}\n" for n, text in enumerate(HAUSA))
+    card = make_card(
+        tmp_path,
+        "radio",
+        f"text\twho\n{rows}",
+        format="tsv",
+        columns={"text": "text", "contributor": "who"},
+        consent={"basis": "spoken"},
+    )
+    job = make_job(tmp_path, card)
+    result = run(job)
+    lines = ledger_of(job)
+    counts = {split: result["counts"][split]["documents"] for split in SPLITS}
+    assert {s: sum(x["split"] == s for x in lines) for s in SPLITS} == counts
+    assert {x["record"] for x in lines} == {record_hash({"text": text}) for text in HAUSA}
+    assert {x["contributor"] for x in lines} == {"speaker 0", "speaker 1", "speaker 2"}
+    assert {(x["card"], x["licence"], x["consent"]) for x in lines} == {("radio", "mit", "spoken")}
+    assert "Ina kwana" not in (job.workspace / "ledger.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_withdrawn_record_is_nowhere(tmp_path: Path) -> None:
+    """It is counted as withdrawn; its text is in no token, no report and no list of rejections."""
+    gone = HAUSA[7]
+    card = make_card(tmp_path, "text", "\n".join(HAUSA))
+    card = card.model_copy(update={"withdrawn": frozenset([record_hash({"text": gone})])})
+    job = make_job(tmp_path, card)
+    result = run(job)
+    assert result["rejected"] == {"withdrawn": 1}
+    assert sum(result["counts"][split]["documents"] for split in SPLITS) == len(HAUSA) - 1
+    texts = [text for name in SPLITS for text in texts_of(job, opened(job, result, name))]
+    assert not any(gone in text for text in texts)
+    for path in job.workspace.rglob("*"):
+        assert path.is_dir() or gone.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["status", "list"])
+def test_nothing_of_a_withdrawn_card_is_used(tmp_path: Path, how: str) -> None:
+    """`status: withdrawn` and a list that says `all` leave only the other cards."""
+    text = make_card(tmp_path, "text", "\n".join(HAUSA))
+    if how == "list":
+        text = text.model_copy(update={"withdrawn": frozenset(["all"])})
+    else:
+        corpus = text.corpus.model_copy(update={"status": "withdrawn"})
+        text = text.model_copy(update={"corpus": corpus})
+    job = make_job(tmp_path, text, pairs_card(tmp_path))
+    result = run(job)
+    assert result["rejected"] == {"withdrawn": len(HAUSA)}
+    assert {line["card"] for line in ledger_of(job)} == {"pairs"}

@@ -128,3 +128,12 @@ def test_phases_follow_each_other(keys):
         "release",
     ]
     assert steps[4].inputs["start"] is steps[2]
+
+
+def test_a_withdrawal_reruns_prepare_and_all_after_it(keys):
+    """A list of withdrawn records beside the card changes every key from prepare on."""
+    before = keys()
+    Path("data_cards/withdrawn").mkdir()
+    Path("data_cards/withdrawn/words.txt").write_text("0" * 64 + "\n")
+    after = keys()
+    assert [s for s in STAGES if before[s] != after[s]] == STAGES[1:]
