@@ -18,6 +18,7 @@ from finetune.errors import FinetuneError, Stopped
 from finetune.libraries import configure_libraries
 from finetune.log import Console
 from finetune.ranks import ranks_of
+from finetune.verbs import cards_arguments
 
 DESCRIPTION = "LoRA fine-tuning for low-resource languages: from data card to released adapter."
 EPILOG = """\
@@ -44,6 +45,7 @@ VERBS = {
     "publish": ("pipeline:publish", "upload a built release", True),
     "submit": ("submit:submit", "queue all that is not done yet on a Slurm cluster", True),
     "chat": ("talk:chat", "talk to base and adapter in the terminal", True),
+    "cards": ("cards:cards", "write, check, take back, show and publish data cards", False),
     "runs": ("inspect:runs", "what is in the store; remove some of it", False),
     "status": ("follow:status", "what became of a chain of jobs: one line a job", False),
     "logs": ("follow:logs", "the log of a job; -f follows it over restarts", False),
@@ -327,6 +329,7 @@ _OWN_OPTIONS = {
     "results": _results_options,
     "schema": _schema_options,
     "init": _init_options,
+    "cards": cards_arguments.add_arguments,
 }
 
 

@@ -81,6 +81,20 @@ def hub_code(language: str) -> str:
     return langcodes.standardize_tag(language.partition("_")[0])
 
 
+def hub_codes(language: str) -> list[str]:
+    """Return every code under which the Hub may list a language, the exact one first.
+
+    A macrolanguage is one of them: the Hub's pages know `sw`, and not Coastal Swahili.
+
+    >>> hub_codes("swh_Latn"), hub_codes("hau_Latn")
+    (['swh', 'swa', 'sw'], ['ha', 'hau'])
+    """
+    code = language.partition("_")[0]
+    macros = [macro for macro, members in MEMBERS.items() if code in members.split()]
+    macros += [short for short, macro in SHORT.items() if macro in macros]
+    return list(dict.fromkeys([hub_code(language), code, *macros]))
+
+
 def bcp47(language: str) -> str:
     """Return the BCP-47 tag with script, for `language_details`.
 

@@ -1,0 +1,1 @@
+"""What the owners of texts do with their data cards: write, check, take back, show, publish."""

@@ -1,0 +1,205 @@
+"""`finetune cards check`: everything that a card's owner should know about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from finetune.cards import words
+from finetune.cards.explain import explain
+from finetune.cards.texts import Look, is_here, look
+from finetune.cards.words import Lang
+from finetune.errors import DataError, FinetuneError, RecipeError
+from finetune.release import licence as licences
+from finetune.spec.card import DataCard, HubSource
+from finetune.spec.language import hub_codes, language_name
+from finetune.spec.load import load_card
+
+HEADINGS = (
+    "Curation rationale",
+    "Language varieties",
+    "Speaker demographic",
+    "Annotator demographic",
+    "Speech situation and text characteristics",
+    "Preprocessing and data formatting",
+    "Capture quality",
+    "Limitations",
+    "Personal and sensitive information",
+    "Licence",
+)
+"""Headings of Data Statements (Bender and Friedman 2018) that the prose of a card has."""
+FEW_TEXTS = 100
+OTHER_SCRIPT_SHARE = 0.01
+ONE_LINE_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know: how much it matters, and the facts of its sentence."""
+
+    level: Literal["stop", "advice", "note"]
+    code: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def sentence(self, lang: Lang) -> str:
+        """Return the finding for people."""
+        if self.code == "unreadable":
+            return explain(str(self.facts["problem"]), lang)
+        translated = {
+            name: value[lang] if isinstance(value, dict) else value
+            for name, value in self.facts.items()
+        }
+        return words.say(self.code, lang, **translated)
+
+
+def check_card(path: Path, *, today: date) -> list[Finding]:
+    """Return all findings about the card at `path`, what matters most first."""
+    try:
+        card = load_card(path)
+    except RecipeError as error:
+        return [Finding("stop", "unreadable", {"problem": p}) for p in error.problems]
+    found = [
+        *_licence(card),
+        *_consent(card, today=today),
+        *_terms(card),
+        *_people(card),
+        *_prose(card),
+        *_texts(card),
+        *_owners_notes(card),
+    ]
+    order = ("stop", "advice", "note")
+    return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def _licence(card: DataCard) -> Iterator[Finding]:
+    facts = {"licence": card.license}
+    if card.license not in licences.KNOWN:
+        yield Finding("stop", "licence-unknown", facts)
+    elif card.license == "other":
+        named = {"name": card.license_name, "link": card.license_link}
+        yield Finding("note", "licence-community", named)
+    elif card.license in licences.NO_DERIVATIVES:
+        yield Finding("stop", "licence-no-derivatives", facts)
+    elif card.license in licences.NON_COMMERCIAL | set(licences.NON_COMMERCIAL_SHARE_ALIKE):
+        yield Finding("note", "licence-non-commercial", facts)
+    if card.license in {*licences.SHARE_ALIKE, *licences.NON_COMMERCIAL_SHARE_ALIKE}:
+        yield Finding("note", "licence-share-alike", facts)
+    if "license" in card.corpus.not_established:
+        yield Finding("stop", "licence-guessed")
+
+
+def _consent(card: DataCard, *, today: date) -> Iterator[Finding]:
+    consent = card.corpus.consent
+    if consent.expires and consent.expires < today:
+        yield Finding("stop", "consent-expired", {"day": consent.expires.isoformat()})
+    if not consent.sentence:
+        yield Finding("advice", "consent-missing")
+    elif not consent.withdrawal and consent.basis not in ("licence", "public-domain"):
+        yield Finding("advice", "withdrawal-missing")
+    if card.is_withdrawn:
+        yield Finding("note", "withdrawn-card")
+    elif card.withdrawn:
+        yield Finding("note", "withdrawn-records", {"count": len(card.withdrawn)})
+
+
+def _terms(card: DataCard) -> Iterator[Finding]:
+    block = card.corpus
+    for use in words.USES if block.permitted_uses else ():
+        if use not in block.permitted_uses:
+            level: Literal["stop", "note"] = "stop" if use == "train-models" else "note"
+            told = {"use": words.USES[use], "effect": words.EFFECTS[use]}
+            yield Finding(level, "use-not-permitted", told)
+    if block.access.kind != "open":
+        facts: dict[str, Any] = {"who": words.WHO[block.access.kind]}
+        facts["conditions"] = block.access.conditions or words.NOTHING
+        yield Finding("note", "access-restricted", facts)
+
+
+def _people(card: DataCard) -> Iterator[Finding]:
+    block = card.corpus
+    if not block.contact:
+        yield Finding("advice", "contact-missing")
+    if block.speakers is None and "## Speaker demographic" not in card.body:
+        yield Finding("advice", "speakers-missing")
+    described = {v.language for v in block.varieties if v.dialect or v.orthography or v.glottocode}
+    if "## Language varieties" not in card.body:
+        for language in block.languages:
+            if language not in described:
+                yield Finding("advice", "variety-missing", {"name": language_name(language)})
+    expected = [hub_codes(language) for language in block.languages]
+    if not _same_languages(card.language, expected):
+        first = ", ".join(codes[0] for codes in expected)
+        facts = {"written": ", ".join(card.language), "expected": first}
+        yield Finding("advice", "language-key-differs", facts)
+    if block.personal_data == "present":
+        yield Finding("advice", "personal-data-present")
+
+
+def _same_languages(written: list[str], expected: list[list[str]]) -> bool:
+    known = {code for codes in expected for code in codes}
+    return set(written) <= known and all(set(written) & set(codes) for codes in expected)
+
+
+def _prose(card: DataCard) -> Iterator[Finding]:
+    parts = re.split(r"^##\s+(.+?)\s*$", card.body, flags=re.MULTILINE)
+    there = {title.casefold(): text for title, text in zip(parts[1::2], parts[2::2], strict=True)}
+    for heading in HEADINGS:
+        text = there.get(heading.casefold())
+        if text is None:
+            yield Finding("advice", "heading-missing", {"heading": heading})
+        elif not text.strip():
+            yield Finding("advice", "heading-empty", {"heading": heading})
+
+
+def _texts(card: DataCard) -> Iterator[Finding]:
+    if not is_here(card):
+        source = card.corpus.source
+        where = source.dataset if isinstance(source, HubSource) else source.kind
+        yield Finding("note", "not-fetched", {"place": where})
+        return
+    try:
+        re.compile(card.corpus.drop_matching or "")
+    except re.error as error:
+        yield Finding("stop", "pattern-broken", {"why": str(error)})
+        return
+    try:
+        seen = look(card)
+    except DataError as error:
+        yield from (Finding("stop", "unreadable", {"problem": p}) for p in error.problems)
+        return
+    except FinetuneError as error:
+        problem = f"{card.path}: corpus.format: {error}"
+        yield Finding("stop", "unreadable", {"problem": problem})
+        return
+    yield from _counted(card, seen)
+
+
+def _counted(card: DataCard, seen: Look) -> Iterator[Finding]:
+    if not seen.records:
+        yield Finding("stop", "no-texts")
+    elif card.corpus.format == "text" and seen.records == seen.files == 1:
+        if seen.characters > ONE_LINE_CHARACTERS:
+            [file] = card.corpus.source.files  # type: ignore[union-attr]  # files are here
+            yield Finding("advice", "one-long-line", {"file": file.path})
+    elif seen.records < FEW_TEXTS and seen.whole:
+        yield Finding("advice", "few-texts", {"count": seen.records})
+    for (language, script), odd in seen.odd.items():
+        if odd.count >= OTHER_SCRIPT_SHARE * seen.records:
+            facts: dict[str, Any] = {"language": language, "found": script}
+            facts["script"] = language.rpartition("_")[2]
+            facts |= {"count": odd.count, "of": seen.records}
+            facts |= {"where": odd.where, "sample": odd.sample}
+            yield Finding("advice", "other-script", facts)
+
+
+def _owners_notes(card: DataCard) -> Iterator[Finding]:
+    for what in card.corpus.not_established:
+        yield Finding("note", "not-established", {"what": what})
+    for what in card.corpus.known_problems:
+        yield Finding("note", "known-problem", {"what": what})
+    if card.corpus.status == "not-run":
+        yield Finding("note", "not-run")

@@ -1,0 +1,84 @@
+"""The verb cards: what owners of texts do with their cards."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from finetune.cards import words
+from finetune.cards.findings import Finding, check_card
+from finetune.cards.listing import COLUMNS, card_row
+from finetune.cards.words import Lang
+from finetune.errors import RecipeError
+from finetune.log import Console
+from finetune.spec.load import did_you_mean
+
+
+def cards(options: Namespace, console: Console) -> int:
+    """Do one action of `finetune cards`."""
+    lang: Lang = options.lang or words.language_of_messages()
+    return _ACTIONS[options.action](options, console, lang)
+
+
+def _check(options: Namespace, console: Console, lang: Lang) -> int:
+    paths = [_card_path(name, options.cards) for name in options.card] or _all(options.cards)
+    stops = 0
+    for path in paths:
+        findings = check_card(path, today=date.today())
+        stops += sum(finding.level == "stop" for finding in findings)
+        _show(path, findings, console=console, lang=lang)
+    return 2 if stops else 0
+
+
+def _show(path: Path, findings: list[Finding], *, console: Console, lang: Lang) -> None:
+    count = {level: sum(f.level == level for f in findings) for level in words.LEVELS}
+    serious = count["stop"] + count["advice"]
+    head = words.say(
+        "counted" if serious else "fine",
+        lang,
+        name=path.stem,
+        stops=count["stop"],
+        advices=count["advice"],
+    )
+    console.say(head, card=path.stem, **count)
+    for finding in findings:
+        sentence = finding.sentence(lang)
+        level = words.LEVELS[finding.level][lang]
+        line = sentence if console.json_lines else f"  {level}: {sentence}"
+        console.say(line, card=path.stem, level=finding.level, code=finding.code)
+
+
+def _list(options: Namespace, console: Console, lang: Lang) -> int:
+    rows = [card_row(path, lang=lang) for path in _all(options.cards)]
+    console.table(str(options.cards), COLUMNS[lang], rows)
+    return 0
+
+
+def _card_path(name: str, folder: Path) -> Path:
+    """Return the file of a card that is named by its file or by its name."""
+    given = Path(name)
+    found = given if given.suffix == ".md" or given.is_file() else folder / f"{name}.md"
+    if not found.is_file():
+        known = sorted(p.stem for p in folder.glob("*.md"))
+        hint = did_you_mean(given.stem, known)
+        raise RecipeError(f"{found}: there is no such data card{hint or _known(known, folder)}")
+    return found
+
+
+def _known(names: list[str], folder: Path) -> str:
+    return f"; in {folder} there are: {', '.join(names)}" if names else f"; {folder} has none"
+
+
+def _all(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.md"))
+    if not found:
+        raise RecipeError(
+            f"{folder}: no data cards there; say where they are with --cards, or make one with "
+            "`finetune cards new`"
+        )
+    return found
+
+
+_ACTIONS: dict[str, Callable[[Namespace, Console, Lang], int]] = {"check": _check, "list": _list}
