@@ -79,7 +79,7 @@ def _licence(card: DataCard) -> Iterator[Finding]:
     facts = {"licence": card.license}
     if card.license not in licences.KNOWN:
         yield Finding("stop", "licence-unknown", facts)
-    elif card.license == "other":
+    elif card.license == "other" and "license" not in card.corpus.not_established:
         named = {"name": card.license_name, "link": card.license_link}
         yield Finding("note", "licence-community", named)
     elif card.license in licences.NO_DERIVATIVES:

@@ -181,6 +181,11 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "en": "{problem}",
         "fr": "{problem}",
     },
+    "written": {
+        "en": "Wrote {path} ({count} texts looked at). Read it, and mend it in any text editor.",
+        "fr": "{path} est écrite ({count} textes regardés). Lisez-la, et corrigez-la dans un "
+        "éditeur de texte.",
+    },
     "fine": {
         "en": "{name}: nothing to mend.",
         "fr": "{name} : rien à corriger.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import date
@@ -30,6 +31,28 @@ def _check(options: Namespace, console: Console, lang: Lang) -> int:
         stops += sum(finding.level == "stop" for finding in findings)
         _show(path, findings, console=console, lang=lang)
     return 2 if stops else 0
+
+
+def _new(options: Namespace, console: Console, lang: Lang) -> int:
+    from finetune.cards.interview import answers_of
+    from finetune.cards.new import write_card
+
+    answers = answers_of(options, lang=lang, ask=_asker(console))
+    card, seen = write_card(answers, cards=options.cards)
+    console.say(
+        words.say("written", lang, path=card.path, count=seen.records),
+        card=str(card.path),
+        texts=seen.records,
+    )
+    _show(card.path, check_card(card.path, today=date.today()), console=console, lang=lang)
+    return 0
+
+
+def _asker(console: Console) -> Callable[[str], str] | None:
+    """Return how to ask a person, or None where nobody sits at a terminal."""
+    if console.json_lines or not (sys.stdin.isatty() and console.out.isatty()):
+        return None
+    return lambda text: input(f"{text}\n> ")
 
 
 def _show(path: Path, findings: list[Finding], *, console: Console, lang: Lang) -> None:
@@ -81,4 +104,8 @@ def _all(folder: Path) -> list[Path]:
     return found
 
 
-_ACTIONS: dict[str, Callable[[Namespace, Console, Lang], int]] = {"check": _check, "list": _list}
+_ACTIONS: dict[str, Callable[[Namespace, Console, Lang], int]] = {
+    "new": _new,
+    "check": _check,
+    "list": _list,
+}

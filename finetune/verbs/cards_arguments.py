@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ACTIONS = {
+    "new": "describe texts of yours: a card from a file and a few answers",
     "check": "say in plain words what a card lacks (English or French)",
     "list": "show all cards in a table",
 }
@@ -41,4 +42,38 @@ def _check(action: argparse.ArgumentParser) -> None:
     _folder(action)
 
 
-_OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {"check": _check, "list": _folder}
+def _new(action: argparse.ArgumentParser) -> None:
+    action.add_argument("file", nargs="*", type=Path, help="the texts: one file, or several alike")
+    action.add_argument("--name", help="name of the card; default: from the file's name")
+    action.add_argument("--format", help="what the files are; default: what their names say")
+    action.add_argument("--kind", choices=["text", "parallel", "chat"])
+    action.add_argument(
+        "--column", action="append", default=[], metavar="ROLE=COLUMN", help="e.g. text=Sentence"
+    )
+    action.add_argument("--use", action="append", default=[], metavar="USE", help="permitted use")
+    action.add_argument("--no-samples", action="store_true", help="show no text in the card")
+    for flag, text in ANSWERS.items():
+        action.add_argument(f"--{flag}", help=text)
+    _folder(action)
+
+
+ANSWERS = {
+    "language": "code and script, e.g. wol_Latn; of translations all, 'fra_Latn wol_Latn'",
+    "title": "a title for people",
+    "dialect": "dialect or region",
+    "orthography": "spelling standard",
+    "speakers": "who spoke or wrote, in a sentence",
+    "licence": "e.g. cc-by-4.0; of a community: 'NAME https://...'",
+    "basis": "of consent: written, spoken, community, licence, public-domain",
+    "consent": "what was agreed, in a sentence",
+    "withdrawal": "who may take texts back, and how",
+    "contact": "whom to ask",
+    "personal-data": "none-known, present or removed",
+}
+"""Answers that can be given as flags; at a terminal the others are asked for."""
+
+_OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "new": _new,
+    "check": _check,
+    "list": _folder,
+}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from argparse import Namespace
 from pathlib import Path
 
+from finetune.cards.files import SUFFIXES, TABLES
+from finetune.cards.new import Answers, write_card
 from finetune.errors import RecipeError
 from finetune.log import Console
-from finetune.spec.language import hub_code, is_language, language_name
+from finetune.spec.language import is_language
 
 RECIPE = """\
 # yaml-language-server: $schema=recipe.schema.json
@@ -32,44 +33,6 @@ release:
   repo: your-organisation/{name}
 """
 
-CARD = """\
----
-language: ["{code}"]
-license: other # a Hub licence id, e.g. cc-by-4.0; `other` needs the two lines below
-license_name: to-be-decided
-license_link: LICENSE.md
-pretty_name: "{title} texts"
-corpus:
-  kind: text
-  languages: [{language}]
-  source:
-    kind: files
-    files:
-      - path: {path}
-        sha256: "{sha256}"
-  format: text # one document a line
-  consent: ""
-  contact: ""
----
-# {title} texts
-
-## Curation rationale
-
-Why these texts, and who chose them.
-
-## Language variety
-
-Where this {title} is spoken, which dialect, which orthography.
-
-## Speaker demographic
-
-Who wrote or said it.
-
-## Personal and sensitive information
-
-Names, numbers, addresses: what is in the texts, what was removed.
-"""
-
 
 def init(options: Namespace, console: Console) -> int:
     """Write data_cards/NAME.md, recipes/NAME.yaml and the schema; never overwrite."""
@@ -83,29 +46,28 @@ def init(options: Namespace, console: Console) -> int:
     text = options.text or root / "data_cards" / "texts" / f"{name}.txt"
     if options.text and not text.is_file():
         raise RecipeError(f"--text {text}: there is no such file")
-    card, recipe = root / "data_cards" / f"{name}.md", root / "recipes" / f"{name}.yaml"
-    for path in (card, recipe):
+    cards, recipe = root / "data_cards", root / "recipes" / f"{name}.yaml"
+    for path in (cards / f"{name}.md", recipe):
         if path.exists():
             raise RecipeError(f"{path}: already there; nothing was written")
-    inside = root / "data_cards" / "texts" / text.name
-    inside.parent.mkdir(parents=True, exist_ok=True)
+    if not text.exists():
+        text.parent.mkdir(parents=True, exist_ok=True)
+        text.touch()
+    form = SUFFIXES.get(text.suffix, "text")
+    if form in TABLES:
+        raise RecipeError(
+            f"--text {text}: is a table; first: finetune cards new {text} --language {language}"
+        )
+    card, _ = write_card(
+        Answers(name=name, languages=[language], files=[text], format=form, kind="text"),
+        cards=cards,
+    )
     recipe.parent.mkdir(parents=True, exist_ok=True)
-    if options.text and inside.resolve() != text.resolve():
-        inside.write_bytes(text.read_bytes())
-    elif not inside.exists():
-        inside.touch()
-    facts = {
-        "name": name,
-        "language": language,
-        "code": hub_code(language),
-        "title": language_name(language),
-        "path": f"texts/{inside.name}",
-        "sha256": hashlib.sha256(inside.read_bytes()).hexdigest(),
-    }
-    card.write_text(CARD.format(**facts), encoding="utf-8")
-    recipe.write_text(RECIPE.format(**facts), encoding="utf-8")
-    console.say(f"wrote {card}, {recipe} and {inside}", card=str(card), recipe=str(recipe))
+    recipe.write_text(RECIPE.format(name=name), encoding="utf-8")
+    console.say(f"wrote {card.path} and {recipe}", card=str(card.path), recipe=str(recipe))
+    [file] = card.corpus.source.files  # type: ignore[union-attr]  # it was made from one file
     console.say(
-        f"next: put your texts into {inside}, fill in the card, then: finetune check {recipe}"
+        f"next: fill in the card (texts: {cards / file.path}), see what it lacks with `finetune "
+        f"cards check {card.path}`, then: finetune check {recipe}"
     )
     return 0

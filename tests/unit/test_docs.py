@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_commands_exist(page: str) -> None:
         if words[0] == "make":
             assert words[1] in targets
         if words[0] == "finetune":
-            build_parser().parse_args(words[1:])
+            build_parser().parse_args(shlex.split(" ".join(words))[1:])
 
 
 def test_readme_begins_with_the_two_commands() -> None:
