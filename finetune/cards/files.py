@@ -11,6 +11,7 @@ from pathlib import Path
 from finetune.errors import DataError, RecipeError
 from finetune.prepare.document import SourceFile
 from finetune.prepare.lines import numbered_lines
+from finetune.prepare.readers import parquet_columns
 from finetune.spec.language import hub_codes, language_name
 
 SUFFIXES: Mapping[str, str] = {
@@ -45,12 +46,7 @@ def format_of(files: Sequence[Path]) -> str:
 def columns_of(file: Path, *, kind: str) -> list[str]:
     """Return the columns of a table; DataError if it cannot be read."""
     if kind == "parquet":
-        from pyarrow import ArrowException, parquet
-
-        try:
-            return list(parquet.read_schema(file).names)
-        except (ArrowException, OSError) as error:
-            raise DataError(f"{file}: not a Parquet file that can be read: {error}") from None
+        return parquet_columns(SourceFile(file, file.name))
     lines = (line for _, line in numbered_lines(SourceFile(file, file.name), encoding="utf-8"))
     first = next((line for line in lines if line.strip()), "")
     if kind == "jsonl":

@@ -66,6 +66,17 @@ def read_parquet(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterato
             raise DataError(f"{file.name}: not a Parquet file that can be read: {error}") from None
 
 
+def parquet_columns(file: SourceFile) -> list[str]:
+    """Return the names of the columns of a Parquet file; DataError if it is none."""
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    try:
+        return list(parquet.read_schema(file.path).names)
+    except (arrow.ArrowException, OSError) as error:
+        raise DataError(f"{file.name}: not a Parquet file that can be read: {error}") from None
+
+
 def read_messages(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
     """JSON files of key -> text, one file a language, grouped by file name and paired by key.
 

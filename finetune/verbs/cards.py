@@ -79,6 +79,12 @@ def _list(options: Namespace, console: Console, lang: Lang) -> int:
     return 0
 
 
+def _withdraw(options: Namespace, console: Console, lang: Lang) -> int:
+    from finetune.verbs.cards_withdraw import withdraw
+
+    return withdraw(options, console, lang, path=_card_path(options.card, options.cards))
+
+
 def _card_path(name: str, folder: Path) -> Path:
     """Return the file of a card that is named by its file or by its name."""
     given = Path(name)
@@ -108,4 +114,5 @@ _ACTIONS: dict[str, Callable[[Namespace, Console, Lang], int]] = {
     "new": _new,
     "check": _check,
     "list": _list,
+    "withdraw": _withdraw,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ ACTIONS = {
     "new": "describe texts of yours: a card from a file and a few answers",
     "check": "say in plain words what a card lacks (English or French)",
     "list": "show all cards in a table",
+    "withdraw": "take texts back; says which corpora, adapters and releases hold them",
 }
 
 
@@ -57,6 +59,26 @@ def _new(action: argparse.ArgumentParser) -> None:
     _folder(action)
 
 
+def _withdraw(action: argparse.ArgumentParser) -> None:
+    action.add_argument("card", help="name or file of the card")
+    action.add_argument(
+        "--records",
+        type=Path,
+        metavar="FILE",
+        help="only these: one text, or one fingerprint, a line; default: the whole card",
+    )
+    action.add_argument("--contributor", metavar="NAME", help="only what this person gave")
+    action.add_argument("--dry-run", action="store_true", help="write nothing, only say")
+    action.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        default=Path(os.environ.get("FINETUNE_STORE", ".finetune")),
+        help="where artefacts are kept (default: $FINETUNE_STORE or .finetune)",
+    )
+    _folder(action)
+
+
 ANSWERS = {
     "language": "code and script, e.g. wol_Latn; of translations all, 'fra_Latn wol_Latn'",
     "title": "a title for people",
@@ -76,4 +98,5 @@ _OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "new": _new,
     "check": _check,
     "list": _folder,
+    "withdraw": _withdraw,
 }
