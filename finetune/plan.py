@@ -87,7 +87,7 @@ def steps_of(project: Project) -> tuple[Step, ...]:
                 content=_corpus_content(project.cards[name]),
             )
             for name in cards
-            if project.cards[name].corpus.is_fetched
+            if project.cards[name].corpus.is_fetched and not project.cards[name].is_withdrawn
         ]
         suffix = f" {phase.name}" if len(phases) > 1 else ""
         inputs = {"base": base} | {f"corpus:{s.cards[0]}": s for s in fetched}

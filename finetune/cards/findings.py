@@ -15,6 +15,7 @@ from finetune.cards.texts import Look, is_here, look
 from finetune.cards.words import Lang
 from finetune.errors import DataError, FinetuneError, RecipeError
 from finetune.release import licence as licences
+from finetune.release.permission import community_of
 from finetune.spec.card import DataCard, HubSource
 from finetune.spec.language import hub_codes, language_name
 from finetune.spec.load import load_card
@@ -82,6 +83,8 @@ def _licence(card: DataCard) -> Iterator[Finding]:
     elif card.license == "other" and "license" not in card.corpus.not_established:
         named = {"name": card.license_name, "link": card.license_link}
         yield Finding("note", "licence-community", named)
+        if community_of(card) and card.corpus.access.kind == "open":
+            yield Finding("stop", "community-open", named)
     elif card.license in licences.NO_DERIVATIVES:
         yield Finding("stop", "licence-no-derivatives", facts)
     elif card.license in licences.NON_COMMERCIAL | set(licences.NON_COMMERCIAL_SHARE_ALIKE):

@@ -53,6 +53,12 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "modèle sur ces textes doit les lire, puis les accepter par `release.licence: other` dans "
         "la recette.",
     },
+    "community-open": {
+        "en": "The licence '{name}' binds whoever uses the texts ({link}), but the card says that "
+        "access is open. Write `access: {{kind: agree}}`, or `kind: ask`, with the conditions.",
+        "fr": "La licence « {name} » engage qui utilise les textes ({link}), mais la fiche dit que "
+        "l'accès est libre. Écrivez `access: {{kind: agree}}`, ou `kind: ask`, et les conditions.",
+    },
     "licence-guessed": {
         "en": "The licence was not established (`not_established` names it). Ask the owners before "
         "anything is published.",

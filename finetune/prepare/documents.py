@@ -73,9 +73,7 @@ class Maker:
         """Leave out what was withdrawn; its text is written nowhere, not even as rejected."""
         card = self.card
         for record in records:
-            if card.is_withdrawn or (
-                card.withdrawn and record_hash(record.fields) in card.withdrawn
-            ):
+            if card.withdrawn and record_hash(record.fields) in card.withdrawn:
                 self.ledger.read[self.card.name, self.language] += 1
                 self.ledger.reject(
                     Rejected(self.card.name, self.language, "withdrawn", record.where, "")

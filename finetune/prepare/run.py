@@ -22,6 +22,7 @@ from finetune.prepare.split import SPLITS, Split, separate
 from finetune.prepare.write import Segment, item_of, write_split
 from finetune.spec.card import DataCard, HubSource
 from finetune.spec.load import resolved_use
+from finetune.spec.recipe import Corpus
 
 ENCODE_UPDATE_DOCUMENTS = 500
 LEDGER_FILE = "ledger.jsonl"
@@ -35,6 +36,9 @@ def run(job: Job) -> dict[str, Any]:
     a base whose tokenizer cannot do what the recipe asks.
     """
     settings = job.recipe.prepare
+    for name in dict.fromkeys(c.card for c in job.phase.corpora):
+        if job.cards[name].is_withdrawn:
+            job.console.say(f"{name}: withdrawn by its owners; nothing of it is read", card=name)
     layout = _layout(job)
     with (job.workspace / "rejected.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         ledger = Ledger(stream)
@@ -70,7 +74,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def _layout(job: Job) -> Layout:
     settings = job.recipe.prepare
-    uses = {resolved_use(c, job.cards[c.card]) for c in job.phase.corpora}
+    uses = {resolved_use(c, job.cards[c.card]) for c in _corpora(job)}
     return make_layout(
         load_tokenizer(job.inputs["base"].path / "model"),
         kind=settings.layout,
@@ -83,7 +87,7 @@ def _documents(job: Job, layout: Layout, ledger: Ledger) -> list[Document]:
     documents: list[Document] = []
     seen: set[bytes] = set()
     files = {name: resolve_files(card, inputs=job.inputs) for name, card in _cards(job).items()}
-    for corpus in job.phase.corpora:
+    for corpus in _corpora(job):
         card = job.cards[corpus.card]
         maker = Maker(corpus, card, job.recipe.prepare, layout, ledger, seen)
         hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
@@ -94,8 +98,17 @@ def _documents(job: Job, layout: Layout, ledger: Ledger) -> list[Document]:
     return documents
 
 
+def _corpora(job: Job) -> list[Corpus]:
+    """Return the corpora whose card was not taken back: nothing of the others is even read."""
+    found = [c for c in job.phase.corpora if not job.cards[c.card].is_withdrawn]
+    if not found:
+        names = ", ".join(dict.fromkeys(c.card for c in job.phase.corpora))
+        raise DataError(f"every card was withdrawn ({names}); there is nothing to train on")
+    return found
+
+
 def _cards(job: Job) -> dict[str, DataCard]:
-    return {corpus.card: job.cards[corpus.card] for corpus in job.phase.corpora}
+    return {corpus.card: job.cards[corpus.card] for corpus in _corpora(job)}
 
 
 @dataclass(slots=True)
@@ -117,7 +130,7 @@ class _Stage:
         self.languages = tuple(
             dict.fromkeys(
                 learned_language(corpus, self.job.cards[corpus.card])
-                for corpus in self.job.phase.corpora
+                for corpus in _corpora(self.job)
             )
         )
 

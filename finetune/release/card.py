@@ -12,9 +12,10 @@ from typing import Any
 from finetune.errors import ReleaseError
 from finetune.job import Artifact, Job
 from finetune.release.licence import MODEL_TERMS, obligations
+from finetune.release.permission import Terms
 from finetune.spec.card import DataCard, HubSource, LocalSource, UrlSource
 from finetune.spec.language import bcp47, hub_code, language_name
-from finetune.spec.recipe import Corpus, Phase, Recipe
+from finetune.spec.recipe import Corpus, Phase
 
 METRICS = {
     # metric of a score -> (Hub metric id, name for people, whether more is better)
@@ -29,21 +30,24 @@ class Licensing:
 
     licence: str
     reasons: tuple[str, ...]
+    gate: tuple[str, ...] = ()
+    """Conditions of access that its corpora hand on."""
     name: str | None = None
     link: str | None = None
 
 
-def licensing(job: Job, licence: str, reasons: tuple[str, ...]) -> Licensing:
-    """Return the licence with what the Hub wants beside `other`: a name and a link."""
-    if licence != "other":
-        return Licensing(licence, reasons)
+def licensing(job: Job, terms: Terms) -> Licensing:
+    """Return the terms with what the Hub wants beside `other`: a name and a link."""
+    if terms.licence != "other":
+        return Licensing(terms.licence, terms.reasons, terms.gate)
     ids = {job.recipe.base.licence: MODEL_TERMS.get(job.recipe.base.licence)}
     for card in job.cards.values():
         name = card.license_name if card.license == "other" else card.license
         ids[name or card.license] = card.license_link or MODEL_TERMS.get(card.license)
     links = {link for link in ids.values() if link}
     link = links.pop() if len(links) == 1 and len(ids) == 1 else "LICENSE"
-    return Licensing(licence, reasons, name="-and-".join(sorted(ids)), link=link)
+    name = "-and-".join(sorted(ids))
+    return Licensing("other", terms.reasons, terms.gate, name=name, link=link)
 
 
 def render_card(job: Job, *, licence: Licensing) -> str:
@@ -82,6 +86,8 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
     base = job.recipe.base
     results = _eval_results(job)
     extra: dict[str, Any] = {"base_model_relation": "adapter"}
+    if licence.gate:
+        extra["extra_gated_prompt"] = "\n\n".join(licence.gate)
     extra["language_details"] = ", ".join(bcp47(lang) for lang in languages)
     return ModelCardData(
         language=list(dict.fromkeys(hub_code(lang) for lang in languages)),
@@ -89,7 +95,7 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
         license_name=licence.name,
         license_link=licence.link,
         library_name="peft",
-        pipeline_tag="translation" if _only_translates(job.recipe) else "text-generation",
+        pipeline_tag="translation" if all(map(_translates, _corpora(job))) else "text-generation",
         base_model=base.released_id,
         tags=["lora", f"base_model:adapter:{base.released_id}", *languages],
         datasets=_hub_datasets(job) or None,
@@ -102,13 +108,19 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
 
 def released_languages(job: Job) -> list[str]:
     """Return the languages of the texts: first what was learned to write, then what it reads."""
-    corpora = [c for phase in job.recipe.stages_of_training for c in phase.corpora]
+    corpora = _corpora(job)
     written = list(_result(job, "prepare").get("languages", ()))
     for corpus in corpora:
         card = job.cards[corpus.card].corpus
         written += [corpus.target] if corpus.target else card.languages[:1]
     read = [c.source for c in corpora if c.source and _translates(c)]
     return list(dict.fromkeys([*written, *read]))
+
+
+def _corpora(job: Job) -> list[Corpus]:
+    """Return the corpora of every phase whose card was not withdrawn."""
+    found = [c for phase in job.recipe.stages_of_training for c in phase.corpora]
+    return [c for c in found if c.card in job.cards]
 
 
 def training_data(job: Job) -> list[dict[str, Any]]:
@@ -153,7 +165,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "sequence_tokens": recipe.prepare.sequence_tokens,
         "phases": [_phase_record(phase) for phase in recipe.stages_of_training],
         "train": _result(job, "train"),
-        "prompts": _prompts(recipe),
+        "prompts": _prompts(_corpora(job)),
         "layout": recipe.prepare.layout,
         "chat_template": prepare.get("chat_template"),
         "versions": _versions(job),
@@ -287,25 +299,19 @@ def _hub_datasets(job: Job) -> list[str]:
     return list(dict.fromkeys(s.dataset for s in sources if isinstance(s, HubSource)))
 
 
-def _only_translates(recipe: Recipe) -> bool:
-    corpora = [c for phase in recipe.stages_of_training for c in phase.corpora]
-    return all(_translates(corpus) for corpus in corpora)
-
-
 def _translates(corpus: Corpus) -> bool:
     return corpus.target is not None and corpus.use in ("auto", "translation")
 
 
-def _prompts(recipe: Recipe) -> list[dict[str, str]]:
+def _prompts(corpora: Sequence[Corpus]) -> list[dict[str, str]]:
     """Return a prompt as it was trained, once a direction."""
     found = {}
-    for phase in recipe.stages_of_training:
-        for corpus in phase.corpora:
-            if corpus.source and corpus.target and _translates(corpus):
-                source, target = language_name(corpus.source), language_name(corpus.target)
-                text = corpus.prompt.replace("{source_name}", source)
-                text = text.replace("{target_name}", target)
-                found[(source, target)] = {"source": source, "target": target, "text": text}
+    for corpus in corpora:
+        if corpus.source and corpus.target and _translates(corpus):
+            source, target = language_name(corpus.source), language_name(corpus.target)
+            text = corpus.prompt.replace("{source_name}", source)
+            text = text.replace("{target_name}", target)
+            found[(source, target)] = {"source": source, "target": target, "text": text}
     return list(found.values())
 
 

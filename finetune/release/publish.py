@@ -7,7 +7,7 @@ interruption, publish again.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from finetune.errors import ReleaseError
@@ -26,17 +26,25 @@ def publish(
     default_directory: Path,
     console: Console,
     dry_run: bool = False,
+    gate: Sequence[str] = (),
 ) -> str:
     """Publish the release in `folder` as `repo` (`org/name`); return where it is now.
 
     `default_directory` is the root of the folder hub when `settings.directory` says nothing.
-    With `dry_run` only say what would go where; nothing is opened or asked for.
+    With `dry_run` only say what would go where; nothing is opened or asked for. `gate` are the
+    conditions of access of the corpora: with any, nothing is published for everybody to see.
 
     Raises:
         ReleaseError: the folder is no release, a file holds a token or local path, or the hub
             refused; the message says what to do.
     """
     files = release_files(folder)
+    if gate and settings.hub == "huggingface" and not settings.private:
+        raise ReleaseError(
+            f"publish.private: false: {repo} was trained on texts whose access is not open "
+            f"({'; '.join(gate)}). Publish it privately, turn on gated access in the settings of "
+            "the repository, and then make it visible there."
+        )
     # names of users were checked when it was built, where it is known which ones are meant
     scan(files, private=Private(private_facts(folders=[folder]).folders, names=()))
     root = Path(settings.directory).expanduser() if settings.directory else default_directory

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from finetune.job import Job
 from finetune.release.card import Licensing, counts_by_card, licensing, render_card, training_data
 from finetune.release.contents import release_files
 from finetune.release.leaks import private_facts, scan
-from finetune.release.licence import allowed_licence, check_name, obligations
+from finetune.release.licence import check_name, obligations
+from finetune.release.permission import adapter_terms, standing
 from finetune.spec.card import HubSource
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Write the release into `job.workspace`; return {"repo", "licence", "files"}.
+    """Write the release into `job.workspace`; return {"repo", "licence", "gate", "files"}.
 
     Inputs: `train`, and for the card `base`, `prepare`, `evaluate`.
 
@@ -30,10 +33,11 @@ def run(job: Job) -> dict[str, Any]:
         StoreError: the adapter of the training is damaged.
     """
     recipe = job.recipe
-    licences = {name: card.license for name, card in job.cards.items()}
-    licence = licensing(
-        job, *allowed_licence(recipe.base.licence, licences, wanted=recipe.release.licence)
+    terms = adapter_terms(
+        recipe.base.licence, job.cards, wanted=recipe.release.licence, today=date.today()
     )
+    job = replace(job, cards=standing(job.cards))
+    licence = licensing(job, terms)
     check_name(recipe.base.licence, recipe.release.repo)
     folder = job.workspace
     _copy_adapter(job, folder)
@@ -42,7 +46,12 @@ def run(job: Job) -> dict[str, Any]:
     machine = private_facts(folders=_local_folders(job))
     scan(files, private=machine, public=public_strings(job))
     sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-    return {"repo": recipe.release.repo, "licence": licence.licence, "files": sums}
+    return {
+        "repo": recipe.release.repo,
+        "licence": licence.licence,
+        "gate": list(licence.gate),
+        "files": sums,
+    }
 
 
 def public_strings(job: Job) -> tuple[str, ...]:
@@ -51,7 +60,7 @@ def public_strings(job: Job) -> tuple[str, ...]:
     strings = [recipe.release.repo, recipe.base.released_id, recipe.release.summary]
     for card in job.cards.values():
         strings += [card.name, card.pretty_name, card.corpus.contact]
-        strings += [card.corpus.consent.sentence]
+        strings += [card.corpus.consent.sentence, card.corpus.access.conditions]
         if isinstance(card.corpus.source, HubSource):
             strings.append(card.corpus.source.dataset)
     return tuple(s for s in strings if s)

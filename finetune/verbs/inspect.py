@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from argparse import Namespace
+from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -14,7 +15,8 @@ from finetune import plan as planning
 from finetune.errors import DataError, RecipeError
 from finetune.log import Console
 from finetune.prepare.source import resolve_files
-from finetune.release.licence import allowed_licence, check_name
+from finetune.release.licence import check_name
+from finetune.release.permission import Terms, adapter_terms, refuse_training
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_project
 from finetune.spec.recipe import Recipe
@@ -36,14 +38,23 @@ def check(options: Namespace, console: Console) -> int:
     project = load_project(options.recipe, overrides=options.overrides)
     check_files(project)
     outside.verify_lock(project)
-    licence = _licence(project)
+    refuse_training(project.cards, today=date.today())
+    terms = terms_of(project)
     steps = planning.steps_of(project)
     console.say(
         f"{options.recipe}: fine. {len(project.cards)} card(s), {len(steps)} steps; "
-        f"the adapter may be released under {licence}.",
+        f"the adapter may be released under {terms.licence}.",
         cards=sorted(project.cards),
-        licence=licence,
+        licence=terms.licence,
+        gate=terms.gate,
     )
+    for reason in terms.reasons:
+        console.say(f"  because {reason}")
+    for condition in terms.gate:
+        console.say(f"  and whoever uses it has to know: {condition}")
+    for name, card in sorted(project.cards.items()):
+        if card.is_withdrawn:
+            console.say(f"  {name} was withdrawn: nothing of it is used; take it out of the recipe")
     return 0
 
 
@@ -125,7 +136,7 @@ def check_files(project: Project) -> None:
             registry.find_reader(card.corpus.format)
         except RecipeError as error:
             problems.append(f"{card.path}: corpus.format: {error}")
-        if card.corpus.is_fetched:
+        if card.corpus.is_fetched or card.is_withdrawn:
             continue
         try:
             resolve_files(card, inputs={})
@@ -135,9 +146,10 @@ def check_files(project: Project) -> None:
         raise DataError(*problems)
 
 
-def _licence(project: Project) -> str:
-    check_name(project.recipe.base.licence, project.recipe.release.repo)
-    licences = {name: card.license for name, card in project.cards.items()}
-    return allowed_licence(
-        project.recipe.base.licence, licences, wanted=project.recipe.release.licence
-    )[0]
+def terms_of(project: Project) -> Terms:
+    """Return what the adapter may be; ReleaseError with every refusal, card and clause."""
+    recipe = project.recipe
+    check_name(recipe.base.licence, recipe.release.repo)
+    return adapter_terms(
+        recipe.base.licence, project.cards, wanted=recipe.release.licence, today=date.today()
+    )

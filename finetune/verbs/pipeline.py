@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from datetime import date
 from pathlib import Path
 
 from finetune import outside, plan
@@ -10,9 +11,10 @@ from finetune.errors import StoreError
 from finetune.job import Artifact
 from finetune.log import Console
 from finetune.ranks import ranks_of
+from finetune.release.permission import refuse_training
 from finetune.spec.load import Project, load_project
 from finetune.store import Store
-from finetune.verbs.inspect import check_files
+from finetune.verbs.inspect import check_files, terms_of
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -59,12 +61,14 @@ def publish(options: Namespace, console: Console) -> int:
         raise StoreError(
             f"{options.recipe}: not released yet; first: finetune run {options.recipe}"
         )
+    terms_of(project)  # what was allowed when it was built may have ended since
     _publish(project, store, release, console=console, options=options)
     return 0
 
 
 def _opened(options: Namespace) -> tuple[Project, Store]:
     project = load_project(options.recipe, overrides=options.overrides)
+    refuse_training(project.cards, today=date.today())
     check_files(project)
     outside.verify_lock(project)
     return project, Store(options.store.resolve())
@@ -86,6 +90,7 @@ def _publish(
         default_directory=store.root / "hub",
         console=console,
         dry_run=getattr(options, "dry_run", False),
+        gate=release.result.get("gate", ()),
     )
 
 

@@ -380,7 +380,7 @@ def test_a_withdrawn_record_is_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["status", "list"])
 def test_nothing_of_a_withdrawn_card_is_used(tmp_path: Path, how: str) -> None:
-    """`status: withdrawn` and a list that says `all` leave only the other cards."""
+    """`status: withdrawn` and a list that says `all` leave only the other cards, and say so."""
     text = make_card(tmp_path, "text", "\n".join(HAUSA))
     if how == "list":
         text = text.model_copy(update={"withdrawn": frozenset(["all"])})
@@ -389,5 +389,17 @@ def test_nothing_of_a_withdrawn_card_is_used(tmp_path: Path, how: str) -> None:
         text = text.model_copy(update={"corpus": corpus})
     job = make_job(tmp_path, text, pairs_card(tmp_path))
     result = run(job)
-    assert result["rejected"] == {"withdrawn": len(HAUSA)}
     assert {line["card"] for line in ledger_of(job)} == {"pairs"}
+    assert (result["cards"], result["rejected"]) == (["pairs"], {})
+    assert isinstance(job.console.out, io.StringIO)
+    assert "text: withdrawn by its owners; nothing of it is read" in job.console.out.getvalue()
+
+
+def test_a_withdrawn_card_needs_no_files(tmp_path: Path) -> None:
+    """Owners who took a corpus back may delete its files; with no other card left, it is said."""
+    text = make_card(tmp_path, "text", "\n".join(HAUSA))
+    text = text.model_copy(update={"withdrawn": frozenset(["all"])})
+    (tmp_path / "text.text").unlink()
+    run(make_job(tmp_path, text, pairs_card(tmp_path)))
+    with pytest.raises(DataError, match=r"every card was withdrawn \(text\)"):
+        run(make_job(tmp_path / "two", text))

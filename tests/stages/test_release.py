@@ -279,3 +279,48 @@ def test_snippet_of_the_card_is_python(root):
         run(job)
         code = (job.workspace / "README.md").read_text().split("```python\n")[1].split("```")[0]
         compile(code, "card", "exec")
+
+
+def test_access_of_a_corpus_is_carried_on_to_the_adapter(root):
+    """The card of the adapter asks for what the corpus asks for, and says so to people."""
+    from huggingface_hub import ModelCard
+
+    access = {"kind": "ask", "conditions": "no advertising | ever"}
+    job = release_job(root, cards={"school-hau": card(corpus={"access": access})})
+    result = run(job)
+    released = ModelCard.load(job.workspace / "README.md")
+    assert result["gate"] == [released.data.to_dict()["extra_gated_prompt"]]
+    assert "no advertising | ever" in result["gate"][0]
+    assert "no advertising \\| ever" in released.text
+
+
+def test_a_withdrawn_card_is_not_in_the_release(root):
+    """Nothing of it was used, so neither licence nor table nor notice names it."""
+    gone = card("gone", licence="cc-by-nd-4.0", corpus={"status": "withdrawn"})
+    recipe = {
+        "corpora": [
+            {"card": name, "source": "eng_Latn", "target": "hau_Latn"}
+            for name in ("school-hau", "gone")
+        ]
+    }
+    job = release_job(root, recipe=recipe, cards={"school-hau": card(), "gone": gone})
+    assert run(job)["licence"] == "apache-2.0"
+    assert "gone" not in (job.workspace / "training_data.json").read_text()
+    assert "cc-by-nd" not in (job.workspace / "NOTICE").read_text()
+
+
+@pytest.mark.parametrize(
+    ("corpus", "words"),
+    [
+        (
+            {"consent": {"expires": "2020-01-31"}},
+            "consent.expires: the consent ended on 2020-01-31",
+        ),
+        ({"permitted_uses": ["train-models"]}, "permitted_uses: .* and not publish-models"),
+        ({"not_established": ["license"]}, "license: 'mit' was not established"),
+    ],
+)
+def test_what_owners_do_not_permit_is_not_released(root, corpus, words):
+    """The stage refuses by itself, whatever was checked before."""
+    with pytest.raises(ReleaseError, match=words):
+        run(release_job(root, cards={"school-hau": card(corpus=corpus)}))

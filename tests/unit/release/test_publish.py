@@ -37,7 +37,9 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         yield server
 
 
-def put(folder: Path, *, hub: str = "huggingface", dry_run: bool = False, **settings) -> str:
+def put(
+    folder: Path, *, hub: str = "huggingface", dry_run: bool = False, gate=(), **settings
+) -> str:
     """Publish and return what was said."""
     out = io.StringIO()
     publish(
@@ -47,6 +49,7 @@ def put(folder: Path, *, hub: str = "huggingface", dry_run: bool = False, **sett
         default_directory=folder.parents[2] / "hub",
         console=Console(out=out),
         dry_run=dry_run,
+        gate=gate,
     )
     return out.getvalue()
 
@@ -265,3 +268,13 @@ def test_dry_run_sends_nothing(folder, hub, tmp_path):
     put(folder, dry_run=True, hub="directory")
     assert hub.requests == []
     assert not (tmp_path / "hub").exists()
+
+
+def test_what_was_trained_on_gated_texts_is_not_shown_to_everybody(folder, hub):
+    """With conditions of access a public upload is refused, by name; a private one is fine."""
+    gate = ("Radio: Ask its owners first",)
+    with pytest.raises(ReleaseError, match=r"Ask its owners first.*gated access"):
+        put(folder, private=False, gate=gate)
+    assert hub.repos == {}
+    put(folder, gate=gate)
+    assert hub.repos["model", REPO].private

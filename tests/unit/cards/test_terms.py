@@ -1,0 +1,62 @@
+"""`finetune check`: what an adapter may be, and because of which card."""
+
+from pathlib import Path
+
+import pytest
+
+from finetune.cli import main
+
+
+@pytest.fixture
+def wolof(tmp_path, monkeypatch, capsys):
+    """A project whose card can be edited; returns a function from (old, new) to (code, output)."""
+    monkeypatch.chdir(tmp_path)
+    Path("my.txt").write_text("benn\nñaar\n", encoding="utf-8")
+    assert main(["init", "--language", "wol_Latn", "--text", "my.txt"]) == 0
+    capsys.readouterr()
+    card = Path("data_cards/wol-latn.md")
+    text = card.read_text(encoding="utf-8").replace("  not_established:\n    - license\n", "")
+    text = text.replace("license_name: not-decided\nlicense_link: LICENSE.md\n", "")
+    text = text.replace("license: other", "license: mit")
+
+    def check(old="", new="", *arguments):
+        card.write_text(text.replace(old, new, 1), encoding="utf-8")
+        code = main(["check", "recipes/wol-latn.yaml", *arguments])
+        return code, "".join(capsys.readouterr())
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("new", "code", "words"),
+    [
+        ("license: mit", 0, "may be released under apache-2.0"),
+        ("license: cc-by-nc-4.0", 0, "because data card 'wol-latn' (cc-by-nc-4.0) allows no"),
+        ("license: cc-by-nd-4.0", 1, "data card 'wol-latn': licence cc-by-nd-4.0 forbids"),
+        ("license: cc-by-sa-4.0", 0, "may be released under cc-by-sa-4.0"),
+    ],
+)
+def test_check_says_what_the_adapter_may_be(wolof, new, code, words):
+    """The licence, and because of which card; or which card forbids it."""
+    found = wolof("license: mit", new)
+    assert (found[0], words in found[1]) == (code, True), found
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("consent: {expires: 2020-01-31}", 2, "'wol-latn': consent.expires: the consent ended"),
+        ("permitted_uses: [research]", 2, "not train-models"),
+        ("permitted_uses: [train-models]", 1, "not publish-models"),
+        ("access: {kind: ask, conditions: no adverts}", 0, "no adverts"),
+        ("not_established: [license]", 1, "license: 'mit' was not established"),
+        ("status: withdrawn", 2, "every card was withdrawn (wol-latn)"),
+    ],
+)
+def test_check_says_what_owners_permit(wolof, line, code, words):
+    """Each clause of a card has its outcome before anything runs."""
+    consent = "  consent:\n    basis: not-stated\n" if line.startswith("consent") else ""
+    found = wolof(
+        consent or "  kind: text\n", f"  {line}\n" + ("" if consent else "  kind: text\n")
+    )
+    assert (found[0], words in found[1]) == (code, True), found
