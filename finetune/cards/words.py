@@ -192,6 +192,14 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "fr": "{path} est écrite ({count} textes regardés). Lisez-la, et corrigez-la dans un "
         "éditeur de texte.",
     },
+    "catalogue": {
+        "en": "Wrote {path} with {count} cards; open it in any browser.",
+        "fr": "{path} est écrit, avec {count} fiches ; ouvrez-le dans un navigateur.",
+    },
+    "catalogue-broken": {
+        "en": "{name} is not in it, because it cannot be read: finetune cards check {name}",
+        "fr": "{name} n'y est pas, car illisible : finetune cards check {name}",
+    },
     "fine": {
         "en": "{name}: nothing to mend.",
         "fr": "{name} : rien à corriger.",

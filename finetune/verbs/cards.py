@@ -79,6 +79,19 @@ def _list(options: Namespace, console: Console, lang: Lang) -> int:
     return 0
 
 
+def _catalogue(options: Namespace, console: Console, lang: Lang) -> int:
+    from finetune.cards.catalogue import write_catalogue
+
+    paths = _all(options.cards)
+    page, broken = write_catalogue(paths, options.out, lang=lang)
+    count = len(paths) - len(broken)
+    said = words.say("catalogue", lang, path=page, count=count)
+    console.say(said, page=str(page), cards=count, broken=broken)
+    for name in broken:
+        console.say(words.say("catalogue-broken", lang, name=name), card=name)
+    return 0
+
+
 def _withdraw(options: Namespace, console: Console, lang: Lang) -> int:
     from finetune.verbs.cards_withdraw import withdraw
 
@@ -114,5 +127,6 @@ _ACTIONS: dict[str, Callable[[Namespace, Console, Lang], int]] = {
     "new": _new,
     "check": _check,
     "list": _list,
+    "catalogue": _catalogue,
     "withdraw": _withdraw,
 }

@@ -11,6 +11,7 @@ ACTIONS = {
     "new": "describe texts of yours: a card from a file and a few answers",
     "check": "say in plain words what a card lacks (English or French)",
     "list": "show all cards in a table",
+    "catalogue": "make one offline web page of all cards",
     "withdraw": "take texts back; says which corpora, adapters and releases hold them",
 }
 
@@ -79,6 +80,11 @@ def _withdraw(action: argparse.ArgumentParser) -> None:
     _folder(action)
 
 
+def _catalogue(action: argparse.ArgumentParser) -> None:
+    action.add_argument("out", type=Path, metavar="OUT_DIR", help="gets an index.html")
+    _folder(action)
+
+
 ANSWERS = {
     "language": "code and script, e.g. wol_Latn; of translations all, 'fra_Latn wol_Latn'",
     "title": "a title for people",
@@ -98,5 +104,6 @@ _OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "new": _new,
     "check": _check,
     "list": _folder,
+    "catalogue": _catalogue,
     "withdraw": _withdraw,
 }
