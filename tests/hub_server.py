@@ -40,7 +40,7 @@ class Repo:
 
     owner: str
     private: bool = False
-    gated: bool = False
+    gated: bool | str = False
     commits: list[Commit] = field(default_factory=list)
 
     def commit(self, files: dict[str, bytes], message: str) -> Commit:
@@ -78,6 +78,8 @@ class HubServer:
         self.repos: dict[tuple[str, str], Repo] = {}
         self.faults: list[tuple[str, str | int]] = []
         self.requests: list[tuple[str, str]] = []
+        self.log: list[tuple[bool, bool | str, int]] = []
+        """After each change of settings: private, gated, number of commits."""
         self.ignores_visibility = ignores_visibility
         self.lock = threading.Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -127,6 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._serve("POST")
+
+    def do_PUT(self) -> None:
+        self._serve("PUT")
 
     def do_DELETE(self) -> None:
         self._serve("DELETE")
@@ -298,10 +303,12 @@ def _api(request: _Request, kind: str, name: str, rest: list[str]) -> Answer:
     if verb == "refs":
         head = {"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commits[-1].sha}
         return _json({"branches": [head], "converts": [], "tags": []})
-    if verb in ("preupload", "commit"):
+    if verb in ("preupload", "commit", "settings"):
         if request.user != repo.owner:
             raise Refused(403 if request.user else 401, message="You may not write here")
-        return (_preupload if verb == "preupload" else _commit)(request, repo, name)
+        return {"preupload": _preupload, "commit": _commit, "settings": _settings}[verb](
+            request, repo, name
+        )
     raise Refused(404, "EntryNotFound", f"no such page: {request.path}")
 
 
@@ -315,7 +322,7 @@ def _info(repo: Repo, kind: str, name: str, commit: Commit) -> dict[str, Any]:
         "lastModified": "2026-01-01T00:00:00.000Z",
         "createdAt": "2026-01-01T00:00:00.000Z",
         "private": repo.private,
-        "gated": "auto" if repo.gated else False,
+        "gated": "auto" if repo.gated is True else repo.gated,
         "disabled": False,
         "downloads": 0,
         "likes": 0,
@@ -348,6 +355,15 @@ def _tree(commit: Commit, under: str, query: dict[str, list[str]]) -> Answer:
         _entry(p, c) for p, c in inside.items() if recursive or "/" not in p.removeprefix(prefix)
     ]
     return _json(entries)
+
+
+def _settings(request: _Request, repo: Repo, _: str) -> Answer:
+    wish = request.fields()
+    repo.gated = wish.get("gated", repo.gated)
+    if "visibility" in wish or "private" in wish:
+        repo.private = wish.get("visibility") == "private" or bool(wish.get("private"))
+    request.hub.log.append((repo.private, repo.gated, len(repo.commits)))
+    return _json({})
 
 
 def _preupload(request: _Request, repo: Repo, _: str) -> Answer:

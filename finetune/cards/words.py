@@ -200,6 +200,18 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "en": "{name} is not in it, because it cannot be read: finetune cards check {name}",
         "fr": "{name} n'y est pas, car illisible : finetune cards check {name}",
     },
+    "published": {
+        "en": "Published: {place}",
+        "fr": "Publié : {place}",
+    },
+    "published-before": {
+        "en": "{place} has these texts already: nothing to do.",
+        "fr": "{place} a déjà ces textes : rien à faire.",
+    },
+    "publish-dry": {
+        "en": "This would go to {place}; nothing was sent.",
+        "fr": "Voilà ce qui irait vers {place} ; rien n'a été envoyé.",
+    },
     "fine": {
         "en": "{name}: nothing to mend.",
         "fr": "{name} : rien à corriger.",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from finetune.errors import ReleaseError
-from finetune.fetch import network_as_set
+from finetune.fetch import checksum, network_as_set
 from finetune.release.contents import RELEASE_FILES
 from finetune.release.leaks import hide_tokens
 
@@ -24,12 +25,30 @@ def endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
-def upload(files: Mapping[str, Path], repo: str, *, private: bool) -> bool:
-    """Make `repo` hold exactly these release files; return whether anything changed.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an upload goes, and who may see it."""
+
+    repo: str
+    """`org/name`."""
+    private: bool
+    kind: Literal["model", "dataset"] = "model"
+    gated: Literal["auto", "manual"] | None = None
+    """`auto`: whoever accepts the conditions gets in; `manual`: the owner decides each time."""
+    option: str = "release.repo"
+    """What messages tell a person to change."""
+    replaced: Collection[str] = RELEASE_FILES
+    """Files that are removed from the repository when they are not uploaded again."""
+    message: str = "Release the adapter"
+
+
+def upload(files: Mapping[str, Path], target: Target) -> bool:
+    """Make a repository hold these files; return whether anything changed.
 
     Creates the repository if there is none. With `private` nothing goes into a repository that
     everybody can see, whoever made it so (some servers do not know the client's `visibility`).
-    Files that no release writes are left alone.
+    A gated one is seen by nobody until the gate is there. Files that are neither given nor
+    `replaced` are left alone.
 
     Raises:
         ReleaseError: no token, no permission, no network, or the server failed.
@@ -41,13 +60,14 @@ def upload(files: Mapping[str, Path], repo: str, *, private: bool) -> bool:
     api = HfApi(endpoint=endpoint(), library_name="finetune")
     try:
         with network_as_set():
-            return _upload(api, files, repo=repo, private=private)
+            return _upload(api, files, target)
     except LocalTokenNotFoundError as error:
         raise ReleaseError(f"{endpoint()}: no access token; {_LOG_IN}") from error
     except HfHubHTTPError as error:
-        raise ReleaseError(_refusal(error, repo=repo)) from None  # its text may quote headers
+        raise ReleaseError(_refusal(error, target)) from None  # its text may quote headers
     except (HFValidationError, InvalidURL) as error:
-        raise ReleaseError(f"release.repo: {repo!r}: {hide_tokens(str(error))}") from error
+        said = hide_tokens(str(error))
+        raise ReleaseError(f"{target.option}: {target.repo!r}: {said}") from error
     except (HTTPError, OSError) as error:
         raise ReleaseError(
             f"{endpoint()}: cannot be reached ({hide_tokens(str(error))}). Check the network, "
@@ -56,33 +76,54 @@ def upload(files: Mapping[str, Path], repo: str, *, private: bool) -> bool:
         ) from None
 
 
-def _upload(api: Any, files: Mapping[str, Path], *, repo: str, private: bool) -> bool:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-    if not api.repo_exists(repo):
-        api.create_repo(repo, private=private, exist_ok=True)
-    if private and not api.model_info(repo).private:
+def _upload(api: Any, files: Mapping[str, Path], target: Target) -> bool:
+    repo, kind = target.repo, target.kind
+    if not api.repo_exists(repo, repo_type=kind):
+        hidden = target.private or target.gated is not None
+        api.create_repo(repo, private=hidden, exist_ok=True, repo_type=kind)
+    seen_by_all = not api.repo_info(repo, repo_type=kind).private
+    if target.private and seen_by_all:
         raise ReleaseError(
             f"{endpoint()}/{repo}: everybody can see it, but publish.private is true, so nothing "
             "was uploaded. Make it private on the server, or set publish.private: false."
+            if kind == "model"
+            else f"{endpoint()}/datasets/{repo}: everybody can see it, so nothing was uploaded. "
+            "Make it private on the server, or say --public."
         )
-    remote = _remote_files(api, repo)
+    if target.gated is not None:
+        api.update_repo_settings(repo, gated=target.gated, repo_type=kind)
+    changed = _commit(api, files, target)
+    if target.gated is not None and not target.private and not seen_by_all:
+        api.update_repo_settings(repo, private=False, repo_type=kind)
+        changed = True
+    return changed
+
+
+def _commit(api: Any, files: Mapping[str, Path], target: Target) -> bool:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    remote = _remote_files(api, target)
     new = [name for name, path in files.items() if not _is_there(path, remote.get(name))]
-    stale = [name for name in remote if name in RELEASE_FILES and name not in files]
+    stale = [name for name in remote if name in target.replaced and name not in files]
     if not new and not stale:
         return False
     operations: list[Any] = [
         CommitOperationAdd(path_in_repo=name, path_or_fileobj=files[name]) for name in new
     ]
     operations += [CommitOperationDelete(path_in_repo=name) for name in stale]
-    api.create_commit(repo, operations=operations, commit_message="Release the adapter")
+    api.create_commit(
+        target.repo,
+        operations=operations,
+        commit_message=target.message,
+        repo_type=target.kind,
+    )
     return True
 
 
-def _remote_files(api: Any, repo: str) -> dict[str, Any]:
+def _remote_files(api: Any, target: Target) -> dict[str, Any]:
     from huggingface_hub.hf_api import RepoFile
 
-    entries = api.list_repo_tree(repo, recursive=True)
+    entries = api.list_repo_tree(target.repo, recursive=True, repo_type=target.kind)
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
@@ -90,20 +131,23 @@ def _is_there(path: Path, remote: Any) -> bool:
     """Return whether the hub has exactly these bytes, by the checksum that it keeps."""
     if remote is None or remote.size != path.stat().st_size:
         return False
-    content = path.read_bytes()
     if remote.lfs is not None:
-        return bool(hashlib.sha256(content).hexdigest() == remote.lfs.sha256)
-    blob = b"blob %d\0" % len(content) + content
-    return bool(hashlib.sha1(blob, usedforsecurity=False).hexdigest() == remote.blob_id)
+        return bool(checksum(path) == remote.lfs.sha256)
+    blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as content:
+        while block := content.read(2**20):
+            blob.update(block)
+    return bool(blob.hexdigest() == remote.blob_id)
 
 
-def _refusal(error: Any, *, repo: str) -> str:
+def _refusal(error: Any, target: Target) -> str:
+    repo, option = target.repo, target.option
     status = error.response.status_code
     said = hide_tokens(error.server_message or "").strip()
     reasons = {
         401: f"the token is missing, wrong or expired; {_LOG_IN}",
-        403: f"this token may not write to {repo}; {_LOG_IN}, or change release.repo",
-        404: f"there is no {repo}, or this token may not see it; check release.repo and HF_TOKEN",
+        403: f"this token may not write to {repo}; {_LOG_IN}, or change {option}",
+        404: f"there is no {repo}, or this token may not see it; check {option} and HF_TOKEN",
         409: "somebody else is writing to this repository; publish again",
         413: "the server takes no file of this size",
         429: "the server asks to wait; publish again later",

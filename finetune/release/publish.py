@@ -58,11 +58,11 @@ def publish(
         _show(files, place=place, settings=settings, console=console)
         return place
     if settings.hub == "directory":
-        changed = _to_directory(files, root / repo)
+        changed = to_directory(files, root / repo)
     else:
-        from finetune.release.hub import upload
+        from finetune.release.hub import Target, upload
 
-        changed = upload(files, repo, private=settings.private)
+        changed = upload(files, Target(repo, private=settings.private))
     if changed:
         console.say(f"published {repo} to {place}", repo=repo, place=place, changed=True)
     else:
@@ -89,8 +89,10 @@ def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: 
     )
 
 
-def _to_directory(files: Mapping[str, Path], target: Path) -> bool:
-    """Build the new version aside and rename; return whether anything changed.
+def to_directory(files: Mapping[str, Path], target: Path) -> bool:
+    """Put files (relative path -> file) into a folder hub; return whether anything changed.
+
+    The new version is built aside and renamed.
 
     A kill between the two renames leaves the old version as `.NAME.old`: publishing again puts
     the new one in place and removes it.
@@ -103,6 +105,7 @@ def _to_directory(files: Mapping[str, Path], target: Path) -> bool:
         _remove(aside)
         aside.mkdir(parents=True)
         for name, path in files.items():
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, aside / name)
             flush(aside / name)
         if target.exists():
@@ -120,7 +123,8 @@ def _to_directory(files: Mapping[str, Path], target: Path) -> bool:
 
 
 def _same(files: Mapping[str, Path], target: Path) -> bool:
-    if not target.is_dir() or {p.name for p in target.iterdir()} != set(files):
+    there = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
+    if there != set(files):
         return False
     return all((target / name).read_bytes() == path.read_bytes() for name, path in files.items())
 

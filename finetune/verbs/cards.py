@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from finetune.cards.listing import COLUMNS, card_row
 from finetune.cards.words import Lang
 from finetune.errors import RecipeError
 from finetune.log import Console
-from finetune.spec.load import did_you_mean
+from finetune.spec.load import did_you_mean, load_card
+
+REPO = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
 
 
 def cards(options: Namespace, console: Console) -> int:
@@ -92,6 +95,26 @@ def _catalogue(options: Namespace, console: Console, lang: Lang) -> int:
     return 0
 
 
+def _publish(options: Namespace, console: Console, lang: Lang) -> int:
+    from finetune.cards.publish import Place, files_of, publish
+
+    if not re.fullmatch(REPO, options.repo):
+        raise RecipeError(f"--repo {options.repo}: write ORG/NAME, e.g. my-radio/stories")
+    card = load_card(_card_path(options.card, options.cards))
+    root = options.directory or options.store.resolve() / "hub"
+    place = Place(options.repo, options.hub, root, public=options.public)
+    files = files_of(card, public=options.public, today=date.today(), lang=lang)
+    if options.dry_run:
+        sizes = {name: path.stat().st_size for name, path in files.items()}
+        console.table(place.address, ("file", "bytes"), list(sizes.items()))
+        console.say(words.say("publish-dry", lang, place=place.address))
+        return 0
+    changed = publish(card, files, place)
+    code = "published" if changed else "published-before"
+    console.say(words.say(code, lang, place=place.address), place=place.address, changed=changed)
+    return 0
+
+
 def _withdraw(options: Namespace, console: Console, lang: Lang) -> int:
     from finetune.verbs.cards_withdraw import withdraw
 
@@ -128,5 +151,6 @@ _ACTIONS: dict[str, Callable[[Namespace, Console, Lang], int]] = {
     "check": _check,
     "list": _list,
     "catalogue": _catalogue,
+    "publish": _publish,
     "withdraw": _withdraw,
 }

@@ -12,6 +12,7 @@ ACTIONS = {
     "check": "say in plain words what a card lacks (English or French)",
     "list": "show all cards in a table",
     "catalogue": "make one offline web page of all cards",
+    "publish": "put the texts with their card on a hub, private unless told otherwise",
     "withdraw": "take texts back; says which corpora, adapters and releases hold them",
 }
 
@@ -70,6 +71,11 @@ def _withdraw(action: argparse.ArgumentParser) -> None:
     )
     action.add_argument("--contributor", metavar="NAME", help="only what this person gave")
     action.add_argument("--dry-run", action="store_true", help="write nothing, only say")
+    _store(action)
+    _folder(action)
+
+
+def _store(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--store",
         type=Path,
@@ -77,6 +83,21 @@ def _withdraw(action: argparse.ArgumentParser) -> None:
         default=Path(os.environ.get("FINETUNE_STORE", ".finetune")),
         help="where artefacts are kept (default: $FINETUNE_STORE or .finetune)",
     )
+
+
+def _publish(action: argparse.ArgumentParser) -> None:
+    action.add_argument("card", help="name or file of the card")
+    action.add_argument("--repo", required=True, metavar="ORG/NAME", help="name of the data set")
+    action.add_argument(
+        "--hub",
+        choices=["directory", "huggingface"],
+        default="directory",
+        help="a local folder (default: hub/ in the store), or the Hugging Face Hub",
+    )
+    action.add_argument("--directory", type=Path, metavar="DIR", help="root of the folder hub")
+    action.add_argument("--public", action="store_true", help="everybody may see it")
+    action.add_argument("--dry-run", action="store_true", help="send nothing, only say what")
+    _store(action)
     _folder(action)
 
 
@@ -105,5 +126,6 @@ _OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "check": _check,
     "list": _folder,
     "catalogue": _catalogue,
+    "publish": _publish,
     "withdraw": _withdraw,
 }
