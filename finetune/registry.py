@@ -3,7 +3,7 @@
 A name of ours stands here as "module:attribute". A package outside adds one with an entry point:
 
     [project.entry-points."finetune.readers"]
-    toolbox = "my_package.toolbox:read"
+    radio = "my_package.radio:read"
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ READERS: Mapping[str, str] = {
     "tsv": "finetune.prepare.readers:read_tsv",
     "parquet": "finetune.prepare.readers:read_parquet",
     "messages": "finetune.prepare.readers:read_messages",
+    "xlsx": "finetune.prepare.office:read_xlsx",
+    "docx": "finetune.prepare.office:read_docx",
+    "pdf": "finetune.prepare.office:read_pdf",
+    "tmx": "finetune.prepare.translations:read_tmx",
+    "po": "finetune.prepare.translations:read_po",
+    "xliff": "finetune.prepare.translations:read_xliff",
+    "elan": "finetune.prepare.fieldwork:read_elan",
+    "toolbox": "finetune.prepare.fieldwork:read_toolbox",
 }
 """Corpus formats: `read(files, *, corpus) -> iterator of finetune.prepare.document.Record`."""
 

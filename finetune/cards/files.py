@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from finetune import registry
 from finetune.errors import DataError, RecipeError
 from finetune.prepare.document import SourceFile
 from finetune.prepare.lines import numbered_lines
@@ -23,9 +24,21 @@ SUFFIXES: Mapping[str, str] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    ".docx": "docx",
+    ".pdf": "pdf",
+    ".tmx": "tmx",
+    ".po": "po",
+    ".xlf": "xliff",
+    ".xliff": "xliff",
+    ".eaf": "elan",
+    ".sfm": "toolbox",
 }
 """What a file's name says about its format."""
-TABLES = frozenset({"csv", "tsv", "jsonl", "parquet"})
+FIXED: Mapping[str, tuple[str, str]] = {"po": ("msgid", "msgstr"), "xliff": ("source", "target")}
+"""Formats whose columns have names of their own: the original, and its translation."""
+TABLES = frozenset({"csv", "tsv", "jsonl", "parquet", "xlsx", "tmx", "elan", "toolbox", *FIXED})
+"""Formats in which something has to say where each text stands."""
 TEXT_COLUMNS = ("text", "texte", "sentence", "phrase", "content")
 
 
@@ -43,8 +56,22 @@ def format_of(files: Sequence[Path]) -> str:
     return name
 
 
+_NAMES: Mapping[str, str] = {
+    "xlsx": "finetune.prepare.office:xlsx_columns",
+    "tmx": "finetune.prepare.translations:tmx_languages",
+    "elan": "finetune.prepare.fieldwork:elan_tiers",
+    "toolbox": "finetune.prepare.fieldwork:toolbox_markers",
+}
+"""Format -> what finds the names that `columns` can use."""
+
+
 def columns_of(file: Path, *, kind: str) -> list[str]:
     """Return the columns of a table; DataError if it cannot be read."""
+    if kind in FIXED:
+        return list(FIXED[kind])
+    if kind in _NAMES:
+        names: list[str] = registry.load(_NAMES[kind])(SourceFile(file, file.name))
+        return names
     if kind == "parquet":
         return parquet_columns(SourceFile(file, file.name))
     lines = (line for _, line in numbered_lines(SourceFile(file, file.name), encoding="utf-8"))
@@ -72,10 +99,13 @@ def guess_columns(there: Sequence[str], *, languages: Sequence[str]) -> dict[str
             return {"text": there[0]}
         named = [c for c in there if c.strip().lower() in TEXT_COLUMNS]
         return {"text": named[0]} if len(named) == 1 else {}
+    if tuple(there) in FIXED.values():  # the original stands first, as in the answer
+        return dict(zip(languages, there, strict=False))
     found = {}
     for language in languages:
         names = {language.lower(), language_name(language).lower(), *hub_codes(language)}
-        columns = [c for c in there if c.strip().lower() in names]
+        # `fr-FR` of a translation memory is French too
+        columns = [c for c in there if {c.strip().lower(), c.lower().partition("-")[0]} & names]
         if len(columns) == 1:
             found[language] = columns[0]
     return found

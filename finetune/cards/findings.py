@@ -14,6 +14,7 @@ from finetune.cards.explain import explain
 from finetune.cards.texts import Look, is_here, look
 from finetune.cards.words import Lang
 from finetune.errors import DataError, FinetuneError, RecipeError
+from finetune.prepare.outsiders import CONVERTERS
 from finetune.release import licence as licences
 from finetune.release.permission import community_of
 from finetune.spec.card import DataCard, HubSource
@@ -197,6 +198,8 @@ def _counted(card: DataCard, seen: Look) -> Iterator[Finding]:
             facts |= {"count": odd.count, "of": seen.records}
             facts |= {"where": odd.where, "sample": odd.sample}
             yield Finding("advice", "other-script", facts)
+            if script == "Latn" and facts["script"] in CONVERTERS:
+                yield Finding("advice", "old-font", {"packages": CONVERTERS[facts["script"]]})
 
 
 def _owners_notes(card: DataCard) -> Iterator[Finding]:

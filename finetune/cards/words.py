@@ -183,6 +183,14 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "fr": "{count} des {of} premiers textes annoncés comme {language} sont écrits en lettres "
         "{found}, et non {script}. Exemple ({where}) : {sample}",
     },
+    "old-font": {
+        "en": "If these texts look right in a word processor, they are in a font from before "
+        "Unicode (Kruti Dev, Bijoy, Preeti, Bamini ...). Convert them first; Python packages that "
+        "do: {packages}.",
+        "fr": "Si ces textes s'affichent bien dans un traitement de texte, ils sont dans une "
+        "police d'avant Unicode (Kruti Dev, Bijoy, Preeti, Bamini...). Convertissez-les d'abord ; "
+        "paquets Python qui le font : {packages}.",
+    },
     "unreadable": {
         "en": "{problem}",
         "fr": "{problem}",

@@ -35,7 +35,7 @@ def read_jsonl(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[
         for number, line in numbered_lines(file, encoding=corpus.encoding):
             where = f"{file.name}:{number}"
             if line and not line.isspace():
-                yield _record(where, _json_object(line, where), corpus)
+                yield record_of(where, _json_object(line, where), corpus)
 
 
 def read_csv(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
@@ -61,7 +61,7 @@ def read_parquet(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterato
                 for batch in table.iter_batches(batch_size=PARQUET_BATCH_ROWS, columns=names):
                     for row in batch.to_pylist():
                         number += 1
-                        yield _record(f"{file.name}: row {number}", row, corpus)
+                        yield record_of(f"{file.name}: row {number}", row, corpus)
         except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"{file.name}: not a Parquet file that can be read: {error}") from None
 
@@ -90,7 +90,7 @@ def read_messages(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterat
             yield Record(f"{name}: {key}", fields)
 
 
-def _wanted(corpus: CorpusBlock) -> dict[str, str]:
+def wanted_columns(corpus: CorpusBlock) -> dict[str, str]:
     """Return the columns that are read, and the role of each."""
     if corpus.kind == "parallel":
         roles: tuple[str, ...] = tuple(corpus.languages)
@@ -104,9 +104,10 @@ def _wanted(corpus: CorpusBlock) -> dict[str, str]:
     return {corpus.columns[role]: role for role in roles if role in corpus.columns}
 
 
-def _record(where: str, row: Mapping[str, Any], corpus: CorpusBlock) -> Record:
+def record_of(where: str, row: Mapping[str, Any], corpus: CorpusBlock) -> Record:
+    """Return a row as a record, fields by role; DataError for a column that is not there."""
     fields = {}
-    for column, role in _wanted(corpus).items():
+    for column, role in wanted_columns(corpus).items():
         value: Any = row
         for part in (column,) if column in row else column.split("."):
             if not isinstance(value, Mapping) or part not in value:
@@ -128,7 +129,7 @@ def _no_column(where: str, column: str, there: Sequence[str]) -> DataError:
 def _top_columns(where: str, there: Sequence[str], corpus: CorpusBlock) -> list[str]:
     """Return the columns of the table to read; `translation` holds `translation.ha`."""
     tops = set()
-    for column in _wanted(corpus):
+    for column in wanted_columns(corpus):
         top = column if column in there else column.partition(".")[0]
         if top not in there:
             raise _no_column(where, column, there)
@@ -179,7 +180,7 @@ def _delimited(
                 if header is None:
                     header = row
                 elif row:
-                    yield _record(where, _fields(header, row, where), corpus)
+                    yield record_of(where, _fields(header, row, where), corpus)
         except csv.Error as error:
             raise DataError(f"{file.name}:{start}: {error}; check the quotation marks") from None
 

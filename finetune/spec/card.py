@@ -18,6 +18,8 @@ from finetune.spec.recipe import LicenceId, Name, RepoId, Revision, Section
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Format = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 """Name of a reader in finetune/registry.py or of an installed plug-in; `check` knows them."""
+DOCUMENTS = frozenset({"text", "docx", "pdf"})
+"""Formats without columns: their files hold running text and nothing else."""
 Glottocode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4}[0-9]{4}$")]
 """Code of glottolog.org for a language or dialect, e.g. `nucl1347`."""
 Use = Literal["train-models", "publish-models", "commercial", "research", "education", "share"]
@@ -176,12 +178,16 @@ class CorpusBlock(Section):
     source: Source
     """Where the files are."""
     format: Format
-    """`text`: one document a line; `jsonl`, `csv`, `tsv`, `parquet`: records; `messages`: JSON
-    files of key -> text, one file a language, paired by key (software translations). Or the name
-    of an installed plug-in's reader."""
+    """`text`: one document a line; `jsonl`, `csv`, `tsv`, `parquet`, `xlsx`: records; `docx`: one
+    document a paragraph; `pdf`: one a page; `messages`: JSON files of key -> text, one file a
+    language, paired by key (software translations); `tmx`, `po`, `xliff`: translation memories and
+    catalogues; `elan`, `toolbox`: field recordings and glossed texts. Or the name of an installed
+    plug-in's reader."""
     columns: dict[str, str] = Field(default_factory=dict)
     """What is in which column. text: `{text: COLUMN}`; parallel: `{hau_Latn: COLUMN, ...}`
-    (messages: `{hau_Latn: PATH-PART}`, the part of a path that tells the language); chat:
+    (messages: `{hau_Latn: PATH-PART}`, the part of a path that tells the language; tmx: the
+    language's code there; po: `msgid` and `msgstr`; xliff: `source` and `target`; elan: tiers;
+    toolbox: markers); chat:
     `{messages: COLUMN}` or `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`."""
     encoding: Literal["utf-8", "utf-16"] = "utf-8"
     """Encoding of text files."""
@@ -257,7 +263,8 @@ class CorpusBlock(Section):
                 raise ValueError(f"columns: no column for {', '.join(missing)}")
         elif len(self.languages) != 1:
             raise ValueError(f"languages: a {self.kind} card has exactly one language")
-        if self.kind == "text" and self.format != "text" and "text" not in self.columns:
+        documents = self.format in DOCUMENTS
+        if self.kind == "text" and not documents and "text" not in self.columns:
             raise ValueError("columns: say which column holds the text: {text: COLUMN}")
         if self.kind == "chat" and not (
             {"messages"} <= set(self.columns) or {"instruction", "answer"} <= set(self.columns)
@@ -265,8 +272,8 @@ class CorpusBlock(Section):
             raise ValueError("columns: needs `messages`, or `instruction` and `answer`")
         if (self.format == "messages") != (self.kind == "parallel" and self.format == "messages"):
             raise ValueError("format: `messages` is for parallel cards")
-        if self.format == "text" and self.kind != "text":
-            raise ValueError(f"format: `text` holds documents, not {self.kind} records")
+        if documents and self.kind != "text":
+            raise ValueError(f"format: `{self.format}` holds documents, not {self.kind} records")
         return self
 
 

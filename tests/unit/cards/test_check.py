@@ -129,6 +129,12 @@ CASES: list[tuple[str, str, list[tuple[str, str]], dict[str, Any]]] = [
     ("no-texts", "stop", [], {"texts": "\n\n"}),
     ("few-texts", "advice", [], {"texts": "Nanga def?\nMaa ngi fi.\n"}),
     ("one-long-line", "advice", [], {"texts": "Nanga def? " * 300}),
+    (
+        "old-font",
+        "advice",
+        [("wol_Latn", "hin_Deva"), ("[wo]", "[hi]")],
+        {"texts": "Hkkjr esjk ns'k gS\n" * 9},
+    ),
     ("other-script", "advice", [], {"texts": LINES + "سلام عليكم\n" * 9}),
 ]
 

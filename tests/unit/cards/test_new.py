@@ -20,6 +20,7 @@ from finetune.errors import RecipeError
 from finetune.spec.load import load_card
 from finetune.spec.text import parse
 from tests.unit.cards.test_check import TODAY, check_card
+from tests.unit.prepare import test_brought as brought
 
 TEXT = "".join(f"Nanga def {n}?\n" for n in range(120))
 
@@ -136,6 +137,52 @@ def test_columns_are_found_or_given(
     assert block.kind == {1: "text"}.get(
         len(columns), "chat" if "answer" in columns else "parallel"
     )
+
+
+BROUGHT: list[tuple[str, Any, list[str], dict[str, str]]] = [
+    (
+        "a.xlsx",
+        lambda: brought.xlsx({"x": [["id", "texte"], [1, "ñaar"]]}),
+        ["wol_Latn"],
+        {"text": "texte"},
+    ),
+    ("a.docx", lambda: brought.docx(["ñaar"]), ["wol_Latn"], {}),
+    ("a.pdf", lambda: brought.pdf("benn"), ["wol_Latn"], {}),
+    (
+        "a.tmx",
+        lambda: brought.tmx(
+            "<tu><tuv xml:lang='fr-FR'><seg>un</seg></tuv>"
+            "<tuv xml:lang='wo'><seg>benn</seg></tuv></tu>"
+        ).encode(),
+        ["fra_Latn", "wol_Latn"],
+        {"fra_Latn": "fr-FR", "wol_Latn": "wo"},
+    ),
+    (
+        "a.po",
+        lambda: b'msgid "un"\nmsgstr "benn"\n',
+        ["fra_Latn", "wol_Latn"],
+        {"fra_Latn": "msgid", "wol_Latn": "msgstr"},
+    ),
+    (
+        "a.eaf",
+        lambda: brought.eaf().encode(),
+        ["fra_Latn", "wol_Latn"],
+        {"fra_Latn": "fr", "wol_Latn": "wo"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "languages", "columns"), BROUGHT)
+def test_what_people_bring_becomes_a_card(
+    folder: Path, name: str, make: Any, languages: list[str], columns: dict[str, str]
+) -> None:
+    """Office, translators' and field files: format and columns are found, and texts are counted."""
+    Path(name).write_bytes(make())
+    assert main(["cards", "new", name, "--language", " ".join(languages)]) == 0
+    card = load_card(Path("data_cards/a.md"))
+    assert card.corpus.columns == columns
+    assert "| texts | 0 |" not in card.body
+    assert "benn" in card.body or "ñaar" in card.body or "Nanga def" in card.body
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ def test_an_entry_point_adds_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that is not ours is looked up among the installed entry points."""
     from importlib.metadata import EntryPoint
 
-    point = EntryPoint("toolbox", "finetune.prepare.readers:read_text", "finetune.readers")
+    point = EntryPoint("radio", "finetune.prepare.readers:read_text", "finetune.readers")
     monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
-    assert registry.reader("toolbox").__name__ == "read_text"
+    assert registry.reader("radio").__name__ == "read_text"
 
 
 def test_the_registry_is_light() -> None:
