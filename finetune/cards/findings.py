@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from finetune.cards import words
 from finetune.cards.explain import explain
-from finetune.cards.texts import Look, is_here, look
+from finetune.cards.texts import Look, is_here, look, records_of
 from finetune.cards.words import Lang
 from finetune.errors import DataError, FinetuneError, RecipeError
 from finetune.prepare.outsiders import CONVERTERS
@@ -20,6 +20,7 @@ from finetune.release.permission import community_of
 from finetune.spec.card import DataCard, HubSource
 from finetune.spec.language import hub_codes, language_name
 from finetune.spec.load import load_card
+from finetune.spec.withdrawn import record_hash
 
 HEADINGS = (
     "Curation rationale",
@@ -180,6 +181,10 @@ def _texts(card: DataCard) -> Iterator[Finding]:
         yield Finding("stop", "unreadable", {"problem": problem})
         return
     yield from _counted(card, seen)
+    if card.withdrawn and not card.is_withdrawn:
+        there = {record_hash(record.fields) for record in records_of(card)} & card.withdrawn
+        if gone := len(card.withdrawn - there):
+            yield Finding("note", "withdrawn-gone", {"count": gone, "of": len(card.withdrawn)})
 
 
 def _counted(card: DataCard, seen: Look) -> Iterator[Finding]:

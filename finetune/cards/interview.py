@@ -44,7 +44,7 @@ def answers_of(options: Namespace, *, lang: Lang, ask: Ask | None) -> Answers:
         kind=kind,
         columns=given,
         uses=options.use,
-        samples=0 if options.no_samples else 3,
+        samples=0 if options.no_samples or said["personal_data"] == "present" else 3,
         **said,
     )
 

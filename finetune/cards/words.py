@@ -91,6 +91,14 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "en": "{count} records were taken back and are left out of every run.",
         "fr": "{count} enregistrements ont été retirés ; aucune exécution ne les utilise.",
     },
+    "withdrawn-gone": {
+        "en": "{count} of the {of} withdrawn records are not in the files. If they were removed "
+        "there, all is well. If texts or `columns` were changed since, their fingerprints changed "
+        "too: withdraw them again.",
+        "fr": "{count} des {of} enregistrements retirés ne sont pas dans les fichiers. S'ils en "
+        "ont été enlevés, tout va bien. Si les textes ou `columns` ont changé depuis, leurs "
+        "empreintes aussi : retirez-les à nouveau.",
+    },
     "use-not-permitted": {
         "en": "The owners do not permit this use: {use}. {effect}",
         "fr": "Les propriétaires ne permettent pas cet usage : {use}. {effect}",

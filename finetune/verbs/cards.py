@@ -55,7 +55,14 @@ def _asker(console: Console) -> Callable[[str], str] | None:
     """Return how to ask a person, or None where nobody sits at a terminal."""
     if console.json_lines or not (sys.stdin.isatty() and console.out.isatty()):
         return None
-    return lambda text: input(f"{text}\n> ")
+
+    def ask(text: str) -> str:
+        try:
+            return input(f"{text}\n> ")
+        except EOFError:
+            raise RecipeError("the questions were not answered; nothing was written") from None
+
+    return ask
 
 
 def _show(path: Path, findings: list[Finding], *, console: Console, lang: Lang) -> None:

@@ -17,7 +17,7 @@ from finetune.cards import words
 from finetune.cards.explain import SAYINGS, explain
 from finetune.cards.findings import HEADINGS, Finding, check_card
 from finetune.cli import main
-from finetune.spec.withdrawn import add_withdrawn
+from finetune.spec.withdrawn import add_withdrawn, record_hash
 from tests.unit.test_cli import HEAVY
 
 TODAY = date(2026, 11, 25)
@@ -155,8 +155,20 @@ def test_every_finding_is_found_and_said_in_both_languages(
 def test_withdrawn_records_are_told(tmp_path: Path) -> None:
     """The number of records on the withdrawal list is good to know."""
     path = write(tmp_path)
-    add_withdrawn(path, ["0" * 64], day=TODAY)
+    add_withdrawn(path, [record_hash({"text": LINES.splitlines()[0]})], day=TODAY)
     assert found(path)["withdrawn-records"].facts == {"count": 1}
+    assert "withdrawn-gone" not in found(path)
+
+
+def test_a_fingerprint_that_fits_nothing_is_told(tmp_path: Path) -> None:
+    """Removed from the files, or changed since: the owner has to know which."""
+    path = write(tmp_path)
+    hashes = [record_hash({"text": LINES.splitlines()[0]}), "0" * 64]
+    add_withdrawn(path, hashes, day=TODAY)
+    assert found(path)["withdrawn-gone"].facts == {"count": 1, "of": 2}
+    english, french = (found(path)["withdrawn-gone"].sentence(lang) for lang in ("en", "fr"))
+    assert english.startswith("1 of the 2 withdrawn records")
+    assert french.startswith("1 des 2 enregistrements retirés")
 
 
 def test_texts_that_are_elsewhere_are_not_judged(tmp_path: Path) -> None:

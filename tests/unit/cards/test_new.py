@@ -263,9 +263,27 @@ def test_questions_are_asked_until_the_answer_is_one(folder: Path) -> None:
 
 
 def test_no_samples_means_none(folder: Path) -> None:
-    """--no-samples keeps every text out of the card."""
-    assert main(["cards", "new", "Mes contes.txt", "--language=wol_Latn", "--no-samples"]) == 0
-    assert "Nanga" not in Path("data_cards/mes-contes.md").read_text(encoding="utf-8")
+    """--no-samples keeps every text out of the card, and so does personal data."""
+    for number, flag in enumerate(("--no-samples", "--personal-data=present")):
+        name = f"--name=card-{number}"
+        assert main(["cards", "new", "Mes contes.txt", "--language=wol_Latn", name, flag]) == 0
+        assert "Nanga" not in Path(f"data_cards/card-{number}.md").read_text(encoding="utf-8")
+
+
+def test_a_terminal_that_is_closed_ends_the_questions(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end of input is an answer too: nothing is written, and no traceback is shown."""
+
+    def closed(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", closed)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert main(["cards", "new"]) == 2
+    assert "nothing was written" in capsys.readouterr().err
+    assert not Path("data_cards").exists()
 
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
