@@ -247,7 +247,7 @@ def _ended(seen: _Seen, now: JobState) -> tuple[State, str]:
         return "done", ""
     if now.state == "CANCELLED":
         if seen.blocked_by is not None:
-            return "cancelled", f"not started, because {seen.blocked_by} did not end well"
+            return "cancelled", _not_started(seen.blocked_by)
         return "cancelled", f"{why_ended(now)}{_kept(seen)}"
     if seen.last is not None and seen.last.event == "end":
         return _outcome(seen, seen.last)
@@ -267,6 +267,8 @@ def _remembered(seen: _Seen) -> tuple[State, str]:
         if last is None:
             return "waiting", f"job {seen.job_id} had not started when last seen"
         return "running", f"started {clock(last.time)}{sign}"
+    if last is None and seen.blocked_by is not None:
+        return "cancelled", _not_started(seen.blocked_by)
     if last is None:
         why = f"Slurm no longer knows job {seen.job_id}, and it never started"
         return "lost", f"{why}; `finetune resubmit`"
@@ -283,6 +285,10 @@ def _outcome(seen: _Seen, end: AttemptEvent) -> tuple[State, str]:
     if end.outcome == "stopped":
         return "stopped", f"{reason}{_kept(seen)}; `finetune resubmit` continues"
     return "failed", f"{reason}{_kept(seen)}"
+
+
+def _not_started(because: str) -> str:
+    return f"not started, because {because} did not end well"
 
 
 def _kept(seen: _Seen) -> str:

@@ -68,7 +68,7 @@ while [ "$step" -lt {steps} ]; do
   echo "step $step"
   sleep 0.3 & wait
   [ -z "{fails_at}" ] || [ "$step" != "{fails_at}" ] || [ -e "$folder/repaired" ] || {{
-    end failed "the loss is not a number"; exit 1; }}
+    step= ; end failed "the loss is not a number"; exit 1; }}
 done
 finish
 """

@@ -133,6 +133,18 @@ def test_what_slurm_has_forgotten_is_told_from_the_files(chain, monkeypatch):
     assert "no longer knows job 13" in jobs[2].why
 
 
+def test_a_forgotten_dependant_of_a_failure_is_not_called_lost(chain, monkeypatch):
+    """Slurm cancelled it because the job before had failed; that is still known from the files."""
+    known(monkeypatch, chain)
+    finish(chain, "prepare")
+    attempt(chain, "train", job_id="12", outcome="failed", reason="no texts")
+    evaluate = report_of(chain, "evaluate")
+    assert (evaluate.state, evaluate.why) == (
+        "cancelled",
+        "not started, because train did not end well",
+    )
+
+
 def test_a_cancelled_chain_is_cancelled_also_when_slurm_forgot_it(chain, monkeypatch):
     """`finetune cancel` is noted, so nobody has to guess later."""
     known(monkeypatch, chain)
