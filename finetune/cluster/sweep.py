@@ -184,9 +184,11 @@ def short(settings: Settings) -> str:
 
 
 def _as_swept(problem: str, settings: Settings) -> str:
-    """Name the option as the person typed it."""
+    """Name the option as the person typed it, and the one that would do."""
     for setting in settings:
         problem = problem.replace(f"--set {setting}:", f"--sweep {setting}:")
+    if "is not in card" in problem:
+        problem += " (--languages also takes the card that has a language)"
     return problem
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,18 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def store(tmp_path):
     return tmp_path / "store"
+
+
+@pytest.fixture
+def forgetful(cluster):
+    """The cluster while it forgets a job two seconds after its end."""
+    path = cluster.folder / "etc/slurm.conf"
+    usual = path.read_text()
+    path.write_text(re.sub(r"(?m)^MinJobAge=.*", "MinJobAge=2", usual))
+    cluster.run("scontrol", "reconfigure")
+    yield cluster
+    path.write_text(usual)
+    cluster.run("scontrol", "reconfigure")
 
 
 def step_of(store):
@@ -96,6 +109,19 @@ def test_a_failure_is_told_in_one_line_and_its_dependants_do_not_wait_for_ever(c
     assert "train failed: the loss is not a number" in str(report["chain"]["message"])
     assert report["evaluate"]["why"] == "not started, because train did not end well"
     assert "step 3" in finetune("logs", store=store).stdout
+    (chain.folder / "repaired").touch()
+    assert finetune("resubmit", store=store).returncode == 0
+    wait_for(lambda: status_of(store)["chain"]["state"] == "done")
+
+
+def test_a_chain_that_slurm_has_forgotten_is_told_and_continued(forgetful, store):
+    """Minutes after their end jobs are no longer in Slurm's memory; the same is said from files."""
+    chain = write_chain_by_hand(store, steps=6, fails_at=3)
+    control.enqueue(chain, chain.jobs)
+    wait_for(lambda: status_of(store)["evaluate"]["state"] == "cancelled")
+    before = status_of(store)
+    wait_for(lambda: not slurm.jobs(job_ids(chain).values()), seconds=120)
+    assert status_of(store) == before
     (chain.folder / "repaired").touch()
     assert finetune("resubmit", store=store).returncode == 0
     wait_for(lambda: status_of(store)["chain"]["state"] == "done")

@@ -48,6 +48,13 @@ def test_all_problems_of_all_combinations_are_told_at_once():
     assert any("train.seed" in problem and "'x'" in problem for problem in problems)
 
 
+def test_languages_of_a_card_are_a_key_like_any_other():
+    """A target that the card has is swept by its key; one that it lacks is refused with a hint."""
+    (problem,) = problems_of("corpora.0.target=hau_Latn,yor_Latn")
+    assert "target: 'yor_Latn' is not in card 'kolibri-hau'" in problem
+    assert problem.endswith("(--languages also takes the card that has a language)")
+
+
 def test_two_combinations_that_are_the_same_training_are_refused():
     """A key that changes nothing (threads) would train the same twice, at twice the price."""
     (problem,) = problems_of("run.threads=1,2")
