@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from finetune.cluster.chain import Chain, ChainJob, read_events
-from finetune.errors import FinetuneError
+from finetune.errors import FinetuneError, StoreError
 from finetune.spec.load import load_recipe
 from finetune.store import Store, read_manifest
 from finetune.train.schedule import total_steps
@@ -29,6 +29,8 @@ class Progress:
 
     done: bool | None
     """Whether every artefact of the job is there; None if the chain does not name them."""
+    damaged: str | None = None
+    """What is wrong with one that is there, and what to do."""
     step: int | None = None
     """Optimizer steps done."""
     total_steps: int | None = None
@@ -63,17 +65,19 @@ class Progress:
 def progress_of(chain: Chain, job: ChainJob, *, job_id: str | None) -> Progress:
     """Read what the store shows of a job; never waits and never changes anything."""
     store = Store(Path(chain.store))
-    done = not store.lacking(job.artefacts) if job.artefacts else None
+    damaged = _damaged(store, job)
+    done = not store.lacking(job.artefacts) and damaged is None if job.artefacts else None
     log = chain.log_path(job.name, job_id) if job_id else None
     beats = [_time(store.path_of(*a.split("/")).with_suffix(".lease")) for a in job.artefacts]
     facts: dict[str, Any] = {
         "done": done,
+        "damaged": damaged,
         "beat": max((b for b in beats if b is not None), default=None),
         "moved": _time(log) if log else None,
         "said": last_line(log) if log else None,
     }
     training = next((a for a in job.artefacts if a.startswith("train/")), None)
-    if training is None:
+    if training is None or damaged is not None:
         return Progress(**facts)
     path = store.path_of(*training.split("/"))
     finished = _finished(path)
@@ -104,6 +108,15 @@ def last_line(path: Path) -> str | None:
         shown = _CONTROL.sub("", line.rpartition("\r")[2]).strip()
         if shown:
             return shown
+    return None
+
+
+def _damaged(store: Store, job: ChainJob) -> str | None:
+    for artefact in job.artefacts:
+        try:
+            store.find(*artefact.split("/"))
+        except StoreError as error:
+            return str(error)
     return None
 
 

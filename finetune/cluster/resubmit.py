@@ -32,7 +32,8 @@ def resubmit(chain: Chain, *, site: Site | None = None) -> list[Submission]:
         raise ClusterError(report.scheduler_problem)
     todo = unfinished(report)
     _refuse_active(chain, todo)
-    problems = _gone(chain, todo)
+    problems = [job.progress.damaged for job in report.jobs if job.progress.damaged]
+    problems += _gone(chain, todo)
     if site is not None and todo:
         problems += site_problems([job.array or job.name for job in chain.jobs], site=site)
     if problems:

@@ -209,10 +209,9 @@ def _report(chain: Chain, job: ChainJob, seen: _Seen) -> JobReport:
 
 def _judge(seen: _Seen, job: ChainJob) -> tuple[State, str]:
     """Return state and reason of a job; the artefact in the store counts before Slurm's word."""
-    if seen.progress.done:
-        return "done", ""
-    if seen.job_id is None:
-        return "not submitted", ""
+    in_store = _in_store(seen)
+    if in_store is not None:
+        return in_store
     if seen.slurm is not None and seen.slurm.is_active:
         return _active(seen, seen.slurm, job)
     if seen.cancelled is not None:
@@ -220,6 +219,14 @@ def _judge(seen: _Seen, job: ChainJob) -> tuple[State, str]:
     if seen.slurm is not None:
         return _ended(seen, seen.slurm)
     return _remembered(seen)
+
+
+def _in_store(seen: _Seen) -> tuple[State, str] | None:
+    if seen.progress.done:
+        return "done", ""
+    if seen.progress.damaged is not None:
+        return "lost", seen.progress.damaged
+    return ("not submitted", "") if seen.job_id is None else None
 
 
 def _active(seen: _Seen, now: JobState, job: ChainJob) -> tuple[State, str]:

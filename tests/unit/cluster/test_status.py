@@ -15,8 +15,9 @@ from finetune.cluster import slurm, status
 from finetune.cluster.chain import AttemptEvent, Submission, append_event, append_submission
 from finetune.cluster.notices import space_notices
 from finetune.cluster.reasons import STUCK, WAITING, never_starts, why_ended, why_waiting
+from finetune.cluster.resubmit import resubmit
 from finetune.cluster.slurm import JobState, parse_jobs
-from finetune.errors import ClusterError
+from finetune.errors import ClusterError, RecipeError
 from tests.cluster.by_hand import KEYS, write_chain_by_hand
 
 RECORDED = {
@@ -105,6 +106,21 @@ def test_a_finished_artefact_counts_before_what_slurm_says(chain, monkeypatch):
     finish(chain, "prepare")
     known(monkeypatch, chain, _11=RECORDED["3"])
     assert report_of(chain, "prepare").state == "done"
+
+
+def test_a_result_that_was_damaged_since_is_told_with_the_way_back(chain, monkeypatch):
+    """A purge that took the manifest leaves a folder that looks complete; it is not called done,
+    and `resubmit` says what to do before anything is queued."""
+    for name in KEYS:
+        finish(chain, name)
+    (Path(chain.store) / "prepare" / KEYS["prepare"] / "manifest.json").unlink()
+    known(monkeypatch, chain)
+    monkeypatch.setattr(slurm, "scripts_of_my_jobs", dict)
+    prepare = report_of(chain, "prepare")
+    assert prepare.state == "lost"
+    assert "remove the folder" in prepare.why
+    with pytest.raises(RecipeError, match="remove the folder"):
+        resubmit(chain)
 
 
 def test_a_failure_is_told_with_the_reason_that_the_attempt_noted(chain, monkeypatch):
