@@ -71,20 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     configure_libraries(verbose=options.verbose)
     console = Console(json_lines=options.json, verbose=options.verbose)
-    module, function = VERBS[options.verb][0].split(":")
     try:
         with _stopped_by_signals():
-            if not ranks_of().is_main:  # one process of a launch speaks for all
-                if options.verb not in _ON_ALL_RANKS:
-                    return 0
-                console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-            verb = getattr(import_module(f"finetune.verbs.{module}"), function)
-            return outcome.note(int(verb(options, console) or 0))
-    except FinetuneError as error:
-        return outcome.note(_explain(error, options=options, console=console), reason=str(error))
+            return outcome.note(*_run(options, console))
     except _Stop as stop:
-        why = f"stopped as asked ({stop}); the same command continues"
-        return outcome.note(_explain(Stopped(why), options=options, console=console), reason=why)
+        error = Stopped(f"stopped as asked ({stop}); the same command continues")
+        return outcome.note(_explain(error, options=options, console=console), str(error))
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
@@ -92,8 +84,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        outcome.note(1, reason=f"{type(error).__name__}: {error}", expected=False)
+        outcome.note(1, f"{type(error).__name__}: {error}", expected=False)
         raise
+
+
+def _run(options: argparse.Namespace, console: Console) -> tuple[int, str]:
+    """Run a verb; return its exit code and, if it failed, why."""
+    module, function = VERBS[options.verb][0].split(":")
+    try:
+        if not ranks_of().is_main:  # one process of a launch speaks for all
+            if options.verb not in _ON_ALL_RANKS:
+                return 0, ""
+            console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        verb = getattr(import_module(f"finetune.verbs.{module}"), function)
+        return int(verb(options, console) or 0), ""
+    except FinetuneError as error:
+        return _explain(error, options=options, console=console), str(error)
 
 
 class _Stop(BaseException):

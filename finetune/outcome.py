@@ -31,7 +31,7 @@ class Outcome:
     """False for an exception that is a bug, or came from hardware or a library."""
 
 
-def note(exit_code: int, *, reason: str = "", expected: bool = True) -> int:
+def note(exit_code: int, reason: str = "", *, expected: bool = True) -> int:
     """Write the outcome if somebody wants to know; return the code to exit with.
 
     A clean stop is then no failure to `srun`, which would otherwise kill the ranks that are still

@@ -272,8 +272,8 @@ def _leased(path: Path, *, waiting: Callable[[str], None]) -> Iterator[str]:
     nonce = uuid.uuid4().hex
     told = False
     while not _take_lease(path, nonce):
-        if not told:
-            holder = _read_lease(path) or {}
+        holder = _read_lease(path)
+        if holder is not None and not told:
             waiting(
                 f"waiting: process {holder.get('pid')} on {holder.get('host')} builds {path.stem}"
             )

@@ -1,0 +1,230 @@
+"""Whatever the cluster does to a chain, it finishes by itself with the same adapter."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from finetune.cluster import slurm
+from finetune.cluster.chain import job_ids, read_submissions
+from tests.cluster.chains import Line, make_line
+from tests.cluster.conftest import Cluster
+from tests.cluster.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+LONGER = {
+    "max_steps: 4": "max_steps: 450",
+    "validate_every_steps: 2": "validate_every_steps: 150",
+    "checkpoint_every_steps: 1": "checkpoint_every_steps: 10",
+}
+"""Some seconds of training, so that there is something to disturb."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(running_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """A chain that was left alone, from preparing to the release."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    line = make_line(folder / "it's $(here) ɗan", running_cluster, settings=LONGER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", running_cluster.environment["SLURM_CONF"])
+        line.submit()
+        assert line.wait_until_over().state == "COMPLETED", line.log("train")
+    return line
+
+
+@pytest.fixture
+def fresh(undisturbed: Line, tmp_path: Path, cluster: Cluster) -> Callable[..., Line]:
+    """Return a function that makes a project like `undisturbed`, with base and corpus done."""
+
+    def make(**changes: str) -> Line:
+        folder = tmp_path / "project"
+        shutil.copytree(undisturbed.folder, folder, symlinks=True)
+        for stage in ("train", "evaluate", "release", "chains"):
+            shutil.rmtree(folder / ".finetune" / stage, ignore_errors=True)
+        site = folder / "site.yaml"
+        text = site.read_text()
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        site.write_text(text)
+        return Line(folder, cluster)
+
+    return make
+
+
+def attempts(line: Line, name: str = "train") -> int:
+    return sum(event.event == "start" for event in line.events(name))
+
+
+def test_paths_of_any_characters_and_files_of_a_chain(undisturbed):
+    """A quiet chain has one attempt a job, one log a job, and `status` says that it is done."""
+    assert "$(here)" in str(undisturbed.store)
+    names = [job.name for job in undisturbed.chain.jobs]
+    assert names == ["prepare", "train", "evaluate", "release"]
+    for name in names:
+        assert [event.outcome for event in undisturbed.events(name)] == [None, "done"]
+        assert attempts(undisturbed, name) == 1
+        assert not list(undisturbed.chain.folder.glob(f"attempts/{name}-*"))
+    assert undisturbed.finetune("status").stdout.startswith(f"{undisturbed.chain.id}: done")
+    again = undisturbed.finetune("submit", "recipes/tiny.yaml", "--site", "site.yaml")
+    assert "everything is done" in again.stdout
+    assert len(list(undisturbed.store.glob("chains/*"))) == 1
+
+
+def test_a_chain_survives_all_that_a_cluster_does_to_it(undisturbed, fresh, cluster):
+    """A stop signal, a requeue, preemption, a killed process, the time limit, a rebooted and a
+    crashed node, one after the other: the adapter is the same to the byte."""
+    line = fresh(**{"partition=batch": "partition=low"})
+    line.submit()
+    job_id = job_ids(line.chain)["train"]
+    step = 20
+
+    def next_attempt() -> str:
+        """Wait until one more attempt got further; return its node."""
+        nonlocal step
+        began = attempts(line)
+        wait_for(lambda: line.newest_step() >= step and line.state("train").state == "RUNNING")
+        step = line.newest_step() + 15
+        assert began <= attempts(line)
+        return str(line.state("train").nodes)
+
+    next_attempt()
+    cluster.run("scancel", "--batch", "--signal=USR1", job_id)
+    next_attempt()
+    cluster.run("scancel", "--signal=TERM", job_id)  # to the ranks alone
+    next_attempt()
+    cluster.run("scontrol", "requeue", job_id)
+    next_attempt()
+    cluster.run("srun", "-p", "high", "-N4", "--exclusive", "true")
+    next_attempt()
+    cluster.run("scancel", "--signal=KILL", f"{job_id}.0")
+    cluster.control("reboot", next_attempt())
+    next_attempt()
+    cluster.run("scancel", "--signal=STOP", f"{job_id}.0")  # limits are looked at every 30 s
+    cluster.run("scontrol", "update", f"JobId={job_id}", "EndTime=now+1")
+    wait_for(lambda: line.state("train").state == "PENDING", seconds=60)
+    cluster.run("scontrol", "update", f"JobId={job_id}", "TimeLimit=20")
+    cluster.control("crash", next_attempt())
+    assert line.wait_until_over("train").state == "COMPLETED", line.log("train")
+
+    assert set(job_ids(line.chain).values()) == {s.job_id for s in read_submissions(line.chain)}
+    ends = [event for event in line.events("train") if event.event == "end"]
+    assert [e.outcome for e in ends][:5] == [*["stopped"] * 4, "crashed"], line.log("train")
+    assert "stopped at its time limit" in [e.reason for e in ends]
+    assert ends[-1].outcome == "done"
+    assert attempts(line) == len(ends) + 2  # two nodes died without a word
+    same = {k: v for k, v in undisturbed.products().items() if k.startswith("train/")}
+    assert line.products() | same == line.products()
+    line.finetune("cancel")
+
+
+def test_stops_at_start_up_and_during_evaluation(undisturbed, fresh, cluster):
+    """Told before the work began, while Python starts, and in the middle of an evaluation: each
+    attempt is repeated, and the release is the same to the byte."""
+    line = fresh()
+    line.submit()
+    ids = job_ids(line.chain)
+    wait_for(lambda: "attempt 0" in line.log("train"))
+    cluster.run("scancel", "--batch", "--signal=USR1", ids["train"])  # `attempt start` still runs
+    wait_for(lambda: "train: running" in line.log("train"))
+    cluster.run("scancel", "--signal=TERM", ids["train"])  # torch is being imported
+    wait_for(lambda: "evaluate: running" in line.log("evaluate"), seconds=120)
+    cluster.run("scancel", "--batch", "--signal=USR1", ids["evaluate"])
+    assert line.wait_until_over().state == "COMPLETED", line.log("evaluate")
+    assert [e.outcome for e in line.events("train") if e.event == "end"].count("stopped") == 2
+    assert [e.outcome for e in line.events("evaluate") if e.event == "end"] == ["stopped", "done"]
+    assert "Traceback" not in line.log("train") + line.log("evaluate")
+    assert line.products() == undisturbed.products()
+
+
+def test_a_killed_rank_without_a_checkpoint_ends_the_chain_and_resubmit_goes_on(
+    undisturbed, fresh, cluster
+):
+    """Nothing was gained, so it is not tried again; what waits is cancelled, `status` says why."""
+    line = fresh()
+    line.submit("--set", "run.checkpoint_every_steps=1000")
+    line.wait_for_step(1)
+    cluster.run("scancel", "--signal=KILL", f"{job_ids(line.chain)['train']}.0")
+    assert line.wait_until_over("train").state == "FAILED"
+    assert line.wait_until_over("release").state == "CANCELLED"
+    assert line.events("train")[-1].outcome == "crashed"
+    assert "killed by SIGKILL" in line.finetune("status").stdout
+    line.finetune("resubmit")
+    line.wait_for_step(30)
+    assert line.wait_until_over("train").state == "COMPLETED"
+    same = {k: v for k, v in undisturbed.products().items() if k.startswith("train/")}
+    assert line.products() == same
+    line.finetune("cancel")
+
+
+@pytest.mark.parametrize("preempted", [False, True])
+def test_a_site_that_forbids_requeueing_goes_on_in_new_jobs(undisturbed, fresh, cluster, preempted):
+    """The next job continues, and the evaluation waits for it and not for the one that stopped."""
+    changes = {"requeue: allowed": "requeue: forbidden"}
+    changes |= {"partition=batch": "partition=low"} if preempted else {}
+    line = fresh(**changes)
+    line.submit()
+    before = job_ids(line.chain)
+    line.wait_for_step(30)
+    if preempted:
+        cluster.run("srun", "-p", "high", "-N4", "--exclusive", "true")
+    else:
+        cluster.run("scancel", "--batch", "--signal=USR1", before["train"])
+    wait_for(lambda: job_ids(line.chain)["train"] != before["train"])
+    after = job_ids(line.chain)
+    assert read_submissions(line.chain)[-1].continues == before["train"]
+    wait_for(lambda: after["train"] in (line.state("evaluate").dependency or ""), seconds=20)
+    assert line.wait_until_over("evaluate", seconds=120).state == "COMPLETED", line.log("train")
+    assert [e.outcome for e in line.events("train") if e.event == "end"] == ["stopped", "done"]
+    same = {k: v for k, v in undisturbed.products().items() if k.startswith("train/")}
+    assert line.products() | same == line.products()
+
+
+def test_a_real_failure_is_final(fresh, cluster):
+    """A loss that is not finite does not come back; what waits is cancelled, `status` says why."""
+    line = fresh()
+    line.submit("--set", "train.learning_rate=1e30", "--set", "train.warmup_steps=0")
+    assert line.wait_until_over("train").state == "FAILED"
+    assert line.wait_until_over("release").state == "CANCELLED"
+    assert len(line.events("train")) == 2
+    end = line.events("train")[-1]
+    assert (end.outcome, end.exit_code) == ("failed", 1)
+    assert end.reason
+    assert "finite" in end.reason
+    assert end.reason[:40] in line.finetune("status").stdout
+    assert line.state("train").restarts == 0
+
+
+def test_bad_data_fails_the_first_job(fresh, cluster):
+    """A corpus that changed after submitting is noticed by the job, not trained on."""
+    line = fresh()
+    shutil.rmtree(line.store / "prepare")
+    cluster.run("scontrol", "update", "PartitionName=batch", "State=DOWN")
+    try:
+        chain = line.submit()
+        copy = chain.folder / "project/data_cards/lines.txt"
+        copy.unlink()
+        copy.write_text("something else\n")
+    finally:
+        cluster.run("scontrol", "update", "PartitionName=batch", "State=UP")
+    assert line.wait_until_over("prepare").state == "FAILED"
+    assert line.wait_until_over("release").state == "CANCELLED"
+    assert line.events("prepare")[-1].exit_code == 2
+    assert "sha256" in (line.events("prepare")[-1].reason or "")
+
+
+def test_a_job_that_slurm_starts_too_early_fails_clearly(fresh, cluster):
+    """Slurm takes a forgotten job for one that ended well; the inputs are looked for first."""
+    line = fresh()
+    chain = line.submit()
+    line.wait_for_step(1)
+    script = chain.folder / chain.job("evaluate").script
+    job_id = slurm.submit(script, folder=chain.folder)
+    wait_for(lambda: not slurm.jobs([job_id])[job_id].is_active)
+    assert slurm.jobs([job_id])[job_id].state == "FAILED"
+    assert "is not in the store" in (chain.folder / f"logs/evaluate-{job_id}.log").read_text()
+    line.finetune("cancel")
