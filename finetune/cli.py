@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from finetune import __version__, outcome
-from finetune.errors import FinetuneError, Stopped
+from finetune.errors import FinetuneError, LostContactError, Stopped
 from finetune.libraries import configure_libraries
 from finetune.log import Console
 from finetune.ranks import ranks_of
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(json_lines=options.json, verbose=options.verbose)
     try:
         with _stopped_by_signals():
-            return outcome.note(*_run(options, console))
+            return _run(options, console)
     except _Stop as stop:
         error = Stopped(f"stopped as asked ({stop}); the same command continues")
         return outcome.note(_explain(error, options=options, console=console), str(error))
@@ -88,18 +88,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
-def _run(options: argparse.Namespace, console: Console) -> tuple[int, str]:
-    """Run a verb; return its exit code and, if it failed, why."""
+def _run(options: argparse.Namespace, console: Console) -> int:
+    """Run a verb; return the exit code."""
     module, function = VERBS[options.verb][0].split(":")
     try:
         if not ranks_of().is_main:  # one process of a launch speaks for all
             if options.verb not in _ON_ALL_RANKS:
-                return 0, ""
+                return outcome.note(0)
             console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         verb = getattr(import_module(f"finetune.verbs.{module}"), function)
-        return int(verb(options, console) or 0), ""
+        return outcome.note(int(verb(options, console) or 0))
     except FinetuneError as error:
-        return _explain(error, options=options, console=console), str(error)
+        code, is_cause = error.exit_code, not isinstance(error, LostContactError)
+        _explain(error, options=options, console=console)
+        return outcome.note(code, str(error), expected=is_cause)
 
 
 class _Stop(BaseException):

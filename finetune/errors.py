@@ -6,6 +6,7 @@
         DataError            corpus unreadable, undecodable, empty after filtering
       StoreError             artefact torn, missing or in use; disk full
       TrainError             non-finite loss, nothing to train, out of memory
+        LostContactError     another process of the training is gone; what became of it is the cause
       ClusterError           the scheduler is not there, does not answer or refuses
       ReleaseError           licences conflict, a file would leak, hub refused
       Stopped                exit code 75: stopped on request; the same command continues
@@ -48,6 +49,10 @@ class StoreError(FinetuneError, RuntimeError):
 
 class TrainError(FinetuneError, RuntimeError):
     """Training cannot go on: non-finite loss, no trainable parameters, out of memory."""
+
+
+class LostContactError(TrainError):
+    """Another process of the training is gone; this one is sound and the last checkpoint is too."""
 
 
 class ClusterError(FinetuneError, RuntimeError):

@@ -28,7 +28,7 @@ class Outcome:
     reason: str
     """One line; empty when all went well."""
     expected: bool = True
-    """False for an exception that is a bug, or came from hardware or a library."""
+    """False for an exception that is a bug or came from hardware, a library or another rank."""
 
 
 def note(exit_code: int, reason: str = "", *, expected: bool = True) -> int:

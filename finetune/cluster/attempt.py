@@ -149,9 +149,13 @@ def judge(ending: Ending, *, made: bool, checked: bool) -> tuple[Outcome, str]:
     stopped = [rank for rank in ending.ranks if rank.exit_code == Stopped.exit_code]
     if made or (not checked and ending.exit_code == 0 and not failed and not stopped):
         return "done", "done"
-    for rank in sorted(failed, key=lambda rank: not rank.expected):
-        where = f"rank {rank.rank}: " if ending.number_of_ranks > 1 else ""
-        return ("failed" if rank.expected else "crashed"), where + rank.reason
+    for rank in failed:
+        if rank.expected:
+            return "failed", _whose(rank, ending)
+    if failed:
+        # those that lost contact say so; one that was killed says nothing and is the cause
+        killed = ending.exit_code > 128 and len(ending.ranks) < ending.number_of_ranks
+        return "crashed", _why_crashed(ending) if killed else _whose(failed[0], ending)
     all_stopped = bool(stopped) and len(stopped) == ending.number_of_ranks
     never_ran = bool(ending.told) and ending.exit_code in (0, Stopped.exit_code)
     if all_stopped or never_ran or ending.exit_code in _ASKED:
@@ -266,16 +270,24 @@ def _why_stopped(ending: Ending) -> str:
     }.get(ending.told, "stopped on request")
 
 
+def _whose(rank: outcomes.Outcome, ending: Ending) -> str:
+    where = f"rank {rank.rank}: "
+    needed = ending.number_of_ranks > 1 and not rank.reason.startswith(where)
+    return where + rank.reason if needed else rank.reason
+
+
 def _why_crashed(ending: Ending) -> str:
     number = ending.exit_code - 128
     if number not in list(signal.Signals):
         return f"ended with exit code {ending.exit_code}; its log says more"
-    name = signal.Signals(number).name
-    hint = " (out of memory, or from outside)" if number == signal.SIGKILL else ""
     noted = {rank.rank for rank in ending.ranks}
     silent = [str(r) for r in range(ending.number_of_ranks) if r not in noted]
     who = f"rank {', '.join(silent[:8])}" if ending.number_of_ranks > 1 and silent else "it"
-    return f"{who} was killed by {name}{hint}"
+    # of several codes srun gives the highest: ranks that it ends itself hide a SIGKILL
+    name = "" if ending.exit_code in _ASKED else f" by {signal.Signals(number).name}"
+    return f"{who} was killed{name}" + (
+        " (out of memory, or from outside)" if number in (signal.SIGKILL, signal.SIGTERM) else ""
+    )
 
 
 def _given_up(reason: str, *, further: bool, limit: int) -> str:

@@ -22,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from finetune.errors import Stopped, TrainError
+from finetune.errors import LostContactError, Stopped, TrainError
 from finetune.ranks import Ranks, ranks_of
 from finetune.train.stop import StopFlag
 
@@ -190,13 +190,13 @@ def meet_alone() -> None:
 
 @contextmanager
 def loss_of_contact_explained(processes: Processes) -> Iterator[None]:
-    """Turn a collective that failed because another rank is gone into a TrainError."""
+    """Turn a collective that failed because another rank is gone into a LostContactError."""
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, TrainError) or processes.count == 1 or not _LOST.search(str(error)):
             raise
-        raise TrainError(
+        raise LostContactError(
             f"rank {processes.ranks.rank}: lost contact with another process "
             f"({_first_line(error)}). The first error in the log is the cause; the state of the "
             "last checkpoint is intact and the same command continues from it"

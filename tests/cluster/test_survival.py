@@ -60,6 +60,17 @@ def attempts(line: Line, name: str = "train") -> int:
     return sum(event.event == "start" for event in line.events(name))
 
 
+def wait_until_further(line: Line, *, attempt: int, beyond: int = 0) -> int:
+    """Wait until the nth attempt has trained on; return its newest step."""
+    wait_for(lambda: attempts(line) >= attempt, seconds=90)
+    line.wait_for_step(max(beyond, line.newest_step()) + 15)
+    return line.newest_step()
+
+
+def second_node(line: Line) -> str:
+    return slurm.hostnames(str(line.state("train").nodes))[1]
+
+
 def test_paths_of_any_characters_and_files_of_a_chain(undisturbed):
     """A quiet chain has one attempt a job, one log a job, and `status` says that it is done."""
     assert "$(here)" in str(undisturbed.store)
@@ -227,4 +238,36 @@ def test_a_job_that_slurm_starts_too_early_fails_clearly(fresh, cluster):
     wait_for(lambda: not slurm.jobs([job_id])[job_id].is_active)
     assert slurm.jobs([job_id])[job_id].state == "FAILED"
     assert "is not in the store" in (chain.folder / f"logs/evaluate-{job_id}.log").read_text()
+    line.finetune("cancel")
+
+
+def test_two_nodes_survive_the_loss_of_a_rank_and_of_a_node(fresh, cluster, tmp_path):
+    """With a rank on each of two nodes: a stop, one rank killed alone, and one node lost; the
+    adapter is that of two ranks that were left alone, to the byte."""
+    changes = {"nodes: 1": "nodes: 2"}
+    shorter = ("--set", "train.max_steps=220")
+    quiet = fresh(**changes)
+    quiet.submit(*shorter)
+    assert quiet.wait_until_over("train").state == "COMPLETED", quiet.log("train")
+    quiet.finetune("cancel")
+    expected = quiet.products()
+    assert "2 processes, ddp" in quiet.log("train")
+    shutil.rmtree(quiet.folder)
+
+    line = fresh(**changes)
+    line.submit(*shorter)
+    job_id = job_ids(line.chain)["train"]
+    line.wait_for_step(20)
+    cluster.run("scancel", "--batch", "--signal=USR1", job_id)
+    step = wait_until_further(line, attempt=2)
+    kill = ["pkill", "-KILL", "-f", "finetune train"]
+    on = f"--nodelist={second_node(line)}"
+    cluster.run("srun", "--overlap", f"--jobid={job_id}", on, "-N1", "-n1", *kill)
+    wait_until_further(line, attempt=3, beyond=step)
+    cluster.control("crash", second_node(line))
+    assert line.wait_until_over("train", seconds=240).state == "COMPLETED", line.log("train")
+    ends = [event for event in line.events("train") if event.event == "end"]
+    assert [e.outcome for e in ends][:2] == ["stopped", "crashed"], line.log("train")
+    assert "rank 1 was killed" in (ends[1].reason or "")
+    assert line.products() == expected
     line.finetune("cancel")

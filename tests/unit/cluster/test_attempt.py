@@ -165,6 +165,16 @@ def test_a_killed_rank_is_no_clean_stop(chain):
     assert reason.startswith("rank 1 was killed by SIGKILL")
 
 
+def test_a_killed_rank_is_the_cause_and_not_the_one_that_lost_it(chain):
+    """The ranks that are left lose contact, and are ended by srun, whose code hides the SIGKILL."""
+    started(chain)
+    checkpoint(chain, 5)
+    ranks = (Outcome(0, 1, "rank 0: lost contact with another process", expected=False),)
+    answer, reason = ended(chain, 143, ranks=ranks, of=2)
+    assert answer == "again"
+    assert reason.startswith("rank 1 was killed")
+
+
 def test_an_unexpected_exception_is_a_crash(chain):
     """A bug, a library or the hardware: worth another try if there is a checkpoint."""
     started(chain)
