@@ -99,7 +99,7 @@ KNOWN: Mapping[str, _Kind] = {
 
 def model_shape(config: Mapping[str, Any], *, source: str = "config.json") -> ModelShape:
     """Read a transformers configuration. RecipeError if it is no decoder that can be counted."""
-    config = config.get("text_config") or config
+    outer, config = config, config.get("text_config") or config
     model_type = str(config.get("model_type", "unknown"))
     if model_type == "gpt2":
         return _gpt2(config, source=source)
@@ -112,7 +112,7 @@ def model_shape(config: Mapping[str, Any], *, source: str = "config.json") -> Mo
     experts = int(config.get("num_local_experts") or 0)
     shape = ModelShape(
         model_type=model_type,
-        exact=model_type in KNOWN,
+        exact=model_type in KNOWN and config is outer,  # what reads pictures is not counted
         layers=layers,
         hidden=hidden,
         heads=heads,

@@ -357,8 +357,8 @@ def _attempts(target: Target, cost: Cost) -> Iterator[str]:
 def _notes(shape: ModelShape, target: Target, found: list[Length], chosen: Trial) -> Iterator[str]:
     if not shape.exact:
         yield (
-            f"architecture {shape.model_type} was never looked at: it is counted as if it were a "
-            "Llama of its sizes"
+            f"{shape.model_type} is not counted exactly: an architecture that was never looked at "
+            "is taken for a Llama of its sizes, and of a model with pictures only the text part"
         )
     rows = min(each.rows_per_step for each in found)
     if rows < target.ranks:

@@ -90,6 +90,13 @@ def test_unknown_architecture_is_counted_as_a_llama_and_says_so() -> None:
     assert shape.base_parameters(other) == 134_515_008
 
 
+def test_the_text_part_of_a_model_with_pictures_is_counted_and_says_so() -> None:
+    """The language model inside another configuration is counted, and not called exact."""
+    inner = shape.model_shape({"model_type": "gemma3", "text_config": SMOLLM2_135M})
+    assert not inner.exact
+    assert shape.base_parameters(inner) == 134_515_008
+
+
 def test_what_is_no_decoder_is_refused() -> None:
     """A configuration without the numbers of a decoder names what is missing."""
     with pytest.raises(RecipeError, match=r"x/config\.json: model_type 't5' .*num_hidden_layers"):
