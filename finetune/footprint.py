@@ -33,6 +33,8 @@ ELEMENT_BYTES: Mapping[str, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 CPU_ALLOCATOR_SHARES: Mapping[bool, float] = {False: 1.25, True: 0.9}
 """glibc's allocator holds this much of one whole forward pass beside what is in use, without and
 with gradient checkpointing (measured: benchmarks/estimate_error.py)."""
+GATHERING_SHARES: Mapping[bool, float] = {False: 3.2, True: 2.8}
+"""The same under ZeRO-3, which takes and gives back memory for every module's weights."""
 HEAD_CHUNK_BYTES = 64 * 2**20
 """float32 logits that are held at a time (finetune/models/head.py)."""
 
@@ -138,10 +140,14 @@ def layer_bytes(shape: ModelShape, work: Work) -> int:
     )
 
 
-def allocator_bytes(shape: ModelShape, work: Work) -> int:
-    """Return what a CPU's allocator holds and cannot use, in bytes: an estimate."""
+def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> int:
+    """Return what a CPU's allocator holds and cannot use, in bytes: an estimate.
+
+    `gathers`: whether weights are gathered module by module (ZeRO-3).
+    """
+    shares = GATHERING_SHARES if gathers else CPU_ALLOCATOR_SHARES
     whole = kept_bytes(shape, replace(work, gradient_checkpointing=False))
-    return int(CPU_ALLOCATOR_SHARES[work.gradient_checkpointing] * whole)
+    return int(shares[work.gradient_checkpointing] * whole)
 
 
 def logit_bytes(shape: ModelShape, work: Work) -> int:

@@ -116,7 +116,7 @@ def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory
     adapter, gradients, moments, buffers = _trained(trained, work, placement)
     activations = kept_bytes(shape, work)
     temporary = max(layer_bytes(shape, work), logit_bytes(shape, work))
-    host = 0
+    gathers, host = placement.sharding == "zero3" and placement.ranks > 1, 0
     if placement.device == "gpu":
         if placement.offload != "none":
             host, moments = moments, 0
@@ -131,7 +131,7 @@ def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory
         buffers=buffers,
         activations=activations,
         temporary=temporary,
-        allocator=0 if placement.device == "gpu" else allocator_bytes(shape, work),
+        allocator=0 if placement.device == "gpu" else allocator_bytes(shape, work, gathers=gathers),
         process=GPU_PROCESS_BYTES if placement.device == "gpu" else CPU_PROCESS_BYTES,
         host=host,
         loading=whole + adapter if placement.sharding == "fsdp" else 0,

@@ -20,8 +20,8 @@ from finetune.spec.site import Site, load_site
 from finetune.store import Store
 
 ERROR = (
-    "memory on a CPU was within 10 % of measured peaks (benchmarks/README.md); on a GPU it was not "
-    "compared with any"
+    "memory on a CPU was within 10 % of measured peaks (benchmarks/README.md); on a GPU it was "
+    "compared with none"
 )
 
 
