@@ -124,10 +124,12 @@ def test_a_chain_survives_all_that_a_cluster_does_to_it(undisturbed, fresh, clus
 
     assert set(job_ids(line.chain).values()) == {s.job_id for s in read_submissions(line.chain)}
     ends = [event for event in line.events("train") if event.event == "end"]
-    assert [e.outcome for e in ends][:5] == [*["stopped"] * 4, "crashed"], line.log("train")
+    # on a busy machine Slurm may kill an attempt before it has noted its end
+    assert [e.outcome for e in ends].count("crashed") == 1, line.log("train")
     assert "stopped at its time limit" in [e.reason for e in ends]
     assert ends[-1].outcome == "done"
-    assert attempts(line) == len(ends) + 2  # two nodes died without a word
+    assert attempts(line) >= 9
+    assert attempts(line) >= len(ends) + 2  # two nodes died without a word
     same = {k: v for k, v in undisturbed.products().items() if k.startswith("train/")}
     assert line.products() | same == line.products()
     line.finetune("cancel")
