@@ -11,7 +11,7 @@ STAMP := $(VENV)/.setup-done
 NODES ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-real matrix cluster-up cluster-down lint types contracts check bench schema docs clean
+.PHONY: help setup run test test-slow test-real matrix cluster-up cluster-down lint types contracts check bench bench-frontier schema docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,9 +62,15 @@ check: lint types contracts ## lint, types, contracts, every recipe and every si
 	for recipe in recipes/*.yaml; do $(BIN)/finetune check "$$recipe" || exit; done
 	for site in slurm/sites/*.yaml; do $(BIN)/finetune check --site "$$site" || exit; done
 
-bench: setup ## speed, memory, held-out loss: this project, a plain loop, TRL if installed
-	$(BIN)/python benchmarks/train_speed.py --text short
-	$(BIN)/python benchmarks/train_speed.py --text full
+bench: $(VENV)/.bench-done ## speed, memory, held-out loss: this project, a plain loop, TRL; 15 quiet minutes
+	$(BIN)/python benchmarks/train_speed.py --rounds 2
+
+bench-frontier: $(VENV)/.bench-done ## the same at several micro-batches, with a picture; half an hour
+	$(BIN)/python benchmarks/train_speed.py --frontier --rounds 2 --picture frontier.png
+
+$(VENV)/.bench-done: $(STAMP)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,bench]'
+	@touch $@
 
 schema: setup ## the schemas that editors complete recipes and sites with
 	$(BIN)/finetune schema > recipes/recipe.schema.json
