@@ -132,7 +132,7 @@ class Store:
         partial = path.with_suffix(".partial")
         with _disk_errors(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _leased(path.with_suffix(".lease"), waiting=waiting) as nonce:
+            with leased(path.with_suffix(".lease"), waiting=waiting) as nonce:
                 found = self.find(request.stage, request.key)
                 if found:
                     return found
@@ -213,11 +213,17 @@ def write_manifest(
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of one."""
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=1, sort_keys=True)
+    text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
+    write_synced(aside, text.encode())
+    aside.replace(path)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def flush(path: Path) -> None:
@@ -258,7 +264,9 @@ def _disk_errors(root: Path) -> Iterator[None]:
                 f"{root}: the disk is full ({free:.0f} MiB left); free some space "
                 "(`finetune runs` shows what is in the store) and run the same command again"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS):
+        # no folder, or a file where a folder belongs, above the store or at it
+        unmade = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST) and not root.is_dir()
+        if unmade or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StoreError(
                 f"{error.filename or root}: cannot write here ({error.strerror}); "
                 "choose another store with --store"
@@ -267,15 +275,18 @@ def _disk_errors(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _leased(path: Path, *, waiting: Callable[[str], None]) -> Iterator[str]:
-    """Hold the lease at `path`; its nonce proves at the end that nobody took it."""
+def leased(path: Path, *, waiting: Callable[[str], None]) -> Iterator[str]:
+    """Hold the lease at `path`; its nonce proves at the end that nobody took it.
+
+    Waits for a holder that lives, and `waiting` is told so once; the lease of a dead one is taken.
+    """
     nonce = uuid.uuid4().hex
     told = False
     while not _take_lease(path, nonce):
         holder = _read_lease(path)
         if holder is not None and not told:
             waiting(
-                f"waiting: process {holder.get('pid')} on {holder.get('host')} builds {path.stem}"
+                f"waiting: process {holder.get('pid')} on {holder.get('host')} is at {path.stem}"
             )
             told = True
         time.sleep(0.5)

@@ -1,8 +1,8 @@
 """A hub in memory that speaks the Hugging Face Hub's protocol to its real client, over real HTTP.
 
-Every upload mode is `regular` (files travel base64 inside the commit), so that a client with Xet
-installed needs no setting. No LFS, git protocol, branches or pull requests: only what publishing an
-adapter, fetching a model and loading a dataset ask for. Paging is honoured for trees.
+Files travel base64 inside the commit, so that a client with Xet installed needs no setting; those
+above `lfs_over` bytes by LFS, whole or in parts (tests/hub_lfs.py). No Xet, git protocol, branches
+or pull requests: only what publishing an adapter, fetching a model and loading a dataset ask for.
 
     with HubServer() as hub:
         hub.add("tiny/base", {"config.json": b"{}"}, owner="tiny")
@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.hub_lfs import Large, Objects
 
 _TOKEN_END = "0" * 20
 KINDS = {"models": "model", "datasets": "dataset"}
@@ -72,9 +74,12 @@ class HubServer:
 
     `ignores_visibility` makes it create public repositories whatever was asked. `faults` maps a
     part of a path to `lose-request`, `lose-answer` or an HTTP status, used up one request each.
+    Files larger than `lfs_over` bytes have to come by LFS, in parts of `part_bytes` if that is set.
     """
 
     def __init__(self, *, ignores_visibility: bool = False) -> None:
+        self.lfs_over: int | None = None
+        self.objects = Objects()
         self.repos: dict[tuple[str, str], Repo] = {}
         self.faults: list[tuple[str, str | int]] = []
         self.requests: list[tuple[str, str]] = []
@@ -236,6 +241,8 @@ def route(request: _Request) -> Answer:
         return _json({"errors": [], "warnings": []})
     if parts[:3] == ["api", "repos", "create"]:
         return _create(request)
+    if parts[0] == "lfs" or parts[-3:] == ["lfs", "objects", "batch"]:
+        return _lfs(request, parts)
     if parts[0] == "api" and parts[1] in KINDS and len(parts) >= 4:
         return _api(request, KINDS[parts[1]], "/".join(parts[2:4]), parts[4:])
     kind = "dataset" if parts[0] == "datasets" else "model"
@@ -243,6 +250,27 @@ def route(request: _Request) -> Answer:
     if len(parts) >= 5 and parts[2] == "resolve":
         return _resolve(request, kind, "/".join(parts[:2]), parts[3], "/".join(parts[4:]))
     raise Refused(404, message=f"no such page: {request.path}")
+
+
+def _may_write(request: _Request, repo: Repo) -> None:
+    if request.user != repo.owner:
+        raise Refused(403 if request.user else 401, message="You may not write here")
+
+
+def _lfs(request: _Request, parts: list[str]) -> Answer:
+    objects = request.hub.objects
+    if parts[-1] == "batch":  # org/name.git/info/lfs/objects/batch
+        _may_write(request, _find(request, "model", "/".join(parts[:2]).removesuffix(".git")))
+        return _json(objects.batch(request.fields()["objects"], url=request.hub.url))
+    verb, oid, *rest = parts[1:]
+    try:
+        if verb == "cdn":
+            return 200, objects.content[oid], {"ETag": f'"{oid}"', "Accept-Ranges": "bytes"}
+        if verb == "verify" and request.user is None:
+            raise Refused(401, message="Invalid credentials")
+        return 200, b"{}", objects.receive(verb, oid, body=request.body, part=int([*rest, "0"][0]))
+    except (KeyError, ValueError) as error:
+        raise Refused(400, message=f"{verb} {oid}: {error}") from None
 
 
 def _json(value: object, status: int = 200) -> Answer:
@@ -304,8 +332,7 @@ def _api(request: _Request, kind: str, name: str, rest: list[str]) -> Answer:
         head = {"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commits[-1].sha}
         return _json({"branches": [head], "converts": [], "tags": []})
     if verb in ("preupload", "commit", "settings"):
-        if request.user != repo.owner:
-            raise Refused(403 if request.user else 401, message="You may not write here")
+        _may_write(request, repo)
         return {"preupload": _preupload, "commit": _commit, "settings": _settings}[verb](
             request, repo, name
         )
@@ -332,7 +359,8 @@ def _info(repo: Repo, kind: str, name: str, commit: Commit) -> dict[str, Any]:
 
 
 def _entry(path: str, content: bytes) -> dict[str, Any]:
-    return {"type": "file", "path": path, "oid": blob_id(content), "size": len(content)}
+    entry = {"type": "file", "path": path, "oid": blob_id(content), "size": len(content)}
+    return entry | ({"lfs": content.pointer()} if isinstance(content, Large) else {})
 
 
 def _tree(commit: Commit, under: str, query: dict[str, list[str]]) -> Answer:
@@ -367,13 +395,13 @@ def _settings(request: _Request, repo: Repo, _: str) -> Answer:
 
 
 def _preupload(request: _Request, repo: Repo, _: str) -> Answer:
-    files = repo.commits[-1].files
+    files, limit = repo.commits[-1].files, request.hub.lfs_over
     return _json(
         {
             "files": [
                 {
                     "path": wish["path"],
-                    "uploadMode": "regular",
+                    "uploadMode": "regular" if limit is None or wish["size"] <= limit else "lfs",
                     "shouldIgnore": False,
                     "oid": blob_id(files[wish["path"]]) if wish["path"] in files else None,
                 }
@@ -392,6 +420,10 @@ def _commit(request: _Request, repo: Repo, name: str) -> Answer:
             message = value["summary"]
         elif record["key"] == "file":
             files[value["path"]] = base64.b64decode(value["content"])
+        elif record["key"] == "lfsFile":
+            if value["oid"] not in request.hub.objects.content:
+                raise Refused(400, message=f"no such object: {value['oid']}")
+            files[value["path"]] = Large(request.hub.objects.content[value["oid"]])
         elif record["key"] == "deletedFile":
             del files[value["path"]]
         else:
@@ -417,4 +449,10 @@ def _resolve(request: _Request, kind: str, name: str, revision: str, path: str) 
         "Accept-Ranges": "bytes",
         "Content-Type": "application/octet-stream",
     }
+    if isinstance(content, Large):  # the bytes are with another server, as on the real Hub
+        oid = content.pointer()["oid"]
+        request.hub.objects.content[oid] = bytes(content)
+        headers |= {"X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(len(content))}
+        elsewhere = request.hub.url.replace("127.0.0.1", "localhost")
+        return 302, b"", headers | {"Location": f"{elsewhere}/lfs/cdn/{oid}"}
     return 200, content, headers

@@ -53,27 +53,42 @@ def upload(files: Mapping[str, Path], target: Target) -> bool:
     Raises:
         ReleaseError: no token, no permission, no network, or the server failed.
     """
-    from httpx2 import HTTPError, InvalidURL
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
     api = HfApi(endpoint=endpoint(), library_name="finetune")
     try:
         with network_as_set():
             return _upload(api, files, target)
-    except LocalTokenNotFoundError as error:
-        raise ReleaseError(f"{endpoint()}: no access token; {_LOG_IN}") from error
-    except HfHubHTTPError as error:
-        raise ReleaseError(_refusal(error, target)) from None  # its text may quote headers
-    except (HFValidationError, InvalidURL) as error:
-        said = hide_tokens(str(error))
-        raise ReleaseError(f"{target.option}: {target.repo!r}: {said}") from error
-    except (HTTPError, OSError) as error:
-        raise ReleaseError(
+    except ReleaseError:
+        raise
+    except Exception as error:
+        said = _explanation(error, target)
+        if said is None:
+            raise
+        raise ReleaseError(said) from None  # the error's own text may quote headers
+
+
+def _explanation(error: BaseException, target: Target) -> str | None:
+    """Say what an error of the client means and what to do; None for one that nobody foresaw."""
+    from httpx2 import HTTPError, InvalidURL
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    if isinstance(error, LocalTokenNotFoundError):
+        return f"{endpoint()}: no access token; {_LOG_IN}"
+    if isinstance(error, HfHubHTTPError):
+        return _refusal(error, target)
+    if isinstance(error, (HFValidationError, InvalidURL)):
+        return f"{target.option}: {target.repo!r}: {hide_tokens(str(error))}"
+    if isinstance(error, (HTTPError, OSError)):
+        return (
             f"{endpoint()}: cannot be reached ({hide_tokens(str(error))}). Check the network, "
             "HF_ENDPOINT and HF_HUB_OFFLINE, then publish again; what arrived is not sent twice. "
             "A server without Xet storage may need HF_HUB_DISABLE_XET=1."
-        ) from None
+        )
+    if "LFS batch" in str(error):  # the server will not take one of the files
+        return f"{endpoint()}: {hide_tokens(str(error))}. Ask those who run the server"
+    # what failed in the transfer of a large file comes wrapped
+    return _explanation(error.__cause__, target) if error.__cause__ else None
 
 
 def _upload(api: Any, files: Mapping[str, Path], target: Target) -> bool:

@@ -7,7 +7,7 @@ interruption, publish again.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from finetune.errors import ReleaseError
@@ -15,7 +15,7 @@ from finetune.log import Console
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.recipe import Publish
-from finetune.store import flush
+from finetune.store import flush, leased
 
 
 def publish(
@@ -58,7 +58,7 @@ def publish(
         _show(files, place=place, settings=settings, console=console)
         return place
     if settings.hub == "directory":
-        changed = to_directory(files, root / repo)
+        changed = to_directory(files, root / repo, waiting=console.say)
     else:
         from finetune.release.hub import Target, upload
 
@@ -89,10 +89,27 @@ def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: 
     )
 
 
-def to_directory(files: Mapping[str, Path], target: Path) -> bool:
+def to_directory(
+    files: Mapping[str, Path], target: Path, *, waiting: Callable[[str], None] = lambda _: None
+) -> bool:
     """Put files (relative path -> file) into a folder hub; return whether anything changed.
 
-    The new version is built aside and renamed.
+    One publisher at a time (`waiting` is told of another); a new version replaces the old one
+    whole. Raises ReleaseError if the folder hub cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with leased(target.with_name(f".{target.name}.lease"), waiting=waiting):
+            return _replace(files, target)
+    except OSError as error:
+        raise ReleaseError(
+            f"{target}: cannot be written ({error.strerror or error}); make room or set "
+            "publish.directory to a folder that you may write, then publish again"
+        ) from error
+
+
+def _replace(files: Mapping[str, Path], target: Path) -> bool:
+    """Build the new version aside and rename; return whether anything changed.
 
     A kill between the two renames leaves the old version as `.NAME.old`: publishing again puts
     the new one in place and removes it.
@@ -101,24 +118,18 @@ def to_directory(files: Mapping[str, Path], target: Path) -> bool:
     if _same(files, target):
         _remove(aside, old)
         return False
-    try:
-        _remove(aside)
-        aside.mkdir(parents=True)
-        for name, path in files.items():
-            (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, aside / name)
-            flush(aside / name)
-        if target.exists():
-            _remove(old)
-            target.rename(old)
-        aside.rename(target)
-        flush(target.parent)
+    _remove(aside)
+    aside.mkdir()
+    for name, path in files.items():
+        (aside / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, aside / name)
+        flush(aside / name)
+    if target.exists():
         _remove(old)
-    except OSError as error:
-        raise ReleaseError(
-            f"{target}: cannot be written ({error.strerror or error}); make room or set "
-            "publish.directory to a folder that you may write, then publish again"
-        ) from error
+        target.rename(old)
+    aside.rename(target)
+    flush(target.parent)
+    _remove(old)
     return True
 
 

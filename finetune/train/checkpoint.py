@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from finetune.errors import StoreError
-from finetune.store import flush
+from finetune.store import flush, write_synced
 from finetune.train.state import Layout, Progress
 
 TENSORS, NUMBERS = "state.safetensors", "state.json"
@@ -66,14 +65,6 @@ def full_disk_explained(path: Path, *, what: str) -> Iterator[None]:
             "and removes those you name), then repeat the same command: it continues from the "
             "last checkpoint, which is intact"
         ) from error
-
-
-def write_synced(path: Path, content: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _canonical(section: Any) -> bytes:

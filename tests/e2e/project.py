@@ -84,3 +84,10 @@ def _card(cards: Path, name: str, *, file: str, kind: str, form: str) -> None:
         sha256=hashlib.sha256((cards / file).read_bytes()).hexdigest(),
     )
     (cards / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def repeatable(path: Path) -> str:
+    """Return the checksum of a file, without a model card's line on time and energy."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(b"Training took ")]
+    return hashlib.sha256(b"".join(kept)).hexdigest()

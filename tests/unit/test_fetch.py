@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from finetune import fetch
 from finetune.errors import FinetuneError, InputError, RecipeError, StoreError
+from tests.hub_lfs import Large
 from tests.hub_server import HubServer
 
 MODEL = {
@@ -42,6 +44,20 @@ def test_model_is_fetched_without_pickles(hub, tmp_path):
     assert set(got) == names
     assert {p.name for p in (tmp_path / "model").iterdir()} == names
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == MODEL["model.safetensors"]
+
+
+def test_large_weights_are_fetched_from_where_they_lie(hub, tmp_path, monkeypatch):
+    """Weights kept by LFS come through a redirect, also after a cut there, byte by byte."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    weights = Large(MODEL["model.safetensors"])
+    sha = hub.add("tiny/base", MODEL | {"model.safetensors": weights})
+    hub.faults += [("/lfs/cdn/", "lose-request")]
+    with suppress(FinetuneError):
+        fetch.fetch_model("tiny/base", sha, tmp_path / "model")
+    got = fetch.fetch_model("tiny/base", sha, tmp_path / "model")
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights
+    assert got["model.safetensors"] == weights.pointer()["oid"]
+    assert hub.faults == []
 
 
 def test_old_revision_stays_what_it_was(hub, tmp_path):

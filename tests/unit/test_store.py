@@ -168,6 +168,14 @@ def test_a_full_disk_is_a_clear_error(tmp_path):
     assert store.find("prepare", "k1") is None
 
 
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nothing"])
+def test_a_store_that_cannot_be_made_is_a_clear_error(tmp_path, place):
+    """A file in the way, or a place where no folder can be: choose another store."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="choose another store with --store"):
+        Store(tmp_path / place).build(_request(), _fill)
+
+
 def test_a_damaged_manifest_says_what_to_do(tmp_path):
     """A torn file is named."""
     store = Store(tmp_path)

@@ -1,7 +1,11 @@
 """Publishing to a folder hub and, over real HTTP, to a server that speaks the Hub's protocol."""
 
 import io
+import random
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from finetune.log import Console
 from finetune.release import publish as publishing
 from finetune.release.publish import publish
 from finetune.spec.recipe import Publish
+from tests.hub_lfs import Large
 from tests.hub_server import HubServer
 
 REPO = "amina/hausa-lora"
@@ -71,9 +76,14 @@ def test_directory_hub_gets_the_release_and_not_the_manifest(folder, tmp_path):
 def test_directory_hub_twice_changes_nothing(folder, tmp_path):
     """The second publishing says that there is nothing to do and touches no file."""
     put(folder, hub="directory")
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "hub").rglob("*")}
+
+    def times() -> dict[Path, int]:
+        found = (tmp_path / "hub").rglob("*")
+        return {p: p.stat().st_mtime_ns for p in found if p.is_file()}
+
+    before = times()
     assert "nothing to do" in put(folder, hub="directory")
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "hub").rglob("*")} == before
+    assert times() == before
 
 
 def test_directory_hub_is_replaced_whole(folder, tmp_path):
@@ -121,6 +131,61 @@ def test_interrupted_directory_publishing_can_be_repeated(folder, tmp_path, monk
     put(folder, hub="directory")
     assert snapshot(place) == new
     assert [p.name for p in place.parent.iterdir()] == [place.name]
+
+
+LOOP = """\
+import io, sys
+from pathlib import Path
+from finetune.log import Console
+from finetune.release.publish import publish
+from finetune.spec.recipe import Publish
+
+hub, folder, times = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+for n in range(times):
+    if n % 2:  # so that there is something to replace every time
+        (folder / "NOTICE").write_text(f"{folder.name} {n}\\n")
+    publish(folder, sys.argv[4], settings=Publish(), default_directory=hub,
+            console=Console(out=io.StringIO()))
+    print(n, flush=True)
+"""
+
+
+def publisher(hub: Path, folder: Path, *, times: int) -> subprocess.Popen[str]:
+    """Start a process that publishes `folder` again and again, changed every other time."""
+    arguments = [str(hub), str(folder), str(times), REPO]
+    return subprocess.Popen(
+        [sys.executable, "-c", LOOP, *arguments], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_two_publishers_of_one_repository_take_turns(folder, tmp_path):
+    """Two processes publish different releases at once: neither fails, one of them is there."""
+    other = shutil.copytree(folder, folder.with_name("other"))
+    hub = tmp_path / "hub"
+    with publisher(hub, folder, times=30) as one, publisher(hub, other, times=30) as two:
+        assert (one.wait(60), two.wait(60)) == (0, 0)
+    place = hub / REPO
+    releases = [snapshot(folder), snapshot(other)]
+    for release in releases:
+        del release["manifest.json"]
+    assert snapshot(place) in releases
+    assert [p.name for p in place.parent.iterdir()] == [place.name]
+
+
+def test_a_killed_publisher_holds_nobody_up(folder, tmp_path):
+    """After SIGKILL at any instant the next publishing takes the lease over and cleans up."""
+    hub = tmp_path / "hub"
+    with publisher(hub, folder, times=10_000) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(random.SystemRandom().uniform(0, 0.2))
+        process.kill()
+    put(folder, hub="directory")
+    expected = {k: v for k, v in snapshot(folder).items() if k != "manifest.json"}
+    assert snapshot(hub / REPO) == expected
+    names = {p.name for p in (hub / REPO).parent.iterdir()}
+    # a kill in the instant of taking the lease leaves the note that was to become it
+    assert {n for n in names if ".lease." not in n} == {Path(REPO).name}
 
 
 def test_unwritable_directory_hub_is_explained(folder, tmp_path):
@@ -189,6 +254,83 @@ def test_interrupted_hub_publishing_can_be_repeated(folder, hub, path, fault, mo
     expected = {k: v for k, v in snapshot(folder).items() if k != "manifest.json"}
     assert {k: v for k, v in hub.files(REPO).items() if k != ".gitattributes"} == expected
     assert len(hub.repos["model", REPO].commits) == 2
+
+
+WHOLE, PARTS = None, 5000
+
+
+@pytest.fixture
+def large(hub, monkeypatch):
+    """Return a function: let weights travel by LFS, in one piece or in parts of so many bytes."""
+    from huggingface_hub import constants
+
+    def by_lfs(part_bytes: int | None) -> HubServer:
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        hub.lfs_over, hub.objects.part_bytes = 10_000, part_bytes
+        return hub
+
+    return by_lfs
+
+
+@pytest.mark.parametrize(("part_bytes", "pieces"), [(WHOLE, 1), (PARTS, 3)])
+def test_a_large_file_goes_by_lfs(folder, large, part_bytes, pieces):
+    """Weights above the server's limit arrive whole and once; the small files in the commit."""
+    hub = large(part_bytes)
+    put(folder)
+    weights = (folder / "adapter_model.safetensors").read_bytes()
+    stored = hub.files(REPO)["adapter_model.safetensors"]
+    assert isinstance(stored, Large)
+    assert stored == weights
+    assert not isinstance(hub.files(REPO)["README.md"], Large)
+    sent = [path for method, path in hub.requests if method == "PUT"]
+    assert len(sent) == pieces
+    hub.requests.clear()
+    assert "nothing to do" in put(folder)
+    assert {method for method, _ in hub.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("fault", ["lose-request", "lose-answer", 503])
+@pytest.mark.parametrize(
+    ("part_bytes", "path"),
+    [
+        *((WHOLE, path) for path in ("/objects/batch", "/lfs/put", "/lfs/verify")),
+        *((PARTS, path) for path in ("/lfs/part", "/lfs/join", "/lfs/verify")),
+    ],
+)
+def test_an_interrupted_large_upload_can_be_repeated(
+    folder, large, part_bytes, path, fault, monkeypatch
+):
+    """Cut at any request of the transfer: a clear error, no commit, and again mends it."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    hub = large(part_bytes)
+    hub.faults += [(path, fault)] * 10
+    with pytest.raises(ReleaseError, match="publish again"):
+        put(folder)
+    assert len(hub.repos["model", REPO].commits) == 1
+    hub.faults.clear()
+    put(folder)
+    expected = {k: v for k, v in snapshot(folder).items() if k != "manifest.json"}
+    assert {k: v for k, v in hub.files(REPO).items() if k != ".gitattributes"} == expected
+
+
+def test_a_large_file_that_arrived_is_not_sent_again(folder, large):
+    """After a commit that was lost, the second publishing sends no weights."""
+    hub = large(WHOLE)
+    hub.faults += [("/commit/", 400)]
+    with pytest.raises(ReleaseError, match="publish again"):
+        put(folder)
+    hub.requests.clear()
+    put(folder)
+    assert "PUT" not in {method for method, _ in hub.requests}
+    assert isinstance(hub.files(REPO)["adapter_model.safetensors"], Large)
+
+
+def test_a_server_without_xet_is_explained(folder, hub):
+    """A client with Xet says which setting makes it use LFS, and nothing was committed."""
+    hub.lfs_over = 10_000
+    with pytest.raises(ReleaseError, match="HF_HUB_DISABLE_XET=1"):
+        put(folder)
+    assert len(hub.repos["model", REPO].commits) == 1
 
 
 def refused(folder: Path, token: str) -> str:
