@@ -72,6 +72,10 @@ def load_base(
             module.p = 0.0
         if isinstance(getattr(module, "attention_dropout", None), float):
             module.attention_dropout = 0.0
+        # On some CPUs bitsandbytes repacks 4-bit weights when they are first used without
+        # gradients, as in a validation; no gradient passes through them from then on.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     return model.eval()
 
 

@@ -30,6 +30,7 @@ from finetune.train.micro_batch import is_out_of_memory, out_of_memory
 from finetune.train.optimizer import after_good_step, after_overflow
 from finetune.train.order import key_of_step, micro_batches, rows_of_step
 from finetune.train.processes import Processes, loss_of_contact_explained
+from finetune.train.sample import even_sample
 from finetune.train.schedule import learning_rate_factor
 from finetune.train.state import Layout, Progress, after_validation
 from finetune.train.stop import Interrupted, StopFlag
@@ -81,6 +82,9 @@ class Trainer:
         """Parameters of the best validation by name, on the CPU; empty before the first."""
         self.stop = stop
         self._saved: Progress | None = progress if progress.step else None
+        self._validated_records = even_sample(
+            plan.validation.documents_D, most=plan.train.validation_documents
+        )
 
     def run(self, *, console: Console, metrics: Metrics) -> None:
         """Train to the last step, or until validation stopped gaining.
@@ -158,11 +162,7 @@ class Trainer:
 
     @property
     def _can_validate(self) -> bool:
-        return bool(np.any(self._validation_documents["supervised_bytes"] > 0))
-
-    @property
-    def _validation_documents(self) -> NDArray[np.void]:
-        return self.plan.validation.documents_D[: self.plan.train.validation_documents]
+        return len(self._validated_records) > 0
 
     def _validate_when_due(self, metrics: Metrics) -> None:
         step = self.progress.step
@@ -172,17 +172,19 @@ class Trainer:
 
     def _validated(self, metrics: Metrics) -> tuple[Progress, dict[str, Tensor]]:
         begun = time.monotonic()
-        documents_D = self._validation_documents
+        records = self._validated_records
         nll_D = score_together(
             self.engine.packed,
             self.plan.validation,
-            records=np.arange(len(documents_D)),
+            records=records,
             batch_rows=self.plan.layout.micro_batch_rows,
             processes=self.processes,
             on_batch=lambda: self.stop.check(self.processes.any),
         )
         bits = bits_per_byte_by_language(
-            nll_D, documents_D=documents_D, languages=self.plan.validation.languages
+            nll_D,
+            documents_D=self.plan.validation.documents_D[records],
+            languages=self.plan.validation.languages,
         )
         if not all(math.isfinite(value) for value in bits.values()):
             raise TrainError(

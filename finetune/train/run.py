@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from finetune import energy
+from finetune.energy import metered
 from finetune.errors import Stopped, TrainError
 from finetune.job import Job
 from finetune.memory import leaves_room
@@ -57,14 +59,25 @@ def run(job: Job) -> dict[str, Any]:
         device = choose_device()
         processes = join(device, stop=stop)
         with deterministic(device), loss_of_contact_explained(processes):
-            result = _train(job, processes=processes, stop=stop)
+            with metered(job.workspace, **_meter(processes)):
+                result = _train(job, processes=processes, stop=stop)
             asked = processes.any(stop.reason is not None)
         if asked:
             raise Stopped(
                 f"stopped as asked ({stop.reason or 'on another rank'}) when training had just "
                 "ended; its state is saved. The same command continues from there"
             )
+        if processes.is_main:
+            result["energy"] = energy.recorded(job.workspace)
+            energy.forget(job.workspace)
         return result
+
+
+def _meter(processes: Processes) -> dict[str, Any]:
+    """Return what this rank meters: its GPU, and once a node the processors."""
+    ranks, device = processes.ranks, processes.device
+    gpu = str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
+    return {"rank": ranks.rank, "first_on_node": ranks.local_rank == 0, "gpu_uuid": gpu}
 
 
 def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
@@ -246,6 +259,7 @@ def _resume(job: Job, *, steps: int, processes: Processes) -> Checkpoint | None:
             resumed = None
         if resumed is not None:
             shutil.copyfile(shorter.path / METRICS, job.workspace / METRICS)
+            energy.carry(job.workspace, shorter.result.get("energy"))
             if (shorter.path / "tensorboard").is_dir() and job.recipe.run.tensorboard:
                 events = job.workspace / "tensorboard"
                 shutil.copytree(shorter.path / "tensorboard", events, dirs_exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -127,6 +128,18 @@ def test_a_stop_saves_the_step_it_stopped_at(
     run(again)
     assert isinstance(again.console.out, io.StringIO)
     assert "continuing after step 5 of 8" in again.console.out.getvalue()
+
+
+def test_the_energy_of_every_start_counts(
+    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that was stopped says what both starts used, and how that was found."""
+    stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 11)
+    (first,) = json.loads((tmp_path / "energy-0.json").read_text())
+    found = run(make_job(tmp_path, inputs, **SETTINGS))["energy"]
+    assert 0 < sum(first.values()) < found["kilowatt_hours"] * 3.6e6
+    assert found["method"] == "; ".join(first)
+    assert not list(tmp_path.glob("energy-*"))
 
 
 def test_a_stop_before_the_first_step_leaves_nothing(
