@@ -18,7 +18,7 @@ from finetune.errors import FinetuneError, LostContactError, Stopped
 from finetune.libraries import configure_libraries
 from finetune.log import Console
 from finetune.ranks import ranks_of
-from finetune.verbs import cards_arguments
+from finetune.verbs import cards_arguments, default_store
 
 DESCRIPTION = "LoRA fine-tuning for low-resource languages: from data card to released adapter."
 EPILOG = """\
@@ -174,11 +174,6 @@ def build_parser() -> argparse.ArgumentParser:
             )
         _OWN_OPTIONS.get(name, _no_options)(verb)
     return parser
-
-
-def default_store() -> Path:
-    """Return the store of whoever names none."""
-    return Path(os.environ.get("FINETUNE_STORE", ".finetune"))
 
 
 def _no_options(_: argparse.ArgumentParser) -> None:

@@ -34,10 +34,19 @@ class Job:
     phase: Phase
     cards: Mapping[str, DataCard]
     inputs: Mapping[str, Artifact]
-    """By role: `base`; `prepare`; `start` (adapter of the phase before, or of `start_from`);
-    `shorter` (same training with fewer steps, to be continued); `train`; `evaluate`;
+    """By role: `base`; `prepare` (`prepare:PHASE` for phases before the last); `start` (adapter
+    of the phase before, or of `start_from`); `shorter` (same training with fewer steps, to be
+    continued); `train`; `evaluate`;
     `corpus:NAME` (fetched Hub dataset of a card)."""
     workspace: Path
     """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop."""
     console: Console
     """Where progress and results are shown."""
+
+    @property
+    def prepared(self) -> tuple[tuple[str | None, Artifact], ...]:
+        """The prepared corpora among the inputs, in order; with the phase if there are several."""
+        *earlier, last = self.recipe.stages_of_training
+        roles: dict[str | None, str] = {phase.name: f"prepare:{phase.name}" for phase in earlier}
+        roles[last.name if earlier else None] = "prepare"
+        return tuple((n, self.inputs[role]) for n, role in roles.items() if role in self.inputs)

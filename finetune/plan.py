@@ -43,7 +43,7 @@ STAGES = {
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.fetch:run_corpus", needs_network=True),
         Stage("prepare", 2, "finetune.prepare.run:run"),
-        Stage("train", 1, "finetune.train.run:run", resumable=True, on_all_ranks=True),
+        Stage("train", 2, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 1, "finetune.evaluate.run:run"),
         Stage("release", 1, "finetune.release.run:run"),
     )
@@ -73,51 +73,40 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     recipe = project.recipe
     phases = recipe.stages_of_training
     base = _step("base", "base", phases[0], content=_base_content(project))
-    steps = [base]
+    fetched = _fetch_steps(project)
+    steps = [base, *fetched.values()]
+    prepared: list[Step] = []
     before: Step | None = None
-    prepare = base
     for phase in phases:
-        cards = tuple(dict.fromkeys(c.card for c in phase.corpora))
-        fetched = [
-            _step(
-                "corpus",
-                f"corpus {name}",
-                phase,
-                cards=(name,),
-                content=_corpus_content(project.cards[name]),
-            )
-            for name in cards
-            if project.cards[name].corpus.is_fetched and not project.cards[name].is_withdrawn
-        ]
         suffix = f" {phase.name}" if len(phases) > 1 else ""
-        inputs = {"base": base} | {f"corpus:{s.cards[0]}": s for s in fetched}
         prepare = _step(
             "prepare",
             f"prepare{suffix}",
             phase,
-            inputs=inputs,
-            cards=cards,
+            inputs={"base": base} | {f"corpus:{name}": step for name, step in fetched.items()},
+            cards=recipe.card_names,
             content=_prepare_content(project, phase),
         )
         before = _train_step(
             project, phase, base=base, prepare=prepare, before=before, suffix=suffix
         )
-        steps += [s for s in fetched if s not in steps]
+        prepared.append(prepare)
         steps += [prepare, before]
     assert before is not None  # noqa: S101, a recipe has at least one phase
+    # The last phase's corpus is `prepare`, because the adapter is that phase's; the ones before
+    # it are scored and counted too.
+    earlier = zip(phases, prepared[:-1], strict=False)
+    inputs = {"base": base, "prepare": prepared[-1], "train": before}
+    inputs |= {f"prepare:{phase.name}": step for phase, step in earlier}
     evaluate = _step(
-        "evaluate",
-        "evaluate",
-        phases[-1],
-        inputs={"base": base, "prepare": prepare, "train": before},
-        content=recipe.evaluate.model_dump(),
+        "evaluate", "evaluate", phases[-1], inputs=inputs, content=recipe.evaluate.model_dump()
     )
     release = _step(
         "release",
         "release",
         phases[-1],
         cards=recipe.card_names,
-        inputs={"base": base, "prepare": prepare, "train": before, "evaluate": evaluate},
+        inputs=inputs | {"evaluate": evaluate},
         content=_release_content(project),
     )
     return (*steps, evaluate, release)
@@ -305,7 +294,29 @@ def _corpus_content(card: DataCard) -> dict[str, Any]:
     return card.corpus.source.model_dump(mode="json")
 
 
+def _fetch_steps(project: Project) -> dict[str, Step]:
+    """Return a step for each card whose corpus is on the Hub, by the card's name."""
+    return {
+        name: _step(
+            "corpus",
+            f"corpus {name}",
+            project.recipe.stages_of_training[0],
+            cards=(name,),
+            content=_corpus_content(project.cards[name]),
+        )
+        for name in project.recipe.card_names
+        if project.cards[name].corpus.is_fetched and not project.cards[name].is_withdrawn
+    }
+
+
 def _prepare_content(project: Project, phase: Phase) -> dict[str, Any]:
+    """Return what a prepared corpus depends on; other phases count for what they hold out."""
+    others = [p for p in project.recipe.stages_of_training if p.name != phase.name]
+    content = _phase_content(project, phase)
+    return content | ({"beside": [_phase_content(project, p) for p in others]} if others else {})
+
+
+def _phase_content(project: Project, phase: Phase) -> dict[str, Any]:
     return {
         "prepare": project.recipe.prepare.model_dump(mode="json"),
         "corpora": [c.model_dump(mode="json") for c in phase.corpora],

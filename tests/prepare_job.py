@@ -75,19 +75,22 @@ def make_job(
     corpora: list[dict[str, Any]] | None = None,
     tokenizer: Any = None,
     inputs: Mapping[str, Artifact] | None = None,
+    phases: list[list[DataCard]] | None = None,
     **prepare: Any,
 ) -> Job:
-    """Return a job of the prepare stage with a tiny tokenizer as base."""
+    """Return a job of the prepare stage with a tiny tokenizer as base.
+
+    With `phases`, lists of cards, it is the job of the first phase, `phase-0`.
+    """
     settings: dict[str, Any] = {"sequence_tokens": 256, "validation_share": 0.2, "test_share": 0.2}
     recipe = Recipe.model_validate(
         {
             "name": "tiny",
             "base": {"model": "./tiny", "hub_id": "org/tiny", "licence": "mit"},
-            "corpora": corpora or [_entry(card) for card in cards],
             "prepare": settings | prepare,
-            "train": {"max_steps": 1},
             "release": {"repo": "org/adapter"},
         }
+        | _trainings(corpora or [_entry(card) for card in cards], phases)
     )
     base = folder / "base"
     (tokenizer or tiny_tokenizer()).save_pretrained(base / "model")
@@ -96,11 +99,24 @@ def make_job(
     return Job(
         recipe=recipe,
         phase=recipe.stages_of_training[0],
-        cards={card.name: card for card in cards},
+        cards={card.name: card for card in (*cards, *(c for p in phases or () for c in p))},
         inputs={"base": Artifact("base", "key", base, {}), **(inputs or {})},
         workspace=workspace,
         console=Console(out=io.StringIO()),
     )
+
+
+def _trainings(
+    corpora: list[dict[str, Any]], phases: list[list[DataCard]] | None
+) -> dict[str, Any]:
+    if phases is None:
+        return {"corpora": corpora, "train": {"max_steps": 1}}
+    return {
+        "phases": [
+            {"name": f"phase-{n}", "corpora": list(map(_entry, its)), "train": {"max_steps": 1}}
+            for n, its in enumerate(phases)
+        ]
+    }
 
 
 def _entry(card: DataCard) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from finetune.chat.talk import Manner
 from finetune.models.generate import generate
 from finetune.models.load import (
     choose_device,
@@ -34,37 +35,31 @@ class Systems:
 
 
 def load_systems(
-    base_dir: Path,
-    adapter_dir: Path | None,
-    *,
-    tokenizer: Any,
-    max_new_tokens: int,
-    temperature: float,
+    base_dir: Path, adapter_dir: Path | None, *, tokenizer: Any, manner: Manner
 ) -> Systems:
     """Load the base once, with the adapter on it if there is one.
 
     The base's answers come from the same weights with the adapter switched off.
     """
-    set_threads(None)
+    set_threads(manner.threads)
     torch.manual_seed(0)  # the same lines get the same answers, sampled ones too
     device = choose_device()
-    model = load_base(base_dir, precision=resolve_precision("auto", device), device=device)
+    model = load_base(
+        base_dir,
+        precision=resolve_precision("auto", device),
+        quantization=manner.quantization,
+        device=device,
+    )
     if adapter_dir is not None:
         model = load_adapter(model, adapter_dir)
 
     def answer_of(switch: Callable[[], AbstractContextManager[Any]]) -> Answer:
         def answer(prompt: str) -> str:
             with switch():
-                if temperature > 0:
-                    return _sample(
-                        model,
-                        tokenizer,
-                        prompt,
-                        max_new_tokens=max_new_tokens,
-                        temperature=temperature,
-                    )
+                if manner.temperature > 0:
+                    return _sample(model, tokenizer, prompt, manner=manner)
                 return generate(
-                    model, tokenizer, [prompt], max_new_tokens=max_new_tokens, batch_size=1
+                    model, tokenizer, [prompt], max_new_tokens=manner.max_new_tokens, batch_size=1
                 )[0]
 
         return answer
@@ -76,7 +71,7 @@ def load_systems(
     limit = _context_tokens(model)
 
     def fits(prompt: str) -> bool:
-        return limit is None or len(encode(tokenizer, prompt)) + max_new_tokens <= limit
+        return limit is None or len(encode(tokenizer, prompt)) + manner.max_new_tokens <= limit
 
     return Systems(answers=answers, fits=fits)
 
@@ -87,9 +82,7 @@ def _context_tokens(model: Any) -> int | None:
 
 
 @torch.no_grad()
-def _sample(
-    model: Any, tokenizer: Any, prompt: str, *, max_new_tokens: int, temperature: float
-) -> str:
+def _sample(model: Any, tokenizer: Any, prompt: str, *, manner: Manner) -> str:
     from transformers import GenerationConfig
 
     causal: Any = causal_lm_of(model)
@@ -100,10 +93,10 @@ def _sample(
         attention_mask=torch.ones_like(tokens),
         generation_config=GenerationConfig(
             do_sample=True,
-            temperature=temperature,
+            temperature=manner.temperature,
             top_k=0,
             top_p=0.95,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=manner.max_new_tokens,
             eos_token_id=stops,
             pad_token_id=stops[0],
         ),

@@ -17,6 +17,21 @@ from finetune.log import Console
 Messages = list[dict[str, str]]
 Template = Literal["model", "chatml", "plain"] | None
 
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the models are loaded, what a line is wrapped in, and how they answer."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    """0 is greedy; above it answers are sampled (nucleus 0.95)."""
+    chat_template: Template = "model"
+    """Without a template there is no history: `plain` puts a newline behind the line, as training
+    did between prompt and answer; None lets the model continue the line."""
+    quantization: Literal["none", "8bit", "4bit"] = "none"
+    threads: int | None = None
+
+
 _HELP = "/reset forgets the conversation, /quit or Ctrl-D ends."
 
 
@@ -47,41 +62,32 @@ def talk(
     adapter_dir: Path | None,
     *,
     console: Console,
-    max_new_tokens: int = 256,
+    manner: Manner,
     side_by_side: bool = True,
-    chat_template: Template = "model",
-    temperature: float = 0.0,
     read: Callable[[str], str] = input,
 ) -> None:
     """Read lines until /quit or the end of input, and show what the systems answer.
 
     `base_dir` is a transformers folder. With an adapter and `side_by_side` both systems answer,
-    else the adapter alone; without an adapter the base. Without a chat template there is no
-    history: `plain` puts a newline behind the line, as training did between prompt and answer;
-    None lets the model continue the line. `temperature` 0 is greedy; above it answers are sampled
-    (nucleus 0.95). Raises RecipeError if the base has no chat template and one is asked for.
+    else the adapter alone; without an adapter the base. Raises RecipeError if the base has no chat
+    template and one is asked for.
     """
     from finetune.models.load import load_tokenizer
     from finetune.models.template import chat_template_of, prompt_text
 
     tokenizer = load_tokenizer(base_dir)
-    if chat_template in ("model", "chatml"):
-        chat_template_of(tokenizer, chat_template)  # refused here, before the model is loaded
+    template = manner.chat_template
+    if template in ("model", "chatml"):
+        chat_template_of(tokenizer, template)  # refused here, before the model is loaded
 
     def lay_out(messages: Messages) -> str:
-        if chat_template in ("model", "chatml"):
+        if template in ("model", "chatml"):
             return prompt_text(tokenizer, messages)
-        return messages[-1]["content"] + ("\n" if chat_template == "plain" else "")
+        return messages[-1]["content"] + ("\n" if template == "plain" else "")
 
     from finetune.chat.systems import load_systems
 
-    systems = load_systems(
-        base_dir,
-        adapter_dir,
-        tokenizer=tokenizer,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-    )
+    systems = load_systems(base_dir, adapter_dir, tokenizer=tokenizer, manner=manner)
     names = list(systems.answers) if side_by_side else list(systems.answers)[-1:]
     _converse(
         {name: Conversation(systems.answers[name], lay_out, systems.fits) for name in names},

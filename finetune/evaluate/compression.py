@@ -14,9 +14,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.evaluate.scores import Pair, pair_of
-from finetune.evaluate.significance import compare, ratio_of_sums
+from finetune.evaluate.scores import Pair, Subject, pair_of
+from finetune.evaluate.significance import ratio_of_sums
 from finetune.packed import PackedSplit
+from finetune.spec.recipe import Evaluate
 
 METRIC = "bits_per_byte"
 
@@ -60,9 +61,9 @@ def compare_compression(
     chosen: Mapping[str, NDArray[np.int64]],
     nll: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
     *,
-    resamples: int,
-    seed: int,
+    phase: str | None,
     signature: str,
+    settings: Evaluate,
 ) -> list[Pair]:
     """Compare base and adapter language by language.
 
@@ -71,22 +72,14 @@ def compare_compression(
     pairs = []
     for language, records_S in chosen.items():
         base_S, adapter_S = nll[language]
-        comparison = compare(
-            document_bits(split, records_S, base_S),
-            document_bits(split, records_S, adapter_S),
-            score=ratio_of_sums,
-            higher_is_better=False,
-            resamples=resamples,
-            seed=seed,
-        )
         pairs.append(
             pair_of(
-                comparison,
-                metric=METRIC,
-                language=language,
-                direction=None,
-                resamples=resamples,
-                signature=signature,
+                document_bits(split, records_S, base_S),
+                document_bits(split, records_S, adapter_S),
+                subject=Subject(METRIC, language, None, phase, signature),
+                score=ratio_of_sums,
+                higher_is_better=False,
+                settings=settings,
             )
         )
     return pairs

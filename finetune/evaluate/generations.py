@@ -96,6 +96,7 @@ def write_generations(path: Path, translated: Sequence[Translated]) -> None:
                 "card": item.card,
                 "language": item.language,
                 "direction": item.direction,
+                "phase": one.phase,
                 "prompt": item.prompt,
                 "source": item.source,
                 "reference": item.reference,

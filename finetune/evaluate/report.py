@@ -63,15 +63,16 @@ def summary(pairs: Sequence[Pair]) -> str:
     )
 
 
-def place(language: str, direction: str | None) -> str:
+def place(language: str, direction: str | None, phase: str | None = None) -> str:
     """Name a language or a direction for people.
 
-    >>> place("hau_Latn", "eng_Latn>hau_Latn"), place("hau_Latn", None)
-    ('English → Hausa', 'Hausa')
+    >>> place("hau_Latn", "eng_Latn>hau_Latn"), place("hau_Latn", None, "texts")
+    ('English → Hausa', 'Hausa (texts)')
     """
     codes = (direction or language).split(">")
     # ISO 639-3 adds remarks, "Swahili (individual language)", that say nothing to a reader
-    return " → ".join(language_name(code).split(" (")[0] for code in codes)
+    name = " → ".join(language_name(code).split(" (")[0] for code in codes)
+    return name if phase is None else f"{name} ({phase})"
 
 
 def _row(pair: Pair) -> dict[str, str]:
@@ -79,7 +80,7 @@ def _row(pair: Pair) -> dict[str, str]:
     places = decimals(test.metric)
     return {
         "metric": test.metric,
-        "place": place(test.language, test.direction),
+        "place": place(test.language, test.direction, test.phase),
         "code": test.direction or test.language,
         "n": f"{test.n:,}",
         "base": cell(pair.base),
@@ -97,7 +98,8 @@ def _charts(pairs: Sequence[Pair]) -> list[dict[str, str]]:
     for metric, title, axis in _CHARTS:
         mine = [pair for pair in pairs if pair.test.metric == metric]
         if mine:
-            labels = [place(pair.test.language, pair.test.direction) for pair in mine]
+            tests = [pair.test for pair in mine]
+            labels = [place(test.language, test.direction, test.phase) for test in tests]
             svg = interval_chart(mine, labels=labels, axis=axis)
             charts.append({"title": title, "svg": svg})
     return charts
@@ -112,7 +114,7 @@ def _data_uri(picture: Path | None) -> str | None:
 def _samples(translated: Sequence[Translated], *, per_group: int) -> list[dict[str, Any]]:
     groups: dict[str, list[Translated]] = {}
     for one in translated:
-        group = groups.setdefault(place(one.item.language, one.item.direction), [])
+        group = groups.setdefault(place(one.item.language, one.item.direction, one.phase), [])
         if len(group) < per_group:
             group.append(one)
     return [{"place": name, "items": group} for name, group in groups.items() if group]

@@ -22,7 +22,7 @@ from finetune.evaluate.items import Item, read_items
 from finetune.evaluate.report import write_report
 from finetune.evaluate.scores import Pair, as_result
 from finetune.evaluate.translation import Translated, compare_translations
-from finetune.job import Job
+from finetune.job import Artifact, Job
 from finetune.models.generate import generate
 from finetune.models.load import (
     choose_device,
@@ -44,6 +44,18 @@ _GENERATE_ROWS = {"cpu": 32, "cuda": 32}
 
 
 @dataclass(frozen=True, slots=True)
+class _Part:
+    """The test texts of one phase."""
+
+    phase: str | None
+    """None in a recipe without phases."""
+    split: PackedSplit
+    items: list[Item]
+    chosen: dict[str, NDArray[np.int64]]
+    """The records that are scored, by language."""
+
+
+@dataclass(frozen=True, slots=True)
 class _System:
     """Everything that is evaluated, and on what."""
 
@@ -51,39 +63,40 @@ class _System:
     model: PackedModel
     tokenizer: Any
     device: Any
-    split: PackedSplit
-    items: list[Item]
+    parts: tuple[_Part, ...]
 
 
 def run(job: Job) -> dict[str, Any]:
     """Evaluate an adapter against its base; write scores.json, generations.jsonl, report.html.
 
-    Raises DataError if the test split holds no text.
+    In a recipe with phases, on the test texts of every phase, each by itself. Raises DataError if
+    they hold no text.
     """
     set_threads(job.recipe.run.threads)
     system = _open(job)
     settings = job.recipe.evaluate
-    chosen = choose_documents(system.split, max_documents=settings.max_documents)
-    if not chosen:
+    if not any(part.chosen for part in system.parts):
         raise DataError(
             "evaluate: the test split holds no text; raise prepare.test_share "
             f"({job.recipe.prepare.test_share}) or add documents"
         )
-    pairs = compare_compression(
-        system.split,
-        chosen,
-        _score_both(job, system, chosen),
-        resamples=settings.resamples,
-        seed=settings.seed,
-        signature=_signature(job),
-    )
-    translated = _translate(job, system)
-    pairs += compare_translations(translated, resamples=settings.resamples, seed=settings.seed)
+    pairs: list[Pair] = []
+    for part in system.parts:
+        pairs += compare_compression(
+            part.split,
+            part.chosen,
+            _score_both(job, system, part),
+            phase=part.phase,
+            signature=_signature(job),
+            settings=settings,
+        )
+    translated = [one for part in system.parts for one in _translate(job, system, part)]
+    pairs += compare_translations(translated, settings=settings)
     return _write(job, pairs, translated)
 
 
 def _open(job: Job) -> _System:
-    base, prepare, train = (job.inputs[role] for role in ("base", "prepare", "train"))
+    base, train = job.inputs["base"], job.inputs["train"]
     device = choose_device()
     precision = resolve_precision(train.result["precision"], device)
     peft = load_adapter(
@@ -95,33 +108,43 @@ def _open(job: Job) -> _System:
         ),
         train.path / "adapter",
     )
+    return _System(
+        peft=peft,
+        model=PackedModel(peft),
+        tokenizer=load_tokenizer(base.path / "model"),
+        device=device,
+        parts=tuple(_part(job, phase, prepare) for phase, prepare in job.prepared),
+    )
+
+
+def _part(job: Job, phase: str | None, prepare: Artifact) -> _Part:
     directory = prepare.path / "test"
     split = open_split(
         directory,
         languages=tuple(prepare.result["languages"]),
         cards=tuple(prepare.result["cards"]),
     )
-    return _System(
-        peft=peft,
-        model=PackedModel(peft),
-        tokenizer=load_tokenizer(base.path / "model"),
-        device=device,
+    return _Part(
+        phase=phase,
         split=split,
         items=read_items(directory, split),
+        chosen=choose_documents(split, max_documents=job.recipe.evaluate.max_documents),
     )
 
 
 def _score_both(
-    job: Job, system: _System, chosen: dict[str, NDArray[np.int64]]
+    job: Job, system: _System, part: _Part
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return base's and adapter's nats per chosen record, language by language."""
-    split = system.split
-    records = np.concatenate(list(chosen.values()))
+    if not part.chosen:
+        return {}
+    split = part.split
+    records = np.concatenate(list(part.chosen.values()))
     num_rows = len(np.unique(split.documents_D["row"][records]))
     batch_rows = max(1, _SCORE_TOKENS[system.device.type] // split.sequence_tokens)
 
     def score(name: str, switch: AbstractContextManager[Any]) -> NDArray[np.float64]:
-        progress = job.console.progress(f"score {name}", total=num_rows, unit="rows")
+        progress = job.console.progress(_label("score", name, part), total=num_rows, unit="rows")
         with switch, progress as bar:
             return score_documents(
                 system.model,
@@ -134,20 +157,21 @@ def _score_both(
 
     base = score("base", system.peft.disable_adapter())
     adapter = score("adapter", nullcontext())
-    ends = np.cumsum([len(r) for r in chosen.values()])[:-1]
+    ends = np.cumsum([len(r) for r in part.chosen.values()])[:-1]
     both = zip(np.split(base, ends), np.split(adapter, ends), strict=True)
-    return dict(zip(chosen, both, strict=True))
+    return dict(zip(part.chosen, both, strict=True))
 
 
-def _translate(job: Job, system: _System) -> list[Translated]:
+def _translate(job: Job, system: _System, part: _Part) -> list[Translated]:
     settings = job.recipe.evaluate
-    prompted = prompts_of(system.items, system.split, settings=settings, tokenizer=system.tokenizer)
+    prompted = prompts_of(part.items, part.split, settings=settings, tokenizer=system.tokenizer)
     if not prompted:
         return []
     prompts = [item.prompt or "" for item in prompted]
 
     def answers(name: str, switch: AbstractContextManager[Any]) -> list[str]:
-        progress = job.console.progress(f"generate {name}", total=len(prompts), unit="items")
+        label = _label("generate", name, part)
+        progress = job.console.progress(label, total=len(prompts), unit="items")
         with switch, progress as bar:
             return generate(
                 system.model,
@@ -160,7 +184,11 @@ def _translate(job: Job, system: _System) -> list[Translated]:
 
     base = answers("base", system.peft.disable_adapter())
     adapter = answers("adapter", nullcontext())
-    return [Translated(*one) for one in zip(prompted, base, adapter, strict=True)]
+    return [Translated(*one, part.phase) for one in zip(prompted, base, adapter, strict=True)]
+
+
+def _label(verb: str, name: str, part: _Part) -> str:
+    return f"{verb} {name}" if part.phase is None else f"{verb} {name} ({part.phase})"
 
 
 def _write(job: Job, pairs: list[Pair], translated: list[Translated]) -> dict[str, Any]:
@@ -180,7 +208,7 @@ def _write(job: Job, pairs: list[Pair], translated: list[Translated]) -> dict[st
             "Training": f"best step {train.result['best_step']} of {train.result['steps']}, "
             f"{train.result['supervised_tokens']:,} supervised tokens",
             "Precision": train.result["precision"],
-            "Prepared corpus": job.inputs["prepare"].key,
+            "Prepared corpora": ", ".join(prepare.key for _, prepare in job.prepared),
             "Adapter": train.key,
         },
         settings=job.recipe.evaluate,

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from finetune.evaluate.significance import MIN_ITEMS, Comparison, Interval, Winner
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.evaluate.significance import MIN_ITEMS, Interval, ScoreOfSums, Winner, compare
+from finetune.spec.recipe import Evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Score:
     high: float
     n: int
     signature: str
+    phase: str | None = None
+    """Whose test texts these are, in a recipe with phases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class PairedTest:
     n: int
     better: Winner
     test: str
+    phase: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,46 +58,59 @@ class Pair:
     test: PairedTest
 
 
-def pair_of(
-    comparison: Comparison,
-    *,
-    metric: str,
-    language: str,
-    direction: str | None,
-    resamples: int,
-    signature: str,
-) -> Pair:
-    """Name the numbers of a comparison."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a pair of scores is about."""
 
-    def score(system: Literal["base", "adapter"], found: Interval) -> Score:
-        return Score(
-            metric=metric,
-            language=language,
-            direction=direction,
-            system=system,
-            value=found.value,
-            low=found.low,
-            high=found.high,
-            n=comparison.num_items,
-            signature=signature,
-        )
+    metric: str
+    language: str
+    direction: str | None
+    phase: str | None
+    signature: str
+
+
+def pair_of(
+    base_NK: NDArray[np.float64],
+    adapter_NK: NDArray[np.float64],
+    *,
+    subject: Subject,
+    score: ScoreOfSums,
+    higher_is_better: bool,
+    settings: Evaluate,
+) -> Pair:
+    """Compare the statistics of both systems, row i of the same item, and name the numbers."""
+    found = compare(
+        base_NK,
+        adapter_NK,
+        score=score,
+        higher_is_better=higher_is_better,
+        resamples=settings.resamples,
+        seed=settings.seed,
+    )
+    about: dict[str, Any] = {
+        "metric": subject.metric,
+        "language": subject.language,
+        "direction": subject.direction,
+        "phase": subject.phase,
+        "n": found.num_items,
+    }
+
+    def scored(system: Literal["base", "adapter"], at: Interval) -> Score:
+        values: dict[str, Any] = {"value": at.value, "low": at.low, "high": at.high}
+        return Score(system=system, signature=subject.signature, **values, **about)
 
     test = PairedTest(
-        metric=metric,
-        language=language,
-        direction=direction,
-        base=comparison.base.value,
-        adapter=comparison.adapter.value,
-        difference=comparison.difference.value,
-        low=comparison.difference.low,
-        high=comparison.difference.high,
-        p_value=comparison.p_value,
-        n=comparison.num_items,
-        better=comparison.better,
-        test=f"paired bootstrap, {resamples} resamples",
+        base=found.base.value,
+        adapter=found.adapter.value,
+        difference=found.difference.value,
+        low=found.difference.low,
+        high=found.difference.high,
+        p_value=found.p_value,
+        better=found.better,
+        test=f"paired bootstrap, {settings.resamples} resamples",
+        **about,
     )
-    base, adapter = score("base", comparison.base), score("adapter", comparison.adapter)
-    return Pair(base=base, adapter=adapter, test=test)
+    return Pair(scored("base", found.base), scored("adapter", found.adapter), test)
 
 
 def as_result(pairs: list[Pair]) -> dict[str, Any]:
@@ -150,7 +170,7 @@ def table_rows(pairs: list[Pair]) -> list[tuple[str, ...]]:
     return [
         (
             pair.test.metric,
-            pair.test.direction or pair.test.language,
+            where(pair.test),
             cell(pair.base),
             cell(pair.adapter),
             f"{pair.test.difference:+.{decimals(pair.test.metric)}f}",
@@ -159,6 +179,12 @@ def table_rows(pairs: list[Pair]) -> list[tuple[str, ...]]:
         )
         for pair in pairs
     ]
+
+
+def where(test: PairedTest) -> str:
+    """Return the code of a language or direction, with the phase whose test texts they are."""
+    code = test.direction or test.language
+    return code if test.phase is None else f"{code} ({test.phase})"
 
 
 TABLE_COLUMNS = (

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.evaluate.items import Item
-from finetune.evaluate.scores import Pair, pair_of
-from finetune.evaluate.significance import compare
+from finetune.evaluate.scores import Pair, Subject, pair_of
+from finetune.spec.recipe import Evaluate
 
 METRIC = "chrf++"
 _BETA_SQUARED = 4.0
@@ -29,6 +29,7 @@ class Translated:
     item: Item
     base: str
     adapter: str
+    phase: str | None = None
 
 
 def chrf_counts(
@@ -60,33 +61,25 @@ def chrf_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return 100 * above / np.where(below > 0, below, 1)
 
 
-def compare_translations(
-    translated: Sequence[Translated], *, resamples: int, seed: int
-) -> list[Pair]:
+def compare_translations(translated: Sequence[Translated], *, settings: Evaluate) -> list[Pair]:
     """Compare base and adapter direction by direction; items without a direction are skipped."""
-    directions = dict.fromkeys(t.item.direction for t in translated if t.item.direction)
+    groups: dict[tuple[str | None, str], list[Translated]] = {}
+    for one in translated:
+        if one.item.direction:
+            groups.setdefault((one.phase, one.item.direction), []).append(one)
     pairs = []
-    for direction in directions:
-        mine = [t for t in translated if t.item.direction == direction]
-        references = [t.item.reference or "" for t in mine]
-        base_NK, signature = chrf_counts([t.base for t in mine], references)
-        adapter_NK, _ = chrf_counts([t.adapter for t in mine], references)
-        comparison = compare(
-            base_NK,
-            adapter_NK,
-            score=chrf_of_sums,
-            higher_is_better=True,
-            resamples=resamples,
-            seed=seed,
-        )
+    for (phase, direction), mine in groups.items():
+        references = [one.item.reference or "" for one in mine]
+        base_NK, signature = chrf_counts([one.base for one in mine], references)
+        adapter_NK, _ = chrf_counts([one.adapter for one in mine], references)
         pairs.append(
             pair_of(
-                comparison,
-                metric=METRIC,
-                language=mine[0].item.language,
-                direction=direction,
-                resamples=resamples,
-                signature=signature,
+                base_NK,
+                adapter_NK,
+                subject=Subject(METRIC, mine[0].item.language, direction, phase, signature),
+                score=chrf_of_sums,
+                higher_is_better=True,
+                settings=settings,
             )
         )
     return pairs

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from finetune import registry
@@ -18,11 +21,11 @@ from finetune.prepare.ledger import Ledger, ledger_line
 from finetune.prepare.pack import pack
 from finetune.prepare.report import Reporter
 from finetune.prepare.source import resolve_files
-from finetune.prepare.split import SPLITS, Split, separate
+from finetune.prepare.split import SPLITS, HeldOut, Split, held_out, separate
 from finetune.prepare.write import Segment, item_of, write_split
-from finetune.spec.card import DataCard, HubSource
+from finetune.spec.card import HubSource
 from finetune.spec.load import resolved_use
-from finetune.spec.recipe import Corpus
+from finetune.spec.recipe import Corpus, Phase
 
 ENCODE_UPDATE_DOCUMENTS = 500
 LEDGER_FILE = "ledger.jsonl"
@@ -36,17 +39,17 @@ def run(job: Job) -> dict[str, Any]:
     a base whose tokenizer cannot do what the recipe asks.
     """
     settings = job.recipe.prepare
-    for name in dict.fromkeys(c.card for c in job.phase.corpora):
-        if job.cards[name].is_withdrawn:
-            job.console.say(f"{name}: withdrawn by its owners; nothing of it is read", card=name)
-    layout = _layout(job)
+    _refuse_withdrawn(job)
+    tokenizer = load_tokenizer(job.inputs["base"].path / "model")
+    layout = _layout(job, job.phase, tokenizer)
     with (job.workspace / "rejected.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         ledger = Ledger(stream)
         splits = separate(
-            _documents(job, layout, ledger),
+            _told(job, _documents(job, job.phase, layout=layout, ledger=ledger)),
             validation_share=settings.validation_share,
             test_share=settings.test_share,
             ledger=ledger,
+            elsewhere=_held_out_elsewhere(job, tokenizer),
         )
         stage = _Stage(job=job, layout=layout, ledger=ledger)
         with (job.workspace / LEDGER_FILE).open("w", encoding="utf-8", newline="\n") as records:
@@ -72,43 +75,77 @@ def run(job: Job) -> dict[str, Any]:
     }
 
 
-def _layout(job: Job) -> Layout:
+def _layout(job: Job, phase: Phase, tokenizer: Any) -> Layout:
     settings = job.recipe.prepare
-    uses = {resolved_use(c, job.cards[c.card]) for c in _corpora(job)}
+    uses = {resolved_use(c, job.cards[c.card]) for c in _corpora(job, phase)}
     return make_layout(
-        load_tokenizer(job.inputs["base"].path / "model"),
+        tokenizer,
         kind=settings.layout,
         chat_template=settings.chat_template,
         conversations=uses != {"text"},
     )
 
 
-def _documents(job: Job, layout: Layout, ledger: Ledger) -> list[Document]:
-    documents: list[Document] = []
+def _documents(job: Job, phase: Phase, *, layout: Layout, ledger: Ledger) -> Iterator[Document]:
+    """Yield the documents of a phase, each once."""
     seen: set[bytes] = set()
-    files = {name: resolve_files(card, inputs=job.inputs) for name, card in _cards(job).items()}
-    for corpus in _corpora(job):
+    corpora = _corpora(job, phase)
+    files = {c.card: resolve_files(job.cards[c.card], inputs=job.inputs) for c in corpora}
+    for corpus in corpora:
         card = job.cards[corpus.card]
         maker = Maker(corpus, card, job.recipe.prepare, layout, ledger, seen)
         hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
         read = registry.reader("parquet" if hub else card.corpus.format)
-        before = len(documents)
-        documents.extend(maker.documents(read(files[corpus.card], corpus=card.corpus)))
-        job.console.detail(f"{card.name}: {len(documents) - before} documents ({maker.use})")
-    return documents
+        yield from maker.documents(read(files[corpus.card], corpus=card.corpus))
 
 
-def _corpora(job: Job) -> list[Corpus]:
+def _corpora(job: Job, phase: Phase) -> list[Corpus]:
     """Return the corpora whose card was not taken back: nothing of the others is even read."""
-    found = [c for c in job.phase.corpora if not job.cards[c.card].is_withdrawn]
-    if not found:
-        names = ", ".join(dict.fromkeys(c.card for c in job.phase.corpora))
-        raise DataError(f"every card was withdrawn ({names}); there is nothing to train on")
+    return [c for c in phase.corpora if not job.cards[c.card].is_withdrawn]
+
+
+def _refuse_withdrawn(job: Job) -> None:
+    """Say which cards were taken back. Raises DataError if no other is left."""
+    names = list(dict.fromkeys(c.card for c in job.phase.corpora))
+    for name in names:
+        if job.cards[name].is_withdrawn:
+            job.console.say(f"{name}: withdrawn by its owners; nothing of it is read", card=name)
+    if not _corpora(job, job.phase):
+        raise DataError(
+            f"every card was withdrawn ({', '.join(names)}); there is nothing to train on"
+        )
+
+
+def _told(job: Job, documents: Iterator[Document]) -> list[Document]:
+    """Return the documents as a list, and say how many each card has."""
+    found = list(documents)
+    for name, number in Counter(document.card for document in found).items():
+        job.console.detail(f"{name}: {number} documents")
     return found
 
 
-def _cards(job: Job) -> dict[str, DataCard]:
-    return {corpus.card: job.cards[corpus.card] for corpus in _corpora(job)}
+def _held_out_elsewhere(job: Job, tokenizer: Any) -> HeldOut:
+    """Return what the other phases hold out: read again here, so that no phase waits for another.
+
+    Each phase finds the same sides, because they follow from the texts alone.
+    """
+    settings = job.recipe.prepare
+    others = [p for p in job.recipe.stages_of_training if p.name != job.phase.name]
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        return held_out(
+            (
+                document
+                for phase in others
+                for document in _documents(
+                    job,
+                    phase,
+                    layout=_layout(job, phase, tokenizer),
+                    ledger=Ledger(nowhere),
+                )
+            ),
+            validation_share=settings.validation_share,
+            test_share=settings.test_share,
+        )
 
 
 @dataclass(slots=True)
@@ -126,12 +163,10 @@ class _Stage:
     def __post_init__(self) -> None:
         self.encoder = Encoder(self.layout.tokenizer)
         self.reporter = Reporter(self.encoder)
-        self.cards = tuple(_cards(self.job))
+        corpora = _corpora(self.job, self.job.phase)
+        self.cards = tuple(dict.fromkeys(corpus.card for corpus in corpora))
         self.languages = tuple(
-            dict.fromkeys(
-                learned_language(corpus, self.job.cards[corpus.card])
-                for corpus in _corpora(self.job)
-            )
+            dict.fromkeys(learned_language(c, self.job.cards[c.card]) for c in corpora)
         )
 
     def encode(self, split: Split, documents: list[Document], *, records: IO[str]) -> list[Segment]:

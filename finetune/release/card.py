@@ -158,8 +158,14 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "rows": _table(job),
         "conclusions": conclusions(comparisons),
         "data": training_data(job),
-        "counts": _by_split(prepare.get("counts", {})),
-        "rejected": _rejected(prepare),
+        "prepared": [
+            {
+                "phase": phase,
+                "counts": _by_split(artifact.result.get("counts", {})),
+                "rejected": _rejected(artifact.result),
+            }
+            for phase, artifact in job.prepared
+        ],
         "tested": list(dict.fromkeys(_where(s) for s in _scores(job))),
         "lora": recipe.lora,
         "sequence_tokens": recipe.prepare.sequence_tokens,
@@ -178,7 +184,7 @@ def _versions(job: Job) -> dict[str, str]:
     """Return the versions that trained the adapter, as its manifest recorded them."""
     from finetune import __version__
 
-    manifest = _json_beside(job, "train", "manifest.json")
+    manifest = _json_of(job.inputs.get("train"), "manifest.json")
     recorded = manifest.get("environment", {})
     found = {"finetune": str(manifest.get("version", __version__))}
     if "python" in recorded:
@@ -186,9 +192,8 @@ def _versions(job: Job) -> dict[str, str]:
     return found | recorded.get("packages", {})
 
 
-def _json_beside(job: Job, role: str, name: str) -> dict[str, Any]:
-    """Return a JSON file of an input artefact, or {} if it has none."""
-    artifact = job.inputs.get(role)
+def _json_of(artifact: Artifact | None, name: str) -> dict[str, Any]:
+    """Return a JSON file of an artefact, or {} if it has none."""
     if artifact is None or not (artifact.path / name).is_file():
         return {}
     content: dict[str, Any] = json.loads((artifact.path / name).read_text("utf-8"))
@@ -196,8 +201,12 @@ def _json_beside(job: Job, role: str, name: str) -> dict[str, Any]:
 
 
 def counts_by_card(job: Job) -> list[dict[str, Any]]:
-    """Return per card and language: texts read, rejected by reason, kept by split."""
-    return list(_json_beside(job, "prepare", "report.json").get("funnel", ()))
+    """Return per phase, card and language: texts read, rejected by reason, kept by split."""
+    return [
+        row if phase is None else {"phase": phase} | row
+        for phase, artifact in job.prepared
+        for row in _json_of(artifact, "report.json").get("funnel", ())
+    ]
 
 
 def _result(job: Job, role: str) -> Mapping[str, Any]:
@@ -225,26 +234,35 @@ def _where(record: Mapping[str, Any]) -> str:
 
     >>> _where({"language": "hau_Latn", "direction": "eng_Latn>hau_Latn"})
     'English to Hausa'
+    >>> _where({"language": "hau_Latn", "phase": "texts"})
+    'Hausa (texts)'
     """
     if record.get("direction"):
         source, _, target = record["direction"].partition(">")
-        return f"{language_name(source)} to {language_name(target)}"
-    return language_name(record["language"])
+        name = f"{language_name(source)} to {language_name(target)}"
+    else:
+        name = language_name(record["language"])
+    return f"{name} ({record['phase']})" if record.get("phase") else name
 
 
 def _table(job: Job) -> list[dict[str, Any]]:
     """Return a row a language and metric: base, adapter, and their comparison."""
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for score in _scores(job):
-        key = (score["metric"], score["language"], score.get("direction") or "")
+        key = _subject(score)
         row = rows.setdefault(key, {"where": _where(score), "n": score["n"], "test": None})
         row["metric"] = METRICS[score["metric"]][1]
         row[score["system"]] = score
     for c in _result(job, "evaluate").get("comparisons", ()):
-        key = (c["metric"], c["language"], c.get("direction") or "")
-        if key in rows:
-            rows[key]["test"] = c
+        if _subject(c) in rows:
+            rows[_subject(c)]["test"] = c
     return [row for row in rows.values() if "base" in row and "adapter" in row]
+
+
+def _subject(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a score or comparison is about."""
+    names = ("metric", "language", "direction", "phase")
+    return tuple(record.get(name) or "" for name in names)
 
 
 def _conclusion(c: Mapping[str, Any]) -> str:

@@ -103,11 +103,11 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
     (folder / "NOTICE").write_text(_notice(job), "utf-8")
     if licence.licence == "other":
         (folder / "LICENSE").write_text(_combined_terms(job, licence), "utf-8")
-    prepare = job.inputs.get("prepare")
-    counted = ("languages", "counts", "per_language", "rejected")
-    result = prepare.result if prepare else {}
     data: dict[str, Any] = {"cards": training_data(job)}
-    data |= {name: result[name] for name in counted if name in result}
+    counted = ("languages", "counts", "per_language", "rejected")
+    for phase, artifact in job.prepared:
+        facts = {name: artifact.result[name] for name in counted if name in artifact.result}
+        data |= facts if phase is None else {"phases": data.get("phases", {}) | {phase: facts}}
     data["by_card"] = counts_by_card(job)
     _write_json(folder / "training_data.json", data)
     evaluate = job.inputs.get("evaluate")

@@ -162,7 +162,7 @@ class Train(Section):
     validate_every_steps: Annotated[int, Field(gt=0)] = 50
     """Steps between validations."""
     validation_documents: Annotated[int, Field(gt=0)] = 200
-    """Validate on at most this many held-out documents."""
+    """Validate on at most this many held-out documents, as many of each language."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after this many validations without a gain; 0 never stops early."""
     seed: int = 0
@@ -310,6 +310,9 @@ class Recipe(Section):
             self.phases is not None and (self.corpora or self.train)
         ):
             raise ValueError("give either corpora and train, or phases")
+        names = [phase.name for phase in self.stages_of_training]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"phases: two are called {twice[0]!r}; give each a name of its own")
         for phase in self.stages_of_training:
             if phase.train.batch_tokens % self.prepare.sequence_tokens:
                 raise ValueError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from datetime import date
-from pathlib import Path
 
 from finetune import outside, plan
 from finetune.errors import StoreError
@@ -14,6 +14,7 @@ from finetune.ranks import ranks_of
 from finetune.release.permission import refuse_training
 from finetune.spec.load import Project, load_project
 from finetune.store import Store
+from finetune.verbs import default_store
 from finetune.verbs.inspect import check_files, terms_of
 
 
@@ -24,7 +25,7 @@ def run(options: Namespace, console: Console) -> int:
     if not ranks_of().is_main:
         return 0
     place = _publish(project, store, done["release"], console=console, options=options)
-    _summary(options.recipe, done, place=place, console=console)
+    _summary(options, done, place=place, console=console)
     return 0
 
 
@@ -94,15 +95,29 @@ def _publish(
     )
 
 
-def _summary(recipe: Path, done: dict[str, Artifact], *, place: str, console: Console) -> None:
+def _summary(
+    options: Namespace, done: dict[str, Artifact], *, place: str, console: Console
+) -> None:
     _show_scores(done["evaluate"], console=console)
     corpus_report = done["prepare"].path / "report.html"
     report = done["evaluate"].path / "report.html"
     console.say(f"corpus report   {corpus_report}", corpus_report=str(corpus_report))
     console.say(f"results report  {report}", report=str(report))
     console.say(f"adapter         {place}", adapter=place)
-    console.say(f"talk to it      finetune chat {recipe}")
-    console.say(f"put it online   finetune publish {recipe} --hub huggingface --dry-run")
+    same = _as_typed(options)
+    console.say(f"talk to it      finetune chat {same}")
+    console.say(f"put it online   finetune publish {same} --hub huggingface --dry-run")
+    console.say(f"on a cluster    finetune submit {same} --site slurm/sites/SITE.yaml --dry-run")
+
+
+def _as_typed(options: Namespace) -> str:
+    """Return the recipe with the options that decide which artefacts are meant, for a shell."""
+    words = [str(options.recipe)]
+    for override in options.overrides:
+        words += ["--set", override]
+    if options.store != default_store():
+        words += ["--store", str(options.store)]
+    return shlex.join(words)
 
 
 def _show_scores(evaluation: Artifact, *, console: Console) -> None:

@@ -40,9 +40,8 @@ from finetune.log import Console
 from finetune.spec.load import Project, load_project
 from finetune.spec.site import Site, load_site
 from finetune.store import Store
+from finetune.verbs import DEFAULT_STORE, default_store
 from finetune.verbs.inspect import check_files
-
-DEFAULT_STORE = ".finetune"
 
 
 def submit(options: Namespace, console: Console) -> int:
@@ -114,7 +113,7 @@ def attempt(options: Namespace, console: Console) -> int:
 
 def _store(options: Namespace, site: Site) -> Store:
     named = options.store or site_store(site)
-    root = named or Path(os.environ.get("FINETUNE_STORE", DEFAULT_STORE))
+    root = named or default_store()
     return Store(root.resolve())
 
 

@@ -24,16 +24,20 @@ def chat(options: Namespace, console: Console) -> int:
         raise StoreError(
             f"{options.recipe}: not trained yet; first: finetune train {options.recipe}"
         )
-    from finetune.chat.talk import talk
+    from finetune.chat.talk import Manner, talk
 
-    prepare = project.recipe.prepare
+    recipe, prepare = project.recipe, project.recipe.prepare
     talk(
         found["base"].path / "model",
         None if options.only == "base" else found["train"].path / "adapter",
         console=console,
-        max_new_tokens=options.max_tokens,
-        temperature=options.temperature,
+        manner=Manner(
+            max_new_tokens=options.max_tokens,
+            temperature=options.temperature,
+            chat_template="plain" if prepare.layout == "plain" else prepare.chat_template,
+            quantization=recipe.base.quantization,
+            threads=recipe.run.threads,
+        ),
         side_by_side=options.only is None,
-        chat_template="plain" if prepare.layout == "plain" else prepare.chat_template,
     )
     return 0

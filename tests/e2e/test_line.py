@@ -1,8 +1,9 @@
 """The whole line, from data card to released adapter, as a user types it."""
 
-import hashlib
+import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from finetune.cli import main
 from finetune.spec.load import load_project
 from finetune.store import Store
-from tests.e2e.project import write_project
+from tests.e2e.project import repeatable, write_project
 
 RECIPE = "recipes/tiny.yaml"
 
@@ -41,7 +42,7 @@ def _finetune(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 def _contents(folder: Path, pattern: str) -> dict[str, str]:
     return {
-        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        p.relative_to(folder).as_posix(): repeatable(p)
         for p in sorted(folder.glob(pattern))
         if p.is_file()
     }
@@ -64,11 +65,27 @@ def test_a_run_ends_with_table_report_adapter_and_next_step(finished):
         "chrf++",
         "report",
         "adapter",
-        "finetune chat recipes/tiny.yaml",
+        "finetune chat recipes/tiny.yaml\n",
+        "finetune submit recipes/tiny.yaml --site ",
     ):
         assert words in out
     assert (folder / ".finetune/hub/org/tiny-lora/adapter_model.safetensors").is_file()
     assert "Traceback" not in done.stderr
+
+
+def test_what_to_type_next_means_the_same_artefacts(finished, tmp_path, monkeypatch, capsys):
+    """Overrides and store of the run are in the commands that it ends with; chat finds them."""
+    folder, _ = finished
+    monkeypatch.chdir(folder)
+    store = tmp_path / "my store"
+    run = ["run", RECIPE, "--set", "train.max_steps=1", "--store", str(store)]
+    assert main(run) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "finetune chat" in line]
+    words = shlex.split(line[line.index("finetune chat") :])[1:]
+    monkeypatch.setattr("sys.stdin", io.StringIO("/quit\n"))
+    assert main(words) == 0
+    assert "Talking to base and adapter" in capsys.readouterr().out
 
 
 def test_a_second_run_does_nothing_and_says_so(finished):
@@ -238,7 +255,7 @@ def test_fetch_locks_and_a_change_is_noticed(tmp_path, capsys, monkeypatch):
 
 
 def test_phases_train_one_after_the_other(tmp_path, monkeypatch):
-    """Plain text first, then pairs; the second training starts from the first adapter."""
+    """Plain text first, then pairs from the first adapter; both phases' test texts are scored."""
     recipe = write_project(tmp_path)
     text = recipe.read_text()
     start, end = text.index("corpora:"), text.index("prepare:")
@@ -255,5 +272,33 @@ def test_phases_train_one_after_the_other(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(tmp_path)
     assert len(load_project(Path(RECIPE)).recipe.stages_of_training) == 2
-    trained = [a for a, _ in Store(tmp_path / ".finetune").artifacts() if a.stage == "train"]
-    assert len(trained) == 2
+    made = [a for a, _ in Store(tmp_path / ".finetune").artifacts()]
+    assert [a.stage for a in made].count("train") == 2
+    (scores,) = (a.result["scores"] for a in made if a.stage == "evaluate")
+    assert {s["phase"] for s in scores if s["metric"] == "bits_per_byte"} == {"text", "pairs"}
+    (release,) = (a.path for a in made if a.stage == "release")
+    card = (release / "README.md").read_text()
+    assert "Phase text:" in card
+    assert "(text)" in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", ["4bit", "8bit"])
+def test_a_quantised_base_goes_the_whole_line(finished, tmp_path, bits, monkeypatch):
+    """A base in 4 or 8 bits trains, validates between steps, and learns as the whole one does."""
+    folder, _ = finished
+    monkeypatch.chdir(folder)
+    store = tmp_path / "store"
+    command = ["run", RECIPE, "--store", str(store), "--set", f"base.quantization={bits}"]
+    assert main(command) == 0
+
+    def losses(root: Path) -> list[float]:
+        (metrics,) = root.glob("train/*/metrics.jsonl")
+        lines = map(json.loads, metrics.read_text().splitlines())
+        return [line["loss"] for line in lines if line["kind"] == "train"]
+
+    whole, quantised = losses(folder / ".finetune"), losses(store)
+    assert quantised[-1] < quantised[0]
+    assert quantised == pytest.approx(whole, rel=5e-3)
+    card = next(store.glob("release/*/README.md")).read_text()
+    assert f"The frozen base was loaded in {bits}" in card

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,29 @@ def test_two_languages_of_one_source_split_together(tmp_path: Path) -> None:
     assert not sources["train"] & sources["test"]
     assert not sources["train"] & sources["validation"]
     assert sum(map(len, sources.values())) == len(PAIRS)
+
+
+def test_no_phase_trains_on_what_another_holds_out(tmp_path: Path) -> None:
+    """Translations held out in the second phase are no plain text of the first, nor vice versa."""
+    plain = make_card(tmp_path, "plain", "\n".join(target for _, target in PAIRS))
+    phases = [[plain], [pairs_card(tmp_path)]]
+    texts: dict[str, list[set[str]]] = {split: [] for split in SPLITS}
+    for number in (0, 1):
+        folder = tmp_path / f"job-{number}"
+        folder.mkdir()
+        job = make_job(folder, phases=phases)
+        job = replace(job, phase=job.recipe.stages_of_training[number])
+        result = run(job)
+        assert result["rejected"]["in-evaluation"] > 0
+        for split in SPLITS:
+            decoded = texts_of(job, opened(job, result, split))
+            texts[split].append(
+                {target for _, target in PAIRS if any(target in d for d in decoded)}
+            )
+    for one, other in ((0, 1), (1, 0)):
+        assert not texts["train"][one] & (texts["test"][other] | texts["validation"][other])
+        assert not texts["validation"][one] & texts["test"][other]
+    assert texts["test"][0] | texts["test"][1] != texts["test"][0]  # both hold something out
 
 
 def test_decomposed_text_becomes_nfc_and_is_counted(tmp_path: Path) -> None:

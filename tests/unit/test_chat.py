@@ -6,11 +6,12 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from finetune.chat.talk import Conversation, talk
+from finetune.chat.talk import Conversation, Manner, talk
 from finetune.errors import DataError, RecipeError
 from finetune.log import Console
 from tests.tiny import tiny_model, write_tiny_model
@@ -48,11 +49,19 @@ def script(*lines: str) -> Callable[[str], str]:
     return read
 
 
-def said(base: Path, adapter: Path | None, *lines: str, **settings: object) -> list[dict]:
+def said(
+    base: Path, adapter: Path | None, *lines: str, side_by_side: bool = True, **manner: Any
+) -> list[dict]:
     """Return what is emitted with --json, the greeting left out."""
     console = Console(json_lines=True, out=io.StringIO())
-    options = {"max_new_tokens": 6} | settings
-    talk(base, adapter, console=console, read=script(*lines), **options)
+    talk(
+        base,
+        adapter,
+        console=console,
+        manner=Manner(**{"max_new_tokens": 6} | manner),
+        side_by_side=side_by_side,
+        read=script(*lines),
+    )
     return [json.loads(line) for line in console.out.getvalue().splitlines()][1:]
 
 
@@ -118,7 +127,7 @@ def test_quit_ends_and_unknown_commands_are_named(base):
 def test_text_is_shown_side_by_side(base, adapter):
     """For people the answers stand in two columns, markup in them shown as it is."""
     console = Console(out=io.StringIO())
-    talk(base, adapter, console=console, read=script("[bold]hi"), max_new_tokens=6)
+    talk(base, adapter, console=console, manner=Manner(6), read=script("[bold]hi"))
     text = console.out.getvalue()
     assert "Talking to base and adapter." in text
     assert "│" in text
@@ -144,3 +153,25 @@ def test_bytes_that_are_no_utf8_are_a_clear_error(base):
     """A lone surrogate, as a C locale makes of stray bytes, is a DataError."""
     with pytest.raises(DataError, match="not UTF-8"):
         said(base, None, "caf\udce9")
+
+
+def test_the_recipes_quantization_and_threads_are_used(base, adapter, monkeypatch):
+    """One talks to the base in the bits that the adapter was trained on, on so many threads."""
+    from finetune.chat import systems
+
+    loaded: list[Any] = []
+
+    def load(*args: Any, **settings: Any) -> Any:
+        loaded.append(load_base(*args, **settings))
+        return loaded[-1]
+
+    load_base = systems.load_base
+    monkeypatch.setattr(systems, "load_base", load)
+    before = torch.get_num_threads()
+    try:
+        found = said(base, adapter, "hi", quantization="4bit", threads=before + 1)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert [f["system"] for f in found] == ["base", "adapter"]
+    assert "Linear4bit" in {type(module).__name__ for module in loaded[0].modules()}

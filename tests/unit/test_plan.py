@@ -7,39 +7,7 @@ import pytest
 
 from finetune.plan import steps_of
 from finetune.spec.load import load_project
-
-RECIPE = """\
-name: tiny
-base:
-  model: org/model
-  revision: "0000000000000000000000000000000000000001"
-  licence: apache-2.0
-corpora:
-  - card: words
-train:
-  max_steps: 3
-  batch_tokens: 512
-release:
-  repo: org/tiny
-"""
-CARD = """\
----
-language: [wo]
-license: mit
-pretty_name: Words
-corpus:
-  kind: text
-  languages: [wol_Latn]
-  source:
-    kind: files
-    files:
-      - path: words.txt
-        sha256: "{sha256}"
-  format: text
-  contact: someone
----
-# Words
-"""
+from tests.small_recipe import CARD, RECIPE
 
 
 @pytest.fixture
@@ -49,7 +17,7 @@ def keys(tmp_path, monkeypatch):
     Path("data_cards").mkdir()
     Path("data_cards/words.txt").write_text("benn\n")
     sha256 = hashlib.sha256(b"benn\n").hexdigest()
-    Path("data_cards/words.md").write_text(CARD.format(sha256=sha256))
+    Path("data_cards/words.md").write_text(CARD.replace("0" * 64, sha256))
     Path("tiny.yaml").write_text(RECIPE)
 
     def _keys(*overrides: str) -> dict[str, str]:
@@ -128,6 +96,26 @@ def test_phases_follow_each_other(keys):
         "release",
     ]
     assert steps[4].inputs["start"] is steps[2]
+    assert steps[5].inputs["prepare"] is steps[3]
+    assert steps[5].inputs["prepare:one"] is steps[1]
+
+
+def test_a_phase_depends_on_what_the_others_hold_out(keys):
+    """Other texts in phase two prepare phase one again; another length of its training does not."""
+    keys()
+    text = RECIPE.replace(
+        "corpora:\n  - card: words\ntrain:\n  max_steps: 3\n  batch_tokens: 512\n",
+        "phases:\n"
+        "  - {name: one, corpora: [{card: words}], train: {max_steps: 3}}\n"
+        "  - {name: two, corpora: [{card: words}], train: {max_steps: 5}}\n",
+    )
+    Path("tiny.yaml").write_text(text)
+
+    def prepare_one(*overrides: str) -> str:
+        return steps_of(load_project(Path("tiny.yaml"), overrides=overrides))[1].key
+
+    assert prepare_one("phases[1].train.max_steps=9") == prepare_one()
+    assert prepare_one("phases[1].corpora[0].max_documents=1") != prepare_one()
 
 
 def test_a_withdrawal_reruns_prepare_and_all_after_it(keys):

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune.evaluate.figure import interval_chart, ticks
-from finetune.evaluate.scores import Pair, pair_of
-from finetune.evaluate.significance import compare, ratio_of_sums
+from finetune.evaluate.scores import Pair, Subject, pair_of
+from finetune.evaluate.significance import ratio_of_sums
+from finetune.spec.recipe import Evaluate
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -18,14 +19,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 def _pair(base: float, adapter: float) -> Pair:
     sizes = np.arange(1.0, 13.0)
     items = [np.stack([value * sizes, sizes], axis=1) for value in (base, adapter)]
-    found = compare(*items, score=ratio_of_sums, higher_is_better=False, resamples=100, seed=0)
     return pair_of(
-        found,
-        metric="bits_per_byte",
-        language="hau_Latn",
-        direction=None,
-        resamples=100,
-        signature="",
+        *items,
+        subject=Subject("bits_per_byte", "hau_Latn", None, None, ""),
+        score=ratio_of_sums,
+        higher_is_better=False,
+        settings=Evaluate(resamples=100),
     )
 
 

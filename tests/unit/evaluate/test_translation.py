@@ -15,6 +15,7 @@ from finetune.evaluate.translation import (
     chrf_of_sums,
     compare_translations,
 )
+from finetune.spec.recipe import Evaluate
 
 _texts = st.text(alphabet="aƙb ñ.,ው", max_size=12)
 _corpora = st.lists(st.tuples(_texts, _texts), min_size=1, max_size=6)
@@ -65,7 +66,7 @@ def test_directions_are_kept_apart():
     translated = [_translated("eng_Latn>hau_Latn", "x", f"na gode sosai {n}", n) for n in range(12)]
     translated += [_translated("hau_Latn>eng_Latn", "na gode", "na gode", n) for n in range(12)]
     translated += [_translated(None, "x", "na gode", 0)]
-    first, second = compare_translations(translated, resamples=200, seed=0)
+    first, second = compare_translations(translated, settings=Evaluate(resamples=200))
     assert (first.test.direction, first.test.n) == ("eng_Latn>hau_Latn", 12)
     assert first.adapter.value == pytest.approx(100)
     assert first.test.better == "adapter"

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.prepare.document import Document, digest, text_id
 from finetune.prepare.ledger import Ledger
-from finetune.prepare.split import separate, split_of
+from finetune.prepare.split import held_out, separate, split_of
 
 
 def _document(source: str, target: str, language: str = "hau_Latn") -> Document:
@@ -58,6 +59,52 @@ def test_no_text_stands_on_two_sides(pairs: list[tuple[int, int]]) -> None:
     assert not texts["validation"] & texts["test"]
     kept = sum(map(len, found.values()))
     assert kept + sum(ledger.by_reason().values()) == len(pairs)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.booleans()), max_size=80))
+def test_no_text_stands_on_two_sides_of_two_phases(drawn: list[tuple[int, int, bool]]) -> None:
+    """What one phase holds out, as either side of a pair, no phase trains on; nor validates test.
+
+    Sources and targets share texts, as plain texts of one phase are translations in the next.
+    """
+    shares = {"validation_share": 0.3, "test_share": 0.3}
+    phases = [
+        [_document(f"text {a}", f"text {b}") for a, b, second in drawn if second == phase]
+        for phase in (False, True)
+    ]
+    found = [
+        separate(
+            phases[i],
+            ledger=Ledger(io.StringIO()),
+            elsewhere=held_out(phases[1 - i], **shares),
+            **shares,
+        )
+        for i in (0, 1)
+    ]
+    texts = {
+        split: {s for splits in found for d in splits[split] for s in d.sides} for split in found[0]
+    }
+    assert not texts["train"] & (texts["test"] | texts["validation"])
+    assert not texts["validation"] & texts["test"]
+
+
+def test_a_dropped_validation_text_of_another_phase_holds_nothing_back() -> None:
+    """A pair that leaves validation for a text of test is held out by nobody any more."""
+    at = {"validation": 0.99, "test": 0.0, "train": 0.5}
+
+    def placed(where: str, *texts: str) -> Document:
+        document = _document(*texts)
+        return replace(document, id=f"{int(at[where] * 16**13):013x}".ljust(64, "0"))
+
+    other = [placed("test", "a", "b"), placed("validation", "b", "c")]
+    shares = {"validation_share": 0.1, "test_share": 0.1}
+    found = separate(
+        [placed("train", "c", "d"), placed("train", "a", "e")],
+        ledger=Ledger(io.StringIO()),
+        elsewhere=held_out(other, **shares),
+        **shares,
+    )
+    assert [d.source for d in found["train"]] == ["c"]
 
 
 def test_translations_of_one_sentence_stay_together() -> None:
