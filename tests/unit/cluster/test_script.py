@@ -16,11 +16,14 @@ from finetune.cluster.chain import Chain, ChainJob
 from finetune.cluster.script import Kind, Work, script_of
 from finetune.errors import RecipeError
 from finetune.spec.load import validate
-from finetune.spec.site import Site, load_site
+from finetune.spec.site import Overlay, Site, apply_overlay, load_site
 from finetune.spec.text import Document
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests/golden"
+SITES = sorted((ROOT / "slurm/sites").glob("*.yaml"))
+NO_OVERLAY = ROOT / "tests/golden/no-overlay.yaml"
+"""Golden scripts are of a site alone, whatever lies in the configuration folder of who tests."""
 KINDS: tuple[Kind, ...] = ("prepare", "train", "evaluate", "release", "debug")
 
 
@@ -62,18 +65,50 @@ def sound(text: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("requeue", ["allowed", "forbidden"])
-def test_the_scripts_of_the_development_cluster_are_these(kind, requeue):
-    """Golden scripts: what a reviewer reads is what is submitted. Write them anew with
-    FINETUNE_WRITE_GOLDEN=1 and read the difference."""
-    site = load_site(ROOT / "slurm/sites/dev.yaml")
-    text = script(kind, site=site, requeue=requeue)
+def filled(path: Path) -> Site:
+    """Return a shipped site with every placeholder filled by a made-up value."""
+    site = load_site(path, overlay=NO_OVERLAY)
+    values = {name: f"my_{name}" for name in site.placeholders}
+    return apply_overlay(site, Overlay(values=values), source="golden")
+
+
+def golden_cases() -> list[tuple[Path, Kind, str]]:
+    """Every job of every shipped site; the development cluster's also without requeueing."""
+    cases = []
+    for path in SITES:
+        site = filled(path)
+        kinds = [kind for kind in KINDS if kind != "debug" or site.debug]
+        cases += [(path, kind, site.requeue) for kind in kinds]
+        cases += [(path, kind, "forbidden") for kind in kinds if site.name == "dev"]
+    return cases
+
+
+def golden_name(case: tuple[Path, Kind, str]) -> str:
+    path, kind, requeue = case
+    return f"{path.stem}-{kind}{'' if requeue == 'allowed' else '-no-requeue'}.sh"
+
+
+@pytest.mark.parametrize("case", golden_cases(), ids=golden_name)
+def test_the_scripts_of_every_shipped_site_are_these(case):
+    """Golden scripts: what a reviewer reads is what is submitted, sound shell with no variable in
+    a #SBATCH line. Write them anew with FINETUNE_WRITE_GOLDEN=1 and read the difference."""
+    path, kind, requeue = case
+    site = filled(path)
+    own = {"command": tuple(site.command)} if site.command else {}
+    text = script(kind, site=site, requeue=requeue, **own)
     sound(text)
-    name = f"dev-{kind}.sh" if requeue == "allowed" else f"dev-{kind}-no-requeue.sh"
+    header = [line for line in text.splitlines() if line.startswith("#SBATCH")]
+    assert len(header) >= 9
+    assert not any("$" in line or "`" in line for line in header)
+    golden = GOLDEN / golden_name(case)
     if os.environ.get("FINETUNE_WRITE_GOLDEN") == "1":
-        (GOLDEN / name).write_text(text)
-    assert text == (GOLDEN / name).read_text()
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_no_golden_script_is_left_over():
+    """Each golden script is one that a test compares."""
+    assert {path.name for path in GOLDEN.glob("*.sh")} == {golden_name(c) for c in golden_cases()}
 
 
 def test_header_comes_first_and_holds_no_dollar():
