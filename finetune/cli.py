@@ -52,6 +52,9 @@ VERBS = {
     "cancel": ("follow:cancel", "cancel every job of a chain; its state is kept", False),
     "resubmit": ("follow:resubmit", "submit again what of a chain is not done", False),
     "results": ("results:results", "one table: what each combination of a chain achieved", False),
+    "bundle": ("bundle:bundle", "pack all that a recipe needs, for a cluster offline", True),
+    "unbundle": ("bundle:unbundle", "verify a bundle; its artefacts into the store", False),
+    "doctor": ("doctor:doctor", "what of this machine or cluster does not work", False),
     "schema": ("inspect:schema", "print the JSON Schema of a recipe, data card or site", False),
     "init": ("scaffold:init", "write a recipe and a data card for a language", False),
     "attempt": ("submit:attempt", "what batch scripts ask at the start and end of a job", False),
@@ -60,9 +63,9 @@ HIDDEN = {"attempt"}
 """Verbs that nobody types; the list of verbs leaves them out."""
 
 
-_WITH_STORE = frozenset(("runs", "status", "logs", "cancel", "resubmit", "results"))
+_WITH_STORE = frozenset(("runs", "unbundle", "status", "logs", "cancel", "resubmit", "results"))
 
-_ON_ALL_RANKS = frozenset(("run", "prepare", "train", "evaluate", "release"))
+_ON_ALL_RANKS = frozenset(("run", "prepare", "train", "evaluate", "release", "doctor"))
 """What every process of a launch takes part in, be it by waiting; the rest is rank 0's alone."""
 
 
@@ -301,6 +304,39 @@ def _results_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--csv", action="store_true", help="as CSV, for a spreadsheet")
 
 
+def _bundle_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="new folder, or NAME.tar"
+    )
+    verb.add_argument("--site", type=Path, metavar="FILE", help="put this site in, too")
+    verb.add_argument("--without-wheels", action="store_true", help="the packages are there")
+    verb.add_argument(
+        "--skip-wheel",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="a package that is there, e.g. torch or 'nvidia-*'; repeatable",
+    )
+
+
+def _unbundle_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("bundle", type=Path, help="what `finetune bundle` wrote: folder or tar file")
+    verb.add_argument("--into", type=Path, metavar="DIR", help="new folder for recipe and cards")
+
+
+def _doctor_options(verb: argparse.ArgumentParser) -> None:
+    _site_options(verb)
+    verb.add_argument("--store", type=Path, metavar="DIR", help="default: the site's, or as ever")
+    verb.add_argument(
+        "--nodes", type=int, metavar="N", help="compute nodes to ask (default: train's)"
+    )
+    verb.add_argument(
+        "--wait", type=float, default=600.0, metavar="SECONDS", help="for the queue (default: 600)"
+    )
+    # what srun starts on the nodes
+    verb.add_argument("--as-rank", metavar="TOKEN", help=argparse.SUPPRESS)
+
+
 def _schema_options(verb: argparse.ArgumentParser) -> None:
     which = verb.add_mutually_exclusive_group()
     which.add_argument("--card", action="store_true", help="of a data card instead")
@@ -320,6 +356,9 @@ _OWN_OPTIONS = {
     "prepare": _phase_options,
     "train": _phase_options,
     "estimate": _estimate_options,
+    "doctor": _doctor_options,
+    "bundle": _bundle_options,
+    "unbundle": _unbundle_options,
     "publish": _publish_options,
     "chat": _chat_options,
     "submit": _submit_options,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol
+from typing import IO, Any, Literal, Protocol
 
 
 class Bar(Protocol):
@@ -37,8 +37,15 @@ class Console:
         if self.verbose:
             self.say(message)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Show a table; for machines one object a row."""
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        *,
+        justify: Literal["left", "right"] = "right",
+    ) -> None:
+        """Show a table; for machines one object a row. `justify`: of all columns but the first."""
         if self.json_lines:
             for row in rows:
                 self._emit({"table": title, **dict(zip(columns, row, strict=True))})
@@ -48,7 +55,7 @@ class Console:
 
         table = Table(title=title or None, title_justify="left")
         for index, column in enumerate(columns):
-            table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+            table.add_column(column, justify="left" if index == 0 else justify, overflow="fold")
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
         width = None if self.out.isatty() else 160  # a file or pipe has no width to fold at

@@ -2,9 +2,9 @@
 
     <root>/<stage>/<key>/             complete by construction
     <root>/<stage>/<key>.partial/     being built, or left by a killed build
-    <root>/<stage>/<key>.lease        who builds it; refreshed while the builder lives
+    <root>/<stage>/<key>.lease        who builds it
 
-A lease is a file and not flock, because flock does not hold on shared file systems.
+One process builds an artefact; the others wait for it (`finetune.lease`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import json
 import os
 import platform
 import shutil
-import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,15 +26,11 @@ from typing import Any
 from finetune import __version__
 from finetune.errors import StoreError
 from finetune.job import Artifact
-from finetune.ranks import launch_id
+from finetune.lease import is_stale, leased, read_lease, still_ours
 
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1
 KEY_DIGITS = 16
-HEARTBEAT_SECONDS = 10.0
-ATTEMPT = "FINETUNE_ATTEMPT"
-"""Environment of a batch job: `JOB#NUMBER`, the number rising with every attempt at the job."""
-STALE_SECONDS = 120.0  # a builder on another host that was silent for so long is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +70,27 @@ class Store:
         return self.root / stage / key
 
     def find(self, stage: str, key: str) -> Artifact | None:
-        """Return a finished artefact, or None. StoreError if its manifest was damaged."""
+        """Return a finished artefact, or None. StoreError if it was damaged or files are gone."""
         path = self.path_of(stage, key)
         if not path.is_dir():
             return None
-        return Artifact(stage, key, path, read_manifest(path)["result"])
+        manifest = read_manifest(path)
+        lost = lost_files(path, manifest)
+        if lost:
+            raise StoreError(
+                f"{path}: {len(lost)} of {len(manifest['files'])} files are gone, e.g. {lost[0]} "
+                "(does this site delete what nobody reads?); make it again: "
+                f"finetune runs --remove {stage}/{key}, then the same command"
+            )
+        return Artifact(stage, key, path, manifest["result"])
 
     def state(self, stage: str, key: str) -> str:
         """Return `done`, `running`, `partial` or `missing`."""
         path = self.path_of(stage, key)
         if path.is_dir():
             return "done"
-        lease = _read_lease(path.with_suffix(".lease"))
-        if lease is not None and not _is_stale(lease, path.with_suffix(".lease")):
+        lease = read_lease(path.with_suffix(".lease"))
+        if lease is not None and not is_stale(lease, path.with_suffix(".lease")):
             return "running"
         return "partial" if path.with_suffix(".partial").is_dir() else "missing"
 
@@ -142,7 +144,7 @@ class Store:
                 started = time.time()
                 result = dict(run(partial))
                 write_manifest(partial, request, result=result, started=started)
-                _still_ours(path.with_suffix(".lease"), nonce)
+                still_ours(path.with_suffix(".lease"), nonce)
                 partial.rename(path)
                 flush(path.parent)
         return Artifact(request.stage, request.key, path, result)
@@ -150,7 +152,7 @@ class Store:
     def is_built_by(self, launch: str, stage: str, key: str) -> bool:
         """Whether a process of this launch (finetune.ranks.launch_id) builds an artefact now."""
         path = self.path_of(stage, key)
-        lease = _read_lease(path.with_suffix(".lease"))
+        lease = read_lease(path.with_suffix(".lease"))
         here = lease is not None and lease.get("launch") == launch
         return here and path.with_suffix(".partial").is_dir()
 
@@ -176,9 +178,17 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(
-            f"{path}: its manifest cannot be read ({error}); remove the folder and run again"
+            f"{path}: its manifest cannot be read ({error}); make it again: "
+            f"finetune runs --remove {path.parent.name}/{path.name}, then the same command"
         ) from None
     return manifest
+
+
+def lost_files(path: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Return the files of an artefact that are gone or have another size than in its manifest."""
+    sizes = {name: facts["size_bytes"] for name, facts in manifest["files"].items()}
+    there = [name for name in sizes if (path / name).is_file()]
+    return sorted(set(sizes) - {n for n in there if (path / n).stat().st_size == sizes[n]})
 
 
 def write_manifest(
@@ -272,149 +282,3 @@ def _disk_errors(root: Path) -> Iterator[None]:
                 "choose another store with --store"
             ) from error
         raise
-
-
-@contextmanager
-def leased(path: Path, *, waiting: Callable[[str], None]) -> Iterator[str]:
-    """Hold the lease at `path`; its nonce proves at the end that nobody took it.
-
-    Waits for a holder that lives, and `waiting` is told so once; the lease of a dead one is taken.
-    """
-    nonce = uuid.uuid4().hex
-    told = False
-    while not _take_lease(path, nonce):
-        holder = _read_lease(path)
-        if holder is not None and not told:
-            waiting(
-                f"waiting: process {holder.get('pid')} on {holder.get('host')} is at {path.stem}"
-            )
-            told = True
-        time.sleep(0.5)
-    done = threading.Event()
-    heart = threading.Thread(target=_beat, args=(path, done), daemon=True)
-    heart.start()
-    try:
-        yield nonce
-    finally:
-        done.set()
-        heart.join()
-        lease = _read_lease(path)
-        if lease is not None and lease["nonce"] == nonce:
-            path.unlink(missing_ok=True)
-
-
-def _beat(path: Path, done: threading.Event) -> None:
-    while not done.wait(HEARTBEAT_SECONDS):
-        if path.exists():
-            os.utime(path)
-
-
-def _take_lease(path: Path, nonce: str) -> bool:
-    lease = {
-        "nonce": nonce,
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "boot": _boot_id(),
-        "born": _born(os.getpid()),
-        "launch": launch_id(),
-        "slurm": _slurm_attempt(),
-    }
-    aside = path.with_name(f"{path.name}.{nonce}")
-    aside.write_text(json.dumps(lease))
-    try:
-        os.link(aside, path)  # atomic, and never shows an empty lease
-        return True
-    except FileExistsError:
-        _retire_stale(path)
-        return False
-    finally:
-        aside.unlink()
-
-
-def _retire_stale(path: Path) -> None:
-    """Move a dead builder's lease away; put it back if another one took it meanwhile."""
-    lease = _read_lease(path)
-    if lease is None or not _is_stale(lease, path):
-        return
-    tomb = path.with_name(f"{path.name}.{uuid.uuid4().hex}.stale")
-    try:
-        path.rename(tomb)
-    except FileNotFoundError:
-        return
-    taken = _read_lease(tomb)
-    if taken is not None and taken["nonce"] != lease["nonce"]:
-        with suppress(FileExistsError):  # its owner finds out when it commits, and builds again
-            os.link(tomb, path)
-    tomb.unlink()
-
-
-def _read_lease(path: Path) -> dict[str, Any] | None:
-    try:
-        lease: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return lease
-
-
-def _slurm_attempt() -> list[int | str] | None:
-    """Return the job and the number of the attempt at it, inside a job of Slurm.
-
-    Jobs of a chain say so themselves: there a job may go on under another id.
-    """
-    name, _, number = os.environ.get(ATTEMPT, "").rpartition("#")
-    if name:
-        return [name, int(number)]
-    job, restart = (os.environ.get(n, "0") for n in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"))
-    return [int(job), int(restart)] if job.isdigit() and restart.isdigit() and job != "0" else None
-
-
-def _is_stale(lease: Mapping[str, Any], path: Path) -> bool:
-    held, mine = lease.get("slurm"), _slurm_attempt()
-    if held and mine and held[0] == mine[0] and held[1] < mine[1]:
-        return True  # a job is started again only when its former attempt has ended
-    if lease["host"] == socket.gethostname():
-        if lease["boot"] != _boot_id():
-            return True
-        return _born(lease["pid"]) != lease["born"]
-    try:
-        return time.time() - path.stat().st_mtime > STALE_SECONDS
-    except FileNotFoundError:
-        return False
-
-
-def _still_ours(path: Path, nonce: str) -> None:
-    lease = _read_lease(path)
-    if lease is None or lease["nonce"] != nonce:
-        raise StoreError(
-            f"{path}: another process took this build over (was this one suspended for more "
-            f"than {STALE_SECONDS:.0f} s?); run the same command again"
-        )
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return "unknown"
-
-
-def _born(pid: int) -> str | None:
-    """Return when a process started (its number may be reused), or None if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        fields = stat[stat.rindex(")") + 2 :].split()
-    except (OSError, ValueError):
-        if Path("/proc/self/stat").exists():
-            return None
-        return _born_without_proc(pid)
-    return None if fields[0] == "Z" else fields[19]
-
-
-def _born_without_proc(pid: int) -> str | None:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return "alive"
-    return "alive"

@@ -76,6 +76,16 @@ class JobState:
         return self.state in WAITING
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step printed, and how it ended."""
+
+    exit_code: int | None
+    """None: it took too long and was cancelled."""
+    output: str
+    errors: str
+
+
 def is_available() -> bool:
     """Whether this machine can submit jobs."""
     return all(shutil.which(command) for command in ("sbatch", "squeue", "scontrol", "scancel"))
@@ -173,9 +183,49 @@ def hostnames(nodes: str) -> list[str]:
     return _run("scontrol", "show", "hostnames", nodes).split()
 
 
-def run_step(command: Sequence[str], *, options: Sequence[str], timeout_seconds: float) -> str:
-    """Run a command by `srun`, in an allocation of its own if there is none; return its output."""
-    return _run("srun", *options, *command, timeout_seconds=timeout_seconds)
+def run_step(
+    command: Sequence[str], *, options: Sequence[str], name: str, timeout_seconds: float
+) -> Step:
+    """Run a command by `srun` in an allocation of its own, which is gone afterwards.
+
+    What it printed counts even if it failed or took too long. `name`: no other job may have it.
+    """
+    arguments = [_program("srun"), *options, f"--job-name={name}", *command]
+    process = subprocess.Popen(
+        arguments,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    try:
+        output, errors = process.communicate(timeout=timeout_seconds)
+        return Step(process.returncode, output, errors)
+    except subprocess.TimeoutExpired:
+        _run("scancel", f"--name={name}")
+        try:
+            output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+        return Step(None, output, f"no answer in {timeout_seconds:.0f} s\n{errors}")
+    except BaseException:  # a stop of this process ends the step too
+        _run("scancel", f"--name={name}")
+        raise
+
+
+def ping() -> str:
+    """Return Slurm's version; ClusterError if its controller does not answer."""
+    version = _run("scontrol", "--version").strip()
+    _run("squeue", "--noheader", "--states=RUNNING", "--name=finetune-ping")
+    return version
+
+
+def has(command: str) -> bool:
+    """Whether a command of Slurm is here."""
+    return shutil.which(command) is not None
 
 
 def environment() -> dict[str, str]:
@@ -198,12 +248,7 @@ def _run(
     folder: Path | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> str:
-    program = shutil.which(command)
-    if program is None:
-        raise ClusterError(
-            f"{command}: not found; run this where Slurm's commands are (a login node), or look at "
-            "the scripts with --dry-run"
-        )
+    program = _program(command)
     try:
         done = subprocess.run(
             [program, *arguments],
@@ -226,6 +271,16 @@ def _run(
         ).strip()
         raise ClusterError(f"{command} {arguments[0] if arguments else ''}: {said}")
     return done.stdout
+
+
+def _program(command: str) -> str:
+    program = shutil.which(command)
+    if program is None:
+        raise ClusterError(
+            f"{command}: not found; run this where Slurm's commands are (a login node), or look at "
+            "the scripts with --dry-run"
+        )
+    return program
 
 
 def _fields(line: str) -> dict[str, str]:

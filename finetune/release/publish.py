@@ -15,7 +15,8 @@ from finetune.log import Console
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.recipe import Publish
-from finetune.store import flush, leased
+from finetune.lease import leased
+from finetune.store import flush
 
 
 def publish(

@@ -77,8 +77,8 @@ def runs(options: Namespace, console: Console) -> int:
     store = Store(options.store.resolve())
     for victim in options.remove:
         stage, _, key = victim.partition("/")
-        known = {(a.stage, a.key) for a, _ in store.artifacts()}
-        if (stage, key) not in known and store.state(stage, key) != "partial":
+        inside = stage in planning.STAGES and key not in ("", ".", "..") and "/" not in key
+        if not inside or store.state(stage, key) == "missing":
             raise RecipeError(f"--remove {victim}: not in {store.root}; `finetune runs` lists it")
         if store.state(stage, key) == "running":
             raise RecipeError(f"--remove {victim}: being built right now")

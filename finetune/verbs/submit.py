@@ -52,7 +52,7 @@ def submit(options: Namespace, console: Console) -> int:
     check_files(project)
     outside.verify_lock(project)
     site = load_site(options.site, overlay=options.overlay)
-    store = _store(options, site)
+    store = store_of(options, site)
     swept = _combinations(options, project)
     planned = (
         plan_sweep(swept, site=site, store=store, limit=options.array_limit)
@@ -111,8 +111,9 @@ def attempt(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _store(options: Namespace, site: Site) -> Store:
-    named = options.store or site_store(site)
+def store_of(options: Namespace, site: Site | None) -> Store:
+    """Return the store that was named, or the site's, or the default."""
+    named = options.store or (site_store(site) if site else None)
     root = named or default_store()
     return Store(root.resolve())
 

@@ -181,7 +181,7 @@ def test_a_damaged_manifest_says_what_to_do(tmp_path):
     store = Store(tmp_path)
     built = store.build(_request(), _fill)
     (built.path / "manifest.json").write_text("{")
-    with pytest.raises(StoreError, match="remove the folder"):
+    with pytest.raises(StoreError, match="finetune runs --remove prepare/k1"):
         store.find("prepare", "k1")
 
 
@@ -207,3 +207,42 @@ def test_what_is_not_finished_is_named(tmp_path: Path) -> None:
     (tmp_path / "prepare/a").mkdir(parents=True)
     names = ["train/c", "prepare/a", "train/b"]
     assert store.lacking(names) == ["train/c", "train/b"]
+
+
+def test_files_that_somebody_deleted_are_noticed_with_the_way_back(tmp_path, monkeypatch, capsys):
+    """A purged artefact is no finished one: it is named, and can be removed to be made again."""
+    from finetune.cli import main
+
+    store = Store(tmp_path)
+    built = store.build(_request(), _fill)
+    (built.path / "sub" / "b.txt").unlink()
+    with pytest.raises(StoreError, match=r"1 of 2 files are gone, e\.g\. sub/b\.txt") as error:
+        store.find("prepare", "k1")
+    assert "finetune runs --remove prepare/k1" in str(error.value)
+    assert main(["runs", "--store", str(tmp_path), "--remove", "prepare/k1"]) == 0
+    assert store.find("prepare", "k1") is None
+
+
+def test_an_artefact_without_its_manifest_can_be_removed(tmp_path):
+    """What a purge left of an artefact does not stand in the way for ever."""
+    from finetune.cli import main
+
+    store = Store(tmp_path)
+    built = store.build(_request(), _fill)
+    (built.path / "manifest.json").unlink()
+    with pytest.raises(StoreError, match="--remove prepare/k1"):
+        store.find("prepare", "k1")
+    assert main(["runs", "--store", str(tmp_path), "--remove", "prepare/k1"]) == 0
+    assert not built.path.exists()
+
+
+@pytest.mark.parametrize("victim", ["../other", "prepare/..", "prepare/.", "prepare/a/b", "x/k1"])
+def test_only_artefacts_can_be_removed(tmp_path, victim, capsys):
+    """--remove reaches nothing outside the stages of the store."""
+    from finetune.cli import main
+
+    for folder in ("store/prepare/a/b", "store/x/k1", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert main(["runs", "--store", str(tmp_path / "store"), "--remove", victim]) == 2
+    assert (tmp_path / "store/prepare/a/b").is_dir()
+    assert (tmp_path / "other").is_dir()

@@ -1,0 +1,123 @@
+"""What the hardware of a machine can do, found by using it: its GPUs, and talking to other ranks.
+
+Light to import; torch is loaded when something is tried.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+_SMI_SECONDS = 30.0
+_DRIVERS = {
+    "nvidia-smi": ("--query-gpu=name,driver_version", "--format=csv,noheader"),
+    "rocm-smi": ("--showproductname", "--showdriverversion", "--csv"),
+}
+
+
+class Gpus(BaseModel):
+    """What torch and the driver's own tool say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    torch: str | None = None
+    """Version and build of torch, None if it is not installed."""
+    seen: int = 0
+    names: tuple[str, ...] = ()
+    driver: tuple[str, ...] = ()
+    """What nvidia-smi or rocm-smi print, a line a GPU; () if neither is there or it fails."""
+    error: str | None = None
+    """Why torch cannot use the GPUs, in its own words."""
+
+
+class Exchange(BaseModel):
+    """An all-reduce among all ranks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str
+    ranks: int
+    seconds: float | None = None
+    """Of one all-reduce of 16 MiB, after a first one."""
+    error: str | None = None
+
+
+def find_gpus() -> Gpus:
+    """Return what torch and the driver's tool see."""
+    driver = _driver()
+    try:
+        import torch
+    except ImportError as error:
+        return Gpus(driver=driver, error=str(error))
+    build = torch.version.cuda and f"CUDA {torch.version.cuda}"
+    build = build or (torch.version.hip and f"ROCm {torch.version.hip}") or "CPU only"
+    version = f"{torch.__version__} ({build})"
+    try:
+        seen = torch.cuda.device_count()
+        names = tuple(torch.cuda.get_device_name(i) for i in range(seen))
+        if seen:
+            torch.zeros(1, device="cuda").add_(1).item()
+    except RuntimeError as error:  # a driver too old, a GPU that is lost or taken
+        return Gpus(torch=version, driver=driver, error=str(error).strip().partition("\n")[0])
+    return Gpus(torch=version, driver=driver, seen=seen, names=names)
+
+
+def try_exchange(*, timeout_seconds: float) -> Exchange | None:
+    """All-reduce among the ranks that torchrun's variables describe; None if there is one."""
+    ranks, rank = int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])
+    if ranks == 1:
+        return None
+    import torch
+    import torch.distributed as dist
+
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+    backend = "gloo" if device.type == "cpu" else "nccl"
+    try:
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
+        numbers_N = torch.full((2**22,), rank + 1.0, device=device)
+        dist.all_reduce(numbers_N)
+        total = float(numbers_N[-1])
+        started = time.perf_counter()
+        dist.all_reduce(numbers_N)
+        numbers_N[-1].item()  # waits for a GPU
+        seconds = time.perf_counter() - started
+        dist.destroy_process_group()
+    except (RuntimeError, ValueError) as error:
+        return Exchange(backend=backend, ranks=ranks, error=_first_line(error))
+    if total != ranks * (ranks + 1) / 2:
+        return Exchange(backend=backend, ranks=ranks, error=f"the sum came out as {total}")
+    return Exchange(backend=backend, ranks=ranks, seconds=round(seconds, 4))
+
+
+def _driver() -> tuple[str, ...]:
+    for tool, options in _DRIVERS.items():
+        program = shutil.which(tool)
+        if program is None:
+            continue
+        try:
+            done = subprocess.run(
+                [program, *options],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=_SMI_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
+    return ()
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
