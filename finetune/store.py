@@ -80,7 +80,7 @@ class Store:
             raise StoreError(
                 f"{path}: {len(lost)} of {len(manifest['files'])} files are gone, e.g. {lost[0]} "
                 "(does this site delete what nobody reads?); make it again: "
-                f"finetune runs --remove {stage}/{key}, then the same command"
+                f"finetune runs --store {self.root} --remove {stage}/{key}, then the same command"
             )
         return Artifact(stage, key, path, manifest["result"])
 
@@ -179,7 +179,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{path}: its manifest cannot be read ({error}); make it again: "
-            f"finetune runs --remove {path.parent.name}/{path.name}, then the same command"
+            f"finetune runs --store {path.parents[1]} --remove {path.parent.name}/{path.name}, "
+            "then the same command"
         ) from None
     return manifest
 

@@ -39,7 +39,7 @@ from finetune.cluster.snapshot import (
     write_recipe,
 )
 from finetune.cluster.snapshot import write_snapshot as write_project
-from finetune.errors import ClusterError, RecipeError
+from finetune.errors import ClusterError, RecipeError, StoreError
 from finetune.plan import Step
 from finetune.spec.load import Project
 from finetune.spec.site import Site
@@ -117,7 +117,7 @@ def problems(project: Project, planned: Planned, *, site: Site, store: Store) ->
             f"not in the store {store.root}: {', '.join(absent)}. Compute nodes have no network; "
             f"on the login node: finetune fetch {project.path} --store {store.root}"
         )
-    return found + site_problems(planned.scripts, site=site)
+    return found + damaged(project, store) + site_problems(planned.scripts, site=site)
 
 
 def site_problems(names_of_jobs: Iterable[str], *, site: Site) -> list[str]:
@@ -140,6 +140,17 @@ def site_problems(names_of_jobs: Iterable[str], *, site: Site) -> list[str]:
                 f"{needed} s, which is grace_seconds and the {EARLY_SECONDS} s that Slurm's "
                 "warning may come early"
             )
+    return found
+
+
+def damaged(project: Project, store: Store) -> list[str]:
+    """Say which finished artefacts of a recipe lost files since, each with the way back."""
+    found = []
+    for step in plan.steps_of(project):
+        try:
+            store.find(step.stage.name, step.key)
+        except StoreError as error:
+            found.append(f"{step.label}: {error}")
     return found
 
 

@@ -181,7 +181,7 @@ def test_a_damaged_manifest_says_what_to_do(tmp_path):
     store = Store(tmp_path)
     built = store.build(_request(), _fill)
     (built.path / "manifest.json").write_text("{")
-    with pytest.raises(StoreError, match="finetune runs --remove prepare/k1"):
+    with pytest.raises(StoreError, match="--remove prepare/k1"):
         store.find("prepare", "k1")
 
 
@@ -218,7 +218,7 @@ def test_files_that_somebody_deleted_are_noticed_with_the_way_back(tmp_path, mon
     (built.path / "sub" / "b.txt").unlink()
     with pytest.raises(StoreError, match=r"1 of 2 files are gone, e\.g\. sub/b\.txt") as error:
         store.find("prepare", "k1")
-    assert "finetune runs --remove prepare/k1" in str(error.value)
+    assert f"finetune runs --store {tmp_path} --remove prepare/k1" in str(error.value)
     assert main(["runs", "--store", str(tmp_path), "--remove", "prepare/k1"]) == 0
     assert store.find("prepare", "k1") is None
 

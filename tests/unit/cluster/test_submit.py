@@ -94,6 +94,19 @@ def test_what_is_done_needs_no_job(here, capsys):
     assert "--dependency" not in " ".join(shown[0]["command"])
 
 
+def test_files_that_the_site_purged_are_told_before_the_queue(here, capsys):
+    """A finished artefact that lost a file stops the submission, with the command that helps."""
+    fetched()
+    step = plan.steps_of(load_project(Path(RECIPE)))[0]
+    manifest = {"result": {}, "files": {"model.safetensors": {"size_bytes": 5, "sha256": ""}}}
+    path = Path(".finetune") / "base" / step.key / "manifest.json"
+    path.write_text(json.dumps(manifest))
+    assert main(["submit", RECIPE, "--site", "site.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert "base: " in said
+    assert f"--remove base/{step.key}" in said
+
+
 def test_one_job_for_each_phase(here, capsys):
     """A recipe of two trainings has two training jobs, told apart by --phase."""
     text = Path(RECIPE).read_text()
