@@ -45,7 +45,7 @@ with Python {python} on {machine}.
 1. Copy the tar file (or this folder) to a disk that login and compute nodes of the cluster see.
    Unpack it there:
 
-       tar xf {name}.tar
+       tar xf FILE.tar
        cd {name}
 
 2. Check that it arrived whole:
@@ -66,9 +66,9 @@ with Python {python} on {machine}.
 _INSTALL = """\
 3. Make an environment with the same Python ({python}), and install from the wheels in here:
 
-       python3 -m venv ../finetune-environment
+       python3 -m venv {options}../finetune-environment
        . ../finetune-environment/bin/activate
-       pip install --no-index --find-links wheels -r requirements.txt
+       pip install --no-index --no-deps --find-links wheels -r requirements.txt
 """
 _NO_WHEELS = """\
 3. Packages are not in here. Have finetune {version} installed with what it needs, and the packages
@@ -234,10 +234,15 @@ def _readme(facts: dict[str, Any], contents: Contents) -> str:
     overrides = "".join(f" --set {shlex.quote(text)}" for text in contents.overrides)
     site = contents.site.name if contents.site else "NAME.yaml"
     if facts["wheels"]:
-        install = _INSTALL.format(python=facts["python"])
-        if facts["skipped_wheels"]:
-            left_out = ", ".join(f"{n}=={facts['packages'][n]}" for n in facts["skipped_wheels"])
-            install += f"\n   Left out, because the cluster has them: {left_out}.\n"
+        skipped = facts["skipped_wheels"]
+        options = "--system-site-packages " if skipped else ""
+        install = _INSTALL.format(python=facts["python"], options=options)
+        if skipped:
+            left_out = ", ".join(f"{name}=={facts['packages'][name]}" for name in skipped)
+            install += (
+                f"\n   Left out, because the cluster has them: {left_out}.\n"
+                "   Load the module that has them before this, and in `setup` of the site.\n"
+            )
     else:
         read = [n for n in facts["packages"] if n not in closure([DISTRIBUTION])]
         packages = ", ".join(f"{n}=={facts['packages'][n]}" for n in read) or "none"
