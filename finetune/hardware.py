@@ -115,7 +115,8 @@ def _driver() -> tuple[str, ...]:
         except (OSError, subprocess.TimeoutExpired):
             continue
         if done.returncode == 0:
-            return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
+            lines = [line.strip() for line in done.stdout.splitlines()]
+            return tuple(x for x in lines if x and not x.startswith("device,"))  # ROCm's header
     return ()
 
 
