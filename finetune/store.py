@@ -187,7 +187,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def lost_files(path: Path, manifest: Mapping[str, Any]) -> list[str]:
     """Return the files of an artefact that are gone or have another size than in its manifest."""
-    sizes = {name: facts["size_bytes"] for name, facts in manifest["files"].items()}
+    sizes = {name: facts["size_bytes"] for name, facts in manifest.get("files", {}).items()}
     there = [name for name in sizes if (path / name).is_file()]
     return sorted(set(sizes) - {n for n in there if (path / n).stat().st_size == sizes[n]})
 

@@ -118,8 +118,8 @@ def test_a_result_that_was_damaged_since_is_told_with_the_way_back(chain, monkey
     monkeypatch.setattr(slurm, "scripts_of_my_jobs", dict)
     prepare = report_of(chain, "prepare")
     assert prepare.state == "lost"
-    assert "remove the folder" in prepare.why
-    with pytest.raises(RecipeError, match="remove the folder"):
+    assert "finetune runs --store" in prepare.why
+    with pytest.raises(RecipeError, match="finetune runs --store"):
         resubmit(chain)
 
 
