@@ -18,6 +18,7 @@ from finetune.memory import GIB, Memory
 from finetune.spec.load import load_project
 from finetune.spec.site import Site, load_site
 from finetune.store import Store
+from finetune.verbs import default_store
 
 ERROR = (
     "memory on a CPU was within 10 % of measured peaks (benchmarks/README.md); on a GPU it was "
@@ -65,7 +66,7 @@ def _store(named: Path | None, site: Site | None) -> Store:
     there = Path(os.path.expandvars((site and site.store) or "")).expanduser()
     if named is None and site is not None and site.store and there.is_dir():
         named = there
-    return Store((named or Path(os.environ.get("FINETUNE_STORE", ".finetune"))).resolve())
+    return Store((named or default_store()).resolve())
 
 
 def _refuse(options: Namespace) -> None:
