@@ -7,24 +7,16 @@ what a card's owner can do about it. A message that the table does not know is s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
-from finetune.cards.words import Lang
+from finetune.cards.explain_files import FILE_SAYINGS, Saying
+from finetune.cards.words import COLON, Lang
 
 _PLACE = re.compile(
     r"^(?P<file>[^:\n]*?\.(?:md|txt)):(?:(?P<line>\d+):(?:\d+:)?)? ?"
     r"(?:(?P<key>[A-Za-z_][\w.\[\]-]*): )?(?P<what>.*)$",
     re.DOTALL,
 )
-
-
-class Saying(NamedTuple):
-    """What a message means: a pattern over it, and the sentence in each language."""
-
-    pattern: str
-    en: str
-    fr: str
 
 
 SAYINGS = (
@@ -233,19 +225,25 @@ def explain(problem: str, lang: Lang) -> str:
     >>> explain("data_cards/a.md:3:1: pretty_name: missing; this key is needed", "fr")
     'data_cards/a.md, ligne 3 (pretty_name) : cette ligne manque ; ajoutez-la'
     """
+    about_file = _said(problem, FILE_SAYINGS, lang)
+    if about_file:
+        return about_file
     parts = _PLACE.match(problem)
     if not parts:
         return plain(problem, lang) or problem
     said = plain(parts["what"], lang) or plain(f"{parts['key']}: {parts['what']}", lang)
     file, line, key = parts["file"], parts["line"], parts["key"]
     place = PLACE[lang].format(file=file, line=line) if line else file
-    colon = " : " if lang == "fr" else ": "
-    return f"{place}{f' ({key})' if key else ''}{colon}{said or parts['what']}"
+    return f"{place}{f' ({key})' if key else ''}{COLON[lang]}{said or parts['what']}"
 
 
 def plain(message: str, lang: Lang) -> str | None:
     """Return the sentence for a message without its place, or None if the table has none."""
-    for saying in SAYINGS:
+    return _said(message, SAYINGS, lang)
+
+
+def _said(message: str, sayings: Sequence[Saying], lang: Lang) -> str | None:
+    for saying in sayings:
         found = re.fullmatch(saying.pattern, message, re.DOTALL)
         if found:
             words: str = getattr(saying, lang)

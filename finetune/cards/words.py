@@ -20,6 +20,9 @@ LEVELS: Mapping[str, Mapping[Lang, str]] = {
 }
 """How much a finding matters: `stop` keeps a recipe from running or a release from being made."""
 
+COLON: Mapping[Lang, str] = {"en": ": ", "fr": " : "}
+"""French has a space before it."""
+
 FINDINGS: Mapping[str, Mapping[Lang, str]] = {
     "licence-unknown": {
         "en": "The licence '{licence}' is not one whose terms this program knows. Write one of the "

@@ -79,7 +79,7 @@ def _show(path: Path, findings: list[Finding], *, console: Console, lang: Lang) 
     for finding in findings:
         sentence = finding.sentence(lang)
         level = words.LEVELS[finding.level][lang]
-        line = sentence if console.json_lines else f"  {level}: {sentence}"
+        line = sentence if console.json_lines else f"  {level}{words.COLON[lang]}{sentence}"
         console.say(line, card=path.stem, level=finding.level, code=finding.code)
 
 

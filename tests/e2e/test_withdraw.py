@@ -71,6 +71,7 @@ def keys(root: Path, stage: str) -> set[str]:
     return {p.parent.name for p in root.glob(f".finetune/{stage}/*/manifest.json")}
 
 
+@pytest.mark.slow
 def test_the_recipe_run_again_gives_an_adapter_without_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,9 +15,12 @@ import pytest
 
 from finetune.cards import words
 from finetune.cards.explain import SAYINGS, explain
+from finetune.cards.explain_files import FILE_SAYINGS
 from finetune.cards.findings import HEADINGS, Finding, check_card
 from finetune.cli import main
+from finetune.errors import DataError
 from finetune.spec.withdrawn import add_withdrawn, record_hash
+from tests.unit.prepare import test_brought as brought
 from tests.unit.test_cli import HEAVY
 
 TODAY = date(2026, 11, 25)
@@ -191,7 +194,7 @@ def test_every_sentence_has_the_same_facts_in_both_languages() -> None:
 
     for code, said in words.FINDINGS.items():
         assert facts(said["en"]) == facts(said["fr"]), code
-    for saying in SAYINGS:
+    for saying in (*SAYINGS, *FILE_SAYINGS):
         assert facts(saying.en) == facts(saying.fr), saying.pattern
 
 
@@ -288,6 +291,45 @@ def test_other_messages_of_the_reader_are_known(said: str, french: str) -> None:
     assert french in explain(said, "fr")
 
 
+@pytest.mark.parametrize(
+    ("corpus", "make"),
+    [case[1:3] for case in brought.HOSTILE],
+    ids=[f"{case[1]['format']}: {case[0]}" for case in brought.HOSTILE],
+)
+def test_what_is_wrong_with_a_file_is_said_in_both_languages(
+    tmp_path: Path, corpus: dict[str, Any], make: Any
+) -> None:
+    """Every broken or hostile file that the readers refuse is explained in French and English."""
+    with pytest.raises(DataError) as caught:
+        brought.read(tmp_path, make(), **corpus)
+    for problem in caught.value.problems:
+        english, french = explain(problem, "en"), explain(problem, "fr")
+        assert len({problem, english, french}) == 3
+        assert french.startswith(f"corpus.{corpus['format']}")
+
+
+@pytest.mark.parametrize(
+    ("form", "content", "french"),
+    [
+        ("text", b"caf\xe9\n", "est enregistrée dans un ancien codage (0xe9)"),
+        ("text", b"\xff\xfea\0", "enregistré dans un autre codage"),
+        ("jsonl", b"{x}\n", "n'est pas un enregistrement JSON"),
+        ("csv", b"text,b\na,b,c\n", "a 3 colonnes, alors que la première ligne en nomme 2"),
+        ("csv", b'text\n"a\n', "il manque un guillemet"),
+        ("csv", b"b\na\n", "il n'y a pas de « column » 'text'"),
+    ],
+)
+def test_what_is_wrong_with_a_text_is_said_in_french(
+    tmp_path: Path, form: str, content: bytes, french: str
+) -> None:
+    """The messages of the plain readers are in the table too."""
+    with pytest.raises(DataError) as caught:
+        brought.read(tmp_path, content, format=form, columns={"text": "text"})
+    said = [explain(problem, "fr") for problem in caught.value.problems]
+    assert french in said[0]
+    assert said[0].startswith(f"corpus.{form}")
+
+
 def test_a_message_that_no_table_knows_is_shown_as_it_is() -> None:
     """Nothing is swallowed: an unknown message stays, with its place in words."""
     assert explain("a.md:3:1: x: odd thing", "fr") == "a.md, ligne 3 (x) : odd thing"
@@ -305,7 +347,7 @@ def test_the_command_speaks_the_language_of_the_system(
     monkeypatch.delenv("LC_MESSAGES", raising=False)
     monkeypatch.setenv("LANG", "fr_SN.UTF-8")
     assert main(["cards", "check", "radio"]) == 0
-    assert "à regarder: Personne n'est indiqué" in capsys.readouterr().out
+    assert "à regarder : Personne n'est indiqué" in capsys.readouterr().out
     assert main(["cards", "check", "--lang", "en"]) == 0
     assert "to look at: Nobody is named" in capsys.readouterr().out
     write(Path("data_cards"), ("cc-by-4.0", "cc-by-nd-4.0"))
