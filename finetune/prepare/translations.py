@@ -155,12 +155,20 @@ def _named(parent: Element, name: str) -> list[Element]:
 
 def _text(element: Element) -> str:
     """Return the words of an element: without the markup that inline elements stand for."""
-    parts = [element.text or ""]
-    for child in element:
-        if _local(child) not in CODE:
-            parts.append(_text(child))
-        parts.append(child.tail or "")
-    return "".join(parts)
+    words: list[str] = []
+    # a stack and no recursion: a hostile file nests as deep as it likes
+    waiting: list[Element | str] = [element]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            words.append(part)
+            continue
+        words.append(part.text or "")
+        for child in reversed(part):
+            waiting.append(child.tail or "")
+            if _local(child) not in CODE:
+                waiting.append(child)
+    return "".join(words)
 
 
 def _clean(text: str | None, where: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,14 @@ def bomb(member: str) -> bytes:
     return stream.getvalue()
 
 
+def pdf_bomb() -> bytes:
+    """Return a PDF file of some kilobytes whose page unpacks to 256 MiB."""
+    packed = zlib.compress(b"0" * 256 * 2**20, 9)
+    head = pdf("MARK").partition(b"<< /Length")[0]
+    stream = b"<< /Length %d /Filter /FlateDecode >>\nstream\n" % len(packed)
+    return head + stream + packed + b"\nendstream\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF"
+
+
 def with_member(data: bytes, member: str, content: bytes) -> bytes:
     """Return an archive in which one member is replaced."""
     stream = io.BytesIO()
@@ -307,6 +316,7 @@ HOSTILE: list[tuple[str, dict[str, Any], Callable[[], bytes | str], str]] = [
     ("old font", PDF, lambda: pdf("x", font="ABCDEF+Preeti"), "package 'npttf2utf'"),
     ("no pdf", PDF, lambda: b"\x00" * 2000, "is not a PDF file"),
     ("cut pdf", PDF, lambda: pdf("Nanga def")[:120], "is not a PDF file"),
+    ("bomb", PDF, pdf_bomb, "is not a PDF file that can be read"),
     ("scan", PDF, lambda: pdf("", ""), "2 pages and no text in them"),
     ("laughs", TMX, lambda: tmx("<tu/>", head=LAUGHS), "defines entities of its own"),
     ("file", TMX, lambda: tmx("<tu>&e;</tu>", head=FILE), "defines entities of its own"),
@@ -341,6 +351,14 @@ def test_what_is_broken_or_hostile_is_told_clearly(
     with pytest.raises(DataError, match=words) as caught:
         read(tmp_path, make(), **corpus)
     assert f"corpus.{corpus['format']}" in str(caught.value)
+
+
+def test_no_depth_is_too_deep_for_a_translation_memory(tmp_path: Path) -> None:
+    """A hundred thousand nested elements give their words and no full stack."""
+    deep = "<hi>" * 100_000 + "benn" + "</hi>" * 100_000
+    unit = f"<tu><tuv xml:lang='wo'><seg>{deep}</seg></tuv></tu>"
+    [(_, fields)] = read(tmp_path, tmx(unit), **TMX)
+    assert fields["wol_Latn"] == "benn"
 
 
 def test_a_large_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
