@@ -18,6 +18,7 @@ from finetune.spec.script import fits, scripts_in
 LOOK_RECORDS = 20_000
 """How many records a look reads: enough to judge, and under a second."""
 SAMPLE_CHARACTERS = 160
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _MARKUP = re.compile(r"\{[^{}]*\}|<[^<>]*>|https?://\S+|\S+@\S+")
 """Placeholders, tags and addresses, which are Latin in texts of every script."""
 
@@ -117,12 +118,14 @@ def _add(seen: Look, record: Record, *, card: DataCard, samples: int) -> None:
 
 
 def shortened(text: str) -> str:
-    """Return text on one line, cut at a word after SAMPLE_CHARACTERS.
+    """Return text on one line that does nothing to a terminal or page, cut at a word.
+
+    Controls (also those that turn the direction of other text) are shown as U+FFFD; joiners stay.
 
     >>> shortened("a\\nb")
     'a b'
     """
-    line = " ".join(text.split())
+    line = _CONTROL.sub("\ufffd", " ".join(text.split()))
     if len(line) <= SAMPLE_CHARACTERS:
         return line
     head, _, _ = line[:SAMPLE_CHARACTERS].rpartition(" ")

@@ -262,6 +262,16 @@ def test_questions_are_asked_until_the_answer_is_one(folder: Path) -> None:
     assert next(answers, None) is None
 
 
+def test_samples_do_nothing_to_a_terminal(folder: Path) -> None:
+    """Escape sequences and direction overrides of a text are made visible; joiners stay."""
+    Path("x.txt").write_text("\x1b[31mred \u202eabc क\u094d\u200dष\n", encoding="utf-8")
+    assert main(["cards", "new", "x.txt", "--language=hin_Deva"]) == 0
+    text = Path("data_cards/x.md").read_text(encoding="utf-8")
+    assert "hin_Deva: \ufffd[31mred \ufffdabc क\u094d\u200dष" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
 def test_no_samples_means_none(folder: Path) -> None:
     """--no-samples keeps every text out of the card, and so does personal data."""
     for number, flag in enumerate(("--no-samples", "--personal-data=present")):
