@@ -18,6 +18,7 @@ from finetune.prepare.outsiders import CONVERTERS
 from finetune.release import licence as licences
 from finetune.release.permission import community_of
 from finetune.spec.card import DataCard, HubSource
+from finetune.spec.hub_values import VALUES, size_category
 from finetune.spec.language import hub_codes, language_name
 from finetune.spec.load import load_card
 from finetune.spec.withdrawn import record_hash
@@ -70,6 +71,7 @@ def check_card(path: Path, *, today: date) -> list[Finding]:
         *_consent(card, today=today),
         *_terms(card),
         *_people(card),
+        *_hub_keys(card),
         *_prose(card),
         *_texts(card),
         *_owners_notes(card),
@@ -149,6 +151,15 @@ def _same_languages(written: list[str], expected: list[list[str]]) -> bool:
     return set(written) <= known and all(set(written) & set(codes) for codes in expected)
 
 
+def _hub_keys(card: DataCard) -> Iterator[Finding]:
+    for key, known in VALUES.items():
+        value = card.hub_metadata.get(key, [])
+        for entry in value if isinstance(value, list) else [value]:
+            if entry not in known:
+                facts = {"key": key, "value": entry, "known": ", ".join(known)}
+                yield Finding("advice", "hub-value", facts)
+
+
 def _prose(card: DataCard) -> Iterator[Finding]:
     parts = re.split(r"^##\s+(.+?)\s*$", card.body, flags=re.MULTILINE)
     there = {title.casefold(): text for title, text in zip(parts[1::2], parts[2::2], strict=True)}
@@ -196,15 +207,20 @@ def _counted(card: DataCard, seen: Look) -> Iterator[Finding]:
             yield Finding("advice", "one-long-line", {"file": file.path})
     elif seen.records < FEW_TEXTS and seen.whole:
         yield Finding("advice", "few-texts", {"count": seen.records})
+    said = card.hub_metadata.get("size_categories")
+    counted = size_category(seen.records)
+    if seen.whole and seen.records and isinstance(said, list) and counted not in said:
+        facts = {"written": ", ".join(map(str, said)), "counted": counted, "count": seen.records}
+        yield Finding("advice", "size-differs", facts)
     for (language, script), odd in seen.odd.items():
         if odd.count >= OTHER_SCRIPT_SHARE * seen.records:
-            facts: dict[str, Any] = {"language": language, "found": script}
-            facts["script"] = language.rpartition("_")[2]
-            facts |= {"count": odd.count, "of": seen.records}
-            facts |= {"where": odd.where, "sample": odd.sample}
-            yield Finding("advice", "other-script", facts)
-            if script == "Latn" and facts["script"] in CONVERTERS:
-                yield Finding("advice", "old-font", {"packages": CONVERTERS[facts["script"]]})
+            wanted = language.rpartition("_")[2]
+            told: dict[str, Any] = {"language": language, "found": script, "script": wanted}
+            told |= {"count": odd.count, "of": seen.records}
+            told |= {"where": odd.where, "sample": odd.sample}
+            yield Finding("advice", "other-script", told)
+            if script == "Latn" and wanted in CONVERTERS:
+                yield Finding("advice", "old-font", {"packages": CONVERTERS[wanted]})
 
 
 def _owners_notes(card: DataCard) -> Iterator[Finding]:

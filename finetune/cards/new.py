@@ -15,12 +15,11 @@ from finetune.cards.texts import Look, look
 from finetune.errors import FinetuneError, RecipeError
 from finetune.fetch import checksum
 from finetune.spec.card import DataCard
+from finetune.spec.hub_values import size_category
 from finetune.spec.language import bcp47, hub_code, language_name
 from finetune.spec.load import load_card
 
 NOT_STATED = "Not stated."
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
-"""Upper ends of the Hub's size categories, in records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +147,8 @@ def _varieties(answers: Answers) -> list[dict[str, str]]:
 def _counted(front: dict[str, Any], seen: Look) -> dict[str, Any]:
     if not seen.whole:
         return front
-    size = next((name for end, name in SIZES if seen.records < end), "1M<n<10M")
     corpus = front.pop("corpus")
-    return front | {"size_categories": [size], "corpus": corpus}
+    return front | {"size_categories": [size_category(seen.records)], "corpus": corpus}
 
 
 def _names(languages: Sequence[str]) -> str:

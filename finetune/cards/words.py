@@ -134,6 +134,14 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "fr": "La ligne `language` dit {written}, mais `corpus.languages` correspond à {expected}. "
         "Le Hub montre la première, l'entraînement utilise la seconde : écrivez la même chose.",
     },
+    "hub-value": {
+        "en": "The Hub does not know '{value}' under `{key}`. It knows: {known}.",
+        "fr": "Le Hub ne connaît pas « {value} » sous `{key}`. Il connaît : {known}.",
+    },
+    "size-differs": {
+        "en": "`size_categories` says {written}, but there are {count} texts: {counted}.",
+        "fr": "`size_categories` dit {written}, mais il y a {count} textes : {counted}.",
+    },
     "personal-data-present": {
         "en": "The card says that the texts hold personal data. A model can repeat them: remove "
         "them before training, unless everybody concerned agreed.",

@@ -119,6 +119,8 @@ CASES: list[tuple[str, str, list[tuple[str, str]], dict[str, Any]]] = [
     ("heading-missing", "advice", [("## Capture quality", "## Something")], {}),
     ("heading-empty", "advice", [("## Limitations\n\nAs it is.", "## Limitations\n")], {}),
     ("language-key-differs", "advice", [("[wo]", "[fr]")], {}),
+    ("hub-value", "advice", [("corpus:", "multilinguality: [many]\ncorpus:")], {}),
+    ("size-differs", "advice", [("corpus:", "size_categories: [1K<n<10K]\ncorpus:")], {}),
     (
         "personal-data-present",
         "advice",
