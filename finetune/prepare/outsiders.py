@@ -42,6 +42,14 @@ CONVERTERS: Mapping[str, str] = {
 """Script -> packages that convert texts of old fonts, for where the font is not known."""
 
 
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "office": ("openpyxl", "python-docx", "pypdf", "defusedxml"),
+    "translations": ("polib", "defusedxml"),
+    "fieldwork": ("pympi-ling", "defusedxml"),
+}
+"""What each optional extra of this project installs; a message names the packages themselves."""
+
+
 def library(name: str, *, extra: str, what: str) -> Any:
     """Return an optional library; DataError that says how to install it."""
     try:
@@ -49,7 +57,7 @@ def library(name: str, *, extra: str, what: str) -> Any:
     except ImportError:
         raise DataError(
             f"reading {what} needs the Python package {name!r}, which is not installed; "
-            f"pip install 'finetune-lowres[{extra}]'"
+            f"pip install {' '.join(EXTRAS[extra])}"
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -390,8 +391,21 @@ def test_a_missing_library_is_named_with_its_command(
         return __import__(name)
 
     monkeypatch.setattr(outsiders, "import_module", missing)
-    with pytest.raises(DataError, match=rf"pip install 'finetune-lowres\[{extra}\]'"):
+    packages = " ".join(outsiders.EXTRAS[extra])
+    with pytest.raises(DataError, match=f"which is not installed; pip install {packages}$"):
         read(tmp_path, "x", **corpus)
+
+
+def test_messages_name_what_the_extras_install() -> None:
+    """The packages in messages are those of pyproject.toml."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    named = {
+        extra: tuple(line.partition(">=")[0] for line in lines)
+        for extra, lines in extras.items()
+        if extra != "dev"
+    }
+    assert {k: v for k, v in named.items() if k in outsiders.EXTRAS} == outsiders.EXTRAS
 
 
 @pytest.mark.parametrize("font", ["Noto Sans Devanagari", "Charis SIL", "Nirmala UI", "", None])
