@@ -18,7 +18,7 @@ from finetune.errors import FinetuneError, LostContactError, Stopped
 from finetune.libraries import configure_libraries
 from finetune.log import Console
 from finetune.ranks import ranks_of
-from finetune.verbs import cards_arguments, default_store
+from finetune.verbs import cards_arguments, default_store, tokenizer_arguments
 
 DESCRIPTION = "LoRA fine-tuning for low-resource languages: from data card to released adapter."
 EPILOG = """\
@@ -46,6 +46,7 @@ VERBS = {
     "submit": ("submit:submit", "queue all that is not done yet on a Slurm cluster", True),
     "chat": ("talk:chat", "talk to base and adapter in the terminal", True),
     "cards": ("cards:cards", "write, check, take back, show and publish data cards", False),
+    "tokenizer": ("tokenizer:tokenizer", "audit: what a text costs with several bases", False),
     "runs": ("inspect:runs", "what is in the store; remove some of it", False),
     "status": ("follow:status", "what became of a chain of jobs: one line a job", False),
     "logs": ("follow:logs", "the log of a job; -f follows it over restarts", False),
@@ -372,6 +373,7 @@ _OWN_OPTIONS = {
     "schema": _schema_options,
     "init": _init_options,
     "cards": cards_arguments.add_arguments,
+    "tokenizer": tokenizer_arguments.add_arguments,
 }
 
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.bootstrap import ratio_of_sums
 from finetune.evaluate.scores import Pair, Subject, pair_of
-from finetune.evaluate.significance import ratio_of_sums
 from finetune.packed import PackedSplit
 from finetune.spec.recipe import Evaluate
 

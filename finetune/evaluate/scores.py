@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.evaluate.significance import MIN_ITEMS, Interval, ScoreOfSums, Winner, compare
+from finetune.bootstrap import MIN_ITEMS, Interval, ScoreOfSums
+from finetune.evaluate.significance import Winner, compare
 from finetune.spec.recipe import Evaluate
 
 

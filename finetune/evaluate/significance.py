@@ -1,41 +1,22 @@
-"""Bootstrap intervals and paired tests over held-out items, without rescoring anything.
+"""Paired tests of two systems over held-out items, without rescoring anything.
 
-A score is a function of sums over items: bits over bytes, or n-gram matches over n-grams. An item's
-statistics are counted once; a resample draws items with replacement, adds their statistics up and
-computes the score of the sums. Both systems are resampled with the same draws, so that what is hard
-for both cancels out (Koehn 2004, Statistical Significance Tests for Machine Translation Evaluation;
-Efron and Tibshirani 1993 for the percentile interval).
+Both systems are resampled with the same draws (finetune.bootstrap), so that what is hard for both
+cancels out (Koehn 2004, Statistical Significance Tests for Machine Translation Evaluation).
 
-Legend: N items, K statistics of an item, R resamples, B resamples of one block.
+Legend: N items, K statistics of an item, R resamples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from finetune.bootstrap import MIN_ITEMS, Interval, ScoreOfSums, interval_of, resampled_sums
+
 Winner = Literal["adapter", "base", "neither"]
-ScoreOfSums = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Sums (..., K) -> scores (...)."""
-
-CONFIDENCE = 0.95
-MIN_ITEMS = 10
-"""Fewer items never make a winner: a bootstrap over a handful of items is too sure of itself
-(with 5 items that all agree its interval excludes 0, an exact sign test says p = 0.06)."""
-_BLOCK_DRAWS = 1 << 21  # draws held in memory at once: 16 MiB
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A score with its percentile bootstrap interval (95 %)."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +29,6 @@ class Comparison:
     p_value: float
     better: Winner
     num_items: int
-
-
-def ratio_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return first over second statistic: sums (..., 2) -> ratios (...).
-
-    >>> ratio_of_sums(np.array([[6.0, 4.0], [1.0, 2.0]])).tolist()
-    [1.5, 0.5]
-    """
-    return sums[..., 0] / sums[..., 1]
 
 
 def compare(
@@ -84,10 +56,10 @@ def compare(
     base_R, adapter_R = score(base_RK), score(adapter_RK)
     base_value, adapter_value = _total(base, score), _total(adapter, score)
     difference_R = adapter_R - base_R
-    difference = _interval(adapter_value - base_value, difference_R)
+    difference = interval_of(adapter_value - base_value, difference_R)
     return Comparison(
-        base=_interval(base_value, base_R),
-        adapter=_interval(adapter_value, adapter_R),
+        base=interval_of(base_value, base_R),
+        adapter=interval_of(adapter_value, adapter_R),
         difference=difference,
         p_value=_two_sided(difference_R),
         better=_winner(difference, higher_is_better=higher_is_better, num_items=len(base)),
@@ -95,44 +67,8 @@ def compare(
     )
 
 
-def resampled_sums(
-    systems: tuple[NDArray[np.float64], ...], *, resamples: int, seed: int
-) -> tuple[NDArray[np.float64], ...]:
-    """Return for each system (N, K) the summed statistics (R, K) of the same R resamples.
-
-    Draws come from numpy's Philox with `seed`: the same on every machine and number of threads.
-    """
-    num_items, num_statistics = systems[0].shape
-    rng = np.random.Generator(np.random.Philox(seed))
-    block_size = max(1, _BLOCK_DRAWS // num_items)
-    sums = tuple(np.empty((resamples, num_statistics)) for _ in systems)
-    for start in range(0, resamples, block_size):
-        stop = min(start + block_size, resamples)
-        counts_BN = _draw(rng, num_resamples=stop - start, num_items=num_items)
-        for system_NK, sums_RK in zip(systems, sums, strict=True):
-            for k in range(num_statistics):
-                # not a matrix product: BLAS adds in an order that depends on its threads
-                sums_RK[start:stop, k] = (counts_BN * system_NK[:, k]).sum(axis=1)
-    return sums
-
-
-def _draw(rng: np.random.Generator, *, num_resamples: int, num_items: int) -> NDArray[np.float64]:
-    """Return how often each item was drawn, (B, N), each row summing to N."""
-    drawn_BN = rng.integers(num_items, size=(num_resamples, num_items))
-    flat = drawn_BN + num_items * np.arange(num_resamples)[:, None]
-    counts = np.bincount(flat.ravel(), minlength=num_resamples * num_items)
-    return counts.reshape(num_resamples, num_items).astype(np.float64)
-
-
 def _total(system_NK: NDArray[np.float64], score: ScoreOfSums) -> float:
     return float(score(system_NK.sum(axis=0)))
-
-
-def _interval(value: float, scores_R: NDArray[np.float64]) -> Interval:
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(scores_R, [tail, 1 - tail])
-    # With very few items the resamples can all lie on one side of the whole sample's score.
-    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
 
 
 def _two_sided(difference_R: NDArray[np.float64]) -> float:

@@ -93,17 +93,10 @@ def convert_gguf(path: Path, target: Path) -> None:
     Quantised weights are multiplied out: the result computes what the GGUF file computes.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoModelForCausalLM, GgufConfig
 
     directory, name = str(path.parent), path.name
-    tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file=name)
-    if gguf_field(path, "tokenizer.ggml.pre") == "smollm":
-        _split_digits(tokenizer)
-    context = gguf_field(path, f"{gguf_field(path, 'general.architecture')}.context_length")
-    if context is not None:
-        tokenizer.model_max_length = int(context)
-    tokenizer.save_pretrained(target)
-    del tokenizer
+    gguf_tokenizer(path).save_pretrained(target)
     # Without dequantize the quantizer stays attached, and the model cannot be saved or trained
     model = AutoModelForCausalLM.from_pretrained(
         directory,
@@ -113,6 +106,19 @@ def convert_gguf(path: Path, target: Path) -> None:
     )
     model.config.name_or_path = ""  # the folder of the file is nobody's business
     model.save_pretrained(target)
+
+
+def gguf_tokenizer(path: Path) -> Any:
+    """Return the tokenizer in a GGUF file, as models are trained with it; it knows its context."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
+    if gguf_field(path, "tokenizer.ggml.pre") == "smollm":
+        _split_digits(tokenizer)
+    context = gguf_field(path, f"{gguf_field(path, 'general.architecture')}.context_length")
+    if context is not None:
+        tokenizer.model_max_length = int(context)
+    return tokenizer
 
 
 def gguf_field(path: Path, key: str) -> Any:

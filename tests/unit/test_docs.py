@@ -60,6 +60,7 @@ def test_relative_links_resolve(page: Path) -> None:
         "docs/getting-started.md",
         "docs/data-cards.md",
         "docs/cluster.md",
+        "docs/tokenizer.md",
     ],
 )
 def test_commands_exist(page: str) -> None:

@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.evaluate import significance
-from finetune.evaluate.significance import (
-    MIN_ITEMS,
-    Comparison,
-    compare,
-    ratio_of_sums,
-    resampled_sums,
-)
+from finetune import bootstrap
+from finetune.bootstrap import MIN_ITEMS, ratio_of_sums, resampled_sums
+from finetune.evaluate.significance import Comparison, compare
 
 
 def _ratio(base: np.ndarray, adapter: np.ndarray, *, resamples: int = 500) -> Comparison:
@@ -37,7 +32,7 @@ def _items(num_items: int, *, seed: int = 0) -> np.ndarray:
 def test_resampling_equals_a_plain_loop_over_the_same_draws(monkeypatch):
     """The vectorised sums are those of drawing items one by one, in blocks of any size."""
     system = _items(7)
-    monkeypatch.setattr(significance, "_BLOCK_DRAWS", 7 * 20)  # 20 resamples a block
+    monkeypatch.setattr(bootstrap, "_BLOCK_DRAWS", 7 * 20)  # 20 resamples a block
     (sums,) = resampled_sums((system,), resamples=50, seed=3)
     rng = np.random.Generator(np.random.Philox(3))
     expected = []

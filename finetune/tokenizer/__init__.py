@@ -1,0 +1,1 @@
+"""How well the tokenizer of a base fits a language: audit."""

@@ -1,0 +1,121 @@
+"""The verb tokenizer: how well the tokenizers of several bases fit a text."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finetune.errors import RecipeError
+from finetune.log import Console
+from finetune.store import Store
+
+if TYPE_CHECKING:
+    from finetune.tokenizer.report import Findings
+
+MIN_RESAMPLES = 100
+PROGRESS_DOCUMENTS = 10_000
+
+
+def tokenizer(options: Namespace, console: Console) -> int:
+    """Audit: measure the text with every base, show it side by side, write the report."""
+    _check(options)
+    from finetune.tokenizer.bases import open_bases
+    from finetune.tokenizer.measure import audit
+    from finetune.tokenizer.report import Findings, write_report
+    from finetune.verbs.tokenizer_texts import texts_of_card, texts_of_file
+
+    store = Store(options.store.resolve())
+    if options.card:
+        texts = texts_of_card(options.card, language=options.language, store=store)
+    else:
+        texts = texts_of_file(options.text, english=options.parallel)
+    bases = open_bases(options.base, store=store)
+    found = audit(
+        texts,
+        {name: one.vocabulary for name, one in bases.items()},
+        resamples=options.resamples,
+        progress=_progress(console),
+    )
+    findings = Findings(
+        title=options.card or options.text.name,
+        audit=found,
+        bases=bases,
+        phone_tokens_per_second=options.phone_tokens_per_second,
+        left_out=texts.rejected,
+    )
+    if console.json_lines:
+        console.say(f"{findings.title}: {found.documents} documents", **machine(findings))
+    else:
+        _show(findings, console)
+    if options.output:
+        write_report(options.output, findings)
+        console.say(f"report: {options.output}", report=str(options.output))
+    return 0
+
+
+def machine(findings: Findings) -> dict[str, object]:
+    """Return all that was found as plain values; remarks carry their sources."""
+    return {
+        **asdict(findings.audit),
+        "phone_tokens_per_second": findings.phone_tokens_per_second,
+        "left_out": dict(findings.left_out),
+        "notes": findings.notes(),
+        "choice": [asdict(remark) for remark in findings.choice()],
+        "about": [
+            {key: base[key] for key in ("name", "source", "kind", "size", "context_tokens")}
+            | {"costs": base["costs"], "losses": base["losses"] + base["letters_line"]}
+            | {"extension": [asdict(remark) for remark in base["extension"]]}
+            for base in findings.about_bases()
+        ],
+    }
+
+
+def _progress(console: Console) -> Callable[[int], None]:
+    """Return what tells of every ten thousand documents, with -v."""
+    told = 0
+
+    def tell(count: int) -> None:
+        nonlocal told
+        if count // PROGRESS_DOCUMENTS > told:
+            told = count // PROGRESS_DOCUMENTS
+            console.detail(f"{told * PROGRESS_DOCUMENTS:,} documents")
+
+    return tell
+
+
+def _check(options: Namespace) -> None:
+    problems = []
+    if options.parallel and not options.text:
+        problems.append("--parallel goes with --text; a parallel card has its English in it")
+    if options.language and not options.card:
+        problems.append("--language goes with --card: which of its languages is meant")
+    if not 0 < options.phone_tokens_per_second < float("inf"):
+        problems.append(
+            f"--phone-tokens-per-second {options.phone_tokens_per_second}: must be above 0"
+        )
+    if options.resamples < MIN_RESAMPLES:
+        problems.append(f"--resamples {options.resamples}: at least {MIN_RESAMPLES}")
+    if options.output and not Path(options.output).absolute().parent.is_dir():
+        problems.append(f"--output {options.output}: there is no folder {options.output.parent}")
+    if problems:
+        raise RecipeError(*problems)
+
+
+def _show(findings: Findings, console: Console) -> None:
+    facts = "; ".join(f"{label}: {value}" for label, value in findings.facts().items())
+    console.say(f"{findings.title}: {facts}")
+    names = [cost.name for cost in findings.audit.bases]
+    console.table("", ("", *names), findings.table())
+    for note in findings.notes():
+        console.say(note)
+    for remark in findings.choice():
+        console.say(f"{remark.text} [{remark.source}]")
+    for base in findings.about_bases():
+        console.say(f"\n{base['name']} ({base['source']})")
+        for line in (*base["costs"], *base["losses"], *base["letters_line"]):
+            console.say(f"  {line}")
+        for remark in base["extension"]:
+            console.say(f"  {remark.text} [{remark.source}]")
