@@ -18,7 +18,6 @@ LOW_BYTES, NO_BYTES = 5 * GIB, 512 * MIB
 LOW_INODES, NO_INODES = 20_000, 1_000
 SKEW_WARN_SECONDS, SKEW_SECONDS = 5.0, 60.0
 """A builder is taken for dead after 120 s of silence; clocks must agree much better than that."""
-QUOTA_WARN = 0.9
 PURGE_WARN_DAYS = 7.0
 _DECISIVE = ("torch", "transformers", "peft", "accelerate", "deepspeed", "numpy", "tokenizers")
 
@@ -273,7 +272,7 @@ def quotas(found: Sequence[Quota]) -> Finding:
     text += f" of {worst.limit_bytes / GIB:.1f}" if worst.limit_bytes else ""
     text += f", {worst.used_files} files"
     text += f" of {worst.limit_files}" if worst.limit_files else ""
-    if worst.share < QUOTA_WARN:
+    if not worst.is_nearly_used:
         return Finding("quotas", "ok", text)
     return Finding(
         "quotas",

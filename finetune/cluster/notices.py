@@ -8,6 +8,7 @@ from pathlib import Path
 
 from finetune.cluster.clock import age_seconds, duration
 from finetune.cluster.progress import Progress
+from finetune.cluster.storage import Quota, quotas_of
 
 SILENT_SECONDS = 300.0  # a lease beats every 10 s
 STILL_SECONDS = 900.0
@@ -48,7 +49,7 @@ def job_notices(
 
 
 def space_notices(store: Path) -> list[str]:
-    """Say when the store's file system, or the quota that it shows, has hardly any room left."""
+    """Say when the store's file system, or the person's quota there, has hardly any room left."""
     try:
         space = os.statvfs(store)
         free = shutil.disk_usage(store).free
@@ -66,7 +67,15 @@ def space_notices(store: Path) -> list[str]:
             f"{store}: only {space.f_favail:,} more files may be made there; remove files that "
             "you do not need (many small ones: environments, caches)"
         )
-    return notices
+    return notices + [_quota_notice(quota) for quota in quotas_of(store) if quota.is_nearly_used]
+
+
+def _quota_notice(quota: Quota) -> str:
+    return (
+        f"your quota on {quota.file_system} is used to {100 * quota.share:.0f} % "
+        f"({quota.used_bytes / 2**30:.0f} GiB, {quota.used_files:,} files); free some before a "
+        "training cannot write"
+    )
 
 
 def _standing_still(progress: Progress) -> list[str]:

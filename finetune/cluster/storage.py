@@ -18,6 +18,7 @@ from finetune.plan import STAGES
 from finetune.store import Store, lost_files, read_manifest
 
 QUOTA_SECONDS = 20.0
+QUOTA_WARN = 0.9
 _DAY_SECONDS = 86400.0
 
 
@@ -45,6 +46,11 @@ class Quota:
         """How much of the nearer limit is used: 1.0 is full."""
         pairs = ((self.used_bytes, self.limit_bytes), (self.used_files, self.limit_files))
         return max((used / limit for used, limit in pairs if limit), default=0.0)
+
+    @property
+    def is_nearly_used(self) -> bool:
+        """Whether somebody should free some before it is full."""
+        return self.share >= QUOTA_WARN
 
 
 @dataclass(frozen=True, slots=True)

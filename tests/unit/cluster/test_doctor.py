@@ -195,10 +195,10 @@ def test_little_space_or_few_inodes(room, state):
 @pytest.mark.parametrize(
     ("quota", "state"),
     [
-        (Quota("/work", 10, 100, 499_000, 500_000), "warning"),
-        (Quota("/work", 200, 100, 1, None), "failed"),
-        (Quota("/work", 10, 100, 1, None), "ok"),
-        (Quota("/work", 10, None, 1, None), "ok"),
+        (Quota("/projects", 10, 100, 499_000, 500_000), "warning"),
+        (Quota("/projects", 200, 100, 1, None), "failed"),
+        (Quota("/projects", 10, 100, 1, None), "ok"),
+        (Quota("/projects", 10, None, 1, None), "ok"),
     ],
 )
 def test_quotas_of_bytes_and_files(quota, state):
@@ -219,11 +219,11 @@ def test_quotas_are_read_from_lustre_and_nfs():
         "Disk quotas for user a (uid 7):\n"
         "     Filesystem   blocks   quota   limit   grace   files   quota   limit   grace\n"
         "nas:/home  1000  2000  3000  0  10  0  0  0\n"
-        "nas:/work  5000* 4000  4000  0  20* 10  15  0\n"
+        "nas:/projects  5000* 4000  4000  0  20* 10  15  0\n"
     )
     assert storage.parse_quotas(nfs) == [
         Quota("nas:/home", 1000 * 1024, 3000 * 1024, 10, None),
-        Quota("nas:/work", 5000 * 1024, 4000 * 1024, 20, 15),
+        Quota("nas:/projects", 5000 * 1024, 4000 * 1024, 20, 15),
     ]
     lustre = "/lustre/very/long/path\n      2048  0  4096  -  7  100  0  -\n"
     assert storage.parse_quotas(lustre) == [

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from finetune.cluster import chain as chains
-from finetune.cluster import slurm, status
+from finetune.cluster import notices, slurm, status
 from finetune.cluster.chain import AttemptEvent, Submission, append_event, append_submission
 from finetune.cluster.notices import space_notices
 from finetune.cluster.reasons import STUCK, WAITING, never_starts, why_ended, why_waiting
 from finetune.cluster.resubmit import resubmit
 from finetune.cluster.slurm import JobState, parse_jobs
+from finetune.cluster.storage import Quota
 from finetune.errors import ClusterError, RecipeError
 from tests.cluster.by_hand import KEYS, write_chain_by_hand
 
@@ -266,9 +267,12 @@ def test_a_quota_that_is_nearly_used_is_noticed(tmp_path, monkeypatch):
     values[5], values[7] = 1_000_000, 17  # f_files, f_favail
     full = os.statvfs_result(values)
     monkeypatch.setattr(os, "statvfs", lambda _: full)
-    notices = space_notices(tmp_path)
-    assert len(notices) == 2
-    assert "17 more files" in notices[1]
+    mine = [Quota("/scratch", 95 * 2**30, 100 * 2**30, 10, None), Quota("/home", 1, 100, 1, 100)]
+    monkeypatch.setattr(notices, "quotas_of", lambda _: mine)
+    said = space_notices(tmp_path)
+    assert len(said) == 3
+    assert "17 more files" in said[1]
+    assert said[2].startswith("your quota on /scratch is used to 95 % (95 GiB, 10 files)")
 
 
 def test_recorded_reasons_are_said_in_plain_words():

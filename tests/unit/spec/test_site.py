@@ -89,12 +89,12 @@ def test_the_schema_file_is_up_to_date():
 def test_an_overlay_fills_placeholders_everywhere(site):
     """A value goes into every line, command and path that has its placeholder."""
     loaded = site(
-        SITE.replace("$WORK", "/work/<account>"),
+        SITE.replace("$WORK", "/scratch/<account>"),
         overlay="values: {account: abc@h100, module: python/3.12}\n",
     )
     assert loaded.sbatch[0] == "#SBATCH --account=abc@h100"
     assert loaded.setup == ["module load python/3.12"]
-    assert loaded.store == "/work/abc@h100/finetune"
+    assert loaded.store == "/scratch/abc@h100/finetune"
     assert loaded.placeholders == ()
 
 
