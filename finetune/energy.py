@@ -93,7 +93,7 @@ def recorded(folder: Path) -> dict[str, Any] | None:
 
 def forget(folder: Path) -> None:
     """Remove the files of `metered`, once what they say stands in the result."""
-    for path in folder.glob("energy-*.json"):
+    for path in folder.glob("energy-*.json*"):  # and what a kill left of one half-written
         path.unlink()
 
 
