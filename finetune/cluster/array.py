@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.cluster.chain import Chain, ChainJob, chains_folder, new_chain_id, now
+from finetune.cluster.chain import Chain, ChainJob, chains_folder, new_chain_id
 from finetune.cluster.control import indices_of
 from finetune.cluster.script import Work, script_of
-from finetune.cluster.snapshot import FOLDER, RECIPE
-from finetune.cluster.submit import Planned, command_of, jobs_of, problems
+from finetune.cluster.snapshot import FOLDER
+from finetune.cluster.submit import Planned, chain_of, command_of, jobs_of, problems
 from finetune.cluster.sweep import Combination
 from finetune.errors import RecipeError
 from finetune.spec.load import Project
@@ -40,22 +40,9 @@ def plan_sweep(
             f"site {site.name}: it forbids requeueing, and a task of a job array cannot be "
             "continued by a new job; submit each combination by itself with --set"
         )
-    chain_id = new_chain_id(combinations[0].project.recipe.name)
-    folder = chains_folder(store.root) / chain_id
+    folder = chains_folder(store.root) / new_chain_id(combinations[0].project.recipe.name)
     jobs, works = _tasks(combinations, store=store, folder=folder, site=site)
-    chain = Chain(
-        folder=folder,
-        id=chain_id,
-        recipe=f"{FOLDER}/{RECIPE}",
-        site=site.name,
-        created=now(),
-        store=str(store.root),
-        jobs=jobs,
-        max_restarts=site.max_restarts,
-        requeue=site.requeue,
-        purge_days=site.purge_days,
-        array_limit=limit,
-    )
+    chain = chain_of(jobs, folder=folder, site=site, store=store, array_limit=limit)
     own = {f"{FOLDER}/{task_recipe(c.index)}": c.project for c in combinations}
     used = {job.recipe for job in jobs}
     todo = tuple(job for job in jobs if store.lacking(job.artefacts))

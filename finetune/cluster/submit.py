@@ -74,8 +74,7 @@ def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Pl
     """
     if debug and site.debug is None:
         raise RecipeError(f"--debug: the site {site.name!r} has no short queue (key `debug`)")
-    chain_id = new_chain_id(project.recipe.name)
-    folder = chains_folder(store.root) / chain_id
+    folder = chains_folder(store.root) / new_chain_id(project.recipe.name)
     works = [
         (job, work)
         for job, work in jobs_of(project, store=store, folder=folder, command=command_of(site))
@@ -87,9 +86,27 @@ def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Pl
     for job, _ in works:
         after = (jobs[-1].name,) if jobs else ()
         jobs.append(replace(job, depends_on=after))
-    chain = Chain(
+    chain = chain_of(jobs, folder=folder, site=site, store=store)
+    scripts = {
+        job.name: script_of(job, work, chain=chain, site=site)
+        for job, (_, work) in zip(jobs, works, strict=True)
+    }
+    steps = site.debug.steps if debug and site.debug else None
+    return Planned(chain=chain, scripts=scripts, debug_steps=steps, todo=chain.jobs)
+
+
+def chain_of(
+    jobs: Sequence[ChainJob],
+    *,
+    folder: Path,
+    site: Site,
+    store: Store,
+    array_limit: int | None = None,
+) -> Chain:
+    """Return the chain of some jobs on a site, to lie in `folder`, whose name is its id."""
+    return Chain(
         folder=folder,
-        id=chain_id,
+        id=folder.name,
         recipe=f"{FOLDER}/{RECIPE}",
         site=site.name,
         created=now(),
@@ -98,13 +115,8 @@ def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Pl
         max_restarts=site.max_restarts,
         requeue=site.requeue,
         purge_days=site.purge_days,
+        array_limit=array_limit,
     )
-    scripts = {
-        job.name: script_of(job, work, chain=chain, site=site)
-        for job, (_, work) in zip(jobs, works, strict=True)
-    }
-    steps = site.debug.steps if debug and site.debug else None
-    return Planned(chain=chain, scripts=scripts, debug_steps=steps, todo=chain.jobs)
 
 
 def problems(project: Project, planned: Planned, *, site: Site, store: Store) -> list[str]:

@@ -29,7 +29,7 @@ from finetune.train.metrics import Metrics
 from finetune.train.micro_batch import is_out_of_memory, out_of_memory
 from finetune.train.optimizer import after_good_step, after_overflow
 from finetune.train.order import key_of_step, micro_batches, rows_of_step
-from finetune.train.processes import Processes, loss_of_contact_explained
+from finetune.train.processes import Processes
 from finetune.train.sample import even_sample
 from finetune.train.schedule import learning_rate_factor
 from finetune.train.state import Layout, Progress, after_validation
@@ -93,10 +93,7 @@ class Trainer:
         not finite or when memory runs out, StoreError on a full disk.
         """
         try:
-            with (
-                loss_of_contact_explained(self.processes),
-                console.progress("train", total=self.plan.total_steps) as bar,
-            ):
+            with console.progress("train", total=self.plan.total_steps) as bar:
                 while True:
                     self._validate_when_due(metrics)
                     if self.finished:

@@ -95,10 +95,6 @@ class Processes:
                 "of them with the same files, versions and kind of device"
             )
 
-    def wait(self) -> None:
-        """Wait until every rank is here."""
-        self.any(False)
-
     def _reduced(self, number: int, how: dist.ReduceOp.RedOpType) -> int:
         if self.count == 1:
             return number
