@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import IO
 
 from finetune.prepare.document import Document, Rejected
+from finetune.prepare.lengths import Lengths
 from finetune.spec.card import DataCard
 
 SAMPLES = 8
@@ -59,6 +60,8 @@ class Ledger:
     """(card, language, reason) -> records."""
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(language, change) -> texts changed by normalisation."""
+    lengths: Lengths = field(default_factory=Lengths)
+    """Of the texts that are left out."""
     kept_samples: dict[str, list[str]] = field(default_factory=dict)
     rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
     """(language, reason) -> the first few."""
@@ -66,6 +69,8 @@ class Ledger:
     def reject(self, rejected: Rejected) -> None:
         """Count a text that is left out, and write it down."""
         self.rejected[rejected.card, rejected.language, rejected.reason] += 1
+        if rejected.text:
+            self.lengths.add(rejected.language, rejected.text)
         samples = self.rejected_samples.setdefault((rejected.language, rejected.reason), [])
         if len(samples) < SAMPLES:
             samples.append(rejected)

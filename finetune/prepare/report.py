@@ -15,6 +15,8 @@ from typing import Any
 from finetune.prepare.document import Document
 from finetune.prepare.encode import Encoded, Encoder
 from finetune.prepare.ledger import REASONS, SAMPLE_CHARACTERS, Ledger
+from finetune.prepare.lengths import Lengths, histograms
+from finetune.prepare.page import render
 from finetune.prepare.split import SPLITS, Split
 
 EXAMPLES_PER_LANGUAGE = 2
@@ -51,11 +53,13 @@ class Reporter:
         self.languages: dict[str, _Language] = {}
         self.kept: Counter[tuple[str, str, str]] = Counter()
         self.examples: list[dict[str, Any]] = []
+        self.lengths = Lengths()
 
     def add(self, split: Split, document: Document, segments: list[Encoded]) -> None:
         """Count a kept document, and lay out the first few of each language token by token."""
         sums = self.languages.setdefault(document.language, _Language())
         sums.splits[split] += 1
+        self.lengths.add(document.language, document.learned)
         sums.words += count_words(document.learned)
         sums.bytes += len(document.learned.encode())
         sums.tokens += self.encoder.count(document.learned)
@@ -95,6 +99,7 @@ class Reporter:
             "funnel": self._funnel(ledger),
             "languages": self.per_language(),
             "reasons": {reason: REASONS[reason] for reason in ledger.by_reason()},
+            "lengths": histograms(self.lengths, ledger.lengths),
             "changes": _changes(ledger),
             "kept_samples": dict(sorted(ledger.kept_samples.items())),
             "rejected_samples": _rejected_samples(ledger),
@@ -120,21 +125,6 @@ class Reporter:
             }
             for (card, language), read in ledger.read.items()
         ]
-
-
-def render(facts: dict[str, Any]) -> str:
-    """Return the report as one HTML page that needs nothing from outside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("finetune.prepare", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: f"{value:,}"
-    return environment.get_template("report.html.j2").render(splits=SPLITS, **facts) + "\n"
 
 
 def token_view(tokenizer: Any, segment: Encoded) -> list[dict[str, Any]]:

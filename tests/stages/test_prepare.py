@@ -313,10 +313,10 @@ def test_the_report_stands_alone_and_escapes_texts(tmp_path: Path) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert not re.search(r"(src|href)\s*=|url\(|@import|https?://", page)
-    assert 'dir="auto"' in page
+    assert 'lang="hau" dir="ltr"' in page
     assert "width=device-width" in page
     assert 'class="t learned"' in page
-    for word in ("matches-drop-pattern", "untranslated", "hau_Latn", "bytes/token"):
+    for word in ("matches-drop-pattern", "untranslated", "hau_Latn", "bytes a token"):
         assert word in page
     facts = json.loads((job.workspace / "report.json").read_text(encoding="utf-8"))
     assert facts["languages"] == result["per_language"]

@@ -1,0 +1,63 @@
+"""The corpus report as one HTML page for people: English and French, offline, any script.
+
+Only draws: what it shows was counted elsewhere and stands in report.json as well.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from finetune.prepare.difference import difference
+from finetune.prepare.page_words import REASONS_FR, WORDS
+from finetune.prepare.split import SPLITS
+from finetune.spec.language import language_name
+from finetune.spec.script import direction
+
+
+def render(facts: Mapping[str, Any]) -> str:
+    """Return the report as one HTML page that needs nothing from outside.
+
+    `facts` is what report.json holds (finetune.prepare.report).
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("finetune.prepare", "."),
+        autoescape=True,  # texts are data, whatever they contain
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
+    environment.globals.update(
+        WORDS=WORDS,
+        SPLITS=SPLITS,
+        direction=direction,
+        language_name=language_name,
+        difference=difference,
+    )
+    page = environment.get_template("report.html.j2").render(
+        **facts,
+        total=total(facts["funnel"], reasons=facts["reasons"]),
+        reason_words={
+            reason: {"en": meaning, "fr": REASONS_FR.get(reason, meaning)}
+            for reason, meaning in facts["reasons"].items()
+        },
+    )
+    return page + "\n"
+
+
+def total(funnel: Sequence[Mapping[str, Any]], *, reasons: Iterable[str]) -> dict[str, Any]:
+    """Return the funnel of all cards together, in the same form as one of them."""
+    rejected: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
+    for step in funnel:
+        rejected.update(step["rejected"])
+        kept.update(step["kept"])
+    return {
+        "read": sum(step["read"] for step in funnel),
+        "rejected": {reason: rejected[reason] for reason in reasons},
+        "kept": {split: kept[split] for split in SPLITS},
+    }

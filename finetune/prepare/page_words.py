@@ -1,0 +1,113 @@
+"""What the corpus report says, in English and in French, for people who do not program.
+
+The page holds both and shows one; a test holds both languages to the same entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "colon": {"en": ": ", "fr": "\u202f: "},
+    "title": {"en": "What became of the corpus", "fr": "Ce qu'est devenu le corpus"},
+    "intro": {
+        "en": "Every text that was read was either kept or left out for one reason. If you speak "
+        "one of these languages, please look at the samples: you see at once what no program can "
+        "know. All texts that were left out are in the file rejected.jsonl beside this page.",
+        "fr": "Chaque texte lu a été gardé, ou écarté pour une seule raison. Si vous parlez une de "
+        "ces langues, regardez les extraits : vous voyez tout de suite ce qu'aucun programme ne "
+        "peut savoir. Tous les textes écartés sont dans le fichier rejected.jsonl, à côté de cette "
+        "page.",
+    },
+    "read": {"en": "texts read", "fr": "textes lus"},
+    "kept": {"en": "kept", "fr": "gardés"},
+    "left-out": {"en": "left out", "fr": "écartés"},
+    "changed": {"en": "small changes", "fr": "petites corrections"},
+    "funnel": {"en": "From texts read to texts kept", "fr": "Des textes lus aux textes gardés"},
+    "funnel-help": {
+        "en": "The bar is what is left after each step; the pale end is what that step left out.",
+        "fr": "La barre montre ce qui reste après chaque étape ; le bout pâle, ce que l'étape a "
+        "écarté.",
+    },
+    "by-card": {"en": "Each card by itself", "fr": "Chaque fiche séparément"},
+    "reasons": {"en": "What the reasons mean", "fr": "Ce que veulent dire les raisons"},
+    "train": {"en": "to learn from", "fr": "pour apprendre"},
+    "validation": {
+        "en": "to watch the learning",
+        "fr": "pour suivre l'apprentissage",
+    },
+    "test": {"en": "kept apart for the test", "fr": "mis de côté pour l'examen"},
+    "languages": {"en": "The languages", "fr": "Les langues"},
+    "language": {"en": "language", "fr": "langue"},
+    "texts": {"en": "texts", "fr": "textes"},
+    "words": {"en": "words", "fr": "mots"},
+    "bytes": {"en": "bytes", "fr": "octets"},
+    "tokens": {"en": "tokens", "fr": "tokens"},
+    "bytes-per-token": {"en": "bytes a token", "fr": "octets par token"},
+    "tokens-per-word": {"en": "tokens a word", "fr": "tokens par mot"},
+    "fertility": {
+        "en": "How well the model's alphabet fits",
+        "fr": "Comment l'alphabet du modèle convient",
+    },
+    "fertility-help": {
+        "en": "A model reads words in pieces, called tokens. The more pieces a word needs, the "
+        "less the model knows the language, and the slower it reads and writes it. Counted over "
+        "what is learned. Words stand between spaces, so the number means little for scripts "
+        "without them.",
+        "fr": "Un modèle lit les mots par morceaux, appelés tokens. Plus un mot en demande, moins "
+        "le modèle connaît la langue, et plus il la lit et l'écrit lentement. Compté sur ce qui "
+        "est appris. Les mots sont ce qui est entre deux espaces : le nombre ne dit pas "
+        "grand-chose pour les écritures qui n'en mettent pas.",
+    },
+    "lengths": {"en": "How long the texts are", "fr": "La longueur des textes"},
+    "lengths-help": {
+        "en": "Columns are numbers of texts; below each stands the length in characters from which "
+        "on it counts.",
+        "fr": "Les colonnes sont des nombres de textes ; sous chacune, la longueur en caractères à "
+        "partir de laquelle elle compte.",
+    },
+    "packed": {"en": "Packed for training", "fr": "Rangé pour l'entraînement"},
+    "rows": {"en": "rows", "fr": "lignes"},
+    "learned": {"en": "tokens that are learned", "fr": "tokens appris"},
+    "changes": {"en": "What was changed in texts", "fr": "Ce qui a été corrigé dans les textes"},
+    "changes-help": {
+        "en": "Letters are never changed without a rule of the language that says so. Red and "
+        "struck through was there before, green is there now; a code in brackets is a character "
+        "that cannot be seen.",
+        "fr": "Une lettre n'est jamais changée sans une règle de la langue qui le dit. En rouge et "
+        "barré, ce qu'il y avait ; en vert, ce qu'il y a maintenant ; un code entre crochets est "
+        "un caractère invisible.",
+    },
+    "change": {"en": "change", "fr": "correction"},
+    "model-view": {"en": "As the model sees it", "fr": "Comme le modèle le voit"},
+    "model-view-help": {
+        "en": "One box a token; a small number says that so many tokens spell one character or "
+        "word. Green is learned, grey is given.",
+        "fr": "Une case par token ; un petit nombre dit combien de tokens écrivent un seul "
+        "caractère ou mot. En vert ce qui est appris, en gris ce qui est donné.",
+    },
+    "kept-samples": {"en": "Samples of what was kept", "fr": "Extraits de ce qui a été gardé"},
+    "left-out-samples": {
+        "en": "Samples of what was left out",
+        "fr": "Extraits de ce qui a été écarté",
+    },
+    "no-text": {"en": "(no text)", "fr": "(pas de texte)"},
+    "card": {"en": "card", "fr": "fiche"},
+    "nothing-left-out": {"en": "Nothing was left out.", "fr": "Rien n'a été écarté."},
+    "nothing-changed": {"en": "No text was changed.", "fr": "Aucun texte n'a été corrigé."},
+}
+
+REASONS_FR: Mapping[str, str] = {
+    "withdrawn": "repris par qui l'avait donné ou par le propriétaire ; rien n'en est gardé ici",
+    "empty": "pas de texte (d'un de ses côtés)",
+    "too-short": "moins de caractères que prepare.min_characters",
+    "matches-drop-pattern": "l'expression drop_matching de la fiche y trouve quelque chose",
+    "untranslated": "la traduction et sa source sont le même texte",
+    "special-token": "contient une marque de commande du modèle, qui finirait ou feindrait un tour",
+    "no-answer": "une conversation sans réponse de l'assistant",
+    "duplicate": "le même texte était déjà là (après normalisation)",
+    "max-documents": "au-delà de max_documents de la recette",
+    "in-evaluation": "un de ses textes est mis de côté pour la validation ou l'examen",
+    "over-length": "plus long qu'une ligne (prepare.sequence_tokens), et ne doit pas être coupé",
+}
+"""The reasons of finetune.prepare.ledger.REASONS in French."""

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.prepare.difference import MAX_CHARACTERS, difference, visible
+from finetune.prepare.ledger import REASONS
+from finetune.prepare.lengths import BOUNDS, Lengths, class_of, histograms
+from finetune.prepare.page import render, total
+from finetune.prepare.page_words import REASONS_FR, WORDS
+
+LETTERS = st.text(alphabet="abɓ\u0915\u094d\u200d\u0301\u0639 ", max_size=40)
+
+
+def facts(**other: Any) -> dict[str, Any]:
+    counts = {"documents": 1, "rows": 1, "tokens": 9, "supervised_tokens": 5}
+    splits = {"train": 1, "validation": 0, "test": 0}
+    return {
+        "counts": dict.fromkeys(splits, counts),
+        "funnel": [
+            {
+                "card": "c",
+                "language": "urd_Arab",
+                "read": 3,
+                "rejected": {"empty": 2},
+                "kept": splits,
+            }
+        ],
+        "languages": {
+            "urd_Arab": {
+                **{"documents": 1, "splits": splits, "words": 2, "bytes": 9, "tokens": 3},
+                **{"bytes_per_token": 3.0, "tokens_per_word": 1.5},
+            }
+        },
+        "reasons": {"empty": REASONS["empty"]},
+        "lengths": {"urd_Arab": [{"from": 5, "kept": 1, "left_out": 2}]},
+        "changes": [],
+        "kept_samples": {"urd_Arab": ["\u0627\u0628"]},
+        "rejected_samples": [],
+        "examples": [],
+        **other,
+    }
+
+
+@given(LETTERS, LETTERS)
+def test_a_difference_spells_both_versions(before: str, after: str) -> None:
+    """What is shared and removed spells the text before, what is shared and added the one after."""
+    parts = difference(before, after)
+    shown = [(p.kind, p.text) for p in parts]
+    for kind, version in (("removed", before), ("added", after)):
+        mine = [text for found, text in shown if found in ("same", kind)]
+        if not any(text.startswith("…") or "…" in text for _, text in shown):
+            plain = re.sub(r"\[U\+([0-9A-F]{4,6})\]", lambda m: chr(int(m[1], 16)), "".join(mine))
+            assert plain.replace("␣", " ") == version
+
+
+def test_a_mark_is_never_shown_without_its_letter() -> None:
+    """A changed tone mark is shown on the letter that it stands on."""
+    assert [(p.kind, p.text) for p in difference("ke\u0301", "ke\u0300")] == [
+        ("same", "k"),
+        ("removed", "e\u0301"),
+        ("added", "e\u0300"),
+    ]
+
+
+def test_far_text_is_left_out_and_long_texts_are_compared_near_the_change() -> None:
+    """A change at the end of a very long text is shown with its surroundings only."""
+    long = "x" * (10 * MAX_CHARACTERS)
+    parts = difference(long + "a", long + "b")
+    assert [p.kind for p in parts] == ["same", "removed", "added"]
+    assert sum(len(p.text) for p in parts) < 200
+
+
+def test_invisible_characters_get_a_name() -> None:
+    """A joiner that was added can be seen; a line end stays one."""
+    assert visible("a\u200db\nc") == "a[U+200D]b\nc"
+
+
+@given(st.integers(min_value=1, max_value=10**7))
+def test_a_length_falls_into_the_class_that_begins_at_or_below_it(characters: int) -> None:
+    """Classes meet without a gap."""
+    place = class_of(characters)
+    assert BOUNDS[place] <= characters
+    assert place + 1 == len(BOUNDS) or characters < BOUNDS[place + 1]
+
+
+def test_a_histogram_counts_every_text_once() -> None:
+    """Kept and left out are counted apart, and classes between them are there with 0."""
+    kept, out = Lengths(), Lengths()
+    for text in ("a", "abcde" * 5):
+        kept.add("wol_Latn", text)
+    out.add("wol_Latn", "abcde")
+    assert [(c["from"], c["kept"], c["left_out"]) for c in histograms(kept, out)["wol_Latn"]] == [
+        (1, 1, 0),
+        (2, 0, 0),
+        (5, 0, 1),
+        (10, 0, 0),
+        (20, 1, 0),
+    ]
+
+
+def test_every_word_and_every_reason_has_both_languages() -> None:
+    """Nobody reads half a page in a language that they did not choose."""
+    assert all(both.keys() == {"en", "fr"} and all(both.values()) for both in WORDS.values())
+    assert REASONS_FR.keys() == REASONS.keys()
+
+
+def test_texts_are_shown_in_their_direction_and_escaped() -> None:
+    """A right-to-left text is set so, and a text that looks like HTML stays text."""
+    page = render(facts(kept_samples={"urd_Arab": ["<b>\u0627</b>"]}))
+    assert '<bdi class="text" lang="urd" dir="rtl">&lt;b&gt;\u0627&lt;/b&gt;</bdi>' in page
+
+
+def test_changes_are_marked_inside_the_text() -> None:
+    """What was removed and what came instead stand where they were."""
+    sample = {"before": "\u03b5na", "after": "\u025bna"}
+    change = {"language": "bam_Latn", "change": "homoglyphs", "texts": 1, "samples": [sample]}
+    page = render(facts(changes=[change]))
+    assert "<del>\u03b5</del><ins>\u025b</ins>na" in page
+
+
+def test_the_funnel_of_all_cards_adds_up() -> None:
+    """What was read is what was left out and what was kept, over all cards."""
+    one = {"read": 5, "rejected": {"empty": 2}, "kept": {"train": 2, "validation": 1, "test": 0}}
+    two = {
+        "read": 3,
+        "rejected": {"duplicate": 1},
+        "kept": {"train": 1, "validation": 0, "test": 1},
+    }
+    both = total([one, two], reasons=["empty", "duplicate"])
+    assert both["read"] == sum(both["rejected"].values()) + sum(both["kept"].values()) == 8
+    assert list(both["rejected"]) == ["empty", "duplicate"]
