@@ -219,6 +219,12 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "fr": "{path} est écrite ({count} textes regardés). Lisez-la, et corrigez-la dans un "
         "éditeur de texte.",
     },
+    "reviewed": {
+        "en": "{path}: {count} texts that were left out, for a speaker to look through; opens in "
+        "a spreadsheet.",
+        "fr": "{path} : {count} textes écartés, à relire par quelqu'un qui parle la langue ; "
+        "s'ouvre dans un tableur.",
+    },
     "catalogue": {
         "en": "Wrote {path} with {count} cards; open it in any browser.",
         "fr": "{path} est écrit, avec {count} fiches ; ouvrez-le dans un navigateur.",

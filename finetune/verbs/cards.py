@@ -16,6 +16,7 @@ from finetune.cards.words import Lang
 from finetune.errors import RecipeError
 from finetune.log import Console
 from finetune.spec.load import did_you_mean, load_card
+from finetune.store import Store
 
 REPO = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
 
@@ -122,6 +123,17 @@ def _publish(options: Namespace, console: Console, lang: Lang) -> int:
     return 0
 
 
+def _review(options: Namespace, console: Console, lang: Lang) -> int:
+    from finetune.cards.review import newest_corpus, write_review
+
+    card = _card_path(options.card, options.cards).stem
+    corpus = newest_corpus(card, Store(options.store.resolve()))
+    count = write_review(card, corpus, options.out, lang=lang)
+    said = words.say("reviewed", lang, count=count, path=options.out)
+    console.say(said, card=card, texts=count, table=str(options.out))
+    return 0
+
+
 def _withdraw(options: Namespace, console: Console, lang: Lang) -> int:
     from finetune.verbs.cards_withdraw import withdraw
 
@@ -159,5 +171,6 @@ _ACTIONS: dict[str, Callable[[Namespace, Console, Lang], int]] = {
     "list": _list,
     "catalogue": _catalogue,
     "publish": _publish,
+    "review": _review,
     "withdraw": _withdraw,
 }

@@ -13,6 +13,7 @@ ACTIONS = {
     "list": "show all cards in a table",
     "catalogue": "make one offline web page of all cards",
     "publish": "put the texts with their card on a hub, private unless told otherwise",
+    "review": "write a table of what was left out, for speakers to look through",
     "withdraw": "take texts back; says which corpora, adapters and releases hold them",
 }
 
@@ -75,6 +76,13 @@ def _withdraw(action: argparse.ArgumentParser) -> None:
     _folder(action)
 
 
+def _review(action: argparse.ArgumentParser) -> None:
+    action.add_argument("card", help="name or file of the card")
+    action.add_argument("out", type=Path, metavar="OUT.csv", help="opens in any spreadsheet")
+    _store(action)
+    _folder(action)
+
+
 def _store(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--store",
@@ -127,5 +135,6 @@ _OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "list": _folder,
     "catalogue": _catalogue,
     "publish": _publish,
+    "review": _review,
     "withdraw": _withdraw,
 }

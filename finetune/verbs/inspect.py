@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from finetune import outside, registry
 from finetune import plan as planning
-from finetune.errors import DataError, RecipeError
+from finetune.errors import DataError, RecipeError, ReleaseError
 from finetune.log import Console
 from finetune.prepare.source import resolve_files
 from finetune.release.licence import check_name
@@ -38,8 +38,7 @@ def check(options: Namespace, console: Console) -> int:
     project = load_project(options.recipe, overrides=options.overrides)
     check_files(project)
     outside.verify_lock(project)
-    refuse_training(project.cards, today=date.today())
-    terms = terms_of(project)
+    terms = _permitted(project)
     steps = planning.steps_of(project)
     console.say(
         f"{options.recipe}: fine. {len(project.cards)} card(s), {len(steps)} steps; "
@@ -56,6 +55,25 @@ def check(options: Namespace, console: Console) -> int:
         if card.is_withdrawn:
             console.say(f"  {name} was withdrawn: nothing of it is used; take it out of the recipe")
     return 0
+
+
+def _permitted(project: Project) -> Terms:
+    """Return what the adapter may be. Raises RecipeError with all that forbids training or release.
+
+    A release that is refused is a failure; a recipe that asks for it is a mistake in the recipe.
+    """
+    problems: list[str] = []
+    try:
+        refuse_training(project.cards, today=date.today())
+    except RecipeError as error:
+        problems += error.problems
+    try:
+        terms = terms_of(project)
+    except ReleaseError as error:
+        problems += str(error).splitlines()
+    if problems:
+        raise RecipeError(*dict.fromkeys(problems))
+    return terms
 
 
 def plan(options: Namespace, console: Console) -> int:

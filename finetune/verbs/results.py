@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from argparse import Namespace
 from dataclasses import fields
 
@@ -10,6 +9,7 @@ from finetune.cluster.chain import find_chain
 from finetune.cluster.results import OverSeeds, Result, over_seeds, results_of
 from finetune.cluster.status import look
 from finetune.log import Console
+from finetune.spreadsheet import write_rows
 
 COLUMNS = (
     "combination",
@@ -38,11 +38,9 @@ def results(options: Namespace, console: Console) -> int:
     if options.csv:
         keys = list(dict.fromkeys(key for row in rows for key in row.settings))
         names = [f.name for f in fields(Result) if f.name != "settings"]
-        writer = csv.DictWriter(
-            console.out, [*keys, *names], lineterminator="\n", extrasaction="ignore"
-        )
-        writer.writeheader()
-        writer.writerows(row.facts() | dict(row.settings) for row in rows)
+        facts = (row.facts() | dict(row.settings) for row in rows)
+        header = [*keys, *names]
+        write_rows(console.out, header, ([fact.get(key) for key in header] for fact in facts))
         return 0
     if console.json_lines:
         for row in rows:

@@ -32,7 +32,7 @@ def wolof(tmp_path, monkeypatch, capsys):
     [
         ("license: mit", 0, "may be released under apache-2.0"),
         ("license: cc-by-nc-4.0", 0, "because data card 'wol-latn' (cc-by-nc-4.0) allows no"),
-        ("license: cc-by-nd-4.0", 1, "data card 'wol-latn': licence cc-by-nd-4.0 forbids"),
+        ("license: cc-by-nd-4.0", 2, "data card 'wol-latn': licence cc-by-nd-4.0 forbids"),
         ("license: cc-by-sa-4.0", 0, "may be released under cc-by-sa-4.0"),
     ],
 )
@@ -47,9 +47,9 @@ def test_check_says_what_the_adapter_may_be(wolof, new, code, words):
     [
         ("consent: {expires: 2020-01-31}", 2, "'wol-latn': consent.expires: the consent ended"),
         ("permitted_uses: [research]", 2, "not train-models"),
-        ("permitted_uses: [train-models]", 1, "not publish-models"),
+        ("permitted_uses: [train-models]", 2, "not publish-models"),
         ("access: {kind: ask, conditions: no adverts}", 0, "no adverts"),
-        ("not_established: [license]", 1, "license: 'mit' was not established"),
+        ("not_established: [license]", 2, "license: 'mit' was not established"),
         ("status: withdrawn", 2, "every card was withdrawn (wol-latn)"),
     ],
 )
@@ -60,3 +60,12 @@ def test_check_says_what_owners_permit(wolof, line, code, words):
         consent or "  kind: text\n", f"  {line}\n" + ("" if consent else "  kind: text\n")
     )
     assert (found[0], words in found[1]) == (code, True), found
+
+
+def test_check_lists_what_forbids_training_and_what_forbids_release(wolof):
+    """One check says all: a clause about training does not hide the one about the licence."""
+    terms = "  permitted_uses: [research]\n  not_established: [license]\n  kind: text\n"
+    code, said = wolof("  kind: text\n", terms)
+    assert code == 2
+    for words in ("not train-models", "not publish-models", "was not established"):
+        assert words in said
