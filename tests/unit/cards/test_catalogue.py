@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,9 +11,9 @@ import pytest
 from finetune.cards.catalogue import LABELS, write_catalogue
 from finetune.cli import main
 from finetune.spec.withdrawn import add_withdrawn
+from tests.browser import measured, needs_browser
 from tests.unit.cards.test_check import TODAY, write
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = '</p><script>document.title="hacked"</script><img src=x onerror=alert(1)>'
 
 
@@ -142,49 +139,15 @@ def test_another_page_is_not_overwritten(
         assert main(["cards", "catalogue", str(tmp_path / "out"), "--cards", folder]) == 0
 
 
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium is not installed, so the page is not tried in a browser"
-)
-FRAME = """<!doctype html><title>?</title><body>
-<iframe src="out/index.html{hash}" style="width:{width}px;height:900px;border:0"></iframe>
-<script>
-onload = () => {{
-  const page = document.querySelector("iframe").contentDocument;
-  const shown = [...page.querySelectorAll("article")].filter(a => a.offsetParent !== null);
-  const right = page.querySelector("p[dir=rtl]").getBoundingClientRect();
-  document.title = JSON.stringify({{
-    title: page.title,
-    overflow: page.documentElement.scrollWidth - {width},
-    shown: shown.map(a => a.querySelector(".name").textContent.split(" ")[0]),
-    count: page.getElementById("count").textContent,
-    columns: new Set(shown.map(a => a.getBoundingClientRect().left)).size,
-    aligned: page.defaultView.getComputedStyle(page.querySelector("p[dir=rtl]")).textAlign,
-    bars: [...page.querySelectorAll(".fill")].map(b => b.getBoundingClientRect().width > 0),
-  }});
-}};
-</script>
-"""
-
-
-def in_browser(folder: Path, *, width: int, hash_: str = "") -> str:
-    """Open `folder/out/index.html` in a real browser; return what it measured, as JSON."""
-    frame = folder / "frame.html"
-    frame.write_text(FRAME.format(width=width, hash=hash_), encoding="utf-8")
-    done = subprocess.run(
-        [
-            str(CHROMIUM),
-            *("--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"),
-            *(f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=3000", "--dump-dom"),
-            frame.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    found = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
-    assert found
-    return found[1].replace("&quot;", '"').replace("&amp;", "&")
+SCRIPT = """{
+  shown: [...page.querySelectorAll("article")].filter(a => a.offsetParent !== null)
+    .map(a => a.querySelector(".name").textContent.split(" ")[0]),
+  count: page.getElementById("count").textContent,
+  columns: new Set([...page.querySelectorAll("article")].filter(a => a.offsetParent !== null)
+    .map(a => a.getBoundingClientRect().left)).size,
+  aligned: page.defaultView.getComputedStyle(page.querySelector("p[dir=rtl]")).textAlign,
+  bars: [...page.querySelectorAll(".fill")].map(b => b.getBoundingClientRect().width > 0),
+}"""
 
 
 @needs_browser
@@ -206,7 +169,7 @@ def test_a_real_browser_shows_and_filters_it(
     """At the width of a screen and of a phone nothing runs over the edge, the choice in the address
     shows its cards (accents and capitals do not count), and no hostile text runs."""
     write_catalogue(cards, tmp_path / "out", lang="en")
-    found = json.loads(in_browser(tmp_path, width=width, hash_=hash_))
+    found = measured(tmp_path, f"out/index.html{hash_}", width=width, script=SCRIPT)
     assert found["title"] == "Data cards"
     assert found["overflow"] <= 0
     assert (found["shown"], found["count"]) == (shown, str(len(shown)))

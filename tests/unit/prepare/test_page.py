@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +13,7 @@ from finetune.prepare.ledger import REASONS
 from finetune.prepare.lengths import BOUNDS, Lengths, class_of, histograms
 from finetune.prepare.page import render, total
 from finetune.prepare.page_words import REASONS_FR, WORDS
+from tests.browser import measured, needs_browser
 
 LETTERS = st.text(alphabet="abɓ\u0915\u094d\u200d\u0301\u0639 ", max_size=40)
 
@@ -133,3 +136,33 @@ def test_the_funnel_of_all_cards_adds_up() -> None:
     both = total([one, two], reasons=["empty", "duplicate"])
     assert both["read"] == sum(both["rejected"].values()) + sum(both["kept"].values()) == 8
     assert list(both["rejected"]) == ["empty", "duplicate"]
+
+
+SCRIPT = """{
+  english: page.querySelector("h1 .en").offsetParent !== null,
+  french: (page.getElementById("fr").click(), page.querySelector("h1 .fr").offsetParent !== null),
+  still: page.querySelector("h1 .en").offsetParent !== null,
+  aligned: page.defaultView.getComputedStyle(page.querySelector("bdi[dir=rtl]")).direction,
+  right: Math.round(page.querySelector("blockquote").getBoundingClientRect().right
+    - page.querySelector("bdi[dir=rtl]").getBoundingClientRect().right) < 30,
+  bars: [...page.querySelectorAll(".track i, .track u")].some(
+    b => b.getBoundingClientRect().width > 0),
+}"""
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_real_browser_shows_the_report(tmp_path: Path, width: int) -> None:
+    """On a screen and on a phone nothing runs over the edge, one language is shown at a time, and
+    right-to-left text stands at the right."""
+    samples = {"urd_Arab": ["\u0622\u067e \u06a9\u06cc\u0633\u06d2 " * 30, "x" * 400]}
+    page = render(facts(kept_samples=samples))
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    found = measured(tmp_path, "report.html", width=width, script=SCRIPT)
+    assert found.pop("overflow") <= 0  # below 0 where a scroll bar takes its width
+    assert found == {
+        "title": WORDS["title"]["en"],
+        **{"english": True, "french": True, "still": False},
+        **{"aligned": "rtl", "right": True, "bars": True},
+    }
