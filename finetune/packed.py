@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.mixing import Cell
+
 DOCUMENT_DTYPE = np.dtype(
     [
         ("document", "<i8"),  # number of the document within the split, by content hash order
@@ -70,6 +72,29 @@ def open_split(
         languages=languages,
         cards=cards,
     )
+
+
+def cells_of(split: PackedSplit) -> list[Cell]:
+    """Return what a split holds of each language and card, in that order of names.
+
+    A row counts for each cell that has a segment in it; with a mix that is one (prepare.pack).
+    """
+    documents_D = split.documents_D
+    keys = documents_D["language"].astype(np.int64) * len(split.cards) + documents_D["card"]
+    found = []
+    for key in np.unique(keys):
+        inside = documents_D[keys == key]
+        language, card = divmod(int(key), len(split.cards))
+        found.append(
+            Cell(
+                language=split.languages[language],
+                card=split.cards[card],
+                rows=len(np.unique(inside["row"])),
+                tokens=int(inside["length"].sum()),
+                bytes=int(inside["supervised_bytes"].sum(dtype=np.int64)),
+            )
+        )
+    return sorted(found, key=lambda cell: (cell.language, cell.card))
 
 
 def segment_positions(segments_NT: NDArray[np.int32]) -> NDArray[np.int64]:

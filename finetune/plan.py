@@ -278,9 +278,18 @@ def _train_step(
         "lora": project.recipe.lora.model_dump(mode="json"),
         "quantization": project.recipe.base.quantization,
     }
+    content |= _mix_content(phase)
     endless = content | {"train": train | {"max_steps": None}}
     lineage = _step("train", "", phase, inputs=inputs, content=endless).key
     return _step("train", f"train{suffix}", phase, inputs=inputs, content=content, lineage=lineage)
+
+
+def _mix_content(phase: Phase) -> dict[str, Any]:
+    """Return what the order of rows depends on besides the seed; nothing without a mix."""
+    if phase.mixing is None:
+        return {}
+    replayed = [c.model_dump(mode="json") for c in phase.corpora if c.replay]
+    return {"mix": phase.mixing.model_dump(mode="json"), "replayed": replayed}
 
 
 def _base_content(project: Project) -> dict[str, Any]:
@@ -313,13 +322,15 @@ def _prepare_content(project: Project, phase: Phase) -> dict[str, Any]:
     """Return what a prepared corpus depends on; other phases count for what they hold out."""
     others = [p for p in project.recipe.stages_of_training if p.name != phase.name]
     content = _phase_content(project, phase)
+    if phase.mixing is not None:
+        content |= {"rows": "by language and card"}
     return content | ({"beside": [_phase_content(project, p) for p in others]} if others else {})
 
 
 def _phase_content(project: Project, phase: Phase) -> dict[str, Any]:
     return {
         "prepare": project.recipe.prepare.model_dump(mode="json"),
-        "corpora": [c.model_dump(mode="json") for c in phase.corpora],
+        "corpora": [c.model_dump(mode="json", exclude={"replay"}) for c in phase.corpora],
         "cards": {
             c.card: project.cards[c.card].corpus.model_dump(mode="json", include=CORPUS_FIELDS)
             for c in phase.corpora

@@ -76,6 +76,7 @@ def make_job(
     tokenizer: Any = None,
     inputs: Mapping[str, Artifact] | None = None,
     phases: list[list[DataCard]] | None = None,
+    mix: dict[str, Any] | None = None,
     **prepare: Any,
 ) -> Job:
     """Return a job of the prepare stage with a tiny tokenizer as base.
@@ -87,6 +88,7 @@ def make_job(
         {
             "name": "tiny",
             "base": {"model": "./tiny", "hub_id": "org/tiny", "licence": "mit"},
+            "mix": mix,
             "prepare": settings | prepare,
             "release": {"repo": "org/adapter"},
         }

@@ -22,8 +22,12 @@ TOKENS = 16
 QUIET = {"tensorboard": False, "micro_batch_rows": 2, "checkpoint_every_steps": 3}
 
 
-def write_split(directory: Path, *, rows: int, seed: int) -> None:
-    """Write a split of two documents a row, one of each language, with a padded end."""
+def write_split(directory: Path, *, rows: int, seed: int, grouped: bool = False) -> None:
+    """Write a split of two documents a row, one of each language, with a padded end.
+
+    `grouped`: every fifth row has two documents of the second language, the others of the first,
+    as `prepare` writes them for a mix.
+    """
     rng = np.random.default_rng(seed)
     tokens_NT = np.zeros((rows, TOKENS), np.uint32)
     segments_NT = np.zeros((rows, TOKENS), np.int32)
@@ -38,9 +42,18 @@ def write_split(directory: Path, *, rows: int, seed: int) -> None:
             tokens_NT[row, inside] = rng.integers(100, 120, length)
             segments_NT[row, inside] = segment
             supervised_NT[row, start + 1 : start + length] = 1
-            language = segment - 1
+            language = int(row % 5 == 4) if grouped else segment - 1
             records.append(
-                (2 * row + language, row, start, length, length - 1, 3 * length, language, language)
+                (
+                    2 * row + segment - 1,
+                    row,
+                    start,
+                    length,
+                    length - 1,
+                    3 * length,
+                    language,
+                    language,
+                )
             )
             start += length
     directory.mkdir(parents=True)
@@ -50,10 +63,10 @@ def write_split(directory: Path, *, rows: int, seed: int) -> None:
     np.save(directory / "documents.npy", np.array(records, DOCUMENT_DTYPE))
 
 
-def write_inputs(directory: Path, **model: Any) -> dict[str, Artifact]:
-    """Write the artefacts that the stage `train` takes."""
+def write_inputs(directory: Path, *, grouped: bool = False, **model: Any) -> dict[str, Artifact]:
+    """Write the artefacts that the stage `train` takes; `grouped`: rows as a mix needs them."""
     write_tiny_model(directory / "base/model", **model)
-    write_split(directory / "prepare/train", rows=10, seed=1)
+    write_split(directory / "prepare/train", rows=10, seed=1, grouped=grouped)
     write_split(directory / "prepare/validation", rows=4, seed=2)
     prepared = {"languages": list(LANGUAGES), "cards": list(CARDS)}
     return {
@@ -69,13 +82,18 @@ def make_job(
     train: dict[str, Any] | None = None,
     lora: dict[str, Any] | None = None,
     run: dict[str, Any] | None = None,
+    mix: dict[str, Any] | None = None,
 ) -> Job:
-    """Return a job of 8 steps of 4 rows (two thirds of an epoch), with these changes."""
+    """Return a job of 8 steps of 4 rows (3.2 epochs), with these changes.
+
+    With a `mix` by card the inputs must be grouped.
+    """
     recipe = Recipe.model_validate(
         {
             "name": "tiny",
             "base": {"model": "/models/tiny", "hub_id": "org/tiny", "licence": "apache-2.0"},
             "corpora": [{"card": CARDS[0]}, {"card": CARDS[1]}],
+            "mix": mix and {"by": "card"} | mix,
             "prepare": {"sequence_tokens": TOKENS},
             "lora": {"rank": 4, "alpha": 8} | (lora or {}),
             "train": {

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from finetune import plan
 from finetune.errors import StoreError
+from finetune.mixing import Cell, groups_of, replayed_cells, rows_of_an_epoch
 from finetune.plan import Step
 from finetune.spec.card import DataCard, HubSource, PackageSource
-from finetune.spec.load import Project
+from finetune.spec.entries import learned_language
+from finetune.spec.load import Project, resolved_use
 from finetune.store import Store
 from finetune.train.schedule import total_steps
 
@@ -47,18 +49,53 @@ def lengths(project: Project, *, store: Store) -> list[Length]:
     return [_length(project, step, store=store) for step in steps]
 
 
-def _length(project: Project, step: Step, *, store: Store) -> Length:
-    train, row_tokens = step.phase.train, project.recipe.prepare.sequence_tokens
-    rows_per_step = train.batch_tokens // row_tokens
+def cells_of(project: Project, step: Step, *, store: Store) -> tuple[list[Cell] | None, bool]:
+    """Return what a phase trains on by language and card, and whether it was counted.
+
+    Else it is estimated from the sizes of files, or None if a corpus is not here yet. `step` is
+    the phase's `prepare`. An artefact of before there were cells is estimated too.
+    """
     prepared = store.find("prepare", step.key)
-    rows: int | None
+    if prepared is not None and "cells" in prepared.result:
+        return [Cell(**cell) for cell in prepared.result["cells"]], True
+    found: dict[tuple[str, str], int] = {}
+    for corpus in step.phase.corpora:
+        card = project.cards[corpus.card]
+        if card.is_withdrawn:
+            continue
+        size = _size_bytes(card, step, store=store)
+        if size is None:
+            return None, False
+        use, sides = resolved_use(corpus, card), len(card.corpus.languages)
+        part = {"translation": min(1.0, 2 / sides), "text": 1 / sides}.get(use, 1.0)
+        cell = (learned_language(corpus, card), corpus.card)
+        found[cell] = found.get(cell, 0) + round(size * part)
+    return [_estimated(*cell, size, project) for cell, size in found.items()], False
+
+
+def _estimated(language: str, card: str, size_bytes: int, project: Project) -> Cell:
+    settings = project.recipe.prepare
+    kept = round(size_bytes * (1 - settings.validation_share - settings.test_share))
+    tokens = max(1, math.ceil(kept / BYTES_PER_TOKEN))
+    rows = max(1, math.ceil(tokens / settings.sequence_tokens))
+    return Cell(language=language, card=card, rows=rows, tokens=tokens, bytes=max(1, kept))
+
+
+def _length(project: Project, step: Step, *, store: Store) -> Length:
+    phase, row_tokens = step.phase, project.recipe.prepare.sequence_tokens
+    train, rows_per_step = phase.train, phase.train.batch_tokens // row_tokens
+    prepared = store.find("prepare", step.key)
+    cells, counted = cells_of(project, step, store=store)
+    rows, fill = None if cells is None else sum(cell.rows for cell in cells), 1.0
+    source = f"the size of the cards' files, {BYTES_PER_TOKEN:g} bytes a token"
     if prepared is not None:
         counts = prepared.result["counts"]["train"]
         rows, fill = counts["rows"], counts["tokens"] / (counts["rows"] * row_tokens)
         source = "the prepared corpus"
-    else:
-        rows, fill = _rows_of_cards(project, step, store=store), 1.0
-        source = f"the size of the cards' files, {BYTES_PER_TOKEN:g} bytes a token"
+    if phase.mixing is not None and cells is not None:
+        replayed = replayed_cells(phase.corpora, project.cards)
+        groups = groups_of(cells, mix=phase.mixing, replayed=replayed)
+        rows = rows_of_an_epoch(phase, project.cards, groups)
     if rows is None and train.max_steps is None:
         raise StoreError(
             f"{project.path}: how much text the cards hold is not known yet: run `finetune fetch "
@@ -69,29 +106,14 @@ def _length(project: Project, step: Step, *, store: Store) -> Length:
     if rows is None:
         source = "batch_tokens x max_steps, as if no row were padded"
     return Length(
-        phase=step.phase.name,
+        phase=phase.name,
         steps=count,
         rows_per_step=rows_per_step,
         tokens=round(seen * row_tokens * fill),
         epochs=None if rows is None else seen / rows,
-        exact=prepared is not None,
+        exact=prepared is not None and (counted or phase.mixing is None),
         source=source,
     )
-
-
-def _rows_of_cards(project: Project, step: Step, *, store: Store) -> int | None:
-    """Return how many rows the texts of a phase may fill, or None if a corpus is not here."""
-    sizes = [
-        _size_bytes(project.cards[name], step, store=store)
-        for name in dict.fromkeys(c.card for c in step.phase.corpora)
-    ]
-    known = [size for size in sizes if size is not None]
-    if len(known) < len(sizes):
-        return None
-    settings = project.recipe.prepare
-    kept = 1 - settings.validation_share - settings.test_share
-    tokens = sum(known) / BYTES_PER_TOKEN * kept
-    return max(1, math.ceil(tokens / settings.sequence_tokens))
 
 
 def _size_bytes(card: DataCard, step: Step, *, store: Store) -> int | None:

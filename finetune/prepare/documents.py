@@ -19,6 +19,7 @@ from finetune.prepare.layout import Layout, Message
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.normalize import normalize
 from finetune.spec.card import DataCard
+from finetune.spec.entries import learned_language
 from finetune.spec.language import language_name
 from finetune.spec.load import resolved_use
 from finetune.spec.recipe import Corpus, Prepare
@@ -239,13 +240,6 @@ class Maker:
             learned=texts[-1],
             **facts,
         )
-
-
-def learned_language(corpus: Corpus, card: DataCard) -> str:
-    """Return the language that a corpus entry teaches."""
-    if card.corpus.kind == "parallel" and corpus.target is not None:
-        return corpus.target
-    return card.corpus.languages[0]
 
 
 def _answer(text: str) -> Message:

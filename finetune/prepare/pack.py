@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 
 def pack(lengths: Sequence[int], *, row_tokens: int, seed: int) -> list[list[int]]:
@@ -46,6 +46,26 @@ def pack(lengths: Sequence[int], *, row_tokens: int, seed: int) -> list[list[int
     rank = {index: place for place, index in enumerate(shuffled)}
     order = _shuffled(len(rows), seed=seed, what="row")
     return [sorted(rows[number], key=rank.__getitem__) for number in order]
+
+
+def pack_groups(
+    lengths: Sequence[int], groups: Sequence[Hashable], *, row_tokens: int, seed: int
+) -> list[list[int]]:
+    """Return rows as `pack` does, each of one group, so that groups can be drawn by shares.
+
+    `groups`: what each index belongs to. Rows of a group stand together.
+
+    >>> pack_groups([2, 2, 2], ["a", "b", "a"], row_tokens=6, seed=0)
+    [[0, 2], [1]]
+    """
+    members: dict[Hashable, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    return [
+        [inside[place] for place in row]
+        for inside in members.values()
+        for row in pack([lengths[i] for i in inside], row_tokens=row_tokens, seed=seed)
+    ]
 
 
 def _shuffled(count: int, *, seed: int, what: str) -> list[int]:

@@ -92,7 +92,14 @@ class Reporter:
             for language, sums in sorted(self.languages.items())
         }
 
-    def write(self, workspace: Path, *, counts: dict[str, dict[str, int]], ledger: Ledger) -> None:
+    def write(
+        self,
+        workspace: Path,
+        *,
+        counts: dict[str, dict[str, int]],
+        ledger: Ledger,
+        mix: dict[str, Any],
+    ) -> None:
         """Write report.json and report.html into the artefact."""
         facts = {
             "counts": counts,
@@ -104,6 +111,7 @@ class Reporter:
             "kept_samples": dict(sorted(ledger.kept_samples.items())),
             "rejected_samples": _rejected_samples(ledger),
             "examples": self.examples,
+            "mix": mix,
         }
         text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
         (workspace / "report.json").write_text(text, encoding="utf-8", newline="\n")

@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from finetune import registry
 from finetune.errors import DataError
 from finetune.job import Job
+from finetune.mixing import replayed_cells
 from finetune.models.load import load_tokenizer
+from finetune.packed import PackedSplit, cells_of, open_split
 from finetune.prepare.document import Document
-from finetune.prepare.documents import Maker, learned_language
+from finetune.prepare.documents import Maker
 from finetune.prepare.encode import Encoder
 from finetune.prepare.layout import Layout, make_layout
 from finetune.prepare.ledger import Ledger, ledger_line
-from finetune.prepare.pack import pack
+from finetune.prepare.pack import pack, pack_groups
 from finetune.prepare.report import Reporter
 from finetune.prepare.source import resolve_files
 from finetune.prepare.split import SPLITS, HeldOut, Split, held_out, separate
 from finetune.prepare.write import Segment, item_of, write_split
 from finetune.spec.card import HubSource
+from finetune.spec.entries import learned_language
 from finetune.spec.load import resolved_use
 from finetune.spec.recipe import Corpus, Phase
 
@@ -63,12 +66,14 @@ def run(job: Job) -> dict[str, Any]:
     if layout.chat_template is not None:
         path = job.workspace / "chat_template.jinja"
         path.write_text(layout.chat_template, encoding="utf-8", newline="\n")
-    stage.reporter.write(job.workspace, counts=counts, ledger=ledger)
+    cells = [asdict(cell) for cell in cells_of(_train_split(job, stage))]
+    stage.reporter.write(job.workspace, counts=counts, ledger=ledger, mix=_mix_facts(job, cells))
     _tell(job, stage, counts)
     return {
         "languages": list(stage.languages),
         "cards": list(stage.cards),
         "counts": counts,
+        "cells": cells,
         "per_language": stage.reporter.per_language(),
         "rejected": ledger.by_reason(),
         "chat_template": settings.chat_template if layout.chat_template is not None else None,
@@ -233,14 +238,28 @@ def _refuse_empty(segments: dict[Split, list[Segment]], ledger: Ledger) -> None:
 
 def _write(job: Job, split: Split, segments: Sequence[Segment]) -> dict[str, int]:
     settings = job.recipe.prepare
-    rows = pack(
-        [len(segment.encoded.tokens_n) for segment in segments],
-        row_tokens=settings.sequence_tokens,
-        seed=settings.seed,
-    )
+    lengths = [len(segment.encoded.tokens_n) for segment in segments]
+    layout: dict[str, int] = {"row_tokens": settings.sequence_tokens, "seed": settings.seed}
+    if split == "train" and job.phase.mixing is not None:
+        rows = pack_groups(lengths, [(s.language, s.card) for s in segments], **layout)
+    else:
+        rows = pack(lengths, **layout)
     return write_split(
         job.workspace / split, segments, rows=rows, row_tokens=settings.sequence_tokens
     )
+
+
+def _train_split(job: Job, stage: _Stage) -> PackedSplit:
+    return open_split(job.workspace / "train", languages=stage.languages, cards=stage.cards)
+
+
+def _mix_facts(job: Job, cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what can be mixed. Shares are the training's: another mix needs no new corpus."""
+    replayed = replayed_cells(_corpora(job, job.phase), job.cards)
+    return {
+        "rows_by_group": job.phase.mixing is not None,
+        "cells": [c | {"replay": (c["language"], c["card"]) in replayed} for c in cells],
+    }
 
 
 def _tell(job: Job, stage: _Stage, counts: dict[str, dict[str, int]]) -> None:

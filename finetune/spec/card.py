@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from finetune.spec.language import Language
-from finetune.spec.recipe import LicenceId, Name, RepoId, Revision, Section
+from finetune.spec.recipe import LicenceId, Name, RepoId, Revision
+from finetune.spec.section import Section
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Format = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]

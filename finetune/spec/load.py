@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from finetune.errors import RecipeError
 from finetune.spec.card import DataCard
+from finetune.spec.entries import did_you_mean, mix_problems
 from finetune.spec.recipe import Corpus, Recipe
 from finetune.spec.text import Document, Path_, hidden_controls, parse, read_text, shown
 from finetune.spec.withdrawn import read_withdrawn
@@ -55,6 +55,15 @@ class Project:
     path: Path
     recipe: Recipe
     cards: Mapping[str, DataCard]
+    overrides: tuple[str, ...] = ()
+    """What --set changed."""
+
+    def where(self, place: Path_) -> str:
+        """Return `file:line:column` of a key of the recipe, or of the nearest one above it."""
+        document = parse(read_text(self.path), source=str(self.path))
+        for override in self.overrides:
+            _override(document, override)
+        return document.where(place)
 
 
 def load_project(path: Path, *, overrides: Sequence[str] = ()) -> Project:
@@ -80,9 +89,10 @@ def load_project(path: Path, *, overrides: Sequence[str] = ()) -> Project:
             )
         except RecipeError as error:
             problems += error.problems
+    problems += () if problems else _mix_problems(document, recipe, cards)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
-    return Project(path=path, recipe=recipe, cards=cards)
+    return Project(path=path, recipe=recipe, cards=cards, overrides=tuple(overrides))
 
 
 def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
@@ -182,16 +192,6 @@ def resolved_use(corpus: Corpus, card: DataCard) -> str:
     return {"text": "text", "parallel": "translation", "chat": "chat"}[card.corpus.kind]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `. Did you mean 'x'?` for the nearest known word, or nothing.
-
-    >>> did_you_mean("rnak", ["rank", "alpha"])
-    ". Did you mean 'rank'?"
-    """
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f". Did you mean {near[0]!r}?" if near else ""
-
-
 class _NoSuchCard(Exception):
     """A recipe names a card that is not in the folder."""
 
@@ -202,6 +202,16 @@ def _corpora(recipe: Recipe) -> Iterable[tuple[Path_, Corpus]]:
         return
     for p, phase in enumerate(recipe.phases):
         yield from ((("phases", p, "corpora", i), c) for i, c in enumerate(phase.corpora))
+
+
+def _mix_problems(
+    document: Document, recipe: Recipe, cards: Mapping[str, DataCard]
+) -> Iterable[str]:
+    for number, phase in enumerate(recipe.stages_of_training):
+        inside: Path_ = ("phases", number) if recipe.phases is not None else ()
+        for path, why in mix_problems(phase.mix, phase.corpora, cards):
+            place = (*inside, *path)
+            yield f"{document.where(place)}: {shown(place)}: {why}"
 
 
 def _find_card(name: str, folder: Path) -> DataCard:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from finetune.spec.language import Language
+from finetune.spec.mix import Mix
+from finetune.spec.section import Section
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 RepoId = Annotated[
@@ -18,12 +20,6 @@ RepoId = Annotated[
 ]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 LicenceId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{0,63}$")]
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Base(Section):
@@ -92,6 +88,9 @@ class Corpus(Section):
     """Instruction of a translation pair; {text}, {source_name} and {target_name} are filled in."""
     max_documents: Annotated[int, Field(gt=0)] | None = None
     """Use at most this many documents, chosen by hash, the same ones every time."""
+    replay: bool = False
+    """Its texts are there so that the base does not forget a language (English, a related one);
+    `mix.replay` says how much of them is trained on."""
 
 
 class Prepare(Section):
@@ -207,8 +206,19 @@ class Phase(Section):
     """Label of the phase."""
     corpora: Annotated[list[Corpus], Field(min_length=1)]
     """Data cards of this phase."""
+    mix: Mix | None = None
+    """Shares of languages or cards. Without it texts are taken as they are, and corpora marked
+    `replay` have their share."""
     train: Train
     """Training settings of this phase."""
+
+    @property
+    def mixing(self) -> Mix | None:
+        """The mix in force; None if every row is taken once before any comes again."""
+        replayed = any(corpus.replay for corpus in self.corpora)
+        mix = self.mix or Mix(method="proportional")
+        as_it_is = all(part.method == "proportional" for _, part in mix.parts)
+        return None if as_it_is and not replayed else mix
 
 
 class Evaluate(Section):
@@ -279,6 +289,9 @@ class Recipe(Section):
     base: Base
     corpora: Annotated[list[Corpus], Field(min_length=1)] | None = None
     """Data cards. Give `corpora` and `train`, or `phases`."""
+    mix: Mix | None = None
+    """Shares of languages or cards; with `phases` each has its own. Without it texts are taken as
+    they are, and corpora marked `replay` have their share."""
     prepare: Prepare = Prepare()
     lora: Lora = Lora()
     train: Train | None = None
@@ -296,7 +309,7 @@ class Recipe(Section):
             return tuple(self.phases)
         assert self.corpora is not None  # noqa: S101, the validator promises both
         assert self.train is not None  # noqa: S101
-        return (Phase(name="train", corpora=self.corpora, train=self.train),)
+        return (Phase(name="train", corpora=self.corpora, mix=self.mix, train=self.train),)
 
     @property
     def card_names(self) -> tuple[str, ...]:
@@ -310,6 +323,8 @@ class Recipe(Section):
             self.phases is not None and (self.corpora or self.train)
         ):
             raise ValueError("give either corpora and train, or phases")
+        if self.phases is not None and self.mix is not None:
+            raise ValueError("mix: with phases, write it into the phase whose texts it mixes")
         names = [phase.name for phase in self.stages_of_training]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"phases: two are called {twice[0]!r}; give each a name of its own")

@@ -16,7 +16,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from finetune.errors import RecipeError
 from finetune.spec.load import validate
-from finetune.spec.recipe import Name, Section
+from finetune.spec.recipe import Name
+from finetune.spec.section import Section
 from finetune.spec.text import Document, parse, read_text
 
 OURS = frozenset(

@@ -27,6 +27,7 @@ from finetune.train.checkpoint import Checkpoint, save_checkpoint
 from finetune.train.engine import Engine
 from finetune.train.metrics import Metrics
 from finetune.train.micro_batch import is_out_of_memory, out_of_memory
+from finetune.train.mixed_order import MixedOrder
 from finetune.train.optimizer import after_good_step, after_overflow
 from finetune.train.order import key_of_step, micro_batches, rows_of_step
 from finetune.train.processes import Processes
@@ -49,6 +50,8 @@ class Plan:
     total_steps: int
     rows_per_step: int
     checkpoints: Path
+    mixed: MixedOrder | None = None
+    """The order of rows if languages or cards have shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +253,7 @@ class Trainer:
     def _gradients(self, step: int) -> StepOutcome:
         """Fill the gradients of a step; the parameters stay as they are."""
         split, processes = self.plan.split, self.processes
-        rows = rows_of_step(
-            self.plan.train.seed,
-            step,
-            num_rows=split.num_rows,
-            rows_per_step=self.plan.rows_per_step,
-        )
+        rows = self._rows(step)
         supervised_tokens = int(split.supervised_NT[rows].sum(dtype=np.int64))
         # Dropout is drawn from this key alone, or from generators that it seeds.
         key = key_of_step(self.plan.train.seed, step)
@@ -286,6 +284,13 @@ class Trainer:
             supervised_tokens=supervised_tokens,
             rows=rows,
         )
+
+    def _rows(self, step: int) -> NDArray[np.int64]:
+        each, mixed = self.plan.rows_per_step, self.plan.mixed
+        if mixed is not None:
+            return mixed.take(step * each, (step + 1) * each)
+        num_rows = self.plan.split.num_rows
+        return rows_of_step(self.plan.train.seed, step, num_rows=num_rows, rows_per_step=each)
 
     def _of_all_ranks(self, nll_M: list[Tensor]) -> NDArray[np.float64]:
         """Return the nll of every micro-batch (columns) of every rank (rows)."""

@@ -18,7 +18,7 @@ _WORD = 2**64 - 1
 
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, num_rows: int) -> NDArray[np.int64]:
-    order_N = np.argsort(_words(seed, epoch, count=num_rows), kind="stable")
+    order_N = np.argsort(words(seed, epoch, count=num_rows), kind="stable")
     order_N.setflags(write=False)  # the cache hands the same array to everyone
     return order_N
 
@@ -43,6 +43,18 @@ def rows_of_step(seed: int, step: int, *, num_rows: int, rows_per_step: int) -> 
     return np.concatenate(parts)
 
 
+def times_drawn(seed: int, row: int, *, num_rows: int) -> NDArray[np.int64]:
+    """Return how often each row is among the first `row` of the sequence, shape (num_rows,).
+
+    >>> times_drawn(7, 6, num_rows=5).tolist()
+    [1, 1, 1, 2, 1]
+    """
+    epochs, rest = divmod(row, num_rows)
+    times = np.full(num_rows, epochs, dtype=np.int64)
+    times[_permutation(seed, epochs, num_rows)[:rest]] += 1
+    return times
+
+
 def micro_batches(
     rows: NDArray[np.int64], *, rank: int, ranks: int, size: int
 ) -> list[NDArray[np.int64]]:
@@ -65,10 +77,11 @@ def key_of_step(seed: int, step: int) -> int:
     (True, False)
     """
     # Epoch numbers never reach 2**63, so these words are no permutation's.
-    return int(_words(seed, step | 1 << 63, count=1)[0]) >> 1
+    return int(words(seed, step | 1 << 63, count=1)[0]) >> 1
 
 
-def _words(seed: int, number: int, *, count: int) -> NDArray[np.uint64]:
+def words(seed: int, number: int, *, count: int) -> NDArray[np.uint64]:
+    """Return the first raw Philox words of a key: the same with every numpy, on every machine."""
     # A list of large Python integers would go through float64 and lose its low bits.
     key = np.array([seed & _WORD, number], dtype=np.uint64)
     return np.random.Philox(key=key).random_raw(count)

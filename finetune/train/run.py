@@ -19,9 +19,10 @@ from finetune.energy import metered
 from finetune.errors import Stopped, TrainError
 from finetune.job import Job
 from finetune.memory import leaves_room
+from finetune.mixing import MixPlan
 from finetune.models.load import choose_device, resolve_precision, set_threads
 from finetune.packed import PackedSplit, open_split
-from finetune.train import micro_batch
+from finetune.train import micro_batch, mix
 from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (
     Checkpoint,
@@ -84,8 +85,12 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
     settings = job.phase.train
     split, validation = _splits(job)
     rows_per_step = settings.batch_tokens // split.sequence_tokens
-    steps = total_steps(settings, num_rows=split.num_rows, rows_per_step=rows_per_step)
-    resumed = _resume(job, steps=steps, processes=processes)
+    num_rows = mix.rows_of_epoch(job, split)
+    steps = total_steps(settings, num_rows=num_rows, rows_per_step=rows_per_step)
+    mixed = mix.plan_of(job, split, steps=steps)
+    resumed = _resume(
+        job, steps=steps, rows_per_step=rows_per_step, mixed=mixed, processes=processes
+    )
     sharing = _sharing(job, processes=processes, resumed=resumed)
     processes.same("what is trained", (job.inputs["prepare"].key, steps, sharing, version("torch")))
     with accelerated(sharing, processes=processes) as accelerator:
@@ -123,6 +128,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
                 total_steps=steps,
                 rows_per_step=rows_per_step,
                 checkpoints=job.workspace / "checkpoints",
+                mixed=mix.order_of(mixed, split, seed=settings.seed) if mixed else None,
             ),
             engine=engine,
             processes=processes,
@@ -130,7 +136,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
             best=resumed.part("best") if resumed else {},
             stop=stop,
         )
-        return _finish(job, model=model, trainer=trainer)
+        return _finish(job, model=model, trainer=trainer) | {"mix": mix.recorded(mixed)}
 
 
 def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any]:
@@ -156,7 +162,10 @@ def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any
         write_folder(job.workspace / "state", checkpoint_files(state))
         draw_loss(job.workspace / "loss.png", read_metrics(job.workspace / METRICS))
         shutil.rmtree(trainer.plan.checkpoints, ignore_errors=True)
-    return _result(trainer, final, trainable=sum(t.numel() for t in chosen.values()))
+    result = _result(trainer, final, trainable=sum(t.numel() for t in chosen.values()))
+    plan = trainer.plan
+    rows = final.step * plan.rows_per_step
+    return result | {"seen": mix.seen(job, plan.split, plan.mixed, rows=rows)}
 
 
 def _result(trainer: Trainer, final: Progress, *, trainable: int) -> dict[str, Any]:
@@ -238,7 +247,9 @@ def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> S
     )
 
 
-def _resume(job: Job, *, steps: int, processes: Processes) -> Checkpoint | None:
+def _resume(
+    job: Job, *, steps: int, rows_per_step: int, mixed: MixPlan | None, processes: Processes
+) -> Checkpoint | None:
     """Return the state to continue from: an own checkpoint, else that of a shorter training.
 
     Rank 0 chooses it, so that all ranks read the same one.
@@ -257,6 +268,7 @@ def _resume(job: Job, *, steps: int, processes: Processes) -> Checkpoint | None:
         problems += found
         if resumed is not None and resumed.progress.step > steps:
             resumed = None
+        resumed = _of_the_same_mix(job, resumed, mixed=mixed, rows_per_step=rows_per_step)
         if resumed is not None:
             shutil.copyfile(shorter.path / METRICS, job.workspace / METRICS)
             energy.carry(job.workspace, shorter.result.get("energy"))
@@ -270,3 +282,19 @@ def _resume(job: Job, *, steps: int, processes: Processes) -> Checkpoint | None:
         job.console.say(f"continuing after step {step} of {steps}", step=step, total=steps)
     processes.text(None if resumed is None else str(resumed.folder))
     return resumed
+
+
+def _of_the_same_mix(
+    job: Job, resumed: Checkpoint | None, *, mixed: MixPlan | None, rows_per_step: int
+) -> Checkpoint | None:
+    """Return the state of the shorter training if it drew its rows as this one draws them."""
+    if resumed is None:
+        return None
+    row = resumed.progress.step * rows_per_step
+    if mix.same_until(mixed, job.inputs["shorter"].result.get("mix"), row=row):
+        return resumed
+    job.console.say(
+        f"the training of {resumed.progress.step} steps in the store is not continued: languages "
+        "have other shares in one of this length. With mix.budget_tokens they would be the same"
+    )
+    return None

@@ -22,6 +22,7 @@ from finetune.spec.load import Project, load_project
 from finetune.spec.recipe import Recipe
 from finetune.spec.site import Overlay, Site, find_overlay, load_site, overlays_folder
 from finetune.store import Store
+from finetune.verbs.mixture import show_mixtures
 
 _SCHEMAS: dict[str, type[BaseModel]] = {"card": DataCard, "site": Site, "overlay": Overlay}
 _ON_ITS_PAGE: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {Site: (Overlay,)}
@@ -87,6 +88,7 @@ def plan(options: Namespace, console: Console) -> int:
     console.table(
         f"{project.recipe.name}: {options.recipe}", ("step", "key", "state", "path"), rows
     )
+    show_mixtures(project, store=store, console=console)
     return 0
 
 

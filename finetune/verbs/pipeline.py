@@ -16,6 +16,7 @@ from finetune.spec.load import Project, load_project
 from finetune.store import Store
 from finetune.verbs import default_store
 from finetune.verbs.inspect import check_files, terms_of
+from finetune.verbs.mixture import show_mixtures
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -47,6 +48,8 @@ def stage(options: Namespace, console: Console) -> int:
     phase = getattr(options, "phase", None)
     steps = plan.steps_up_to(project, options.verb, phase=phase)
     done = plan.execute(project, steps, store=store, console=console)
+    if options.verb == "prepare" and ranks_of().is_main:
+        show_mixtures(project, store=store, console=console)
     if options.verb == "evaluate":
         _show_scores(done["evaluate"], console=console)
     console.say(f"{options.verb}: {done[options.verb].path}", path=str(done[options.verb].path))

@@ -41,21 +41,21 @@ def outcome(training: dict[str, Any], *, stops: bool) -> dict[str, Any]:
     }
     changes = {k: training.get(k) for k in ("train", "lora", "run")}
     job = make_job(Path(training["workspace"]), artifacts, **changes)
-    original = loop.rows_of_step
+    original = loop.key_of_step
     if stops and "stop_at" in training:
 
-        def rows_of_step(seed: int, step: int, **kw: Any) -> Any:
+        def key_of_step(seed: int, step: int) -> int:
             if step == training["stop_at"]:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return original(seed, step, **kw)
+            return original(seed, step)
 
-        loop.rows_of_step = rows_of_step
+        loop.key_of_step = key_of_step
     try:
         return run(job)
     except FinetuneError as error:
         return {"error": type(error).__name__, "message": str(error)}
     finally:
-        loop.rows_of_step = original
+        loop.key_of_step = original
 
 
 if __name__ == "__main__":

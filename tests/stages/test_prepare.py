@@ -427,3 +427,25 @@ def test_a_withdrawn_card_needs_no_files(tmp_path: Path) -> None:
     run(make_job(tmp_path, text, pairs_card(tmp_path)))
     with pytest.raises(DataError, match=r"every card was withdrawn \(text\)"):
         run(make_job(tmp_path / "two", text))
+
+
+def test_with_a_mix_a_row_belongs_to_one_language_and_card(tmp_path: Path) -> None:
+    """So that it can be drawn by shares; nothing is lost by it, and validation is not grouped."""
+    yoruba = make_card(tmp_path, "yor", "\n".join(HAUSA[:60]), languages=["yor_Latn"])
+    cards = (make_card(tmp_path, "hau", "\n".join(HAUSA[60:])), yoruba, pairs_card(tmp_path))
+    for name, mix in (("mixed", {"by": "card"}), ("plain", None)):
+        (tmp_path / name).mkdir()
+        job = make_job(tmp_path / name, *cards, mix=mix)
+        result = run(job)
+        split = opened(job, result, "train")
+        found = np.unique(split.documents_D[["row", "language", "card"]])
+        assert (len(found) == split.num_rows) is (mix is not None)
+        report = json.loads((job.workspace / "report.json").read_text("utf-8"))["mix"]
+        assert report["rows_by_group"] is (mix is not None)
+        cells = {c["card"]: c for c in result["cells"]}
+        assert sum(c["tokens"] for c in cells.values()) == result["counts"]["train"]["tokens"]
+        assert cells["yor"]["language"] == "yor_Latn"
+        if mix is not None:
+            assert sum(c["rows"] for c in cells.values()) == split.num_rows
+    parts = [contents(tmp_path / name / "workspace/validation") for name in ("mixed", "plain")]
+    assert parts[0] == parts[1]
