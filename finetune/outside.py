@@ -79,7 +79,8 @@ def _card_entry(card: DataCard) -> dict[str, Any]:
         return {"kind": "url", "files": {file.url: file.sha256 for file in source.files}}
     pins = {file.path: file.sha256 for file in source.files}
     if source.kind == "package":
-        return {"kind": "package", "package": source.package, "files": pins}
+        kind = "package" if source.is_installed else "npm package"
+        return {"kind": kind, "package": source.package, "files": pins}
     return {"kind": "files", "files": pins}
 
 

@@ -26,6 +26,7 @@ READERS: Mapping[str, str] = {
     "xlsx": "finetune.prepare.office:read_xlsx",
     "docx": "finetune.prepare.office:read_docx",
     "pdf": "finetune.prepare.office:read_pdf",
+    "html": "finetune.prepare.html:read_html",
     "tmx": "finetune.prepare.translations:read_tmx",
     "po": "finetune.prepare.translations:read_po",
     "xliff": "finetune.prepare.translations:read_xliff",

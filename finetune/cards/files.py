@@ -27,6 +27,8 @@ SUFFIXES: Mapping[str, str] = {
     ".xlsx": "xlsx",
     ".docx": "docx",
     ".pdf": "pdf",
+    ".html": "html",
+    ".htm": "html",
     ".tmx": "tmx",
     ".po": "po",
     ".xlf": "xliff",

@@ -17,7 +17,7 @@ from finetune.errors import DataError, FinetuneError, RecipeError
 from finetune.prepare.outsiders import CONVERTERS
 from finetune.release import licence as licences
 from finetune.release.permission import community_of
-from finetune.spec.card import DataCard, HubSource
+from finetune.spec.card import DataCard
 from finetune.spec.hub_values import VALUES, size_category
 from finetune.spec.language import hub_codes, language_name
 from finetune.spec.load import load_card
@@ -174,7 +174,8 @@ def _prose(card: DataCard) -> Iterator[Finding]:
 def _texts(card: DataCard) -> Iterator[Finding]:
     if not is_here(card):
         source = card.corpus.source
-        where = source.dataset if isinstance(source, HubSource) else source.kind
+        named = {"hub": "dataset", "package": "package"}.get(source.kind, "kind")
+        where = getattr(source, named)
         yield Finding("note", "not-fetched", {"place": where})
         return
     try:

@@ -50,7 +50,7 @@ def size_bytes(card: DataCard) -> int | None:
     source = card.corpus.source
     if isinstance(source, LocalSource):
         root = card.path.parent
-    elif isinstance(source, PackageSource):
+    elif isinstance(source, PackageSource) and source.is_installed:
         from importlib.metadata import PackageNotFoundError, distribution
 
         try:

@@ -12,7 +12,7 @@ from typing import Any
 from finetune import registry
 from finetune.prepare.document import Record
 from finetune.prepare.source import resolve_files
-from finetune.spec.card import DataCard, HubSource, UrlSource
+from finetune.spec.card import DataCard
 from finetune.spec.script import fits, scripts_in
 
 LOOK_RECORDS = 20_000
@@ -54,7 +54,7 @@ class Look:
 
 def is_here(card: DataCard) -> bool:
     """Say whether the files of a card are on this machine without fetching."""
-    return not isinstance(card.corpus.source, HubSource | UrlSource)
+    return not card.corpus.is_fetched
 
 
 def records_of(card: DataCard) -> Iterator[Record]:

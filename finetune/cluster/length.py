@@ -118,7 +118,7 @@ def _length(project: Project, step: Step, *, store: Store) -> Length:
 
 def _size_bytes(card: DataCard, step: Step, *, store: Store) -> int | None:
     source = card.corpus.source
-    if isinstance(source, HubSource):
+    if isinstance(source, HubSource) or card.corpus.is_fetched:
         fetched = step.inputs[f"corpus:{card.name}"]
         found = store.find("corpus", fetched.key)
         return None if found is None else _sizes(found.path.rglob("*"))

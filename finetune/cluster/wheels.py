@@ -23,7 +23,7 @@ def packages_of(project: Project) -> dict[str, str]:
     named = [
         card.corpus.source.package.partition("==")[0]
         for card in project.cards.values()
-        if isinstance(card.corpus.source, PackageSource)
+        if isinstance(card.corpus.source, PackageSource) and card.corpus.source.is_installed
     ]
     base = project.recipe.base
     if base.kind == "package":

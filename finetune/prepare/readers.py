@@ -19,6 +19,8 @@ from finetune.spec.card import CorpusBlock
 
 PARQUET_BATCH_ROWS = 1024
 MAX_MESSAGES_BYTES = 64 * 2**20
+EXTENSION = frozenset({"message", "description", "placeholders"})
+"""Keys of one message of a browser extension: {"key": {"message": "text", ...}}."""
 
 
 def read_text(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
@@ -80,10 +82,12 @@ def parquet_columns(file: SourceFile) -> list[str]:
 def read_messages(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
     """JSON files of key -> text, one file a language, grouped by file name and paired by key.
 
-    A key that a language lacks gives a record with None there, so that it is counted.
+    Objects inside objects are read too: their keys are joined by dots, without the part that is
+    the language's own (`{"ha": {"menu": {"open": ...}}}` has the key `menu.open`). A key that a
+    language lacks gives a record with None there, so that it is counted.
     """
     for name, sides in _grouped(files, corpus).items():
-        texts = {language: _messages(file) for language, file in sides.items()}
+        texts = {x: _messages(file, without=corpus.columns[x]) for x, file in sides.items()}
         keys = dict.fromkeys(key for side in texts.values() for key in side)
         for key in keys:
             fields = {language: side.get(key) for language, side in texts.items()}
@@ -218,7 +222,8 @@ def _grouped(files: Sequence[SourceFile], corpus: CorpusBlock) -> dict[str, dict
     return groups
 
 
-def _messages(file: SourceFile) -> dict[str, str]:
+def _messages(file: SourceFile, *, without: str) -> dict[str, str]:
+    """Return key -> text of a file; the key `without`, at any depth, is no part of a key."""
     try:
         size = file.path.stat().st_size
         if size > MAX_MESSAGES_BYTES:
@@ -236,7 +241,12 @@ def _messages(file: SourceFile) -> dict[str, str]:
             f"{file.name}:{line}: byte {error.start} of the file (0x{data[error.start]:02x}) is "
             "not UTF-8; save the file as UTF-8"
         ) from None
-    return {key: _message(file, key, value) for key, value in _whole_json(text, file.name).items()}
+    found: dict[str, str] = {}
+    for key, message in _flat(_whole_json(text, file.name), file=file, without=without):
+        if key in found:
+            raise DataError(f"{file.name}: {key}: stands there twice; which one is it?")
+        found[key] = message
+    return found
 
 
 def _whole_json(text: str, name: str) -> dict[str, Any]:
@@ -249,12 +259,24 @@ def _whole_json(text: str, name: str) -> dict[str, Any]:
     return _json_object(text, name)
 
 
-def _message(file: SourceFile, key: str, value: Any) -> str:
-    if isinstance(value, Mapping):  # browser extensions: {"key": {"message": "text"}}
-        value = value.get("message")
-    if not isinstance(value, str):
-        raise DataError(
-            f"{file.name}: {key}: {type(value).__name__} where a text belongs; `messages` files "
-            "hold key -> text"
-        )
-    return value
+def _flat(
+    messages: Mapping[str, Any], *, file: SourceFile, without: str
+) -> Iterator[tuple[str, str]]:
+    waiting = [("", messages)]  # a stack and no recursion: a file nests as deep as it likes
+    while waiting:
+        path, inner = waiting.pop()
+        deeper = []
+        for name, found in inner.items():
+            key = f"{path}.{name}" if path else name
+            wrapped = isinstance(found, Mapping) and "message" in found and set(found) <= EXTENSION
+            value = found["message"] if wrapped else found
+            if isinstance(value, str):
+                yield key, value
+            elif isinstance(value, Mapping):
+                deeper.append((path if name == without else key, value))
+            else:
+                raise DataError(
+                    f"{file.name}: {key}: {type(value).__name__} where a text belongs; "
+                    "`messages` files hold key -> text"
+                )
+        waiting += reversed(deeper)

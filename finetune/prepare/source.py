@@ -17,14 +17,15 @@ from finetune.spec.card import DataCard, File, HubSource, LocalSource, PackageSo
 def resolve_files(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[SourceFile]:
     """Return the files of a card, in its order, each with the checksum the card states.
 
-    `inputs` holds the fetched dataset of a Hub card as `corpus:NAME`. Raises DataError with every
+    `inputs` holds what was fetched for a card as `corpus:NAME`. Raises DataError with every
     problem of the card at once: missing file, other checksum, a path that leaves its folder,
     a package that is missing or has another version.
     """
     source = card.corpus.source
     if isinstance(source, HubSource):
         return [_fetched(card, inputs, name="data.parquet")]
-    if isinstance(source, UrlSource):  # checked against the card when they were fetched
+    npm = isinstance(source, PackageSource) and not source.is_installed
+    if npm or isinstance(source, UrlSource):  # checked against the card when they were fetched
         return [_fetched(card, inputs, name=file.path) for file in source.files]
     if isinstance(source, PackageSource):
         root = _package_root(card, source)

@@ -365,7 +365,7 @@ def _card_record(card: DataCard) -> dict[str, Any]:
     elif isinstance(source, LocalSource):
         where = "files of its owner"
     else:
-        where = f"package {source.package}"
+        where = f"{'' if source.is_installed else 'npm '}package {source.package}"
     return record | {"source": where, "sha256": sums}
 
 

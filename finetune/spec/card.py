@@ -6,6 +6,7 @@ The Hub's own keys stay as the Hub spells them; what the Hub does not know stand
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +20,7 @@ from finetune.spec.section import Section
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Format = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 """Name of a reader in finetune/registry.py or of an installed plug-in; `check` knows them."""
-DOCUMENTS = frozenset({"text", "docx", "pdf"})
+DOCUMENTS = frozenset({"text", "docx", "pdf", "html"})
 """Formats without columns: their files hold running text and nothing else."""
 Glottocode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4}[0-9]{4}$")]
 """Code of glottolog.org for a language or dialect, e.g. `nucl1347`."""
@@ -62,14 +63,36 @@ class LocalSource(Section):
     """The files, read in this order."""
 
 
+_PYPI = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+-]+")
+_NPM = re.compile(
+    r"(@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*==[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?"
+)
+
+
 class PackageSource(Section):
-    """Files inside an installed Python package."""
+    """Files inside a package of an exact version: an installed Python package, or one of npm."""
 
     kind: Literal["package"]
-    package: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._+-]+$")]
-    """Distribution and exact version, e.g. `kolibri==0.19.5`."""
+    package: str
+    """Name and exact version, e.g. `kolibri==0.19.5`."""
+    registry: Literal["pypi", "npm"] = "pypi"
+    """`pypi`: an installed Python package. `npm`: `finetune fetch` gets it with your own `npm`."""
     files: Annotated[list[File], Field(min_length=1)]
-    """The files, read in this order; paths start at site-packages."""
+    """The files, read in this order; paths start at site-packages, those of npm with `package/`."""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the files lie in site-packages, rather than being fetched."""
+        return self.registry == "pypi"
+
+    @model_validator(mode="after")
+    def _exact(self) -> PackageSource:
+        if not (_PYPI if self.is_installed else _NPM).fullmatch(self.package):
+            raise ValueError(
+                f"package: {self.package!r} is no NAME==VERSION of {self.registry}; write the "
+                "exact version, e.g. kolibri==0.19.5"
+            )
+        return self
 
 
 class HubSource(Section):
@@ -180,13 +203,14 @@ class CorpusBlock(Section):
     """Where the files are."""
     format: Format
     """`text`: one document a line; `jsonl`, `csv`, `tsv`, `parquet`, `xlsx`: records; `docx`: one
-    document a paragraph; `pdf`: one a page; `messages`: JSON files of key -> text, one file a
-    language, paired by key (software translations); `tmx`, `po`, `xliff`: translation memories and
-    catalogues; `elan`, `toolbox`: field recordings and glossed texts. Or the name of an installed
-    plug-in's reader."""
+    document a paragraph; `pdf`: one a page; `html`: one a paragraph, list item or heading, or pages
+    in several languages paired by their structure; `messages`: JSON files of key -> text, one file
+    a language, paired by key (software translations); `tmx`, `po`, `xliff`: translation memories
+    and catalogues; `elan`, `toolbox`: field recordings and glossed texts. Or the name of an
+    installed plug-in's reader."""
     columns: dict[str, str] = Field(default_factory=dict)
     """What is in which column. text: `{text: COLUMN}`; parallel: `{hau_Latn: COLUMN, ...}`
-    (messages: `{hau_Latn: PATH-PART}`, the part of a path that tells the language; tmx: the
+    (messages, html: `{hau_Latn: PATH-PART}`, the part of a path that tells the language; tmx: the
     language's code there; po: `msgid` and `msgstr`; xliff: `source` and `target`; elan: tiers;
     toolbox: markers); chat:
     `{messages: COLUMN}` or `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`."""
@@ -226,7 +250,10 @@ class CorpusBlock(Section):
     @property
     def is_fetched(self) -> bool:
         """Whether `finetune fetch` has to get the files from the network."""
-        return isinstance(self.source, HubSource | UrlSource)
+        source = self.source
+        if isinstance(source, PackageSource):
+            return not source.is_installed
+        return isinstance(source, HubSource | UrlSource)
 
     @field_validator("consent", mode="before")
     @classmethod
@@ -273,7 +300,8 @@ class CorpusBlock(Section):
             raise ValueError("columns: needs `messages`, or `instruction` and `answer`")
         if (self.format == "messages") != (self.kind == "parallel" and self.format == "messages"):
             raise ValueError("format: `messages` is for parallel cards")
-        if documents and self.kind != "text":
+        pages = self.format == "html" and self.kind == "parallel"
+        if documents and self.kind != "text" and not pages:
             raise ValueError(f"format: `{self.format}` holds documents, not {self.kind} records")
         return self
 

@@ -52,10 +52,26 @@ def check(options: Namespace, console: Console) -> int:
         console.say(f"  because {reason}")
     for condition in terms.gate:
         console.say(f"  and whoever uses it has to know: {condition}")
-    for name, card in sorted(project.cards.items()):
-        if card.is_withdrawn:
-            console.say(f"  {name} was withdrawn: nothing of it is used; take it out of the recipe")
+    for card in sorted(project.cards.values(), key=lambda card: card.name):
+        _say_what_is_unsure(card, console)
     return 0
+
+
+def _say_what_is_unsure(card: DataCard, console: Console) -> None:
+    """Say what the authors of a card could not find out, and whether they could open it at all."""
+    if card.is_withdrawn:
+        console.say(
+            f"  {card.name} was withdrawn: nothing of it is used; take it out of the recipe"
+        )
+        return
+    if card.corpus.status == "not-run":
+        console.say(
+            f"  {card.name} was written from documentation: its authors could not open the corpus",
+            card=card.name,
+            status=card.corpus.status,
+        )
+    for what in card.corpus.not_established:
+        console.say(f"  {card.name}: not established: {what}", card=card.name, unknown=what)
 
 
 def _permitted(project: Project) -> Terms:

@@ -11,6 +11,7 @@ import pytest
 
 from finetune.cli import VERBS, main
 from finetune.outcome import read
+from tests.small_recipe import CARD, RECIPE
 
 HEAVY = {
     "torch",
@@ -74,6 +75,25 @@ def test_wrong_input_is_exit_code_2_without_a_traceback(tmp_path, capsys):
     captured = capsys.readouterr()
     assert "r.yaml" in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_check_says_what_is_not_established(tmp_path, capsys):
+    """A card written from documentation is told to be one, with every fact that is missing."""
+    unsure = "  not_established: [source.revision, whether it is one dialect]\n  status: not-run\n"
+    head, _, rest = CARD.partition("    kind: files\n")
+    _, _, rest = rest.partition("  format: text\n")
+    source = "    kind: hub\n    dataset: org/words\n  format: parquet\n  columns: {text: text}\n"
+    card = head + source + unsure + rest
+    (tmp_path / "data_cards").mkdir()
+    (tmp_path / "data_cards/words.md").write_text(card)
+    (tmp_path / "recipes").mkdir()
+    recipe = tmp_path / "recipes/tiny.yaml"
+    recipe.write_text(RECIPE)
+    assert main(["check", str(recipe)]) == 0
+    said = capsys.readouterr().out
+    assert "words was written from documentation" in said
+    assert "words: not established: source.revision" in said
+    assert "words: not established: whether it is one dialect" in said
 
 
 def test_json_gives_problems_to_machines(tmp_path, capsys):

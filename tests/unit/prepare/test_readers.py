@@ -144,6 +144,25 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
 ]
 
 
+def test_nested_messages_are_paired_without_the_languages_own_key(tmp_path: Path) -> None:
+    """Objects inside objects pair by their joined keys, however deep, also below a language."""
+    files = {
+        "l/en/m.json": '{"main": {"en": {"names": {"a": "One"}}}, "b": {"c": {"message": "Two"}}}',
+        "l/ha/m.json": '{"main": {"ha": {"names": {"a": "Daya"}}}, "b": {"c": "Biyu"}}',
+    }
+    assert read(tmp_path, files, **MESSAGES) == [
+        ("m.json: main.names.a", {"eng_Latn": "One", "hau_Latn": "Daya"}),
+        ("m.json: b.c", {"eng_Latn": "Two", "hau_Latn": "Biyu"}),
+    ]
+
+
+def test_one_key_with_two_texts_is_refused(tmp_path: Path) -> None:
+    """Two texts under one key cannot be paired, so neither is quietly chosen."""
+    files = {"l/en/m.json": '{"a": "One"}', "l/ha/m.json": '{"ha": {"a": "x"}, "a": "y"}'}
+    with pytest.raises(DataError, match=r"m\.json: a: stands there twice"):
+        read(tmp_path, files, **MESSAGES)
+
+
 @pytest.mark.parametrize(("content", "corpus", "message"), BAD)
 def test_wrong_input_names_file_and_line(
     tmp_path: Path, content: Any, corpus: dict[str, Any], message: str
