@@ -81,6 +81,12 @@ class Stretch:
     weights: tuple[int, ...]
     """Of each group; only their ratio counts."""
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of each group, in the mix's unit."""
+        total = sum(self.weights) or 1
+        return tuple(weight / total for weight in self.weights)
+
 
 @dataclass(frozen=True, slots=True)
 class Portion:

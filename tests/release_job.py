@@ -10,6 +10,7 @@ from typing import Any
 from finetune.job import Artifact, Job
 from finetune.log import Console
 from finetune.spec.card import DataCard
+from finetune.spec.mix import Mix
 from finetune.spec.recipe import Recipe
 from tests.tiny import write_tiny_model
 
@@ -100,6 +101,12 @@ def write_adapter(root: Path, *, rank: int = 4) -> tuple[Path, Path]:
     return base, adapter
 
 
+def seen(language: str, *, tokens: int, unique: int, epochs: float) -> dict[str, Any]:
+    """Return what a training records of a language and card."""
+    facts = {"language": language, "card": "school-hau", "replay": False, "epochs": epochs}
+    return facts | {"tokens": tokens, "unique_tokens": unique}
+
+
 def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: Any) -> Job:
     """Return the job of a release; `root/train/adapter` must be there (`write_adapter`).
 
@@ -143,6 +150,8 @@ def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: 
             "tokens_per_second": 350.0,
             "validation_bits_per_byte": {"hau_Latn": 1.5},
             "history": [],
+            "mix": {"settings": Mix(max_epochs=3).model_dump(mode="json")},
+            "seen": [seen("hau_Latn", tokens=31000, unique=31000, epochs=0.5)],
             "loss_first": 5.0,
             "loss_last": 3.0,
             "energy": None,

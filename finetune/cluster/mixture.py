@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from finetune.mixing import Cell, Portion, groups_of, plan_mix, replayed_cells
 from finetune.plan import Step
 from finetune.spec.load import Project
 from finetune.spec.mix import Mix
+from finetune.spec.recipe import Phase
 from finetune.spec.text import Path_
 from finetune.store import Store
 
@@ -29,6 +30,8 @@ class Mixture:
     mix: Mix | None
     """None: texts are taken as they are."""
     portions: tuple[Portion, ...]
+    stages: tuple[tuple[float, tuple[float, ...]], ...]
+    """Of a curriculum: where each ends, as a share of the steps, and the share of each portion."""
     exact: bool
     """Counted on the prepared corpus, or estimated from the sizes of files."""
     source: str
@@ -66,17 +69,33 @@ def _mixture(
         "source": length.source,
     }
     if phase.mixing is None:
+        notes = () if exact else tuple(_not_estimated(phase))
         portions = _as_they_are(cells, epochs=length.epochs or 0.0)
-        return Mixture(**facts, portions=portions, problems=(), notes=())
+        return Mixture(**facts, portions=portions, stages=(), problems=(), notes=notes)
     made = plan_mix(phase, project.cards, cells, steps=length.steps, row_tokens=row_tokens)
     index = project.recipe.stages_of_training.index(phase)
     inside: Path_ = ("phases", index) if project.recipe.phases is not None else ()
     return Mixture(
         **facts,
         portions=made.portions,
+        stages=tuple(
+            (until, stretch.shares)
+            for (until, _), stretch in zip(made.mix.parts, made.stretches, strict=True)
+        )
+        if made.mix.stages
+        else (),
         problems=tuple(((*inside, *path), why) for path, why in made.problems),
-        notes=made.notes,
+        notes=(*made.notes, *(() if exact else _not_estimated(phase))),
     )
+
+
+def _not_estimated(phase: Phase) -> Iterator[str]:
+    limited = dict.fromkeys(c.card for c in phase.corpora if c.max_documents is not None)
+    if limited:
+        yield (
+            f"the estimate takes {', '.join(limited)} as a whole; what max_documents leaves is "
+            "counted by `finetune prepare`"
+        )
 
 
 def _as_they_are(cells: list[Cell], *, epochs: float) -> tuple[Portion, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 from finetune.errors import ReleaseError
 from finetune.job import Artifact, Job
 from finetune.release.licence import MODEL_TERMS, obligations
+from finetune.release.mixture import mix_in_words, seen_rows
 from finetune.release.permission import Terms
 from finetune.spec.card import DataCard, HubSource, LocalSource, UrlSource
 from finetune.spec.language import bcp47, hub_code, language_name
@@ -171,6 +172,10 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "sequence_tokens": recipe.prepare.sequence_tokens,
         "phases": [_phase_record(phase) for phase in recipe.stages_of_training],
         "train": _result(job, "train"),
+        "mix": mix_in_words(_result(job, "train")),
+        "seen": seen_rows(
+            _result(job, "train"), phases=[p.name for p in recipe.stages_of_training]
+        ),
         "prompts": _prompts(_corpora(job)),
         "layout": recipe.prepare.layout,
         "chat_template": prepare.get("chat_template"),

@@ -27,6 +27,7 @@ from finetune.train.checkpoint import Checkpoint, save_checkpoint
 from finetune.train.engine import Engine
 from finetune.train.metrics import Metrics
 from finetune.train.micro_batch import is_out_of_memory, out_of_memory
+from finetune.train.mix import epochs_by_language
 from finetune.train.mixed_order import MixedOrder
 from finetune.train.optimizer import after_good_step, after_overflow
 from finetune.train.order import key_of_step, micro_batches, rows_of_step
@@ -193,7 +194,13 @@ class Trainer:
             )
         progress = after_validation(self.progress, bits)
         progress = replace(progress, seconds=progress.seconds + time.monotonic() - begun)
-        metrics.validation(progress.step, bits_per_byte=bits)
+        epochs = epochs_by_language(
+            self.plan.split,
+            self.plan.mixed,
+            seed=self.plan.train.seed,
+            rows=progress.step * self.plan.rows_per_step,
+        )
+        metrics.validation(progress.step, bits_per_byte=bits, epochs=epochs)
         if progress.best_step != progress.step:
             return progress, self.best
         return progress, self.engine.parameters()

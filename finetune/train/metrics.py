@@ -85,15 +85,19 @@ class Metrics:
                 if name in values:
                     self._board.add_scalar(f"train/{name}", values[name], step)
 
-    def validation(self, step: int, *, bits_per_byte: Mapping[str, float]) -> None:
-        """Record one validation."""
+    def validation(
+        self, step: int, *, bits_per_byte: Mapping[str, float], epochs: Mapping[str, float]
+    ) -> None:
+        """Record one validation, and how often each language has been seen until then."""
         mean = fmean(bits_per_byte.values())
         record = {"kind": "validation", "step": step, "bits_per_byte": dict(bits_per_byte)}
-        self._file.write(_line(record | {"mean": mean}))
+        self._file.write(_line(record | {"mean": mean, "epochs": dict(epochs)}))
         if self._board is not None:
             self._board.add_scalar("validation/mean", mean, step)
             for language, value in bits_per_byte.items():
                 self._board.add_scalar(f"validation/{language}", value, step)
+            for language, value in epochs.items():
+                self._board.add_scalar(f"epochs/{language}", value, step)
 
     def sync(self) -> None:
         """Wait until all records are on the disk; done before a checkpoint that counts on them."""

@@ -115,10 +115,7 @@ def seen(
     `tokens` counts repetitions, `unique_tokens` does not; `epochs` is how often a token was seen on
     average.
     """
-    if order is not None:
-        times_N = order.times_drawn(rows, num_rows=split.num_rows)
-    else:
-        times_N = times_drawn(job.phase.train.seed, rows, num_rows=split.num_rows)
+    times_N = _times(split, order, seed=job.phase.train.seed, rows=rows)
     replayed = replayed_cells(job.phase.corpora, job.cards)
     documents_D = split.documents_D
     times_D, length_D = times_N[documents_D["row"]], documents_D["length"].astype(np.int64)
@@ -139,3 +136,38 @@ def seen(
             }
         )
     return found
+
+
+def seen_before(job: Job) -> list[list[dict[str, Any]]]:
+    """Return what the phases before this one recorded as seen, in order."""
+    start = job.inputs.get("start")
+    if start is None or "seen" not in start.result:
+        return []
+    return [*start.result.get("seen_before", ()), start.result["seen"]]
+
+
+def epochs_by_language(
+    split: PackedSplit, order: MixedOrder | None, *, seed: int, rows: int
+) -> dict[str, float]:
+    """Return how often the text of each language has been seen on average after `rows` rows."""
+    times_N = _times(split, order, seed=seed, rows=rows)
+    documents_D = split.documents_D
+    length_D = documents_D["length"].astype(np.float64)
+    drawn_L, there_L = (
+        np.bincount(documents_D["language"], weights=w, minlength=len(split.languages))
+        for w in (length_D * times_N[documents_D["row"]], length_D)
+    )
+    return {
+        language: round(float(drawn / there), 4)
+        for language, drawn, there in zip(split.languages, drawn_L, there_L, strict=True)
+        if there
+    }
+
+
+def _times(
+    split: PackedSplit, order: MixedOrder | None, *, seed: int, rows: int
+) -> NDArray[np.int64]:
+    """Return how often each row is among the first `rows` of a training."""
+    if order is not None:
+        return order.times_drawn(rows, num_rows=split.num_rows)
+    return times_drawn(seed, rows, num_rows=split.num_rows)

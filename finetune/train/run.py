@@ -165,7 +165,10 @@ def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any
     result = _result(trainer, final, trainable=sum(t.numel() for t in chosen.values()))
     plan = trainer.plan
     rows = final.step * plan.rows_per_step
-    return result | {"seen": mix.seen(job, plan.split, plan.mixed, rows=rows)}
+    return result | {
+        "seen": mix.seen(job, plan.split, plan.mixed, rows=rows),
+        "seen_before": mix.seen_before(job),
+    }
 
 
 def _result(trainer: Trainer, final: Progress, *, trainable: int) -> dict[str, Any]:

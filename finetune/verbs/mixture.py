@@ -5,6 +5,7 @@ from __future__ import annotations
 from finetune.cluster.mixture import Mixture, mixtures
 from finetune.errors import RecipeError
 from finetune.log import Console
+from finetune.mixing import Portion
 from finetune.spec.load import Project
 from finetune.spec.text import shown
 from finetune.store import Store
@@ -25,6 +26,12 @@ def show_mixtures(project: Project, *, store: Store, console: Console) -> None:
             console.say(f"{phase.name}: its shares are not known before `finetune fetch`")
     for found in known.values():
         console.table(_title(found), COLUMNS, _rows(found))
+        for number, (until, shares) in enumerate(found.stages, start=1):
+            each = ", ".join(
+                f"{_name(p)} {100 * share:.1f} %"
+                for p, share in zip(found.portions, shares, strict=True)
+            )
+            console.say(f"stage {number}, up to {100 * until:g} % of the steps: {each}")
         for note in found.notes:
             console.say(f"note: {note}")
         for path, why in found.problems:
@@ -59,7 +66,7 @@ def _method(found: Mixture) -> str:
 def _rows(found: Mixture) -> list[tuple[str, ...]]:
     return [
         (
-            p.name + (" (replay)" if p.replay else ""),
+            _name(p),
             f"{100 * p.share:.1f} %",
             f"{p.epochs:.2f}",
             f"{p.tokens:,}",
@@ -68,3 +75,7 @@ def _rows(found: Mixture) -> list[tuple[str, ...]]:
         )
         for p in found.portions
     ]
+
+
+def _name(portion: Portion) -> str:
+    return f"{portion.name} (replay)" if portion.replay else portion.name

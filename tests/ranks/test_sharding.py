@@ -16,12 +16,21 @@ from finetune.job import Artifact
 from finetune.train.run import run
 from tests.ranks.launch import train
 from tests.ranks.train import outcome
-from tests.training_job import adapter_digest, make_job, records, write_inputs
+from tests.training_job import (
+    CARDS,
+    LANGUAGES,
+    adapter_digest,
+    make_job,
+    records,
+    write_inputs,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SHARDINGS = ("ddp", "zero1", "zero2", "zero3", "fsdp")
 SETTINGS: dict[str, Any] = {"lora": {"dropout": 0.1}, "run": {"micro_batch_rows": 1}}
 STOP_STEP = 5
+MIX: dict[str, Any] = {"max_epochs": 6, "stages": [{"until": 0.5}, {"method": "proportional"}]}
+"""Eight rows of one card, two of the other; a stop comes in the second stage."""
 
 
 @dataclass
@@ -60,6 +69,7 @@ class Launched:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     write_inputs(folder / "inputs")
+    write_inputs(folder / "mixed", grouped=True)
     return folder
 
 
@@ -99,6 +109,10 @@ def two(root: Path) -> Launched:
     launched.add("optimizer-offloaded", "zero2", train={"offload": "optimizer"})
     launched.add("all-offloaded", "zero3", train={"offload": "all"})
     launched.add("again", "ddp")
+    mixed: dict[str, Any] = {"mix": MIX, "inputs": str(root / "mixed")}
+    launched.add("mixed", "ddp", **mixed)
+    launched.add("stopped-mixed", "ddp", stop_at=STOP_STEP, **mixed)
+    launched.add("continued-mixed", "ddp", workspace=launched.folder("stopped-mixed"), **mixed)
     launched.add("computed-rows", "zero3", run={"micro_batch_rows": "auto"})
     launched.go()
     return launched
@@ -217,3 +231,17 @@ def test_offloaded_and_repeated_trainings_are_the_same(
 ) -> None:
     """Offload changes where state lies, rows may be chosen by what fits, a process trains twice."""
     assert_same_training(two.folder(name), alone)
+
+
+def test_shares_of_languages_are_the_same_on_two_ranks(two: Launched, root: Path) -> None:
+    """Drawn by shares that change, stopped and continued: one process trains on the same rows."""
+    prepared = {"languages": list(LANGUAGES), "cards": list(CARDS)}
+    inputs = {
+        "base": Artifact("base", "b", root / "mixed/base", {}),
+        "prepare": Artifact("prepare", "p", root / "mixed/prepare", prepared),
+    }
+    alone = run(make_job(root / "mixed-alone", inputs, mix=MIX, **SETTINGS))
+    assert_same_training(two.folder("mixed"), root / "mixed-alone")
+    assert two.results["mixed"]["seen"] == alone["seen"]
+    assert two.results["stopped-mixed"]["error"] == "Stopped"
+    assert adapter_digest(two.folder("stopped-mixed")) == adapter_digest(two.folder("mixed"))

@@ -1,6 +1,6 @@
 """One rank of a launch: run the trainings of `trainings.json` one after the other.
 
-Each is {"workspace", "inputs", "train", "lora", "run", "stop_at"}: the arguments of
+Each is {"workspace", "inputs", "train", "lora", "run", "mix", "stop_at"}: the arguments of
 tests.training_job.make_job, and the step in whose gradients SIGTERM comes to the last rank.
 """
 
@@ -39,7 +39,7 @@ def outcome(training: dict[str, Any], *, stops: bool) -> dict[str, Any]:
         "base": Artifact("base", "b", inputs / "base", {"parameters": 100_000}),
         "prepare": Artifact("prepare", "p", inputs / "prepare", prepared),
     }
-    changes = {k: training.get(k) for k in ("train", "lora", "run")}
+    changes = {k: training.get(k) for k in ("train", "lora", "run", "mix")}
     job = make_job(Path(training["workspace"]), artifacts, **changes)
     original = loop.key_of_step
     if stops and "stop_at" in training:

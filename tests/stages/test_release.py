@@ -15,7 +15,7 @@ from finetune.errors import ReleaseError, StoreError
 from finetune.release.card import conclusions
 from finetune.release.run import run
 from tests.hub_server import HubServer
-from tests.release_job import RECIPE, card, comparison, release_job, score, write_adapter
+from tests.release_job import RECIPE, card, comparison, release_job, score, seen, write_adapter
 
 LOGITS = """
 import sys, torch
@@ -166,6 +166,28 @@ def test_card_says_what_was_recorded(root):
     assert data["cards"][0]["sha256"] == {"pairs.tsv": "0" * 64}
     notice = (job.workspace / "NOTICE").read_text()
     assert "School software in Hausa (mit)" in notice
+
+
+def test_card_says_what_was_seen_in_every_phase(root):
+    """How languages were mixed; tokens, unique and repeated ones, and epochs, a row a phase."""
+    text_phase = {"name": "texts", "corpora": [{"card": "school-hau"}], "train": {"max_steps": 5}}
+    phases = {"phases": [text_phase, text_phase | {"name": "pairs"}]}
+    replayed = seen("eng_Latn", tokens=9000, unique=3000, epochs=3) | {"replay": True}
+    recipe = phases | {"corpora": None, "train": None}
+    job = release_job(root, recipe=recipe, train={"seen_before": [[replayed]]})
+    run(job)
+    text = (job.workspace / "README.md").read_text()
+    for fact in (
+        "Each language had a share of the tokens by UniMax with at most 3 epochs.",
+        "| texts | eng_Latn (replay) | school-hau | 9,000 | 3,000 | 6,000 | 3.00 |",
+        "| pairs | hau_Latn | school-hau | 31,000 | 31,000 | 0 | 0.50 |",
+    ):
+        assert fact in text
+    job = release_job(root)
+    run(job)
+    assert "| hau_Latn | school-hau | 31,000 | 31,000 | 0 | 0.50 |" in (
+        job.workspace / "README.md"
+    ).read_text("utf-8")
 
 
 def test_card_without_results_claims_nothing(root):

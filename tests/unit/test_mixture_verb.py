@@ -77,6 +77,18 @@ def test_a_corpus_marked_replay_has_its_share(
     assert shown["hau_Latn (replay)"]["share"] == "10.0 %"
 
 
+def test_a_curriculum_shows_the_shares_of_each_stage(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below the sums of the whole training."""
+    second = "{method: fixed, weights: {lines: 1, pairs: 3}}"
+    stages = f"mix: {{by: card, stages: [{{until: 0.5}}, {second}]}}\n"
+    assert main(["plan", str(with_mix(recipe, stages))]) == 0
+    shown = capsys.readouterr().out
+    assert "stage 1, up to 50 % of the steps: lines 50.0 %, pairs 50.0 %" in shown
+    assert "stage 2, up to 100 % of the steps: lines 25.0 %, pairs 75.0 %" in shown
+
+
 def test_too_long_a_training_is_a_warning_before_and_an_error_after(
     recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
