@@ -42,7 +42,7 @@ STAGES = {
     for row in (
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.fetch:run_corpus", needs_network=True),
-        Stage("prepare", 2, "finetune.prepare.run:run"),
+        Stage("prepare", 3, "finetune.prepare.run:run"),
         Stage("train", 2, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 1, "finetune.evaluate.run:run"),
         Stage("release", 1, "finetune.release.run:run"),

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finetune.errors import DataError
+from finetune.prepare.checks import Checked, Checks, Place, refused_of
 from finetune.prepare.document import Document, Piece, Record, Rejected, digest, text_id
 from finetune.prepare.layout import Layout, Message
 from finetune.prepare.ledger import Ledger
-from finetune.prepare.normalize import normalize
 from finetune.spec.card import DataCard
 from finetune.spec.entries import learned_language
 from finetune.spec.language import language_name
@@ -41,12 +41,14 @@ class Maker:
     seen: set[bytes]
     use: str = field(init=False)
     language: str = field(init=False)
+    checks: Checks = field(init=False)
     drop: re.Pattern[str] | None = field(init=False)
     names: dict[str, str] = field(init=False, default_factory=dict)
     """What the prompt calls the languages."""
 
     def __post_init__(self) -> None:
         self.use = resolved_use(self.corpus, self.card)
+        self.checks = Checks(self.settings, self.ledger)
         block = self.card.corpus
         self.language = learned_language(self.corpus, self.card)
         if self.use == "translation":
@@ -99,10 +101,16 @@ class Maker:
         self.ledger.read[self.card.name, self.language] += 1
         if self.use == "chat":
             return self._chat(record)
-        fields = self._texts(record)
+        checked = self._texts(record)
+        fields = {name: one.text for name, one in checked.items()}
         wanted = [self._side(side) for side in self._sides()]
         texts = [fields.get(name, "") for name in wanted]
-        reason = self._why_not(texts) or self._untranslated(texts) or self._repeated(texts)
+        reason = (
+            self._why_not(texts)
+            or refused_of(checked, wanted)
+            or self._untranslated(texts)
+            or self._repeated(texts)
+        )
         if reason:
             self._reject(record, reason, texts)
             return None
@@ -143,7 +151,7 @@ class Maker:
             return fields[first]
         return fields.get(self.card.corpus.languages[0]) or fields[first]
 
-    def _texts(self, record: Record) -> dict[str, str]:
+    def _texts(self, record: Record) -> dict[str, Checked]:
         texts = {}
         for name, value in record.fields.items():
             if value is not None and not isinstance(value, str):
@@ -151,14 +159,12 @@ class Maker:
                     f"{record.where}: {name}: {type(value).__name__} where a text belongs; "
                     "correct `columns` in the card"
                 )
-            texts[name] = self._normal(value or "")
+            language = name if self.card.corpus.kind == "parallel" else self.language
+            texts[name] = self._clean(value or "", record, language=language)
         return texts
 
-    def _normal(self, text: str) -> str:
-        text, changes = normalize(text)
-        for change in changes:
-            self.ledger.changes[self.language, change] += 1
-        return text
+    def _clean(self, text: str, record: Record, *, language: str) -> Checked:
+        return self.checks.clean(text, Place(self.card.name, language, record.where))
 
     def _why_not(self, texts: list[str]) -> str | None:
         if not all(texts):
@@ -189,14 +195,19 @@ class Maker:
         self.ledger.reject(Rejected(self.card.name, self.language, reason, record.where, text))
 
     def _chat(self, record: Record) -> Document | None:
+        said = _messages(record)
+        checked = {
+            str(n): self._clean(m["content"], record, language=self.language)
+            for n, m in enumerate(said)
+        }
         messages = [
-            {"role": m["role"], "content": self._normal(m["content"])} for m in _messages(record)
+            {"role": m["role"], "content": checked[str(n)].text} for n, m in enumerate(said)
         ]
         answers = [n for n, m in enumerate(messages) if m["role"] == "assistant"]
         if answers:  # a question that was never answered teaches nothing
             messages = messages[: answers[-1] + 1]
         texts = [message["content"] for message in messages]
-        reason = self._why_not(texts)
+        reason = self._why_not(texts) or refused_of(checked, list(checked))
         if not reason and (not answers or answers[0] == 0):
             reason = "no-answer"
         roles = [message["role"] for message in messages]

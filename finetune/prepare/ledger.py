@@ -13,6 +13,7 @@ from typing import IO
 from finetune.prepare.document import Document, Rejected
 from finetune.prepare.lengths import Lengths
 from finetune.spec.card import DataCard
+from finetune.text.lines import Finding
 
 SAMPLES = 8
 SAMPLE_CHARACTERS = 600
@@ -23,6 +24,9 @@ REASONS = {
     "too-short": "fewer characters than prepare.min_characters",
     "matches-drop-pattern": "the card's drop_matching finds something in it",
     "untranslated": "translation and source are the same text",
+    "direction-controls": "controls that turn the direction of text hide what is stored",
+    "mark-flood": "more than 30 marks stand on one letter, as in no writing",
+    "other-script": "most letters are of another script than the card says",
     "special-token": "holds a control mark of the model, which would end or fake a turn",
     "no-answer": "a conversation without an answer of the assistant",
     "duplicate": "the same text was there before (after normalisation)",
@@ -49,6 +53,30 @@ def ledger_line(document: Document, card: DataCard, *, split: str) -> str:
     return json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A text before and after it was changed."""
+
+    card: str
+    language: str
+    where: str
+    before: str
+    after: str
+
+    def excerpt(self) -> dict[str, str]:
+        """Return it as a sample: of long texts only what stands around the first change."""
+        pairs = enumerate(zip(self.before, self.after, strict=False))
+        start = next((at for at, (old, new) in pairs if old != new), len(self.after))
+        start = max(0, start - SAMPLE_CHARACTERS // 4)
+        end = start + SAMPLE_CHARACTERS
+        return {
+            "card": self.card,
+            "where": self.where,
+            "before": self.before[start:end],
+            "after": self.after[start:end],
+        }
+
+
 @dataclass(slots=True)
 class Ledger:
     """Counts and samples; rejections are written to `stream` as they come."""
@@ -59,12 +87,34 @@ class Ledger:
     rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(card, language, reason) -> records."""
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(language, change) -> texts changed by normalisation."""
+    """(language, change) -> texts that were changed."""
+    change_samples: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
+    """(language, change) -> the first few, before and after."""
+    findings: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(language, finding) -> lines that have it and were not changed."""
+    finding_samples: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
     lengths: Lengths = field(default_factory=Lengths)
     """Of the texts that are left out."""
     kept_samples: dict[str, list[str]] = field(default_factory=dict)
     rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
     """(language, reason) -> the first few."""
+
+    def change(self, name: str, change: Change) -> None:
+        """Count a text that was changed, and keep the first few of each kind."""
+        key = (change.language, name)
+        self.changes[key] += 1
+        samples = self.change_samples.setdefault(key, [])
+        if len(samples) < SAMPLES:
+            samples.append(change.excerpt())
+
+    def find(self, finding: Finding, *, card: str, language: str, where: str) -> None:
+        """Count lines that are odd and stay as they are, and keep the first few of each kind."""
+        key = (language, finding.name)
+        self.findings[key] += finding.lines
+        samples = self.finding_samples.setdefault(key, [])
+        if len(samples) < SAMPLES:
+            text = finding.line[:SAMPLE_CHARACTERS]
+            samples.append({"card": card, "where": where, "text": text})
 
     def reject(self, rejected: Rejected) -> None:
         """Count a text that is left out, and write it down."""

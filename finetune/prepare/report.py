@@ -18,12 +18,14 @@ from finetune.prepare.ledger import REASONS, SAMPLE_CHARACTERS, Ledger
 from finetune.prepare.lengths import Lengths, histograms
 from finetune.prepare.page import render
 from finetune.prepare.split import SPLITS, Split
+from finetune.text.lines import FINDINGS
+from finetune.text.normalize import CHANGES
+from finetune.text.words import count_words
 
 EXAMPLES_PER_LANGUAGE = 2
 EXAMPLES = 12
 EXAMPLE_TOKENS = 400
 REPLACEMENT = "\ufffd"
-ETHIOPIC_WORDSPACE = "\u1361"
 
 
 @dataclass(slots=True)
@@ -34,15 +36,6 @@ class _Language:
     words: int = 0
     bytes: int = 0
     tokens: int = 0
-
-
-def count_words(text: str) -> int:
-    """Count what stands between spaces (or Ethiopic wordspaces).
-
-    >>> count_words("ina kwana"), count_words("ሰላም፡ለዓለም")
-    (2, 2)
-    """
-    return len(text.replace(ETHIOPIC_WORDSPACE, " ").split())
 
 
 class Reporter:
@@ -108,6 +101,7 @@ class Reporter:
             "reasons": {reason: REASONS[reason] for reason in ledger.by_reason()},
             "lengths": histograms(self.lengths, ledger.lengths),
             "changes": _changes(ledger),
+            "findings": _findings(ledger),
             "kept_samples": dict(sorted(ledger.kept_samples.items())),
             "rejected_samples": _rejected_samples(ledger),
             "examples": self.examples,
@@ -159,8 +153,27 @@ def token_view(tokenizer: Any, segment: Encoded) -> list[dict[str, Any]]:
 
 def _changes(ledger: Ledger) -> list[dict[str, Any]]:
     return [
-        {"language": language, "change": change, "texts": number}
+        {
+            "language": language,
+            "change": change,
+            "meaning": CHANGES[change],
+            "texts": number,
+            "samples": ledger.change_samples[language, change],
+        }
         for (language, change), number in sorted(ledger.changes.items())
+    ]
+
+
+def _findings(ledger: Ledger) -> list[dict[str, Any]]:
+    return [
+        {
+            "language": language,
+            "finding": name,
+            "meaning": FINDINGS[name],
+            "lines": number,
+            "samples": ledger.finding_samples[language, name],
+        }
+        for (language, name), number in sorted(ledger.findings.items())
     ]
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from finetune.spec.language import Language
 from finetune.spec.mix import Mix
 from finetune.spec.section import Section
+from finetune.spec.text_checks import TextChecks
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 RepoId = Annotated[
@@ -112,6 +113,8 @@ class Prepare(Section):
     """Share of source texts held out for the claims on the model card."""
     min_characters: Annotated[int, Field(ge=1)] = 1
     """Shorter documents are rejected and counted."""
+    text: TextChecks = TextChecks()
+    """Checks and repairs of single texts."""
     seed: int = 0
     """Decides the order of documents in rows, and which ones `max_documents` keeps."""
 

@@ -6,6 +6,7 @@ a table from names to ISO 15924 is enough for the scripts of living languages.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
@@ -66,8 +67,22 @@ NAMES: Mapping[str, str] = {
     "KATAKANA": "Kana",
 }
 """First words of a letter's Unicode name -> ISO 15924."""
+_ENGLISH = {script: name.title() for name, script in NAMES.items()}
 
-RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Aran", "Hebr", "Nkoo", "Rohg", "Syrc", "Thaa"})
+NEWER: tuple[tuple[int, int, str], ...] = (
+    (0x10D40, 0x10D8F, "Gara"),
+    (0x11380, 0x113FF, "Tutg"),
+    (0x11BC0, 0x11BFF, "Sunu"),
+    (0x16100, 0x1613F, "Gukh"),
+    (0x16D40, 0x16D7F, "Krai"),
+    (0x1E4D0, 0x1E4FF, "Nagm"),
+    (0x1E5D0, 0x1E5FF, "Onao"),
+)
+"""Blocks of living scripts that are younger than the Unicode data of the oldest Python we run on:
+Garay (Wolof), Tulu-Tigalari, Sunuwar, Gurung Khema, Kirat Rai, Nag Mundari, Ol Onal. Unicode 15
+and 16, code charts."""
+
+RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Aran", "Gara", "Hebr", "Nkoo", "Rohg", "Syrc", "Thaa"})
 """Scripts that are written from right to left."""
 
 PARTS: Mapping[str, frozenset[str]] = {
@@ -96,10 +111,31 @@ def script_of(letter: str) -> str | None:
     >>> script_of("ɗ"), script_of("ᱚ"), script_of("7")
     ('Latn', 'Olck', None)
     """
-    if not unicodedata.category(letter).startswith("L"):
+    category = unicodedata.category(letter)
+    if category == "Cn":
+        code = ord(letter)
+        return next((script for low, high, script in NEWER if low <= code <= high), None)
+    if category[0] != "L":
         return None
     words = unicodedata.name(letter, "").split()
     return NAMES.get(" ".join(words[:2])) or NAMES.get(words[0] if words else "")
+
+
+def script_name(letter: str) -> str | None:
+    """Return the English name of a letter's script, or None for what belongs to no script.
+
+    >>> script_name("ᱚ"), script_name("你"), script_name("𐌰"), script_name("ʼ")
+    ('Ol Chiki', 'Han', 'Gothic', None)
+    """
+    script = script_of(letter)
+    if script == "Hani":
+        return "Han"
+    if script in _ENGLISH:
+        return _ENGLISH[script]
+    name = unicodedata.name(letter, "")
+    if not name or name.startswith("MODIFIER"):  # okina and the like belong to every script
+        return script
+    return re.split(r" (?:SMALL|CAPITAL|LETTER|SYLLABLE|VOWEL|CHARACTER)\b", name)[0].title()
 
 
 def scripts_in(text: str) -> Counter[str]:

@@ -244,7 +244,9 @@ def test_decomposed_text_becomes_nfc_and_is_counted(tmp_path: Path) -> None:
         made[1] / "train/tokens.npy"
     ).read_bytes()
     changes = json.loads((made[1] / "report.json").read_text())["changes"]
-    assert changes == [{"language": "yor_Latn", "change": "nfc", "texts": 60}]
+    assert [(c["language"], c["change"], c["texts"]) for c in changes] == [("yor_Latn", "nfc", 60)]
+    sample = changes[0]["samples"][0]
+    assert sample["after"] == unicodedata.normalize("NFC", sample["before"]) != sample["before"]
 
 
 def test_a_long_text_is_split_dropped_or_refused(tmp_path: Path) -> None:

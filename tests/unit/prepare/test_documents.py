@@ -73,7 +73,12 @@ def test_every_pair_is_kept_or_counted_under_one_reason(tmp_path: Path) -> None:
         "where": "f:2",
         "text": "Good morning\nIna kwana",
     }
-    assert ledger.changes["hau_Latn", "surrounding-space"] == 2
+    assert ledger.changes == {  # each side under its own language
+        ("hau_Latn", "surrounding-space"): 1,
+        ("eng_Latn", "surrounding-space"): 1,
+    }
+    (sample,) = ledger.change_samples["hau_Latn", "surrounding-space"]
+    assert (sample["before"], sample["after"]) == (" Ina kwana ", "Ina kwana")
 
 
 def test_a_control_mark_of_the_model_is_rejected(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from finetune.spec.script import script_name
+
 _WORD_SEPARATORS = re.compile(r"[\s\u1361\u1680]+")
 """White space, and the wordspaces of Ethiopic and Ogham."""
 _ASCII_WORD = re.compile(r"[^\W_]", re.ASCII)
@@ -66,8 +68,8 @@ def scripts_of(letters: Mapping[str, int]) -> dict[str, float]:
     sums: dict[str, int] = {}
     for letter, times in letters.items():
         if unicodedata.category(letter)[0] == "L":
-            script = _script(letter)
-            if script != "Modifier":  # okina and the like belong to every script
+            script = script_name(letter)
+            if script:
                 sums[script] = sums.get(script, 0) + times
     total = sum(sums.values())
     largest_first = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
@@ -77,12 +79,3 @@ def scripts_of(letters: Mapping[str, int]) -> dict[str, float]:
 def _is_word(part: str) -> bool:
     # most words of most texts hold an ASCII letter or digit, which is quick to see
     return bool(_ASCII_WORD.search(part)) or any(c.isalnum() or is_letter(c) for c in part)
-
-
-def _script(letter: str) -> str:
-    # Python's Unicode database has names and no scripts; a letter's name begins with its script
-    name = unicodedata.name(letter, "UNKNOWN")
-    if name.startswith("CJK"):
-        return "Han"
-    words = re.split(r" (?:SMALL|CAPITAL|LETTER|SYLLABLE|VOWEL|CHARACTER)\b", name)[0]
-    return words.title()

@@ -1,0 +1,70 @@
+"""What is reported of texts without changing them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.text.lines import FINDINGS, findings, mostly_other
+
+
+@pytest.mark.parametrize(
+    ("script", "text", "names"),
+    [
+        ("Latn", "Nanga def 12 {n}", []),
+        ("Latn", "\u0253\u0257 \u014b\u02bc", []),
+        ("Latn", "abc \u0430\u0431", ["mixed-script"]),
+        ("Latn", "a\u0430b", ["mixed-script", "mixed-script-word"]),
+        ("Deva", "\u0915\u093e <b>{name}</b> %s", []),
+        ("Deva", "\u0915\u093e\u0916\u0917 Ko", ["mixed-script"]),
+        ("Deva", "Kolibri", ["other-script"]),
+        ("Arab", "\u0627\u0628", ["right-to-left"]),
+        ("Arab", "\u0627\u0628 a", ["mixed-direction", "mixed-script", "right-to-left"]),
+        ("Nkoo", "\u07ca\u07cb", ["right-to-left"]),
+        ("Olck", "\u1c5a\u1c5b \u1c7e", []),
+        ("Jpan", "\u4e00\u3042\u30a2", []),
+        ("Latn", "a\u200e\u2067\ue001", ["direction-controls", "direction-marks", "private-use"]),
+        ("Latn", "C\u00c3\u00b4te", ["looks-broken"]),
+        ("Latn", "C\u00f4te \u00c0 \u00bb", []),
+    ],
+)
+def test_odd_lines_are_found(script: str, text: str, names: list[str]) -> None:
+    """Scripts, directions, hidden controls and broken encodings are named; placeholders are of no
+    script."""
+    assert sorted(f.name for f in findings(text, script=script)) == names
+    assert set(names) <= FINDINGS.keys()
+
+
+def test_lines_are_counted_and_the_first_is_shown() -> None:
+    """Two lines of four are mixed; the sample is the first of them."""
+    text = "\u0915\n\u0916 a\n\u0917\nb \u0918"
+    (mixed,) = findings(text, script="Deva")
+    assert (mixed.name, mixed.lines, mixed.line) == ("mixed-script", 2, "\u0916 a")
+
+
+def test_most_letters_decide_which_script_a_text_is_in() -> None:
+    """Half of the letters are enough, and a text without letters is in every script."""
+    assert mostly_other("\u0430\u0431 a", script="Latn")
+    assert not mostly_other("\u0430 a", script="Latn")
+    assert not mostly_other("12 %", script="Deva")
+
+
+@given(st.text(), st.sampled_from(["Latn", "Arab", "Deva", "Ethi"]))
+def test_looking_never_fails(text: str, script: str) -> None:
+    """Whatever a text holds, findings are names that are explained, each once, with a line."""
+    found = list(findings(text, script=script))
+    assert len({f.name for f in found}) == len(found)
+    assert all(f.name in FINDINGS and f.line in text and f.lines > 0 for f in found)
+
+
+@pytest.mark.parametrize(
+    "piece", ["\u0915", "@\u00e9", "{\u00e9", "<\u00e9 ", "a\u0430", "\u00c3\u00a9"]
+)
+def test_hostile_texts_are_looked_through_in_linear_time(piece: str) -> None:
+    """A megabyte without a space, or full of half-open tags, takes seconds."""
+    started = time.perf_counter()
+    list(findings(piece * (1_000_000 // len(piece)), script="Deva"))
+    assert time.perf_counter() - started < 20
