@@ -4,18 +4,21 @@ The logits of 2048 tokens over 49152 words are 403 MB, and a plain loss keeps se
 a chunk of logits lives in one buffer; in training the gradient of the hidden states is computed
 in the forward pass, from the same buffer, so that nothing of the chunk is kept.
 
-Legend: S supervised tokens, E hidden width, V vocabulary.
+Legend: S supervised tokens, E hidden width, V vocabulary, N new tokens among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
+
+from finetune.models.rows import HeadRows
 
 CHUNK_BYTES = 64 * 2**20
 
@@ -25,7 +28,18 @@ def chunked_nll(hidden_SE: Tensor, weight_VE: Tensor, targets_S: Tensor) -> Tens
 
     Differentiable in the hidden states, once; the head's weight gets no gradient.
     """
-    nll_S: Tensor = _ChunkedNll.apply(hidden_SE, weight_VE, targets_S)
+    nll_S: Tensor = _ChunkedNll.apply(hidden_SE, weight_VE, targets_S, None, 0)
+    return nll_S
+
+
+def chunked_nll_with_rows(hidden_SE: Tensor, head: HeadRows, targets_S: Tensor) -> Tensor:
+    """Return the same for a head with new rows, which get a gradient too; the rest is frozen.
+
+    Their probabilities (S, N) are kept for it.
+    """
+    nll_S: Tensor = _ChunkedNll.apply(
+        hidden_SE, head.weight_VE, targets_S, head.rows_NE, head.first
+    )
     return nll_S
 
 
@@ -60,16 +74,27 @@ def is_plain_head(head: nn.Module) -> bool:
 
 class _ChunkedNll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden_SE: Tensor, weight_VE: Tensor, targets_S: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        hidden_SE: Tensor,
+        weight_VE: Tensor,
+        targets_S: Tensor,
+        rows_NE: Tensor | None,
+        first: int,
+    ) -> Tensor:
         count, vocabulary = len(targets_S), weight_VE.shape[0]
-        rows = min(chunk_rows(vocabulary), max(count, 1))
+        size = min(chunk_rows(vocabulary), max(count, 1))
         nll_S = torch.empty(count, dtype=torch.float32, device=hidden_SE.device)
         grad_SE = torch.empty_like(hidden_SE) if ctx.needs_input_grad[0] else None
-        buffer = torch.empty(rows, vocabulary, dtype=hidden_SE.dtype, device=hidden_SE.device)
-        for start in range(0, count, rows):
-            part = slice(start, min(start + rows, count))
+        new = None if rows_NE is None else _New.of(rows_NE, first, hidden_SE)
+        buffer = torch.empty(size, vocabulary, dtype=hidden_SE.dtype, device=hidden_SE.device)
+        for start in range(0, count, size):
+            part = slice(start, min(start + size, count))
             targets = targets_S[part, None]
-            logits = torch.mm(hidden_SE[part], weight_VE.T, out=buffer[: len(targets)]).float()
+            product = torch.mm(hidden_SE[part], weight_VE.T, out=buffer[: len(targets)])
+            if new is not None:
+                product[:, new.columns] = hidden_SE[part] @ new.rows_NE.T
+            logits = product.float()
             wanted = logits.gather(1, targets)
             top = logits.amax(1, keepdim=True)
             exp = logits.sub_(top).exp_()
@@ -79,13 +104,65 @@ class _ChunkedNll(torch.autograd.Function):
                 # d nll / d logits = softmax - onehot; the division by the total comes after the
                 # product, where it is E wide and not V
                 torch.mm(exp.to(weight_VE.dtype), weight_VE, out=grad_SE[part])
+                if new is not None:
+                    new.correct(grad_SE[part], exp, weight_VE)
                 grad_SE[part].div_(total.to(grad_SE.dtype))
                 grad_SE[part].sub_(weight_VE.index_select(0, targets[:, 0]))
+                if new is not None:
+                    new.keep(grad_SE[part], exp, total, targets[:, 0], weight_VE, part)
         ctx.grad_SE = grad_SE
+        if new is not None:
+            ctx.save_for_backward(hidden_SE)
+            ctx.share_SN = new.share_SN
         return nll_S
 
     @staticmethod
     def backward(ctx: Any, grad_S: Tensor) -> tuple[Tensor | None, ...]:
-        grad_SE = ctx.grad_SE
+        grad_SE, grad_NE = ctx.grad_SE, None
         ctx.grad_SE = None
-        return grad_SE.mul_(grad_S[:, None].to(grad_SE.dtype)), None, None
+        if ctx.saved_tensors:
+            (hidden_SE,) = ctx.saved_tensors
+            share_SN = ctx.share_SN.mul_(grad_S[:, None].to(ctx.share_SN.dtype))
+            grad_NE = (share_SN.T @ hidden_SE).float()
+        return grad_SE.mul_(grad_S[:, None].to(grad_SE.dtype)), None, None, grad_NE, None
+
+
+@dataclass(slots=True)
+class _New:
+    """New rows in the place of those that the frozen matrix has at their ids."""
+
+    rows_NE: Tensor
+    columns: slice
+    share_SN: Tensor
+    """softmax - onehot of the new tokens."""
+
+    @classmethod
+    def of(cls, rows_NE: Tensor, first: int, hidden_SE: Tensor) -> _New:
+        return cls(
+            rows_NE.detach().to(hidden_SE.dtype),
+            slice(first, first + len(rows_NE)),
+            hidden_SE.new_empty(len(hidden_SE), len(rows_NE)),
+        )
+
+    def correct(self, grad_SE: Tensor, exp_SV: Tensor, weight_VE: Tensor) -> None:
+        """Take the frozen rows out of a product with all rows, and the new ones in."""
+        exp_SN = exp_SV[:, self.columns].to(grad_SE.dtype)
+        grad_SE.addmm_(exp_SN, self.rows_NE - weight_VE[self.columns])
+
+    def keep(
+        self,
+        grad_SE: Tensor,
+        exp_SV: Tensor,
+        total_S1: Tensor,
+        targets_S: Tensor,
+        weight_VE: Tensor,
+        part: slice,
+    ) -> None:
+        """Do the same for the targets, and remember the new tokens' shares."""
+        self.share_SN[part] = exp_SV[:, self.columns] / total_S1
+        number = targets_S - self.columns.start
+        at = torch.nonzero((number >= 0) & (number < len(self.rows_NE)))[:, 0]
+        number = number[at]
+        change = self.rows_NE - weight_VE[self.columns]
+        grad_SE.index_add_(0, at, change[number], alpha=-1)
+        self.share_SN[part][at, number] -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,8 @@ import torch
 from torch import nn
 
 from finetune.errors import StoreError, TrainError
+from finetune.models import rows
+from finetune.models.rows import NewRows
 from finetune.ranks import ranks_of
 from finetune.spec.recipe import Lora
 
@@ -79,14 +82,19 @@ def load_base(
     return model.eval()
 
 
-def attach_lora(model: Any, lora: Lora, *, seed: int) -> Any:
+def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None = None) -> Any:
     """Put a fresh adapter on a base; return the PEFT model, in training mode.
 
-    The seed alone decides how the adapter starts. Raises TrainError if a target matches nothing.
+    The seed alone decides how the adapter starts. `new_rows` are started and trained with it.
+    Raises TrainError if a target matches nothing, RecipeError for a base that takes no new rows.
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     check_targets(model, lora.targets)
+    new: dict[str, Any] = {}
+    if new_rows is not None:
+        rows.start_rows(model, new_rows)
+        new["trainable_token_indices"] = rows.trainable_tokens(model, new_rows)
     if getattr(model, "is_quantized", False):
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     config = LoraConfig(
@@ -98,16 +106,20 @@ def attach_lora(model: Any, lora: Lora, *, seed: int) -> Any:
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         init_lora_weights=True if lora.init == "default" else lora.init,
+        **new,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return get_peft_model(model, config).train()
+        adapted = get_peft_model(model, config).train()
+    rows.install(adapted)
+    return adapted
 
 
 def load_adapter(model: Any, adapter_dir: Path, *, trainable: bool = False) -> Any:
     """Put a saved adapter on a base; return the PEFT model, in training mode if trainable.
 
-    Raises StoreError if the folder holds no adapter in safetensors.
+    An adapter with new tokens gets room for their rows. Raises StoreError if the folder holds no
+    adapter in safetensors.
     """
     from peft import PeftModel
 
@@ -115,7 +127,10 @@ def load_adapter(model: Any, adapter_dir: Path, *, trainable: bool = False) -> A
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (adapter_dir / name).is_file():
             raise StoreError(f"{adapter_dir}: no adapter here, {name} is missing")
+    config = json.loads((adapter_dir / "adapter_config.json").read_text("utf-8"))
+    rows.make_room(model, 1 + max(rows.trained_ids(config), default=-1))
     adapted = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=trainable)
+    rows.install(adapted)
     return adapted.train(trainable)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finetune.models import attention, dropout, fused, head
+from finetune.models import attention, dropout, fused, head, rows
 from finetune.packed import PackedSplit, segment_positions
 
 # Architectures whose attention, mask and head were read and tested: tests/parity/test_packed.py.
@@ -134,6 +134,9 @@ class PackedModel(nn.Module):
         cap = getattr(self._causal.config, "final_logit_softcapping", None)
         if cap is None and head.is_plain_head(layer):
             return head.chunked_nll(hidden_SE, layer.weight, targets_S)
+        extended = rows.head_rows(layer) if cap is None else None
+        if extended is not None:
+            return head.chunked_nll_with_rows(hidden_SE, extended, targets_S)
 
         def logits_of(hidden: Tensor) -> Tensor:
             logits = layer(hidden)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from finetune.errors import StoreError, TrainError
+from finetune.models.rows import is_row
 from finetune.spec.recipe import Lora, Train
 from finetune.train.state import Progress
 
@@ -26,17 +27,24 @@ def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def make_optimizer(
-    parameters: Mapping[str, nn.Parameter], *, train: Train, lora: Lora
+    parameters: Mapping[str, nn.Parameter],
+    *,
+    train: Train,
+    lora: Lora,
+    rows_learning_rate: float | None = None,
 ) -> torch.optim.AdamW:
-    """Return AdamW with a group for A and one for B (LoRA+, Hayou et al. 2024).
+    """Return AdamW with a group for A and one for B (LoRA+, Hayou et al. 2024), and new rows.
 
-    Each group carries `rate_ratio`, its share of the scheduled learning rate. Only matrices
-    decay: a DoRA magnitude that shrinks would undo what it is there for.
+    Each group carries `rate_ratio`, its share of the scheduled learning rate; `rows_learning_rate`
+    is the peak rate of new rows. Only the matrices of the update decay: a DoRA magnitude or the
+    row of a token that shrinks would undo what it is there for.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         ratio = lora.plus_ratio if "lora_B" in name or "lora_embedding_B" in name else 1.0
         decay = train.weight_decay if parameter.ndim > 1 else 0.0
+        if is_row(name):
+            ratio, decay = (rows_learning_rate or train.learning_rate) / train.learning_rate, 0.0
         groups.setdefault((ratio, decay), []).append(parameter)
     types = {p.device.type for p in parameters.values()}
     return torch.optim.AdamW(
