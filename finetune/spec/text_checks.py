@@ -32,3 +32,43 @@ class TextChecks(Section):
     other_script: Literal["keep", "drop"] = "keep"
     """Texts most letters of which are in another script than the card says. They are counted and
     shown in any case."""
+
+
+class PersonalData(Section):
+    """Personal data that a pattern finds: `mask`, `drop` (leave the text out) or `keep`."""
+
+    email: Action = "mask"
+    """E-mail addresses become `name@example.org`."""
+    phone: Action = "mask"
+    """Telephone numbers, international or as the countries of the languages write them; digits
+    become zeros."""
+    national_id: Action = "mask"
+    """Numbers of identity cards: Aadhaar, PAN, NIN, CNI, CNIC, ... with their check digits; digits
+    become zeros and letters X."""
+    bank_account: Action = "mask"
+    """IBANs with a right check number."""
+    payment_card: Action = "mask"
+    """Card numbers with a right beginning and check digit."""
+    ip_address: Action = "mask"
+    """Public IP addresses become `192.0.2.0` or `2001:db8::`."""
+    account_url: Action = "mask"
+    """The part of a web address that names somebody's account becomes `name`."""
+    names: Action = "mask"
+    """Names of people, from the card's column `names`; no name is guessed. They become `N. N.`."""
+    regions: list[Region] | Literal["auto"] = "auto"
+    """Countries (ISO 3166: `SN`, `IN`) whose numbers are looked for; `auto`: those where the
+    languages of the recipe's cards are spoken."""
+
+    def action(self, kind: str) -> Action:
+        """Return what happens to a kind of personal data."""
+        found: Action = getattr(self, kind)
+        return found
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Kinds that stay in the texts."""
+        return tuple(kind for kind in KINDS if self.action(kind) == "keep")
+
+
+KINDS = tuple(name for name in PersonalData.model_fields if name != "regions")
+"""Kinds of personal data, in the order of the recipe."""

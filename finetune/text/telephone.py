@@ -1,0 +1,129 @@
+"""Telephone numbers as people of a country write them (the `phonenumbers` library's metadata)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+MIN_DIGITS = 7
+MAX_DIGITS = 15
+"""ITU-T E.164."""
+LONG_ENOUGH = 8
+"""Shorter national numbers are like any number, unless a word says what they are."""
+
+_WORD = re.compile(
+    r"(?:\bt[eé]l(?:[eé]phone|\.|\b)|\bphone|\bmob(?:ile|\.|\b)|\bgsm\b|\bfax\b|\bwhats?app\b|\bsms\b"
+    r"|\bcall\b|\bcontact\b|[\u260e\u260f\u2706\U0001f4de\U0001f4f1\U0001f4f2])[^\d\n]{0,12}\Z",
+    re.IGNORECASE,
+)
+_MONEY_BEFORE = re.compile(r"(?:Rs\.?|INR|PKR|BDT|NGN|KSh|TSh|USh|GHS|ZAR|XOF|XAF|EUR|USD)\s?\Z")
+_MONEY_AFTER = re.compile(
+    r"\s?(?:F\b|FCFA|F\s?CFA|CFA|XOF|EUR|USD|INR|NGN|euros?\b|km\b|kg\b|\u20ac|\$)"
+)
+
+
+def is_telephone(
+    written: str,
+    digits: str,
+    groups: tuple[int, ...],
+    *,
+    regions: Sequence[str],
+    around: tuple[str, str],
+) -> bool:
+    """Say whether digits, written in groups, are a telephone number of one of the countries.
+
+    `around`: the text before and after. With a plus sign the country is known. Without one, a
+    number counts if it is written in the groups of its country, or if it is a mobile number that
+    is not written like a quantity.
+    """
+    if not MIN_DIGITS <= len(digits) <= MAX_DIGITS:
+        return False
+    if written.lstrip("(")[:1] in ("+", "\uff0b"):
+        return _is_valid(f"+{digits}", "")
+    before, after = around
+    if _MONEY_BEFORE.search(before) or _MONEY_AFTER.match(after):
+        return False
+    told = _WORD.search(before) is not None
+    if digits.startswith("00") and len(digits) > 10 and _is_valid(f"+{digits[2:]}", ""):
+        return True
+    return any(_is_national(written, digits, groups, region, told=told) for region in regions)
+
+
+def _is_national(
+    written: str, digits: str, groups: tuple[int, ...], region: str, *, told: bool
+) -> bool:
+    if len(digits) < LONG_ENOUGH and not told:
+        return False
+    facts = _facts(digits, region)
+    if facts is None:
+        return False
+    mobile, usual, prefixed = facts
+    if told or (groups in usual and len(groups) > 1):
+        return True
+    if prefixed and len(groups) in (2, 3) and "." not in written:
+        return True
+    if "." in written or "/" in written or "," in written:
+        return False
+    return mobile and not _is_quantity(digits, groups) and (len(groups) == 1 or min(groups) > 1)
+
+
+def _is_quantity(digits: str, groups: tuple[int, ...]) -> bool:
+    """Say whether digits are grouped like a quantity, by thousands."""
+    by_thousands = len(groups) > 1 and all(size == 3 for size in groups[1:]) and groups[0] <= 3
+    return by_thousands and digits[0] != "0"
+
+
+def _is_valid(number: str, region: str) -> bool:
+    import phonenumbers
+
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(number, region or None)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _facts(digits: str, region: str) -> tuple[bool, frozenset[tuple[int, ...]], bool] | None:
+    """Return whether a number is a mobile one, in which groups it is written, and whether it begins
+    with the trunk prefix; None if it is no number of the country."""
+    import phonenumbers
+    from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+    if len(digits) not in _lengths(region):
+        return None
+    try:
+        number = phonenumbers.parse(digits, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number_for_region(number, region):
+        return None
+    kind = phonenumbers.number_type(number)
+    mobile = kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+    country = str(number.country_code)
+    national = phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)
+    abroad = phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
+    usual = {_groups(national), _groups(abroad), _groups(abroad.removeprefix(f"+{country}"))}
+    plain = phonenumbers.national_significant_number(number)
+    return mobile, frozenset(usual), digits == f"0{plain}"
+
+
+def _groups(written: str) -> tuple[int, ...]:
+    return tuple(map(len, re.findall(r"\d+", written)))
+
+
+@lru_cache(maxsize=512)
+def _lengths(region: str) -> frozenset[int]:
+    """Return how many digits numbers of a country have, with trunk prefix or country code."""
+    import phonenumbers
+
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    if metadata is None or metadata.general_desc is None:
+        return frozenset()
+    plain = set(metadata.general_desc.possible_length)
+    prefix = len(metadata.national_prefix or "")
+    code = len(str(metadata.country_code))
+    return frozenset(n for size in plain for n in _written(size, prefix, code))
+
+
+def _written(size: int, prefix: int, code: int) -> Iterator[int]:
+    yield from (size, size + prefix, size + code)
