@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune.prepare.ledger import Change, Ledger
+from finetune.spec.card import DataCard
+from finetune.spec.personal import unlooked_for
 from finetune.spec.recipe import Prepare
 from finetune.text.lines import findings, mostly_other
 from finetune.text.normalize import normalize
+from finetune.text.personal import Found, covered, find, replaced
+from finetune.text.regions import regions_of
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text stands, for counts and samples."""
+    """Where a text stands, for counts and samples; `names`: people that its record names."""
 
     card: str
     language: str
     where: str
+    names: tuple[str, ...] = ()
+
+    def change(self, before: str, after: str) -> Change:
+        """Return what a text was and is."""
+        return Change(self.card, self.language, self.where, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +44,72 @@ class Checks:
 
     settings: Prepare
     ledger: Ledger
+    regions: Sequence[str] = ()
+    """Countries whose numbers are looked for."""
 
     def clean(self, text: str, place: Place) -> Checked:
-        """Return a text, normalised; what was changed and what is odd is in the ledger."""
+        """Return a text, normalised and without personal data; all that was done is in the ledger.
+
+        Nothing that is masked or dropped is written down in the clear.
+        """
         done = normalize(text, language=place.language, checks=self.settings.text)
+        found = find(done.text, regions=self.regions, names=place.names)
+        masked = self._without(done.text, found, place)
         for name in done.changes:
-            self.ledger.change(
-                name,
-                Change(place.card, place.language, place.where, before=text, after=done.text),
-            )
+            # the text before a change may hold in the clear what is masked after it
+            self.ledger.change(name, place.change(text, masked), shown=not found)
         script = place.language.rpartition("_")[2]
-        for finding in findings(done.text, script=script):
+        for finding in findings(masked, script=script):
             self.ledger.find(finding, card=place.card, language=place.language, where=place.where)
         refused = done.refused
-        if self.settings.text.other_script == "drop" and mostly_other(done.text, script=script):
+        if any(self.settings.personal_data.action(one.kind) == "drop" for one in found):
+            refused = refused or "personal-data"
+        if self.settings.text.other_script == "drop" and mostly_other(masked, script=script):
             refused = refused or "other-script"
-        return Checked(done.text, refused)
+        return Checked(masked, refused)
+
+    def _without(self, text: str, found: Sequence[Found], place: Place) -> str:
+        """Return a text with personal data masked, and count what was found."""
+        self.ledger.texts[place.language] += 1
+        if not found:
+            return text
+        hidden = self._hidden(found)
+        kept = len(hidden) < len(found)
+        masked = replaced(text, hidden, lambda one: one.mask)
+        kinds = Counter(one.kind for one in found)
+        shown = covered(text, found)
+        for kind, times in kinds.items():
+            after = masked if kind in {one.kind for one in hidden} else shown
+            self.ledger.personal(kind, place.change(shown, after), found=times)
+        if masked != text:
+            self.ledger.change("personal-data", place.change(shown, masked), shown=not kept)
+        return masked
+
+    def _hidden(self, found: Iterable[Found]) -> list[Found]:
+        policy = self.settings.personal_data
+        return [one for one in found if policy.action(one.kind) != "keep"]
 
 
 def refused_of(checked: Mapping[str, Checked], names: list[str]) -> str | None:
     """Return why the first of these texts that must not go on must not."""
     return next((c.refused for n in names if (c := checked.get(n)) and c.refused), None)
+
+
+def countries(settings: Prepare, cards: Iterable[DataCard]) -> tuple[str, ...]:
+    """Return the countries whose numbers are looked for in a run.
+
+    One set for all cards: the same English sentence beside two languages stays the same sentence.
+    """
+    regions = settings.personal_data.regions
+    if regions != "auto":
+        return tuple(regions)
+    return regions_of({language for card in cards for language in card.corpus.languages})
+
+
+def notes(cards: Iterable[DataCard], ledger: Ledger) -> list[str]:
+    """Return what people should know of personal data in a run, a sentence each."""
+    said = [f"{card.name}: {why}" for card in cards if (why := unlooked_for(card))]
+    for (language, kind), counts in sorted(ledger.people.items()):
+        rate = 1000 * counts["texts"] / ledger.texts[language]
+        said.append(f"{language}: {kind} in {counts['texts']} texts ({rate:.1f} of 1,000)")
+    return said

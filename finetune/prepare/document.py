@@ -31,6 +31,8 @@ class Record:
     fields: Mapping[str, Any]
     contributor: str | None = None
     """Who gave it, if the card has a column for that."""
+    names: tuple[str, ...] = ()
+    """Names of people in its texts, if the card has a column for that."""
 
 
 @dataclass(frozen=True, slots=True)

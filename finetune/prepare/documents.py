@@ -39,6 +39,8 @@ class Maker:
     layout: Layout
     ledger: Ledger
     seen: set[bytes]
+    regions: tuple[str, ...] = ()
+    """Countries whose telephone and identity numbers are looked for."""
     use: str = field(init=False)
     language: str = field(init=False)
     checks: Checks = field(init=False)
@@ -48,7 +50,7 @@ class Maker:
 
     def __post_init__(self) -> None:
         self.use = resolved_use(self.corpus, self.card)
-        self.checks = Checks(self.settings, self.ledger)
+        self.checks = Checks(self.settings, self.ledger, self.regions)
         block = self.card.corpus
         self.language = learned_language(self.corpus, self.card)
         if self.use == "translation":
@@ -164,7 +166,8 @@ class Maker:
         return texts
 
     def _clean(self, text: str, record: Record, *, language: str) -> Checked:
-        return self.checks.clean(text, Place(self.card.name, language, record.where))
+        place = Place(self.card.name, language, record.where, record.names)
+        return self.checks.clean(text, place)
 
     def _why_not(self, texts: list[str]) -> str | None:
         if not all(texts):

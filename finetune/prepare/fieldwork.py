@@ -22,7 +22,11 @@ def read_elan(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[R
     The first tier of `columns` is what there is a record for; `contributor: PARTICIPANT` takes the
     speaker from it.
     """
-    tiers = [name for name, role in wanted_columns(corpus).items() if role != "contributor"]
+    tiers = [
+        name
+        for name, role in wanted_columns(corpus).items()
+        if role not in ("contributor", "names")
+    ]
     for file in files:
         recording = _recording(file)
         missing = [tier for tier in tiers if tier not in recording.tiers]

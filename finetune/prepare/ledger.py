@@ -26,6 +26,7 @@ REASONS = {
     "untranslated": "translation and source are the same text",
     "direction-controls": "controls that turn the direction of text hide what is stored",
     "mark-flood": "more than 30 marks stand on one letter, as in no writing",
+    "personal-data": "holds personal data that the recipe drops (prepare.personal_data)",
     "other-script": "most letters are of another script than the card says",
     "special-token": "holds a control mark of the model, which would end or fake a turn",
     "no-answer": "a conversation without an answer of the assistant",
@@ -93,19 +94,35 @@ class Ledger:
     findings: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(language, finding) -> lines that have it and were not changed."""
     finding_samples: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
+    texts: Counter[str] = field(default_factory=Counter)
+    """language -> texts that were looked through for personal data."""
+    people: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    """(language, kind of personal data) -> `texts` that hold it, and how often it was `found`."""
+    people_samples: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
+    """The same -> the first few, blacked out and masked."""
     lengths: Lengths = field(default_factory=Lengths)
     """Of the texts that are left out."""
     kept_samples: dict[str, list[str]] = field(default_factory=dict)
     rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
     """(language, reason) -> the first few."""
 
-    def change(self, name: str, change: Change) -> None:
-        """Count a text that was changed, and keep the first few of each kind."""
+    def change(self, name: str, change: Change, *, shown: bool = True) -> None:
+        """Count a text that was changed, and keep the first few of each kind that may be shown."""
         key = (change.language, name)
         self.changes[key] += 1
         samples = self.change_samples.setdefault(key, [])
-        if len(samples) < SAMPLES:
+        if shown and len(samples) < SAMPLES:
             samples.append(change.excerpt())
+
+    def personal(self, kind: str, sample: Change, *, found: int) -> None:
+        """Count a text with personal data of a kind; `sample` must not show it."""
+        key = (sample.language, kind)
+        counts = self.people.setdefault(key, Counter())
+        counts["texts"] += 1
+        counts["found"] += found
+        samples = self.people_samples.setdefault(key, [])
+        if len(samples) < SAMPLES:
+            samples.append(sample.excerpt())
 
     def find(self, finding: Finding, *, card: str, language: str, where: str) -> None:
         """Count lines that are odd and stay as they are, and keep the first few of each kind."""

@@ -105,6 +105,7 @@ REASONS_FR: Mapping[str, str] = {
     "untranslated": "la traduction et sa source sont le même texte",
     "direction-controls": "des commandes qui retournent le sens du texte cachent ce qui est écrit",
     "mark-flood": "plus de 30 signes sur une seule lettre, comme dans aucune écriture",
+    "personal-data": "contient des données personnelles que la recette écarte",
     "other-script": "la plupart des lettres sont d'une autre écriture que celle de la fiche",
     "special-token": "contient une marque de commande du modèle, qui finirait ou feindrait un tour",
     "no-answer": "une conversation sans réponse de l'assistant",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -104,7 +105,7 @@ def wanted_columns(corpus: CorpusBlock) -> dict[str, str]:
         )
     else:
         roles = ("text",)
-    roles += ("contributor",)
+    roles += ("contributor", "names")
     return {corpus.columns[role]: role for role in roles if role in corpus.columns}
 
 
@@ -119,7 +120,18 @@ def record_of(where: str, row: Mapping[str, Any], corpus: CorpusBlock) -> Record
             value = value[part]
         fields[role] = value
     contributor = fields.pop("contributor", None)
-    return Record(where, fields, None if contributor is None else str(contributor))
+    names = _names(fields.pop("names", None))
+    return Record(where, fields, None if contributor is None else str(contributor), names)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Return the names in a cell: a list, or text with semicolons or line ends between them.
+
+    >>> _names("A. B.; C"), _names(["A", None]), _names(None)
+    (('A. B.', 'C'), ('A',), ())
+    """
+    parts = value if isinstance(value, list) else re.split(r"[;\n]", str(value or ""))
+    return tuple(name for part in parts if part and (name := str(part).strip()))
 
 
 def _no_column(where: str, column: str, there: Sequence[str]) -> DataError:

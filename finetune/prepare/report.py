@@ -102,6 +102,7 @@ class Reporter:
             "lengths": histograms(self.lengths, ledger.lengths),
             "changes": _changes(ledger),
             "findings": _findings(ledger),
+            "personal_data": _personal_data(ledger),
             "kept_samples": dict(sorted(ledger.kept_samples.items())),
             "rejected_samples": _rejected_samples(ledger),
             "examples": self.examples,
@@ -174,6 +175,21 @@ def _findings(ledger: Ledger) -> list[dict[str, Any]]:
             "samples": ledger.finding_samples[language, name],
         }
         for (language, name), number in sorted(ledger.findings.items())
+    ]
+
+
+def _personal_data(ledger: Ledger) -> list[dict[str, Any]]:
+    """Return what was found per language and kind, and how often in a thousand texts."""
+    return [
+        {
+            "language": language,
+            "kind": kind,
+            "texts": counts["texts"],
+            "found": counts["found"],
+            "per_1000_texts": round(1000 * counts["texts"] / ledger.texts[language], 2),
+            "samples": ledger.people_samples[language, kind],
+        }
+        for (language, kind), counts in sorted(ledger.people.items())
     ]
 
 

@@ -15,6 +15,7 @@ from finetune.job import Job
 from finetune.mixing import replayed_cells
 from finetune.models.load import load_tokenizer
 from finetune.packed import PackedSplit, cells_of, open_split
+from finetune.prepare.checks import countries, notes
 from finetune.prepare.document import Document
 from finetune.prepare.documents import Maker
 from finetune.prepare.encode import Encoder
@@ -98,7 +99,9 @@ def _documents(job: Job, phase: Phase, *, layout: Layout, ledger: Ledger) -> Ite
     files = {c.card: resolve_files(job.cards[c.card], inputs=job.inputs) for c in corpora}
     for corpus in corpora:
         card = job.cards[corpus.card]
-        maker = Maker(corpus, card, job.recipe.prepare, layout, ledger, seen)
+        settings = job.recipe.prepare
+        regions = countries(settings, job.cards.values())
+        maker = Maker(corpus, card, settings, layout, ledger, seen, regions)
         hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
         read = registry.reader("parquet" if hub else card.corpus.format)
         yield from maker.documents(read(files[corpus.card], corpus=card.corpus))
@@ -278,6 +281,9 @@ def _tell(job: Job, stage: _Stage, counts: dict[str, dict[str, int]]) -> None:
                 facts["tokens_per_word"],
             ]
         )
+    used = dict.fromkeys(corpus.card for corpus in job.phase.corpora)
+    for note in notes((job.cards[name] for name in used), stage.ledger):
+        job.console.say(f"personal data: {note}")
     columns = ["language", *SPLITS, "words", "bytes/token", "tokens/word"]
     job.console.table("documents by language", columns, rows)
     job.console.say(

@@ -213,7 +213,8 @@ class CorpusBlock(Section):
     (messages, html: `{hau_Latn: PATH-PART}`, the part of a path that tells the language; tmx: the
     language's code there; po: `msgid` and `msgstr`; xliff: `source` and `target`; elan: tiers;
     toolbox: markers); chat:
-    `{messages: COLUMN}` or `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`."""
+    `{messages: COLUMN}` or `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`. Tables may have
+    `contributor: COLUMN` (who gave the text) and `names: COLUMN` (people named in it)."""
     encoding: Literal["utf-8", "utf-16"] = "utf-8"
     """Encoding of text files."""
     drop_matching: str | None = None
@@ -237,7 +238,14 @@ class CorpusBlock(Section):
     contact: str = ""
     """Whom to ask about the corpus."""
     personal_data: Literal["none-known", "present", "removed"] = "none-known"
-    """Whether the texts hold personal data, as far as the owner knows."""
+    """Whether the texts hold personal data, as far as the owner knows. `present`: a recipe must
+    mask or drop every kind that a pattern finds."""
+    personal_names: Literal["not-stated", "none", "public-figures", "pseudonymised", "present"] = (
+        "not-stated"
+    )
+    """Names of people in the texts; no program finds them in every language. `public-figures`: only
+    of people known to all; `pseudonymised`: replaced by others; `present`: also of private people,
+    which needs a column `names` (they are masked), or their consent."""
     known_problems: list[str] = Field(default_factory=list)
     """What is known to be wrong with the texts, a sentence each."""
     not_established: list[str] = Field(default_factory=list)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from finetune.errors import RecipeError
 from finetune.spec.card import DataCard
 from finetune.spec.entries import did_you_mean, mix_problems
+from finetune.spec.personal import personal_problems
 from finetune.spec.recipe import Corpus, Recipe
 from finetune.spec.text import Document, Path_, hidden_controls, parse, read_text, shown
 from finetune.spec.withdrawn import read_withdrawn
@@ -90,6 +91,8 @@ def load_project(path: Path, *, overrides: Sequence[str] = ()) -> Project:
         except RecipeError as error:
             problems += error.problems
     problems += () if problems else _mix_problems(document, recipe, cards)
+    for card in cards.values():
+        problems += personal_problems(card, recipe.prepare.personal_data)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
     return Project(path=path, recipe=recipe, cards=cards, overrides=tuple(overrides))

@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from finetune.spec.language import Language
 from finetune.spec.mix import Mix
 from finetune.spec.section import Section
-from finetune.spec.text_checks import TextChecks
+from finetune.spec.text_checks import PersonalData, TextChecks
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 RepoId = Annotated[
@@ -115,6 +115,8 @@ class Prepare(Section):
     """Shorter documents are rejected and counted."""
     text: TextChecks = TextChecks()
     """Checks and repairs of single texts."""
+    personal_data: PersonalData = PersonalData()
+    """What happens to personal data in texts."""
     seed: int = 0
     """Decides the order of documents in rows, and which ones `max_documents` keeps."""
 

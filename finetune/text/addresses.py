@@ -18,8 +18,6 @@ IPV4_MASK = "192.0.2.0"
 """RFC 5737: reserved for documentation."""
 IPV6_MASK = "2001:db8::"
 """RFC 3849: reserved for documentation."""
-NAME_MASK = "name"
-
 _AT = re.compile(r"(?<=[\w\u0900-\u0dff])[@\uff20](?=[\w])")
 _LOCAL_CHARACTERS = 64
 """RFC 5321, section 4.5.3.1."""
@@ -170,21 +168,21 @@ def account_urls(text: str) -> Iterator[Span]:
 
     >>> url = "https://facebook.com/awa.d https://facebook.com/share http://u:p@h.sn/~awa"
     >>> [url[start:end] for start, end, _ in account_urls(url)]
-    ['awa.d', 'u:p', 'awa']
+    ['awa.d', 'u:p@', 'awa']
     """
     for found in _URL.finditer(text):
-        for start, end in _account_parts(found[0].rstrip(".,;:!?)]}»”")):
-            named = text[found.start() + start : found.start() + end]
-            if named.removeprefix("@") != NAME_MASK:
-                mask = "@" + NAME_MASK if named.startswith("@") else NAME_MASK
+        url = found[0].rstrip(".,;:!?)]}»”")
+        for start, end in _account_parts(url):
+            mask = "" if url[end - 1] == "@" else "@name" if url[start] == "@" else "name"
+            if url[start:end] != mask:
                 yield found.start() + start, found.start() + end, mask
 
 
 def _account_parts(url: str) -> Iterator[tuple[int, int]]:
     taken = 0
     if user := _USERINFO.match(url):
-        yield user.span(2)
-        taken = user.end(2)
+        yield user.start(2), user.end(2) + 1  # with the @, or an e-mail address would be left
+        taken = user.end(2) + 1
     site = _ACCOUNT.match(url)
     if site and site[1].lower() not in _NO_ACCOUNT:
         yield site.span(1)

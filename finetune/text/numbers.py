@@ -34,6 +34,8 @@ _CARD_BEGINNINGS = re.compile(
 """Issuers (ISO/IEC 7812): Visa, Mastercard, American Express, Diners, JCB, Discover, UnionPay,
 RuPay, Maestro, Verve."""
 _MAX_GROUPS = 8
+MAX_CARD_DIGITS = 19
+"""ISO/IEC 7812."""
 _AROUND_CHARACTERS = 32
 _JOINING = frozenset(".-\u2010\u2011")
 """Between groups of one number; a space or a slash may also part two numbers."""
@@ -90,18 +92,35 @@ class _Window:
 def _in_run(text: str, run: re.Match[str], regions: Sequence[str]) -> Iterator[Number]:
     """Look at every stretch of groups, the longest first; one number may stand beside another."""
     spans = [(run.start() + g.start(), run.start() + g.end()) for g in _GROUP.finditer(run[0])]
+    if _is_quantity(run[0], spans):
+        return
     place = taken = 0
     while place < len(spans):
-        in_a_list = place > taken and _size(spans[place]) == _size(spans[place - 1])
+        if place > taken and _size(spans[place]) == _size(spans[place - 1]):
+            place += 1  # in a list of numbers
+            continue
         for end in range(min(len(spans), place + _MAX_GROUPS), place, -1):
+            if not _is_length(sum(map(_size, spans[place:end])), groups=end - place):
+                continue
             window = _window(text, spans[place:end])
             kind = _kind(window, regions) if window else None
-            if window and kind and not in_a_list:
+            if window and kind:
                 yield Number(kind, window.start, window.end)
                 place = taken = end
                 break
         else:
             place += 1
+
+
+def _is_length(digits: int, *, groups: int) -> bool:
+    """Say whether any number of a person has so many digits in so many groups."""
+    return MIN_DIGITS <= digits <= MAX_CARD_DIGITS and 5 * digits >= 9 * groups
+
+
+def _is_quantity(written: str, spans: Sequence[tuple[int, int]]) -> bool:
+    """Say whether a run is one quantity, with its digits grouped by thousands."""
+    first, *others = map(_size, spans)
+    return bool(others) and first <= 3 and set(others) == {3} and written[0] not in "+\uff0b(0"
 
 
 def _size(span: tuple[int, int]) -> int:
@@ -115,7 +134,7 @@ def _window(text: str, spans: Sequence[tuple[int, int]]) -> _Window | None:
     longer = (start > 1 and text[start - 1] in _JOINING and text[start - 2].isdigit()) or (
         text[end : end + 1] in _JOINING and text[end + 1 : end + 2].isdigit()
     )
-    if longer or sum(map(len, digits)) < MIN_DIGITS:
+    if longer:
         return None
     while start and text[start - 1] in "+\uff0b(":
         start -= 1
@@ -138,6 +157,8 @@ def _kind(window: _Window, regions: Sequence[str]) -> str | None:
     digits, groups = window.digits, window.groups
     if not digits.strip("0") or _is_date(window) or _is_book(window):
         return None
+    if window.written[0] in "+\uff0b":
+        return "phone" if is_telephone(window.written, digits, groups, regions=()) else None
     if (
         groups in _CARD_GROUPS
         and _CARD_BEGINNINGS.match(digits)

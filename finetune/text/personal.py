@@ -59,7 +59,7 @@ def find(text: str, *, regions: Sequence[str], names: Iterable[str] = ()) -> lis
 
 def _patterns(text: str, regions: Sequence[str]) -> Iterator[Found]:
     """Yield what the patterns find; what comes first wins where two overlap."""
-    addresses = (("email", emails), ("account_url", account_urls), ("ip_address", ip_addresses))
+    addresses = (("account_url", account_urls), ("email", emails), ("ip_address", ip_addresses))
     for kind, look in addresses:
         yield from (Found(kind, start, end, mask) for start, end, mask in look(text))
     for number in bank_accounts(text):

@@ -68,6 +68,10 @@ def _of(code: str) -> tuple[str, ...]:
     if code in REGIONS:
         return REGIONS[code]
     import langcodes  # loaded on use: most languages are in the table
+    from langcodes.data_dicts import LIKELY_SUBTAGS
 
+    language = langcodes.Language.get(code).language
+    if language not in LIKELY_SUBTAGS:  # `maximize` would answer with the United States
+        return ()
     territory = langcodes.Language.get(code).maximize().territory
     return (territory,) if territory and territory.isalpha() else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 MIN_DIGITS = 7
@@ -29,13 +29,13 @@ def is_telephone(
     groups: tuple[int, ...],
     *,
     regions: Sequence[str],
-    around: tuple[str, str],
+    around: tuple[str, str] = ("", ""),
 ) -> bool:
     """Say whether digits, written in groups, are a telephone number of one of the countries.
 
     `around`: the text before and after. With a plus sign the country is known. Without one, a
     number counts if it is written in the groups of its country, or if it is a mobile number that
-    is not written like a quantity.
+    all its groups have several digits.
     """
     if not MIN_DIGITS <= len(digits) <= MAX_DIGITS:
         return False
@@ -65,13 +65,7 @@ def _is_national(
         return True
     if "." in written or "/" in written or "," in written:
         return False
-    return mobile and not _is_quantity(digits, groups) and (len(groups) == 1 or min(groups) > 1)
-
-
-def _is_quantity(digits: str, groups: tuple[int, ...]) -> bool:
-    """Say whether digits are grouped like a quantity, by thousands."""
-    by_thousands = len(groups) > 1 and all(size == 3 for size in groups[1:]) and groups[0] <= 3
-    return by_thousands and digits[0] != "0"
+    return mobile and (len(groups) == 1 or min(groups) > 1)
 
 
 def _is_valid(number: str, region: str) -> bool:
@@ -83,13 +77,14 @@ def _is_valid(number: str, region: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=65536)
 def _facts(digits: str, region: str) -> tuple[bool, frozenset[tuple[int, ...]], bool] | None:
     """Return whether a number is a mobile one, in which groups it is written, and whether it begins
     with the trunk prefix; None if it is no number of the country."""
     import phonenumbers
     from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-    if len(digits) not in _lengths(region):
+    if not _forms(region).fullmatch(digits):  # quick to see, and nearly always so
         return None
     try:
         number = phonenumbers.parse(digits, region)
@@ -112,18 +107,12 @@ def _groups(written: str) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=512)
-def _lengths(region: str) -> frozenset[int]:
-    """Return how many digits numbers of a country have, with trunk prefix or country code."""
+def _forms(region: str) -> re.Pattern[str]:
+    """Return an expression for the numbers of a country, with trunk prefix or country code."""
     import phonenumbers
 
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
     if metadata is None or metadata.general_desc is None:
-        return frozenset()
-    plain = set(metadata.general_desc.possible_length)
-    prefix = len(metadata.national_prefix or "")
-    code = len(str(metadata.country_code))
-    return frozenset(n for size in plain for n in _written(size, prefix, code))
-
-
-def _written(size: int, prefix: int, code: int) -> Iterator[int]:
-    yield from (size, size + prefix, size + code)
+        return re.compile(r"(?!)")
+    plain = metadata.general_desc.national_number_pattern
+    return re.compile(f"(?:{metadata.national_prefix or ''}|{metadata.country_code})?(?:{plain})")
