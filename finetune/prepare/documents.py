@@ -15,6 +15,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.prepare.checks import Checked, Checks, Place, refused_of
+from finetune.prepare.digests import Digests
 from finetune.prepare.document import Document, Piece, Record, Rejected, digest, text_id
 from finetune.prepare.layout import Layout, Message
 from finetune.prepare.ledger import Ledger
@@ -38,7 +39,7 @@ class Maker:
     settings: Prepare
     layout: Layout
     ledger: Ledger
-    seen: set[bytes]
+    seen: Digests | set[bytes]
     regions: tuple[str, ...] = ()
     """Countries whose telephone and identity numbers are looked for."""
     use: str = field(init=False)

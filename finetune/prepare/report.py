@@ -48,8 +48,8 @@ class Reporter:
         self.examples: list[dict[str, Any]] = []
         self.lengths = Lengths()
 
-    def add(self, split: Split, document: Document, segments: list[Encoded]) -> None:
-        """Count a kept document, and lay out the first few of each language token by token."""
+    def add(self, split: Split, document: Document) -> None:
+        """Count a kept document."""
         sums = self.languages.setdefault(document.language, _Language())
         sums.splits[split] += 1
         self.lengths.add(document.language, document.learned)
@@ -57,8 +57,10 @@ class Reporter:
         sums.bytes += len(document.learned.encode())
         sums.tokens += self.encoder.count(document.learned)
         self.kept[document.card, document.language, split] += 1
-        shown = sum(1 for e in self.examples if e["language"] == document.language)
-        if split == "train" and shown < EXAMPLES_PER_LANGUAGE and len(self.examples) < EXAMPLES:
+
+    def show(self, document: Document, segments: list[Encoded]) -> None:
+        """Lay a document out token by token, if there is still room."""
+        if len(self.examples) < EXAMPLES:
             self.examples.append(
                 {
                     "card": document.card,

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.prepare.document import Document, digest, text_id
+from finetune.prepare.held_out import hold_out
 from finetune.prepare.ledger import Ledger
-from finetune.prepare.split import held_out, separate, split_of
+from finetune.prepare.split import SPLITS, split_of
+from finetune.prepare.spool import Spool
 
 
 def _document(source: str, target: str, language: str = "hau_Latn") -> Document:
@@ -28,6 +33,30 @@ def _document(source: str, target: str, language: str = "hau_Latn") -> Document:
         reference=target,
         source=source,
     )
+
+
+def separate(
+    documents: Sequence[Document],
+    *,
+    ledger: Ledger,
+    validation_share: float,
+    test_share: float,
+    elsewhere: Sequence[Document] = (),
+) -> dict[str, list[Document]]:
+    """Return the documents of a phase that are left on each side; `elsewhere`: another phase's."""
+    shares = {"validation_share": validation_share, "test_share": test_share}
+    found: dict[str, list[Document]] = {split: [] for split in SPLITS}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Spool(Path(folder) / "spool", phase="here") as spool,
+    ):
+        for phase, its in (("here", documents), ("there", elsewhere)):
+            for document in its:
+                spool.add(document, split_of(document.id, **shares), phase=phase)
+        hold_out(spool, ledger=ledger)
+        for number, document in spool.documents(spool.left()):
+            found[spool.split_of(number)].append(document)
+    return found
 
 
 @given(st.text(), st.floats(0.01, 0.49), st.floats(0.01, 0.49))
@@ -76,7 +105,7 @@ def test_no_text_stands_on_two_sides_of_two_phases(drawn: list[tuple[int, int, b
         separate(
             phases[i],
             ledger=Ledger(io.StringIO()),
-            elsewhere=held_out(phases[1 - i], **shares),
+            elsewhere=phases[1 - i],
             **shares,
         )
         for i in (0, 1)
@@ -101,7 +130,7 @@ def test_a_dropped_validation_text_of_another_phase_holds_nothing_back() -> None
     found = separate(
         [placed("train", "c", "d"), placed("train", "a", "e")],
         ledger=Ledger(io.StringIO()),
-        elsewhere=held_out(other, **shares),
+        elsewhere=other,
         **shares,
     )
     assert [d.source for d in found["train"]] == ["c"]

@@ -1,0 +1,140 @@
+"""The documents of a phase, from its cards, each once and on its side of the split."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune import registry
+from finetune.errors import DataError
+from finetune.job import Job
+from finetune.prepare.checks import countries
+from finetune.prepare.digests import Digests
+from finetune.prepare.document import Document
+from finetune.prepare.documents import Maker
+from finetune.prepare.held_out import hold_out
+from finetune.prepare.layout import Layout, make_layout
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.source import resolve_files
+from finetune.prepare.split import Split, split_of
+from finetune.prepare.spool import Spool
+from finetune.spec.card import HubSource
+from finetune.spec.load import resolved_use
+from finetune.spec.recipe import Corpus, Phase
+
+SPOOL_FOLDER = "spool"
+
+
+@contextmanager
+def gathered(job: Job, tokenizer: Any, *, ledger: Ledger) -> Iterator[Spool]:
+    """Read the cards of the job's phase once, and yield its documents, each on its side.
+
+    What is left of them are `spool.documents(spool.left())`. They lie in the job's workspace until
+    the block ends. Raises DataError for a corpus that cannot be read, or of which every card was
+    withdrawn.
+    """
+    _refuse_withdrawn(job)
+    with Spool(job.workspace / SPOOL_FOLDER, phase=job.phase.name) as spool:
+        layout = layout_of(job, job.phase, tokenizer)
+        for document in _documents(job, job.phase, layout=layout, ledger=ledger):
+            spool.add(document, _split(job, document), phase=job.phase.name)
+        _tell(job, spool)
+        _add_held_out_elsewhere(job, spool, tokenizer)
+        hold_out(spool, ledger=ledger)
+        yield spool
+
+
+def texts_of(job: Job, tokenizer: Any, *, split: Split = "train") -> Iterator[Document]:
+    """Yield the documents of a split as they would be prepared; nothing is written that stays.
+
+    For what has to be learned from the corpus before it can be encoded. Memory as in `gathered`.
+    """
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # noqa: SIM117
+        with gathered(job, tokenizer, ledger=Ledger(nowhere)) as spool:
+            for number, document in spool.documents(spool.left()):
+                if spool.split_of(number) == split:
+                    yield document
+
+
+def layout_of(job: Job, phase: Phase, tokenizer: Any) -> Layout:
+    """Return how documents of a phase are laid out. Raises RecipeError if the base cannot do it."""
+    settings = job.recipe.prepare
+    uses = {resolved_use(c, job.cards[c.card]) for c in corpora_of(job, phase)}
+    return make_layout(
+        tokenizer,
+        kind=settings.layout,
+        chat_template=settings.chat_template,
+        conversations=uses != {"text"},
+    )
+
+
+def corpora_of(job: Job, phase: Phase) -> list[Corpus]:
+    """Return the corpora whose card was not taken back: nothing of the others is even read."""
+    return [c for c in phase.corpora if not job.cards[c.card].is_withdrawn]
+
+
+def _documents(job: Job, phase: Phase, *, layout: Layout, ledger: Ledger) -> Iterator[Document]:
+    """Yield the documents of a phase, each once."""
+    seen = Digests()
+    settings = job.recipe.prepare
+    regions = countries(settings, job.cards.values())
+    corpora = corpora_of(job, phase)
+    files = {c.card: resolve_files(job.cards[c.card], inputs=job.inputs) for c in corpora}
+    for corpus in corpora:
+        card = job.cards[corpus.card]
+        maker = Maker(corpus, card, settings, layout, ledger, seen, regions)
+        hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
+        read = registry.reader("parquet" if hub else card.corpus.format)
+        yield from maker.documents(read(files[corpus.card], corpus=card.corpus))
+
+
+def _add_held_out_elsewhere(job: Job, spool: Spool, tokenizer: Any) -> None:
+    """Add what the other phases hold out: read again here, so that no phase waits for another.
+
+    Each phase finds the same sides, because they follow from the texts alone.
+    """
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        for phase in job.recipe.stages_of_training:
+            if phase.name == job.phase.name:
+                continue
+            layout = layout_of(job, phase, tokenizer)
+            for document in _documents(job, phase, layout=layout, ledger=Ledger(nowhere)):
+                split = _split(job, document)
+                if split != "train":
+                    spool.add(document, split, phase=phase.name)
+
+
+def _split(job: Job, document: Document) -> Split:
+    settings = job.recipe.prepare
+    return split_of(
+        document.id,
+        validation_share=settings.validation_share,
+        test_share=settings.test_share,
+    )
+
+
+def _refuse_withdrawn(job: Job) -> None:
+    """Say which cards were taken back. Raises DataError if no other is left."""
+    names = list(dict.fromkeys(c.card for c in job.phase.corpora))
+    for name in names:
+        if job.cards[name].is_withdrawn:
+            job.console.say(f"{name}: withdrawn by its owners; nothing of it is read", card=name)
+    if not corpora_of(job, job.phase):
+        raise DataError(
+            f"every card was withdrawn ({', '.join(names)}); there is nothing to train on"
+        )
+
+
+def _tell(job: Job, spool: Spool) -> None:
+    """Say how many documents each card has."""
+    counts: Counter[str] = Counter()
+    for kind, number in zip(spool.kinds, np.bincount(spool.kind_numbers()), strict=True):
+        counts[kind.card] += int(number)
+    for name, total in counts.items():
+        job.console.detail(f"{name}: {total} documents")
