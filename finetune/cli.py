@@ -45,6 +45,7 @@ VERBS = {
     "publish": ("pipeline:publish", "upload a built release", True),
     "submit": ("submit:submit", "queue all that is not done yet on a Slurm cluster", True),
     "chat": ("talk:chat", "talk to base and adapter in the terminal", True),
+    "merge": ("merge:merge", "base and adapter as one model folder, proven equal", True),
     "cards": ("cards:cards", "write, check, take back, show and publish data cards", False),
     "tokenizer": ("tokenizer:tokenizer", "audit: what a text costs with several bases", False),
     "runs": ("inspect:runs", "what is in the store; remove some of it", False),
@@ -197,6 +198,10 @@ def _chat_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--only", choices=["base", "adapter"], help="one of the two; default: both")
     verb.add_argument("--max-tokens", type=int, default=96, help="length of an answer in tokens")
     verb.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest token")
+
+
+def _merge_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
 
 
 def _runs_options(verb: argparse.ArgumentParser) -> None:
@@ -362,6 +367,7 @@ _OWN_OPTIONS = {
     "unbundle": _unbundle_options,
     "publish": _publish_options,
     "chat": _chat_options,
+    "merge": _merge_options,
     "submit": _submit_options,
     "attempt": _attempt_options,
     "runs": _runs_options,

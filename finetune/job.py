@@ -36,7 +36,8 @@ class Job:
     inputs: Mapping[str, Artifact]
     """By role: `base`; `prepare` (`prepare:PHASE` for phases before the last); `start` (adapter
     of the phase before, or of `start_from`); `shorter` (same training with fewer steps, to be
-    continued); `train`; `evaluate`;
+    continued); `train`; `evaluate`; `vocabulary` (the extended tokenizer), and beside it `plain`
+    and `plain:PHASE` (the same corpora prepared with the base's own);
     `corpus:NAME` (fetched Hub dataset of a card)."""
     workspace: Path
     """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop."""
@@ -46,7 +47,15 @@ class Job:
     @property
     def prepared(self) -> tuple[tuple[str | None, Artifact], ...]:
         """The prepared corpora among the inputs, in order; with the phase if there are several."""
+        return self._of_phases("prepare")
+
+    @property
+    def plain(self) -> tuple[tuple[str | None, Artifact], ...]:
+        """The same corpora in the base's own tokens, where a vocabulary was extended."""
+        return self._of_phases("plain")
+
+    def _of_phases(self, role: str) -> tuple[tuple[str | None, Artifact], ...]:
         *earlier, last = self.recipe.stages_of_training
-        roles: dict[str | None, str] = {phase.name: f"prepare:{phase.name}" for phase in earlier}
-        roles[last.name if earlier else None] = "prepare"
+        roles: dict[str | None, str] = {phase.name: f"{role}:{phase.name}" for phase in earlier}
+        roles[last.name if earlier else None] = role
         return tuple((n, self.inputs[role]) for n, role in roles.items() if role in self.inputs)

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -89,3 +92,23 @@ def _existing(project: Project, path: str) -> Path:
     if not found.exists():
         raise RecipeError(f"{project.path}: there is no {path!r}")
     return found
+
+
+@contextmanager
+def network(*, allowed: bool) -> Iterator[None]:
+    """After `fetch` no stage needs a network: the libraries are told not to try."""
+    names = () if allowed else ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        if allowed:
+            yield
+        else:
+            with fetch.network_as_set():  # for clients that were imported before
+                yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -5,15 +5,13 @@ Stages are named by string, so that planning never imports torch.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune import fetch, outside, registry
+from finetune import outside, registry
 from finetune.errors import RecipeError, StoreError
 from finetune.job import Artifact, Job
 from finetune.log import Console
@@ -43,6 +41,7 @@ STAGES = {
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.fetch:run_corpus", needs_network=True),
         Stage("prepare", 3, "finetune.prepare.run:run"),
+        Stage("vocabulary", 1, "finetune.tokenizer.run:run"),
         Stage("train", 2, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 1, "finetune.evaluate.run:run"),
         Stage("release", 1, "finetune.release.run:run"),
@@ -74,30 +73,26 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     phases = recipe.stages_of_training
     base = _step("base", "base", phases[0], content=_base_content(project))
     fetched = _fetch_steps(project)
+    sources = {"base": base} | {f"corpus:{name}": step for name, step in fetched.items()}
+    prepared = _prepare_steps(project, inputs=sources)
     steps = [base, *fetched.values()]
-    prepared: list[Step] = []
+    extension: dict[str, Step] = {}
+    if recipe.vocabulary is not None:  # cut with the base's tokens, learned on, and cut again
+        plain = prepared
+        learned = _vocabulary_step(project, base=base, plain=plain)
+        steps += [*plain, learned]
+        extension = {"vocabulary": learned}
+        prepared = _prepare_steps(project, inputs=sources | extension)
     before: Step | None = None
-    for phase in phases:
-        suffix = f" {phase.name}" if len(phases) > 1 else ""
-        prepare = _step(
-            "prepare",
-            f"prepare{suffix}",
-            phase,
-            inputs={"base": base} | {f"corpus:{name}": step for name, step in fetched.items()},
-            cards=recipe.card_names,
-            content=_prepare_content(project, phase),
-        )
-        before = _train_step(
-            project, phase, base=base, prepare=prepare, before=before, suffix=suffix
-        )
-        prepared.append(prepare)
+    for prepare in prepared:
+        inputs = {"base": base, "prepare": prepare} | extension
+        inputs |= {"start": before} if before else {}
+        before = _train_step(project, prepare.phase, inputs=inputs)
         steps += [prepare, before]
     assert before is not None  # noqa: S101, a recipe has at least one phase
-    # The last phase's corpus is `prepare`, because the adapter is that phase's; the ones before
-    # it are scored and counted too.
-    earlier = zip(phases, prepared[:-1], strict=False)
-    inputs = {"base": base, "prepare": prepared[-1], "train": before}
-    inputs |= {f"prepare:{phase.name}": step for phase, step in earlier}
+    inputs = {"base": base, "train": before} | _by_role("prepare", prepared) | extension
+    if extension:
+        inputs |= _by_role("plain", plain)
     evaluate = _step(
         "evaluate", "evaluate", phases[-1], inputs=inputs, content=recipe.evaluate.model_dump()
     )
@@ -110,6 +105,11 @@ def steps_of(project: Project) -> tuple[Step, ...]:
         content=_release_content(project),
     )
     return (*steps, evaluate, release)
+
+
+def prepared_for_training(project: Project) -> tuple[Step, ...]:
+    """Return the step of each phase that prepares what it trains on."""
+    return tuple(s.inputs["prepare"] for s in steps_of(project) if s.stage.name == "train")
 
 
 def steps_up_to(project: Project, stage: str, *, phase: str | None = None) -> tuple[Step, ...]:
@@ -192,7 +192,7 @@ def _run(
         workspace=workspace,
         console=console,
     )
-    with _network(allowed=step.stage.needs_network):
+    with outside.network(allowed=step.stage.needs_network):
         result: Mapping[str, Any] = registry.load(step.stage.function)(job)
     return result
 
@@ -211,26 +211,6 @@ def _build(project: Project, step: Step, *, store: Store, console: Console) -> A
         resumable=step.stage.resumable,
     )
     return store.build(request, run, waiting=console.say)
-
-
-@contextmanager
-def _network(*, allowed: bool) -> Iterator[None]:
-    """After `fetch` no stage needs a network: the libraries are told not to try."""
-    names = () if allowed else ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        if allowed:
-            yield
-        else:
-            with fetch.network_as_set():  # for clients that were imported before
-                yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _finished(store: Store, step: Step) -> Artifact:
@@ -261,27 +241,71 @@ def _step(stage: str, label: str, phase: Phase, **parts: Any) -> Step:
     return Step(row, label, key_of(content), content, inputs, phase, **parts)
 
 
-def _train_step(
-    project: Project, phase: Phase, *, base: Step, prepare: Step, before: Step | None, suffix: str
-) -> Step:
-    inputs = {"base": base, "prepare": prepare} | ({"start": before} if before else {})
+def _prepare_steps(project: Project, *, inputs: Mapping[str, Step]) -> list[Step]:
+    """Return the step of each phase that prepares its corpora, with the tokenizer of the inputs."""
+    phases = project.recipe.stages_of_training
+    again = project.recipe.vocabulary is not None and "vocabulary" not in inputs
+    return [
+        _step(
+            "prepare",
+            f"prepare{_suffix(project, phase)}{' (base tokens)' if again else ''}",
+            phase,
+            inputs=inputs,
+            cards=project.recipe.card_names,
+            content=_prepare_content(project, phase),
+        )
+        for phase in phases
+    ]
+
+
+def _vocabulary_step(project: Project, *, base: Step, plain: Sequence[Step]) -> Step:
+    settings = project.recipe.vocabulary
+    assert settings is not None  # noqa: S101, asked before
+    return _step(
+        "vocabulary",
+        "vocabulary",
+        project.recipe.stages_of_training[-1],
+        inputs={"base": base} | _by_role("prepare", plain),
+        cards=project.recipe.card_names,
+        content=settings.model_dump(mode="json", exclude={"learning_rate"}),
+    )
+
+
+def _by_role(role: str, steps: Sequence[Step]) -> dict[str, Step]:
+    """Return the steps of the phases by role.
+
+    The last phase's is ROLE alone, because the adapter is that phase's; the ones before it are
+    scored and counted too.
+    """
+    *earlier, last = steps
+    return {role: last} | {f"{role}:{step.phase.name}": step for step in earlier}
+
+
+def _suffix(project: Project, phase: Phase) -> str:
+    return f" {phase.name}" if len(project.recipe.stages_of_training) > 1 else ""
+
+
+def _train_step(project: Project, phase: Phase, *, inputs: Mapping[str, Step]) -> Step:
     train = phase.train.model_dump(mode="json", exclude=HOW_NOT_WHAT)
     if phase.train.start_from is not None:
-        if before is not None:
+        if "start" in inputs:
             raise RecipeError(
                 f"{project.path}: phase {phase.name!r}: start_from is for the first phase; "
                 "later ones start from the phase before"
             )
         train["start_from"] = outside.folder_checksums(project, phase.train.start_from)
-    content = {
+    content: dict[str, Any] = {
         "train": train,
         "lora": project.recipe.lora.model_dump(mode="json"),
         "quantization": project.recipe.base.quantization,
     }
     content |= _mix_content(phase)
+    if project.recipe.vocabulary is not None:
+        content |= {"rows_learning_rate": project.recipe.vocabulary.learning_rate}
     endless = content | {"train": train | {"max_steps": None}}
     lineage = _step("train", "", phase, inputs=inputs, content=endless).key
-    return _step("train", f"train{suffix}", phase, inputs=inputs, content=content, lineage=lineage)
+    label = f"train{_suffix(project, phase)}"
+    return _step("train", label, phase, inputs=inputs, content=content, lineage=lineage)
 
 
 def _mix_content(phase: Phase) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from finetune.models.load import (
     choose_device,
     load_adapter,
     load_base,
+    load_tokenizer,
     resolve_precision,
     set_threads,
 )
@@ -39,7 +40,8 @@ def load_systems(
 ) -> Systems:
     """Load the base once, with the adapter on it if there is one.
 
-    The base's answers come from the same weights with the adapter switched off.
+    The base's answers come from the same weights with the adapter switched off; with its own
+    tokenizer, and none of the tokens that an adapter added.
     """
     set_threads(manner.threads)
     torch.manual_seed(0)  # the same lines get the same answers, sampled ones too
@@ -50,30 +52,49 @@ def load_systems(
         quantization=manner.quantization,
         device=device,
     )
+    own: Any = tokenizer
+    added: Sequence[int] = ()
     if adapter_dir is not None:
         model = load_adapter(model, adapter_dir)
+        own, added = _tokenizer_of(adapter_dir, tokenizer)
 
-    def answer_of(switch: Callable[[], AbstractContextManager[Any]]) -> Answer:
+    def answer_of(
+        switch: Callable[[], AbstractContextManager[Any]], its: Any, barred: Sequence[int] = ()
+    ) -> Answer:
         def answer(prompt: str) -> str:
             with switch():
                 if manner.temperature > 0:
-                    return _sample(model, tokenizer, prompt, manner=manner)
+                    return _sample(model, its, prompt, manner=manner, barred=barred)
+                most = manner.max_new_tokens
                 return generate(
-                    model, tokenizer, [prompt], max_new_tokens=manner.max_new_tokens, batch_size=1
+                    model, its, [prompt], max_new_tokens=most, batch_size=1, barred=barred
                 )[0]
 
         return answer
 
     if adapter_dir is None:
-        answers = {"base": answer_of(nullcontext)}
+        answers = {"base": answer_of(nullcontext, tokenizer)}
     else:
-        answers = {"base": answer_of(model.disable_adapter), "adapter": answer_of(nullcontext)}
+        answers = {
+            "base": answer_of(model.disable_adapter, tokenizer, added),
+            "adapter": answer_of(nullcontext, own),
+        }
     limit = _context_tokens(model)
 
     def fits(prompt: str) -> bool:
-        return limit is None or len(encode(tokenizer, prompt)) + manner.max_new_tokens <= limit
+        length = max(len(encode(one, prompt)) for one in (tokenizer, own))
+        return limit is None or length + manner.max_new_tokens <= limit
 
     return Systems(answers=answers, fits=fits)
+
+
+def _tokenizer_of(adapter_dir: Path, tokenizer: Any) -> tuple[Any, Sequence[int]]:
+    """Return an adapter's own tokenizer and the tokens that it added, or the base's and none."""
+    if not (adapter_dir / "tokenizer.json").is_file():
+        return tokenizer, ()
+    own = load_tokenizer(adapter_dir)
+    own.chat_template = tokenizer.chat_template
+    return own, range(len(tokenizer), len(own))
 
 
 def _context_tokens(model: Any) -> int | None:
@@ -82,7 +103,9 @@ def _context_tokens(model: Any) -> int | None:
 
 
 @torch.no_grad()
-def _sample(model: Any, tokenizer: Any, prompt: str, *, manner: Manner) -> str:
+def _sample(
+    model: Any, tokenizer: Any, prompt: str, *, manner: Manner, barred: Sequence[int]
+) -> str:
     from transformers import GenerationConfig
 
     causal: Any = causal_lm_of(model)
@@ -99,6 +122,7 @@ def _sample(model: Any, tokenizer: Any, prompt: str, *, manner: Manner) -> str:
             max_new_tokens=manner.max_new_tokens,
             eos_token_id=stops,
             pad_token_id=stops[0],
+            suppress_tokens=list(barred) or None,
         ),
     )
     written = out[0, tokens.shape[1] :]

@@ -45,7 +45,7 @@ def lengths(project: Project, *, store: Store) -> list[Length]:
 
     Raises StoreError where epochs are asked for and the size of a corpus cannot be told.
     """
-    steps = [s for s in plan.steps_of(project) if s.stage.name == "prepare"]
+    steps = plan.prepared_for_training(project)
     return [_length(project, step, store=store) for step in steps]
 
 

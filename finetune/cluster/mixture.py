@@ -41,7 +41,7 @@ class Mixture:
 
 def mixtures(project: Project, *, store: Store) -> list[Mixture]:
     """Return the mixture of each phase, but of those whose corpora are not all here yet."""
-    steps = [s for s in plan.steps_of(project) if s.stage.name == "prepare"]
+    steps = plan.prepared_for_training(project)
     found = []
     for step, length in zip(steps, _lengths(project, store=store), strict=True):
         cells, exact = cells_of(project, step, store=store)

@@ -250,7 +250,7 @@ def jobs_of(
     steps = plan.steps_of(project)
     trainings = [step for step in steps if step.stage.name == "train"]
     groups: list[tuple[str, Kind, tuple[Step, ...]]] = [
-        ("prepare", "prepare", tuple(s for s in steps if s.stage.name == "prepare"))
+        ("prepare", "prepare", tuple(s for s in steps if s.stage.name in ("prepare", "vocabulary")))
     ]
     several = len(trainings) > 1
     groups += [
@@ -305,7 +305,7 @@ def _share_inputs(debug: Path, store: Path) -> None:
     In the real store the real training would go on from the trial's last step.
     """
     debug.mkdir()
-    for stage in ("base", "corpus", "prepare"):
+    for stage in ("base", "corpus", "prepare", "vocabulary"):
         (store / stage).mkdir(exist_ok=True)
         (debug / stage).symlink_to(store / stage)
 

@@ -57,9 +57,8 @@ def document_bits(
 
 
 def compare_compression(
-    split: PackedSplit,
-    chosen: Mapping[str, NDArray[np.int64]],
-    nll: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    base: Mapping[str, NDArray[np.float64]],
+    adapter: Mapping[str, NDArray[np.float64]],
     *,
     phase: str | None,
     signature: str,
@@ -67,19 +66,16 @@ def compare_compression(
 ) -> list[Pair]:
     """Compare base and adapter language by language.
 
-    `chosen` and `nll` (base's and adapter's, nats per record) have the same languages and order.
+    Both hold bits and bytes of the same documents in the same order (`document_bits`).
     """
-    pairs = []
-    for language, records_S in chosen.items():
-        base_S, adapter_S = nll[language]
-        pairs.append(
-            pair_of(
-                document_bits(split, records_S, base_S),
-                document_bits(split, records_S, adapter_S),
-                subject=Subject(METRIC, language, None, phase, signature),
-                score=ratio_of_sums,
-                higher_is_better=False,
-                settings=settings,
-            )
+    return [
+        pair_of(
+            base_NK,
+            adapter[language],
+            subject=Subject(METRIC, language, None, phase, signature),
+            score=ratio_of_sums,
+            higher_is_better=False,
+            settings=settings,
         )
-    return pairs
+        for language, base_NK in base.items()
+    ]

@@ -1,13 +1,16 @@
 """Stage `evaluate`: base and adapter on the same held-out items, in one run, with paired tests.
 
 The base is loaded once and the adapter attached to it; the base's scores are the same weights with
-the adapter switched off, so nothing but the adapter differs between the two.
+the adapter switched off, so nothing but the adapter differs between the two. Where the vocabulary
+was extended, the base is measured first, with its own tokenizer and without room for new tokens,
+and the same documents are scored in the tokens of each.
 """
 
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +19,23 @@ from numpy.typing import NDArray
 
 from finetune import __version__
 from finetune.errors import DataError
-from finetune.evaluate.compression import choose_documents, compare_compression
+from finetune.evaluate.compression import compare_compression, document_bits
 from finetune.evaluate.generations import prompts_of, write_generations
-from finetune.evaluate.items import Item, read_items
+from finetune.evaluate.items import Item
 from finetune.evaluate.report import write_report
 from finetune.evaluate.scores import Pair, as_result
+from finetune.evaluate.sides import (
+    Part,
+    Side,
+    answers,
+    bytes_per_token,
+    compared,
+    parts_of,
+    score,
+    tokens_per_second,
+)
 from finetune.evaluate.translation import Translated, compare_translations
-from finetune.job import Artifact, Job
-from finetune.models.generate import generate
+from finetune.job import Job
 from finetune.models.load import (
     choose_device,
     load_adapter,
@@ -31,39 +43,18 @@ from finetune.models.load import (
     load_tokenizer,
     resolve_precision,
     set_threads,
+    tokenizer_folder,
 )
 from finetune.models.packed import PackedModel
-from finetune.models.score import score_documents
-from finetune.packed import PackedSplit, open_split
-
-# Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
-# must give the same scores on the same machine. Generation on a CPU waits for memory: a step for 32
-# prompts takes 1.8 times as long as one for 8 (SmolLM2-135M, fp32).
-_SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
-_GENERATE_ROWS = {"cpu": 32, "cuda": 32}
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """The test texts of one phase."""
+class _Measured:
+    """What one side achieved, part by part."""
 
-    phase: str | None
-    """None in a recipe without phases."""
-    split: PackedSplit
-    items: list[Item]
-    chosen: dict[str, NDArray[np.int64]]
-    """The records that are scored, by language."""
-
-
-@dataclass(frozen=True, slots=True)
-class _System:
-    """Everything that is evaluated, and on what."""
-
-    peft: Any
-    model: PackedModel
-    tokenizer: Any
-    device: Any
-    parts: tuple[_Part, ...]
+    nll: list[dict[str, NDArray[np.float64]]]
+    answers: list[list[str]]
+    tokens_per_second: float | None
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -73,126 +64,119 @@ def run(job: Job) -> dict[str, Any]:
     they hold no text.
     """
     set_threads(job.recipe.run.threads)
-    system = _open(job)
     settings = job.recipe.evaluate
-    if not any(part.chosen for part in system.parts):
+    parts = parts_of(job)
+    if not any(len(records) for part in parts for records in part.chosen["adapter"].values()):
         raise DataError(
             "evaluate: the test split holds no text; raise prepare.test_share "
             f"({job.recipe.prepare.test_share}) or add documents"
         )
+    tokenizer = load_tokenizer(tokenizer_folder(job))
+    prompted = [
+        prompts_of(part.items, part.splits["adapter"], settings=settings, tokenizer=tokenizer)
+        for part in parts
+    ]
+    base, adapter = _measure_both(job, parts, prompted, tokenizer=tokenizer)
     pairs: list[Pair] = []
-    for part in system.parts:
+    for number, part in enumerate(parts):
         pairs += compare_compression(
-            part.split,
-            part.chosen,
-            _score_both(job, system, part),
+            _bits(part, "base", base.nll[number]),
+            _bits(part, "adapter", adapter.nll[number]),
             phase=part.phase,
             signature=_signature(job),
             settings=settings,
         )
-    translated = [one for part in system.parts for one in _translate(job, system, part)]
+    translated = [
+        Translated(*one, part.phase)
+        for number, part in enumerate(parts)
+        for one in zip(prompted[number], base.answers[number], adapter.answers[number], strict=True)
+    ]
     pairs += compare_translations(translated, settings=settings)
-    return _write(job, pairs, translated)
+    return _write(job, pairs, translated, extension=_extension(job, parts, base, adapter))
 
 
-def _open(job: Job) -> _System:
-    base, train = job.inputs["base"], job.inputs["train"]
+def _measure_both(
+    job: Job, parts: Sequence[Part], prompted: Sequence[list[Item]], *, tokenizer: Any
+) -> tuple[_Measured, _Measured]:
+    folder, train = job.inputs["base"].path / "model", job.inputs["train"]
     device = choose_device()
-    precision = resolve_precision(train.result["precision"], device)
-    peft = load_adapter(
-        load_base(
-            base.path / "model",
-            precision=precision,
-            quantization=job.recipe.base.quantization,
-            device=device,
-        ),
-        train.path / "adapter",
-    )
-    return _System(
-        peft=peft,
-        model=PackedModel(peft),
-        tokenizer=load_tokenizer(base.path / "model"),
+    model = load_base(
+        folder,
+        precision=resolve_precision(train.result["precision"], device),
+        quantization=job.recipe.base.quantization,
         device=device,
-        parts=tuple(_part(job, phase, prepare) for phase, prepare in job.prepared),
+    )
+
+    def measured(name: str, packed: PackedModel, its: Any, switch: Any = nullcontext) -> _Measured:
+        return _measure(job, Side(name, packed, its, device, switch), parts, prompted)
+
+    if "vocabulary" in job.inputs:
+        base = measured("base", PackedModel(model), load_tokenizer(folder))
+        packed = PackedModel(load_adapter(model, train.path / "adapter"))
+    else:
+        peft = load_adapter(model, train.path / "adapter")
+        packed = PackedModel(peft)
+        base = measured("base", packed, tokenizer, peft.disable_adapter)
+    return base, measured("adapter", packed, tokenizer)
+
+
+def _measure(
+    job: Job, side: Side, parts: Sequence[Part], prompted: Sequence[list[Item]]
+) -> _Measured:
+    of_parts = list(zip(parts, prompted, strict=True))
+    extended = "vocabulary" in job.inputs
+    items = [item for part in prompted for item in part]
+    return _Measured(
+        nll=[score(job, side, part) for part in parts],
+        answers=[answers(job, side, part, asked) for part, asked in of_parts],
+        tokens_per_second=tokens_per_second(side, items) if extended else None,
     )
 
 
-def _part(job: Job, phase: str | None, prepare: Artifact) -> _Part:
-    directory = prepare.path / "test"
-    split = open_split(
-        directory,
-        languages=tuple(prepare.result["languages"]),
-        cards=tuple(prepare.result["cards"]),
-    )
-    return _Part(
-        phase=phase,
-        split=split,
-        items=read_items(directory, split),
-        chosen=choose_documents(split, max_documents=job.recipe.evaluate.max_documents),
-    )
+def _bits(
+    part: Part, side: str, nll: dict[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return bits and bytes of each document, by language."""
+    return {
+        language: document_bits(part.splits[side], records, nll[language])
+        for language, records in part.chosen[side].items()
+        if len(records)
+    }
 
 
-def _score_both(
-    job: Job, system: _System, part: _Part
-) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Return base's and adapter's nats per chosen record, language by language."""
-    if not part.chosen:
-        return {}
-    split = part.split
-    records = np.concatenate(list(part.chosen.values()))
-    num_rows = len(np.unique(split.documents_D["row"][records]))
-    batch_rows = max(1, _SCORE_TOKENS[system.device.type] // split.sequence_tokens)
-
-    def score(name: str, switch: AbstractContextManager[Any]) -> NDArray[np.float64]:
-        progress = job.console.progress(_label("score", name, part), total=num_rows, unit="rows")
-        with switch, progress as bar:
-            return score_documents(
-                system.model,
-                split,
-                records=records,
-                batch_rows=batch_rows,
-                device=system.device,
-                on_progress=lambda done, _: bar.update(done),
-            )
-
-    base = score("base", system.peft.disable_adapter())
-    adapter = score("adapter", nullcontext())
-    ends = np.cumsum([len(r) for r in part.chosen.values()])[:-1]
-    both = zip(np.split(base, ends), np.split(adapter, ends), strict=True)
-    return dict(zip(part.chosen, both, strict=True))
-
-
-def _translate(job: Job, system: _System, part: _Part) -> list[Translated]:
-    settings = job.recipe.evaluate
-    prompted = prompts_of(part.items, part.split, settings=settings, tokenizer=system.tokenizer)
-    if not prompted:
-        return []
-    prompts = [item.prompt or "" for item in prompted]
-
-    def answers(name: str, switch: AbstractContextManager[Any]) -> list[str]:
-        label = _label("generate", name, part)
-        progress = job.console.progress(label, total=len(prompts), unit="items")
-        with switch, progress as bar:
-            return generate(
-                system.model,
-                system.tokenizer,
-                prompts,
-                max_new_tokens=settings.generate_max_tokens,
-                batch_size=_GENERATE_ROWS[system.device.type],
-                on_progress=lambda done, _: bar.update(done),
-            )
-
-    base = answers("base", system.peft.disable_adapter())
-    adapter = answers("adapter", nullcontext())
-    return [Translated(*one, part.phase) for one in zip(prompted, base, adapter, strict=True)]
+def _extension(
+    job: Job, parts: Sequence[Part], base: _Measured, adapter: _Measured
+) -> dict[str, Any] | None:
+    """Return what the new tokens changed, besides the scores; None if there are none."""
+    if "vocabulary" not in job.inputs:
+        return None
+    costs = {side: bytes_per_token(parts, side) for side in ("base", "adapter")}
+    both = zip(job.plain, job.prepared, strict=True)
+    trained = [
+        {
+            role: a.result["counts"]["train"]["tokens"]
+            for role, (_, a) in zip(costs, two, strict=True)
+        }
+        for two in both
+    ]
+    return {
+        "new_tokens": job.inputs["vocabulary"].result["tokens"],
+        "documents": compared(parts),
+        "bytes_per_token": {
+            language: {side: costs[side][language] for side in costs} for language in costs["base"]
+        },
+        "tokens_per_second": {
+            "base": base.tokens_per_second,
+            "adapter": adapter.tokens_per_second,
+        },
+        "training_tokens": {side: sum(one[side] for one in trained) for side in costs},
+    }
 
 
-def _label(verb: str, name: str, part: _Part) -> str:
-    return f"{verb} {name}" if part.phase is None else f"{verb} {name} ({part.phase})"
-
-
-def _write(job: Job, pairs: list[Pair], translated: list[Translated]) -> dict[str, Any]:
-    result = as_result(pairs)
+def _write(
+    job: Job, pairs: list[Pair], translated: list[Translated], *, extension: dict[str, Any] | None
+) -> dict[str, Any]:
+    result = as_result(pairs) | ({"extension": extension} if extension else {})
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     (job.workspace / "scores.json").write_text(text, encoding="utf-8", newline="\n")
     write_generations(job.workspace / "generations.jsonl", translated)
@@ -210,11 +194,22 @@ def _write(job: Job, pairs: list[Pair], translated: list[Translated]) -> dict[st
             "Precision": train.result["precision"],
             "Prepared corpora": ", ".join(prepare.key for _, prepare in job.prepared),
             "Adapter": train.key,
+            **_told(extension),
         },
         settings=job.recipe.evaluate,
         loss_picture=train.path / "loss.png",
     )
     return result
+
+
+def _told(extension: dict[str, Any] | None) -> dict[str, str]:
+    if extension is None:
+        return {}
+    costs = ", ".join(
+        f"{language} {cost['base']:.2f} before, {cost['adapter']:.2f} with them"
+        for language, cost in extension["bytes_per_token"].items()
+    )
+    return {"New tokens": f"{extension['new_tokens']:,}", "Bytes a token": costs}
 
 
 def _signature(job: Job) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,13 +19,15 @@ def generate(
     *,
     max_new_tokens: int,
     batch_size: int,
+    barred: Sequence[int] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """Return the greedy continuation of each prompt, without stop tokens, surrounding space cut.
 
     `model` is a PackedModel, a PEFT model or a plain one. Prompts are already laid out with the
     chat template. Prompts of about the same length share a batch; the order of the answers is
-    that of the prompts. `on_progress` is called with (prompts done, prompts in all).
+    that of the prompts. Tokens in `barred` are never written. `on_progress` is called with
+    (prompts done, prompts in all).
     """
     from transformers import GenerationConfig
 
@@ -40,6 +42,7 @@ def generate(
         eos_token_id=stops,
         pad_token_id=pad,
         bos_token_id=tokenizer.bos_token_id,
+        suppress_tokens=list(barred) or None,
     )
     ids = [encode(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: (-len(ids[i]), i))

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from finetune.errors import StoreError, TrainError
+from finetune.job import Job
 from finetune.models import rows
 from finetune.models.rows import NewRows
 from finetune.ranks import ranks_of
@@ -32,6 +33,14 @@ def load_tokenizer(directory: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(Path(directory), local_files_only=True)
+
+
+def tokenizer_folder(job: Job) -> Path:
+    """Return the folder of the tokenizer that a job's texts are cut with."""
+    vocabulary = job.inputs.get("vocabulary")
+    if vocabulary is not None:
+        return vocabulary.path / rows.TOKENIZER
+    return job.inputs["base"].path / "model"
 
 
 def load_base(

@@ -13,7 +13,7 @@ from typing import Any
 from finetune.errors import DataError
 from finetune.job import Job
 from finetune.mixing import replayed_cells
-from finetune.models.load import load_tokenizer
+from finetune.models.load import load_tokenizer, tokenizer_folder
 from finetune.packed import PackedSplit, cells_of, open_split
 from finetune.prepare.checks import notes
 from finetune.prepare.encoding import Encoding
@@ -35,7 +35,7 @@ def run(job: Job) -> dict[str, Any]:
     Raises DataError for a corpus that cannot be read or of which nothing is left, RecipeError for
     a base whose tokenizer cannot do what the recipe asks.
     """
-    tokenizer = load_tokenizer(job.inputs["base"].path / "model")
+    tokenizer = load_tokenizer(tokenizer_folder(job))
     layout = layout_of(job, job.phase, tokenizer)
     with (job.workspace / "rejected.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         ledger = Ledger(stream)

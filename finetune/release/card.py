@@ -13,6 +13,7 @@ from finetune.errors import ReleaseError
 from finetune.job import Artifact, Job
 from finetune.release.licence import MODEL_TERMS, obligations
 from finetune.release.mixture import mix_in_words, seen_rows
+from finetune.release.new_tokens import extension_facts
 from finetune.release.permission import Terms
 from finetune.spec.card import DataCard, HubSource, LocalSource, UrlSource
 from finetune.spec.language import bcp47, hub_code, language_name
@@ -176,6 +177,8 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "seen": seen_rows(
             _result(job, "train"), phases=[p.name for p in recipe.stages_of_training]
         ),
+        "vocabulary": _result(job, "vocabulary"),
+        "extension": extension_facts(_result(job, "vocabulary"), _result(job, "evaluate")),
         "prompts": _prompts(_corpora(job)),
         "layout": recipe.prepare.layout,
         "chat_template": prepare.get("chat_template"),

@@ -15,6 +15,8 @@ RELEASE_FILES = (
     "chat_template.jinja",
     "evaluation.json",
     "loss.png",
+    "tokenizer.json",
+    "tokenizer_config.json",
     "training_data.json",
 )
 REQUIRED = ("NOTICE", "README.md", "adapter_config.json", "adapter_model.safetensors")

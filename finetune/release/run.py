@@ -88,6 +88,9 @@ def _copy_adapter(job: Job, folder: Path) -> None:
     _write_json(folder / config.name, settings)
     if (train / "loss.png").is_file():
         shutil.copyfile(train / "loss.png", folder / "loss.png")
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        if (adapter / name).is_file():  # of an extended vocabulary: the rows mean nothing without
+            shutil.copyfile(adapter / name, folder / name)
     template = job.inputs["prepare"].path / "chat_template.jinja" if _own_template(job) else None
     if template:
         shutil.copyfile(template, folder / "chat_template.jinja")
@@ -113,6 +116,8 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
     evaluate = job.inputs.get("evaluate")
     if evaluate:
         scores = {name: evaluate.result.get(name, []) for name in ("scores", "comparisons")}
+        if "extension" in evaluate.result:
+            scores["extension"] = evaluate.result["extension"]
         _write_json(folder / "evaluation.json", scores)
 
 

@@ -14,6 +14,7 @@ from finetune.spec.language import Language
 from finetune.spec.mix import Mix
 from finetune.spec.section import Section
 from finetune.spec.text_checks import PersonalData, TextChecks
+from finetune.spec.vocabulary import Vocabulary
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 RepoId = Annotated[
@@ -298,6 +299,8 @@ class Recipe(Section):
     """Shares of languages or cards; with `phases` each has its own. Without it texts are taken as
     they are, and corpora marked `replay` have their share."""
     prepare: Prepare = Prepare()
+    vocabulary: Vocabulary | None = None
+    """New tokens for the base's tokenizer; none unless this is given."""
     lora: Lora = Lora()
     train: Train | None = None
     phases: Annotated[list[Phase], Field(min_length=1)] | None = None

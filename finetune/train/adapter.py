@@ -21,10 +21,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from finetune.errors import RecipeError, StoreError
+from finetune.models.rows import is_row
 from finetune.spec.recipe import Base, Lora
 from finetune.train.checkpoint import full_disk_explained, write_folder
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+TOKENIZER_JSON = "tokenizer.json"
 
 
 def save_adapter(
@@ -34,11 +36,13 @@ def save_adapter(
     tensors: Mapping[str, Tensor],
     base: Base,
     pissa_start: Mapping[str, Tensor] | None = None,
+    tokenizer: Path | None = None,
 ) -> None:
     """Write `tensors` (by parameter name) as an adapter folder, all of it or nothing.
 
     The configuration names the base on the Hub and no local path. `pissa_start` holds the first A
-    and B of a PiSSA training, which is written as plain LoRA. Raises StoreError on a full disk.
+    and B of a PiSSA training, which is written as plain LoRA. `tokenizer` is the folder of an
+    extended one, without which new rows mean nothing. Raises StoreError on a full disk.
     """
     weights = _adapter_keys(model, tensors)
     config = _config(model) | {
@@ -57,6 +61,8 @@ def save_adapter(
         ),
         CONFIG: (json.dumps(config, indent=2, sort_keys=True) + "\n").encode(),
     }
+    if tokenizer is not None:
+        contents |= {path.name: path.read_bytes() for path in sorted(tokenizer.iterdir())}
     with full_disk_explained(directory, what="the adapter"):
         write_folder(directory, contents)
 
@@ -82,6 +88,16 @@ def load_start(model: PeftModel, directory: Path, *, lora: Lora) -> None:
     if problems:
         raise RecipeError(*problems)
     expected = _adapter_keys(model, None)
+    if any(map(is_row, weights)) and not any(map(is_row, expected)):
+        raise RecipeError(
+            f"vocabulary: the adapter to start from ({directory}) has new tokens of its own; a "
+            "recipe without `vocabulary` cannot go on with it"
+        )
+    if any(map(is_row, expected)) and not any(map(is_row, weights)):
+        raise RecipeError(
+            f"vocabulary: the adapter to start from ({directory}) has no new tokens: leave "
+            "`vocabulary` out, or start from an adapter with the same ones"
+        )
     for one, other, text in (
         (weights, expected, "the adapter to start from also changes"),
         (expected, weights, "the adapter to start from does not change"),
@@ -131,6 +147,18 @@ def lora_to_attach(lora: Lora, *, start: Path | None) -> Lora:
     return lora.model_copy(update=changes)
 
 
+def same_tokenizer(start: Path, tokenizer: Path) -> None:
+    """Raise RecipeError unless an adapter to start from has the same tokens behind its rows."""
+    inner = start / "adapter"
+    theirs = (inner if (inner / CONFIG).is_file() else start) / TOKENIZER_JSON
+    if not theirs.is_file() or theirs.read_bytes() != (tokenizer / TOKENIZER_JSON).read_bytes():
+        raise RecipeError(
+            f"vocabulary: the adapter to start from ({start}) was trained with other tokens than "
+            "this recipe's corpora give, so its rows would stand for other text; leave "
+            "`start_from` out, or train both phases in one recipe"
+        )
+
+
 def _doubled_alpha(lora: Lora) -> float:
     return (math.sqrt(2) if lora.rslora else 2) * lora.alpha
 
@@ -165,6 +193,8 @@ def _as_plain_lora(weights: Mapping[str, Tensor], start: Mapping[str, Tensor]) -
             plain[key] = torch.cat([tensor, start[key].to(tensor)], dim=0)
         elif ".lora_B." in key:
             plain[key] = torch.cat([tensor, -start[key].to(tensor)], dim=1)
+        elif is_row(key):
+            plain[key] = tensor
         else:
             raise RecipeError(f"lora.init: pissa cannot be combined with what trains {key}")
     return plain

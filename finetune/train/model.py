@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from finetune.errors import RecipeError, StoreError
 from finetune.job import Job
-from finetune.models.load import attach_lora, load_base
+from finetune.models.load import attach_lora, load_base, tokenizer_folder
 from finetune.models.packed import PackedModel
-from finetune.train.adapter import load_start, lora_to_attach
+from finetune.models.rows import read_rows
+from finetune.train.adapter import load_start, lora_to_attach, same_tokenizer
 from finetune.train.checkpoint import Checkpoint
 from finetune.train.optimizer import trainable_parameters
 from finetune.train.sharding import Sharing
@@ -42,6 +43,11 @@ def load_model(job: Job, *, sharing: Sharing, device: torch.device) -> TrainedMo
         other = "lora.dora" if lora.dora else f"base.quantization: {recipe.base.quantization}"
         raise RecipeError(f"lora.init: pissa cannot be combined with {other}: leave one out")
     start = _start(job)
+    new_rows = None
+    if "vocabulary" in job.inputs:
+        new_rows = read_rows(job.inputs["vocabulary"].path)
+        if start is not None:
+            same_tokenizer(start, tokenizer_folder(job))
     attached = lora_to_attach(lora, start=start)
     base = load_base(
         job.inputs["base"].path / "model",
@@ -49,7 +55,7 @@ def load_model(job: Job, *, sharing: Sharing, device: torch.device) -> TrainedMo
         quantization=recipe.base.quantization,
         device="cpu" if sharing.sharding == "fsdp" else device,
     )
-    peft = attach_lora(base, attached, seed=phase.train.seed)
+    peft = attach_lora(base, attached, seed=phase.train.seed, new_rows=new_rows)
     if start is not None:
         load_start(peft, start, lora=attached)
     parameters = trainable_parameters(peft)

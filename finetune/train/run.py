@@ -20,7 +20,12 @@ from finetune.errors import Stopped, TrainError
 from finetune.job import Job
 from finetune.memory import leaves_room
 from finetune.mixing import MixPlan
-from finetune.models.load import choose_device, resolve_precision, set_threads
+from finetune.models.load import (
+    choose_device,
+    resolve_precision,
+    set_threads,
+    tokenizer_folder,
+)
 from finetune.packed import PackedSplit, open_split
 from finetune.train import micro_batch, mix
 from finetune.train.adapter import save_adapter
@@ -115,6 +120,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
             parameters=model.parameters,
             train=settings,
             lora=job.recipe.lora,
+            rows_learning_rate=getattr(job.recipe.vocabulary, "learning_rate", None),
         )
         if resumed is not None:
             engine.load(resumed.tensors, step=progress.step)
@@ -158,6 +164,7 @@ def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any
             tensors=chosen,
             base=job.recipe.base,
             pissa_start=model.pissa_start,
+            tokenizer=tokenizer_folder(job) if "vocabulary" in job.inputs else None,
         )
         write_folder(job.workspace / "state", checkpoint_files(state))
         draw_loss(job.workspace / "loss.png", read_metrics(job.workspace / METRICS))
@@ -246,6 +253,7 @@ def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> S
         processes=processes,
         precision=precision,
         quantization=base.quantization,
+        new_tokens="vocabulary" in job.inputs,
         fits=fits,
     )
 

@@ -63,6 +63,7 @@ def choose(
     processes: Processes,
     precision: Precision,
     quantization: Quantization,
+    new_tokens: bool = False,
     fits: Callable[[], bool],
 ) -> Sharing:
     """Return how to share; `fits()`: whether one device holds the whole model in training.
@@ -71,7 +72,8 @@ def choose(
     """
     sharding: Any = train.sharding
     if sharding == "auto":
-        whole = processes.count == 1 or quantization != "none" or precision == "fp16"
+        cannot = quantization != "none" or precision == "fp16" or new_tokens
+        whole = processes.count == 1 or cannot
         sharding = "none" if processes.count == 1 else "ddp" if whole or fits() else "zero3"
     if sharding == "none" and processes.count > 1:
         raise RecipeError(
@@ -84,6 +86,11 @@ def choose(
             "`finetune submit`); one process alone takes auto or none"
         )
     reason = _impossible(sharding, precision=precision, quantization=quantization)
+    if new_tokens and sharding in ("zero3", "fsdp"):
+        reason = (
+            "splits the embedding, beside which the rows of new tokens (vocabulary) are kept "
+            "whole; take ddp or zero2"
+        )
     if reason:
         raise RecipeError(f"train.sharding: {sharding} {reason}")
     return Sharing(sharding, train.offload, precision, train.max_grad_norm)
@@ -214,19 +221,24 @@ def make_engine(
     parameters: Mapping[str, nn.Parameter],
     train: Train,
     lora: Lora,
+    rows_learning_rate: float | None = None,
 ) -> Engine:
     """Return the engine of a plan over a model whose adapter is attached and set."""
     if plan.zero_stage:
         from finetune.train.engine_deepspeed import DeepSpeedEngine
 
-        optimizer = make_optimizer(parameters, train=train, lora=lora)
+        optimizer = make_optimizer(
+            parameters, train=train, lora=lora, rows_learning_rate=rows_learning_rate
+        )
         engine, _ = accelerator.prepare(packed, optimizer)
         if engine.zero_optimization_stage() != plan.zero_stage:
             raise TrainError(f"DeepSpeed runs stage {engine.zero_optimization_stage()}, not ours")
         return DeepSpeedEngine(engine, parameters=parameters)
     if plan.sharding == "fsdp":
         return _fsdp(plan, packed, accelerator=accelerator, train=train, lora=lora)
-    optimizer = make_optimizer(parameters, train=train, lora=lora)
+    optimizer = make_optimizer(
+        parameters, train=train, lora=lora, rows_learning_rate=rows_learning_rate
+    )
     wrapped: Any = packed
     if plan.sharding == "ddp":
         wrapped = accelerator.prepare(packed, device_placement=[False])
