@@ -231,7 +231,8 @@ def _experts(shape: ModelShape, work: Work) -> int:
 
 
 def _outside_bytes(shape: ModelShape, work: Work) -> int:
-    """The last norm, the rotary tables, and the gradient of the hidden states before the head."""
-    learned = work.supervised_share * shape.hidden * work.element
+    """The last norm, the rotary tables, and before the head the gradient of the hidden states; of
+    new tokens also the probabilities."""
+    learned = work.supervised_share * (shape.hidden + shape.new_tokens) * work.element
     rotary = 0 if shape.positions else 2 * shape.head_width * work.element
     return _norms(shape, work, count=1) + int(work.tokens * (learned + rotary + 8))

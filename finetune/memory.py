@@ -180,7 +180,7 @@ def weight_bytes(shape: ModelShape, work: Work) -> int:
     In 4 or 8 bits the linear layers of the decoder are packed; embedding, norms, head and the
     experts of a mixture are then held in float32.
     """
-    count = base_parameters(shape)
+    count = base_parameters(shape) + shape.row_parameters
     if work.quantization == "none":
         return count * ELEMENT_BYTES[work.precision]
     packed = shape.layers * linear_parameters(shape)

@@ -67,6 +67,13 @@ class ModelShape:
     soft_capped: bool = False
     """Whether logits go through a tanh."""
     sliding_window: int | None = None
+    new_tokens: int = 0
+    """Tokens that a recipe adds; their rows are trained."""
+
+    @property
+    def row_parameters(self) -> int:
+        """Parameters of the rows of new tokens, in the embedding and in a head of its own."""
+        return self.new_tokens * self.hidden * (1 if self.tied else 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +213,8 @@ def adapter_parameters(shape: ModelShape, lora: Lora) -> dict[str, int]:
         found[shape.head.name] = _update(shape.head, lora)
     if shape.experts and lora.targets == "all-linear":
         found["mlp.experts"] = shape.layers * _experts_update(shape, lora)
+    if shape.new_tokens:
+        found["new tokens"] = shape.row_parameters
     return found
 
 

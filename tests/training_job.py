@@ -12,6 +12,7 @@ import numpy as np
 
 from finetune.job import Artifact, Job
 from finetune.log import Console
+from finetune.models.rows import NewRows, write_rows
 from finetune.packed import DOCUMENT_DTYPE
 from finetune.spec.recipe import Recipe
 from tests.tiny import write_tiny_model
@@ -75,6 +76,15 @@ def write_inputs(directory: Path, *, grouped: bool = False, **model: Any) -> dic
     }
 
 
+def write_vocabulary(directory: Path) -> Artifact:
+    """Write the artefact of an extended vocabulary: half of the tokens in the splits are new."""
+    rows = NewRows(110, tuple({5 + n: 1.0, 40 + n: 1.0} for n in range(10)))
+    (directory / "vocabulary/tokenizer").mkdir(parents=True)
+    write_rows(directory / "vocabulary", rows, names=[f"new-{n}" for n in rows.ids])
+    (directory / "vocabulary/tokenizer/tokenizer.json").write_text("{}\n")
+    return Artifact("vocabulary", "v", directory / "vocabulary", {"tokens": 10})
+
+
 def make_job(
     workspace: Path,
     inputs: dict[str, Artifact],
@@ -95,6 +105,7 @@ def make_job(
             "corpora": [{"card": CARDS[0]}, {"card": CARDS[1]}],
             "mix": mix and {"by": "card"} | mix,
             "prepare": {"sequence_tokens": TOKENS},
+            "vocabulary": {"learning_rate": 0.02} if "vocabulary" in inputs else None,
             "lora": {"rank": 4, "alpha": 8} | (lora or {}),
             "train": {
                 "max_steps": None if "epochs" in (train or {}) else 8,

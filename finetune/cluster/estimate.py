@@ -131,7 +131,8 @@ def estimate(
 
     Raises StoreError if the base is not in the store yet, RecipeError if it cannot be counted.
     """
-    shape, lora = read_shape(project, store=store), _largest_adapter(project)
+    lora = _largest_adapter(project)
+    shape, unknown = _with_new_tokens(read_shape(project, store=store), project, store=store)
     found = lengths(project, store=store)
     precision = _precision(project, target)
     share = -(-min(each.rows_per_step for each in found) // target.ranks)
@@ -167,8 +168,24 @@ def estimate(
         trials=tuple(trials),
         lengths=tuple(found),
         cost=cost,
-        notes=(*_notes(shape, target, found, chosen), *_attempts(target, cost)),
+        notes=(*unknown, *_notes(shape, target, found, chosen), *_attempts(target, cost)),
     )
+
+
+def _with_new_tokens(
+    shape: ModelShape, project: Project, *, store: Store
+) -> tuple[ModelShape, tuple[str, ...]]:
+    """Return the shape with the recipe's new tokens, and a note while their number is not known."""
+    settings = project.recipe.vocabulary
+    if settings is None:
+        return shape, ()
+    for step in plan.steps_of(project):
+        learned = store.find(step.stage.name, step.key) if step.stage.name == "vocabulary" else None
+        if learned is not None:
+            return replace(shape, new_tokens=learned.result["tokens"]), ()
+    most = settings.max_size if settings.size == "auto" else settings.size
+    note = f"new tokens are not learned yet; counted with the most there can be, {most:,}"
+    return replace(shape, new_tokens=most), (note,)
 
 
 def read_shape(project: Project, *, store: Store) -> ModelShape:
@@ -208,6 +225,8 @@ class _Room:
         rows = self._rows(setting)
         memory = self._memory(setting, rows)
         limit = self.limit_bytes
+        if setting.sharding in SPLITS_WEIGHTS and self.shape.new_tokens:
+            return Trial(setting, rows, memory, False, "new tokens need the embedding whole")
         if limit is None:
             return Trial(setting, rows, memory, None, "memory of the device not known")
         over = memory.total - limit
@@ -287,6 +306,7 @@ def _own(project: Project, room: _Room) -> Trial:
         return room.trial(own)
     weights = base_parameters(room.shape) * ELEMENT_BYTES[room.precision]
     whole = own.quantization != "none" or room.precision == "fp16" or not room.budget_bytes
+    whole = whole or bool(room.shape.new_tokens)
     if whole or leaves_room(weights, budget_bytes=room.budget_bytes):
         return room.trial(replace(own, sharding="ddp"))
     return room.trial(replace(own, sharding="zero3"))

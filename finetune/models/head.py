@@ -112,8 +112,7 @@ class _ChunkedNll(torch.autograd.Function):
                     new.keep(grad_SE[part], exp, total, targets[:, 0], weight_VE, part)
         ctx.grad_SE = grad_SE
         if new is not None:
-            ctx.save_for_backward(hidden_SE)
-            ctx.share_SN = new.share_SN
+            ctx.save_for_backward(hidden_SE, new.share_SN)
         return nll_S
 
     @staticmethod
@@ -121,9 +120,8 @@ class _ChunkedNll(torch.autograd.Function):
         grad_SE, grad_NE = ctx.grad_SE, None
         ctx.grad_SE = None
         if ctx.saved_tensors:
-            (hidden_SE,) = ctx.saved_tensors
-            share_SN = ctx.share_SN.mul_(grad_S[:, None].to(ctx.share_SN.dtype))
-            grad_NE = (share_SN.T @ hidden_SE).float()
+            hidden_SE, share_SN = ctx.saved_tensors
+            grad_NE = (share_SN.T @ (hidden_SE * grad_S[:, None].to(hidden_SE.dtype))).float()
         return grad_SE.mul_(grad_S[:, None].to(grad_SE.dtype)), None, None, grad_NE, None
 
 

@@ -39,6 +39,8 @@ def outcome(training: dict[str, Any], *, stops: bool) -> dict[str, Any]:
         "base": Artifact("base", "b", inputs / "base", {"parameters": 100_000}),
         "prepare": Artifact("prepare", "p", inputs / "prepare", prepared),
     }
+    if (inputs / "vocabulary").is_dir():
+        artifacts["vocabulary"] = Artifact("vocabulary", "v", inputs / "vocabulary", {})
     changes = {k: training.get(k) for k in ("train", "lora", "run", "mix")}
     job = make_job(Path(training["workspace"]), artifacts, **changes)
     original = loop.key_of_step
