@@ -11,7 +11,7 @@ from finetune.cards.words import Lang
 from finetune.errors import RecipeError, StoreError
 from finetune.job import Artifact
 from finetune.prepare.ledger import REASONS
-from finetune.prepare.page_words import REASONS_FR
+from finetune.prepare.page_names import REASONS_FR
 from finetune.spreadsheet import BYTE_ORDER_MARK, write_rows
 from finetune.store import Store
 

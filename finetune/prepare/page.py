@@ -9,11 +9,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from finetune.prepare.difference import difference
-from finetune.prepare.page_words import REASONS_FR, WORDS
+from finetune.prepare.difference import difference, visible
+from finetune.prepare.page_names import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR
+from finetune.prepare.page_words import WORDS
 from finetune.prepare.split import SPLITS
 from finetune.spec.language import language_name
 from finetune.spec.script import direction
+
+HIDDEN = frozenset({"direction-marks", "direction-controls", "private-use"})
+"""Findings of characters that cannot be seen, so that their samples spell them out."""
 
 
 def render(facts: Mapping[str, Any]) -> str:
@@ -32,21 +36,31 @@ def render(facts: Mapping[str, Any]) -> str:
     )
     environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
     environment.globals.update(
+        CHANGES_FR=CHANGES_FR,
+        FINDINGS_FR=FINDINGS_FR,
+        HIDDEN=HIDDEN,
+        PERSONAL=PERSONAL,
         WORDS=WORDS,
+        both=_both,
         SPLITS=SPLITS,
         direction=direction,
         language_name=language_name,
         difference=difference,
+        visible=visible,
     )
     page = environment.get_template("report.html.j2").render(
         **facts,
         total=total(facts["funnel"], reasons=facts["reasons"]),
         reason_words={
-            reason: {"en": meaning, "fr": REASONS_FR.get(reason, meaning)}
+            reason: _both(meaning, name=reason, french=REASONS_FR)
             for reason, meaning in facts["reasons"].items()
         },
     )
     return page + "\n"
+
+
+def _both(english: str, *, name: str, french: Mapping[str, str]) -> dict[str, str]:
+    return {"en": english, "fr": french.get(name, english)}
 
 
 def total(funnel: Sequence[Mapping[str, Any]], *, reasons: Iterable[str]) -> dict[str, Any]:

@@ -79,6 +79,27 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "un caractère invisible.",
     },
     "change": {"en": "change", "fr": "correction"},
+    "findings": {
+        "en": "What looks odd and stays as it is",
+        "fr": "Ce qui paraît étrange et reste comme il est",
+    },
+    "findings-help": {
+        "en": "Nothing of this was changed. Someone who speaks the language sees if it is right.",
+        "fr": "Rien de cela n'a été changé. Qui parle la langue voit si c'est juste.",
+    },
+    "finding": {"en": "what was seen", "fr": "ce qui a été vu"},
+    "lines": {"en": "lines", "fr": "lignes"},
+    "personal": {"en": "Personal data", "fr": "Données personnelles"},
+    "personal-help": {
+        "en": "Found by pattern: numbers and addresses, and names only where the card has a column "
+        "for them. Other names of people are not found. What was there is blacked out here.",
+        "fr": "Trouvées par leur forme : numéros et adresses, et les noms seulement si la fiche a "
+        "une colonne pour eux. Les autres noms ne sont pas trouvés. Ce qu'il y avait est noirci "
+        "ici.",
+    },
+    "kind": {"en": "what", "fr": "quoi"},
+    "times": {"en": "times", "fr": "fois"},
+    "per-thousand": {"en": "of 1 000 texts", "fr": "sur 1 000 textes"},
     "model-view": {"en": "As the model sees it", "fr": "Comme le modèle le voit"},
     "model-view-help": {
         "en": "One box a token; a small number says that so many tokens spell one character or "
@@ -96,22 +117,3 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "nothing-left-out": {"en": "Nothing was left out.", "fr": "Rien n'a été écarté."},
     "nothing-changed": {"en": "No text was changed.", "fr": "Aucun texte n'a été corrigé."},
 }
-
-REASONS_FR: Mapping[str, str] = {
-    "withdrawn": "repris par qui l'avait donné ou par le propriétaire ; rien n'en est gardé ici",
-    "empty": "pas de texte (d'un de ses côtés)",
-    "too-short": "moins de caractères que prepare.min_characters",
-    "matches-drop-pattern": "l'expression drop_matching de la fiche y trouve quelque chose",
-    "untranslated": "la traduction et sa source sont le même texte",
-    "direction-controls": "des commandes qui retournent le sens du texte cachent ce qui est écrit",
-    "mark-flood": "plus de 30 signes sur une seule lettre, comme dans aucune écriture",
-    "personal-data": "contient des données personnelles que la recette écarte",
-    "other-script": "la plupart des lettres sont d'une autre écriture que celle de la fiche",
-    "special-token": "contient une marque de commande du modèle, qui finirait ou feindrait un tour",
-    "no-answer": "une conversation sans réponse de l'assistant",
-    "duplicate": "le même texte était déjà là (après normalisation)",
-    "max-documents": "au-delà de max_documents de la recette",
-    "in-evaluation": "un de ses textes est mis de côté pour la validation ou l'examen",
-    "over-length": "plus long qu'une ligne (prepare.sequence_tokens), et ne doit pas être coupé",
-}
-"""The reasons of finetune.prepare.ledger.REASONS in French."""

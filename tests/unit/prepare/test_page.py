@@ -12,7 +12,11 @@ from finetune.prepare.difference import MAX_CHARACTERS, difference, visible
 from finetune.prepare.ledger import REASONS
 from finetune.prepare.lengths import BOUNDS, Lengths, class_of, histograms
 from finetune.prepare.page import render, total
-from finetune.prepare.page_words import REASONS_FR, WORDS
+from finetune.prepare.page_names import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR
+from finetune.prepare.page_words import WORDS
+from finetune.spec.text_checks import KINDS
+from finetune.text.lines import FINDINGS
+from finetune.text.normalize import CHANGES
 from tests.browser import measured, needs_browser
 
 LETTERS = st.text(alphabet="abɓ\u0915\u094d\u200d\u0301\u0639 ", max_size=40)
@@ -41,6 +45,8 @@ def facts(**other: Any) -> dict[str, Any]:
         "reasons": {"empty": REASONS["empty"]},
         "lengths": {"urd_Arab": [{"from": 5, "kept": 1, "left_out": 2}]},
         "changes": [],
+        "findings": [],
+        "personal_data": [],
         "kept_samples": {"urd_Arab": ["\u0627\u0628"]},
         "rejected_samples": [],
         "examples": [],
@@ -109,6 +115,9 @@ def test_every_word_and_every_reason_has_both_languages() -> None:
     """Nobody reads half a page in a language that they did not choose."""
     assert all(both.keys() == {"en", "fr"} and all(both.values()) for both in WORDS.values())
     assert REASONS_FR.keys() == REASONS.keys()
+    assert CHANGES_FR.keys() == CHANGES.keys()
+    assert FINDINGS_FR.keys() == FINDINGS.keys()
+    assert PERSONAL.keys() == set(KINDS)
 
 
 def test_texts_are_shown_in_their_direction_and_escaped() -> None:
@@ -119,10 +128,30 @@ def test_texts_are_shown_in_their_direction_and_escaped() -> None:
 
 def test_changes_are_marked_inside_the_text() -> None:
     """What was removed and what came instead stand where they were."""
-    sample = {"before": "\u03b5na", "after": "\u025bna"}
-    change = {"language": "bam_Latn", "change": "homoglyphs", "texts": 1, "samples": [sample]}
+    sample = {"where": "a.txt:1", "before": "\u03b5na", "after": "\u025bna"}
+    named = {"change": "look-alikes", "meaning": CHANGES["look-alikes"]}
+    change = {"language": "bam_Latn", **named, "texts": 1, "samples": [sample]}
     page = render(facts(changes=[change]))
     assert "<del>\u03b5</del><ins>\u025b</ins>na" in page
+
+
+def test_hidden_characters_are_spelled_out_and_personal_data_is_counted() -> None:
+    """A sample with an override shows it as a code; rates stand beside their kind."""
+    sample = {"where": "a.txt:1", "text": "ab\u202ec"}
+    finding = {
+        **{"language": "bam_Latn", "finding": "direction-controls", "lines": 1},
+        **{"meaning": FINDINGS["direction-controls"], "samples": [sample]},
+    }
+    masked = {"where": "a.txt:2", "before": "\u2588\u2588", "after": "00"}
+    person = {
+        **{"language": "bam_Latn", "kind": "phone", "texts": 2, "found": 3},
+        **{"per_1000_texts": 4.5, "samples": [masked]},
+    }
+    page = render(facts(findings=[finding], personal_data=[person]))
+    assert "ab[U+202E]c" in page
+    assert "\u202e" not in page
+    assert ">4.50<" in page
+    assert all(PERSONAL["phone"][lang] in page for lang in ("en", "fr"))
 
 
 def test_the_funnel_of_all_cards_adds_up() -> None:
