@@ -125,8 +125,8 @@ def kept_bytes(shape: ModelShape, work: Work) -> int:
     layer, hidden = layer_bytes(shape, work), work.tokens * shape.hidden * work.element
     if work.gradient_checkpointing:
         return shape.layers * hidden + layer + _outside_bytes(shape, work)
-    # The first norm's input needs no gradient, so it is not kept.
-    first = _norms(shape, work, count=1)
+    # The first norm's input needs no gradient, so it is not kept, unless rows of it are trained.
+    first = 0 if shape.new_tokens else _norms(shape, work, count=1)
     return max(0, shape.layers * layer - first) + _outside_bytes(shape, work)
 
 
@@ -231,8 +231,9 @@ def _experts(shape: ModelShape, work: Work) -> int:
 
 
 def _outside_bytes(shape: ModelShape, work: Work) -> int:
-    """The last norm, the rotary tables, and before the head the gradient of the hidden states; of
-    new tokens also the probabilities."""
-    learned = work.supervised_share * (shape.hidden + shape.new_tokens) * work.element
+    """The last norm, the rotary tables, and before the head the gradient of the hidden states; for
+    rows of new tokens also the hidden states, and the probabilities of these."""
+    width = 2 * shape.hidden + shape.new_tokens if shape.new_tokens else shape.hidden
+    learned = work.supervised_share * width * work.element
     rotary = 0 if shape.positions else 2 * shape.head_width * work.element
     return _norms(shape, work, count=1) + int(work.tokens * (learned + rotary + 8))

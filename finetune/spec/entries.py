@@ -9,6 +9,7 @@ from finetune.spec.card import DataCard
 from finetune.spec.mix import Mix
 from finetune.spec.recipe import Corpus
 from finetune.spec.text import Path_
+from finetune.spec.vocabulary import Vocabulary
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -26,6 +27,40 @@ def learned_language(corpus: Corpus, card: DataCard) -> str:
     if card.corpus.kind == "parallel" and corpus.target is not None:
         return corpus.target
     return card.corpus.languages[0]
+
+
+def extended_languages(
+    settings: Vocabulary, corpora: Iterable[Corpus], cards: Mapping[str, DataCard]
+) -> list[str]:
+    """Return the languages that get new tokens: those named, or taught and not protected.
+
+    What is only trained on as replay is to stay as it is.
+    """
+    if settings.languages is not None:
+        return list(settings.languages)
+    taught = (learned_language(c, cards[c.card]) for c in corpora if not c.replay)
+    return [language for language in dict.fromkeys(taught) if language not in settings.protect]
+
+
+def vocabulary_problems(
+    settings: Vocabulary | None, corpora: Sequence[Corpus], cards: Mapping[str, DataCard]
+) -> Iterator[tuple[Path_, str]]:
+    """Yield (path, what is wrong) for new tokens in languages that no corpus teaches."""
+    if settings is None:
+        return
+    taught = list(dict.fromkeys(learned_language(c, cards[c.card]) for c in corpora))
+    for number, language in enumerate(settings.languages or ()):
+        if language not in taught:
+            yield (
+                ("vocabulary", "languages", number),
+                f"no corpus teaches {language}; they teach {', '.join(taught)}",
+            )
+    if not extended_languages(settings, corpora, cards):
+        yield (
+            ("vocabulary",),
+            f"every language that the corpora teach ({', '.join(taught)}) is in `protect` or "
+            "replay, so no token would be learned; leave `vocabulary` out, or shorten `protect`",
+        )
 
 
 def mix_problems(

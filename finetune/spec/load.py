@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from finetune.errors import RecipeError
 from finetune.spec.card import DataCard
-from finetune.spec.entries import did_you_mean, mix_problems
+from finetune.spec.entries import did_you_mean, mix_problems, vocabulary_problems
 from finetune.spec.personal import personal_problems
 from finetune.spec.recipe import Corpus, Recipe
 from finetune.spec.text import Document, Path_, hidden_controls, parse, read_text, shown
@@ -90,7 +90,7 @@ def load_project(path: Path, *, overrides: Sequence[str] = ()) -> Project:
             )
         except RecipeError as error:
             problems += error.problems
-    problems += () if problems else _mix_problems(document, recipe, cards)
+    problems += () if problems else _problems_of_entries(document, recipe, cards)
     for card in cards.values():
         problems += personal_problems(card, recipe.prepare.personal_data)
     if problems:
@@ -207,9 +207,12 @@ def _corpora(recipe: Recipe) -> Iterable[tuple[Path_, Corpus]]:
         yield from ((("phases", p, "corpora", i), c) for i, c in enumerate(phase.corpora))
 
 
-def _mix_problems(
+def _problems_of_entries(
     document: Document, recipe: Recipe, cards: Mapping[str, DataCard]
 ) -> Iterable[str]:
+    corpora = [c for _, c in _corpora(recipe)]
+    for place, why in vocabulary_problems(recipe.vocabulary, corpora, cards):
+        yield f"{document.where(place)}: {shown(place)}: {why}"
     for number, phase in enumerate(recipe.stages_of_training):
         inside: Path_ = ("phases", number) if recipe.phases is not None else ()
         for path, why in mix_problems(phase.mix, phase.corpora, cards):

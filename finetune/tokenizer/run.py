@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from finetune.errors import RecipeError
 from finetune.job import Artifact, Job
 from finetune.models.load import load_tokenizer
 from finetune.models.rows import TOKENIZER, NewRows, write_rows
 from finetune.packed import open_split
+from finetune.spec.entries import extended_languages
 from finetune.spec.language import language_name
 from finetune.spec.script import PARTS
 from finetune.spec.vocabulary import Vocabulary
@@ -32,14 +32,15 @@ REPORT = "report.json"
 def run(job: Job) -> dict[str, Any]:
     """Write `tokenizer/`, `vocabulary.json` and `report.json`; return what was found.
 
-    Raises RecipeError for a base that cannot be extended or a language that no corpus teaches,
-    DataError if no token is worth adding.
+    Raises RecipeError for a base that cannot be extended, DataError if no token is worth adding.
     """
     settings = job.recipe.vocabulary
     assert settings is not None  # noqa: S101, plan.py makes this step for such recipes only
     model = job.inputs["base"].path / "model"
     tokenizer = load_tokenizer(model)
-    languages = _languages(job, settings)
+    corpora = [c for phase in job.recipe.stages_of_training for c in phase.corpora]
+    standing = [c for c in corpora if not job.cards[c.card].is_withdrawn]
+    languages = extended_languages(settings, standing, job.cards)
     corpus = _corpus(job, tokenizer, languages=languages, settings=settings)
     job.console.say(
         f"learning tokens for {', '.join(languages)} on "
@@ -60,25 +61,6 @@ def run(job: Job) -> dict[str, Any]:
     (job.workspace / REPORT).write_text(text, encoding="utf-8", newline="\n")
     _tell(job, found)
     return result
-
-
-def _languages(job: Job, settings: Vocabulary) -> list[str]:
-    taught = list(dict.fromkeys(x for _, p in job.prepared for x in p.result["languages"]))
-    if settings.languages is None:
-        found = [language for language in taught if language not in settings.protect]
-        if not found:
-            raise RecipeError(
-                f"vocabulary.protect: every language that the corpora teach ({', '.join(taught)}) "
-                "is protected; take one off, or leave `vocabulary` out"
-            )
-        return found
-    missing = [language for language in settings.languages if language not in taught]
-    if missing:
-        raise RecipeError(
-            f"vocabulary.languages: no corpus teaches {', '.join(missing)}; "
-            f"they teach {', '.join(taught)}"
-        )
-    return list(settings.languages)
 
 
 def _scripts(languages: list[str]) -> frozenset[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from finetune.errors import RecipeError
 from finetune.plan import steps_of
 from finetune.spec.load import load_project
 from tests.small_recipe import CARD, RECIPE
@@ -54,6 +55,47 @@ def test_a_change_reruns_from_its_stage_on(keys, override, first_changed):
     before, after = keys(), keys(override)
     changed = [stage for stage in STAGES if before[stage] != after[stage]]
     assert changed == (STAGES[STAGES.index(first_changed) :] if first_changed else [])
+
+
+def test_new_tokens_share_the_base_tokens_with_a_recipe_without(keys):
+    """With a vocabulary the corpora are prepared twice, the first time under the same key."""
+    plain, extended = keys(), keys("vocabulary={}")
+    assert extended["prepare (base tokens)"] == plain["prepare"]
+    assert extended["base"] == plain["base"]
+    for stage in STAGES[1:]:
+        assert extended[stage] != plain[stage]
+
+
+@pytest.mark.parametrize(
+    ("override", "first_changed"),
+    [
+        ("vocabulary.learning_rate=1e-2", "train"),
+        ("vocabulary.size=100", "vocabulary"),
+        ("vocabulary.init=align", "vocabulary"),
+        ("lora.rank=8", "train"),
+        ("prepare.min_characters=2", "prepare (base tokens)"),
+    ],
+)
+def test_a_change_of_new_tokens_reruns_from_its_stage_on(keys, override, first_changed):
+    """Another rate for the rows trains again and learns no token again."""
+    order = ["base", "prepare (base tokens)", "vocabulary", *STAGES[1:]]
+    before, after = keys("vocabulary={}"), keys("vocabulary={}", override)
+    changed = [stage for stage in order if before[stage] != after[stage]]
+    assert changed == order[order.index(first_changed) :]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("vocabulary.languages=[hau_Latn]", "no corpus teaches hau_Latn"),
+        ("vocabulary.protect=[wol_Latn]", "every language that the corpora teach"),
+        ("vocabulary={languages: [wol_Latn], protect: [wol_Latn]}", "both name wol_Latn"),
+    ],
+)
+def test_new_tokens_for_nobody_are_refused_before_anything_runs(keys, override, words):
+    """A language that no corpus teaches, or that is protected, is named with its place."""
+    with pytest.raises(RecipeError, match=words):
+        keys("vocabulary={}", override)
 
 
 def test_the_owners_words_rerun_only_the_release(keys):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from finetune.errors import DataError, RecipeError
 from finetune.spec.vocabulary import Vocabulary
@@ -183,6 +184,48 @@ def test_letters_without_a_token_get_one_in_a_byte_fallback_base():
     assert len(new.encode(text).ids) < len(base.encode(text).ids) == 9
     assert new.encode("abcd").ids == base.encode("abcd").ids
     assert all("<0x" not in token for token in new.encode(text).tokens)
+
+
+def like_llama_3() -> Tokenizer:
+    """A byte-level base that splits by Llama 3's expression and takes whole words first."""
+    parts = json.loads(byte_level().to_str())
+    parts["model"]["ignore_merges"] = True
+    pattern = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
+        r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    parts["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [split | {"invert": False}, level | {"use_regex": False}],
+    }
+    base = Tokenizer.from_str(json.dumps(parts))
+    base.add_special_tokens([AddedToken("<|eot|>", special=True)])
+    return base
+
+
+def like_gemma() -> Tokenizer:
+    """A base that writes spaces as `▁`, splits nothing, and falls back to bytes."""
+    base = byte_fallback(letters="abcdefghijklmnopqrstuvwxyzéƙ▁'.")
+    base.normalizer = normalizers.Replace(" ", "▁")
+    base.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    return base
+
+
+@pytest.mark.parametrize("make", [like_llama_3, like_gemma])
+def test_bases_of_other_families_are_extended(make):
+    """Fewer tokens, the same English, and every text read back, as large bases are built too."""
+    base = make()
+    result = extend(base.to_str(), CORPUS_DEVA, Vocabulary(), scripts=DEVA)
+    new = result.extended.tokenizer()
+    assert result.point.tokens < result.curve[0].tokens / 3
+    for text in (*CORPUS[:4], "don't l'ami", "a  b\n\nc", "(the) 12345 \u03b1\u0301\u4e2d"):
+        assert new.encode(text).ids == base.encode(text).ids
+    for text in (*texts(9)[:5], "(" + LEXICON[0] + ") open " + LEXICON[1] + "\u200d!"):
+        assert new.decode(new.encode(text).ids) == text
 
 
 def unigram() -> Tokenizer:
