@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -54,12 +55,13 @@ class Extended:
     """In the order of their ids, which follow each other."""
 
     def tokenizer(self) -> Any:
-        """Return it as the library opens it, without truncation and padding."""
+        """Return it as `opened` does."""
         return opened(self.definition)
 
 
+@lru_cache(maxsize=4)
 def opened(definition: str) -> Any:
-    """Return the tokenizer of a definition, without truncation and padding."""
+    """Return the tokenizer of a definition, without truncation and padding; nobody changes it."""
     tokenizer = Tokenizer.from_str(definition)
     tokenizer.no_truncation()
     tokenizer.no_padding()

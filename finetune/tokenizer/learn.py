@@ -19,7 +19,7 @@ from typing import Any
 from tokenizers import Tokenizer, models, trainers
 
 from finetune.tokenizer.definition import Extended, Step, add, algorithm_of, opened
-from finetune.tokenizer.vocabulary import spelled, vocabulary_of
+from finetune.tokenizer.vocabulary import kind_of, spelled
 from finetune.tokenizer.words import belongs, script_of
 
 Texts = Mapping[str, Sequence[str]]
@@ -70,7 +70,7 @@ def beginning(steps: Sequence[Step], *, known: Mapping[str, int], tokens: int) -
 def _characters(definition: str, texts: Texts, wanted: Wanted) -> list[Step]:
     """Return steps that make one token of each frequent character that is spelled in pieces."""
     tokenizer = opened(definition)
-    byte_level = vocabulary_of(tokenizer).kind == "bytes"
+    byte_level = kind_of(json.loads(definition)) == "bytes"
     found: Counter[str] = Counter()
     spelling: dict[str, tuple[int, ...]] = {}
     for text, ids, offsets, _ in _encoded(tokenizer, _all(texts)):
@@ -130,7 +130,7 @@ def _merges(extended: Extended, texts: Texts, wanted: Wanted) -> list[Step]:
     )
     learner.train_from_iterator(_balanced(runs, code), trainer)
     tokenizer = extended.tokenizer()
-    kind = vocabulary_of(tokenizer).kind
+    kind = kind_of(json.loads(extended.definition))
     leaves = {new.id: new.parts for new in extended.tokens}
     tokens = {code[u]: (str(tokenizer.id_to_token(u)), leaves.get(u, (u,))) for u in units}
     steps: list[Step] = []

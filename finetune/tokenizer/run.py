@@ -7,7 +7,6 @@ opened. The texts are read from the packed splits, where the base's tokens spell
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -76,12 +75,15 @@ class _Texts:
     kept: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
 
+    def wants(self, language: str) -> bool:
+        """Whether there is not yet enough text of a language."""
+        return self.sizes.get(language, 0) < MOST_BYTES
+
     def add(self, language: str, text: str) -> None:
-        """Take a text, unless there is enough of its language; one of no other is left as it is."""
-        size = self.sizes.get(language, 0)
+        """Take a text; one of a language that is not learned is one that stays as it is."""
         text = text.replace("\ufffd", "").strip()  # half a character, where a row ended
-        if text and size < MOST_BYTES:
-            self.sizes[language] = size + len(text.encode())
+        if text:
+            self.sizes[language] = self.sizes.get(language, 0) + len(text.encode())
             self.learned.get(language, self.kept).append(text)
 
 
@@ -90,17 +92,22 @@ def _corpus(job: Job, tokenizer: Any, *, languages: list[str], settings: Vocabul
     for split in ("train", "validation"):
         texts = _Texts({language: [] for language in languages})
         for _, prepared in job.prepared:
-            for language, text in _texts(job, prepared, split, tokenizer, settings=settings):
-                texts.add(language, text)
+            _read(texts, job, prepared, split, tokenizer=tokenizer, settings=settings)
         found.append(texts)
     training, validation = found
     return Corpus(training.learned, validation.learned, training.kept, validation.kept)
 
 
-def _texts(
-    job: Job, prepared: Artifact, split: str, tokenizer: Any, *, settings: Vocabulary
-) -> Iterator[tuple[str, str]]:
-    """Yield language and text: what is learned, and sources in a protected language."""
+def _read(
+    texts: _Texts,
+    job: Job,
+    prepared: Artifact,
+    split: str,
+    *,
+    tokenizer: Any,
+    settings: Vocabulary,
+) -> None:
+    """Take what is learned, and sources in a protected language."""
     names = {key: tuple(prepared.result[key]) for key in ("languages", "cards")}
     opened = open_split(prepared.path / split, **names)
     sources = _protected_sources(job, settings)
@@ -108,13 +115,13 @@ def _texts(
     for record in opened.documents_D:
         begin = int(record["start"])
         span = slice(begin, begin + int(record["length"]))
-        tokens = opened.tokens_NT[int(record["row"]), span]
-        learned = opened.supervised_NT[int(record["row"]), span] == 1
         language = names["languages"][int(record["language"])]
-        yield language, decode(tokens[learned].tolist(), skip_special_tokens=True)
         source = sources.get((names["cards"][int(record["card"])], language))
-        if source is not None:
-            yield source, decode(tokens[~learned].tolist(), skip_special_tokens=True)
+        learned = opened.supervised_NT[int(record["row"]), span] == 1
+        for its, wanted in ((language, learned), (source, ~learned)):
+            if its is not None and texts.wants(its):
+                tokens = opened.tokens_NT[int(record["row"]), span][wanted]
+                texts.add(its, decode(tokens.tolist(), skip_special_tokens=True))
 
 
 def _protected_sources(job: Job, settings: Vocabulary) -> dict[tuple[str, str], str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -74,7 +74,7 @@ def vocabulary_of(tokenizer: Any) -> Vocabulary:
     tokenizer.no_padding()
     definition = tokenizer.to_str()
     parts = json.loads(definition)
-    kind = _kind(parts)
+    kind = kind_of(parts)
     added = tokenizer.get_added_tokens_decoder()
     tokens = tokenizer.get_vocab(with_added_tokens=True)
     size = max(tokens.values(), default=-1) + 1
@@ -132,7 +132,8 @@ def _byte_letters() -> dict[str, int]:
 _BYTE_OF = _byte_letters()
 
 
-def _kind(parts: dict[str, Any]) -> Kind:
+def kind_of(parts: Mapping[str, Any]) -> Kind:
+    """Return the kind of a tokenizer from the content of its tokenizer.json."""
     if '"ByteLevel"' in json.dumps([parts.get("pre_tokenizer"), parts.get("decoder")]):
         return "bytes"
     return "byte fallback" if parts["model"].get("byte_fallback") else "closed"

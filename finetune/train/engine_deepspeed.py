@@ -44,8 +44,25 @@ class DeepSpeedEngine:
         self._engine.step()
         if not self._engine.was_step_applied():
             return float("inf")
+        if self._steps == 0:
+            self._link_moments()
         self._steps += 1
         return float(self._engine.get_global_grad_norm())
+
+    def _link_moments(self) -> None:
+        """Let stages 1 and 2 find the moments of every group of parameters.
+
+        The engine links them when its first group has stepped, and the others have none yet.
+        """
+        from deepspeed.utils import lazy_init_hp_params_optimizer_state
+
+        zero = self._engine.optimizer
+        if not hasattr(zero, "bit16_groups"):  # stage 3
+            return
+        for group, part in zip(
+            zero.bit16_groups, zero.single_partition_of_fp32_groups, strict=True
+        ):
+            lazy_init_hp_params_optimizer_state(group, part, zero.optimizer.state)
 
     @torch.no_grad()
     def parameters(self) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         "vocabulary": vocabulary,
     }
     run(make_job(root / "alone", inputs, **SETTINGS))
+    run(make_job(root / "alone-plus", inputs, lora={"plus_ratio": 4.0}, **SETTINGS))
     asked = [
         {
             "workspace": str(root / name),
@@ -39,6 +40,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         | SETTINGS
         for name in ("ddp", "zero1", "zero2", "zero3", "fsdp")
     ]
+    asked[1]["lora"] = {"plus_ratio": 4.0}  # one more group of parameters
     found = train(root / "launch", asked, ranks=2)
     return root, dict(zip(("ddp", "zero1", "zero2", "zero3", "fsdp"), found, strict=True))
 
@@ -49,7 +51,8 @@ def test_two_ranks_train_the_rows_that_one_does(launched, sharding):
     root, results = launched
     assert results[sharding]["sharding"] == sharding
     file = "adapter/adapter_model.safetensors"
-    one, two = load_file(root / "alone" / file), load_file(root / sharding / file)
+    alone = root / ("alone-plus" if sharding == "zero1" else "alone")
+    one, two = load_file(alone / file), load_file(root / sharding / file)
     assert one.keys() == two.keys()
     assert sum("trainable_tokens" in name for name in one) == 2
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 2e-5

@@ -340,3 +340,18 @@ def test_estimate_is_light(recipe: Path) -> None:
     command = [sys.executable, "-c", code, "estimate", str(recipe)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_new_tokens_are_counted_and_keep_the_embedding_whole(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of new tokens are parameters of the adapter; what splits the embedding does not fit."""
+    words = ("--set", "vocabulary={size: 300}")
+    plain, found = _json(capsys, recipe, *GPUS), _json(capsys, recipe, *words, *GPUS)
+    assert found["parameters"]["adapter"] == plain["parameters"]["adapter"] | {
+        "new tokens": 300 * 64
+    }
+    assert any("not learned yet" in note for note in found["notes"])
+    split = _json(capsys, recipe, *words, *GPUS, "--set", "train.sharding=zero3")["recipe"]
+    assert split["fits"] is False
+    assert "new tokens" in split["why"]

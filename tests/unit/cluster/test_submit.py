@@ -83,6 +83,16 @@ def test_a_dry_run_shows_every_job_and_writes_nothing(here, capsys):
     assert sorted(here.rglob("*")) == before
 
 
+def test_new_tokens_are_learned_in_the_job_that_prepares(here, capsys):
+    """With a vocabulary there is no further job: both preparations and the learning are one."""
+    Path(RECIPE).write_text(Path(RECIPE).read_text() + "vocabulary: {}\n")
+    fetched()
+    shown = [line for line in dry_run(capsys) if "script" in line]
+    assert [line["job"] for line in shown] == ["prepare", "train", "evaluate", "release"]
+    steps = plan.steps_up_to(load_project(Path(RECIPE)), "prepare")
+    assert [s.label for s in steps] == ["base", "prepare (base tokens)", "vocabulary", "prepare"]
+
+
 def test_what_is_done_needs_no_job(here, capsys):
     """Only artefacts that are not in the store are made."""
     fetched()

@@ -90,3 +90,10 @@ def test_facts_of_this_machine(tmp_path, monkeypatch):
 def test_tokens_are_hidden():
     """Tokens never reach a message."""
     assert TOKEN not in hide_tokens(f"Authorization: Bearer {TOKEN}")
+
+
+def test_a_name_among_the_tokens_of_a_vocabulary_is_nobodys(tmp_path):
+    """Words that a tokenizer has tokens for are no leak; a folder among them still is."""
+    check(tmp_path, '{"fatou": 7}', name="tokenizer.json")
+    with pytest.raises(ReleaseError, match="local folder"):
+        check(tmp_path, '{"/lustre/project/x": 7}', name="tokenizer.json")

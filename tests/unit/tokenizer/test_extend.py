@@ -15,6 +15,7 @@ from finetune.spec.vocabulary import Vocabulary
 from finetune.tokenizer.definition import Step, add, algorithm_of, opened
 from finetune.tokenizer.extend import Corpus, Point, extend, smallest_that_pays
 from finetune.tokenizer.learn import Wanted, learn
+from finetune.tokenizer.start import aligned, means
 from finetune.tokenizer.words import marked_letters, widen
 from tests.tiny import CORPUS
 from tests.unit.tokenizer.vocabularies import byte_fallback, byte_level, closed
@@ -271,3 +272,16 @@ def test_the_size_is_where_doubling_no_longer_pays():
     assert smallest_that_pays(curve, 0.02).size == 128
     assert smallest_that_pays(curve, 0.5).size == 0
     assert found(size=70).point.size == 70
+
+
+def test_align_follows_the_text_and_mean_the_spelling():
+    """`align` counts what the base writes where a token stands; one that is nowhere is a mean."""
+    extended = EXTENDED.extended
+    plain = means(extended.tokens)
+    new = aligned(BASE.to_str(), extended, CORPUS_DEVA.training["hin_Deva"])
+    assert all(set(one) <= set(range(extended.tokens[0].id)) for one in new)
+    # This base spells letters byte by byte: of whole letters both name the same tokens.
+    whole = [n for n, t in enumerate(extended.tokens) if "\ufffd" not in NEW.decode([t.id])]
+    assert len(whole) > 50
+    assert all(set(new[n]) == set(plain[n]) for n in whole)
+    assert aligned(BASE.to_str(), extended, []) == plain
