@@ -31,6 +31,13 @@ def merge(options: Namespace, console: Console) -> int:
             f"the adapter was trained on a base in {project.recipe.base.quantization}; it is "
             "merged into the base's own weights, on which it acts slightly otherwise"
         )
+    vocabulary = done.get("vocabulary")
+    if vocabulary is not None and vocabulary.result["whole_words"]:
+        console.say(
+            "its tokenizer splits words by an expression of its own (vocabulary.words); runtimes "
+            "with expressions built in, such as llama.cpp, would cut its language otherwise "
+            "without saying so: for them train with `words: keep`"
+        )
     found = write_merged(base.path / "model", train.path / "adapter", options.out)
     console.say(
         f"{found.folder}: base and adapter in one model of float32 weights; read back, its logits "

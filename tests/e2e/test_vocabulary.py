@@ -193,6 +193,7 @@ def test_a_merged_folder_is_a_plain_model_with_equal_logits(finished, tmp_path, 
     with pytest.MonkeyPatch.context() as here:
         here.chdir(folder)
         assert main(["merge", RECIPE, "--out", str(target)]) == 0
+        assert "llama.cpp" in capsys.readouterr().out  # words were kept whole
         assert main(["merge", RECIPE, "--out", str(target)]) != 0  # is there already
     tokenizer = AutoTokenizer.from_pretrained(target)
     ids = tokenizer(LEXICON[3] + " open door", return_tensors="pt")["input_ids"]
