@@ -250,3 +250,34 @@ def _weights(folder: Path, schedule: list[str]) -> bytes:
     artifact = Store(folder / ".finetune").find("train", step.key)
     assert artifact is not None
     return (artifact.path / "adapter/adapter_model.safetensors").read_bytes()
+
+
+def test_phases_share_one_vocabulary(finished, monkeypatch):
+    """Plain text, then translations: learned once on both, and scored phase by phase."""
+    folder, _ = finished
+    text = (folder / RECIPE).read_text("utf-8")
+    train = text[text.index("train:") : text.index("evaluate:")]
+    start, end = text.index("corpora:"), text.index("prepare:")
+    inner = train.replace("\n", "\n    ").rstrip().replace("max_steps: 4", "max_steps: 2")
+    phases = "phases:\n" + "".join(
+        f"  - name: {name}\n    corpora: [{entry}]\n    {inner}\n"
+        for name, entry in (
+            ("texts", "{card: lines}"),
+            ("pairs", "{card: pairs, source: eng_Latn, target: hin_Deva}"),
+        )
+    )
+    two = folder / "recipes/two.yaml"
+    two.write_text(text[:start] + phases + text[end:].replace(train, ""), "utf-8")
+    monkeypatch.chdir(folder)
+    project = load_project(two)
+    steps = plan.steps_of(project)
+    assert [s.label for s in steps if s.stage.name == "vocabulary"] == ["vocabulary"]
+    store = Store(folder / ".finetune")
+    done = plan.execute(project, steps, store=store, console=Console(out=io.StringIO()))
+    result = done["evaluate"].result
+    assert {s["phase"] for s in result["scores"] if s["metric"] == "bits_per_byte"} == {
+        "texts",
+        "pairs",
+    }
+    assert result["extension"]["bytes_per_token"]["hin_Deva"]["adapter"] > 3
+    assert "New tokens" in (done["release"].path / "README.md").read_text("utf-8")
