@@ -52,26 +52,31 @@ def check(options: Namespace, console: Console) -> int:
         console.say(f"  because {reason}")
     for condition in terms.gate:
         console.say(f"  and whoever uses it has to know: {condition}")
-    for card in sorted(project.cards.values(), key=lambda card: card.name):
-        _say_what_is_unsure(card, console)
+    _say_what_is_unsure(project, console)
     return 0
 
 
-def _say_what_is_unsure(card: DataCard, console: Console) -> None:
-    """Say what the authors of a card could not find out, and whether they could open it at all."""
-    if card.is_withdrawn:
+def _say_what_is_unsure(project: Project, console: Console) -> None:
+    """Say what the authors of the cards could not find out, the same of several cards once."""
+    cards = sorted(project.cards.values(), key=lambda card: card.name)
+    unopened = [c.name for c in cards if c.corpus.status == "not-run" and not c.is_withdrawn]
+    if unopened:
         console.say(
-            f"  {card.name} was withdrawn: nothing of it is used; take it out of the recipe"
+            f"  written from documentation, as their authors could not open the corpora: "
+            f"{', '.join(unopened)}",
+            not_run=unopened,
         )
-        return
-    if card.corpus.status == "not-run":
-        console.say(
-            f"  {card.name} was written from documentation: its authors could not open the corpus",
-            card=card.name,
-            status=card.corpus.status,
-        )
-    for what in card.corpus.not_established:
-        console.say(f"  {card.name}: not established: {what}", card=card.name, unknown=what)
+    unknown: dict[str, list[str]] = {}
+    for card in cards:
+        if card.is_withdrawn:
+            console.say(
+                f"  {card.name} was withdrawn: nothing of it is used; take it out of the recipe"
+            )
+            continue
+        for what in card.corpus.not_established:
+            unknown.setdefault(what, []).append(card.name)
+    for what, names in unknown.items():
+        console.say(f"  not established ({', '.join(names)}): {what}", cards=names, unknown=what)
 
 
 def _permitted(project: Project) -> Terms:

