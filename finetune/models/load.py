@@ -102,6 +102,7 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
     check_targets(model, lora.targets)
     new: dict[str, Any] = {}
     if new_rows is not None:
+        rows.refuse_updates(model, lora.targets)
         rows.start_rows(model, new_rows)
         new["trainable_token_indices"] = rows.trainable_tokens(model, new_rows)
     if getattr(model, "is_quantized", False):

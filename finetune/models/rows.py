@@ -11,7 +11,7 @@ Legend: V rows of the frozen matrix, N new tokens, E hidden width.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -109,6 +109,20 @@ def start_rows(model: Any, rows: NewRows) -> None:
             of = torch.tensor(list(shares.values()), device=weight.device)
             old = weight[torch.tensor(list(shares), device=weight.device)].float()
             weight[number] = ((of / of.sum()) @ old).to(weight.dtype)
+
+
+def refuse_updates(model: Any, targets: str | Sequence[str]) -> None:
+    """Raise RecipeError if a LoRA target is embedding or head, whose rows are trained already."""
+    names = {id(module): name for name, module in model.named_modules()}
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        name = names[id(layer)]
+        ends = () if isinstance(targets, str) else targets
+        for target in ends:
+            if name == target or name.endswith(f".{target}"):
+                raise RecipeError(
+                    f"lora.targets: {target} cannot be combined with vocabulary, which trains rows "
+                    "of its own there; leave one of them out"
+                )
 
 
 def trainable_tokens(model: Any, rows: NewRows) -> list[int] | dict[str, list[int]]:

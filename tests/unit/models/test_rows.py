@@ -9,13 +9,13 @@ import torch
 
 from finetune.errors import RecipeError
 from finetune.models import rows
-from finetune.models.load import attach_lora, load_adapter
+from finetune.models.load import attach_lora, load_adapter, load_base
 from finetune.models.packed import PackedModel, make_batch
 from finetune.models.rows import NewRows
 from finetune.spec.recipe import Base, Lora
 from finetune.train.adapter import save_adapter
 from tests.parity.packing import pack
-from tests.tiny import tiny_model
+from tests.tiny import tiny_model, write_tiny_model
 
 LORA = Lora(rank=4, alpha=8)
 NEW = NewRows(512, tuple({5 + n: 1.0, 90 + n: 3.0} for n in range(6)))
@@ -137,3 +137,36 @@ def test_a_head_with_a_bias_is_refused():
     with pytest.raises(RecipeError, match="with a bias"):
         rows.start_rows(model, NEW)
     assert model.get_input_embeddings().weight.shape[0] == 512
+
+
+def test_rows_are_float32_in_half_precision():
+    """Beside a base in bf16 the rows, their gradients and so their steps are float32."""
+    base = tiny_model("llama").to(torch.bfloat16).requires_grad_(False)
+    model = attach_lora(base, LORA, seed=1, new_rows=NEW)
+    split = pack(DOCUMENTS)
+    PackedModel(model)(make_batch(split, range(split.num_rows), device="cpu")).backward()
+    found = [p for n, p in model.named_parameters() if rows.is_row(n)]
+    assert [p.dtype for p in found] == [torch.float32]
+    assert found[0].grad.dtype == torch.float32
+    assert found[0].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
+def test_rows_beside_a_packed_base(tmp_path, quantization):
+    """A base in 4 or 8 bits, whose embedding is not packed, gets new rows that are trained."""
+    base = load_base(
+        write_tiny_model(tmp_path / "tiny"), precision="fp32", quantization=quantization
+    )
+    model = attach_lora(base, LORA, seed=1, new_rows=NEW)
+    split = pack(DOCUMENTS)
+    PackedModel(model)(make_batch(split, range(split.num_rows), device="cpu")).backward()
+    [row] = [p for n, p in model.named_parameters() if rows.is_row(n)]
+    assert row.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_update_of_the_head_beside_new_rows_is_refused(tied):
+    """LoRA on the head and rows of its own there are one too many, and said so."""
+    base = tiny_model("llama", tie_word_embeddings=tied)
+    with pytest.raises(RecipeError, match="lm_head cannot be combined with vocabulary"):
+        attach_lora(base, Lora(targets=["q_proj", "lm_head"]), seed=1, new_rows=NEW)
