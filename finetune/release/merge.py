@@ -31,6 +31,9 @@ class Merged:
     """Rows of the embedding."""
     difference: float
     """Of the largest logit."""
+    tokenizer_class: str
+    """What opens its tokenizer as it is: `AutoTokenizer`, unless transformers takes for this type
+    of model a class that splits text by itself; then `PreTrainedTokenizerFast`."""
 
 
 def merge(base: Path, adapter: Path, target: Path) -> Merged:
@@ -60,8 +63,9 @@ def merge(base: Path, adapter: Path, target: Path) -> Merged:
             f"{target}: the merged model differs from base and adapter by {difference:.2g} of the "
             f"largest logit (at most {TOLERANCE:g} is allowed); nothing was written"
         )
+    opener = _opener(aside, tokenizer, probes)
     aside.rename(target)
-    return Merged(target, rows, difference)
+    return Merged(target, rows, difference, opener)
 
 
 def _probes(tokenizer: Any) -> list[torch.Tensor]:
@@ -88,6 +92,19 @@ def _difference(folder: Path, wanted: list[torch.Tensor], probes: list[torch.Ten
             return float("inf")
         found = max(found, float((logits - expected).abs().max() / expected.abs().max()))
     return found
+
+
+def _opener(folder: Path, tokenizer: Any, probes: list[torch.Tensor]) -> str:
+    """Return the class of transformers that opens the folder's tokenizer as it is."""
+    from transformers import PreTrainedTokenizerFast
+
+    texts = [tokenizer.decode(probe[0]) for probe in probes]
+    texts += [tokenizer.decode([token]) for token in probes[-1][0].tolist()]
+    fast = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    for name, opened in (("AutoTokenizer", load_tokenizer(folder)), (type(fast).__name__, fast)):
+        if all(opened(text)["input_ids"] == tokenizer(text)["input_ids"] for text in texts):
+            return "AutoTokenizer" if name == "AutoTokenizer" else "PreTrainedTokenizerFast"
+    raise ReleaseError(f"{folder}: its tokenizer does not read back as it was; nothing was written")
 
 
 def _copy_tokenizer(base: Path, adapter: Path, target: Path) -> None:

@@ -46,4 +46,10 @@ def merge(options: Namespace, console: Console) -> int:
         difference=found.difference,
         rows=found.rows,
     )
+    if found.tokenizer_class != "AutoTokenizer":
+        console.say(
+            f"open its tokenizer with {found.tokenizer_class}.from_pretrained: for this type of "
+            "model AutoTokenizer takes a class that splits text by itself and ignores how this "
+            "tokenizer does"
+        )
     return 0
