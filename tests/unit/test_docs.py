@@ -7,12 +7,14 @@ import json
 import re
 import shlex
 import shutil
+from html import unescape
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from finetune.cards.catalogue import write_catalogue
 from finetune.cli import HIDDEN, VERBS, build_parser
 from finetune.spec.card import CorpusBlock, HubSource, PackageSource
 from finetune.spec.load import load_card, load_project, load_recipe
@@ -183,6 +185,14 @@ def test_every_language_of_the_programmes_has_a_card(language: str) -> None:
     page = (ROOT / "docs/programmes.md").read_text(encoding="utf-8")
     assert f"`{language}`" in page
     assert any(language in load_card(path).corpus.languages for path in CARDS)
+
+
+def test_all_shipped_cards_are_on_the_catalogue_page(tmp_path: Path) -> None:
+    """The catalogue of the shipped cards has an entry for each, and none that cannot be read."""
+    page, unreadable = write_catalogue(CARDS, tmp_path / "site", lang="en")
+    text = unescape(page.read_text(encoding="utf-8"))
+    assert unreadable == []
+    assert [p.stem for p in CARDS if load_card(p).pretty_name not in text] == []
 
 
 @pytest.mark.slow
