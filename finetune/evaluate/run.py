@@ -209,7 +209,17 @@ def _told(extension: dict[str, Any] | None) -> dict[str, str]:
         f"{language} {cost['base']:.2f} before, {cost['adapter']:.2f} with them"
         for language, cost in extension["bytes_per_token"].items()
     )
-    return {"New tokens": f"{extension['new_tokens']:,}", "Bytes a token": costs}
+    trained, speeds = extension["training_tokens"], extension["tokens_per_second"]
+    found = {
+        "New tokens": f"{extension['new_tokens']:,}",
+        "Bytes a token": costs,
+        "Tokens of the training texts": f"{trained['base']:,} before, {trained['adapter']:,} with",
+    }
+    if all(speeds.values()):
+        found["Writing"] = (
+            f"{speeds['base']:.1f} tokens a second before, {speeds['adapter']:.1f} with them"
+        )
+    return found
 
 
 def _signature(job: Job) -> str:
