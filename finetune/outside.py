@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from finetune import fetch
 from finetune.errors import RecipeError
 from finetune.spec.card import DataCard
+from finetune.spec.identify import EXTRAS, PACKAGES, FastTextModel
 from finetune.spec.load import Project
 
 
@@ -26,7 +27,7 @@ def entries(project: Project) -> dict[str, dict[str, Any]]:
     found = {"base": base_entry(project)}
     for name, card in sorted(project.cards.items()):
         found[f"card {name}"] = _card_entry(card)
-    return found
+    return found | identify_entries(project)
 
 
 def base_entry(project: Project) -> dict[str, Any]:
@@ -46,6 +47,51 @@ def base_entry(project: Project) -> dict[str, Any]:
     if base.kind == "gguf":
         return {"kind": "file", "sha256": fetch.checksum(_existing(project, base.model))}
     return {"kind": "directory", "files": folder_checksums(project, base.model)}
+
+
+def identify_entries(project: Project) -> dict[str, dict[str, Any]]:
+    """Return the language-identification models that the recipe names, with version or checksum.
+
+    Raises RecipeError for a package that is not installed, or a file that is missing or has
+    another checksum than the recipe says: all problems at once.
+    """
+    settings = project.recipe.prepare.identify
+    found: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    for model in settings.models if settings.action != "off" else ():
+        try:
+            if isinstance(model, str):
+                entry = _package_entry(project, PACKAGES[model], extra=EXTRAS.get(model))
+                found[f"language model {model}"] = entry
+            else:
+                _package_entry(project, "fasttext-predict", extra="fasttext")
+                found[f"language model {model.name}"] = _model_file_entry(project, model)
+        except RecipeError as error:
+            problems += error.problems
+    if problems:
+        raise RecipeError(*problems)
+    return found
+
+
+def _package_entry(project: Project, name: str, *, extra: str | None) -> dict[str, Any]:
+    try:
+        return {"kind": "package", "package": f"{name}=={version(name)}"}
+    except PackageNotFoundError:
+        how = f"'finetune-lowres[{extra}]'" if extra else name
+        raise RecipeError(
+            f"{project.path}: prepare.identify.models: {name} is not installed; "
+            f"pip install {how}, or take the model out of the list"
+        ) from None
+
+
+def _model_file_entry(project: Project, model: FastTextModel) -> dict[str, Any]:
+    actual = fetch.checksum(_existing(project, model.fasttext))
+    if actual != model.sha256:
+        raise RecipeError(
+            f"{project.path}: prepare.identify.models: {model.fasttext}: sha256 is {actual}, the "
+            f"recipe says {model.sha256}; get the file that was meant, or correct the recipe"
+        )
+    return {"kind": "file", "sha256": actual}
 
 
 def folder_checksums(project: Project, folder: str) -> dict[str, str]:

@@ -353,7 +353,7 @@ def _prepare_content(project: Project, phase: Phase) -> dict[str, Any]:
 
 def _phase_content(project: Project, phase: Phase) -> dict[str, Any]:
     return {
-        "prepare": project.recipe.prepare.model_dump(mode="json"),
+        "prepare": _prepare_settings(project),
         "corpora": [c.model_dump(mode="json", exclude={"replay"}) for c in phase.corpora],
         "cards": {
             c.card: project.cards[c.card].corpus.model_dump(mode="json", include=CORPUS_FIELDS)
@@ -361,6 +361,16 @@ def _phase_content(project: Project, phase: Phase) -> dict[str, Any]:
         },
         "withdrawn": {c.card: _withdrawn(project.cards[c.card]) for c in phase.corpora},
     }
+
+
+def _prepare_settings(project: Project) -> dict[str, Any]:
+    """Return the settings of `prepare`; a model that is a file counts by its checksum alone."""
+    settings = project.recipe.prepare
+    content = settings.model_dump(mode="json")
+    content["identify"]["models"] = [
+        model if isinstance(model, str) else model.sha256 for model in settings.identify.models
+    ]
+    return content
 
 
 def _withdrawn(card: DataCard) -> list[str]:

@@ -211,7 +211,8 @@ def _local_paths(project: Project) -> list[str]:
     base = project.recipe.base
     first = project.recipe.stages_of_training[0].train
     named = [base.model] if base.kind in ("gguf", "directory") else []
-    return named + ([first.start_from] if first.start_from else [])
+    named += [first.start_from] if first.start_from else []
+    return named + [model.fasttext for model in project.recipe.prepare.identify.files]
 
 
 def _copy_local(path: str, folder: Path, *, recipe: Path) -> None:

@@ -22,7 +22,7 @@ from finetune.errors import RecipeError
 from finetune.prepare.source import resolve_files
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_recipe
-from finetune.spec.recipe import Recipe
+from finetune.spec.recipe import Prepare, Recipe
 from finetune.store import environment, write_json
 
 FOLDER, RECIPE, VERSIONS = "project", "recipe.json", "versions.json"
@@ -69,6 +69,8 @@ def absolute(recipe: Recipe) -> Recipe:
     changes: dict[str, Any] = {}
     if recipe.base.kind in ("gguf", "directory"):
         changes["base"] = recipe.base.model_copy(update={"model": _absolute(recipe.base.model)})
+    if recipe.prepare.identify.files:
+        changes["prepare"] = _with_absolute_models(recipe.prepare)
     first = recipe.stages_of_training[0].train
     if first.start_from is not None:
         train = first.model_copy(update={"start_from": _absolute(first.start_from)})
@@ -105,6 +107,17 @@ def changed_versions(folder: Path) -> list[str]:
         for name, version in then.items()
         if now.get(name) != version
     ]
+
+
+def _with_absolute_models(prepare: Prepare) -> Prepare:
+    models = tuple(
+        model
+        if isinstance(model, str)
+        else model.model_copy(update={"fasttext": _absolute(model.fasttext)})
+        for model in prepare.identify.models
+    )
+    identify = prepare.identify.model_copy(update={"models": models})
+    return prepare.model_copy(update={"identify": identify})
 
 
 def _absolute(path: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from finetune.errors import InputError
 from finetune.spec.card import PackageSource
+from finetune.spec.identify import PACKAGES
 from finetune.spec.load import Project
 
 DISTRIBUTION = "finetune-lowres"
@@ -28,6 +29,9 @@ def packages_of(project: Project) -> dict[str, str]:
     base = project.recipe.base
     if base.kind == "package":
         named.append(base.model.removeprefix("package:").partition("/")[0])
+    identify = project.recipe.prepare.identify
+    named += [PACKAGES[model] for model in identify.models if isinstance(model, str)]
+    named += ["fasttext-predict"] if identify.files else []
     found = closure([DISTRIBUTION])
     # texts and weights that come as packages are read as files; what they depend on is not used
     return dict(sorted((found | {_canonical(n): metadata.version(n) for n in named}).items()))

@@ -17,8 +17,10 @@ from finetune.errors import DataError
 from finetune.prepare.checks import Checked, Checks, Place, refused_of
 from finetune.prepare.digests import Digests
 from finetune.prepare.document import Document, Piece, Record, Rejected, digest, text_id
+from finetune.prepare.identification import Watch
 from finetune.prepare.layout import Layout, Message
 from finetune.prepare.ledger import Ledger
+from finetune.prepare.source import drop_pattern
 from finetune.spec.card import DataCard
 from finetune.spec.entries import learned_language
 from finetune.spec.language import language_name
@@ -32,7 +34,7 @@ ROLES = {"human": "user", "gpt": "assistant", "system": "system"}
 
 @dataclass(slots=True)
 class Maker:
-    """Makes documents of one corpus entry; `seen` is shared by all entries of the run."""
+    """Makes documents of one corpus entry; `seen` and `watch` are shared by all of the run."""
 
     corpus: Corpus
     card: DataCard
@@ -42,6 +44,7 @@ class Maker:
     seen: Digests | set[bytes]
     regions: tuple[str, ...] = ()
     """Countries whose telephone and identity numbers are looked for."""
+    watch: Watch | None = None
     use: str = field(init=False)
     language: str = field(init=False)
     checks: Checks = field(init=False)
@@ -52,20 +55,13 @@ class Maker:
     def __post_init__(self) -> None:
         self.use = resolved_use(self.corpus, self.card)
         self.checks = Checks(self.settings, self.ledger, self.regions)
-        block = self.card.corpus
         self.language = learned_language(self.corpus, self.card)
         if self.use == "translation":
             self.names = {
                 "source_name": language_name(str(self.corpus.source)),
                 "target_name": language_name(str(self.corpus.target)),
             }
-        try:
-            self.drop = re.compile(block.drop_matching) if block.drop_matching else None
-        except re.error as error:
-            raise DataError(
-                f"{self.card.path}: corpus.drop_matching: {block.drop_matching!r} is no regular "
-                f"expression: {error}"
-            ) from None
+        self.drop = drop_pattern(self.card)
 
     def documents(self, records: Iterator[Record]) -> Iterator[Document]:
         """Yield the documents of records; with `max_documents` only those of the lowest hash."""
@@ -108,10 +104,12 @@ class Maker:
         fields = {name: one.text for name, one in checked.items()}
         wanted = [self._side(side) for side in self._sides()]
         texts = [fields.get(name, "") for name in wanted]
+        claims = list(zip(self._sides(), texts, strict=True))
         reason = (
             self._why_not(texts)
             or refused_of(checked, wanted)
             or self._untranslated(texts)
+            or self._other(record, claims)
             or self._repeated(texts)
         )
         if reason:
@@ -184,6 +182,12 @@ class Maker:
     def _untranslated(self, texts: list[str]) -> str | None:
         return "untranslated" if self.use == "translation" and texts[0] == texts[1] else None
 
+    def _other(self, record: Record, claims: list[tuple[str, str]]) -> str | None:
+        """Say whether texts are to be left out for being in another language than they claim."""
+        if self.watch is None:
+            return None
+        return self.watch.reason(claims, card=self.card.name, where=record.where)
+
     def _repeated(self, texts: list[str]) -> str | None:
         """Count exact duplicates; the same pair in another direction is none."""
         key = digest(self.use, str(self.corpus.source), *texts)
@@ -215,7 +219,8 @@ class Maker:
         if not reason and (not answers or answers[0] == 0):
             reason = "no-answer"
         roles = [message["role"] for message in messages]
-        reason = reason or self._repeated([*roles, *texts])
+        answered = [(self.language, texts[n]) for n in answers]
+        reason = reason or self._other(record, answered) or self._repeated([*roles, *texts])
         if reason:
             self._reject(record, reason, texts)
             return None

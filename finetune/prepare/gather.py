@@ -19,6 +19,7 @@ from finetune.prepare.digests import Digests
 from finetune.prepare.document import Document
 from finetune.prepare.documents import Maker
 from finetune.prepare.held_out import hold_out
+from finetune.prepare.identification import Watch, make_watch
 from finetune.prepare.layout import Layout, make_layout
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.source import resolve_files
@@ -32,20 +33,20 @@ SPOOL_FOLDER = "spool"
 
 
 @contextmanager
-def gathered(job: Job, tokenizer: Any, *, ledger: Ledger) -> Iterator[Spool]:
+def gathered(job: Job, tokenizer: Any, *, ledger: Ledger, watch: Watch | None) -> Iterator[Spool]:
     """Read the cards of the job's phase once, and yield its documents, each on its side.
 
     What is left of them are `spool.documents(spool.left())`. They lie in the job's workspace until
-    the block ends. Raises DataError for a corpus that cannot be read, or of which every card was
-    withdrawn.
+    the block ends. `watch` looks at the language of each. Raises DataError for a corpus that cannot
+    be read, or of which every card was withdrawn.
     """
     _refuse_withdrawn(job)
     with Spool(job.workspace / SPOOL_FOLDER, phase=job.phase.name) as spool:
         layout = layout_of(job, job.phase, tokenizer)
-        for document in _documents(job, job.phase, layout=layout, ledger=ledger):
+        for document in _documents(job, job.phase, layout=layout, ledger=ledger, watch=watch):
             spool.add(document, _split(job, document), phase=job.phase.name)
         _tell(job, spool)
-        _add_held_out_elsewhere(job, spool, tokenizer)
+        _add_held_out_elsewhere(job, spool, tokenizer, watch=watch and watch.again())
         hold_out(spool, ledger=ledger)
         yield spool
 
@@ -55,8 +56,10 @@ def texts_of(job: Job, tokenizer: Any, *, split: Split = "train") -> Iterator[Do
 
     For what has to be learned from the corpus before it can be encoded. Memory as in `gathered`.
     """
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # noqa: SIM117
-        with gathered(job, tokenizer, ledger=Ledger(nowhere)) as spool:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        watch = make_watch(job)
+        again = watch and watch.again()
+        with gathered(job, tokenizer, ledger=Ledger(nowhere), watch=again) as spool:
             for number, document in spool.documents(spool.left()):
                 if spool.split_of(number) == split:
                     yield document
@@ -79,7 +82,9 @@ def corpora_of(job: Job, phase: Phase) -> list[Corpus]:
     return [c for c in phase.corpora if not job.cards[c.card].is_withdrawn]
 
 
-def _documents(job: Job, phase: Phase, *, layout: Layout, ledger: Ledger) -> Iterator[Document]:
+def _documents(
+    job: Job, phase: Phase, *, layout: Layout, ledger: Ledger, watch: Watch | None
+) -> Iterator[Document]:
     """Yield the documents of a phase, each once."""
     seen = Digests()
     settings = job.recipe.prepare
@@ -88,13 +93,13 @@ def _documents(job: Job, phase: Phase, *, layout: Layout, ledger: Ledger) -> Ite
     files = {c.card: resolve_files(job.cards[c.card], inputs=job.inputs) for c in corpora}
     for corpus in corpora:
         card = job.cards[corpus.card]
-        maker = Maker(corpus, card, settings, layout, ledger, seen, regions)
+        maker = Maker(corpus, card, settings, layout, ledger, seen, regions, watch)
         hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
         read = registry.reader("parquet" if hub else card.corpus.format)
         yield from maker.documents(read(files[corpus.card], corpus=card.corpus))
 
 
-def _add_held_out_elsewhere(job: Job, spool: Spool, tokenizer: Any) -> None:
+def _add_held_out_elsewhere(job: Job, spool: Spool, tokenizer: Any, *, watch: Watch | None) -> None:
     """Add what the other phases hold out: read again here, so that no phase waits for another.
 
     Each phase finds the same sides, because they follow from the texts alone.
@@ -104,7 +109,8 @@ def _add_held_out_elsewhere(job: Job, spool: Spool, tokenizer: Any) -> None:
             if phase.name == job.phase.name:
                 continue
             layout = layout_of(job, phase, tokenizer)
-            for document in _documents(job, phase, layout=layout, ledger=Ledger(nowhere)):
+            nothing = Ledger(nowhere)
+            for document in _documents(job, phase, layout=layout, ledger=nothing, watch=watch):
                 split = _split(job, document)
                 if split != "train":
                     spool.add(document, split, phase=phase.name)

@@ -30,6 +30,7 @@ REASONS = {
     "other-script": "most letters are of another script than the card says",
     "special-token": "holds a control mark of the model, which would end or fake a turn",
     "no-answer": "a conversation without an answer of the assistant",
+    "other-language": "seems to be in another language than the card says (prepare.identify)",
     "duplicate": "the same text was there before (after normalisation)",
     "max-documents": "beyond max_documents of the recipe",
     "in-evaluation": "one of its texts is held out for validation or test",

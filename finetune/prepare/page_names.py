@@ -19,6 +19,7 @@ REASONS_FR: Mapping[str, str] = {
     "other-script": "la plupart des lettres sont d'une autre écriture que celle de la fiche",
     "special-token": "contient une marque de commande du modèle, qui finirait ou feindrait un tour",
     "no-answer": "une conversation sans réponse de l'assistant",
+    "other-language": "semble être dans une autre langue que celle de la fiche (prepare.identify)",
     "duplicate": "le même texte était déjà là (après normalisation)",
     "max-documents": "au-delà de max_documents de la recette",
     "in-evaluation": "un de ses textes est mis de côté pour la validation ou l'examen",

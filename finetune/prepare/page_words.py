@@ -107,6 +107,25 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "fr": "Une case par token ; un petit nombre dit combien de tokens écrivent un seul "
         "caractère ou mot. En vert ce qui est appris, en gris ce qui est donné.",
     },
+    "identification": {
+        "en": "Are the texts in the language that the card says?",
+        "fr": "Les textes sont-ils dans la langue que dit la fiche ?",
+    },
+    "identification-help": {
+        "en": "Every line was compared with the languages that may have strayed in. Programs make "
+        "mistakes, most of all on short lines and between related languages: look at the samples. "
+        "'Not covered' means that no program here knows the language, so that only the letters "
+        "were checked.",
+        "fr": "Chaque ligne a été comparée aux langues qui ont pu s'y glisser. Les programmes se "
+        "trompent, surtout sur les lignes courtes et entre langues parentes : regardez les "
+        "extraits. « Non couverte » veut dire qu'aucun programme ici ne connaît la langue ; seules "
+        "les lettres ont été vérifiées.",
+    },
+    "claimed": {"en": "the card says", "fr": "la fiche dit"},
+    "fits": {"en": "fits", "fr": "concorde"},
+    "looks-like": {"en": "looks like", "fr": "ressemble à"},
+    "no-answer": {"en": "too short or unsure", "fr": "trop court ou incertain"},
+    "not-covered": {"en": "not covered", "fr": "non couverte"},
     "kept-samples": {"en": "Samples of what was kept", "fr": "Extraits de ce qui a été gardé"},
     "left-out-samples": {
         "en": "Samples of what was left out",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,12 @@ class Reporter:
         *,
         counts: dict[str, dict[str, int]],
         ledger: Ledger,
-        mix: dict[str, Any],
+        parts: Mapping[str, Any],
     ) -> None:
-        """Write report.json and report.html into the artefact."""
+        """Write report.json and report.html into the artefact.
+
+        `parts`: what others found out, under a key of their own (`identification`, `mix`).
+        """
         facts = {
             "counts": counts,
             "funnel": self._funnel(ledger),
@@ -108,7 +112,7 @@ class Reporter:
             "kept_samples": dict(sorted(ledger.kept_samples.items())),
             "rejected_samples": _rejected_samples(ledger),
             "examples": self.examples,
-            "mix": mix,
+            **parts,
         }
         text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
         (workspace / "report.json").write_text(text, encoding="utf-8", newline="\n")

@@ -18,6 +18,7 @@ from finetune.packed import PackedSplit, cells_of, open_split
 from finetune.prepare.checks import notes
 from finetune.prepare.encoding import Encoding
 from finetune.prepare.gather import corpora_of, gathered, layout_of
+from finetune.prepare.identification import make_watch, tell
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.pack import pack, pack_groups
 from finetune.prepare.split import SPLITS, Split
@@ -37,17 +38,21 @@ def run(job: Job) -> dict[str, Any]:
     """
     tokenizer = load_tokenizer(tokenizer_folder(job))
     layout = layout_of(job, job.phase, tokenizer)
+    watch = make_watch(job)
     with (job.workspace / "rejected.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         ledger = Ledger(stream)
         stage = Encoding(job=job, layout=layout, ledger=ledger)
-        with gathered(job, tokenizer, ledger=ledger) as spool:
+        with gathered(job, tokenizer, ledger=ledger, watch=watch) as spool:
             counts = _encoded(job, stage, spool)
     if layout.chat_template is not None:
         path = job.workspace / "chat_template.jinja"
         path.write_text(layout.chat_template, encoding="utf-8", newline="\n")
     cells = [asdict(cell) for cell in cells_of(_train_split(job, stage))]
-    stage.reporter.write(job.workspace, counts=counts, ledger=ledger, mix=_mix_facts(job, cells))
+    parts = {"mix": _mix_facts(job, cells), "identification": watch.facts() if watch else None}
+    stage.reporter.write(job.workspace, counts=counts, ledger=ledger, parts=parts)
     _tell(job, stage, counts)
+    if watch:
+        tell(watch, job)
     return {
         "languages": list(stage.languages),
         "cards": list(stage.cards),

@@ -3,6 +3,7 @@ stated checksum."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -33,6 +34,20 @@ def resolve_files(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[Sou
     else:
         root, origin = card.path.parent, f"the folder of the card ({card.path.parent})"
     return _checked(card, source, root=root, origin=origin)
+
+
+def drop_pattern(card: DataCard) -> re.Pattern[str] | None:
+    """Return what the card's `drop_matching` looks for, if it has one.
+
+    Raises DataError if it is no regular expression.
+    """
+    pattern = card.corpus.drop_matching
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise DataError(
+            f"{card.path}: corpus.drop_matching: {pattern!r} is no regular expression: {error}"
+        ) from None
 
 
 def _checked(

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from finetune.spec.identify import Identify
 from finetune.spec.language import Language
 from finetune.spec.mix import Mix
 from finetune.spec.section import Section
@@ -118,6 +119,8 @@ class Prepare(Section):
     """Checks and repairs of single texts."""
     personal_data: PersonalData = PersonalData()
     """What happens to personal data in texts."""
+    identify: Identify = Identify()
+    """Whether each text is in the language that its card says."""
     seed: int = 0
     """Decides the order of documents in rows, and which ones `max_documents` keeps."""
 

@@ -1,0 +1,108 @@
+"""A model file of the user is pinned by its checksum, and travels with the recipe."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from finetune import outside
+from finetune.cluster.bundle import Contents, write_bundle
+from finetune.cluster.snapshot import absolute
+from finetune.cluster.wheels import packages_of
+from finetune.errors import InputError, RecipeError
+from finetune.plan import steps_of
+from finetune.spec.load import Project, load_project
+from finetune.store import Store
+from finetune.verbs.inspect import check_files
+from tests.fasttext_file import write_model
+from tests.small_recipe import CARD, RECIPE
+
+pytest.importorskip("fasttext", reason="the extra `fasttext` is not installed")
+WORDS = {"__label__wol_Latn": ["ab"], "__label__en": ["the"]}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Project]:
+    """Return a function from the path of a model file to a project whose recipe names it."""
+    monkeypatch.chdir(tmp_path)
+    Path("data_cards").mkdir()
+    Path("data_cards/words.txt").write_text("benn\n")
+    sha256 = hashlib.sha256(b"benn\n").hexdigest()
+    Path("data_cards/words.md").write_text(CARD.replace("0" * 64, sha256))
+
+    def made(path: str, sha256: str | None = None) -> Project:
+        Path(path).parent.mkdir(exist_ok=True)
+        actual = write_model(Path(path), WORDS)
+        model = f"{{fasttext: {path}, sha256: '{sha256 or actual}'}}"
+        text = f"prepare: {{identify: {{models: [{model}, franc]}}}}\n"
+        Path("tiny.yaml").write_text(RECIPE + text)
+        return load_project(Path("tiny.yaml"))
+
+    return made
+
+
+def test_a_key_holds_the_checksum_and_not_the_path(project: Callable[[str], Project]) -> None:
+    """The same file in another place gives the same keys; another file gives others."""
+
+    def prepare_key(loaded: Project) -> str:
+        [step] = [s for s in steps_of(loaded) if s.stage.name == "prepare"]
+        assert "one/a.bin" not in str(step.content)
+        return step.key
+
+    here, there = (prepare_key(project(f"{folder}/a.bin")) for folder in ("one", "two"))
+    assert here == there
+    changed = load_project(
+        Path("tiny.yaml"), overrides=["prepare.identify.models=[franc, py3langid]"]
+    )
+    assert prepare_key(changed) != here
+
+
+def test_the_lock_holds_versions_and_checksums(project: Callable[[str], Project]) -> None:
+    """What says which language a text is in is pinned like everything else from outside."""
+    found = outside.identify_entries(project("models/a.bin"))
+    assert found["language model franc"]["package"].startswith("pyfranc==")
+    sha256 = hashlib.sha256(Path("models/a.bin").read_bytes()).hexdigest()
+    assert found["language model a.bin"] == {"kind": "file", "sha256": sha256}
+
+
+def test_another_file_than_the_recipe_says_is_refused_early(
+    project: Callable[..., Project],
+) -> None:
+    """`check`, `submit` and `bundle` look at the file before anything starts."""
+    with pytest.raises(InputError, match=f"the recipe says {'1' * 64}"):
+        check_files(project("models/a.bin", "1" * 64))
+    loaded = project("models/a.bin")
+    Path("models/a.bin").unlink()
+    with pytest.raises(InputError, match=r"there is no 'models/a\.bin'"):
+        check_files(loaded)
+
+
+def test_a_snapshot_names_the_file_where_it_is(project: Callable[[str], Project]) -> None:
+    """The recipe of a chain finds the file from any folder."""
+    recipe = absolute(project("models/a.bin").recipe)
+    [model] = recipe.prepare.identify.files
+    assert Path(model.fasttext).is_absolute()
+    assert Path(model.fasttext).is_file()
+
+
+def test_a_bundle_carries_the_file(project: Callable[[str], Project], tmp_path: Path) -> None:
+    """It lies at the same relative path; one outside the project is refused."""
+    loaded = project("models/a.bin")
+    contents = Contents(loaded, steps=(), store=Store(tmp_path / "s"), site=None, wheels=False)
+    write_bundle(tmp_path / "bundle", contents)
+    copied = tmp_path / "bundle/project/models/a.bin"
+    assert copied.read_bytes() == Path("models/a.bin").read_bytes()
+    elsewhere = project(str(tmp_path.parent / "outside.bin"))
+    contents = Contents(elsewhere, steps=(), store=Store(tmp_path / "s"), site=None, wheels=False)
+    with pytest.raises(RecipeError, match="lies outside this folder"):
+        write_bundle(tmp_path / "other", contents)
+
+
+def test_packages_that_models_need_are_among_the_wheels(
+    project: Callable[[str], Project],
+) -> None:
+    """The reader of fastText files is an extra, and is packed where a recipe has such a file."""
+    assert {"fasttext-predict", "pyfranc"} <= set(packages_of(project("models/a.bin")))
