@@ -11,6 +11,7 @@ Only words of the given scripts are looked at, and every token holds a letter or
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -220,7 +221,6 @@ def _pieces(definition: str, texts: Texts, wanted: Wanted) -> list[Step]:
     letters = {c for counts in words.values() for word in counts for c in word}
     code = {ord(letter): letter for letter in letters}
     learner.train_from_iterator(_repeated(words, code), trainer)
-    scores = dict(json.loads(learner.to_str())["model"]["vocab"])
     of_base = dict(json.loads(definition)["model"]["vocab"])
     used: Counter[str] = Counter()
     for counts in words.values():
@@ -228,14 +228,16 @@ def _pieces(definition: str, texts: Texts, wanted: Wanted) -> list[Step]:
             for token in learner.encode(word).tokens:
                 used[token] += times
     steps: list[tuple[int, Step]] = []
-    for piece, score in scores.items():
-        if piece in of_base or used[piece] < wanted.min_count or not _is_of(piece, wanted.scripts):
+    for piece, times in used.items():
+        if piece in of_base or times < wanted.min_count or not _is_of(piece, wanted.scripts):
             continue
+        # Counted and not the learner's own sums, whose last digits differ from run to run.
+        score = math.log(times / used.total())
         parts = base.model.tokenize(piece)
         before = sum(of_base.get(part.value, -100.0) for part in parts)
         if score > before:  # else the base's own segmentation would still win
             step = Step(piece, tuple(part.id for part in parts), score=score)
-            steps.append((used[piece] * max(1, len(parts) - 1), step))
+            steps.append((times * max(1, len(parts) - 1), step))
     steps.sort(key=lambda pair: (-pair[0], pair[1].token))
     return [step for _, step in steps[: wanted.most]]
 
