@@ -40,7 +40,7 @@ STAGES = {
     for row in (
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.fetch:run_corpus", needs_network=True),
-        Stage("prepare", 3, "finetune.prepare.run:run"),
+        Stage("prepare", 4, "finetune.prepare.run:run"),
         Stage("vocabulary", 1, "finetune.tokenizer.run:run"),
         Stage("train", 2, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 1, "finetune.evaluate.run:run"),

@@ -83,7 +83,12 @@ def make_job(
 
     With `phases`, lists of cards, it is the job of the first phase, `phase-0`.
     """
-    settings: dict[str, Any] = {"sequence_tokens": 256, "validation_share": 0.2, "test_share": 0.2}
+    settings: dict[str, Any] = {
+        "sequence_tokens": 256,
+        "validation_share": 0.2,
+        "test_share": 0.2,
+        "duplicates": {"near": "off"},  # texts of tests are all alike
+    }
     recipe = Recipe.model_validate(
         {
             "name": "tiny",

@@ -77,6 +77,18 @@ class Document:
     """`eng_Latn>hau_Latn` for a translation."""
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """What copies are looked for in: what is learned, and what it answers or translates."""
+        if self.source is None or self.source == self.learned:
+            return (self.learned,)
+        return (self.learned, self.source)
+
+    @property
+    def form(self) -> str:
+        """How it is trained: only documents of one form can be duplicates of each other."""
+        return self.direction or ("text" if self.source is None else "chat")
+
+    @property
     def prompt(self) -> str | None:
         """What a model is given for `reference`, laid out: all that stands before it."""
         if self.reference is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from finetune.prepare.checks import countries
 from finetune.prepare.digests import Digests
 from finetune.prepare.document import Document
 from finetune.prepare.documents import Maker
+from finetune.prepare.duplicates import NearDuplicates
 from finetune.prepare.held_out import hold_out
 from finetune.prepare.identification import Watch, make_watch
 from finetune.prepare.layout import Layout, make_layout
 from finetune.prepare.ledger import Ledger
+from finetune.prepare.minhash import Signatures, bands_for
 from finetune.prepare.source import resolve_files
 from finetune.prepare.split import Split, split_of
 from finetune.prepare.spool import Spool
@@ -41,13 +43,24 @@ def gathered(job: Job, tokenizer: Any, *, ledger: Ledger, watch: Watch | None) -
     be read, or of which every card was withdrawn.
     """
     _refuse_withdrawn(job)
-    with Spool(job.workspace / SPOOL_FOLDER, phase=job.phase.name) as spool:
-        layout = layout_of(job, job.phase, tokenizer)
-        for document in _documents(job, job.phase, layout=layout, ledger=ledger, watch=watch):
-            spool.add(document, _split(job, document), phase=job.phase.name)
+    settings = job.recipe.prepare.duplicates
+    with ExitStack() as stack:
+        spool = stack.enter_context(Spool(job.workspace / SPOOL_FOLDER, phase=job.phase.name))
+        signatures = None
+        if settings.near != "off":
+            bands = bands_for(settings.near)
+            signatures = stack.enter_context(Signatures(spool.folder / "signatures", bands))
+        for document in _documents(job, job.phase, tokenizer, ledger=ledger, watch=watch):
+            _add(job, document, spool, signatures, phase=job.phase.name)
         _tell(job, spool)
-        _add_held_out_elsewhere(job, spool, tokenizer, watch=watch and watch.again())
+        for phase, document in _elsewhere(job, tokenizer, watch=watch and watch.again()):
+            if _split(job, document) != "train":
+                _add(job, document, spool, signatures, phase=phase)
         hold_out(spool, ledger=ledger)
+        if signatures is not None:
+            near = NearDuplicates(spool, signatures, settings, ledger)
+            near.drop()
+            ledger.parts["duplicates"] = near.facts()
         yield spool
 
 
@@ -83,9 +96,10 @@ def corpora_of(job: Job, phase: Phase) -> list[Corpus]:
 
 
 def _documents(
-    job: Job, phase: Phase, *, layout: Layout, ledger: Ledger, watch: Watch | None
+    job: Job, phase: Phase, tokenizer: Any, *, ledger: Ledger, watch: Watch | None
 ) -> Iterator[Document]:
     """Yield the documents of a phase, each once."""
+    layout = layout_of(job, phase, tokenizer)
     seen = Digests()
     settings = job.recipe.prepare
     regions = countries(settings, job.cards.values())
@@ -99,21 +113,27 @@ def _documents(
         yield from maker.documents(read(files[corpus.card], corpus=card.corpus))
 
 
-def _add_held_out_elsewhere(job: Job, spool: Spool, tokenizer: Any, *, watch: Watch | None) -> None:
-    """Add what the other phases hold out: read again here, so that no phase waits for another.
+def _elsewhere(job: Job, tokenizer: Any, *, watch: Watch | None) -> Iterator[tuple[str, Document]]:
+    """Yield the documents of the other phases: read again, so that no phase waits for another.
 
-    Each phase finds the same sides, because they follow from the texts alone.
+    What those hold out, this one must not train on; each phase finds the same sides, because they
+    follow from the texts alone.
     """
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         for phase in job.recipe.stages_of_training:
-            if phase.name == job.phase.name:
-                continue
-            layout = layout_of(job, phase, tokenizer)
-            nothing = Ledger(nowhere)
-            for document in _documents(job, phase, layout=layout, ledger=nothing, watch=watch):
-                split = _split(job, document)
-                if split != "train":
-                    spool.add(document, split, phase=phase.name)
+            if phase.name != job.phase.name:
+                nothing = Ledger(nowhere)
+                for document in _documents(job, phase, tokenizer, ledger=nothing, watch=watch):
+                    yield phase.name, document
+
+
+def _add(
+    job: Job, document: Document, spool: Spool, signatures: Signatures | None, *, phase: str
+) -> None:
+    spool.add(document, _split(job, document), phase=phase)
+    if signatures is not None:
+        for text in document.texts:
+            signatures.add(text)
 
 
 def _split(job: Job, document: Document) -> Split:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import IO
+from typing import IO, Any
 
 from finetune.prepare.document import Document, Rejected
 from finetune.prepare.lengths import Lengths
@@ -34,6 +34,8 @@ REASONS = {
     "duplicate": "the same text was there before (after normalisation)",
     "max-documents": "beyond max_documents of the recipe",
     "in-evaluation": "one of its texts is held out for validation or test",
+    "near-evaluation": "nearly the same as a text that is held out for validation or test",
+    "near-duplicate": "nearly the same as a text that comes before (prepare.duplicates)",
     "over-length": "longer than a row (prepare.sequence_tokens) and not to be split",
 }
 """Every reason for which a text is left out."""
@@ -103,6 +105,8 @@ class Ledger:
     """The same -> the first few, blacked out and masked."""
     lengths: Lengths = field(default_factory=Lengths)
     """Of the texts that are left out."""
+    parts: dict[str, Any] = field(default_factory=dict)
+    """What checks over all texts have to say in report.json, by their own key there."""
     kept_samples: dict[str, list[str]] = field(default_factory=dict)
     rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
     """(language, reason) -> the first few."""

@@ -66,7 +66,7 @@ def pack_groups(lengths: ArrayLike, groups: ArrayLike, *, row_tokens: int, seed:
     `groups` (n): a number of what each index belongs to. Rows of a group stand together.
 
     >>> pack_groups([2, 2, 2], [5, 3, 5], row_tokens=6, seed=0).tolist()
-    [[0, 2], [1]]
+    [[2, 0], [1]]
     """
     lengths_n, groups_n = np.asarray(lengths, dtype=np.int64), np.asarray(groups)
     members, sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]

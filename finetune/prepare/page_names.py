@@ -23,6 +23,8 @@ REASONS_FR: Mapping[str, str] = {
     "duplicate": "le même texte était déjà là (après normalisation)",
     "max-documents": "au-delà de max_documents de la recette",
     "in-evaluation": "un de ses textes est mis de côté pour la validation ou l'examen",
+    "near-evaluation": "presque le même qu'un texte mis de côté pour la validation ou l'examen",
+    "near-duplicate": "presque le même qu'un texte qui vient avant (prepare.duplicates)",
     "over-length": "plus long qu'une ligne (prepare.sequence_tokens), et ne doit pas être coupé",
 }
 """The reasons of finetune.prepare.ledger.REASONS in French."""

@@ -113,6 +113,7 @@ class Reporter:
             "rejected_samples": _rejected_samples(ledger),
             "examples": self.examples,
             **parts,
+            **ledger.parts,
         }
         text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
         (workspace / "report.json").write_text(text, encoding="utf-8", newline="\n")

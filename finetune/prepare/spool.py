@@ -24,7 +24,7 @@ from finetune.prepare.digests import DIGEST_BYTES
 from finetune.prepare.document import Document
 from finetune.prepare.split import SPLITS, Split
 
-DOCUMENT_BYTES = 30
+DOCUMENT_BYTES = 31
 """Memory of a document's numbers here; arrays that grow reserve up to an eighth more."""
 _FIELDS = tuple(field.name for field in fields(Document))
 
@@ -37,6 +37,8 @@ class Kind:
     """The phase they belong to; those of others than the job's are only held against it."""
     card: str
     language: str
+    form: str
+    """How they are trained (`Document.form`)."""
 
 
 class Spool:
@@ -53,6 +55,7 @@ class Spool:
         self._kinds = array("H")
         self._splits = bytearray()
         self._gone = bytearray()
+        self._text_counts = bytearray()
         self._sides_each = array("H")
         self._closing = ExitStack()
         folder.mkdir()
@@ -78,6 +81,7 @@ class Spool:
 
     def add(self, document: Document, split: Split, *, phase: str) -> None:
         """Append a document. OSError if the disk is full."""
+        kind = Kind(phase, document.card, document.language, document.form)
         line = json.dumps(
             [getattr(document, name) for name in _FIELDS],
             ensure_ascii=False,
@@ -89,9 +93,10 @@ class Spool:
         self._offsets.append(self._offsets[-1] + len(line) + 1)
         self._sources.append(int(document.id[:16], 16))
         self._contents.append(int.from_bytes(document.content[:8], "big"))
-        self._kinds.append(self._kind(Kind(phase, document.card, document.language)))
+        self._kinds.append(self._kind(kind))
         self._splits.append(SPLITS.index(split))
         self._gone.append(0)
+        self._text_counts.append(len(document.texts))
         self._sides_each.append(len(document.sides))
 
     def _kind(self, kind: Kind) -> int:
@@ -103,6 +108,22 @@ class Spool:
     def split_of(self, number: int) -> Split:
         """Return the side on which a document fell."""
         return SPLITS[self._splits[number]]
+
+    def split_number(self, number: int) -> int:
+        """Return the place in SPLITS of the side on which a document fell."""
+        return self._splits[number]
+
+    def kind_number(self, number: int) -> int:
+        """Return the place in `kinds` of what a document has in common with others."""
+        return self._kinds[number]
+
+    def text_count(self, number: int) -> int:
+        """Return how many texts a document has (`Document.texts`)."""
+        return self._text_counts[number]
+
+    def text_counts(self) -> NDArray[np.uint8]:
+        """Return for each document how many texts it has."""
+        return np.frombuffer(self._text_counts, dtype=np.uint8)
 
     def kind_of(self, number: int) -> Kind:
         """Return what a document has in common with others."""
@@ -126,11 +147,14 @@ class Spool:
         """Whether a document was left out."""
         return self._gone[number] == 1
 
+    def standing(self) -> NDArray[np.bool_]:
+        """Return for each document, of whichever phase, whether it was not left out."""
+        return np.frombuffer(self._gone, dtype=np.uint8) == 0
+
     def left(self) -> NDArray[np.bool_]:
         """Return for each document whether it is of the job's own phase and was not left out."""
         own_of_kind = np.array([kind.phase == self.phase for kind in self.kinds], dtype=bool)
-        gone = np.frombuffer(self._gone, dtype=np.uint8)
-        return np.asarray(own_of_kind[self.kind_numbers()] & (gone == 0), dtype=bool)
+        return np.asarray(own_of_kind[self.kind_numbers()] & self.standing(), dtype=bool)
 
     def documents(self, numbers: NDArray[np.bool_]) -> Iterator[tuple[int, Document]]:
         """Yield the documents for which `numbers` (one truth value a document) says so."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from finetune.spec.duplicates import Duplicates
 from finetune.spec.identify import Identify
 from finetune.spec.language import Language
 from finetune.spec.mix import Mix
@@ -115,6 +116,8 @@ class Prepare(Section):
     """Share of source texts held out for the claims on the model card."""
     min_characters: Annotated[int, Field(ge=1)] = 1
     """Shorter documents are rejected and counted."""
+    duplicates: Duplicates = Duplicates()
+    """Near copies of texts, of which one is kept."""
     text: TextChecks = TextChecks()
     """Checks and repairs of single texts."""
     personal_data: PersonalData = PersonalData()

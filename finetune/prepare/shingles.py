@@ -1,0 +1,109 @@
+"""Texts as sets of character n-grams, for comparison only: what is trained on stays as it is.
+
+Characters and not words, because words are long where a language agglutinates and have no borders
+in many scripts. G n-grams of a batch of texts.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRAM = 5
+"""Characters of an n-gram."""
+_PRIME = np.uint64(0x100000001B3)  # of FNV-1a
+_UNIT = np.dtype("<u4")
+_BETWEEN = "\0"
+"""Stands between texts; normalised ones do not hold it."""
+_NOTHING = np.uint32(0xFFFFFFFF)
+
+
+def comparable(texts: Sequence[str]) -> list[str]:
+    r"""Return texts without what copies of a text differ in by accident.
+
+    Case is folded, digits of any script become 0-9, what is no letter, mark or digit becomes one
+    space, and format characters (ZWJ, ZWNJ, soft hyphen) vanish. Marks stay: vowel signs and tones
+    make words. A text of punctuation alone stays as it is.
+
+    >>> comparable(["  Ina  KWANA?! Lafiya-lau…", "१२ é", "?!"])
+    ['ina kwana lafiya lau', '12 é', '?!']
+    """
+    whole = _BETWEEN.join(("", *texts, "")).casefold()
+    if not whole.isascii():
+        whole = unicodedata.normalize("NFC", whole)
+    codes = _meaning()[np.frombuffer(whole.encode("utf-32-le"), dtype=_UNIT)]
+    codes = codes[codes != _NOTHING]
+    space, border = codes == ord(" "), codes == ord(_BETWEEN)
+    doubled = space[1:] & (space[:-1] | border[:-1])
+    codes = codes[np.concatenate([[True], ~doubled])]
+    before_border = (codes[:-1] == ord(" ")) & (codes[1:] == ord(_BETWEEN))
+    codes = codes[np.concatenate([~before_border, [True]])]
+    found = codes.tobytes().decode("utf-32-le").split(_BETWEEN)[1:-1]
+    return [text or raw.strip() for text, raw in zip(found, texts, strict=True)]
+
+
+@cache
+def _meaning() -> NDArray[np.uint32]:
+    """Return for each code point what stands for it in a comparison."""
+    codes = np.arange(sys.maxunicode + 1, dtype=_UNIT)
+    for code in range(1, sys.maxunicode + 1):
+        category = unicodedata.category(chr(code))
+        if category == "Cf":
+            codes[code] = _NOTHING
+        elif category == "Nd":
+            codes[code] = ord(str(unicodedata.decimal(chr(code))))
+        elif category[0] in "PSZC":
+            codes[code] = ord(" ")
+    return codes
+
+
+def grams(text: str) -> frozenset[str]:
+    """Return the n-grams of a comparable text; a shorter text is its own only one.
+
+    >>> sorted(grams("abcdefg")), sorted(grams("ab"))
+    (['abcde', 'bcdef', 'cdefg'], ['ab'])
+    """
+    return frozenset(text[at : at + GRAM] for at in range(max(1, len(text) - GRAM + 1)))
+
+
+def similarity(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return the Jaccard similarity of two sets: what they share of all they have."""
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
+
+
+def gram_hashes(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the hashes of the n-grams of comparable texts (G), and where each text's begin.
+
+    The same n-gram has the same hash on every machine and in every version.
+
+    >>> hashes_G, starts = gram_hashes(["abcdefg", "bcdef"])
+    >>> starts.tolist(), bool(hashes_G[1] == hashes_G[3])
+    ([0, 3], True)
+    """
+    padding = "\0" * (GRAM - 1)
+    codes = np.frombuffer((padding.join(texts) + padding).encode("utf-32-le"), dtype=_UNIT)
+    places = codes.astype(np.uint64)
+    count = len(codes) - GRAM + 1
+    hashes = places[:count].copy()
+    for shift in range(1, GRAM):
+        hashes *= _PRIME
+        hashes += places[shift : shift + count]
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    sizes = np.maximum(1, lengths - GRAM + 1)
+    text_starts = np.cumsum(lengths + GRAM - 1) - (lengths + GRAM - 1)
+    starts = np.cumsum(sizes) - sizes
+    inside = np.arange(int(sizes.sum())) + np.repeat(text_starts - starts, sizes)
+    return _mixed(hashes[inside]), starts
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return values whose bits all depend on each other (the finalizer of SplitMix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
