@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from finetune.spec.section import Section
 
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
 Action = Literal["mask", "drop", "keep"]
 
 
@@ -32,6 +33,25 @@ class TextChecks(Section):
     other_script: Literal["keep", "drop"] = "keep"
     """Texts most letters of which are in another script than the card says. They are counted and
     shown in any case."""
+    damaged: Literal["drop", "keep"] = "drop"
+    """Texts with lost letters (U+FFFD, C1 controls) in more than one of 200 characters, or mostly
+    in characters without a public meaning, as of an old font."""
+    max_markup_share: Share = 0.8
+    """Texts and lines of which more is HTML, wikitext, placeholders or code are left out; short
+    ones only if no word is left. 1: none are."""
+    placeholder_text: Literal["drop", "keep"] = "drop"
+    """What typesetters fill pages with (lorem ipsum)."""
+    min_letter_share: Share = 0.4
+    """Longer texts with fewer letters among their characters are left out, and every text without a
+    letter, but not the answers of conversations. 0: none are."""
+    max_repetition: Share = 0.5
+    """Texts of which more was said before in the same text are left out. 1: none are."""
+    repeated_lines: Annotated[int, Field(ge=0)] = 20
+    """A line at the head or foot of a text that stood there in this many texts before, such as a
+    page header, is removed. Only texts of several lines. 0: none are."""
+    length_outliers: Literal["report", "drop"] = "report"
+    """Texts far longer or shorter than those of their card, and pairs whose lengths do not fit, by
+    a robust z-score."""
 
 
 class PersonalData(Section):
