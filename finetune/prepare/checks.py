@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from finetune.prepare.ledger import Change, Ledger
 from finetune.spec.card import DataCard
 from finetune.spec.personal import unlooked_for
 from finetune.spec.recipe import Prepare
+from finetune.text.boilerplate import RepeatedLines
 from finetune.text.lines import findings, mostly_other
+from finetune.text.markup import without_markup_lines
 from finetune.text.normalize import normalize
 from finetune.text.personal import Found, covered, find, replaced
+from finetune.text.quality import why_not
 from finetune.text.regions import regions_of
 
 
@@ -38,14 +41,21 @@ class Checked:
     refused: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Checks:
-    """What the recipe asks for, and the ledger that everything is written into."""
+    """What the recipe asks for of one corpus, and the ledger that everything is written into."""
 
     settings: Prepare
     ledger: Ledger
     regions: Sequence[str] = ()
     """Countries whose numbers are looked for."""
+    use: str = "text"
+    """`text`, `translation` or `chat`: lines are only taken out of running text, and an answer may
+    be a number."""
+    repeated: RepeatedLines = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.repeated = RepeatedLines(self.settings.text.repeated_lines)
 
     def clean(self, text: str, place: Place) -> Checked:
         """Return a text, normalised and without personal data; all that was done is in the ledger.
@@ -58,15 +68,35 @@ class Checks:
         for name in done.changes:
             # the text before a change may hold in the clear what is masked after it
             self.ledger.change(name, place.change(text, masked), shown=not found)
+        kept = self._lines(masked, place) if self.use == "text" else masked
         script = place.language.rpartition("_")[2]
-        for finding in findings(masked, script=script):
+        for finding in findings(kept or masked, script=script):
             self.ledger.find(finding, card=place.card, language=place.language, where=place.where)
-        refused = done.refused
+        if masked and not kept:
+            return Checked(masked, "repeated-lines")
+        return Checked(kept, done.refused or self._refused(kept, found, script=script))
+
+    def _refused(self, text: str, found: Sequence[Found], *, script: str) -> str | None:
         if any(self.settings.personal_data.action(one.kind) == "drop" for one in found):
-            refused = refused or "personal-data"
-        if self.settings.text.other_script == "drop" and mostly_other(masked, script=script):
-            refused = refused or "other-script"
-        return Checked(masked, refused)
+            return "personal-data"
+        checks = self.settings.text
+        if checks.other_script == "drop" and mostly_other(text, script=script):
+            return "other-script"
+        return why_not(text, checks, needs_letters=self.use != "chat")
+
+    def _lines(self, text: str, place: Place) -> str:
+        """Return a text without lines of markup and lines that stand in many texts."""
+        if "\n" not in text:
+            return text
+        checks = self.settings.text
+        plain = without_markup_lines(text, max_share=checks.max_markup_share).strip()
+        if plain and plain != text:  # a text of nothing else is left out as a whole
+            self.ledger.change("markup-lines", place.change(text, plain))
+            text = plain
+        rest = self.repeated.without(text)
+        if rest and rest != text:
+            self.ledger.change("repeated-lines", place.change(text, rest))
+        return rest
 
     def _without(self, text: str, found: Sequence[Found], place: Place) -> str:
         """Return a text with personal data masked, and count what was found."""

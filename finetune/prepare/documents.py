@@ -20,6 +20,7 @@ from finetune.prepare.document import Document, Piece, Record, Rejected, digest,
 from finetune.prepare.identification import Watch
 from finetune.prepare.layout import Layout, Message
 from finetune.prepare.ledger import Ledger
+from finetune.prepare.outliers import of_usual_length
 from finetune.prepare.source import drop_pattern
 from finetune.spec.card import DataCard
 from finetune.spec.entries import learned_language
@@ -54,7 +55,7 @@ class Maker:
 
     def __post_init__(self) -> None:
         self.use = resolved_use(self.corpus, self.card)
-        self.checks = Checks(self.settings, self.ledger, self.regions)
+        self.checks = Checks(self.settings, self.ledger, self.regions, use=self.use)
         self.language = learned_language(self.corpus, self.card)
         if self.use == "translation":
             self.names = {
@@ -65,7 +66,11 @@ class Maker:
 
     def documents(self, records: Iterator[Record]) -> Iterator[Document]:
         """Yield the documents of records; with `max_documents` only those of the lowest hash."""
-        made = (d for record in self._standing(records) if (d := self._document(record)))
+        made = of_usual_length(
+            (d for record in self._standing(records) if (d := self._document(record))),
+            ledger=self.ledger,
+            drop=self.settings.text.length_outliers == "drop",
+        )
         if self.corpus.max_documents is None:
             yield from made
             return

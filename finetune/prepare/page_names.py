@@ -17,6 +17,14 @@ REASONS_FR: Mapping[str, str] = {
     "mark-flood": "plus de 30 signes sur une seule lettre, comme dans aucune écriture",
     "personal-data": "contient des données personnelles que la recette écarte",
     "other-script": "la plupart des lettres sont d'une autre écriture que celle de la fiche",
+    "damaged": "des lettres sont perdues, ou d'une ancienne police de caractères",
+    "markup": "presque seulement du HTML, du wikitexte, des variables ou du code",
+    "placeholder-text": "du faux texte de mise en page (lorem ipsum)",
+    "few-letters": "aucune lettre, ou peu pour sa longueur",
+    "repetition": "la plus grande partie était déjà dite dans le même texte",
+    "repeated-lines": "seulement des lignes qui se trouvent dans beaucoup de textes",
+    "length-outlier": "beaucoup plus long ou plus court que les textes de sa fiche",
+    "length-ratio": "beaucoup plus long ou plus court que sa traduction ne le fait attendre",
     "special-token": "contient une marque de commande du modèle, qui finirait ou feindrait un tour",
     "no-answer": "une conversation sans réponse de l'assistant",
     "other-language": "semble être dans une autre langue que celle de la fiche (prepare.identify)",
@@ -46,6 +54,7 @@ CHANGES_FR: Mapping[str, str] = {
     "look-alikes": "des lettres grecques, cyrilliques ou mal crochues deviennent celles de "
     "l'orthographe",
     "surrounding-space": "les espaces en fin de ligne et autour du texte sont retirées",
+    "markup-lines": "des lignes presque seulement de HTML, de wikitexte ou de code sont retirées",
     "repeated-lines": "des lignes qui figurent dans beaucoup de textes (en-têtes) sont retirées",
     "personal-data": "des données personnelles sont masquées",
 }
@@ -61,7 +70,6 @@ FINDINGS_FR: Mapping[str, str] = {
     "direction-controls": "des commandes de sens qui peuvent faire passer un texte pour un autre",
     "private-use": "des caractères sans sens public, souvent d'une vieille police ; gardés",
     "looks-broken": "semble mal décodé ; `prepare.text.mojibake` répare",
-    "repeated-line": "une ligne qui figure dans beaucoup de textes, comme un en-tête",
     "length-outlier": "bien plus long ou plus court que les textes de sa fiche",
     "length-ratio": "bien plus long ou plus court que sa traduction ne le laisse attendre",
 }

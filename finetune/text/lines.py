@@ -20,7 +20,6 @@ FINDINGS: Mapping[str, str] = {
     "direction-controls": "embeddings, isolates or overrides, which can make text look other",
     "private-use": "characters without a public meaning, often of an old font; they are kept",
     "looks-broken": "decoded with the wrong encoding, as it seems; `prepare.text.mojibake` repairs",
-    "repeated-line": "a line that stands in many documents, such as a page header",
     "length-outlier": "far longer or shorter than the texts of its card",
     "length-ratio": "far longer or shorter than its translation leads one to expect",
 }

@@ -78,7 +78,8 @@ CHANGES: Mapping[str, str] = {
     "nfc": "letters and their marks are composed (NFC)",
     "look-alikes": "Greek, Cyrillic or wrongly hooked letters become those of the orthography",
     "surrounding-space": "space at the ends of lines and of the text is removed",
-    "repeated-lines": "lines that stand in many documents, such as page headers, are removed",
+    "markup-lines": "lines of nothing but HTML, wikitext, placeholders or code are removed",
+    "repeated-lines": "lines that stand in many texts, such as page headers, are removed",
     "personal-data": "personal data is masked",
 }
 """Every change that is made to texts, for people."""

@@ -128,7 +128,8 @@ def test_a_document_goes_whole_or_stays_whole(tmp_path: Path) -> None:
     little = ["\n".join([HAUSA[n], *ENGLISH[n : n + 4]]) for n in range(0, 12, 4)]
     text = "".join(json.dumps({"t": t}) + "\n" for t in [*mostly, *little])
     card = make_card(tmp_path, "web", text, format="jsonl", columns={"text": "t"})
-    job = make_job(tmp_path, card, identify={"action": "drop"})
+    as_they_are = {"repeated_lines": 0, "max_repetition": 1}
+    job = make_job(tmp_path, card, identify={"action": "drop"}, text=as_they_are)
     result = run(job)
     assert result["rejected"] == {"other-language": len(little)}
     [row] = report(job)["table"]

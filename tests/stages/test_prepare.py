@@ -251,12 +251,13 @@ def test_decomposed_text_becomes_nfc_and_is_counted(tmp_path: Path) -> None:
 
 def test_a_long_text_is_split_dropped_or_refused(tmp_path: Path) -> None:
     """The three over-length policies do what they say; pairs are never cut."""
+    again = {"max_repetition": 1}  # the long texts say the same nine times
     long = " ".join(HAUSA[:9])
     content = "\n".join([*HAUSA[10:], *(f"{n} {long}" for n in range(12))])
     results = {}
     for policy in ("split", "drop"):
         folder = tmp_path / policy
-        job = make_job(folder, make_card(folder, "text", content), over_length=policy)
+        job = make_job(folder, make_card(folder, "text", content), over_length=policy, text=again)
         results[policy] = run(job)
         split = opened(job, results[policy], "train")
         if policy == "split":
@@ -265,12 +266,12 @@ def test_a_long_text_is_split_dropped_or_refused(tmp_path: Path) -> None:
     assert "over-length" not in results["split"]["rejected"]
     assert results["drop"]["rejected"]["over-length"] == 12
     folder = tmp_path / "error"
-    job = make_job(folder, make_card(folder, "text", content), over_length="error")
+    job = make_job(folder, make_card(folder, "text", content), over_length="error", text=again)
     with pytest.raises(DataError, match=r"text\.text:\d+ \(card text\): longer than a row of 256"):
         run(job)
     folder = tmp_path / "pairs"
     pairs = [*PAIRS, *((f"{n} {long}", f"gajere {n}") for n in range(5))]
-    job = make_job(folder, pairs_card(folder, pairs=pairs))
+    job = make_job(folder, pairs_card(folder, pairs=pairs), text=again)
     assert run(job)["rejected"]["over-length"] == 5
 
 

@@ -68,10 +68,10 @@ def test_personal_data_is_masked_and_shown_blacked_out() -> None:
 @pytest.mark.parametrize(
     ("policy", "text", "refused"),
     [
-        ({}, "000000000000", None),
-        ({"national_id": "drop"}, "000000000000", "personal-data"),
-        ({"national_id": "keep"}, NUMBER, None),
-        ({"regions": ["SN"]}, NUMBER, None),
+        ({}, "kira 000000000000", None),
+        ({"national_id": "drop"}, "kira 000000000000", "personal-data"),
+        ({"national_id": "keep"}, f"kira {NUMBER}", None),
+        ({"regions": ["SN"]}, f"kira {NUMBER}", None),
     ],
 )
 def test_each_kind_follows_its_policy(
@@ -80,7 +80,7 @@ def test_each_kind_follows_its_policy(
     """Mask, drop (masked in what is written down), keep, and countries of one's own."""
     made = checks(personal_data=policy)
     regions = countries(made.settings, []) if "regions" in policy else ("IN",)
-    done = Checks(made.settings, made.ledger, regions).clean(NUMBER, place())
+    done = Checks(made.settings, made.ledger, regions).clean(f"kira {NUMBER}", place())
     assert (done.text, done.refused) == (text, refused)
 
 
@@ -184,3 +184,36 @@ def test_countries_are_those_of_all_cards(tmp_path: Path) -> None:
     """English beside Hausa and beside Hindi is searched alike, so that it stays the same text."""
     cards = [pairs_card(tmp_path), pairs_card(tmp_path, "h", target="hin_Deva")]
     assert countries(Prepare(), cards) == ("IN", "NE", "NG")
+
+
+def test_lines_are_taken_out_of_running_text_only(tmp_path: Path) -> None:
+    """A page loses its template line, a translation keeps it; the change is counted and shown."""
+    text = "Na nga def\n{{Infobox|a=b}}\nWaaw"
+    made = checks()
+    assert made.clean(text, place()).text == "Na nga def\nWaaw"
+    assert made.ledger.changes == {("wol_Latn", "markup-lines"): 1}
+    pair = Checks(made.settings, made.ledger, use="translation")
+    assert pair.clean(text, place()).text == text
+    menu = checks(text={"repeated_lines": 1})
+    assert menu.clean("a\nb", place()).refused is None
+    assert menu.clean("a\nb", place()).refused == "repeated-lines"
+    assert menu.clean("a\nc", place()).text == "c"
+
+
+def test_lengths_far_outside_are_reported_or_dropped(tmp_path: Path) -> None:
+    """A text a hundred times as long as the others, and a pair that does not fit."""
+    words = " ".join(f"kalma{chr(97 + n % 26)}{n}" for n in range(900))
+    lines = [f"{line} {n}" for n, line in enumerate(HAUSA * 2)]
+    for action in ("report", "drop"):
+        folder = tmp_path / action
+        card = make_card(folder, "c", "\n".join([*lines, words]))
+        job = make_job(folder, card, text={"length_outliers": action})
+        result = run(job)
+        report = json.loads((job.workspace / "report.json").read_text(encoding="utf-8"))
+        found = [row["lines"] for row in report["findings"] if row["finding"] == "length-outlier"]
+        assert found == ([1] if action == "report" else [])
+        assert result["rejected"] == ({} if action == "report" else {"length-outlier": 1})
+    pairs = [(f"The cat {n} sat.", f"Kyanwa {n} ta.") for n in range(250)]
+    card = pairs_card(tmp_path / "p", pairs=[*pairs, ("A cat.", words)])
+    job = make_job(tmp_path / "p", card, text={"length_outliers": "drop"})
+    assert run(job)["rejected"] == {"length-ratio": 1}
