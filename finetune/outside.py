@@ -15,7 +15,7 @@ from typing import Any
 from finetune import fetch
 from finetune.errors import RecipeError
 from finetune.spec.card import DataCard
-from finetune.spec.identify import EXTRAS, PACKAGES, FastTextModel
+from finetune.spec.identify import EXTRAS, PACKAGES
 from finetune.spec.load import Project
 
 
@@ -27,7 +27,7 @@ def entries(project: Project) -> dict[str, dict[str, Any]]:
     found = {"base": base_entry(project)}
     for name, card in sorted(project.cards.items()):
         found[f"card {name}"] = _card_entry(card)
-    return found | identify_entries(project)
+    return found | identify_entries(project) | evaluation_entries(project)
 
 
 def base_entry(project: Project) -> dict[str, Any]:
@@ -65,7 +65,31 @@ def identify_entries(project: Project) -> dict[str, dict[str, Any]]:
                 found[f"language model {model}"] = entry
             else:
                 _package_entry(project, "fasttext-predict", extra="fasttext")
-                found[f"language model {model.name}"] = _model_file_entry(project, model)
+                found[f"language model {model.name}"] = _pinned_file(
+                    project,
+                    model.fasttext,
+                    sha256=model.sha256,
+                    where="prepare.identify.models",
+                )
+        except RecipeError as error:
+            problems += error.problems
+    if problems:
+        raise RecipeError(*problems)
+    return found
+
+
+def evaluation_entries(project: Project) -> dict[str, dict[str, Any]]:
+    """Return the files of evaluation sets, with their checksums.
+
+    Raises RecipeError for every file that is missing or has another checksum than the recipe says.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    for number, one in enumerate(project.recipe.prepare.evaluation_sets):
+        where = f"prepare.evaluation_sets[{number}]"
+        try:
+            entry = _pinned_file(project, one.path, sha256=one.sha256, where=where)
+            found[f"evaluation set {one.name} {one.sha256[:12]}"] = entry
         except RecipeError as error:
             problems += error.problems
     if problems:
@@ -84,12 +108,12 @@ def _package_entry(project: Project, name: str, *, extra: str | None) -> dict[st
         ) from None
 
 
-def _model_file_entry(project: Project, model: FastTextModel) -> dict[str, Any]:
-    actual = fetch.checksum(_existing(project, model.fasttext))
-    if actual != model.sha256:
+def _pinned_file(project: Project, path: str, *, sha256: str, where: str) -> dict[str, Any]:
+    actual = fetch.checksum(_existing(project, path))
+    if actual != sha256:
         raise RecipeError(
-            f"{project.path}: prepare.identify.models: {model.fasttext}: sha256 is {actual}, the "
-            f"recipe says {model.sha256}; get the file that was meant, or correct the recipe"
+            f"{project.path}: {where}: {path}: sha256 is {actual}, the recipe says {sha256}; "
+            "get the file that was meant, or correct the recipe"
         )
     return {"kind": "file", "sha256": actual}
 

@@ -364,11 +364,15 @@ def _phase_content(project: Project, phase: Phase) -> dict[str, Any]:
 
 
 def _prepare_settings(project: Project) -> dict[str, Any]:
-    """Return the settings of `prepare`; a model that is a file counts by its checksum alone."""
+    """Return the settings of `prepare`; a file of the user counts by its checksum alone."""
     settings = project.recipe.prepare
     content = settings.model_dump(mode="json")
     content["identify"]["models"] = [
         model if isinstance(model, str) else model.sha256 for model in settings.identify.models
+    ]
+    content["evaluation_sets"] = [
+        one.model_dump(mode="json", exclude={"path"}) | {"kind": one.kind}
+        for one in settings.evaluation_sets
     ]
     return content
 

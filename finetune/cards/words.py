@@ -225,6 +225,12 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "fr": "{path} : {count} textes écartés, à relire par quelqu'un qui parle la langue ; "
         "s'ouvre dans un tableur.",
     },
+    "fingerprinted": {
+        "en": "{path}: the hashes of {count} texts, none of which can be read out of it. In a "
+        "recipe: prepare.evaluation_sets, with sha256 {sha256}",
+        "fr": "{path} : les empreintes de {count} textes, dont aucun ne s'y relit. Dans une "
+        "recette : prepare.evaluation_sets, avec sha256 {sha256}",
+    },
     "catalogue": {
         "en": "Wrote {path} with {count} cards; open it in any browser.",
         "fr": "{path} est écrit, avec {count} fiches ; ouvrez-le dans un navigateur.",

@@ -212,7 +212,9 @@ def _local_paths(project: Project) -> list[str]:
     first = project.recipe.stages_of_training[0].train
     named = [base.model] if base.kind in ("gguf", "directory") else []
     named += [first.start_from] if first.start_from else []
-    return named + [model.fasttext for model in project.recipe.prepare.identify.files]
+    prepare = project.recipe.prepare
+    named += [model.fasttext for model in prepare.identify.files]
+    return named + [one.path for one in prepare.evaluation_sets]
 
 
 def _copy_local(path: str, folder: Path, *, recipe: Path) -> None:

@@ -69,8 +69,8 @@ def absolute(recipe: Recipe) -> Recipe:
     changes: dict[str, Any] = {}
     if recipe.base.kind in ("gguf", "directory"):
         changes["base"] = recipe.base.model_copy(update={"model": _absolute(recipe.base.model)})
-    if recipe.prepare.identify.files:
-        changes["prepare"] = _with_absolute_models(recipe.prepare)
+    if recipe.prepare.identify.files or recipe.prepare.evaluation_sets:
+        changes["prepare"] = _with_absolute_files(recipe.prepare)
     first = recipe.stages_of_training[0].train
     if first.start_from is not None:
         train = first.model_copy(update={"start_from": _absolute(first.start_from)})
@@ -109,7 +109,7 @@ def changed_versions(folder: Path) -> list[str]:
     ]
 
 
-def _with_absolute_models(prepare: Prepare) -> Prepare:
+def _with_absolute_files(prepare: Prepare) -> Prepare:
     models = tuple(
         model
         if isinstance(model, str)
@@ -117,7 +117,8 @@ def _with_absolute_models(prepare: Prepare) -> Prepare:
         for model in prepare.identify.models
     )
     identify = prepare.identify.model_copy(update={"models": models})
-    return prepare.model_copy(update={"identify": identify})
+    sets = [one.model_copy(update={"path": _absolute(one.path)}) for one in prepare.evaluation_sets]
+    return prepare.model_copy(update={"identify": identify, "evaluation_sets": sets})
 
 
 def _absolute(path: str) -> str:

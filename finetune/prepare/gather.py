@@ -15,6 +15,7 @@ from finetune import registry
 from finetune.errors import DataError
 from finetune.job import Job
 from finetune.prepare.checks import countries
+from finetune.prepare.contamination import load_sets
 from finetune.prepare.digests import Digests
 from finetune.prepare.document import Document
 from finetune.prepare.documents import Maker
@@ -50,8 +51,15 @@ def gathered(job: Job, tokenizer: Any, *, ledger: Ledger, watch: Watch | None) -
         if settings.near != "off":
             bands = bands_for(settings.near)
             signatures = stack.enter_context(Signatures(spool.folder / "signatures", bands))
+        sets = load_sets(job.recipe.prepare.evaluation_sets)
         for document in _documents(job, job.phase, tokenizer, ledger=ledger, watch=watch):
-            _add(job, document, spool, signatures, phase=job.phase.name)
+            # what is in the recipe's own test is not trained on, and may be in another set too
+            if sets and _split(job, document) != "test" and sets.holds(document):
+                ledger.drop(document, reason="contaminated")
+            else:
+                _add(job, document, spool, signatures, phase=job.phase.name)
+        if sets:
+            ledger.parts["contamination"] = sets.facts()
         _tell(job, spool)
         for phase, document in _elsewhere(job, tokenizer, watch=watch and watch.again()):
             if _split(job, document) != "train":

@@ -42,6 +42,7 @@ REASONS = {
     "duplicate": "the same text was there before (after normalisation)",
     "max-documents": "beyond max_documents of the recipe",
     "in-evaluation": "one of its texts is held out for validation or test",
+    "contaminated": "holds a text of an evaluation set (prepare.evaluation_sets)",
     "near-evaluation": "nearly the same as a text that is held out for validation or test",
     "near-duplicate": "nearly the same as a text that comes before (prepare.duplicates)",
     "over-length": "longer than a row (prepare.sequence_tokens) and not to be split",

@@ -31,6 +31,7 @@ REASONS_FR: Mapping[str, str] = {
     "duplicate": "le même texte était déjà là (après normalisation)",
     "max-documents": "au-delà de max_documents de la recette",
     "in-evaluation": "un de ses textes est mis de côté pour la validation ou l'examen",
+    "contaminated": "contient un texte d'un jeu d'évaluation (prepare.evaluation_sets)",
     "near-evaluation": "presque le même qu'un texte mis de côté pour la validation ou l'examen",
     "near-duplicate": "presque le même qu'un texte qui vient avant (prepare.duplicates)",
     "over-length": "plus long qu'une ligne (prepare.sequence_tokens), et ne doit pas être coupé",

@@ -77,7 +77,9 @@ def similarity(one: frozenset[str], other: frozenset[str]) -> float:
     return shared / (len(one) + len(other) - shared)
 
 
-def gram_hashes(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def gram_hashes(
+    texts: Sequence[str], *, gram: int = GRAM
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Return the hashes of the n-grams of comparable texts (G), and where each text's begin.
 
     The same n-gram has the same hash on every machine and in every version.
@@ -86,17 +88,17 @@ def gram_hashes(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.in
     >>> starts.tolist(), bool(hashes_G[1] == hashes_G[3])
     ([0, 3], True)
     """
-    padding = "\0" * (GRAM - 1)
+    padding = "\0" * (gram - 1)
     codes = np.frombuffer((padding.join(texts) + padding).encode("utf-32-le"), dtype=_UNIT)
     places = codes.astype(np.uint64)
-    count = len(codes) - GRAM + 1
+    count = len(codes) - gram + 1
     hashes = places[:count].copy()
-    for shift in range(1, GRAM):
+    for shift in range(1, gram):
         hashes *= _PRIME
         hashes += places[shift : shift + count]
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    sizes = np.maximum(1, lengths - GRAM + 1)
-    text_starts = np.cumsum(lengths + GRAM - 1) - (lengths + GRAM - 1)
+    sizes = np.maximum(1, lengths - gram + 1)
+    text_starts = np.cumsum(lengths + gram - 1) - (lengths + gram - 1)
     starts = np.cumsum(sizes) - sizes
     inside = np.arange(int(sizes.sum())) + np.repeat(text_starts - starts, sizes)
     return _mixed(hashes[inside]), starts

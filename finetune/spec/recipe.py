@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from finetune.spec.duplicates import Duplicates
+from finetune.spec.evaluation_set import EvaluationSet
 from finetune.spec.identify import Identify
 from finetune.spec.language import Language
 from finetune.spec.mix import Mix
@@ -118,6 +119,8 @@ class Prepare(Section):
     """Shorter documents are rejected and counted."""
     duplicates: Duplicates = Duplicates()
     """Near copies of texts, of which one is kept."""
+    evaluation_sets: list[EvaluationSet] = Field(default_factory=list)
+    """Sets whose texts must not be trained on, as text or as fingerprints."""
     text: TextChecks = TextChecks()
     """Checks and repairs of single texts."""
     personal_data: PersonalData = PersonalData()

@@ -134,6 +134,27 @@ def _review(options: Namespace, console: Console, lang: Lang) -> int:
     return 0
 
 
+def _fingerprint(options: Namespace, console: Console, lang: Lang) -> int:
+    from finetune.fetch import checksum
+    from finetune.prepare.fingerprint import fingerprint_of, texts_of_file, write_fingerprint
+    from finetune.spec.evaluation_set import FINGERPRINT_SUFFIX, TABLES
+
+    if options.out.suffix != FINGERPRINT_SUFFIX:
+        raise RecipeError(f"--out {options.out}: the name must end in {FINGERPRINT_SUFFIX}")
+    for path in options.file:
+        if path.suffix.lower() in TABLES and not options.column:
+            raise RecipeError(f"{path}: is a table; name its columns with texts with --column")
+    texts = (text for path in options.file for text in texts_of_file(path, columns=options.column))
+    found = fingerprint_of(texts)
+    if not found.texts:
+        raise RecipeError(f"{', '.join(map(str, options.file))}: no text in there")
+    write_fingerprint(found, options.out)
+    sha256 = checksum(options.out)
+    said = words.say("fingerprinted", lang, count=found.texts, path=options.out, sha256=sha256)
+    console.say(said, texts=found.texts, fingerprint=str(options.out), sha256=sha256)
+    return 0
+
+
 def _withdraw(options: Namespace, console: Console, lang: Lang) -> int:
     from finetune.verbs.cards_withdraw import withdraw
 
@@ -172,5 +193,6 @@ _ACTIONS: dict[str, Callable[[Namespace, Console, Lang], int]] = {
     "catalogue": _catalogue,
     "publish": _publish,
     "review": _review,
+    "fingerprint": _fingerprint,
     "withdraw": _withdraw,
 }

@@ -14,6 +14,7 @@ ACTIONS = {
     "catalogue": "make one offline web page of all cards",
     "publish": "put the texts with their card on a hub, private unless told otherwise",
     "review": "write a table of what was left out, for speakers to look through",
+    "fingerprint": "hash an evaluation set, so that it can be kept out of training unseen",
     "withdraw": "take texts back; says which corpora, adapters and releases hold them",
 }
 
@@ -83,6 +84,20 @@ def _review(action: argparse.ArgumentParser) -> None:
     _folder(action)
 
 
+def _fingerprint(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
+        "file", nargs="+", type=Path, help="text with one sentence a line, .csv, .tsv or .jsonl"
+    )
+    action.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of a table: a column with texts; name every language side",
+    )
+    action.add_argument("--out", type=Path, required=True, metavar="FILE.fingerprint")
+
+
 def _store(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--store",
@@ -136,5 +151,6 @@ _OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "catalogue": _catalogue,
     "publish": _publish,
     "review": _review,
+    "fingerprint": _fingerprint,
     "withdraw": _withdraw,
 }

@@ -183,10 +183,11 @@ def check_files(project: Project) -> None:
             resolve_files(card, inputs={})
         except DataError as error:
             problems += error.problems
-    try:
-        outside.identify_entries(project)
-    except RecipeError as error:
-        problems += error.problems
+    for pinned in (outside.identify_entries, outside.evaluation_entries):
+        try:
+            pinned(project)
+        except RecipeError as error:
+            problems += error.problems
     if problems:
         raise DataError(*problems)
 
