@@ -48,8 +48,9 @@ def render(facts: Mapping[str, Any]) -> str:
         difference=difference,
         visible=visible,
     )
+    others = dict.fromkeys(("identification", "duplicates", "contamination"))
     page = environment.get_template("report.html.j2").render(
-        **facts,
+        **(others | dict(facts)),
         total=total(facts["funnel"], reasons=facts["reasons"]),
         reason_words={
             reason: _both(meaning, name=reason, french=REASONS_FR)

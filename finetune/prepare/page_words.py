@@ -133,6 +133,30 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "no-text": {"en": "(no text)", "fr": "(pas de texte)"},
     "card": {"en": "card", "fr": "fiche"},
+    "copies": {"en": "Near copies", "fr": "Copies presque semblables"},
+    "copies-help": {
+        "en": "Of texts that are nearly the same one is kept, and nothing that is nearly a text of "
+        "the test is learned. Red and struck through is only in the one that was kept, green only "
+        "in the one that was left out.",
+        "fr": "De textes presque semblables, un seul est gardé, et rien de ce qui est presque un "
+        "texte de l'examen n'est appris. En rouge et barré, ce qui n'est que dans celui qui est "
+        "gardé ; en vert, ce qui n'est que dans celui qui est écarté.",
+    },
+    "no-copies": {"en": "None were found.", "fr": "Aucune n'a été trouvée."},
+    "samples": {"en": "samples", "fr": "extraits"},
+    "held": {
+        "en": "Sentences that must not be learned",
+        "fr": "Des phrases qui ne doivent pas être apprises",
+    },
+    "held-help": {
+        "en": "The model will be measured by these sets, so no text that holds one of their "
+        "sentences is learned.",
+        "fr": "Le modèle sera mesuré sur ces jeux ; aucun texte qui contient une de leurs phrases "
+        "n'est appris.",
+    },
+    "set": {"en": "set", "fr": "jeu"},
+    "sentences": {"en": "sentences", "fr": "phrases"},
+    "met": {"en": "of them met", "fr": "rencontrées"},
     "nothing-left-out": {"en": "Nothing was left out.", "fr": "Rien n'a été écarté."},
     "nothing-changed": {"en": "No text was changed.", "fr": "Aucun texte n'a été corrigé."},
 }

@@ -154,6 +154,24 @@ def test_hidden_characters_are_spelled_out_and_personal_data_is_counted() -> Non
     assert all(PERSONAL["phone"][lang] in page for lang in ("en", "fr"))
 
 
+def test_copies_contamination_and_other_languages_are_shown() -> None:
+    """What differs between copies is marked, sets are counted, other languages have their names."""
+    shown = {"where": "a.txt:1", "text": "ina kwana"}
+    copy = {"where": "a.txt:2", "text": "ina kwano"}
+    duplicates = {"left_out": {"near-duplicate": 1}, "samples": [{"kept": shown, "left_out": copy}]}
+    sets = [{"name": "held", "texts": 40, "met": 3, "left_out": 7, "samples": [shown]}]
+    row = {
+        **{"card": "c", "claimed": "hau_Latn", "lines": 9, "fits": 5, "not_covered": 1},
+        **{"found": {"swh_Latn": 2, "Arab": 1}},
+    }
+    identification = {"table": [row], "samples": []}
+    page = render(facts(duplicates=duplicates, contamination=sets, identification=identification))
+    assert "ina kwan<del>a</del><ins>o</ins>" in page
+    assert "<td>held</td><td>40</td><td>3</td><td>7</td>" in page
+    assert "Swahili" in page
+    assert WORDS["not-covered"]["fr"] in page
+
+
 def test_the_funnel_of_all_cards_adds_up() -> None:
     """What was read is what was left out and what was kept, over all cards."""
     one = {"read": 5, "rejected": {"empty": 2}, "kept": {"train": 2, "validation": 1, "test": 0}}
