@@ -18,7 +18,12 @@ from finetune.errors import FinetuneError, LostContactError, Stopped
 from finetune.libraries import configure_libraries
 from finetune.log import Console
 from finetune.ranks import ranks_of
-from finetune.verbs import cards_arguments, default_store, tokenizer_arguments
+from finetune.verbs import (
+    advise_arguments,
+    cards_arguments,
+    default_store,
+    tokenizer_arguments,
+)
 
 DESCRIPTION = "LoRA fine-tuning for low-resource languages: from data card to released adapter."
 EPILOG = """\
@@ -48,6 +53,7 @@ VERBS = {
     "merge": ("merge:merge", "base and adapter as one model folder, proven equal", True),
     "cards": ("cards:cards", "write, check, take back, show and publish data cards", False),
     "tokenizer": ("tokenizer:tokenizer", "audit: what a text costs with several bases", False),
+    "advise": ("advise:advise", "a recipe for data cards, each line with its reason", False),
     "runs": ("inspect:runs", "what is in the store; remove some of it", False),
     "status": ("follow:status", "what became of a chain of jobs: one line a job", False),
     "logs": ("follow:logs", "the log of a job; -f follows it over restarts", False),
@@ -65,7 +71,9 @@ HIDDEN = {"attempt"}
 """Verbs that nobody types; the list of verbs leaves them out."""
 
 
-_WITH_STORE = frozenset(("runs", "unbundle", "status", "logs", "cancel", "resubmit", "results"))
+_WITH_STORE = frozenset(
+    ("advise", "runs", "unbundle", "status", "logs", "cancel", "resubmit", "results")
+)
 
 _ON_ALL_RANKS = frozenset(("run", "prepare", "train", "evaluate", "release", "doctor"))
 """What every process of a launch takes part in, be it by waiting; the rest is rank 0's alone."""
@@ -380,6 +388,7 @@ _OWN_OPTIONS = {
     "init": _init_options,
     "cards": cards_arguments.add_arguments,
     "tokenizer": tokenizer_arguments.add_arguments,
+    "advise": advise_arguments.add_arguments,
 }
 
 

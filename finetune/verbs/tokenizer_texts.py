@@ -90,6 +90,15 @@ def texts_of_card(name: str, *, language: str | None, store: Store) -> Texts:
     return Texts(card, _corpus(card, target, use=use), records)
 
 
+def languages_of(name: str) -> list[str]:
+    """Return the languages of a card that a model would learn: all but its English, if others.
+
+    Raises RecipeError for a card that is not there.
+    """
+    languages = list(load_card(_find(name)).corpus.languages)
+    return [code for code in languages if code != ENGLISH] or languages[:1]
+
+
 def _corpus(card: DataCard, target: str, *, use: str) -> Corpus:
     source = ENGLISH if use == "translation" else None
     return Corpus.model_construct(

@@ -1,0 +1,90 @@
+"""A proposal as a recipe that a person reads: every setting with its reason above it."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from finetune.advice.facts import Candidate, CardFacts, Facts
+from finetune.advice.proposal import Line
+
+WIDTH = 110
+HEAD = """# yaml-language-server: $schema=recipe.schema.json
+#
+# Proposed by `finetune advise` from what was measured; every setting has its reason and source.
+# Change what you know better, then: finetune check {path}
+"""
+
+
+def recipe_text(
+    name: str, path: str, *, facts: Facts, chosen: Candidate, lines: Sequence[Line]
+) -> str:
+    """Return the recipe as YAML with comments."""
+    values = {line.key: line for line in lines}
+    parts = [HEAD.format(path=path), f"name: {name}\n"]
+    base = chosen.base.model_dump(mode="json", exclude_defaults=True)
+    parts += [_said(values["base"], ""), _yaml({"base": base})]
+    corpora = [_corpus(one) for one in facts.cards]
+    corpora += [_corpus(one) | {"replay": True} for one in facts.replay]
+    parts.append(_yaml({"corpora": corpora}))
+    for section in ("prepare", "lora", "train", "mix"):
+        parts += _section(section, [line for line in lines if line.key.startswith(f"{section}.")])
+    if "vocabulary" in values:
+        parts.append(_said(values["vocabulary"], ""))
+        if values["vocabulary"].value is not None:
+            parts.append("vocabulary: {}\n")
+    parts.append(_yaml({"release": {"repo": f"your-organisation/{name}"}}))
+    return "\n".join(part.rstrip("\n") for part in parts if part) + "\n"
+
+
+def _section(name: str, lines: Iterable[Line]) -> Iterable[str]:
+    found = list(lines)
+    if not found:
+        return
+    said = [line for line in found if line.value is not None]
+    if said:
+        yield f"{name}:"
+    for line in found:
+        indent = "  " if said else ""
+        yield _said(line, indent)
+        if line.value is not None:
+            yield f"  {line.key.partition('.')[2]}: {_scalar(line.value)}"
+
+
+def _said(line: Line, indent: str) -> str:
+    what = "" if line.value is not None else f"{line.key}: "
+    text = f"{what}{line.reason}" + (f" [{line.source}]" if line.source else "")
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=f"{indent}# ",
+        subsequent_indent=f"{indent}# ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _corpus(one: CardFacts) -> dict[str, Any]:
+    entry: dict[str, Any] = {"card": one.card.name}
+    if one.card.corpus.kind == "parallel":
+        if one.use == "translation":
+            entry |= {"source": one.source, "target": one.language}
+        else:
+            entry |= {"use": "text", "target": one.language}
+    return entry
+
+
+def _scalar(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _yaml(data: dict[str, Any]) -> str:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 200
+    stream = io.StringIO()
+    yaml.dump(data, stream)
+    return stream.getvalue()
