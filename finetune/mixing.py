@@ -1,24 +1,17 @@
-"""How much of each language or card a training draws: shares from sizes, exactly.
+"""How much of each language or card a training draws: the plan of a mix, exactly.
 
-Rows of a prepared corpus belong to one (language, card) each, a `Cell`. Cells that have a share
-together are a `Group`. All arithmetic is on fractions and integers (roots in `decimal`, which is
-the same everywhere), so that the same sizes give the same mix on any machine.
-
-UniMax (Chung et al. 2023, Algorithm 1) gives every language the same amount, but none more than a
-number of epochs. That is a level up to which every language is filled: here the level is found at
-which the rows of the training are used up, because a training is so many rows long and rows of
-different languages do not hold equally many tokens or bytes.
+All arithmetic is on fractions and integers (roots in `decimal`, which is the same everywhere), so
+that the same sizes give the same mix on any machine.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from fractions import Fraction
 
+from finetune.shares import Cell, Group, allocate, exact, rows_of
 from finetune.spec.card import DataCard
 from finetune.spec.entries import learned_language
 from finetune.spec.load import resolved_use
@@ -31,46 +24,6 @@ WEIGHT_UNITS = 2**40
 EPOCHS_AS_GOOD = 4
 """Passes up to which repeated text is about as good as new text (Muennighoff et al. 2023)."""
 REPLAY_OF_TEXT, REPLAY_OF_ANSWERS = Fraction(1, 5), Fraction(1, 10)
-_DECIMAL = Context(prec=40)
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Texts of one language and card in the training split."""
-
-    language: str
-    card: str
-    rows: int
-    tokens: int
-    bytes: int
-    """UTF-8 bytes of the text that is learned."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Cells that have one share together."""
-
-    name: str
-    """A language, or a card."""
-    replay: bool
-    cells: tuple[Cell, ...]
-    units: int
-    """Its size in what is counted: tokens or bytes."""
-
-    @property
-    def rows(self) -> int:
-        """Rows of one pass."""
-        return sum(cell.rows for cell in self.cells)
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of one pass."""
-        return sum(cell.tokens for cell in self.cells)
-
-    @property
-    def label(self) -> str:
-        """Its name for people."""
-        return f"{self.name} (replay)" if self.replay else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +108,7 @@ def replay_share(mix: Mix, corpora: Sequence[Corpus], cards: Mapping[str, DataCa
     if mix.replay == "off" or not any(c.replay for c in corpora):
         return Fraction(0)
     if mix.replay != "auto":
-        return _exact(mix.replay)
+        return exact(mix.replay)
     uses = {resolved_use(c, cards[c.card]) for c in corpora if not c.replay}
     return REPLAY_OF_TEXT if "text" in uses else REPLAY_OF_ANSWERS
 
@@ -172,8 +125,8 @@ def rows_of_an_epoch(phase: Phase, cards: Mapping[str, DataCard], groups: Sequen
     beside = Fraction(0)  # replay for each unit of the rest, over the stages
     for until, part in mix.parts:
         share = replay_share(part, phase.corpora, cards)
-        beside += (_exact(until) - begin) * share / (1 - share)
-        begin = _exact(until)
+        beside += (exact(until) - begin) * share / (1 - share)
+        begin = exact(until)
     units = beside * sum(g.units for g in mains)
     return math.ceil(rows + units * sum(g.rows for g in others) / sum(g.units for g in others))
 
@@ -192,12 +145,12 @@ def plan_mix(
     groups = groups_of(cells, mix=mix, replayed=replayed_cells(phase.corpora, cards))
     rows = steps * (phase.train.batch_tokens // row_tokens)
     budget = rows if mix.budget_tokens is None else max(1, mix.budget_tokens // row_tokens)
-    room = [_exact(mix.max_epochs) * g.units for g in groups]
+    room = [exact(mix.max_epochs) * g.units for g in groups]
     stretches: list[Stretch] = []
     short_rows = Fraction(0)
     begin = 0
     for until, part in mix.parts:
-        end = int(_exact(until) * budget)
+        end = int(exact(until) * budget)
         share = replay_share(part, phase.corpora, cards)
         taken = allocate(part, groups, rows=end - begin, replay=share, room=room)
         short_rows += end - begin - rows_of(taken, groups)
@@ -224,85 +177,6 @@ def plan_mix(
         ),
         notes=(*lost, *_notes(phase, cards, portions)),
     )
-
-
-def allocate(
-    mix: Mix,
-    groups: Sequence[Group],
-    *,
-    rows: int,
-    replay: Fraction,
-    room: Sequence[Fraction],
-) -> list[Fraction]:
-    """Return the units of each group in `rows` rows; less than that if UniMax has no room left.
-
-    `room`: units that each group may still give (used by `unimax` alone).
-    """
-    mains = [i for i, g in enumerate(groups) if not g.replay]
-    others = [i for i, g in enumerate(groups) if g.replay]
-    weights = dict(zip(mains, _weights(mix, [groups[i] for i in mains]), strict=True))
-    capped = mix.method == "unimax"
-    beside = replay / (1 - replay) if others else Fraction(0)
-    size = sum((Fraction(groups[i].units) for i in others), Fraction(0))
-    spare = sum((room[i] for i in others), Fraction(0))
-
-    def main(level: Fraction) -> dict[int, Fraction]:
-        each = {i: level * w for i, w in weights.items()}
-        return {i: min(units, room[i]) for i, units in each.items()} if capped else each
-
-    def both(level: Fraction) -> list[Fraction]:
-        taken = main(level)
-        wanted = beside * sum(taken.values(), Fraction(0))
-        wanted = min(wanted, spare) if capped else wanted
-        taken |= {i: wanted * groups[i].units / size for i in others}
-        return [taken[i] for i in range(len(groups))]
-
-    breaks = [room[i] / w for i, w in weights.items() if w] if capped else []
-    if capped and beside:
-        turn = level_of(lambda x: beside * sum(main(x).values(), Fraction(0)), breaks, spare)
-        breaks += [] if turn is None else [turn]
-    level = level_of(lambda x: rows_of(both(x), groups), breaks, Fraction(rows))
-    return both(max(breaks, default=Fraction(0)) if level is None else level)
-
-
-def level_of(
-    curve: Callable[[Fraction], Fraction], breaks: Iterable[Fraction], target: Fraction
-) -> Fraction | None:
-    """Return where a rising curve from 0, straight between `breaks`, has a value; None if nowhere.
-
-    >>> curve = lambda x: min(x, Fraction(2)) + min(x, Fraction(5))
-    >>> level_of(curve, [Fraction(2), Fraction(5)], Fraction(6))
-    Fraction(4, 1)
-    """
-    points = sorted(breaks)
-    at = bisect_left(points, target, key=curve)
-    low = points[at - 1] if at else Fraction(0)
-    high = points[at] if at < len(points) else low + 1  # after the last break the line goes on
-    rise = curve(high) - curve(low)
-    if not rise:
-        return low if curve(low) >= target else None
-    return low + (target - curve(low)) / rise * (high - low)
-
-
-def rows_of(units: Sequence[Fraction], groups: Sequence[Group]) -> Fraction:
-    """Return the rows that hold so many units of each group."""
-    return sum((u * g.rows / g.units for u, g in zip(units, groups, strict=True) if u), Fraction(0))
-
-
-def _weights(mix: Mix, groups: Sequence[Group]) -> list[Fraction]:
-    if mix.method == "unimax":
-        return [Fraction(1) for _ in groups]
-    if mix.method == "proportional":
-        return [Fraction(g.units) for g in groups]
-    if mix.method == "fixed":
-        return [_exact(mix.weights.get(g.name, 0.0)) for g in groups]
-    power = _DECIMAL.divide(Decimal(1), Decimal(repr(mix.temperature)))
-    return [Fraction(_DECIMAL.power(Decimal(g.units), power)) for g in groups]
-
-
-def _exact(number: float) -> Fraction:
-    """Return the fraction that was written: 0.1 is a tenth."""
-    return Fraction(repr(float(number)))
 
 
 def _integers(units: Sequence[Fraction]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.mixing import Cell
+from finetune.shares import Cell
 
 DOCUMENT_DTYPE = np.dtype(
     [

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from finetune import plan
 from finetune.errors import StoreError
-from finetune.mixing import Cell, groups_of, replayed_cells, rows_of_an_epoch
+from finetune.mixing import groups_of, replayed_cells, rows_of_an_epoch
 from finetune.plan import Step
+from finetune.shares import Cell
 from finetune.spec.card import DataCard, HubSource, PackageSource
 from finetune.spec.entries import learned_language
 from finetune.spec.load import Project, resolved_use

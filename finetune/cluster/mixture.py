@@ -9,8 +9,9 @@ from typing import Any
 from finetune import plan
 from finetune.cluster.length import Length, cells_of, lengths
 from finetune.errors import StoreError
-from finetune.mixing import Cell, Portion, groups_of, plan_mix, replayed_cells
+from finetune.mixing import Portion, groups_of, plan_mix, replayed_cells
 from finetune.plan import Step
+from finetune.shares import Cell
 from finetune.spec.load import Project
 from finetune.spec.mix import Mix
 from finetune.spec.recipe import Phase

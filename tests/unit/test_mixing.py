@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.mixing import Cell, MixPlan, plan_mix, rows_of_an_epoch
+from finetune.mixing import MixPlan, plan_mix, rows_of_an_epoch
 from finetune.mixing import groups_of as groups_of_cells
+from finetune.shares import Cell
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Phase
 
