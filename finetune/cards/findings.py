@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from finetune.cards import words
 from finetune.cards.explain import explain
+from finetune.cards.languages import SETTINGS, languages_in
 from finetune.cards.texts import Look, is_here, look, records_of
 from finetune.cards.words import Lang
 from finetune.errors import DataError, FinetuneError, RecipeError
@@ -193,6 +194,7 @@ def _texts(card: DataCard) -> Iterator[Finding]:
         yield Finding("stop", "unreadable", {"problem": problem})
         return
     yield from _counted(card, seen)
+    yield from _languages(card, seen)
     if card.withdrawn and not card.is_withdrawn:
         there = {record_hash(record.fields) for record in records_of(card)} & card.withdrawn
         if gone := len(card.withdrawn - there):
@@ -222,6 +224,25 @@ def _counted(card: DataCard, seen: Look) -> Iterator[Finding]:
             yield Finding("advice", "other-script", told)
             if script == "Latn" and wanted in CONVERTERS:
                 yield Finding("advice", "old-font", {"packages": CONVERTERS[wanted]})
+
+
+def _languages(card: DataCard, seen: Look) -> Iterator[Finding]:
+    for language, spoken in languages_in(seen, claimed=card.corpus.languages).items():
+        claim = {"language": language, "name": language_name(language)}
+        if not spoken.covered:
+            yield Finding("note", "language-not-covered", claim)
+        if spoken.odd.total() <= SETTINGS.warn_share * spoken.texts:
+            continue
+        for found, count in spoken.odd.most_common():
+            where, sample = spoken.first[found]
+            told: dict[str, Any] = {"count": count, "of": spoken.texts, "found": _named(found)}
+            told |= {"where": where, "sample": sample}
+            yield Finding("advice", "other-language", claim | told)
+
+
+def _named(found: str) -> str:
+    """Return languages that share a label by name and code, e.g. `Wolof (wol_Latn)`."""
+    return " / ".join(f"{language_name(one)} ({one})" for one in found.split("/"))
 
 
 def _owners_notes(card: DataCard) -> Iterator[Finding]:

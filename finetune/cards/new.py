@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from finetune.cards import files as bringing
 from finetune.cards.front import front_matter
+from finetune.cards.languages import languages_in
 from finetune.cards.texts import Look, look
 from finetune.errors import FinetuneError, RecipeError
 from finetune.fetch import checksum
@@ -164,7 +165,7 @@ def _body(card: DataCard, answers: Answers, seen: Look) -> str:
         "Language varieties": f"{', '.join(said)}. {_prose(variety)}",
         "Speaker demographic": _prose(answers.speakers) or NOT_STATED,
         "Annotator demographic": NOT_STATED,
-        "Speech situation and text characteristics": _measured(seen),
+        "Speech situation and text characteristics": _measured(card, seen),
         "Preprocessing and data formatting": NOT_STATED,
         "Capture quality": NOT_STATED,
         "Limitations": NOT_STATED,
@@ -187,7 +188,7 @@ def _prose(text: str) -> str:
     return re.sub(r"^([#>`~|=+*-])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")
 
 
-def _measured(seen: Look) -> str:
+def _measured(card: DataCard, seen: Look) -> str:
     """Return what was counted in the files, and the first texts in a block of their own."""
     more = "" if seen.whole else f" (the first {seen.records:,}; there are more)"
     rows = [
@@ -203,8 +204,18 @@ def _measured(seen: Look) -> str:
             f"{script} {100 * n / letters.total():.1f} %" for script, n in letters.most_common(4)
         )
         rows.append(f"| letters of {language} by script | {shares} |")
+    rows += _languages(card, seen)
     if not seen.samples:
         return "\n".join(rows)
     lines = [f"{lang}: {text}" for sample in seen.samples for lang, text in sample.items()]
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", "\n".join(lines))), default=0))
     return "\n".join([*rows, "", "The first texts:", "", f"{fence}text", *lines, fence])
+
+
+def _languages(card: DataCard, seen: Look) -> Iterator[str]:
+    for language, spoken in languages_in(seen, claimed=card.corpus.languages).items():
+        told = [f"{found} {count:,}" for found, count in spoken.lines.most_common(4)]
+        told += [f"not sure or too short {spoken.silent:,}"] if spoken.silent else []
+        by = f" (by {', '.join(spoken.asked)})" if spoken.asked else ""
+        said = ", ".join(told) if spoken.covered else "no model knows the language"
+        yield f"| lines of {language} by language{by}, first {spoken.texts:,} texts | {said} |"

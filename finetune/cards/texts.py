@@ -17,6 +17,10 @@ from finetune.spec.script import fits, scripts_in
 
 LOOK_RECORDS = 20_000
 """How many records a look reads: enough to judge, and under a second."""
+LOOK_TEXTS = 300
+"""How many texts of each language are kept to find out the language they are in."""
+TEXT_CHARACTERS = 4000
+"""What is kept of one of them."""
 SAMPLE_CHARACTERS = 160
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _MARKUP = re.compile(r"\{[^{}]*\}|<[^<>]*>|https?://\S+|\S+@\S+")
@@ -50,6 +54,8 @@ class Look:
     """The first records: language -> text, shortened."""
     odd: dict[tuple[str, str], Odd] = field(default_factory=dict)
     """By (language, script): texts in a script that they are not said to be in."""
+    first: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """The first texts of each language, with their places; what is left out of runs is not."""
 
 
 def is_here(card: DataCard) -> bool:
@@ -106,6 +112,9 @@ def _add(seen: Look, record: Record, *, card: DataCard, samples: int) -> None:
         seen.words += len(text.split())
         if dropped and re.search(dropped, text):
             continue  # markup is in no script, and the text is left out of every run
+        first = seen.first.setdefault(language, [])
+        if len(first) < LOOK_TEXTS:
+            first.append((record.where, text[:TEXT_CHARACTERS]))
         found = scripts_in(_MARKUP.sub(" ", text))
         seen.letters.setdefault(language, Counter()).update(found)
         if found:

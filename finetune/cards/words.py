@@ -202,6 +202,23 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "fr": "{count} des {of} premiers textes annoncés comme {language} sont écrits en lettres "
         "{found}, et non {script}. Exemple ({where}) : {sample}",
     },
+    "other-language": {
+        "en": "{count} of the first {of} texts said to be in {name} ({language}) seem to be in "
+        "another language: {found}. Programs err, most of all between languages that are near to "
+        "each other: ask somebody who speaks it. Example ({where}): {sample}",
+        "fr": "{count} des {of} premiers textes annoncés comme {name} ({language}) semblent être "
+        "dans une autre langue : {found}. Un programme se trompe, surtout entre langues proches : "
+        "demandez à quelqu'un qui la parle. Exemple ({where}) : {sample}",
+    },
+    "language-not-covered": {
+        "en": "Whether the texts are in {name} ({language}) was not looked at, only their letters: "
+        "no program here that tells languages apart knows it. `finetune prepare` tries to learn it "
+        "from the cards; better, somebody who speaks it reads some texts.",
+        "fr": "Personne n'a vérifié que les textes sont en {name} ({language}), seulement leurs "
+        "lettres : aucun programme d'ici qui distingue les langues ne la connaît. `finetune "
+        "prepare` tente de l'apprendre des fiches ; mieux : faites lire des textes à quelqu'un "
+        "qui la parle.",
+    },
     "old-font": {
         "en": "If these texts look right in a word processor, they are in a font from before "
         "Unicode (Kruti Dev, Bijoy, Preeti, Bamini ...). Convert them first; Python packages that "

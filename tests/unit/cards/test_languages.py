@@ -1,0 +1,124 @@
+"""What `finetune cards new` and `check` say about the languages that texts seem to be in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from finetune.cards.findings import Finding
+from finetune.cards.languages import LOOK_LINES
+from finetune.cards.new import Answers, write_card
+from finetune.cli import main
+from finetune.prepare.source import resolve_files
+from finetune.registry import reader
+from finetune.spec.load import load_card
+from tests.unit.cards.test_check import found, write
+
+ENGLISH = [
+    f"The teacher wrote {n} long words on the wall and asked us to read them." for n in range(400)
+]
+CARDS = Path(__file__).parents[3] / "data_cards"
+
+
+@pytest.fixture(scope="module")
+def hausa() -> Sequence[str]:
+    """Long messages in Hausa, of an installed package."""
+    return messages("kolibri-hau", "hau_Latn")
+
+
+def messages(name: str, language: str) -> Sequence[str]:
+    """Return the long messages of a shipped card that are one line without markup."""
+    card = load_card(CARDS / f"{name}.md")
+    records = reader(card.corpus.format)(resolve_files(card, inputs={}), corpus=card.corpus)
+    texts = (str(record.fields.get(language) or "") for record in records)
+    return [text for text in texts if len(text) > 40 and not set(text) & set("<>{}\n")][:150]
+
+
+def check(folder: Path, lines: Sequence[str], *edits: tuple[str, str]) -> dict[str, Finding]:
+    """Return what is found about a card that says its lines are Hausa."""
+    texts = "".join(f"{line}\n" for line in lines)
+    hausa = (("wol_Latn", "hau_Latn"), ("[wo]", "[ha]"))
+    return found(write(folder, *(edits or hausa), texts=texts))
+
+
+def test_right_texts_are_not_accused(tmp_path: Path, hausa: Sequence[str]) -> None:
+    """Real Hausa in a Hausa card gives no finding about its language."""
+    assert len(hausa) == 150
+    assert not {"other-language", "language-not-covered"} & set(check(tmp_path, hausa))
+
+
+def test_a_share_in_another_language_is_said_in_both_languages(
+    tmp_path: Path, hausa: Sequence[str]
+) -> None:
+    """A tenth of English is said with count, name, code and the first such text in its place."""
+    finding = check(tmp_path, [*hausa[:135], *ENGLISH[:15]])["other-language"]
+    assert finding.level == "advice"
+    assert (finding.facts["count"], finding.facts["of"]) == (15, 150)
+    for lang in ("en", "fr"):
+        sentence = finding.sentence(lang)  # type: ignore[arg-type]  # both are languages of ours
+        assert "Hausa (hau_Latn)" in sentence
+        assert "English (eng_Latn)" in sentence
+        assert sentence.endswith(f"(radio.txt:136){': ' if lang == 'en' else ' : '}{ENGLISH[0]}")
+
+
+def test_a_few_lines_are_no_matter(tmp_path: Path, hausa: Sequence[str]) -> None:
+    """Of one hundred texts, five in English are within what a recipe does not warn of either."""
+    assert "other-language" not in check(tmp_path, [*hausa[:95], *ENGLISH[:5]])
+    assert "other-language" in check(tmp_path, [*hausa[:94], *ENGLISH[:6]])
+
+
+def test_a_language_that_no_model_knows_is_said_and_not_accused(tmp_path: Path) -> None:
+    """English texts in a card of Pulaar are not called English: nobody could tell, and that is
+    said, in English and French."""
+    edits = (("wol_Latn", "fuc_Latn"), ("[wo]", "[fuc]"))
+    findings = check(tmp_path, ENGLISH[:120], *edits)
+    assert "other-language" not in findings
+    finding = findings["language-not-covered"]
+    assert finding.level == "note"
+    assert "Pulaar (fuc_Latn) was not looked at" in finding.sentence("en")
+    assert "Pulaar (fuc_Latn), seulement leurs lettres" in finding.sentence("fr")
+
+
+def test_a_script_of_its_own_needs_no_model(tmp_path: Path) -> None:
+    """Ol Chiki letters in a card of Santali are neither accused nor called not covered."""
+    letters = "".join(chr(code) for code in range(0x1C5A, 0x1C7E))
+    edits = (("wol_Latn", "sat_Olck"), ("[wo]", "[sat]"))
+    findings = check(tmp_path, [f"{letters[n % 20 :]} {letters}" for n in range(120)], *edits)
+    assert not {"other-language", "language-not-covered"} & set(findings)
+
+
+def test_letters_of_another_script_are_said_once(tmp_path: Path, hausa: Sequence[str]) -> None:
+    """Texts in another script are a finding about letters and not one about languages too."""
+    nagari = "".join(chr(code) for code in range(0x0905, 0x0939))
+    findings = check(tmp_path, [*hausa[:100], *[nagari] * 30])
+    assert "other-script" in findings
+    assert "other-language" not in findings
+
+
+def test_a_new_card_shows_what_its_lines_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hausa: Sequence[str]
+) -> None:
+    """The counted part of a new card has the languages found and who was asked; no more lines
+    than that are judged."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("tales.txt")
+    file.write_text("".join(f"{x}\n" for x in [*hausa[:100], *ENGLISH]), encoding="utf-8")
+    answers = Answers("tales", ["hau_Latn"], [file], "text", "text")
+    card, _ = write_card(answers, cards=tmp_path / "data_cards")
+    row = next(x for x in card.body.splitlines() if "by language" in x)
+    assert row.startswith(f"| lines of hau_Latn by language (by py3langid), first {LOOK_LINES}")
+    assert f"eng_Latn {LOOK_LINES - 100:,}, hau_Latn 100" in row
+
+
+def test_a_new_card_says_what_nobody_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`cards new` with a language that no model knows writes so into the card, and says so."""
+    monkeypatch.chdir(tmp_path)
+    Path("tales.txt").write_text("".join(f"{x}\n" for x in ENGLISH), encoding="utf-8")
+    assert main(["cards", "new", "tales.txt", "--language=fuc_Latn", "--lang=fr"]) == 0
+    body = load_card(Path("data_cards/tales.md")).body
+    assert "| no model knows the language |" in body
+    assert "Personne n'a vérifié" in " ".join(capsys.readouterr().out.split())
