@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +108,7 @@ def main() -> None:
     """Measure both corpora and the cards, and print what was found."""
     models = list(_models())
     corpora = {"Kolibri": _kolibri(), "UDHR": _declaration()}
-    spent: Counter[str] = Counter()
+    spent: dict[str, float] = defaultdict(float)
     rows: list[Row] = []
     for corpus, texts in corpora.items():
         for language in sorted(texts):
@@ -130,7 +130,12 @@ def _models() -> Iterable[Model]:
 
 
 def _row(
-    corpus: str, language: str, texts: Sentences, *, models: Sequence[Model], spent: Counter[str]
+    corpus: str,
+    language: str,
+    texts: Sentences,
+    *,
+    models: Sequence[Model],
+    spent: dict[str, float],
 ) -> Row:
     lines = _spread(texts[language], MOST_SENTENCES)
     right = {m.name: _accuracy(m, language, lines, spent=spent) for m in models}
@@ -159,7 +164,7 @@ def _row(
 
 
 def _accuracy(
-    model: Model, language: str, lines: Sequence[str], *, spent: Counter[str]
+    model: Model, language: str, lines: Sequence[str], *, spent: dict[str, float]
 ) -> float | None:
     """Return the share that a model tells right among all its labels."""
     wanted = assign(model.labels, [language])

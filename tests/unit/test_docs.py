@@ -18,9 +18,10 @@ from finetune.cards.catalogue import write_catalogue
 from finetune.cli import HIDDEN, VERBS, build_parser
 from finetune.spec.card import CorpusBlock, HubSource, PackageSource
 from finetune.spec.load import load_card, load_project, load_recipe
-from finetune.spec.recipe import Recipe
+from finetune.spec.recipe import Prepare, Recipe
 from finetune.spec.reference import markdown
 from finetune.spec.site import Overlay, Site
+from finetune.spec.text import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data_cards/*.md")])
@@ -100,6 +101,14 @@ def test_card_guide_shows_a_real_card(tmp_path: Path) -> None:
     path = tmp_path / "example.md"
     path.write_text(fenced("docs/data-cards.md", "yaml")[0] + "\nProse.\n", encoding="utf-8")
     assert load_card(path).corpus.personal_data == "removed"
+
+
+def test_language_guide_shows_real_settings() -> None:
+    """Every example of the page about languages is a section that a recipe may have."""
+    examples = fenced("docs/language-id.md", "yaml")
+    assert len(examples) == 3
+    for example in examples:
+        Prepare.model_validate(parse(example, source="page").values["prepare"])
 
 
 def test_card_guide_explains_every_key() -> None:
