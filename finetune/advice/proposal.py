@@ -17,8 +17,9 @@ PROMPT_TOKENS = 40
 """What a chat template and an instruction take beside the texts of a pair, about."""
 MEASURED_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """The one base that recipes of this project were run with."""
-SHORT_TOKENS = 2_000_000
-"""The trainings that the learning rate was seen to work in were shorter than that."""
+SHORT_TOKENS = 125_000
+"""The longest training that this learning rate and batch were seen to work in had 122,880."""
+SHORT_BATCH_TOKENS = 2048
 EPOCHS = 3.0
 """Within the four passes that are about as good as new text."""
 
@@ -50,7 +51,6 @@ def propose(facts: Facts, *, affordable_epochs: float | None) -> tuple[Candidate
         row_line,
         Line("lora.rank", None, NO_FACT, ""),
         epochs,
-        Line("train.batch_tokens", None, NO_FACT, ""),
         *_learning_rate(chosen, tokens=epochs.value * facts.total_tokens(chosen.label)),
         *_replay(facts),
         *_mix(facts),
@@ -76,7 +76,8 @@ def _base(facts: Facts) -> tuple[Candidate, Line]:
         known = evidence.QUALITY_UNKNOWN
         reason += (
             f". Which base learns the language best was not measured, and {known.finding} "
-            f"({known.source}); to see it, run the recipe with each base for a few hundred steps"
+            f"({known.source}). To see it, advise again with --base and another --out, and compare "
+            "both with `finetune run FILE --set train.epochs=0.3`"
         )
     return best, Line("base", best.label, reason, MEASURED_HERE)
 
@@ -100,16 +101,19 @@ def _sequence(facts: Facts, chosen: Candidate) -> Line:
 def _epochs(affordable: float | None) -> Line:
     known = evidence.EPOCHS
     if affordable is not None and affordable < EPOCHS:
-        reason = f"what the budget allows; {known.finding}"
+        once = "" if affordable >= 1 else ", so not every text is seen once"
+        reason = f"what the budget allows{once}; {known.finding}"
         return Line("train.epochs", float(f"{affordable:.2g}"), reason, "finetune estimate")
     return Line("train.epochs", EPOCHS, known.finding, known.source)
 
 
 def _learning_rate(chosen: Candidate, *, tokens: float) -> Iterator[Line]:
+    known = evidence.LEARNING_RATE
     if chosen.base.released_id == MEASURED_BASE and tokens <= SHORT_TOKENS:
-        known = evidence.LEARNING_RATE
-        yield Line("train.learning_rate", 1e-3, known.finding, known.source)
+        yield Line("train.batch_tokens", SHORT_BATCH_TOKENS, known.finding, known.source)
+        yield Line("train.learning_rate", 1e-3, "with that batch", known.source)
     else:
+        yield Line("train.batch_tokens", None, NO_FACT, "")
         yield Line("train.learning_rate", None, NO_FACT, "")
 
 
@@ -136,19 +140,17 @@ def _mix(facts: Facts) -> Iterator[Line]:
 
 def _vocabulary(facts: Facts, chosen: Candidate) -> Iterator[Line]:
     measured = [
-        (one.language, cost.tokens_per_word)
+        (one.language, cost.tokens_per_word, cost.bytes_per_token.value)
         for one in facts.cards
         for cost in one.audit.bases
         if cost.name == chosen.label and cost.tokens_per_word
     ]
-    dear = {x: m.value for x, m in measured if (m.low or 0) >= PAYS_TOKENS_PER_WORD}
-    told = ", ".join(f"{x} {m.value:.1f}" for x, m in measured)
-    if dear:
+    told = ", ".join(
+        f"{x} {m.value:.1f} tokens a word, {b:.2f} bytes a token" for x, m, b in measured
+    )
+    if any((m.low or 0) >= PAYS_TOKENS_PER_WORD for _, m, _ in measured):
         known = evidence.VOCABULARY
-        reason = f"{told} tokens a word; {known.finding}"
-        yield Line("vocabulary", {}, reason, f"{MEASURED_HERE}; {known.source}")
+        yield Line("vocabulary", {}, f"{told}; {known.finding}", f"{MEASURED_HERE}; {known.source}")
     elif measured:
-        reason = (
-            f"{told} tokens a word; from {PAYS_TOKENS_PER_WORD:g} on new tokens were seen to pay"
-        )
+        reason = f"{told}; from {PAYS_TOKENS_PER_WORD:g} tokens a word on new ones were seen to pay"
         yield Line("vocabulary", None, reason, f"{MEASURED_HERE}; docs/vocabulary.md")

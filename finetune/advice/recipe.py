@@ -19,11 +19,13 @@ HEAD = """# yaml-language-server: $schema=recipe.schema.json
 
 
 def recipe_text(
-    name: str, path: str, *, facts: Facts, chosen: Candidate, lines: Sequence[Line]
+    name: str, path: str, *, facts: Facts, chosen: Candidate, lines: Sequence[Line], cost: str = ""
 ) -> str:
-    """Return the recipe as YAML with comments."""
+    """Return the recipe as YAML with comments; `cost`: what is expected of it, for its head."""
     values = {line.key: line for line in lines}
-    parts = [HEAD.format(path=path), f"name: {name}\n"]
+    parts = [HEAD.format(path=path)]
+    parts += [f"#\n# {cost}"] if cost else []
+    parts += [f"name: {name}\n"]
     base = chosen.base.model_dump(mode="json", exclude_defaults=True)
     parts += [_said(values["base"], ""), _yaml({"base": base})]
     corpora = [_corpus(one) for one in facts.cards]

@@ -21,7 +21,6 @@ from finetune.store import Store
 if TYPE_CHECKING:
     from finetune.advice.facts import Candidate, CardFacts, Facts
     from finetune.advice.proposal import Line
-    from finetune.cluster.cost import Cost
     from finetune.cluster.estimate import Estimate
     from finetune.tokenizer.bases import Opened
 
@@ -50,13 +49,17 @@ def advise(options: Namespace, console: Console) -> int:
         _write(draft, out, facts=facts, chosen=chosen, lines=lines)
         try:
             found = _estimate(draft, options, store=store)
-        except StoreError as error:
-            console.say(f"cost: not known, because {error}")
+        except StoreError:
+            console.say(
+                f"cost: not known before the base is here: finetune fetch {out}, then finetune "
+                f"estimate {out}"
+            )
     if options.budget_hours is not None:
         epochs = _affordable(options.budget_hours, found)
         chosen, lines = propose(facts, affordable_epochs=epochs)
-    _write(out, out, facts=facts, chosen=chosen, lines=lines)
-    _show(console, out, lines, found.cost if found and options.budget_hours is None else None)
+    cost = _expected(found, options)
+    _write(out, out, facts=facts, chosen=chosen, lines=lines, cost=cost)
+    _show(console, out, lines, cost)
     return 0
 
 
@@ -71,7 +74,7 @@ def _facts(options: Namespace, console: Console, *, store: Store) -> Facts:
     console.detail(f"{sum(one.audit.documents for group in cards for one in group):,} documents")
     return Facts(
         cards=tuple(one for group in cards for one in group),
-        replay=tuple(one for group in replay for one in group[:1]),
+        replay=tuple(one for group in replay for one in group),
         candidates=tuple(_licensed(one, found) for one in candidates),
         missing=missing,
     )
@@ -99,6 +102,11 @@ def _bases(
     candidates: list[Candidate] = []
     missing: dict[str, str] = {}
     for recipe in recipes:
+        if not recipe.endswith((".yaml", ".yml")):
+            raise RecipeError(
+                f"--base {recipe}: name a recipe (a .yaml file) whose base is meant: there its "
+                "licence and its name on the Hub stand too"
+            )
         base = load_recipe(Path(recipe)).base
         if base.released_id in missing or base in [one.base for one in candidates]:
             continue
@@ -155,11 +163,17 @@ def _measured(name: str, opened: dict[str, Opened], *, store: Store) -> list[Car
 
 
 def _write(
-    path: Path, named: Path, *, facts: Facts, chosen: Candidate, lines: Sequence[Line]
+    path: Path,
+    named: Path,
+    *,
+    facts: Facts,
+    chosen: Candidate,
+    lines: Sequence[Line],
+    cost: str = "",
 ) -> None:
     from finetune.advice.recipe import recipe_text
 
-    text = recipe_text(named.stem, str(named), facts=facts, chosen=chosen, lines=lines)
+    text = recipe_text(named.stem, str(named), facts=facts, chosen=chosen, lines=lines, cost=cost)
     try:
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -209,18 +223,30 @@ def _affordable(hours: float, found: Estimate | None) -> float:
     return tokens * EPOCHS / sum(each.tokens for each in found.lengths)
 
 
-def _show(console: Console, out: Path, lines: Sequence[Line], cost: Cost | None) -> None:
+def _expected(found: Estimate | None, options: Namespace) -> str:
+    """Say what training costs, and what that rests on; empty if it is not known."""
+    if found is None or found.cost.hours is None or found.cost.tokens_per_second is None:
+        return ""
+    slow, fast = sorted(found.cost.tokens_per_second)
+    speed = (
+        f"{slow:.3g} to {fast:.3g} tokens a second (finetune estimate, counted and not measured)"
+    )
+    if options.budget_hours is not None:
+        return f"Fits into {options.budget_hours:g} hours of training at {speed}."
+    low, high = found.cost.hours
+    return f"Expected: {low:.2g} to {high:.2g} hours of training at {speed}."
+
+
+def _show(console: Console, out: Path, lines: Sequence[Line], cost: str) -> None:
     if console.json_lines:
         for line in lines:
             console.say(line.key, **asdict(line))
-        expected = asdict(cost) if cost else None
-        console.say(f"wrote {out}", recipe=str(out), cost=expected)
+        console.say(f"wrote {out}", recipe=str(out), cost=cost or None)
         return
     for line in lines:
         value = "as it is" if line.value is None else line.value
         console.say(f"{line.key}: {value}")
         console.say(f"  {line.reason}{f' [{line.source}]' if line.source else ''}")
-    if cost and cost.hours:
-        low, high = cost.hours
-        console.say(f"expected cost: {low:.2g} to {high:.2g} hours of training (finetune estimate)")
+    if cost:
+        console.say(cost)
     console.say(f"wrote {out}; next: finetune check {out}, finetune estimate {out}")

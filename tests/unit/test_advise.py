@@ -99,6 +99,7 @@ def test_a_budget_shortens_and_never_lengthens() -> None:
     """What a budget allows beyond three passes is not used."""
     one = facts(card_facts("hau_Latn", cost("org/one", 9)))
     assert lines_of(one, epochs=0.42)["train.epochs"].value == 0.42
+    assert "not every text is seen" in lines_of(one, epochs=0.42)["train.epochs"].reason
     assert lines_of(one, epochs=40.0)["train.epochs"].value == 3.0
 
 
@@ -106,6 +107,42 @@ def test_every_line_has_a_source_or_says_that_there_is_none() -> None:
     """Silence where nobody measured; no value without a reason that can be looked up."""
     for line in lines_of(facts(card_facts("hau_Latn", cost("org/one", 9), use="text"))).values():
         assert line.source or (line.value is None and NO_FACT in line.reason)
+
+
+def test_a_learning_rate_is_set_only_within_its_evidence() -> None:
+    """For the one base and the short trainings it was seen in, with their batch; else silence."""
+    name = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    short, long = (
+        lines_of(facts(card_facts("hau_Latn", cost(name, tokens)))) for tokens in (30_000, 60_000)
+    )
+    assert (short["train.learning_rate"].value, short["train.batch_tokens"].value) == (1e-3, 2048)
+    assert long["train.learning_rate"].value is long["train.batch_tokens"].value is None
+    other = lines_of(facts(card_facts("hau_Latn", cost("org/one", 30_000))))
+    assert other["train.learning_rate"].value is None
+
+
+def test_a_withdrawn_card_is_not_advised_on(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of texts that were taken back nothing is read, and no recipe is written."""
+    card = Path("data_cards/lines.md")
+    card.write_text(card.read_text().replace("corpus:\n", "corpus:\n  status: withdrawn\n"))
+    assert main(["advise", "--card", "lines"]) == 2
+    assert "were taken back" in capsys.readouterr().err
+
+
+def test_with_its_base_here_the_recipe_says_what_it_costs(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once the base is in the store the cost stands in the recipe, and a budget shortens it."""
+    assert main(["fetch", "recipes/tiny.yaml"]) == 0
+    replay = ["--card", "pairs", "--replay", "lines"]
+    assert main(["advise", *replay, "--out", "recipes/new.yaml"]) == 0
+    assert "# Expected: " in Path("recipes/new.yaml").read_text(encoding="utf-8")
+    recipe = load_project(Path("recipes/new.yaml")).recipe
+    assert [c.replay for c in recipe.corpora or []] == [False, True]
+    assert main(["advise", *replay, "--budget-hours", "1e-9", "--out", "recipes/b.yaml"]) == 2
+    assert "not enough for one step" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -150,6 +187,7 @@ def test_machines_get_a_line_for_every_setting(
     [
         (["--card", "pars"], "Did you mean 'pairs'"),
         (["--card", "pairs", "--base", "recipes/no.yaml"], "recipes/no.yaml"),
+        (["--card", "pairs", "--base", "org/name"], "name a recipe (a .yaml file)"),
         (["--card", "pairs", "--budget-hours", "0"], "must be more than 0"),
         (["--card", "pairs", "--out", "nowhere/a.yaml"], "there is no folder nowhere"),
     ],
