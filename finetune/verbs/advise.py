@@ -228,9 +228,7 @@ def _expected(found: Estimate | None, options: Namespace) -> str:
     if found is None or found.cost.hours is None or found.cost.tokens_per_second is None:
         return ""
     slow, fast = sorted(found.cost.tokens_per_second)
-    speed = (
-        f"{slow:.3g} to {fast:.3g} tokens a second (finetune estimate, counted and not measured)"
-    )
+    speed = f"{slow:,.0f} to {fast:,.0f} tokens a second (finetune estimate; not measured here)"
     if options.budget_hours is not None:
         return f"Fits into {options.budget_hours:g} hours of training at {speed}."
     low, high = found.cost.hours
