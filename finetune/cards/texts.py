@@ -23,7 +23,7 @@ TEXT_CHARACTERS = 4000
 """What is kept of one of them."""
 SAMPLE_CHARACTERS = 160
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_MARKUP = re.compile(r"\{[^{}]*\}|<[^<>]*>|https?://\S+|\S+@\S+")
+_MARKUP = re.compile(r"\{[^{}]*\}|<[^<>]*>|https?://\S+|[^\s@]{1,64}@\S+")
 """Placeholders, tags and addresses, which are Latin in texts of every script."""
 
 

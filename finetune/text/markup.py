@@ -13,6 +13,8 @@ _MARKUP = re.compile(
     r"|https?://\S{1,2000}|[{}<>|\\;]"
 )
 """HTML, entities, wikitext, placeholders of five frameworks, web addresses, signs of code."""
+_MAYBE = re.compile(r"[<>{}\[\]|%&\\;=_']|https?:|^\||\$")
+"""Without one of these nothing of it is there; a class of characters is found ten times as fast."""
 _CODE = re.compile(
     r"\b(?:function\s*\w*\s*\(|var\s+\w+\s*=|document\.|window\.|@media\b|!important)"
 )
@@ -43,7 +45,7 @@ def is_markup(text: str, *, max_share: float) -> bool:
     >>> [is_markup(text, max_share=0.8) for text in ("{count} %s", "Nuyo {very_long_name}")]
     [True, False]
     """
-    if max_share >= 1 or not _MARKUP.search(text):
+    if max_share >= 1 or not (_MAYBE.search(text) and _MARKUP.search(text)):
         return False
     if not any(unicodedata.category(c)[0] == "L" for c in _MARKUP.sub(" ", text)):
         return True
@@ -67,7 +69,7 @@ def is_placeholder_text(text: str) -> bool:
 
 def without_markup_lines(text: str, *, max_share: float) -> str:
     """Return a text of several lines without those that are mostly markup."""
-    if max_share >= 1 or "\n" not in text or not _MARKUP.search(text):
+    if max_share >= 1 or "\n" not in text or not (_MAYBE.search(text) and _MARKUP.search(text)):
         return text
     kept = [line for line in text.split("\n") if not is_markup(line, max_share=max_share)]
     return "\n".join(kept)

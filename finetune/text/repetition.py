@@ -20,6 +20,8 @@ MIN_CHARACTERS = 400
 MAX_COMPRESSION = 10.0
 """The declaration, whole, becomes 3.7 times smaller in the middle and 5.6 times at most; for
 scripts without spaces, where there are no n-grams of words."""
+UNSPACED_CHARACTERS = 20
+"""Characters a word from which on a text is taken as written without spaces."""
 MIN_RUN = 30
 FEW_CHARACTERS = 3
 _RUN = re.compile(r"(\S)\1{29,}")
@@ -38,7 +40,9 @@ def is_repetition(text: str, *, max_share: float) -> bool:
     words = text.split()
     if len(words) >= MIN_WORDS and duplicate_share(words) > max_share:
         return True
-    return len(text) >= MIN_CHARACTERS and compression(text) > MAX_COMPRESSION
+    # compressing is slow, and texts of words were looked at by their n-grams
+    has_words = len(words) >= MIN_WORDS and len(text) < UNSPACED_CHARACTERS * len(words)
+    return len(text) >= MIN_CHARACTERS and not has_words and compression(text) > MAX_COMPRESSION
 
 
 def duplicate_share(words: Sequence[str], size: int = GRAM_WORDS) -> float:
