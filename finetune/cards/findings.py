@@ -145,6 +145,8 @@ def _people(card: DataCard) -> Iterator[Finding]:
         yield Finding("advice", "language-key-differs", facts)
     if block.personal_data == "present":
         yield Finding("advice", "personal-data-present")
+    if block.personal_names == "not-stated":
+        yield Finding("note", "names-not-stated")
 
 
 def _same_languages(written: list[str], expected: list[list[str]]) -> bool:

@@ -142,6 +142,14 @@ FINDINGS: Mapping[str, Mapping[Lang, str]] = {
         "en": "`size_categories` says {written}, but there are {count} texts: {counted}.",
         "fr": "`size_categories` dit {written}, mais il y a {count} textes : {counted}.",
     },
+    "names-not-stated": {
+        "en": "The card does not say whether people are named in the texts, and no program finds "
+        "names in every language. Write personal_names: none, public-figures, pseudonymised or "
+        "present.",
+        "fr": "La fiche ne dit pas si des personnes sont nommées dans les textes, et aucun "
+        "programme ne trouve les noms dans toutes les langues. Écrivez personal_names : none, "
+        "public-figures, pseudonymised ou present.",
+    },
     "personal-data-present": {
         "en": "The card says that the texts hold personal data. A model can repeat them: remove "
         "them before training, unless everybody concerned agreed.",

@@ -40,6 +40,7 @@ corpus:
         sha256: "{sha256}"
   format: text
   consent: {{basis: spoken, statement: open use, withdrawal: a call to the station}}
+  personal_names: none
   contact: the station
 ---
 # Radio stories
@@ -127,6 +128,7 @@ CASES: list[tuple[str, str, list[tuple[str, str]], dict[str, Any]]] = [
         [("  contact", "  personal_data: present\n  contact")],
         {},
     ),
+    ("names-not-stated", "note", [("  personal_names: none\n", "")], {}),
     ("not-established", "note", [("  contact", "  not_established: [the year]\n  contact")], {}),
     ("known-problem", "note", [("  contact", "  known_problems: [typos]\n  contact")], {}),
     ("not-run", "note", [("  contact", "  status: not-run\n  contact")], {}),
