@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from finetune import registry
+from finetune.identify.lines import MARKUP
 from finetune.prepare.document import Record
 from finetune.prepare.source import resolve_files
 from finetune.spec.card import DataCard
@@ -23,8 +24,6 @@ TEXT_CHARACTERS = 4000
 """What is kept of one of them."""
 SAMPLE_CHARACTERS = 160
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_MARKUP = re.compile(r"\{[^{}]*\}|<[^<>]*>|https?://\S+|[^\s@]{1,64}@\S+")
-"""Placeholders, tags and addresses, which are Latin in texts of every script."""
 
 
 @dataclass(slots=True)
@@ -115,7 +114,7 @@ def _add(seen: Look, record: Record, *, card: DataCard, samples: int) -> None:
         first = seen.first.setdefault(language, [])
         if len(first) < LOOK_TEXTS:
             first.append((record.where, text[:TEXT_CHARACTERS]))
-        found = scripts_in(_MARKUP.sub(" ", text))
+        found = scripts_in(MARKUP.sub(" ", text))
         seen.letters.setdefault(language, Counter()).update(found)
         if found:
             [(script, _)] = found.most_common(1)

@@ -7,8 +7,9 @@ from collections import Counter
 
 from finetune.spec.script import fits, scripts_in
 
-MARKUP = re.compile(r"\{[^{}]*\}|<[^<>]*>|https?://\S+|\S+@\S+")
-"""Placeholders, tags and addresses, which are Latin in texts of every script."""
+MARKUP = re.compile(r"\{[^{}]*\}|<[^<>]*>|https?://\S+|[^\s@]{1,64}@\S+")
+"""Placeholders, tags and addresses, which are Latin in texts of every script. What stands before an
+`@` is bounded (RFC 5321: 64), or a long text without spaces would take its length squared."""
 
 
 def plain(line: str) -> str:

@@ -174,6 +174,7 @@ def load_heliport() -> Model:
     return Model("heliport", release, "GPL-3.0-or-later", labels, HELIPORT_THRESHOLD, bind)
 
 
+@lru_cache(maxsize=2)  # the largest have over a gigabyte, and are asked for twice
 def load_fasttext(path: Path, *, sha256: str) -> Model:
     """Load a supervised model in fastText's format (Joulin et al. 2017) from a file.
 

@@ -140,6 +140,6 @@ def notes(cards: Iterable[DataCard], ledger: Ledger) -> list[str]:
     """Return what people should know of personal data in a run, a sentence each."""
     said = [f"{card.name}: {why}" for card in cards if (why := unlooked_for(card))]
     for (language, kind), counts in sorted(ledger.people.items()):
-        rate = 1000 * counts["texts"] / ledger.texts[language]
+        rate = ledger.per_thousand(language, kind)
         said.append(f"{language}: {kind} in {counts['texts']} texts ({rate:.1f} of 1,000)")
     return said

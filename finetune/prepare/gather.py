@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from finetune import registry
 from finetune.errors import DataError
 from finetune.job import Job
 from finetune.prepare.checks import countries
@@ -25,10 +24,9 @@ from finetune.prepare.identification import Watch, make_watch
 from finetune.prepare.layout import Layout, make_layout
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.minhash import Signatures, bands_for
-from finetune.prepare.source import resolve_files
+from finetune.prepare.source import reader_of, resolve_files
 from finetune.prepare.split import Split, split_of
 from finetune.prepare.spool import Spool
-from finetune.spec.card import HubSource
 from finetune.spec.load import resolved_use
 from finetune.spec.recipe import Corpus, Phase
 
@@ -78,9 +76,10 @@ def texts_of(job: Job, tokenizer: Any, *, split: Split = "train") -> Iterator[Do
     For what has to be learned from the corpus before it can be encoded. Memory as in `gathered`.
     """
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        watch = make_watch(job)
-        again = watch and watch.again()
-        with gathered(job, tokenizer, ledger=Ledger(nowhere), watch=again) as spool:
+        # a watch that only reports decides nothing, and would be learned for nobody
+        drops = job.recipe.prepare.identify.action == "drop"
+        watch = make_watch(job) if drops else None
+        with gathered(job, tokenizer, ledger=Ledger(nowhere), watch=watch) as spool:
             for number, document in spool.documents(spool.left()):
                 if spool.split_of(number) == split:
                     yield document
@@ -116,8 +115,7 @@ def _documents(
     for corpus in corpora:
         card = job.cards[corpus.card]
         maker = Maker(corpus, card, settings, layout, ledger, seen, regions, watch)
-        hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
-        read = registry.reader("parquet" if hub else card.corpus.format)
+        read = reader_of(card)
         yield from maker.documents(read(files[corpus.card], corpus=card.corpus))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.prepare.document import Record, SourceFile
+from finetune.prepare.lines import whole_utf8
 from finetune.prepare.outsiders import no_nul
 from finetune.spec.card import CorpusBlock
 
@@ -159,19 +160,7 @@ def _line(text: str | None, *, inside: Sequence[str] = ()) -> str:
 def _parsed(file: SourceFile) -> Any:
     from lxml import etree
 
-    try:
-        if file.path.stat().st_size > MAX_PAGE_BYTES:
-            raise DataError(f"{file.name}: larger than {MAX_PAGE_BYTES // 2**20} MiB; split it")
-        data = file.path.read_bytes()
-        data.decode("utf-8")
-    except OSError as error:
-        raise DataError(f"{file.name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file.name}:{line}: byte {error.start} of the file (0x{data[error.start]:02x}) is "
-            "not UTF-8; save the page as UTF-8"
-        ) from None
+    data = whole_utf8(file, max_bytes=MAX_PAGE_BYTES, too_large="split it", thing="page")
     no_nul(data[: data.find(b"\0") + 1].decode("utf-8", "replace"), where=file.name)
     parser = etree.HTMLParser(
         encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True

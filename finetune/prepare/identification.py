@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from finetune import registry
 from finetune.identify.confusion import Confusion, coverage_facts, judge_text, odd_reason
 from finetune.identify.identifier import OWN_TEXTS, Identifier, make_identifier, to_learn
 from finetune.identify.lines import plain
 from finetune.job import Job
 from finetune.prepare.document import Record
-from finetune.prepare.source import drop_pattern, resolve_files
-from finetune.spec.card import DataCard, HubSource
+from finetune.prepare.source import drop_pattern, reader_of, resolve_files
+from finetune.spec.card import DataCard
 from finetune.spec.identify import Identify
 from finetune.spec.withdrawn import record_hash
 from finetune.text.normalize import normalize
@@ -141,8 +140,7 @@ def _learn(job: Job, cards: Sequence[DataCard]) -> Classifier | None:
 
 
 def _lines(job: Job, card: DataCard) -> Iterator[tuple[str, str]]:
-    hub = isinstance(card.corpus.source, HubSource)
-    read = registry.reader("parquet" if hub else card.corpus.format)
+    read = reader_of(card)
     dropped = drop_pattern(card)
     for record in read(resolve_files(card, inputs=job.inputs), corpus=card.corpus):
         if card.withdrawn and record_hash(record.fields) in card.withdrawn:

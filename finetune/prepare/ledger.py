@@ -115,7 +115,7 @@ class Ledger:
     lengths: Lengths = field(default_factory=Lengths)
     """Of the texts that are left out."""
     parts: dict[str, Any] = field(default_factory=dict)
-    """What checks over all texts have to say in report.json, by their own key there."""
+    """What others have to say in report.json, by their own key there."""
     kept_samples: dict[str, list[str]] = field(default_factory=dict)
     rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
     """(language, reason) -> the first few."""
@@ -137,6 +137,10 @@ class Ledger:
         samples = self.people_samples.setdefault(key, [])
         if len(samples) < SAMPLES:
             samples.append(sample.excerpt())
+
+    def per_thousand(self, language: str, kind: str) -> float:
+        """Return in how many of a thousand texts a kind of personal data was found."""
+        return 1000 * self.people[language, kind]["texts"] / self.texts[language]
 
     def find(self, finding: Finding, *, card: str, language: str, where: str) -> None:
         """Count lines that are odd and stay as they are, and keep the first few of each kind."""

@@ -33,6 +33,28 @@ def numbered_lines(file: SourceFile, *, encoding: Encoding) -> Iterator[tuple[in
         raise DataError(f"{file.name}: cannot be read: {error.strerror}") from None
 
 
+def whole_utf8(file: SourceFile, *, max_bytes: int, too_large: str, thing: str = "file") -> bytes:
+    """Return the bytes of a file that has to be read as a whole; they are UTF-8.
+
+    Raises DataError for a file of more than `max_bytes` (`too_large`: what to do then), and with
+    file, line and byte offset for bytes that are not UTF-8.
+    """
+    try:
+        if file.path.stat().st_size > max_bytes:
+            raise DataError(f"{file.name}: larger than {max_bytes // 2**20} MiB; {too_large}")
+        data = file.path.read_bytes()
+        data.decode("utf-8")
+    except OSError as error:
+        raise DataError(f"{file.name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{file.name}:{line}: byte {error.start} of the file (0x{data[error.start]:02x}) is "
+            f"not UTF-8; save the {thing} as UTF-8"
+        ) from None
+    return data
+
+
 def _codec(stream: BinaryIO, encoding: Encoding, name: str) -> tuple[str, int]:
     """Return the codec with its byte order, and how many bytes the mark takes."""
     head = stream.read(3)

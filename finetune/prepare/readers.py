@@ -15,7 +15,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.prepare.document import Record, SourceFile
-from finetune.prepare.lines import MAX_LINE_BYTES, numbered_lines
+from finetune.prepare.lines import MAX_LINE_BYTES, numbered_lines, whole_utf8
 from finetune.spec.card import CorpusBlock
 
 PARQUET_BATCH_ROWS = 1024
@@ -236,23 +236,9 @@ def _grouped(files: Sequence[SourceFile], corpus: CorpusBlock) -> dict[str, dict
 
 def _messages(file: SourceFile, *, without: str) -> dict[str, str]:
     """Return key -> text of a file; the key `without`, at any depth, is no part of a key."""
-    try:
-        size = file.path.stat().st_size
-        if size > MAX_MESSAGES_BYTES:
-            raise DataError(
-                f"{file.name}: larger than {MAX_MESSAGES_BYTES // 2**20} MiB; is it a file of "
-                "messages?"
-            )
-        data = file.path.read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{file.name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file.name}:{line}: byte {error.start} of the file (0x{data[error.start]:02x}) is "
-            "not UTF-8; save the file as UTF-8"
-        ) from None
+    question = "is it a file of messages?"
+    data = whole_utf8(file, max_bytes=MAX_MESSAGES_BYTES, too_large=question)
+    text = data.decode("utf-8-sig")
     found: dict[str, str] = {}
     for key, message in _flat(_whole_json(text, file.name), file=file, without=without):
         if key in found:

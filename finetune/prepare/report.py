@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,12 +93,8 @@ class Reporter:
         *,
         counts: dict[str, dict[str, int]],
         ledger: Ledger,
-        parts: Mapping[str, Any],
     ) -> None:
-        """Write report.json and report.html into the artefact.
-
-        `parts`: what others found out, under a key of their own (`identification`, `mix`).
-        """
+        """Write report.json and report.html into the artefact."""
         facts = {
             "counts": counts,
             "funnel": self._funnel(ledger),
@@ -112,7 +107,6 @@ class Reporter:
             "kept_samples": dict(sorted(ledger.kept_samples.items())),
             "rejected_samples": _rejected_samples(ledger),
             "examples": self.examples,
-            **parts,
             **ledger.parts,
         }
         text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
@@ -193,7 +187,7 @@ def _personal_data(ledger: Ledger) -> list[dict[str, Any]]:
             "kind": kind,
             "texts": counts["texts"],
             "found": counts["found"],
-            "per_1000_texts": round(1000 * counts["texts"] / ledger.texts[language], 2),
+            "per_1000_texts": round(ledger.per_thousand(language, kind), 2),
             "samples": ledger.people_samples[language, kind],
         }
         for (language, kind), counts in sorted(ledger.people.items())

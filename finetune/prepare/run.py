@@ -48,8 +48,9 @@ def run(job: Job) -> dict[str, Any]:
         path = job.workspace / "chat_template.jinja"
         path.write_text(layout.chat_template, encoding="utf-8", newline="\n")
     cells = [asdict(cell) for cell in cells_of(_train_split(job, stage))]
-    parts = {"mix": _mix_facts(job, cells), "identification": watch.facts() if watch else None}
-    stage.reporter.write(job.workspace, counts=counts, ledger=ledger, parts=parts)
+    ledger.parts["mix"] = _mix_facts(job, cells)
+    ledger.parts["identification"] = watch.facts() if watch else None
+    stage.reporter.write(job.workspace, counts=counts, ledger=ledger)
     _tell(job, stage, counts)
     if watch:
         tell(watch, job)

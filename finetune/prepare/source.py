@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
+from finetune import registry
 from finetune.errors import DataError
 from finetune.fetch import checksum
 from finetune.job import Artifact
@@ -34,6 +36,12 @@ def resolve_files(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[Sou
     else:
         root, origin = card.path.parent, f"the folder of the card ({card.path.parent})"
     return _checked(card, source, root=root, origin=origin)
+
+
+def reader_of(card: DataCard) -> Any:
+    """Return how the files of a card are read (finetune.registry.READERS)."""
+    hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
+    return registry.reader("parquet" if hub else card.corpus.format)
 
 
 def drop_pattern(card: DataCard) -> re.Pattern[str] | None:

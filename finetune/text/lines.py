@@ -33,7 +33,7 @@ _MARKUP = re.compile(
 """Placeholders, tags and addresses, which are Latin in texts of every script."""
 _MARKS = re.compile("[\u200e\u200f\u061c]")
 _CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
+PRIVATE_USE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def findings(text: str, *, script: str) -> Iterator[Finding]:
 _SEEN = (
     ("direction-marks", _MARKS),
     ("direction-controls", _CONTROLS),
-    ("private-use", _PRIVATE),
+    ("private-use", PRIVATE_USE),
 )
 
 

@@ -11,18 +11,18 @@ import unicodedata
 from collections.abc import Callable
 
 from finetune.spec.text_checks import TextChecks
+from finetune.text.lines import PRIVATE_USE
 from finetune.text.markup import is_markup, is_placeholder_text
 from finetune.text.repetition import is_repetition
 from finetune.text.words import is_letter
 
 MAX_DAMAGE = 0.005
-MAX_PRIVATE = 0.5
+MAXPRIVATE_USE = 0.5
 LONG_CHARACTERS = 80
 """From this length on the share of letters says something."""
 _LOST = re.compile("[\ufffd\x80-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 """Replacement characters, controls that no text has, and code points that are no characters. Not
 what this Python does not know yet: it may be a letter of a script younger than it."""
-_PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -48,7 +48,7 @@ def _is_damaged(text: str) -> bool:
     lost = len(_LOST.findall(text))
     if lost > MAX_DAMAGE * len(text):
         return True
-    return len(_PRIVATE.findall(text)) > MAX_PRIVATE * len("".join(text.split()))
+    return len(PRIVATE_USE.findall(text)) > MAXPRIVATE_USE * len("".join(text.split()))
 
 
 def _has_few_letters(text: str, share: float) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from finetune.advice.proposal import Line
     from finetune.cluster.estimate import Estimate
     from finetune.tokenizer.bases import Opened
+    from finetune.tokenizer.measure import Text
 
 LONG = 0.95
 RESAMPLES = 200
@@ -108,17 +110,16 @@ def _bases(
                 "licence and its name on the Hub stand too"
             )
         base = load_recipe(Path(recipe)).base
-        if base.released_id in missing or base in [one.base for one in candidates]:
+        label = base.released_id
+        if label in missing or label in opened:
             continue
         try:
-            [(_, one)] = open_bases([recipe], store=store).items()
+            [one] = open_bases([recipe], store=store).values()
         except RecipeError as error:
-            missing[base.released_id] = str(error).partition("\n")[0]
+            missing[label] = str(error).partition("\n")[0]
             continue
-        label = base.released_id
-        if label not in opened:
-            opened[label] = one
-            candidates.append(Candidate(label, base, recipe, one.context_tokens))
+        opened[label] = one
+        candidates.append(Candidate(label, base, recipe, one.context_tokens))
     if not candidates:
         raise RecipeError(
             "no base that the recipes name is on this machine; `finetune fetch RECIPE` gets one",
@@ -128,8 +129,6 @@ def _bases(
 
 
 def _licensed(one: Candidate, cards: dict[str, DataCard]) -> Candidate:
-    from dataclasses import replace
-
     try:
         adapter_terms(one.base.licence, cards, wanted="auto", today=date.today())
     except ReleaseError as error:
@@ -140,26 +139,27 @@ def _licensed(one: Candidate, cards: dict[str, DataCard]) -> Candidate:
 def _measured(name: str, opened: dict[str, Opened], *, store: Store) -> list[CardFacts]:
     """Measure every language of a card that is not its English."""
     from finetune.advice.facts import CardFacts
-    from finetune.tokenizer.measure import Text, audit
+    from finetune.tokenizer.measure import audit
     from finetune.verbs.tokenizer_texts import ENGLISH, languages_of, texts_of_card
 
     found = []
+    vocabularies = {label: one.vocabulary for label, one in opened.items()}
     for language in languages_of(name):
         texts = texts_of_card(name, language=language, store=store)
         sizes: list[int] = []
-
-        def seen(texts: object = texts, sizes: list[int] = sizes) -> Iterator[Text]:
-            for text in texts:  # type: ignore[attr-defined]
-                sizes.append(len(text.text.encode()) + len((text.english or "").encode()))
-                yield text
-
-        vocabularies = {label: one.vocabulary for label, one in opened.items()}
-        measured = audit(seen(), vocabularies, resamples=RESAMPLES)
+        measured = audit(_sized(texts, sizes), vocabularies, resamples=RESAMPLES)
         use = texts.corpus.use
         source = ENGLISH if use == "translation" else None
         long = sorted(sizes)[min(len(sizes) - 1, int(LONG * len(sizes)))]
         found.append(CardFacts(texts.card, language, use, source, measured, long))
     return found
+
+
+def _sized(texts: Iterable[Text], sizes: list[int]) -> Iterator[Text]:
+    """Yield texts, and note how many bytes each has with its English."""
+    for text in texts:
+        sizes.append(len(text.text.encode()) + len((text.english or "").encode()))
+        yield text
 
 
 def _write(
@@ -181,19 +181,16 @@ def _write(
     load_project(path)  # what cannot be read back is our mistake, and is not left unsaid
 
 
-class _draft:
+@contextmanager
+def _draft(out: Path) -> Iterator[Path]:
     """A file beside the recipe, which is removed again: cards are found from where it lies."""
-
-    def __init__(self, out: Path) -> None:
-        self.path = out.with_name(f".{out.stem}.{os.getpid()}.yaml")
-
-    def __enter__(self) -> Path:
-        if not self.path.parent.is_dir():
-            raise RecipeError(f"--out: there is no folder {self.path.parent}")
-        return self.path
-
-    def __exit__(self, *_: object) -> None:
-        self.path.unlink(missing_ok=True)
+    if not out.parent.is_dir():
+        raise RecipeError(f"--out: there is no folder {out.parent}")
+    path = out.with_name(f".{out.stem}.{os.getpid()}.yaml")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _estimate(draft: Path, options: Namespace, *, store: Store) -> Estimate:

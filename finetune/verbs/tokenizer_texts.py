@@ -8,7 +8,6 @@ from itertools import zip_longest
 from os import devnull
 from pathlib import Path
 
-from finetune import registry
 from finetune.errors import DataError, RecipeError
 from finetune.job import Artifact
 from finetune.prepare.document import Record, SourceFile
@@ -16,8 +15,8 @@ from finetune.prepare.documents import Maker
 from finetune.prepare.layout import Layout
 from finetune.prepare.ledger import REASONS, Ledger
 from finetune.prepare.lines import numbered_lines
-from finetune.prepare.source import resolve_files
-from finetune.spec.card import CorpusBlock, DataCard, HubSource
+from finetune.prepare.source import reader_of, resolve_files
+from finetune.spec.card import CorpusBlock, DataCard
 from finetune.spec.load import cards_folder, did_you_mean, load_card
 from finetune.spec.recipe import Corpus, Prepare
 from finetune.store import Store
@@ -83,10 +82,8 @@ def texts_of_card(name: str, *, language: str | None, store: Store) -> Texts:
         use = "translation" if ENGLISH in block.languages and target != ENGLISH else "text"
     else:
         use = block.kind
-    hub = isinstance(block.source, HubSource)
     inputs = {f"corpus:{card.name}": found for found in _fetched(card, store)}
-    read = registry.reader("parquet" if hub else block.format)
-    records = read(resolve_files(card, inputs=inputs), corpus=block)
+    records = reader_of(card)(resolve_files(card, inputs=inputs), corpus=block)
     return Texts(card, _corpus(card, target, use=use), records)
 
 
