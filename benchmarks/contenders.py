@@ -177,8 +177,8 @@ def _packed_batches(step: Documents, *, rows: int) -> Iterator[Any]:
     import numpy as np
     import torch
 
+    from finetune.artefacts.packed_split import segment_positions
     from finetune.models.packed import PackedBatch
-    from finetune.packed import segment_positions
 
     packed: list[list[list[int]]] = []
     for document in sorted(step, key=len, reverse=True):

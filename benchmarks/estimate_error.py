@@ -94,7 +94,7 @@ def model_folder(model: str, target: Path, *, given: Path | None) -> Path:
     """Return the folder of a model of MODELS, written to `target` unless it is `given`."""
     if MODELS[model]:
         sys.path.insert(0, str(Path(__file__).parent.parent))
-        from tests.tiny import write_tiny_model
+        from tests.support.tiny import write_tiny_model
 
         return write_tiny_model(target, **MODELS[model])
     if given is not None:
@@ -109,8 +109,8 @@ def model_folder(model: str, target: Path, *, given: Path | None) -> Path:
 
 def _predicted(setting: dict[str, Any], *, device: str) -> int:
     """Return what `finetune estimate` computes, in bytes."""
-    from finetune.memory import Placement, device_memory, work_on
-    from finetune.shape import model_shape
+    from finetune.sizing.memory import Placement, device_memory, work_on
+    from finetune.sizing.shape import model_shape
     from finetune.spec.recipe import Lora
 
     shape = model_shape(json.loads((Path(setting["base"]) / "config.json").read_text()))
@@ -165,8 +165,8 @@ def _train(setting: dict[str, Any]) -> None:
 
 def training_job(setting: dict[str, Any], folder: Path) -> Any:
     """Return the job of a setting, with its corpus of random tokens, in a folder."""
-    from finetune.job import Artifact, Job
-    from finetune.log import Console
+    from finetune.artefacts.job import Artifact, Job
+    from finetune.output.console import Console
     from finetune.spec.recipe import Recipe
 
     tokens, ranks = setting["sequence_tokens"], setting["ranks"]
@@ -221,7 +221,7 @@ def _write_split(folder: Path, *, tokens: int, rows: int, vocabulary: int) -> No
     """Write rows of random tokens: one document fills a row, all but its first token learned."""
     import numpy as np
 
-    from finetune.packed import DOCUMENT_DTYPE
+    from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)

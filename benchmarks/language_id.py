@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune import registry
 from finetune.errors import DataError
 from finetune.identify.closed import closed_set
 from finetune.identify.identifier import ODD, Identifier, make_identifier, to_learn
@@ -27,10 +26,11 @@ from finetune.identify.labels import assign
 from finetune.identify.lines import count_letters, plain
 from finetune.identify.models import Model, load_franc, load_heliport, load_py3langid
 from finetune.identify.ngrams import Classifier, learn
-from finetune.npm import fetch_files
-from finetune.prepare.document import SourceFile
-from finetune.prepare.html import page_of
-from finetune.prepare.source import resolve_files
+from finetune.prepare.reading.document import SourceFile
+from finetune.readers.html import page_of
+from finetune.sources.files import resolve_files
+from finetune.sources.npm import fetch_files
+from finetune.spec import formats as registry
 from finetune.spec.identify import Identify
 from finetune.spec.load import load_card
 

@@ -110,7 +110,7 @@ def _environment() -> Path:
 def _write(path: Path, *, documents: int) -> int:
     """Write the corpus; return how many near copies are in it."""
     sys.path.insert(0, str(ROOT))
-    from tests.near_copies import COPIES, line
+    from tests.support.near_copies import COPIES, line
 
     rng = random.Random(0)
     copies = documents // 10

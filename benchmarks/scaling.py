@@ -286,7 +286,7 @@ def sent_bytes_of_formula(
     ddp 2 P; zero1 and zero2 P (M reductions to owners) and P (new parameters gathered);
     zero3 M times twice W + P gathered (forward, backward) and P scattered; fsdp the same.
     """
-    from finetune.shape import adapter_parameters, base_parameters, model_shape
+    from finetune.sizing.shape import adapter_parameters, base_parameters, model_shape
     from finetune.spec.recipe import Lora
 
     shape = model_shape(config)
@@ -358,8 +358,8 @@ def _print_prediction(
     network: str,
     speed: float,
 ) -> None:
-    from finetune.cluster.cost import GPU_UTILISATION, GPUS, flops_per_token
-    from finetune.shape import model_shape
+    from finetune.estimate.cost import GPU_UTILISATION, GPUS, flops_per_token
+    from finetune.sizing.shape import model_shape
     from finetune.spec.recipe import Lora
 
     shape, ranks = model_shape(config), nodes * gpus

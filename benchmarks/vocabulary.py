@@ -16,10 +16,10 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
-from finetune import registry
-from finetune.fetch import package_file
 from finetune.models.base import gguf_tokenizer
-from finetune.prepare.source import resolve_files
+from finetune.sources.fetch import package_file
+from finetune.sources.files import resolve_files
+from finetune.spec import formats as registry
 from finetune.spec.load import load_card
 from finetune.spec.vocabulary import Vocabulary
 from finetune.tokenizer.extend import Corpus, compare, extend

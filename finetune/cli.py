@@ -13,11 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
-from finetune import __version__, outcome
+from finetune import __version__
 from finetune.errors import FinetuneError, LostContactError, Stopped
-from finetune.libraries import configure_libraries
-from finetune.log import Console
-from finetune.ranks import ranks_of
+from finetune.launch import outcome
+from finetune.launch.environment import configure_libraries
+from finetune.launch.ranks import ranks_of
+from finetune.output.console import Console
 from finetune.verbs import default_store
 from finetune.verbs.arguments import OWN_OPTIONS, no_options
 

@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from finetune import registry
 from finetune.errors import DataError, RecipeError
-from finetune.prepare.document import SourceFile
-from finetune.prepare.lines import numbered_lines
-from finetune.prepare.readers import parquet_columns
+from finetune.prepare.reading.document import SourceFile
+from finetune.readers.lines import numbered_lines
+from finetune.readers.tables import parquet_columns
+from finetune.spec import formats as registry
 from finetune.spec.language import hub_codes, language_name
 
 SUFFIXES: Mapping[str, str] = {
@@ -59,10 +59,10 @@ def format_of(files: Sequence[Path]) -> str:
 
 
 _NAMES: Mapping[str, str] = {
-    "xlsx": "finetune.prepare.office:xlsx_columns",
-    "tmx": "finetune.prepare.translations:tmx_languages",
-    "elan": "finetune.prepare.fieldwork:elan_tiers",
-    "toolbox": "finetune.prepare.fieldwork:toolbox_markers",
+    "xlsx": "finetune.readers.office:xlsx_columns",
+    "tmx": "finetune.readers.translations:tmx_languages",
+    "elan": "finetune.readers.fieldwork:elan_tiers",
+    "toolbox": "finetune.readers.fieldwork:toolbox_markers",
 }
 """Format -> what finds the names that `columns` can use."""
 

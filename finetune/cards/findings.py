@@ -15,13 +15,13 @@ from finetune.cards.languages import SETTINGS, languages_in
 from finetune.cards.texts import Look, is_here, look, records_of
 from finetune.cards.words import Lang
 from finetune.errors import DataError, FinetuneError, RecipeError
-from finetune.prepare.outsiders import CONVERTERS
-from finetune.release import licence as licences
-from finetune.release.permission import community_of
+from finetune.readers.guards import CONVERTERS
+from finetune.spec import licence as licences
 from finetune.spec.card import DataCard
 from finetune.spec.hub_values import VALUES, size_category
 from finetune.spec.language import hub_codes, language_name
 from finetune.spec.load import load_card
+from finetune.spec.permission import community_of
 from finetune.spec.withdrawn import record_hash
 
 HEADINGS = (

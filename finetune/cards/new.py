@@ -14,7 +14,7 @@ from finetune.cards.front import front_matter
 from finetune.cards.languages import languages_in
 from finetune.cards.texts import Look, look
 from finetune.errors import FinetuneError, RecipeError
-from finetune.fetch import checksum
+from finetune.sources.fetch import checksum
 from finetune.spec.card import DataCard
 from finetune.spec.hub_values import size_category
 from finetune.spec.language import bcp47, hub_code, language_name

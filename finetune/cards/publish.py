@@ -16,11 +16,11 @@ from typing import Literal
 from finetune.cards.texts import records_of
 from finetune.cards.words import Lang
 from finetune.errors import ReleaseError
-from finetune.prepare.source import resolve_files
 from finetune.release.leaks import private_facts, scan
-from finetune.release.licence import KNOWN
 from finetune.release.publish import to_directory
+from finetune.sources.files import resolve_files
 from finetune.spec.card import DataCard, LocalSource
+from finetune.spec.licence import KNOWN
 from finetune.spec.withdrawn import record_hash
 
 REFUSALS: Mapping[str, Mapping[Lang, str]] = {

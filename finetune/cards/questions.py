@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import get_args
 
 from finetune.cards.words import Lang
-from finetune.release.licence import KNOWN
 from finetune.spec.card import Consent, CorpusBlock
 from finetune.spec.language import is_language, macrolanguage_problem
+from finetune.spec.licence import KNOWN
 from finetune.spec.load import did_you_mean
 
 BASES: tuple[str, ...] = get_args(Consent.model_fields["basis"].annotation)

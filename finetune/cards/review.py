@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.job import Artifact
 from finetune.cards.words import Lang
 from finetune.errors import RecipeError, StoreError
-from finetune.job import Artifact
-from finetune.prepare.ledger import REASONS
-from finetune.prepare.page_names import REASONS_FR
-from finetune.spreadsheet import BYTE_ORDER_MARK, write_rows
-from finetune.store import Store
+from finetune.output.spreadsheet import BYTE_ORDER_MARK, write_rows
+from finetune.pipeline.store import Store
+from finetune.prepare.checking.ledger import REASONS
+from finetune.prepare.report.page_names import REASONS_FR
 
 COLUMNS: Mapping[Lang, tuple[str, ...]] = {
     "en": ("language", "where it stands", "why it was left out", "text", "was that right?"),

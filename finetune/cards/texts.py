@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from finetune import registry
 from finetune.identify.lines import MARKUP
-from finetune.prepare.document import Record
-from finetune.prepare.source import resolve_files
+from finetune.prepare.reading.document import Record
+from finetune.sources.files import resolve_files
+from finetune.spec import formats as registry
 from finetune.spec.card import DataCard
 from finetune.spec.script import fits, scripts_in
 

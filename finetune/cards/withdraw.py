@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finetune import registry
+from finetune.artefacts.job import Artifact
 from finetune.errors import DataError, RecipeError
-from finetune.job import Artifact
-from finetune.prepare.document import Record
-from finetune.prepare.source import resolve_files
+from finetune.pipeline.store import Store
+from finetune.prepare.reading.document import Record
+from finetune.sources.files import resolve_files
+from finetune.spec import formats as registry
 from finetune.spec.card import ALL, DataCard, HubSource
 from finetune.spec.load import load_recipe
 from finetune.spec.text import read_text
 from finetune.spec.withdrawn import record_hash
-from finetune.store import Store
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 LEDGER = "ledger.jsonl"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from finetune.errors import DataError
-from finetune.log import Console
+from finetune.output.console import Console
 
 Messages = list[dict[str, str]]
 Template = Literal["model", "chatml", "plain"] | None

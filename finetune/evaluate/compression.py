@@ -14,10 +14,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.bootstrap import ratio_of_sums
+from finetune.artefacts.packed_split import PackedSplit
 from finetune.evaluate.scores import Pair, Subject, pair_of
-from finetune.packed import PackedSplit
 from finetune.spec.recipe import Evaluate
+from finetune.statistics.bootstrap import ratio_of_sums
 
 METRIC = "bits_per_byte"
 

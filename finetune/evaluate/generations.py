@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from finetune.evaluate.items import Item, choose_prompts
+from finetune.artefacts.items import Item, choose_prompts
+from finetune.artefacts.packed_split import PackedSplit
 from finetune.evaluate.translation import Translated
-from finetune.packed import PackedSplit
 from finetune.spec.recipe import Evaluate
 
 _BEGINNING_TOKENS = 32

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune import __version__
+from finetune.artefacts.items import Item
+from finetune.artefacts.job import Job
 from finetune.errors import DataError
 from finetune.evaluate.compression import compare_compression, document_bits
 from finetune.evaluate.generations import prompts_of, write_generations
-from finetune.evaluate.items import Item
 from finetune.evaluate.report import write_report
 from finetune.evaluate.scores import Pair, as_result
 from finetune.evaluate.sides import (
@@ -35,7 +36,6 @@ from finetune.evaluate.sides import (
     tokens_per_second,
 )
 from finetune.evaluate.translation import Translated, compare_translations
-from finetune.job import Job
 from finetune.models.load import (
     choose_device,
     load_adapter,

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.bootstrap import MIN_ITEMS, Interval, ScoreOfSums
-from finetune.evaluate.significance import Winner, compare
 from finetune.spec.recipe import Evaluate
+from finetune.statistics.bootstrap import MIN_ITEMS, Interval, ScoreOfSums
+from finetune.statistics.significance import Winner, compare
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from finetune.artefacts.items import Item, read_items
+from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.evaluate.compression import choose_documents
-from finetune.evaluate.items import Item, read_items
-from finetune.job import Artifact, Job
 from finetune.models.generate import generate
 from finetune.models.packed import PackedModel, causal_lm_of
 from finetune.models.score import score_documents
 from finetune.models.template import encode
-from finetune.packed import PackedSplit, open_split
 
 # Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
 # must give the same scores on the same machine. Generation on a CPU waits for memory: a step for 32

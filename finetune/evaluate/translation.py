@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.evaluate.items import Item
+from finetune.artefacts.items import Item
 from finetune.evaluate.scores import Pair, Subject, pair_of
 from finetune.spec.recipe import Evaluate
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.fetch import checksum
 from finetune.identify.fasttext_file import read_fasttext_file
+from finetune.sources.fetch import checksum
 from finetune.spec.identify import FastTextModel, Identify
 
 Scores = Mapping[str, float]

@@ -14,9 +14,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.job import Job
 from finetune.errors import RecipeError
-from finetune.fetch import fetch_model, package_file
-from finetune.job import Job
+from finetune.sources.fetch import fetch_model, package_file
 from finetune.spec.recipe import Base
 
 # What a model folder may bring along. Code, pickles and other formats stay behind.

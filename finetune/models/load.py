@@ -11,11 +11,11 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from finetune.artefacts.job import Job
 from finetune.errors import StoreError, TrainError
-from finetune.job import Job
+from finetune.launch.ranks import ranks_of
 from finetune.models import rows
 from finetune.models.rows import NewRows
-from finetune.ranks import ranks_of
 from finetune.spec.recipe import Lora
 
 Precision = Literal["fp32", "bf16", "fp16"]

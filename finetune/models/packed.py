@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from finetune.artefacts.packed_split import PackedSplit, segment_positions
 from finetune.models import attention, dropout, fused, head, rows
-from finetune.packed import PackedSplit, segment_positions
 
 # Architectures whose attention, mask and head were read and tested: tests/parity/test_packed.py.
 SEGMENT_TYPES = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma3_text"})

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from finetune.artefacts.packed_split import PackedSplit
 from finetune.models.packed import PackedModel, make_batch
-from finetune.packed import PackedSplit
 
 
 def score_documents(

@@ -10,21 +10,21 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from finetune.artefacts.job import Job
+from finetune.artefacts.packed_split import PackedSplit, cells_of, open_split
 from finetune.errors import DataError
-from finetune.job import Job
-from finetune.mixing import replayed_cells
+from finetune.mix.mixture import replayed_cells
 from finetune.models.load import load_tokenizer, tokenizer_folder
-from finetune.packed import PackedSplit, cells_of, open_split
-from finetune.prepare.checks import notes
-from finetune.prepare.encoding import Encoding
-from finetune.prepare.gather import corpora_of, gathered, layout_of
-from finetune.prepare.identification import make_watch, tell
-from finetune.prepare.ledger import Ledger
-from finetune.prepare.pack import pack, pack_groups
-from finetune.prepare.split import SPLITS, Split
-from finetune.prepare.spool import Spool
-from finetune.prepare.tokens import Tokens
-from finetune.prepare.write import Segments, item_of, write_split
+from finetune.prepare.checking.checks import notes
+from finetune.prepare.checking.identification import make_watch, tell
+from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.packing.encoding import Encoding
+from finetune.prepare.packing.pack import pack, pack_groups
+from finetune.prepare.packing.tokens import Tokens
+from finetune.prepare.packing.write import Segments, item_of, write_split
+from finetune.prepare.reading.gather import corpora_of, gathered, layout_of
+from finetune.prepare.reading.split import SPLITS, Split
+from finetune.prepare.reading.spool import Spool
 
 LEDGER_FILE = "ledger.jsonl"
 """One line a kept document: record hash, card, licence, consent, contributor, split."""

@@ -9,14 +9,14 @@ from importlib.resources import files
 from math import isfinite
 from typing import Any
 
+from finetune.artefacts.job import Artifact, Job
 from finetune.errors import ReleaseError
-from finetune.job import Artifact, Job
-from finetune.release.licence import MODEL_TERMS, obligations
 from finetune.release.mixture import mix_in_words, seen_rows
 from finetune.release.new_tokens import extension_facts
-from finetune.release.permission import Terms
 from finetune.spec.card import DataCard, HubSource, LocalSource, UrlSource
 from finetune.spec.language import bcp47, hub_code, language_name
+from finetune.spec.licence import MODEL_TERMS, obligations
+from finetune.spec.permission import Terms
 from finetune.spec.recipe import Corpus, Phase
 
 METRICS = {

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from finetune.errors import ReleaseError
-from finetune.fetch import checksum, network_as_set
 from finetune.release.contents import RELEASE_FILES
 from finetune.release.leaks import hide_tokens
+from finetune.sources.fetch import checksum, network_as_set
 
 _LOG_IN = (
     "set HF_TOKEN to a token that may write (https://huggingface.co/settings/tokens) or run "

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from finetune.errors import ReleaseError
-from finetune.lease import leased
-from finetune.log import Console
+from finetune.output.console import Console
+from finetune.pipeline.lease import leased
+from finetune.pipeline.store import flush
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.recipe import Publish
-from finetune.store import flush
 
 
 def publish(

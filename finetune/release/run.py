@@ -13,14 +13,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.job import Job
 from finetune.errors import ReleaseError, StoreError
-from finetune.job import Job
 from finetune.release.card import Licensing, counts_by_card, licensing, render_card, training_data
 from finetune.release.contents import release_files
 from finetune.release.leaks import private_facts, scan
-from finetune.release.licence import check_name, obligations
-from finetune.release.permission import adapter_terms, standing
 from finetune.spec.card import HubSource
+from finetune.spec.licence import check_name, obligations
+from finetune.spec.permission import adapter_terms, standing
 
 
 def run(job: Job) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from finetune.spec.section import Section
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Format = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-"""Name of a reader in finetune/registry.py or of an installed plug-in; `check` knows them."""
+"""Name of a reader in finetune/spec/formats.py or of an installed plug-in; `check` knows them."""
 DOCUMENTS = frozenset({"text", "docx", "pdf", "html"})
 """Formats without columns: their files hold running text and nothing else."""
 Glottocode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4}[0-9]{4}$")]

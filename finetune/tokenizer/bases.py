@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.job import Artifact
 from finetune.errors import RecipeError
-from finetune.job import Artifact
 from finetune.models.base import find_gguf, gguf_tokenizer
+from finetune.pipeline.store import Store
 from finetune.spec.load import load_recipe
 from finetune.spec.recipe import Base
-from finetune.store import Store
 from finetune.tokenizer.vocabulary import Vocabulary, vocabulary_of
 
 _NO_LIMIT = 10**9

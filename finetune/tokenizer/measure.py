@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.bootstrap import MIN_ITEMS, interval_of, resampled_sums
 from finetune.errors import DataError
+from finetune.statistics.bootstrap import MIN_ITEMS, interval_of, resampled_sums
 from finetune.text.words import count_words, has_words, is_letter, scripts_of
 from finetune.tokenizer.vocabulary import BROKEN, PIECES, TOKENS, UNKNOWN, Vocabulary
 

@@ -10,10 +10,10 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from finetune.job import Artifact, Job
+from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.packed_split import open_split
 from finetune.models.load import load_tokenizer
 from finetune.models.rows import TOKENIZER, NewRows, write_rows
-from finetune.packed import open_split
 from finetune.spec.entries import extended_languages
 from finetune.spec.language import language_name
 from finetune.spec.script import PARTS

@@ -7,11 +7,11 @@ import json
 import numpy as np
 from torch import Tensor
 
-from finetune.footprint import ELEMENT_BYTES, FLOAT, activation_bytes_per_row
-from finetune.job import Job
+from finetune.artefacts.job import Job
+from finetune.artefacts.packed_split import PackedSplit
 from finetune.models.packed import make_batch
-from finetune.packed import PackedSplit
-from finetune.shape import adapter_parameters, base_parameters, model_shape
+from finetune.sizing.footprint import ELEMENT_BYTES, FLOAT, activation_bytes_per_row
+from finetune.sizing.shape import adapter_parameters, base_parameters, model_shape
 from finetune.train import micro_batch
 from finetune.train.model import TrainedModel
 from finetune.train.processes import Processes

@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from finetune.artefacts.packed_split import PackedSplit
 from finetune.errors import Stopped, TrainError
-from finetune.log import Bar, Console
 from finetune.models.packed import idle_batch, make_batch
-from finetune.packed import PackedSplit
+from finetune.output.console import Bar, Console
 from finetune.spec.recipe import Run, Train
 from finetune.train.checkpoint import Checkpoint, save_checkpoint
 from finetune.train.engine import Engine

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from finetune.errors import TrainError
-from finetune.ranks import ranks_of
+from finetune.launch.ranks import ranks_of
 from finetune.spec.recipe import Run
 
 GIB = 2**30

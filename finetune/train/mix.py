@@ -9,11 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.artefacts.job import Job
+from finetune.artefacts.packed_split import PackedSplit, cells_of
 from finetune.errors import RecipeError
-from finetune.job import Job
-from finetune.mixing import MixPlan, Stretch, groups_of, plan_mix, replayed_cells, rows_of_an_epoch
-from finetune.packed import PackedSplit, cells_of
-from finetune.shares import Group
+from finetune.mix.allocate import Group
+from finetune.mix.mixture import (
+    MixPlan,
+    Stretch,
+    groups_of,
+    plan_mix,
+    replayed_cells,
+    rows_of_an_epoch,
+)
 from finetune.spec.text import shown
 from finetune.train.mixed_order import MixedOrder, RowGroup
 from finetune.train.order import times_drawn

@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.mixing import WEIGHT_UNITS, Stretch
+from finetune.mix.mixture import WEIGHT_UNITS, Stretch
 from finetune.train.order import words
 
 PHASE_UNITS = 2**16

@@ -9,8 +9,8 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
+from finetune.artefacts.job import Job
 from finetune.errors import RecipeError, StoreError
-from finetune.job import Job
 from finetune.models.load import attach_lora, load_base, tokenizer_folder
 from finetune.models.packed import PackedModel
 from finetune.models.rows import read_rows

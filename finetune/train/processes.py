@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from finetune.errors import LostContactError, Stopped, TrainError
-from finetune.ranks import Ranks, ranks_of
+from finetune.launch.ranks import Ranks, ranks_of
 from finetune.train.stop import StopFlag
 
 TIMEOUT = timedelta(minutes=10)

@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finetune import energy
-from finetune.energy import metered
+from finetune.artefacts.job import Job
+from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.errors import Stopped, TrainError
-from finetune.job import Job
-from finetune.memory import leaves_room
-from finetune.mixing import MixPlan
+from finetune.launch import energy
+from finetune.launch.energy import metered
+from finetune.mix.mixture import MixPlan
 from finetune.models.load import (
     choose_device,
     resolve_precision,
     set_threads,
     tokenizer_folder,
 )
-from finetune.packed import PackedSplit, open_split
+from finetune.sizing.memory import leaves_room
 from finetune.train import micro_batch, mix
 from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (

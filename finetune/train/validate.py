@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from finetune.artefacts.packed_split import PackedSplit
 from finetune.models.packed import PackedModel, idle_batch
 from finetune.models.score import score_documents
-from finetune.packed import PackedSplit
 from finetune.train.processes import Processes
 
 

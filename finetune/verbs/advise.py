@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.errors import RecipeError, ReleaseError, StoreError
-from finetune.log import Console
-from finetune.release.permission import adapter_terms, refuse_training
+from finetune.output.console import Console
+from finetune.pipeline.store import Store
 from finetune.spec.card import DataCard
 from finetune.spec.load import load_project, load_recipe
+from finetune.spec.permission import adapter_terms, refuse_training
 from finetune.spec.site import load_site
-from finetune.store import Store
 
 if TYPE_CHECKING:
     from finetune.advice.facts import Candidate, CardFacts, Facts
     from finetune.advice.proposal import Line
-    from finetune.cluster.estimate import Estimate
+    from finetune.estimate.estimate import Estimate
     from finetune.tokenizer.bases import Opened
     from finetune.tokenizer.measure import Text
 
@@ -139,8 +139,8 @@ def _licensed(one: Candidate, cards: dict[str, DataCard]) -> Candidate:
 def _measured(name: str, opened: dict[str, Opened], *, store: Store) -> list[CardFacts]:
     """Measure every language of a card that is not its English."""
     from finetune.advice.facts import CardFacts
+    from finetune.prepare.reading.texts import ENGLISH, languages_of, texts_of_card
     from finetune.tokenizer.measure import audit
-    from finetune.verbs.tokenizer_texts import ENGLISH, languages_of, texts_of_card
 
     found = []
     vocabularies = {label: one.vocabulary for label, one in opened.items()}
@@ -194,8 +194,8 @@ def _draft(out: Path) -> Iterator[Path]:
 
 
 def _estimate(draft: Path, options: Namespace, *, store: Store) -> Estimate:
-    from finetune.cluster.estimate import estimate
-    from finetune.cluster.target import choose_target
+    from finetune.estimate.estimate import estimate
+    from finetune.estimate.target import choose_target
 
     site = load_site(options.site) if options.site else None
     return estimate(load_project(draft), choose_target(site), store=store, pue=1.0)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from finetune import fetch as fetching
-from finetune import outside, plan
-from finetune.cluster.bundle import Contents, unpack, write_bundle
-from finetune.log import Console
+from finetune.cluster.bundle.bundle import Contents, unpack, write_bundle
+from finetune.output.console import Console
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
+from finetune.sources import fetch as fetching
+from finetune.sources import lock as outside
 from finetune.spec.load import load_project
 from finetune.spec.site import load_site
-from finetune.store import Store
 from finetune.verbs.inspect import check_files
 
 _LOCAL = ("gguf", "directory")

@@ -14,9 +14,9 @@ from finetune.cards.findings import Finding, check_card
 from finetune.cards.listing import COLUMNS, card_row
 from finetune.cards.words import Lang
 from finetune.errors import RecipeError
-from finetune.log import Console
+from finetune.output.console import Console
+from finetune.pipeline.store import Store
 from finetune.spec.load import did_you_mean, load_card
-from finetune.store import Store
 
 REPO = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
 
@@ -135,8 +135,12 @@ def _review(options: Namespace, console: Console, lang: Lang) -> int:
 
 
 def _fingerprint(options: Namespace, console: Console, lang: Lang) -> int:
-    from finetune.fetch import checksum
-    from finetune.prepare.fingerprint import fingerprint_of, texts_of_file, write_fingerprint
+    from finetune.prepare.overlap.fingerprint import (
+        fingerprint_of,
+        texts_of_file,
+        write_fingerprint,
+    )
+    from finetune.sources.fetch import checksum
     from finetune.spec.evaluation_set import FINGERPRINT_SUFFIX, TABLES
 
     if options.out.suffix != FINGERPRINT_SUFFIX:

@@ -10,11 +10,11 @@ from pathlib import Path
 from finetune.cards import withdraw as taking
 from finetune.cards.words import Lang
 from finetune.errors import RecipeError
-from finetune.log import Console
+from finetune.output.console import Console
+from finetune.pipeline.store import Store
 from finetune.spec.card import ALL
 from finetune.spec.load import load_card
 from finetune.spec.withdrawn import add_withdrawn, list_path, read_withdrawn
-from finetune.store import Store
 
 SAYS: Mapping[str, Mapping[Lang, str]] = {
     "all": {

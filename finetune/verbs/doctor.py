@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from finetune.cluster import probe
-from finetune.cluster.diagnosis import Finding
-from finetune.cluster.doctor import EXCHANGE_SECONDS, Visit, examine_here, examine_site, site_quota
-from finetune.cluster.submit import command_of
+from finetune.cluster.doctor import probe
+from finetune.cluster.doctor.diagnosis import Finding
+from finetune.cluster.doctor.doctor import (
+    EXCHANGE_SECONDS,
+    Visit,
+    examine_here,
+    examine_site,
+    site_quota,
+)
+from finetune.cluster.submit.submit import command_of
 from finetune.errors import RecipeError
-from finetune.log import Console
+from finetune.output.console import Console
 from finetune.spec.site import load_site
 from finetune.verbs.submit import store_of
 

@@ -8,16 +8,16 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from finetune.cluster import cost
-from finetune.cluster.estimate import Estimate, Trial
-from finetune.cluster.estimate import estimate as estimate_recipe
-from finetune.cluster.target import choose_target
 from finetune.errors import RecipeError
-from finetune.log import Console
-from finetune.memory import GIB, Memory
+from finetune.estimate import cost
+from finetune.estimate.estimate import Estimate, Trial
+from finetune.estimate.estimate import estimate as estimate_recipe
+from finetune.estimate.target import choose_target
+from finetune.output.console import Console
+from finetune.pipeline.store import Store
+from finetune.sizing.memory import GIB, Memory
 from finetune.spec.load import load_project
 from finetune.spec.site import Site, load_site
-from finetune.store import Store
 from finetune.verbs import default_store
 
 ERROR = (

@@ -7,16 +7,16 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from finetune.cluster import control
-from finetune.cluster import logs as job_logs
-from finetune.cluster import resubmit as again
-from finetune.cluster import status as looking
-from finetune.cluster.chain import Chain, chains_of, find_chain
-from finetune.cluster.clock import duration
-from finetune.cluster.status import ChainReport, JobReport
-from finetune.cluster.sweep import short
+from finetune.cluster.chain.chain import Chain, chains_of, find_chain
+from finetune.cluster.follow import logs as job_logs
+from finetune.cluster.follow import status as looking
+from finetune.cluster.follow.status import ChainReport, JobReport
+from finetune.cluster.submit import queue as control
+from finetune.cluster.submit import resubmit as again
+from finetune.cluster.submit.sweep import short
 from finetune.errors import RecipeError
-from finetune.log import Console
+from finetune.output.console import Console
+from finetune.output.durations import duration
 from finetune.spec.site import load_site
 
 COLUMNS = ("job", "state", "step", "loss", "tokens/s", "left", "restarts", "")

@@ -10,18 +10,19 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from finetune import outside, registry
-from finetune import plan as planning
 from finetune.errors import DataError, RecipeError, ReleaseError
-from finetune.log import Console
-from finetune.prepare.source import resolve_files
-from finetune.release.licence import check_name
-from finetune.release.permission import Terms, adapter_terms, refuse_training
+from finetune.output.console import Console
+from finetune.pipeline import plan as planning
+from finetune.pipeline.store import Store
+from finetune.sources import lock as outside
+from finetune.sources.files import resolve_files
+from finetune.spec import formats as registry
 from finetune.spec.card import DataCard
+from finetune.spec.licence import check_name
 from finetune.spec.load import Project, load_project
+from finetune.spec.permission import Terms, adapter_terms, refuse_training
 from finetune.spec.recipe import Recipe
 from finetune.spec.site import Overlay, Site, find_overlay, load_site, overlays_folder
-from finetune.store import Store
 from finetune.verbs.mixture import show_mixtures
 
 _SCHEMAS: dict[str, type[BaseModel]] = {"card": DataCard, "site": Site, "overlay": Overlay}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from finetune import plan
 from finetune.errors import StoreError
-from finetune.log import Console
+from finetune.output.console import Console
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
-from finetune.store import Store
 
 
 def merge(options: Namespace, console: Console) -> int:

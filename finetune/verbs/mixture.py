@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from finetune.cluster.mixture import Mixture, mixtures
 from finetune.errors import RecipeError
-from finetune.log import Console
-from finetune.mixing import Portion
+from finetune.estimate.mixture import Mixture, mixtures
+from finetune.mix.mixture import Portion
+from finetune.output.console import Console
+from finetune.pipeline.store import Store
 from finetune.spec.load import Project
 from finetune.spec.text import shown
-from finetune.store import Store
 
 COLUMNS = ("mixed", "share", "epochs", "tokens", "unique", "repeated")
 

@@ -6,14 +6,15 @@ import shlex
 from argparse import Namespace
 from datetime import date
 
-from finetune import outside, plan
+from finetune.artefacts.job import Artifact
 from finetune.errors import StoreError
-from finetune.job import Artifact
-from finetune.log import Console
-from finetune.ranks import ranks_of
-from finetune.release.permission import refuse_training
+from finetune.launch.ranks import ranks_of
+from finetune.output.console import Console
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
+from finetune.sources import lock as outside
 from finetune.spec.load import Project, load_project
-from finetune.store import Store
+from finetune.spec.permission import refuse_training
 from finetune.verbs import default_store
 from finetune.verbs.inspect import check_files, terms_of
 from finetune.verbs.mixture import show_mixtures
@@ -32,7 +33,7 @@ def run(options: Namespace, console: Console) -> int:
 
 def fetch(options: Namespace, console: Console) -> int:
     """Get base and Hub corpora into the store, and write the lock beside the recipe."""
-    from finetune import fetch as fetching
+    from finetune.sources import fetch as fetching
 
     project, store = _opened(options)
     steps = tuple(s for s in plan.steps_of(project) if s.stage.needs_network)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import fields
 
-from finetune.cluster.chain import find_chain
-from finetune.cluster.results import OverSeeds, Result, over_seeds, results_of
-from finetune.cluster.status import look
-from finetune.log import Console
-from finetune.spreadsheet import write_rows
+from finetune.cluster.chain.chain import find_chain
+from finetune.cluster.follow.results import OverSeeds, Result, over_seeds, results_of
+from finetune.cluster.follow.status import look
+from finetune.output.console import Console
+from finetune.output.spreadsheet import write_rows
 
 COLUMNS = (
     "combination",

@@ -8,7 +8,7 @@ from pathlib import Path
 from finetune.cards.files import SUFFIXES, TABLES
 from finetune.cards.new import Answers, write_card
 from finetune.errors import RecipeError
-from finetune.log import Console
+from finetune.output.console import Console
 from finetune.spec.language import is_language
 
 RECIPE = """\

@@ -7,10 +7,8 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from finetune import outcome, outside, plan
-from finetune.cluster import slurm
-from finetune.cluster.array import plan_sweep, sweep_problems
-from finetune.cluster.attempt import (
+from finetune.cluster.chain.chain import ChainJob, Submission, read_chain
+from finetune.cluster.job.attempt import (
     Ending,
     begin,
     continued,
@@ -19,27 +17,19 @@ from finetune.cluster.attempt import (
     own_restart,
     remove_notes,
 )
-from finetune.cluster.chain import ChainJob, Submission, read_chain
-from finetune.cluster.control import groups, indices_of, waits_for
-from finetune.cluster.submit import (
-    Planned,
-    plan_chain,
-    problems,
-    site_store,
-    submit_chain,
-)
-from finetune.cluster.sweep import (
-    Combination,
-    axes_of,
-    checked,
-    combine,
-    short,
-)
+from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.submit.array import plan_sweep, sweep_problems
+from finetune.cluster.submit.queue import groups, indices_of, waits_for
+from finetune.cluster.submit.submit import Planned, plan_chain, problems, site_store, submit_chain
+from finetune.cluster.submit.sweep import Combination, axes_of, checked, combine, short
 from finetune.errors import InputError, RecipeError
-from finetune.log import Console
+from finetune.launch import outcome
+from finetune.output.console import Console
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
+from finetune.sources import lock as outside
 from finetune.spec.load import Project, load_project
 from finetune.spec.site import Site, load_site
-from finetune.store import Store
 from finetune.verbs import DEFAULT_STORE, default_store
 from finetune.verbs.inspect import check_files
 

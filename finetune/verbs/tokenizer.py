@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.errors import RecipeError
-from finetune.log import Console
-from finetune.store import Store
+from finetune.output.console import Console
+from finetune.pipeline.store import Store
 
 if TYPE_CHECKING:
     from finetune.tokenizer.report import Findings
@@ -22,10 +22,10 @@ PROGRESS_DOCUMENTS = 10_000
 def tokenizer(options: Namespace, console: Console) -> int:
     """Audit: measure the text with every base, show it side by side, write the report."""
     _check(options)
+    from finetune.prepare.reading.texts import texts_of_card, texts_of_file
     from finetune.tokenizer.bases import open_bases
     from finetune.tokenizer.measure import audit
     from finetune.tokenizer.report import Findings, write_report
-    from finetune.verbs.tokenizer_texts import texts_of_card, texts_of_file
 
     store = Store(options.store.resolve())
     if options.card:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from finetune.cluster.chain import Chain, ChainJob, new_chain_id, now, write_chain
+from finetune.cluster.chain.chain import Chain, ChainJob, new_chain_id, now, write_chain
 
 KEYS = {name: f"{number:016x}" for number, name in enumerate(("prepare", "train", "evaluate"))}
 

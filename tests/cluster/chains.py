@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.cluster import slurm
-from finetune.cluster.chain import AttemptEvent, Chain, find_chain, job_ids, read_events
+from finetune.cluster.chain.chain import AttemptEvent, Chain, find_chain, job_ids, read_events
+from finetune.cluster.slurm import commands as slurm
 from tests.cluster.conftest import Cluster
 from tests.cluster.waiting import wait_for
-from tests.e2e.project import write_project
+from tests.support.project import write_project
 
 SITE = """\
 name: test

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cluster import slurm
+from finetune.cluster.slurm import commands as slurm
 from finetune.spec.site import load_site
 from tests.cluster.waiting import wait_for
 

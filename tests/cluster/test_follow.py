@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cluster import control, slurm
-from finetune.cluster.chain import job_ids, read_submissions
-from finetune.cluster.progress import newest_step
+from finetune.cluster.chain.chain import job_ids, read_submissions
+from finetune.cluster.chain.progress import newest_step
+from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.submit import queue as control
 from tests.cluster.by_hand import KEYS, finetune, status_of, write_chain_by_hand
 from tests.cluster.waiting import wait_for
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tests.cluster.conftest import Cluster
 from tests.ranks.launch import ROOT, free_port
 from tests.ranks.train import outcome
-from tests.training_job import records, write_inputs
+from tests.support.training_job import records, write_inputs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 LAYOUTS = {"2x1": (2, 1), "1x2": (1, 2), "4x1": (4, 1)}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cluster import slurm
-from finetune.cluster.chain import job_ids, read_submissions
+from finetune.cluster.chain.chain import job_ids, read_submissions
+from finetune.cluster.slurm import commands as slurm
 from tests.cluster.chains import Line, make_line
 from tests.cluster.conftest import Cluster
 from tests.cluster.waiting import wait_for

@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from finetune.cluster import slurm
-from finetune.cluster.chain import job_ids, read_events, read_submissions
+from finetune.cluster.chain.chain import job_ids, read_events, read_submissions
+from finetune.cluster.slurm import commands as slurm
 from tests.cluster.chains import RECIPE, make_line
 from tests.cluster.waiting import wait_for
 

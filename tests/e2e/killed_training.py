@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from finetune.job import Artifact
+from finetune.artefacts.job import Artifact
 from finetune.train.run import run
-from tests.training_job import CARDS, LANGUAGES, make_job
+from tests.support.training_job import CARDS, LANGUAGES, make_job
 
 SETTINGS: dict[str, Any] = {
     "lora": {"dropout": 0.1},

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from finetune.cli import main
-from tests.e2e.project import write_project
-from tests.hub_server import HubServer
+from tests.support.hub_server import HubServer
+from tests.support.project import write_project
 
 ROOT = Path(__file__).parents[2]
 NO_NETWORK = """\
@@ -227,7 +227,7 @@ def wheel(folder: Path, name: str, version: str) -> None:
 
 def test_wheels_are_got_by_pip_and_install_without_an_index(project, tmp_path, monkeypatch, capsys):
     """Pinned wheels are in the bundle, what the cluster has is left out, and README names both."""
-    from finetune.cluster import bundle, wheels
+    from finetune.cluster.bundle import bundle, wheels
 
     index = tmp_path / "index"
     index.mkdir()
@@ -258,7 +258,7 @@ def test_wheels_are_got_by_pip_and_install_without_an_index(project, tmp_path, m
 
 def test_packages_are_those_that_run_not_those_that_develop(project):
     """The closure has what finetune needs and what the recipe reads, and no test tools."""
-    from finetune.cluster.wheels import DISTRIBUTION, packages_of
+    from finetune.cluster.bundle.wheels import DISTRIBUTION, packages_of
     from finetune.spec.load import load_project
 
     packages = packages_of(load_project(ROOT / "recipes/hausa-school.yaml"))

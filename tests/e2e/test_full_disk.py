@@ -12,7 +12,7 @@ import pytest
 
 from finetune.cli import main
 from finetune.train.checkpoint import newest_checkpoint
-from tests.e2e.project import repeatable, write_project
+from tests.support.project import repeatable, write_project
 
 RECIPE = "recipes/tiny.yaml"
 DISK_BYTES = 24 * 2**20

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training_job import adapter_digest
+from tests.support.training_job import adapter_digest
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes/hausa-school.yaml"

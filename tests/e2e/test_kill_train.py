@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training_job import adapter_digest, digest, records, write_inputs
+from tests.support.training_job import adapter_digest, digest, records, write_inputs
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from finetune.cli import main
+from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
-from finetune.store import Store
-from tests.e2e.project import repeatable, write_project
+from tests.support.project import repeatable, write_project
 
 RECIPE = "recipes/tiny.yaml"
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from finetune import plan
 from finetune.cli import main
-from finetune.log import Console
+from finetune.output.console import Console
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
-from finetune.store import Store
-from tests.e2e.project import write_project
+from tests.support.project import write_project
 from tests.unit.tokenizer.test_extend import LEXICON
 
 RECIPE = "recipes/tiny.yaml"
@@ -116,7 +116,7 @@ def test_tokens_are_learned_on_training_texts_alone(finished, tmp_path):
     shutil.rmtree(copy / "test")
     from dataclasses import replace
 
-    from finetune.job import Job
+    from finetune.artefacts.job import Job
     from finetune.tokenizer.run import run
 
     with pytest.MonkeyPatch.context() as here:

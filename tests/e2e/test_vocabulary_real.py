@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from finetune import plan
 from finetune.cli import main
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
-from finetune.store import Store
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "recipes/bengali-school.yaml"

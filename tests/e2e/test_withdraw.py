@@ -14,7 +14,7 @@ import pytest
 from finetune.cli import main
 from finetune.spec.load import load_card
 from finetune.spec.withdrawn import record_hash
-from tests.e2e.project import write_project
+from tests.support.project import write_project
 
 RECIPE = "recipes/tiny.yaml"
 TEXTS = [

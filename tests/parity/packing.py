@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from finetune.packed import DOCUMENT_DTYPE, PackedSplit
-from tests.tiny import tiny_model
+from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit
+from tests.support.tiny import tiny_model
 
 ROW = 40
 LENGTHS = (9, 7, 13, 5, 21, 2, 30)

@@ -10,22 +10,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.footprint import (
+from finetune.models import packed
+from finetune.models.load import attach_lora
+from finetune.models.packed import PackedBatch, PackedModel
+from finetune.models.rows import NewRows
+from finetune.sizing.footprint import (
     Work,
     activation_bytes,
     activation_bytes_per_row,
     allocator_bytes,
     kept_bytes,
 )
-from finetune.models import packed
-from finetune.models.load import attach_lora
-from finetune.models.packed import PackedBatch, PackedModel
-from finetune.models.rows import NewRows
-from finetune.shape import adapter_parameters, model_shape
+from finetune.sizing.shape import adapter_parameters, model_shape
 from finetune.spec.recipe import Lora
 from finetune.train.micro_batch import saved_bytes
-from tests.tiny import tiny_model
-from tests.unit.test_shape import SMOLLM2_135M
+from tests.support.tiny import tiny_model
+from tests.unit.sizing.test_shape import SMOLLM2_135M
 
 PATHS = ("fused", "peft", "masked")
 FORMS = {

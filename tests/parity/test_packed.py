@@ -17,7 +17,7 @@ from tests.parity.packing import (
     random_documents,
     with_adapter,
 )
-from tests.tiny import tiny_model
+from tests.support.tiny import tiny_model
 
 
 @pytest.mark.parametrize(

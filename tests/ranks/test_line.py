@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from tests.e2e.project import write_project
 from tests.ranks.launch import ROOT, finish, free_port, start
+from tests.support.project import write_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 STEPS = ("--set", "train.max_steps=12", "--set", "train.schedule=constant")

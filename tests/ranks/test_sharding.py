@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from finetune.job import Artifact
+from finetune.artefacts.job import Artifact
 from finetune.train.run import run
 from tests.ranks.launch import train
 from tests.ranks.train import outcome
-from tests.training_job import (
+from tests.support.training_job import (
     CARDS,
     LANGUAGES,
     adapter_digest,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from finetune.job import Artifact
+from finetune.artefacts.job import Artifact
 from finetune.train.run import run
 from tests.ranks.launch import train
-from tests.training_job import CARDS, LANGUAGES, make_job, write_inputs, write_vocabulary
+from tests.support.training_job import CARDS, LANGUAGES, make_job, write_inputs, write_vocabulary
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SETTINGS: dict[str, Any] = {"run": {"micro_batch_rows": 1}}

@@ -1,7 +1,7 @@
 """One rank of a launch: run the trainings of `trainings.json` one after the other.
 
 Each is {"workspace", "inputs", "train", "lora", "run", "mix", "stop_at"}: the arguments of
-tests.training_job.make_job, and the step in whose gradients SIGTERM comes to the last rank.
+tests.support.training_job.make_job, and the step in whose gradients SIGTERM comes to the last rank.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.job import Artifact
 from finetune.errors import FinetuneError
-from finetune.job import Artifact
-from finetune.libraries import configure_libraries
+from finetune.launch.environment import configure_libraries
 from finetune.train import loop
 from finetune.train.run import run
-from tests.training_job import CARDS, LANGUAGES, make_job
+from tests.support.training_job import CARDS, LANGUAGES, make_job
 
 
 def main(folder: Path) -> None:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 from finetune.errors import DataError, StoreError
 from finetune.evaluate.run import run
 from finetune.evaluate.scores import pairs_of, table_rows
-from finetune.job import Artifact, Job
-from finetune.log import Console
-from finetune.packed import DOCUMENT_DTYPE
+from finetune.output.console import Console
 from finetune.spec.recipe import Recipe
-from tests.tiny import tiny_model, tiny_tokenizer, write_tiny_model
+from tests.support.tiny import tiny_model, tiny_tokenizer, write_tiny_model
 
 LANGUAGES = ("hau_Latn", "urd_Arab")
 SEQUENCE = 64

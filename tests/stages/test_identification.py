@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from finetune.job import Job
+from finetune.artefacts.job import Job
 from finetune.prepare.run import run
-from tests.fasttext_file import write_model
-from tests.prepare_job import HAUSA, PAIRS, make_card, make_job, pairs_card
+from tests.support.fasttext_file import write_model
+from tests.support.prepare_job import HAUSA, PAIRS, make_card, make_job, pairs_card
 
 ENGLISH = [
     f"The teacher wrote {n} long words on the wall and asked us to read them." for n in range(120)

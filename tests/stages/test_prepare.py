@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from finetune.artefacts.items import read_items
+from finetune.artefacts.job import Job
+from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.errors import DataError
-from finetune.evaluate.items import read_items
-from finetune.job import Job
-from finetune.packed import PackedSplit, open_split
 from finetune.prepare.run import run
 from finetune.spec.withdrawn import record_hash
-from tests.prepare_job import HAUSA, PAIRS, make_card, make_job, pairs_card
-from tests.tiny import tiny_tokenizer
+from tests.support.prepare_job import HAUSA, PAIRS, make_card, make_job, pairs_card
+from tests.support.tiny import tiny_tokenizer
 
 SPLITS = ("train", "validation", "test")
 
@@ -103,7 +103,7 @@ def test_the_seed_moves_rows_and_never_splits(tmp_path: Path) -> None:
 
 
 def test_the_packed_format_is_what_it_says(tmp_path: Path) -> None:
-    """Records, segments, targets and padding agree with finetune.packed's description."""
+    """Records, segments, targets and padding agree with artefacts.packed_split's description."""
     job = chat_job(tmp_path)
     result = run(job)
     for name in SPLITS:

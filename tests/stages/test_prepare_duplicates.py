@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from finetune.prepare.document import text_id
+from finetune.prepare.overlap.shingles import comparable, grams, similarity
+from finetune.prepare.reading.document import text_id
+from finetune.prepare.reading.split import split_of
 from finetune.prepare.run import run
-from finetune.prepare.shingles import comparable, grams, similarity
-from finetune.prepare.split import split_of
-from tests.near_copies import COPIES, line
-from tests.prepare_job import make_card, make_job, pairs_card
+from tests.support.near_copies import COPIES, line
+from tests.support.prepare_job import make_card, make_job, pairs_card
 
 NEAR = {"near": 0.8}
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from finetune.evaluate.items import read_items
-from finetune.packed import open_split
+from finetune.artefacts.items import read_items
+from finetune.artefacts.packed_split import open_split
 from finetune.prepare.run import run
 from finetune.spec.load import load_card
-from tests.prepare_job import make_job
+from tests.support.prepare_job import make_job
 
 CARDS = Path(__file__).parents[2] / "data_cards"
 

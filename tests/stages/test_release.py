@@ -14,8 +14,16 @@ import pytest
 from finetune.errors import ReleaseError, StoreError
 from finetune.release.card import conclusions
 from finetune.release.run import run
-from tests.hub_server import HubServer
-from tests.release_job import RECIPE, card, comparison, release_job, score, seen, write_adapter
+from tests.support.hub_server import HubServer
+from tests.support.release_job import (
+    RECIPE,
+    card,
+    comparison,
+    release_job,
+    score,
+    seen,
+    write_adapter,
+)
 
 LOGITS = """
 import sys, torch

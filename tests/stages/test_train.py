@@ -14,14 +14,14 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
+from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.packed_split import open_split
 from finetune.errors import DataError, RecipeError, StoreError, TrainError
-from finetune.job import Artifact, Job
 from finetune.models.load import load_base
 from finetune.models.packed import PackedModel, make_batch
-from finetune.packed import open_split
 from finetune.train import loop
 from finetune.train.run import run
-from tests.training_job import CARDS, LANGUAGES, TOKENS, make_job, records, write_inputs
+from tests.support.training_job import CARDS, LANGUAGES, TOKENS, make_job, records, write_inputs
 
 
 @pytest.fixture(scope="module")

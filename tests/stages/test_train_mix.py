@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from finetune.artefacts.job import Artifact, Job
 from finetune.errors import RecipeError, Stopped
-from finetune.job import Artifact, Job
 from finetune.train import loop
 from finetune.train.run import run
-from tests.training_job import CARDS, adapter_digest, make_job, records, write_inputs
+from tests.support.training_job import CARDS, adapter_digest, make_job, records, write_inputs
 
 EVEN = {"method": "temperature", "temperature": 1e6}
 """Eight rows of one card and two of the other, each half of the time."""

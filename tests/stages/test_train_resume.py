@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from finetune.artefacts.job import Artifact, Job
 from finetune.errors import Stopped, StoreError, TrainError
-from finetune.job import Artifact, Job
 from finetune.train import checkpoint, loop
 from finetune.train.run import run
-from tests.training_job import adapter_digest, digest, make_job, records, write_inputs
+from tests.support.training_job import adapter_digest, digest, make_job, records, write_inputs
 
 # 8 steps of 2 micro-batches; validated after 3, 6 and at the end; saved after 3 and 6.
 SETTINGS: dict[str, Any] = {

@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from finetune.artefacts.job import Artifact
 from finetune.errors import RecipeError
-from finetune.job import Artifact
 from finetune.models.rows import is_row, read_rows, start_rows
 from finetune.train.run import run
-from tests.tiny import tiny_model
-from tests.training_job import adapter_digest, make_job, write_inputs, write_vocabulary
+from tests.support.tiny import tiny_model
+from tests.support.training_job import adapter_digest, make_job, write_inputs, write_vocabulary
 
 
 @pytest.fixture

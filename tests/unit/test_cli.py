@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from finetune.cli import VERBS, main
-from finetune.outcome import read
-from tests.small_recipe import CARD, RECIPE
+from finetune.launch.outcome import read
+from tests.support.small_recipe import CARD, RECIPE
 
 HEAVY = {
     "torch",

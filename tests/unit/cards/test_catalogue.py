@@ -11,7 +11,7 @@ import pytest
 from finetune.cards.catalogue import LABELS, write_catalogue
 from finetune.cli import main
 from finetune.spec.withdrawn import add_withdrawn
-from tests.browser import measured, needs_browser
+from tests.support.browser import measured, needs_browser
 from tests.unit.cards.test_check import TODAY, write
 
 HOSTILE = '</p><script>document.title="hacked"</script><img src=x onerror=alert(1)>'

@@ -20,7 +20,7 @@ from finetune.cards.findings import HEADINGS, Finding, check_card
 from finetune.cli import main
 from finetune.errors import DataError
 from finetune.spec.withdrawn import add_withdrawn, record_hash
-from tests.unit.prepare import test_brought as brought
+from tests.unit.readers import test_brought as brought
 from tests.unit.test_cli import HEAVY
 
 TODAY = date(2026, 11, 25)

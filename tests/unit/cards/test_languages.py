@@ -11,8 +11,8 @@ from finetune.cards.findings import Finding
 from finetune.cards.languages import LOOK_LINES
 from finetune.cards.new import Answers, write_card
 from finetune.cli import main
-from finetune.prepare.source import resolve_files
-from finetune.registry import reader
+from finetune.sources.files import resolve_files
+from finetune.spec.formats import reader
 from finetune.spec.load import load_card
 from tests.unit.cards.test_check import found, write
 

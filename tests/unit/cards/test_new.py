@@ -20,7 +20,7 @@ from finetune.errors import RecipeError
 from finetune.spec.load import load_card
 from finetune.spec.text import parse
 from tests.unit.cards.test_check import TODAY, check_card
-from tests.unit.prepare import test_brought as brought
+from tests.unit.readers import test_brought as brought
 
 TEXT = "".join(f"Nanga def {n}?\n" for n in range(120))
 

@@ -9,7 +9,7 @@ import pytest
 
 from finetune.cli import main
 from finetune.spec.withdrawn import add_withdrawn, record_hash
-from tests.hub_server import HubServer
+from tests.support.hub_server import HubServer
 from tests.unit.cards.test_check import LINES, TODAY, write
 
 REPO = "amina/radio"

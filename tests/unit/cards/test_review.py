@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from finetune.artefacts.job import Artifact
 from finetune.cards.review import newest_corpus, write_review
 from finetune.errors import RecipeError
-from finetune.job import Artifact
-from finetune.store import Request, Store
+from finetune.pipeline.store import Request, Store
 
 LEFT_OUT = [
     {"card": "stories", "language": "wol_Latn", "reason": "duplicate", "where": "a.txt:2"},

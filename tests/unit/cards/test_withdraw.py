@@ -11,10 +11,10 @@ import pytest
 from finetune.cards.withdraw import records_in_file, records_of_contributor, trace
 from finetune.cli import main
 from finetune.errors import DataError
+from finetune.pipeline.store import Request, Store
 from finetune.spec.card import DataCard
 from finetune.spec.withdrawn import list_path, record_hash
-from finetune.store import Request, Store
-from tests.prepare_job import make_card, pairs_card
+from tests.support.prepare_job import make_card, pairs_card
 from tests.unit.cards.test_check import write
 
 ROWS = "text\twho\nñaar\tAmina\nbenn\tMusa\nñett\tAmina\n"

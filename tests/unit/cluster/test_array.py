@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from finetune import plan
 from finetune.cli import main
-from finetune.cluster import slurm
-from finetune.cluster.array import plan_sweep
-from finetune.cluster.chain import read_chain, read_submissions
-from finetune.cluster.control import enqueue, groups, waits_for
-from finetune.cluster.resubmit import move, resubmit
-from finetune.cluster.submit import plan_chain, write_files
-from finetune.cluster.sweep import checked, combine, parse_axis, seed_axis
+from finetune.cluster.chain.chain import read_chain, read_submissions
+from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.submit.array import plan_sweep
+from finetune.cluster.submit.queue import enqueue, groups, waits_for
+from finetune.cluster.submit.resubmit import move, resubmit
+from finetune.cluster.submit.submit import plan_chain, write_files
+from finetune.cluster.submit.sweep import checked, combine, parse_axis, seed_axis
 from finetune.errors import ClusterError, RecipeError
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
 from finetune.spec.site import load_site
-from finetune.store import Store
-from tests.e2e.project import write_project
+from tests.support.project import write_project
 
 RECIPE = Path("recipes/tiny.yaml")
 SITE = """\

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cluster import slurm
-from finetune.cluster.attempt import Ending, begin, checkpoint_step, continued, finish
-from finetune.cluster.chain import (
+from finetune.cluster.chain.chain import (
     Chain,
     ChainJob,
     Submission,
@@ -19,7 +17,9 @@ from finetune.cluster.chain import (
     read_submissions,
     write_chain,
 )
-from finetune.outcome import Outcome
+from finetune.cluster.job.attempt import Ending, begin, checkpoint_step, continued, finish
+from finetune.cluster.slurm import commands as slurm
+from finetune.launch.outcome import Outcome
 
 RUNNING = "JobId=7 JobName=t JobState=RUNNING Reason=None Restarts=0 PreemptTime=None"
 CANCELLED = "JobId=7 JobName=t JobState=COMPLETING Reason=None Restarts=0 PreemptTime=None"

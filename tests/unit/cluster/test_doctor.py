@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from finetune.cli import main
-from finetune.cluster import diagnosis, probe, storage
-from finetune.cluster.doctor import Visit, step_command, step_options
-from finetune.cluster.probe import Machine, Probe, Shared
-from finetune.cluster.storage import Lost, Quota, Space
-from finetune.hardware import Exchange, Gpus
+from finetune.cluster.doctor import diagnosis, probe
+from finetune.cluster.doctor.doctor import Visit, step_command, step_options
+from finetune.cluster.doctor.hardware import Exchange, Gpus
+from finetune.cluster.doctor.probe import Machine, Probe, Shared
+from finetune.pipeline import storage
+from finetune.pipeline.storage import Lost, Quota, Space
+from finetune.pipeline.store import Request, Store
 from finetune.spec.site import Site
-from finetune.store import Request, Store
 
 CPU_TORCH = "2.13.0+cpu (CPU only)"
 CUDA_TORCH = "2.13.0 (CUDA 12.8)"

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from finetune.cli import main
-from finetune.cluster import chain as chains
-from finetune.cluster import slurm
-from finetune.cluster.chain import AttemptEvent, Submission, append_event, append_submission
+from finetune.cluster.chain import chain as chains
+from finetune.cluster.chain.chain import AttemptEvent, Submission, append_event, append_submission
+from finetune.cluster.slurm import commands as slurm
 from finetune.errors import ClusterError
 from tests.cluster.by_hand import KEYS, write_chain_by_hand
 

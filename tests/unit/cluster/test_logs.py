@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from finetune.cluster import chain as chains
-from finetune.cluster import logs, slurm
-from finetune.cluster.chain import AttemptEvent, Submission, append_event, append_submission
+from finetune.cluster.chain import chain as chains
+from finetune.cluster.chain.chain import AttemptEvent, Submission, append_event, append_submission
+from finetune.cluster.follow import logs
+from finetune.cluster.slurm import commands as slurm
 from finetune.errors import RecipeError
 from tests.cluster.by_hand import write_chain_by_hand
 

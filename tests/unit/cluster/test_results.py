@@ -9,11 +9,18 @@ from argparse import Namespace
 
 import pytest
 
-from finetune.cluster import slurm
-from finetune.cluster.chain import Chain, ChainJob, Submission, append_submission, now, write_chain
-from finetune.cluster.results import Result, over_seeds, results_of
-from finetune.cluster.status import look
-from finetune.log import Console
+from finetune.cluster.chain.chain import (
+    Chain,
+    ChainJob,
+    Submission,
+    append_submission,
+    now,
+    write_chain,
+)
+from finetune.cluster.follow.results import Result, over_seeds, results_of
+from finetune.cluster.follow.status import look
+from finetune.cluster.slurm import commands as slurm
+from finetune.output.console import Console
 from finetune.verbs.results import results
 
 SETTINGS = [("lora.rank=8",), ("lora.rank=16",), ("lora.rank=32",)]

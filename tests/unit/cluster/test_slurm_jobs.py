@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cluster import chain as chains
-from finetune.cluster import slurm
+from finetune.cluster.chain import chain as chains
+from finetune.cluster.slurm import commands as slurm
 
 RECORDED = (Path(__file__).parent / "scontrol.txt").read_text("utf-8")
 

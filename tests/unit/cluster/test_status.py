@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cluster import chain as chains
-from finetune.cluster import notices, slurm, status
-from finetune.cluster.chain import AttemptEvent, Submission, append_event, append_submission
-from finetune.cluster.notices import space_notices
-from finetune.cluster.reasons import STUCK, WAITING, never_starts, why_ended, why_waiting
-from finetune.cluster.resubmit import resubmit
-from finetune.cluster.slurm import JobState, parse_jobs
-from finetune.cluster.storage import Quota
+from finetune.cluster.chain import chain as chains
+from finetune.cluster.chain.chain import AttemptEvent, Submission, append_event, append_submission
+from finetune.cluster.follow import notices, status
+from finetune.cluster.follow.notices import space_notices
+from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.slurm.commands import JobState, parse_jobs
+from finetune.cluster.slurm.reasons import STUCK, WAITING, never_starts, why_ended, why_waiting
+from finetune.cluster.submit.resubmit import resubmit
 from finetune.errors import ClusterError, RecipeError
+from finetune.pipeline.storage import Quota
 from tests.cluster.by_hand import KEYS, write_chain_by_hand
 
 RECORDED = {

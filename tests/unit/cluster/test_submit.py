@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune import plan
 from finetune.cli import main
-from finetune.cluster import slurm
-from finetune.cluster.script import time_limit_seconds
-from finetune.cluster.snapshot import absolute, shortened, write_recipe
-from finetune.cluster.submit import missing_packages, plan_chain, write_files
+from finetune.cluster.chain.snapshot import absolute, shortened, write_recipe
+from finetune.cluster.job.script import time_limit_seconds
+from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.submit.submit import missing_packages, plan_chain, write_files
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
 from finetune.spec.load import load_project, load_recipe
 from finetune.spec.site import load_site
-from finetune.store import Store
-from tests.e2e.project import write_project
+from tests.support.project import write_project
 
 RECIPE = "recipes/tiny.yaml"
 SITE = """\
@@ -178,7 +178,7 @@ def test_other_packages_than_needed_are_named(monkeypatch):
     """Compute nodes find the same packages; a missing one fails before the queue."""
     assert missing_packages() == []
     wanted = ["torch>=99", "no-such-package>=1", "pytest>=9; extra == 'dev'"]
-    monkeypatch.setattr("finetune.cluster.submit.metadata.requires", lambda _: wanted)
+    monkeypatch.setattr("finetune.cluster.submit.submit.metadata.requires", lambda _: wanted)
     found = missing_packages()
     assert len(found) == 2
     assert "needed: torch>=99" in found[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cluster.sweep import checked, combine, language_axis, parse_axis
+from finetune.cluster.submit.sweep import checked, combine, language_axis, parse_axis
 from finetune.errors import RecipeError
 from finetune.spec.load import load_project
 

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.bootstrap import ratio_of_sums
 from finetune.evaluate.figure import interval_chart, ticks
 from finetune.evaluate.scores import Pair, Subject, pair_of
 from finetune.spec.recipe import Evaluate
+from finetune.statistics.bootstrap import ratio_of_sums
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import CHRF
 
-from finetune.evaluate.items import Item
+from finetune.artefacts.items import Item
 from finetune.evaluate.translation import (
     Translated,
     chrf_counts,

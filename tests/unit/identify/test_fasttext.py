@@ -11,7 +11,7 @@ from finetune.errors import DataError
 from finetune.identify.fasttext_file import read_fasttext_file
 from finetune.identify.models import load_fasttext, load_models
 from finetune.spec.identify import FastTextModel, Identify
-from tests.fasttext_file import write_model
+from tests.support.fasttext_file import write_model
 
 WORDS = {"__label__wol_Latn": ["ab", "ba"], "sat_Olch": ["ᱚᱛ"], "__label__en": ["the", "cat"]}
 

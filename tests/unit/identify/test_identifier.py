@@ -16,7 +16,7 @@ from finetune.identify.identifier import (
 )
 from finetune.identify.ngrams import learn
 from finetune.spec.identify import FastTextModel, Identify
-from tests.fasttext_file import write_model
+from tests.support.fasttext_file import write_model
 from tests.unit.identify.test_ngrams import FIRST, SECOND, made_up
 
 ENGLISH = "Everyone has the right to read what they like and to say so in their own words."

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from finetune import outside
-from finetune.cluster.bundle import Contents, write_bundle
-from finetune.cluster.snapshot import absolute
-from finetune.cluster.wheels import packages_of
+from finetune.cluster.bundle.bundle import Contents, write_bundle
+from finetune.cluster.bundle.wheels import packages_of
+from finetune.cluster.chain.snapshot import absolute
 from finetune.errors import InputError, RecipeError
-from finetune.plan import steps_of
+from finetune.pipeline.plan import steps_of
+from finetune.pipeline.store import Store
+from finetune.sources import lock as outside
 from finetune.spec.load import Project, load_project
-from finetune.store import Store
 from finetune.verbs.inspect import check_files
-from tests.fasttext_file import write_model
-from tests.small_recipe import CARD, RECIPE
+from tests.support.fasttext_file import write_model
+from tests.support.small_recipe import CARD, RECIPE
 
 pytest.importorskip("fasttext", reason="the extra `fasttext` is not installed")
 WORDS = {"__label__wol_Latn": ["ab"], "__label__en": ["the"]}

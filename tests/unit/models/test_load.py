@@ -12,7 +12,7 @@ from finetune.models import load
 from finetune.models.generate import generate
 from finetune.models.packed import PackedModel
 from finetune.spec.recipe import Lora
-from tests.tiny import write_tiny_model
+from tests.support.tiny import write_tiny_model
 
 
 def test_same_seed_same_adapter(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from finetune.models.rows import NewRows
 from finetune.spec.recipe import Base, Lora
 from finetune.train.adapter import save_adapter
 from tests.parity.packing import pack
-from tests.tiny import tiny_model, write_tiny_model
+from tests.support.tiny import tiny_model, write_tiny_model
 
 LORA = Lora(rank=4, alpha=8)
 NEW = NewRows(512, tuple({5 + n: 1.0, 90 + n: 3.0} for n in range(6)))

@@ -6,7 +6,7 @@ import pytest
 
 from finetune.errors import DataError, RecipeError
 from finetune.models import template
-from tests.tiny import tiny_tokenizer
+from tests.support.tiny import tiny_tokenizer
 
 TURNS = [
     {"role": "system", "content": "Be brief."},

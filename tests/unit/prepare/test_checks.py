@@ -11,17 +11,17 @@ import pytest
 from stdnum import verhoeff
 
 from finetune.errors import RecipeError
-from finetune.prepare.checks import Checks, Place, countries, notes, refused_of
-from finetune.prepare.ledger import SAMPLES, Ledger
-from finetune.prepare.readers import record_of
+from finetune.prepare.checking.checks import Checks, Place, countries, notes, refused_of
+from finetune.prepare.checking.ledger import SAMPLES, Ledger
 from finetune.prepare.run import run
+from finetune.readers.tables import record_of
 from finetune.spec.card import DataCard
 from finetune.spec.load import load_project
 from finetune.spec.personal import personal_problems, unlooked_for
 from finetune.spec.recipe import Prepare
 from finetune.spec.text_checks import PersonalData
-from tests.prepare_job import HAUSA, make_card, make_job, pairs_card
-from tests.small_recipe import CARD, RECIPE
+from tests.support.prepare_job import HAUSA, make_card, make_job, pairs_card
+from tests.support.small_recipe import CARD, RECIPE
 
 NUMBER = "20000000001" + verhoeff.calc_check_digit("20000000001")
 MAIL = "some.one@host.sn"

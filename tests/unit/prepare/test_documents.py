@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from finetune.errors import DataError
-from finetune.prepare.document import Document, Record
-from finetune.prepare.documents import Maker
-from finetune.prepare.layout import make_layout
-from finetune.prepare.ledger import Ledger
+from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.reading.document import Document, Record
+from finetune.prepare.reading.documents import Maker
+from finetune.prepare.reading.layout import make_layout
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Corpus, Prepare
-from tests.prepare_job import make_card, pairs_card
-from tests.tiny import tiny_tokenizer
+from tests.support.prepare_job import make_card, pairs_card
+from tests.support.tiny import tiny_tokenizer
 
 CHAT: dict[str, Any] = {"kind": "chat", "format": "jsonl", "columns": {"messages": "m"}}
 

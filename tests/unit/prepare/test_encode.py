@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from finetune.errors import RecipeError
 from finetune.models import template
-from finetune.prepare.encode import Encoded, Encoder
-from finetune.prepare.layout import make_layout
-from tests.tiny import tiny_tokenizer
+from finetune.prepare.packing.encode import Encoded, Encoder
+from finetune.prepare.reading.layout import make_layout
+from tests.support.tiny import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 ENCODER = Encoder(TOKENIZER)

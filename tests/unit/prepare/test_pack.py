@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.prepare.pack import pack, pack_groups
+from finetune.prepare.packing.pack import pack, pack_groups
 
 LENGTHS = st.lists(st.integers(1, 64), max_size=200)
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.prepare.difference import MAX_CHARACTERS, difference, visible
-from finetune.prepare.ledger import REASONS
-from finetune.prepare.lengths import BOUNDS, Lengths, class_of, histograms
-from finetune.prepare.page import render, total
-from finetune.prepare.page_names import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR
-from finetune.prepare.page_words import WORDS
+from finetune.prepare.checking.ledger import REASONS
+from finetune.prepare.report.difference import MAX_CHARACTERS, difference, visible
+from finetune.prepare.report.lengths import BOUNDS, Lengths, class_of, histograms
+from finetune.prepare.report.page import render, total
+from finetune.prepare.report.page_names import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR
+from finetune.prepare.report.page_words import WORDS
 from finetune.spec.text_checks import KINDS
 from finetune.text.lines import FINDINGS
 from finetune.text.normalize import CHANGES
-from tests.browser import measured, needs_browser
+from tests.support.browser import measured, needs_browser
 
 LETTERS = st.text(alphabet="abɓ\u0915\u094d\u200d\u0301\u0639 ", max_size=40)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.prepare.document import Document, digest, text_id
-from finetune.prepare.held_out import hold_out
-from finetune.prepare.ledger import Ledger
-from finetune.prepare.split import SPLITS, split_of
-from finetune.prepare.spool import Spool
+from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.overlap.held_out import hold_out
+from finetune.prepare.reading.document import Document, digest, text_id
+from finetune.prepare.reading.split import SPLITS, split_of
+from finetune.prepare.reading.spool import Spool
 
 
 def _document(source: str, target: str, language: str = "hau_Latn") -> Document:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.prepare.digests import Digests
-from finetune.prepare.document import Document, digest, text_id
-from finetune.prepare.encode import Encoded
-from finetune.prepare.ledger import Ledger
-from finetune.prepare.spool import Spool
-from finetune.prepare.tokens import Tokens
+from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.overlap.digests import Digests
+from finetune.prepare.packing.encode import Encoded
+from finetune.prepare.packing.tokens import Tokens
+from finetune.prepare.reading.document import Document, digest, text_id
+from finetune.prepare.reading.spool import Spool
 
 
 def document(text: str, **facts: object) -> Document:

@@ -17,7 +17,7 @@ from finetune.spec.recipe import Base, Lora
 from finetune.tokenizer.folder import write_tokenizer
 from finetune.tokenizer.start import means
 from finetune.train.adapter import save_adapter
-from tests.tiny import write_tiny_model
+from tests.support.tiny import write_tiny_model
 from tests.unit.tokenizer.test_extend import EXTENDED, LEXICON
 
 

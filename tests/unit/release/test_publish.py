@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from finetune.errors import ReleaseError
-from finetune.log import Console
+from finetune.output.console import Console
 from finetune.release import publish as publishing
 from finetune.release.publish import publish
 from finetune.spec.recipe import Publish
-from tests.hub_lfs import Large
-from tests.hub_server import HubServer
+from tests.support.hub_lfs import Large
+from tests.support.hub_server import HubServer
 
 REPO = "amina/hausa-lora"
 

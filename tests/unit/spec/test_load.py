@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from finetune.errors import FinetuneError, RecipeError
 from finetune.spec.load import load_card, load_project, load_recipe
 from finetune.spec.recipe import Recipe
-from tests.small_recipe import CARD, RECIPE
+from tests.support.small_recipe import CARD, RECIPE
 
 
 @pytest.fixture

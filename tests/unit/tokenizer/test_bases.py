@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from finetune.errors import RecipeError
-from finetune.store import Request, Store
+from finetune.pipeline.store import Request, Store
 from finetune.tokenizer.bases import open_bases
 from tests.unit.tokenizer.vocabularies import byte_fallback
 

@@ -17,7 +17,7 @@ from finetune.tokenizer.extend import Corpus, Point, extend, smallest_that_pays
 from finetune.tokenizer.learn import Wanted, learn
 from finetune.tokenizer.start import aligned, means
 from finetune.tokenizer.words import marked_letters, widen
-from tests.tiny import CORPUS
+from tests.support.tiny import CORPUS
 from tests.unit.tokenizer.vocabularies import byte_fallback, byte_level, closed
 
 DEVA = frozenset({"Deva"})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from finetune.cli import main
-from finetune.store import Request, Store
+from finetune.pipeline.store import Request, Store
 from tests.unit.test_cli import HEAVY, ROOT
 from tests.unit.tokenizer.vocabularies import byte_fallback, byte_level
 
@@ -78,7 +78,7 @@ def test_premium_from_two_files(bases, capsys):
 
 def test_a_parallel_card_has_its_english(bases, capsys, tmp_path):
     """Texts and translations of a card, without what prepare would reject; found by its name."""
-    from tests.prepare_job import PAIRS
+    from tests.support.prepare_job import PAIRS
 
     (tmp_path / "data_cards").mkdir()
     rows = [*(f"{e}\t{h}" for e, h in PAIRS), "same\tsame"]

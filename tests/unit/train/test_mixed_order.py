@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from finetune.mixing import WEIGHT_UNITS, Stretch
+from finetune.mix.mixture import WEIGHT_UNITS, Stretch
 from finetune.train.mixed_order import MixedOrder, RowGroup
 
 SEEDS = st.integers(min_value=-(2**70), max_value=2**70)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.packed import DOCUMENT_DTYPE
+from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 from finetune.train.sample import even_quotas, even_sample
 
 

@@ -1,0 +1,1 @@
+"""The contract between stages: what a stage is given, and formats on disk."""

@@ -1,0 +1,76 @@
+"""Test items beside a packed split: what was asked, and what a good answer is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.artefacts.packed_split import PackedSplit
+from finetune.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of items.jsonl: a record of the split. `prompt` is laid out, ready for the model."""
+
+    id: str
+    card: str
+    language: str
+    prompt: str | None
+    reference: str | None
+    source: str | None
+    direction: str | None
+    """`eng_Latn>hau_Latn` for a translation."""
+
+
+def read_items(directory: Path, split: PackedSplit) -> list[Item]:
+    """Read items.jsonl of a split; line i belongs to record i of documents.npy.
+
+    Raises StoreError if the file does not fit the split.
+    """
+    path = directory / "items.jsonl"
+    with path.open(encoding="utf-8") as lines:
+        items = [_item(json.loads(line)) for line in lines]
+    if len(items) != len(split.documents_D):
+        raise StoreError(
+            f"{path.parent.name}/{path.name}: {len(items)} items for "
+            f"{len(split.documents_D)} documents; remove the prepared corpus and prepare it again"
+        )
+    return items
+
+
+def _item(fields: dict[str, str | None]) -> Item:
+    return Item(
+        id=str(fields["id"]),
+        card=str(fields["card"]),
+        language=str(fields["language"]),
+        prompt=fields.get("prompt"),
+        reference=fields.get("reference"),
+        source=fields.get("source"),
+        direction=fields.get("direction"),
+    )
+
+
+def choose_prompts(
+    items: Sequence[Item], split: PackedSplit, *, per_direction: int, per_language: int
+) -> list[Item]:
+    """Return the items to generate for, by direction, then instructions by language.
+
+    The first ones by document number (the order of content hashes): a random sample that is the
+    same every time. `per_direction` bounds translations, `per_language` other prompts.
+    """
+    order: NDArray[np.int64] = np.argsort(split.documents_D["document"], kind="stable")
+    groups: dict[tuple[bool, str], list[Item]] = {}
+    for index in order:
+        item = items[int(index)]
+        if item.prompt is None or item.reference is None:
+            continue
+        group = groups.setdefault((item.direction is None, item.direction or item.language), [])
+        if len(group) < (per_direction if item.direction else per_language):
+            group.append(item)
+    return [item for key in sorted(groups) for item in groups[key]]

@@ -1,0 +1,61 @@
+"""What a stage is given, and what it must do: the one interface between plan and stages.
+
+A stage is a function `run(job: Job) -> dict`: it writes files into `job.workspace` and returns the
+JSON-able `result` of its manifest. It never sees keys or the layout of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.output.console import Console
+from finetune.spec.card import DataCard
+from finetune.spec.recipe import Phase, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A finished artefact. `result` is what its stage returned."""
+
+    stage: str
+    key: str
+    path: Path
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One stage of one recipe, ready to run."""
+
+    recipe: Recipe
+    phase: Phase
+    cards: Mapping[str, DataCard]
+    inputs: Mapping[str, Artifact]
+    """By role: `base`; `prepare` (`prepare:PHASE` for phases before the last); `start` (adapter
+    of the phase before, or of `start_from`); `shorter` (same training with fewer steps, to be
+    continued); `train`; `evaluate`; `vocabulary` (the extended tokenizer), and beside it `plain`
+    and `plain:PHASE` (the same corpora prepared with the base's own);
+    `corpus:NAME` (fetched Hub dataset of a card)."""
+    workspace: Path
+    """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop."""
+    console: Console
+    """Where progress and results are shown."""
+
+    @property
+    def prepared(self) -> tuple[tuple[str | None, Artifact], ...]:
+        """The prepared corpora among the inputs, in order; with the phase if there are several."""
+        return self._of_phases("prepare")
+
+    @property
+    def plain(self) -> tuple[tuple[str | None, Artifact], ...]:
+        """The same corpora in the base's own tokens, where a vocabulary was extended."""
+        return self._of_phases("plain")
+
+    def _of_phases(self, role: str) -> tuple[tuple[str | None, Artifact], ...]:
+        *earlier, last = self.recipe.stages_of_training
+        roles: dict[str | None, str] = {phase.name: f"{role}:{phase.name}" for phase in earlier}
+        roles[last.name if earlier else None] = role
+        return tuple((n, self.inputs[role]) for n, role in roles.items() if role in self.inputs)

@@ -1,0 +1,110 @@
+"""Packed tokens on disk: what `prepare` writes and `train` and `evaluate` read.
+
+A split is a folder:
+
+    tokens.npy      uint32 (N, T)  token ids, rows padded with 0
+    segments.npy    int32  (N, T)  1, 2, ... number of the document within its row; 0 is padding
+    supervised.npy  uint8  (N, T)  1 where the token is a training target (predicted from the
+                                   token before it); the first token of a segment never is
+    documents.npy   structured (D,) one record a segment, ordered by (row, start): DOCUMENT_DTYPE
+    items.jsonl     (validation, test) one object a segment, same order as documents.npy:
+                    {"id", "card", "language", "prompt", "reference", "source"}
+
+Positions restart at 0 in every segment (`segment_positions`). A split document gives several
+segments with one `document` number. N rows, T tokens a row, D segments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.mix.allocate import Cell
+
+DOCUMENT_DTYPE = np.dtype(
+    [
+        ("document", "<i8"),  # number of the document within the split, by content hash order
+        ("row", "<i4"),
+        ("start", "<i4"),  # first token within the row
+        ("length", "<i4"),  # tokens
+        ("supervised_tokens", "<i4"),
+        ("supervised_bytes", "<i4"),  # UTF-8 bytes of the text that the supervised tokens spell
+        ("language", "<i2"),  # index into PackedSplit.languages
+        ("card", "<i2"),  # index into PackedSplit.cards
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSplit:
+    """A split opened for reading; arrays are memory maps."""
+
+    tokens_NT: NDArray[np.uint32]
+    segments_NT: NDArray[np.int32]
+    supervised_NT: NDArray[np.uint8]
+    documents_D: NDArray[np.void]
+    languages: tuple[str, ...]
+    cards: tuple[str, ...]
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows N."""
+        return int(self.tokens_NT.shape[0])
+
+    @property
+    def sequence_tokens(self) -> int:
+        """Length of a row T in tokens."""
+        return int(self.tokens_NT.shape[1])
+
+
+def open_split(
+    directory: Path, *, languages: tuple[str, ...], cards: tuple[str, ...]
+) -> PackedSplit:
+    """Open a split folder for reading; nothing is loaded until it is touched."""
+    return PackedSplit(
+        tokens_NT=np.load(directory / "tokens.npy", mmap_mode="r", allow_pickle=False),
+        segments_NT=np.load(directory / "segments.npy", mmap_mode="r", allow_pickle=False),
+        supervised_NT=np.load(directory / "supervised.npy", mmap_mode="r", allow_pickle=False),
+        documents_D=np.load(directory / "documents.npy", allow_pickle=False),
+        languages=languages,
+        cards=cards,
+    )
+
+
+def cells_of(split: PackedSplit) -> list[Cell]:
+    """Return what a split holds of each language and card, in that order of names.
+
+    A row counts for each cell that has a segment in it; with a mix that is one (prepare.pack).
+    """
+    documents_D = split.documents_D
+    keys = documents_D["language"].astype(np.int64) * len(split.cards) + documents_D["card"]
+    found = []
+    for key in np.unique(keys):
+        inside = documents_D[keys == key]
+        language, card = divmod(int(key), len(split.cards))
+        found.append(
+            Cell(
+                language=split.languages[language],
+                card=split.cards[card],
+                rows=len(np.unique(inside["row"])),
+                tokens=int(inside["length"].sum()),
+                bytes=int(inside["supervised_bytes"].sum(dtype=np.int64)),
+            )
+        )
+    return sorted(found, key=lambda cell: (cell.language, cell.card))
+
+
+def segment_positions(segments_NT: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return positions that restart in every segment.
+
+    >>> segment_positions(np.array([[1, 1, 2, 2, 2, 0]])).tolist()
+    [[0, 1, 0, 1, 2, 0]]
+    """
+    index_T = np.arange(segments_NT.shape[1])
+    starts_NT = np.ones_like(segments_NT, dtype=bool)
+    starts_NT[:, 1:] = segments_NT[:, 1:] != segments_NT[:, :-1]
+    begin_NT = np.maximum.accumulate(np.where(starts_NT, index_T, 0), axis=1)
+    return index_T - begin_NT

@@ -1,0 +1,1 @@
+"""One archive with everything a recipe needs, for air-gapped clusters."""

@@ -1,0 +1,1 @@
+"""A chain of Slurm jobs as files: its jobs, its copy of the inputs, its progress."""

@@ -1,0 +1,205 @@
+"""How far a job of a chain is, from the store alone: metrics, leases, logs, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from finetune.cluster.chain.chain import Chain, ChainJob, read_events
+from finetune.errors import FinetuneError, StoreError
+from finetune.pipeline.store import Store, read_manifest
+from finetune.spec.load import load_recipe
+from finetune.train.schedule import total_steps
+
+METRICS = "metrics.jsonl"
+_TAIL_BYTES = 65536
+_RECENT_STEPS = 20
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the store shows of one job."""
+
+    done: bool | None
+    """Whether every artefact of the job is there; None if the chain does not name them."""
+    damaged: str | None = None
+    """What is wrong with one that is there, and what to do."""
+    step: int | None = None
+    """Optimizer steps done."""
+    total_steps: int | None = None
+    loss: float | None = None
+    """Nats a supervised token, of the newest step."""
+    tokens_per_second: float | None = None
+    """Over the last steps; of a finished training, over all."""
+    step_seconds: float | None = None
+    """Median over the last steps."""
+    moved: float | None = None
+    """When the newest step was written, or else the log; seconds since the epoch."""
+    beat: float | None = None
+    """When the builder of the artefact last showed that it lives (its lease)."""
+    said: str | None = None
+    """Last line of the log."""
+    lost_step: int | None = None
+    """A checkpoint of this step was written and is gone."""
+    checkpoint_step: int | None = None
+    """The newest checkpoint that is there."""
+    checkpoint_used: float | None = None
+    """When it was last written or read; seconds since the epoch."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Computing time to the last step, at the speed of the last ones."""
+        if self.done or None in (self.step, self.total_steps, self.step_seconds):
+            return None
+        assert self.step is not None and self.total_steps is not None  # noqa: S101, PT018
+        return max(0, self.total_steps - self.step) * (self.step_seconds or 0.0)
+
+
+def progress_of(chain: Chain, job: ChainJob, *, job_id: str | None) -> Progress:
+    """Read what the store shows of a job; never waits and never changes anything."""
+    store = Store(Path(chain.store))
+    damaged = _damaged(store, job)
+    done = not store.lacking(job.artefacts) and damaged is None if job.artefacts else None
+    log = chain.log_path(job.name, job_id) if job_id else None
+    beats = [_time(store.path_of(*a.split("/")).with_suffix(".lease")) for a in job.artefacts]
+    facts: dict[str, Any] = {
+        "done": done,
+        "damaged": damaged,
+        "beat": max((b for b in beats if b is not None), default=None),
+        "moved": _time(log) if log else None,
+        "said": last_line(log) if log else None,
+    }
+    training = next((a for a in job.artefacts if a.startswith("train/")), None)
+    if training is None or damaged is not None:
+        return Progress(**facts)
+    path = store.path_of(*training.split("/"))
+    finished = _finished(path)
+    if finished is not None:
+        return Progress(**facts | finished)
+    return Progress(**facts | _training(chain, job, path.with_suffix(".partial")))
+
+
+def recent_steps(path: Path) -> list[dict[str, Any]]:
+    """Return the newest training records of a metrics file, oldest first, without reading it all.
+
+    A line that a kill or the edge of what was read cut short is left out.
+    """
+    found = []
+    for line in _tail(path).splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and record.get("kind") == "train":
+            found.append(record)
+    return found[-_RECENT_STEPS:]
+
+
+def last_line(path: Path) -> str | None:
+    """Return the last line of a log that says something, without control characters."""
+    for line in reversed(_tail(path).splitlines()):
+        shown = _CONTROL.sub("", line.rpartition("\r")[2]).strip()
+        if shown:
+            return shown
+    return None
+
+
+def _damaged(store: Store, job: ChainJob) -> str | None:
+    for artefact in job.artefacts:
+        try:
+            store.find(*artefact.split("/"))
+        except StoreError as error:
+            return str(error)
+    return None
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    if not path.is_dir():
+        return None
+    result = read_manifest(path)["result"]
+    return {
+        "step": result.get("steps"),
+        "total_steps": result.get("steps"),
+        "loss": result.get("loss_last"),
+        "tokens_per_second": result.get("tokens_per_second"),
+    }
+
+
+def _training(chain: Chain, job: ChainJob, partial: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"total_steps": job.total_steps or _counted_steps(chain, job)}
+    steps = recent_steps(partial / METRICS)
+    if steps:
+        seconds = [float(s.get("seconds", 0.0)) for s in steps]
+        facts |= {
+            "step": steps[-1]["step"],
+            "loss": steps[-1].get("loss"),
+            "step_seconds": median(seconds),
+            "moved": _time(partial / METRICS),
+        }
+        if sum(seconds) > 0:
+            facts["tokens_per_second"] = sum(s.get("tokens", 0) for s in steps) / sum(seconds)
+    written = [e.checkpoint_step for e in read_events(chain, job.name) if e.checkpoint_step]
+    kept = newest_step(partial / "checkpoints")
+    facts["checkpoint_step"] = kept
+    facts["checkpoint_used"] = _last_used(partial / "checkpoints")
+    if written and max(written) > (kept or 0):
+        facts["lost_step"] = max(written)
+    return facts
+
+
+def newest_step(checkpoints: Path) -> int | None:
+    """Return the optimizer step of the newest checkpoint folder; None if there is none."""
+    names = [p.name for p in checkpoints.glob("step-*") if p.suffix != ".tmp"]
+    found = [re.match(r"step-(\d+)", name) for name in names]
+    return max((int(m[1]) for m in found if m), default=None)
+
+
+def _counted_steps(chain: Chain, job: ChainJob) -> int | None:
+    """Return the steps of a training that is given in epochs, once its corpus is prepared."""
+    label = next(s for s in job.stages if s.startswith("train"))
+    prepared = next((i for i in reversed(job.inputs) if i.startswith("prepare/")), None)
+    path = Path(chain.store) / (prepared or "prepare/none")
+    if prepared is None or not path.is_dir():
+        return None
+    try:
+        recipe = load_recipe(chain.recipe_of(job.name))
+        rows = int(read_manifest(path)["result"]["counts"]["train"]["rows"])
+    except (FinetuneError, KeyError, TypeError, ValueError):
+        return None  # a total is a comfort; the chain is followed without it
+    name = label.removeprefix("train").strip()
+    phases = recipe.stages_of_training
+    phase = next((p for p in phases if p.name == name), phases[0])
+    rows_per_step = phase.train.batch_tokens // recipe.prepare.sequence_tokens
+    return total_steps(phase.train, num_rows=rows, rows_per_step=rows_per_step)
+
+
+def _last_used(checkpoints: Path) -> float | None:
+    try:
+        files = [path.stat() for path in checkpoints.glob("step-*/*")]
+    except FileNotFoundError:
+        return time.time()  # one was removed at this moment: a training is at work
+    return max((max(file.st_mtime, file.st_atime) for file in files), default=None)
+
+
+def _time(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,323 @@
+"""What findings mean: each function judges one thing and says what to do about it.
+
+Nothing here looks at a machine; `finetune.cluster.doctor.doctor` and `probe` bring the facts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from finetune.cluster.doctor.probe import MARK, Machine, Probe
+from finetune.pipeline.storage import Lost, Quota, Space
+
+GIB, MIB = 2**30, 2**20
+LOW_BYTES, NO_BYTES = 5 * GIB, 512 * MIB
+LOW_INODES, NO_INODES = 20_000, 1_000
+SKEW_WARN_SECONDS, SKEW_SECONDS = 5.0, 60.0
+"""A builder is taken for dead after 120 s of silence; clocks must agree much better than that."""
+PURGE_WARN_DAYS = 7.0
+_DECISIVE = ("torch", "transformers", "peft", "accelerate", "deepspeed", "numpy", "tokenizers")
+
+SETUP_MARK = "finetune-setup "
+"""Begins a line that says which set-up command failed."""
+_TELLING = re.compile(r"[Ee]rror|No module|not found|no answer")
+
+State = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's table."""
+
+    check: str
+    state: State
+    found: str
+    advice: str = ""
+    """What to do; empty when all is well."""
+
+
+def answers(probes: Sequence[Probe], *, nodes: int, ranks_per_node: int, said: str) -> Finding:
+    """Judge whether every rank answered; `said`: what srun printed as errors."""
+    wanted = nodes * ranks_per_node
+    hosts = {probe.host for probe in probes}
+    if len(probes) == wanted and len(hosts) == nodes:
+        return Finding("compute nodes", "ok", f"{wanted} process(es) on {', '.join(sorted(hosts))}")
+    found = f"{len(probes)} of {wanted} processes on {len(hosts)} of {nodes} nodes answered"
+    return Finding(
+        "compute nodes", "failed", f"{found}: {said or 'srun said nothing'}", why_refused(said)
+    )
+
+
+def told(errors: str, *, output: str) -> str:
+    """Return the line that tells most of what the ranks, or else srun, said."""
+    lines = [line.strip() for line in f"{errors}\n{output}".splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith((MARK, SETUP_MARK, "srun: job "))]
+    own = [line for line in lines if not line.startswith(("srun:", "slurmstepd:"))]
+    telling = [line for line in own if _TELLING.search(line)]
+    return (telling or own or lines or [""])[-1 if telling else 0]
+
+
+def why_refused(said: str) -> str:
+    """Return what to do about an error of srun or sbatch."""
+    known = {
+        "no answer in": "the queue is long (try --wait with more seconds, or the site's debug "
+        "queue), or a node does not start programs: look at `squeue --me` and `sinfo`",
+        "account": "the account is not yours, or not for this partition: `sacctmgr show "
+        "associations user=$USER` lists them; set `account` or `values` in your overlay",
+        "qos": "set a QOS that is yours in your overlay; `sacctmgr show associations user=$USER` "
+        "lists them",
+        "partition": "`sinfo -s` lists the partitions; set `partition` in your overlay",
+        "constraint": "`sinfo -o '%N %f'` lists the features of nodes; correct --constraint",
+        "configuration is not available": "no node that is up has what is asked for; compare the "
+        "site's lines with `sinfo -o '%P %D %c %m %G'`",
+        "module: ": "a set-up command fails in a job; submit from a login shell, and compare "
+        "with `module avail`",
+        "No module named": "the jobs' Python has no finetune: install it there, or set `command` "
+        "and `setup` of the site",
+    }
+    lower = said.lower()
+    for word, advice in known.items():
+        if word.lower() in lower:
+            return advice
+    return "read what srun said; the site's lines and set-up commands are tried as they are"
+
+
+def set_up(errors: str) -> Finding | None:
+    """Judge the set-up commands of the site; None if all of them ended well."""
+    failed = [line for line in errors.splitlines() if line.startswith(SETUP_MARK)]
+    if not failed:
+        return None
+    return Finding(
+        "set-up",
+        "failed",
+        _shortened(list(dict.fromkeys(line.removeprefix(SETUP_MARK) for line in failed))),
+        "correct `setup` of the site or of your overlay; `module` exists only where the login "
+        "shell's profile makes it, so submit from a login shell",
+    )
+
+
+def processors(machines: Sequence[Machine], *, cpus_per_rank: int) -> Finding:
+    """Judge whether each process may use the CPUs that were asked for."""
+    few = {m.host: m.cpus for m in machines if m.cpus < cpus_per_rank}
+    if not few:
+        seen = min((m.cpus for m in machines), default=0)
+        return Finding("CPUs", "ok", f"{seen} for a process, {cpus_per_rank} asked for")
+    return Finding(
+        "CPUs",
+        "warning",
+        f"{_listed(few)} for a process, but {cpus_per_rank} asked for",
+        "preparing texts and feeding a GPU is slower; correct cpus_per_rank, --hint or --cpu-bind",
+    )
+
+
+def gpus(machines: Sequence[Machine], *, wanted: int) -> Finding:
+    """Judge whether torch can use the GPUs of each node; `wanted`: how many the site has."""
+    facts = {m.host: m.gpus for m in machines if m.gpus is not None}
+    bad = {host: g for host, g in facts.items() if g.seen < wanted or (g.error and wanted)}
+    if not bad:
+        names = sorted({name for g in facts.values() for name in g.names})
+        counts = sorted({g.seen for g in facts.values()})
+        found = f"{' or '.join(map(str, counts))} a node" + (
+            f": {', '.join(names)}" if names else ""
+        )
+        return Finding("GPUs", "ok", found if any(counts) else "none; training runs on CPUs")
+    host, worst = next(iter(bad.items()))
+    found = f"{host}: torch {worst.torch or 'is missing'} sees {worst.seen} of {wanted}"
+    if worst.error:
+        found += f": {worst.error}"
+    if worst.torch is None:
+        advice = "install torch where jobs run, or load its module in `setup`"
+    elif "CPU only" in worst.torch:
+        advice = (
+            "this is a CPU build of torch: install one for CUDA (or ROCm); see README, CPU and GPU"
+        )
+    elif worst.driver:
+        advice = (
+            f"the driver sees {len(worst.driver)} ({worst.driver[0]}): the build of torch is too "
+            "new for it or for the GPU, or fewer are asked for than `gpus_per_node` says"
+        )
+    else:
+        advice = "no driver answers: ask for GPUs in the `train` lines (--gres or --gpus-per-node)"
+    return Finding("GPUs", "failed", found, advice)
+
+
+def exchanges(probes: Sequence[Probe]) -> Finding:
+    """Judge the all-reduce among all ranks."""
+    results = [(probe.host, probe.exchange) for probe in probes if probe.exchange is not None]
+    if not results:
+        return Finding("ranks talk", "ok", "one process: nothing to exchange")
+    broken = [(host, result) for host, result in results if result.error or result.seconds is None]
+    if broken:
+        host, result = broken[0]
+        return Finding(
+            "ranks talk",
+            "failed",
+            f"{len(broken)} of {len(results)} ranks: {result.backend} on {host}: {result.error}",
+            "name the network between nodes in the site's `environment`: NCCL_SOCKET_IFNAME and "
+            "GLOO_SOCKET_IFNAME (`ip -brief address` on a node lists them); NCCL_DEBUG=INFO tells "
+            "more; a firewall may close ports 20000 to 29999",
+        )
+    slowest = max(result.seconds or 0 for _, result in results)
+    backend = results[0][1].backend
+    found = f"{backend}, {len(results)} ranks: all-reduce of 16 MiB in {1000 * slowest:.0f} ms"
+    return Finding("ranks talk", "ok", found)
+
+
+def shared_store(store: str, login: Machine, machines: Sequence[Machine]) -> Finding:
+    """Judge whether everybody can write and rename in the store, and sees the same one."""
+    errors = {m.host: m.store.error for m in (login, *machines) if m.store.error}
+    if errors:
+        return Finding(
+            "store",
+            "failed",
+            f"{store}: {_listed(errors)}",
+            "artefacts are built aside and renamed; choose a folder where that works with --store "
+            "or `store:` (full disk or quota: see the lines below)",
+        )
+    blind = [m.host for m in machines if m.store.token_seen is False]
+    if blind:
+        return Finding(
+            "store",
+            "failed",
+            f"{store}: {', '.join(blind)} do not see what this machine writes there",
+            "choose a folder that login and compute nodes share (not /tmp, not a local disk); in a "
+            "container, bind it",
+        )
+    seen = f", seen by {len(machines)} node(s)" if machines else ""
+    return Finding("store", "ok", f"{store}: written, flushed and renamed{seen}")
+
+
+def clocks(machines: Sequence[Machine]) -> Finding:
+    """Judge the clocks against the one that stamps files: leases and status rely on them."""
+    skews = {m.host: m.store.clock_skew_seconds for m in machines}
+    known = {host: skew for host, skew in skews.items() if skew is not None}
+    worst = max(map(abs, known.values()), default=0.0)
+    found = f"at most {worst:.1f} s from the clock of the store"
+    if worst <= SKEW_WARN_SECONDS:
+        return Finding("clocks", "ok", found)
+    off = {host: f"{skew:+.0f} s" for host, skew in known.items() if abs(skew) > SKEW_WARN_SECONDS}
+    return Finding(
+        "clocks",
+        "failed" if worst > SKEW_SECONDS else "warning",
+        _listed(off),
+        "have time synchronisation (NTP) repaired there: a builder with a wrong clock is taken for "
+        "dead, and another takes its work over",
+    )
+
+
+def versions(login: Machine, machines: Sequence[Machine], *, same_python: bool) -> Finding:
+    """Judge whether all run the same; `same_python`: jobs run with this machine's Python."""
+    if not machines:
+        return Finding("versions", "ok", f"Python {login.python}")
+    first = machines[0]
+    different: list[str] = []
+    for other in machines[1:]:
+        different += _differences(first, other)
+    if different:
+        return Finding(
+            "versions",
+            "failed",
+            _shortened(different),
+            "nodes run different environments: put it on a shared disk, or into one image",
+        )
+    away = _differences(login, first)
+    if not away:
+        number = f"{len(first.packages)} packages, the same everywhere"
+        return Finding("versions", "ok", f"Python {first.python}, {number}")
+    decisive = [line for line in away if line.split()[0] in (*_DECISIVE, "finetune-lowres")]
+    return Finding(
+        "versions",
+        "failed" if same_python else "warning",
+        _shortened(decisive + [line for line in away if line not in decisive]),
+        "submit with the Python that jobs use"
+        if same_python
+        else "jobs have an environment of their own (`command`, `launcher`); at least finetune "
+        "must be the same version, or keys differ",
+    )
+
+
+def _differences(one: Machine, other: Machine) -> list[str]:
+    mine = {**one.packages, "python": one.python}
+    theirs = {**other.packages, "python": other.python}
+    return [
+        f"{name} {mine.get(name, 'missing')} on {one.host}, {theirs.get(name, 'missing')} on "
+        f"{other.host}"
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name)
+    ]
+
+
+def space(found: Space) -> Finding:
+    """Judge the room of the store's file system, in bytes and files."""
+    inodes = found.free_inodes
+    text = f"{found.free_bytes / GIB:.1f} GiB"
+    text += "" if inodes is None else f" and {inodes:,} files".replace(",", " ")
+    low = found.free_bytes < LOW_BYTES or (inodes is not None and inodes < LOW_INODES)
+    none = found.free_bytes < NO_BYTES or (inodes is not None and inodes < NO_INODES)
+    advice = "`finetune runs` lists what is in the store; --remove frees it" if low or none else ""
+    return Finding(
+        "space", "failed" if none else "warning" if low else "ok", f"{text} free", advice
+    )
+
+
+def quotas(found: Sequence[Quota]) -> Finding:
+    """Judge quotas of bytes and files."""
+    if not found:
+        return Finding("quotas", "ok", "neither `lfs quota` nor `quota` names one")
+    worst = max(found, key=lambda quota: quota.share)
+    text = f"{worst.file_system}: {worst.used_bytes / GIB:.1f} GiB"
+    text += f" of {worst.limit_bytes / GIB:.1f}" if worst.limit_bytes else ""
+    text += f", {worst.used_files} files"
+    text += f" of {worst.limit_files}" if worst.limit_files else ""
+    if not worst.is_nearly_used:
+        return Finding("quotas", "ok", text)
+    return Finding(
+        "quotas",
+        "failed" if worst.share >= 1 else "warning",
+        text,
+        "a full quota ends a job with `Disk quota exceeded` though the disk has room. Caches of "
+        "pip and uv and old environments hold most files; or ask for more",
+    )
+
+
+def purged(lost: Sequence[Lost]) -> Finding:
+    """Judge whether files of finished artefacts were deleted behind our back."""
+    if not lost:
+        return Finding("artefacts", "ok", "all files of finished artefacts are there")
+    named = ", ".join(f"{item.stage}/{item.key} ({len(item.missing)} files)" for item in lost[:3])
+    more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+    commands = " ".join(f"--remove {item.stage}/{item.key}" for item in lost)
+    return Finding(
+        "artefacts",
+        "failed",
+        f"files are gone from {named}{more}",
+        f"the site deletes what nobody reads: `finetune runs {commands}`, then fetch or run again; "
+        "keep the store where nothing is purged",
+    )
+
+
+def purge_soon(days: float | None, *, purge_days: int) -> Finding:
+    """Judge when the site deletes the first file of an artefact."""
+    if days is None:
+        return Finding(
+            "purge", "ok", f"files unread for {purge_days} days are deleted; none here yet"
+        )
+    state: State = "ok" if days > PURGE_WARN_DAYS else "warning"
+    return Finding(
+        "purge",
+        state,
+        f"the site deletes the first file in {max(0.0, days):.0f} days",
+        "" if state == "ok" else "copy the store, or what you need of it, to a place that is kept",
+    )
+
+
+def _listed(facts: Mapping[str, object]) -> str:
+    shown = [f"{host}: {fact}" for host, fact in list(facts.items())[:4]]
+    return ", ".join(shown) + (f" and {len(facts) - 4} more" if len(facts) > 4 else "")
+
+
+def _shortened(lines: Sequence[str]) -> str:
+    return "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")

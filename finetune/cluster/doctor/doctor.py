@@ -1,0 +1,227 @@
+"""`finetune doctor`: does this machine, and do the compute nodes of a site, do what jobs need?
+
+The nodes are asked by one short srun that goes through what a training job goes through: the site's
+lines, set-up commands, environment, launcher and one process a rank.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune.cluster.doctor import diagnosis, probe
+from finetune.cluster.doctor.diagnosis import Finding
+from finetune.cluster.job.script import OFFLINE, Kind, request_of
+from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.submit.submit import missing_packages
+from finetune.errors import ClusterError
+from finetune.pipeline import storage
+from finetune.pipeline.store import Store
+from finetune.spec.site import JobRequest, Site, merge_lines
+
+EXCHANGE_SECONDS = 60.0
+_COMMANDS = ("sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
+_KINDS: tuple[Kind, ...] = ("prepare", "train", "evaluate", "release")
+_STEP_TIME = "00:05:00"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """How the compute nodes are asked."""
+
+    site: Site
+    command: tuple[str, ...]
+    """How finetune is started there."""
+    nodes: int
+    wait_seconds: float
+    """For the queue and the answers."""
+
+    @property
+    def kind(self) -> Kind:
+        """The job whose lines are used: the short queue's if there is one."""
+        return "debug" if self.site.debug else "train"
+
+    @property
+    def request(self) -> JobRequest:
+        """What that job asks for."""
+        return request_of(self.kind, self.site)
+
+
+def examine_here(store: Store) -> list[Finding]:
+    """Examine this machine alone."""
+    here = probe.machine(store.root)
+    found = here.gpus.seen if here.gpus else 0
+    return [
+        requirements(),
+        diagnosis.gpus([here], wanted=max(found, len(here.gpus.driver) if here.gpus else 0)),
+        diagnosis.shared_store(str(store.root), here, []),
+        diagnosis.clocks([here]),
+        *_store_findings(store, purge_days=None),
+    ]
+
+
+def examine_site(store: Store, visit: Visit) -> list[Finding]:
+    """Examine this login node and the compute nodes of a site."""
+    site = visit.site
+    missing = [name for name in _COMMANDS if not slurm.has(name)]
+    if missing:
+        return [
+            Finding(
+                "Slurm",
+                "failed",
+                f"not found: {', '.join(missing)}",
+                "run this on a login node of the cluster, in a login shell",
+            )
+        ]
+    here = [requirements(), *_slurm_findings(site)]
+    with _token(store.root) as token:
+        login = probe.machine(store.root, token=token, with_gpus=False)
+        step = _ask(visit, store.root, token=token) if login.store.error is None else None
+    found = probe.parse(step.output) if step else []
+    machines = [p.machine for p in found if p.machine is not None]
+    findings = [*here, diagnosis.shared_store(str(store.root), login, machines)]
+    if step is not None:
+        ranks = visit.request.ranks_per_node
+        said = diagnosis.told(step.errors, output=step.output)
+        findings.append(
+            diagnosis.answers(found, nodes=visit.nodes, ranks_per_node=ranks, said=said)
+        )
+        failed = diagnosis.set_up(step.errors)
+        findings += [failed] if failed else []
+    if machines:
+        findings += [
+            diagnosis.gpus(machines, wanted=site.gpus_per_node),
+            diagnosis.exchanges(found),
+            diagnosis.processors(machines, cpus_per_rank=visit.request.cpus_per_rank),
+            diagnosis.versions(login, machines, same_python=not (site.command or site.launcher)),
+        ]
+    findings.append(diagnosis.clocks([login, *machines]))
+    return [*findings, *_store_findings(store, purge_days=site.purge_days)]
+
+
+def requirements() -> Finding:
+    """Judge whether everything that finetune needs is installed, in versions that it takes."""
+    wrong = missing_packages()
+    if wrong:
+        advice = "pip install -c constraints.txt -e ., or `make setup`"
+        return Finding("packages", "failed", "; ".join(wrong), advice)
+    return Finding("packages", "ok", "what finetune needs is installed")
+
+
+def step_command(visit: Visit, arguments: Sequence[str]) -> list[str]:
+    """Return what srun starts in each rank: set-up, environment, torchrun's variables, finetune."""
+    site, request = visit.site, visit.request
+    environment = {name: "1" for name in OFFLINE if site.offline}
+    environment |= {**site.environment, **request.environment}
+    lines = [
+        f"trap 'echo \"{diagnosis.SETUP_MARK}$BASH_COMMAND: exit code $?\" >&2' ERR",
+        *site.setup,
+        *request.setup,
+        "trap - ERR",
+        *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
+        'MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
+        "export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))",
+        "export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS",
+        f"export LOCAL_WORLD_SIZE={request.ranks_per_node}",
+        'exec "$@"',
+    ]
+    return ["bash", "-c", "\n".join(lines), "doctor", *site.launcher, *visit.command, *arguments]
+
+
+def step_options(visit: Visit) -> list[str]:
+    """Return the options of srun: the site's lines, then the size of this step."""
+    site, request = visit.site, visit.request
+    lines = merge_lines(site.sbatch, request.sbatch)
+    asked = [word for line in lines for word in shlex.split(line.removeprefix("#SBATCH"))]
+    return [
+        *asked,
+        f"--nodes={visit.nodes}",
+        f"--ntasks-per-node={request.ranks_per_node}",
+        f"--cpus-per-task={request.cpus_per_rank}",
+        f"--time={_STEP_TIME}",
+        "--kill-on-bad-exit=0",
+        *site.srun,
+        *request.srun,
+    ]
+
+
+def _ask(visit: Visit, store: Path, *, token: str) -> slurm.Step:
+    arguments = ("doctor", "--store", str(store), "--as-rank", token)
+    return slurm.run_step(
+        step_command(visit, arguments),
+        options=step_options(visit),
+        name=f"finetune-{token}",
+        timeout_seconds=visit.wait_seconds,
+    )
+
+
+@contextlib.contextmanager
+def _token(store: Path) -> Iterator[str]:
+    """Leave a file in the store that other nodes look for, while the block runs."""
+    name = f"doctor-{secrets.token_hex(6)}"
+    path = store / "doctor" / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError:
+        pass  # what `probe.shared` finds next, and tells with its reason
+    try:
+        yield name
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()  # only if nobody else is examining
+
+
+def _slurm_findings(site: Site) -> list[Finding]:
+    try:
+        version = slurm.ping()
+    except ClusterError as error:
+        return [Finding("Slurm", "failed", str(error), "ask the site's support, or wait")]
+    findings = [Finding("Slurm", "ok", version)]
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in _KINDS:
+            script = Path(folder) / f"{kind}.sh"
+            script.write_text(_trial(site, kind), encoding="utf-8")
+            refused = slurm.refusal(script, folder=Path(folder))
+            if refused:
+                advice = diagnosis.why_refused(refused)
+                findings.append(Finding(f"{kind} job", "failed", refused, advice))
+            else:
+                findings.append(Finding(f"{kind} job", "ok", "Slurm would take it"))
+    return findings
+
+
+def _trial(site: Site, kind: Kind) -> str:
+    """Return a batch script that asks for what a job asks for; it is never run."""
+    request = request_of(kind, site)
+    size = [
+        f"#SBATCH --nodes={request.nodes}",
+        f"#SBATCH --ntasks-per-node={request.ranks_per_node}",
+        f"#SBATCH --cpus-per-task={request.cpus_per_rank}",
+        f"#SBATCH --time={request.time_limit}",
+        "#SBATCH --output=/dev/null",
+    ]
+    return "\n".join(["#!/bin/bash", *size, *merge_lines(site.sbatch, request.sbatch), "true", ""])
+
+
+def _store_findings(store: Store, *, purge_days: int | None) -> list[Finding]:
+    findings = [
+        diagnosis.space(storage.space_of(store.root)),
+        diagnosis.quotas(storage.quotas_of(store.root)),
+        diagnosis.purged(storage.lost_artifacts(store)),
+    ]
+    if purge_days is not None:
+        days = storage.days_to_purge(store, purge_days=purge_days)
+        findings.append(diagnosis.purge_soon(days, purge_days=purge_days))
+    return findings
+
+
+def site_quota(site: Site) -> str:
+    """Return what the site's own quota command prints, or why it printed nothing."""
+    return storage.output_of(site.quota) if site.quota else ""

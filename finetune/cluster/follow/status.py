@@ -1,0 +1,321 @@
+"""What became of a chain: one report a job, from Slurm, the chain's files and the store.
+
+Nothing here needs the terminal that submitted, an accounting database, or Slurm's memory of a job
+that ended long ago; without Slurm the files alone are shown, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from finetune.cluster.chain.chain import (
+    AttemptEvent,
+    Chain,
+    ChainJob,
+    job_ids,
+    read_cancellations,
+    read_events,
+)
+from finetune.cluster.chain.progress import Progress, progress_of
+from finetune.cluster.follow.notices import job_notices, space_notices
+from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.slurm.commands import JobState
+from finetune.cluster.slurm.reasons import never_starts, why_ended, why_waiting
+from finetune.errors import ClusterError
+from finetune.output.durations import age_seconds, clock, duration
+
+State = Literal[
+    "done",
+    "running",
+    "waiting",
+    "stuck",
+    "failed",
+    "cancelled",
+    "stopped",
+    "lost",
+    "not submitted",
+]
+"""`stuck` waits for something that will not come by itself; `stopped` saved its state and nothing
+goes on with it; of a `lost` job nobody knows how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """One job of a chain now."""
+
+    name: str
+    state: State
+    job_id: str | None
+    restarts: int
+    why: str
+    """One line: why it waits, where it runs, or why it failed."""
+    progress: Progress
+    settings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    """What somebody should look at, each with what to do."""
+    is_active: bool = False
+    """Whether Slurm still has it in its queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """A chain now."""
+
+    chain: Chain
+    state: State
+    headline: str
+    jobs: tuple[JobReport, ...]
+    notices: tuple[str, ...] = ()
+    scheduler_problem: str | None = None
+    """Why Slurm could not be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Everything that is known about one job."""
+
+    job_id: str | None
+    slurm: JobState | None
+    last: AttemptEvent | None
+    """Newest event of the newest submission."""
+    starts: int
+    progress: Progress
+    blocked_by: str | None
+    """A job that it waits for and that did not end well."""
+    reachable: bool = True
+    """Whether Slurm could be asked."""
+    cancelled: str | None = None
+    """When it was cancelled by `finetune cancel`."""
+
+
+def look(chain: Chain) -> ChainReport:
+    """Ask Slurm and read the files; changes nothing.
+
+    Slurm that does not answer is no error: the report says so and shows what the files know.
+    """
+    ids = job_ids(chain)
+    problem: str | None = None
+    states: Mapping[str, JobState] = {}
+    try:
+        states = jobs_of(chain, ids.values())
+    except ClusterError as error:
+        problem = str(error)
+    cancelled = {i: c.time for c in read_cancellations(chain) for i in c.job_ids}
+    reports: dict[str, JobReport] = {}
+    for job in chain.jobs:
+        job_id = ids.get(job.name)
+        seen = _see(chain, job, job_id=job_id, state=states.get(job_id or ""), before=reports)
+        seen = replace(seen, reachable=problem is None, cancelled=cancelled.get(job_id or ""))
+        reports[job.name] = _report(chain, job, seen)
+    jobs = tuple(reports.values())
+    state = chain_state(jobs)
+    return ChainReport(
+        chain=chain,
+        state=state,
+        headline=_headline(chain, jobs, state),
+        jobs=jobs,
+        notices=tuple(space_notices(Path(chain.store))),
+        scheduler_problem=problem,
+    )
+
+
+def jobs_of(chain: Chain, ids: Iterable[str]) -> dict[str, JobState]:
+    """Return what Slurm knows of a chain's jobs.
+
+    A job of another origin that got one of the ids (they begin again after a reset) is left out.
+    Raises ClusterError if Slurm does not answer.
+    """
+    found = slurm.jobs(ids)
+    # the script's own place, or where it was submitted from: some sites hand Slurm a copy
+    return {
+        i: state
+        for i, state in found.items()
+        if any(is_within(chain, state.fields.get(place, "")) for place in ("Command", "WorkDir"))
+    }
+
+
+def is_within(chain: Chain, path: str) -> bool:
+    """Whether a path (of a script, say) is the chain's folder or lies in it."""
+    folders = (chain.folder.absolute(), chain.folder.resolve())
+    return any(Path(path).is_relative_to(folder) for folder in folders) or (
+        bool(path) and Path(path).resolve().is_relative_to(folders[1])
+    )
+
+
+def chain_state(jobs: tuple[JobReport, ...]) -> State:
+    """Return the state of a chain from those of its jobs.
+
+    What still moves comes first; of what does not, the worst.
+    """
+    order: tuple[State, ...] = (
+        "running",
+        "waiting",
+        "stuck",
+        "failed",
+        "lost",
+        "cancelled",
+        "stopped",
+        "not submitted",
+    )
+    states = {job.state for job in jobs}
+    return next((state for state in order if state in states), "done")
+
+
+def _see(
+    chain: Chain,
+    job: ChainJob,
+    *,
+    job_id: str | None,
+    state: JobState | None,
+    before: Mapping[str, JobReport],
+) -> _Seen:
+    events = read_events(chain, job.name)
+    own = [e for e in events if e.job_id == job_id]
+    blockers = [before[n] for n in job.depends_on if n in before]
+    return _Seen(
+        job_id=job_id,
+        slurm=state,
+        last=own[-1] if own else None,
+        starts=sum(e.event == "start" for e in events),
+        progress=progress_of(chain, job, job_id=job_id),
+        blocked_by=next((b.name for b in blockers if b.state in ("failed", "cancelled")), None),
+    )
+
+
+def _report(chain: Chain, job: ChainJob, seen: _Seen) -> JobReport:
+    state, why = _judge(seen, job)
+    return JobReport(
+        name=job.name,
+        state=state,
+        job_id=seen.job_id,
+        restarts=max(seen.starts - 1, seen.slurm.restarts if seen.slurm else 0, 0),
+        why=" ".join(why.split()),
+        progress=seen.progress,
+        settings=job.settings,
+        notices=tuple(
+            job_notices(
+                seen.progress,
+                state=state,
+                started=seen.last is not None and seen.last.event == "start",
+                purge_days=chain.purge_days,
+            )
+        ),
+        is_active=seen.slurm is not None and seen.slurm.is_active,
+    )
+
+
+def _judge(seen: _Seen, job: ChainJob) -> tuple[State, str]:
+    """Return state and reason of a job; the artefact in the store counts before Slurm's word."""
+    in_store = _in_store(seen)
+    if in_store is not None:
+        return in_store
+    if seen.slurm is not None and seen.slurm.is_active:
+        return _active(seen, seen.slurm, job)
+    if seen.cancelled is not None:
+        return "cancelled", f"`finetune cancel` at {clock(seen.cancelled)}{_kept(seen)}"
+    if seen.slurm is not None:
+        return _ended(seen, seen.slurm)
+    return _remembered(seen)
+
+
+def _in_store(seen: _Seen) -> tuple[State, str] | None:
+    if seen.progress.done:
+        return "done", ""
+    if seen.progress.damaged is not None:
+        return "lost", seen.progress.damaged
+    return ("not submitted", "") if seen.job_id is None else None
+
+
+def _active(seen: _Seen, now: JobState, job: ChainJob) -> tuple[State, str]:
+    again = ""
+    if seen.last is not None and seen.last.event == "end" and seen.last.reason:
+        again = f"; last attempt: {seen.last.reason}"
+    if now.is_waiting:
+        why = why_waiting(now)
+        if now.reason == "Dependency" and job.depends_on:
+            why = f"after {', '.join(job.depends_on)}"
+        elif now.start_time and now.reason in ("Resources", "Priority"):
+            why += f"; Slurm expects to start it at {clock(now.start_time)}"
+        return ("stuck" if never_starts(now) else "waiting"), why + again
+    if now.state in ("SUSPENDED", "STOPPED"):
+        return "waiting", f"suspended by the site, on {now.nodes}"
+    where = f"on {now.nodes}" if now.nodes else now.state.lower()
+    since = f" since {clock(now.start_time)}" if now.start_time else ""
+    said = seen.progress.said
+    doing = f": {said}" if said and seen.progress.step is None else ""
+    return "running", where + since + (doing or again)
+
+
+def _ended(seen: _Seen, now: JobState) -> tuple[State, str]:
+    if now.state == "COMPLETED" and seen.progress.done is None:
+        return "done", ""
+    if now.state == "CANCELLED":
+        if seen.blocked_by is not None:
+            return "cancelled", _not_started(seen.blocked_by)
+        return "cancelled", f"{why_ended(now)}{_kept(seen)}"
+    if seen.last is not None and seen.last.event == "end":
+        return _outcome(seen, seen.last)
+    if now.state == "COMPLETED":
+        return "failed", "ended without its result; `finetune logs` shows what it did"
+    return "failed", f"{why_ended(now)}{_kept(seen)}"
+
+
+def _remembered(seen: _Seen) -> tuple[State, str]:
+    """Judge a job that Slurm has forgotten, or could not be asked about."""
+    last = seen.last
+    if last is not None and last.event == "end":
+        return _outcome(seen, last)
+    silent = age_seconds(max(filter(None, (seen.progress.beat, seen.progress.moved)), default=None))
+    sign = "" if silent is None else f"; last sign of life {duration(silent)} ago"
+    if not seen.reachable:
+        if last is None:
+            return "waiting", f"job {seen.job_id} had not started when last seen"
+        return "running", f"started {clock(last.time)}{sign}"
+    if last is None and seen.blocked_by is not None:
+        return "cancelled", _not_started(seen.blocked_by)
+    if last is None:
+        why = f"Slurm no longer knows job {seen.job_id}, and it never started"
+        return "lost", f"{why}; `finetune resubmit`"
+    why = f"Slurm no longer knows job {seen.job_id}, which started {clock(last.time)}"
+    return "lost", f"{why} and left no word of its end{sign}{_kept(seen)}; `finetune resubmit`"
+
+
+def _outcome(seen: _Seen, end: AttemptEvent) -> tuple[State, str]:
+    reason = end.reason or f"exit code {end.exit_code}"
+    if end.outcome == "done":
+        if seen.progress.done is None:
+            return "done", ""
+        return "lost", "was done, but its result is gone from the store; `finetune resubmit`"
+    if end.outcome == "stopped":
+        return "stopped", f"{reason}{_kept(seen)}; `finetune resubmit` continues"
+    return "failed", f"{reason}{_kept(seen)}"
+
+
+def _not_started(because: str) -> str:
+    return f"not started, because {because} did not end well"
+
+
+def _kept(seen: _Seen) -> str:
+    step = seen.progress.checkpoint_step
+    return f" (state of step {step} is kept)" if step else ""
+
+
+def _headline(chain: Chain, jobs: tuple[JobReport, ...], state: State) -> str:
+    done = sum(job.state == "done" for job in jobs)
+    first = f"{chain.id}: {state}"
+    if state == "done":
+        return f"{first}; all {len(jobs)} jobs"
+    first += f"; {done} of {len(jobs)} jobs done"
+    failed = [job for job in jobs if job.state == "failed"]
+    if failed:
+        first += f"; {failed[0].name} failed: {failed[0].why}"
+        first += f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    stuck = [job.name for job in jobs if job.state == "stuck"]
+    if stuck:
+        return f"{first}; {', '.join(stuck)} will not start by itself"
+    if state in ("failed", "lost", "cancelled", "stopped", "not submitted"):
+        first += f". `finetune resubmit {chain.id}` does the rest"
+    return first

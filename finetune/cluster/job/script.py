@@ -1,0 +1,154 @@
+"""A job of a chain as a batch script that an engineer can read.
+
+Whatever a person wrote reaches the shell quoted; `#SBATCH` lines hold nothing but the site's own
+lines, numbers, and names that were made safe.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal
+
+from finetune.cluster.chain.chain import Chain, ChainJob
+from finetune.errors import Stopped
+from finetune.spec.site import JobRequest, Site, merge_lines
+
+Kind = Literal["prepare", "train", "evaluate", "release", "debug"]
+OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+"""Variables that tell the Hub's libraries not to try the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job runs."""
+
+    kind: Kind
+    arguments: tuple[str, ...]
+    """Of `finetune`: verb, recipe, options."""
+    command: tuple[str, ...]
+    """How `finetune` is started."""
+
+
+def script_of(
+    job: ChainJob, work: Work, *, chain: Chain, site: Site, array: str | None = None
+) -> str:
+    """Return the batch script of a job, or of the job array that `job` is a task of.
+
+    `array`: the indices of the tasks, as `sbatch --array` takes them.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    request = request_of(work.kind, site)
+    ranks = ranks_of(work.kind, site)
+    environment = {name: "1" for name in OFFLINE if site.offline}
+    environment |= {**site.environment, **request.environment}
+    engine = Environment(
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701, this is no HTML; what is not ours is quoted for the shell
+    )
+    engine.filters["quoted"] = shlex.quote
+    template = engine.from_string(
+        files("finetune.cluster.job").joinpath("job.sh.j2").read_text(encoding="utf-8")
+    )
+    return template.render(
+        header=header(job, request, chain=chain, site=site, array=array),
+        job=job.array or job.name,
+        array=array is not None,
+        chain=str(chain.folder),
+        chain_id=chain.id,
+        site=site.name,
+        command=shlex.join([*site.launcher, *work.command]),
+        setup=[*site.setup, *request.setup],
+        environment=list(environment.items()),
+        ranks=ranks,
+        ranks_per_node=request.ranks_per_node,
+        cpus_per_rank=request.cpus_per_rank,
+        srun=shlex.join(srun_options(work.kind, site)),
+        arguments=_arguments(job, work),
+        requeue=chain.requeue == "allowed",
+        script=job.script,
+        stopped=Stopped.exit_code,
+    )
+
+
+def _arguments(job: ChainJob, work: Work) -> str:
+    """Return the arguments of `finetune`; the second is the recipe, which each task has its own."""
+    if job.array is None:
+        return shlex.join(work.arguments)
+    verb, _, *rest = work.arguments
+    return " ".join([shlex.quote(verb), '"$recipe"', shlex.join(rest)])
+
+
+def header(
+    job: ChainJob, request: JobRequest, *, chain: Chain, site: Site, array: str | None = None
+) -> list[str]:
+    """Return the `#SBATCH` lines; log paths are relative to the chain's folder."""
+    log = job.log if array is None else job.log.replace("%j", "%A_%a")
+    ours = [
+        f"--job-name={job.array or job.name}.{chain.id}",
+        *([f"--array={array}"] if array is not None else []),
+        f"--output={log}",
+        "--open-mode=append",
+        f"--nodes={request.nodes}",
+        f"--ntasks-per-node={request.ranks_per_node}",
+        f"--cpus-per-task={request.cpus_per_rank}",
+        f"--time={request.time_limit}",
+        f"--signal=B:USR1@{site.grace_seconds}",
+        "--requeue" if chain.requeue == "allowed" else "--no-requeue",
+    ]
+    lines = [f"#SBATCH {option}" for option in ours]
+    return lines + merge_lines(site.sbatch, request.sbatch)
+
+
+def request_of(kind: Kind, site: Site) -> JobRequest:
+    """Return what a kind of job asks for; `debug` is `train` in the short queue."""
+    if kind != "debug":
+        request: JobRequest = getattr(site, kind)
+        return request
+    short = site.debug
+    assert short is not None  # noqa: S101, the caller looked
+    return site.train.model_copy(
+        update={
+            "sbatch": merge_lines(site.train.sbatch, short.sbatch),
+            "nodes": short.nodes or site.train.nodes,
+            "time_limit": short.time_limit,
+        }
+    )
+
+
+def ranks_of(kind: Kind, site: Site) -> int:
+    """Return the number of processes of a job; only trainings have several."""
+    request = request_of(kind, site)
+    return request.nodes * request.ranks_per_node if kind in ("train", "debug") else 1
+
+
+def srun_options(kind: Kind, site: Site) -> list[str]:
+    """Return the options of srun: one task a rank, and one that fails ends all."""
+    request = request_of(kind, site)
+    if kind in ("train", "debug"):
+        size = [f"--nodes={request.nodes}", f"--ntasks-per-node={request.ranks_per_node}"]
+    else:
+        size = ["--nodes=1", "--ntasks=1"]
+    return [*size, "--kill-on-bad-exit=1", *site.srun, *request.srun]
+
+
+def time_limit_seconds(text: str) -> int:
+    """Return a time limit of sbatch in seconds.
+
+    >>> [time_limit_seconds(t) for t in ("90", "10:30", "01:00:00", "1-00:00", "1-02:00:00")]
+    [5400, 630, 3600, 86400, 93600]
+    """
+    days, dash, rest = text.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:  # days-hours:minutes[:seconds]
+        hours, minutes, seconds = (*parts, 0, 0)[:3]
+        return ((int(days) * 24 + hours) * 60 + minutes) * 60 + seconds
+    if len(parts) == 1:  # minutes
+        return parts[0] * 60
+    hours, minutes, seconds = parts if len(parts) == 3 else (0, *parts)
+    return (hours * 60 + minutes) * 60 + seconds

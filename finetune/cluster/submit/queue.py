@@ -1,0 +1,143 @@
+"""Give the jobs of a chain to Slurm, and take them back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from finetune.cluster.chain.chain import (
+    Chain,
+    ChainJob,
+    Submission,
+    append_cancellation,
+    append_submission,
+    now,
+    read_submissions,
+)
+from finetune.cluster.follow.status import is_within, jobs_of
+from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.slurm.commands import JobState
+from finetune.errors import ClusterError
+
+_ROUNDS = 5
+_SETTLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What `cancel` did."""
+
+    jobs: tuple[tuple[str, str, str], ...]
+    """(Job id, its name in the chain, state before)."""
+    left: tuple[str, ...]
+    """Ids that Slurm is still ending."""
+
+
+def cancel(chain: Chain) -> Cancelled:
+    """Cancel every job of a chain that waits or runs; those of other chains are never touched.
+
+    A job that is told to end may just be submitting its continuation: it is noted first that the
+    chain is cancelled, so that none is submitted any more, and then Slurm is asked again.
+
+    Raises ClusterError if Slurm does not answer or refuses.
+    """
+    told: dict[str, tuple[str, str, str]] = {}
+    for round_number in range(_ROUNDS):
+        active = active_jobs(chain)
+        fresh = {i: s for i, s in active.items() if i not in told}
+        if round_number and not fresh:
+            break
+        if fresh:
+            names = {s.job_id: s.name for s in read_submissions(chain)}
+            append_cancellation(chain, fresh)
+            # what waits first: the end of a running job must not start it
+            for waits in (True, False):
+                slurm.cancel([i for i, s in fresh.items() if s.is_waiting == waits])
+            told |= {i: (i, names.get(i, "unknown"), s.state) for i, s in fresh.items()}
+        time.sleep(_SETTLE_SECONDS if told else 0)
+    return Cancelled(jobs=tuple(told.values()), left=tuple(active_jobs(chain)))
+
+
+def active_jobs(chain: Chain) -> dict[str, JobState]:
+    """Return what of a chain waits or runs, also what was submitted and never noted."""
+    ids = [s.job_id for s in read_submissions(chain)]
+    ids += [i for i, script in slurm.scripts_of_my_jobs().items() if is_within(chain, script)]
+    return {i: state for i, state in jobs_of(chain, ids).items() if state.is_active}
+
+
+def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
+    """Submit jobs of a chain in order, each after those of them that it depends on.
+
+    The tasks of a job array are one submission. Raises ClusterError if Slurm refuses one; those
+    before it are cancelled.
+    """
+    sent: dict[str, Submission] = {}
+    try:
+        for group in groups(jobs):
+            after, kind = waits_for(group, {n: s.job_id for n, s in sent.items()})
+            array = group[0].array is not None
+            job_id = slurm.submit(
+                chain.folder / group[0].script,
+                folder=chain.folder,
+                after=after,
+                after_kind=kind,
+                options=[f"--array={indices_of(chain, group)}"] if array else [],
+            )
+            for job in group:
+                own = f"{job_id}_{job.task}" if array else job_id
+                sent[job.name] = Submission(name=job.name, job_id=own, time=now())
+                append_submission(chain, sent[job.name])
+    except ClusterError:
+        ids = [submission.job_id for submission in sent.values()]
+        append_cancellation(chain, ids)
+        slurm.cancel(ids)
+        raise
+    return list(sent.values())
+
+
+def groups(jobs: Sequence[ChainJob]) -> list[list[ChainJob]]:
+    """Return what is submitted at once: each job by itself, and the tasks of each job array."""
+    found: dict[str, list[ChainJob]] = {}
+    for job in jobs:
+        found.setdefault(job.array or job.name, []).append(job)
+    return list(found.values())
+
+
+def waits_for(
+    group: Sequence[ChainJob], ids: Mapping[str, str]
+) -> tuple[list[str], slurm.AfterKind]:
+    """Return the ids that a job or an array waits for, and how; `ids` are those of jobs by name.
+
+    Where each task waits for the task of its own number, Slurm starts it when that one has ended
+    well. Otherwise (several trainings of one prepared corpus) all of them have to end, well or not:
+    a task whose input was not made says so when it starts, and the others go on.
+    """
+    before = {job.name: [ids[n] for n in job.depends_on if n in ids] for job in group}
+    if group[0].array is None:
+        return before[group[0].name], "afterok"
+    named = [job_id.rpartition("_") for found in before.values() for job_id in found]
+    arrays = list(dict.fromkeys(array or alone for array, _, alone in named))
+    own = all([i.rpartition("_")[2] for i in before[job.name]] == [str(job.task)] for job in group)
+    return arrays, "aftercorr" if own and len(arrays) == 1 else "afterany"
+
+
+def indices_of(chain: Chain, group: Sequence[ChainJob]) -> str:
+    """Return the tasks of an array with their limit, as `sbatch --array` takes them: `0-8%4`."""
+    limit = "" if chain.array_limit is None else f"%{chain.array_limit}"
+    return ranges(job.task for job in group if job.task is not None) + limit
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Write numbers as `sbatch --array` takes them.
+
+    >>> ranges([0, 1, 2, 5, 7, 8])
+    '0-2,5,7-8'
+    """
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else f"{p[0]}" for p in parts)

@@ -1,0 +1,1 @@
+"""Memory, time and energy of a training run before it starts."""

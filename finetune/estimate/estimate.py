@@ -1,0 +1,395 @@
+"""What a recipe needs before anything is queued: memory, time, energy, and a setting that fits.
+
+Everything is computed from the recipe, the base's config.json and the sizes of what is in the
+store; nothing heavy is imported and nothing is run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import StoreError
+from finetune.estimate.cost import (
+    CPU_GFLOPS_PER_CORE,
+    GPU_UTILISATION,
+    POWER_OF_NODE,
+    Cost,
+    Range,
+    cost_of,
+    find_gpu,
+    flops_per_token,
+)
+from finetune.estimate.length import Length, lengths
+from finetune.estimate.target import Target
+from finetune.pipeline import plan
+from finetune.pipeline.store import Store
+from finetune.sizing.footprint import ELEMENT_BYTES, Precision, Quantization
+from finetune.sizing.memory import (
+    GIB,
+    SPLITS_WEIGHTS,
+    Memory,
+    Offload,
+    Placement,
+    Sharding,
+    device_memory,
+    leaves_room,
+    work_on,
+)
+from finetune.sizing.shape import ModelShape, adapter_parameters, base_parameters, model_shape
+from finetune.spec.load import Project
+from finetune.spec.recipe import Lora
+
+SHARE_OF_MEMORY = 0.6
+"""Up to here `run.micro_batch_rows: auto` fills the memory (finetune/train/micro_batch.py)."""
+USABLE = 0.9
+"""Of a GPU's memory; the rest is lost to fragments, which are not estimated."""
+CPU_TOKENS = 1024
+"""Most tokens of a micro-batch on a CPU, where more are no faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One way to run the training; all but `quantization` give the same adapter."""
+
+    sharding: Sharding
+    gradient_checkpointing: bool
+    quantization: Quantization
+    offload: Offload = "none"
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys of a recipe that say so."""
+        keys: dict[str, str] = {"train.sharding": self.sharding}
+        if self.gradient_checkpointing:
+            keys["run.gradient_checkpointing"] = "true"
+        if self.quantization != "none":
+            keys["base.quantization"] = self.quantization
+        if self.offload != "none":
+            keys["train.offload"] = self.offload
+        return keys
+
+    @property
+    def text(self) -> str:
+        """In few words."""
+        again = "gradient checkpointing" if self.gradient_checkpointing else ""
+        packed = self.quantization if self.quantization != "none" else ""
+        aside = f"offload {self.offload}" if self.offload != "none" else ""
+        return ", ".join(part for part in (self.sharding, packed, again, aside) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A setting, the micro-batch that it leaves room for, and whether it fits."""
+
+    setting: Setting
+    rows: int
+    memory: Memory
+    fits: bool | None
+    """None if the memory of the target is not known."""
+    why: str
+    """In words; empty if it fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """All of it."""
+
+    shape: ModelShape
+    target: Target
+    precision: Precision
+    base_parameters: int
+    adapter_parameters: dict[str, int]
+    recipe: Trial
+    """The recipe's own setting."""
+    trials: tuple[Trial, ...]
+    """Settings in order of cost, the recipe's among them."""
+    lengths: tuple[Length, ...]
+    cost: Cost
+    notes: tuple[str, ...]
+
+    @property
+    def cheapest(self) -> Trial | None:
+        """The first setting that fits."""
+        return next((trial for trial in self.trials if trial.fits), None)
+
+
+def estimate(
+    project: Project,
+    target: Target,
+    *,
+    store: Store,
+    watts: float | None = None,
+    pue: float,
+    grid_gco2_per_kwh: float | None = None,
+) -> Estimate:
+    """Return what a recipe needs on a target.
+
+    Raises StoreError if the base is not in the store yet, RecipeError if it cannot be counted.
+    """
+    lora = _largest_adapter(project)
+    shape, unknown = _with_new_tokens(read_shape(project, store=store), project, store=store)
+    found = lengths(project, store=store)
+    precision = _precision(project, target)
+    share = -(-min(each.rows_per_step for each in found) // target.ranks)
+    room = _Room(project, lora, shape, target, precision, share)
+    own = _own(project, room)
+    trials = [room.trial(setting) for setting in _settings(own.setting, target)]
+    if own.setting not in [trial.setting for trial in trials]:
+        trials.insert(0, own)
+    chosen = own if own.fits is not False else next((t for t in trials if t.fits), own)
+    per_token = flops_per_token(
+        shape,
+        lora,
+        sequence_tokens=project.recipe.prepare.sequence_tokens,
+        gradient_checkpointing=chosen.setting.gradient_checkpointing,
+    )
+    tokens = sum(each.tokens for each in found)
+    cost = cost_of(
+        per_token * tokens,
+        tokens=tokens,
+        peak_flops=_peak(target),
+        devices=min(target.ranks, max(each.rows_per_step for each in found)),
+        watts=_power(target, watts),
+        pue=pue,
+        grid_gco2_per_kwh=grid_gco2_per_kwh,
+    )
+    return Estimate(
+        shape=shape,
+        target=target,
+        precision=precision,
+        base_parameters=base_parameters(shape),
+        adapter_parameters=adapter_parameters(shape, lora),
+        recipe=own,
+        trials=tuple(trials),
+        lengths=tuple(found),
+        cost=cost,
+        notes=(*unknown, *_notes(shape, target, found, chosen), *_attempts(target, cost)),
+    )
+
+
+def _with_new_tokens(
+    shape: ModelShape, project: Project, *, store: Store
+) -> tuple[ModelShape, tuple[str, ...]]:
+    """Return the shape with the recipe's new tokens, and a note while their number is not known."""
+    settings = project.recipe.vocabulary
+    if settings is None:
+        return shape, ()
+    for step in plan.steps_of(project):
+        learned = store.find(step.stage.name, step.key) if step.stage.name == "vocabulary" else None
+        if learned is not None:
+            return replace(shape, new_tokens=learned.result["tokens"]), ()
+    most = settings.max_size if settings.size == "auto" else settings.size
+    note = f"new tokens are not learned yet; counted with the most there can be, {most:,}"
+    return replace(shape, new_tokens=most), (note,)
+
+
+def read_shape(project: Project, *, store: Store) -> ModelShape:
+    """Return the shape of the base. StoreError if neither store nor folder has its config.json."""
+    base, step = project.recipe.base, plan.steps_of(project)[0]
+    found = store.find("base", step.key)
+    folder = Path(base.model).expanduser() if base.kind == "directory" else None
+    path = found.path / "model" / "config.json" if found else folder and folder / "config.json"
+    if path is None:
+        raise StoreError(
+            f"{project.path}: base {base.model} is not in the store yet, so its size is not known: "
+            f"run `finetune fetch {project.path}` first"
+        )
+    try:
+        config: Any = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read as a model's configuration ({error})") from None
+    if not isinstance(config, dict):
+        raise StoreError(f"{path}: not a model's configuration: it holds no mapping")
+    return model_shape(config, source=str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What does not change between settings."""
+
+    project: Project
+    lora: Lora
+    shape: ModelShape
+    target: Target
+    precision: Precision
+    share: int
+    """Rows of a step that one rank has."""
+
+    def trial(self, setting: Setting) -> Trial:
+        """Return the largest micro-batch that a setting has room for, and what it needs."""
+        rows = self._rows(setting)
+        memory = self._memory(setting, rows)
+        limit = self.limit_bytes
+        if setting.sharding in SPLITS_WEIGHTS and self.shape.new_tokens:
+            return Trial(setting, rows, memory, False, "new tokens need the embedding whole")
+        if limit is None:
+            return Trial(setting, rows, memory, None, "memory of the device not known")
+        over = memory.total - limit
+        why = "" if over <= 0 else f"{over / GIB:.1f} GiB too much: {_largest(memory)}"
+        return Trial(setting, rows, memory, over <= 0, why)
+
+    @property
+    def limit_bytes(self) -> int | None:
+        """Bytes that a training may take at its peak."""
+        given = self.target.memory_gib or self.project.recipe.run.memory_gib
+        if given is None:
+            return None
+        return int(given * GIB * (USABLE if self.target.device == "gpu" else 1))
+
+    @property
+    def budget_bytes(self) -> float:
+        """Bytes that `auto` fills with rows; 0 if the memory is not known."""
+        given = self.project.recipe.run.memory_gib
+        return GIB * (given or (self.target.memory_gib or 0) * SHARE_OF_MEMORY)
+
+    def _rows(self, setting: Setting) -> int:
+        """Return the rows that `auto` takes, or the recipe's own number."""
+        run, tokens = self.project.recipe.run, self.project.recipe.prepare.sequence_tokens
+        if run.micro_batch_rows != "auto":
+            return min(run.micro_batch_rows, self.share)
+        most = self.share
+        if self.target.device == "cpu":
+            most = max(1, min(most, CPU_TOKENS // tokens))
+        low, high = 1, most if self.budget_bytes else 1
+        while low < high:  # memory grows with rows
+            middle = (low + high + 1) // 2
+            fits = self._memory(setting, middle).total <= self.budget_bytes
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return -(-self.share // -(-self.share // low))  # micro-batches of even size
+
+    def _memory(self, setting: Setting, rows: int) -> Memory:
+        placement = Placement(
+            sharding=setting.sharding,
+            ranks=self.target.ranks,
+            offload=setting.offload,
+            device=self.target.device,
+        )
+        work = work_on(
+            self.shape,
+            placement,
+            lora=self.lora,
+            rows=rows,
+            sequence_tokens=self.project.recipe.prepare.sequence_tokens,
+            precision=self.precision,
+            quantization=setting.quantization,
+            gradient_checkpointing=setting.gradient_checkpointing,
+        )
+        return device_memory(self.shape, work, placement)
+
+
+def _largest_adapter(project: Project) -> Lora:
+    """Return the adapter's settings; a PiSSA phase hands on a plain adapter of twice the rank."""
+    lora = project.recipe.lora
+    if lora.init != "pissa" or len(project.recipe.stages_of_training) == 1:
+        return lora
+    return lora.model_copy(update={"init": "default", "rank": 2 * lora.rank})
+
+
+def _own(project: Project, room: _Room) -> Trial:
+    """The recipe's setting, with what `auto` means."""
+    recipe = project.recipe
+    train = recipe.stages_of_training[0].train
+    own = Setting(
+        sharding="none",
+        gradient_checkpointing=recipe.run.gradient_checkpointing,
+        quantization=recipe.base.quantization,
+        offload=train.offload,
+    )
+    if train.sharding != "auto":
+        return room.trial(replace(own, sharding=train.sharding))
+    if room.target.ranks == 1:
+        return room.trial(own)
+    weights = base_parameters(room.shape) * ELEMENT_BYTES[room.precision]
+    whole = own.quantization != "none" or room.precision == "fp16" or not room.budget_bytes
+    whole = whole or bool(room.shape.new_tokens)
+    if whole or leaves_room(weights, budget_bytes=room.budget_bytes):
+        return room.trial(replace(own, sharding="ddp"))
+    return room.trial(replace(own, sharding="zero3"))
+
+
+def _settings(own: Setting, target: Target) -> Iterator[Setting]:
+    """Settings in order of what they cost, and last those that change the adapter."""
+    shared: tuple[Sharding, ...] = ("ddp", "zero2") if target.ranks > 1 else ("none",)
+    packed: list[Quantization] = ["none", "8bit", "4bit"]
+    packed = packed[packed.index(own.quantization) :]
+    for quantization in packed if target.device == "gpu" else packed[:1]:
+        for again in (False, True):
+            for sharding in shared:
+                yield Setting(sharding, again, quantization)
+        if quantization == "none" and target.ranks > 1:
+            yield Setting("zero3", False, quantization)
+            yield Setting("zero3", True, quantization)
+    if own.quantization == "none" and target.device == "gpu":
+        yield Setting("zero3", True, "none", offload="all")
+
+
+def _precision(project: Project, target: Target) -> Precision:
+    wanted = project.recipe.stages_of_training[0].train.precision
+    if wanted != "auto":
+        return wanted
+    if target.device == "cpu":
+        return "fp32"
+    gpu = find_gpu(target.gpu)
+    return "fp16" if gpu is not None and not gpu.bf16 else "bf16"
+
+
+def _peak(target: Target) -> Range | None:
+    if target.device == "cpu":
+        fast, slow = (target.cores * gflops * 1e9 for gflops in CPU_GFLOPS_PER_CORE)
+        return fast, slow
+    gpu = find_gpu(target.gpu)
+    if gpu is None:
+        return None
+    return gpu.tflops * 1e12 * GPU_UTILISATION[0], gpu.tflops * 1e12 * GPU_UTILISATION[1]
+
+
+def _power(target: Target, watts: float | None) -> Range | None:
+    if watts is not None:
+        return watts, watts
+    gpu = find_gpu(target.gpu) if target.device == "gpu" else None
+    return None if gpu is None else (gpu.watts * POWER_OF_NODE[0], gpu.watts * POWER_OF_NODE[1])
+
+
+def _largest(memory: Memory) -> str:
+    parts = ("weights", "gathered", "adapter", "moments", "activations", "temporary", "loading")
+    name = max(parts, key=lambda part: getattr(memory, part))
+    return f"{name} {getattr(memory, name) / GIB:.1f} GiB"
+
+
+def _attempts(target: Target, cost: Cost) -> Iterator[str]:
+    limit = target.time_limit_seconds
+    if limit is None or cost.hours is None:
+        return
+    least, most = (math.ceil(3600 * hours / limit) for hours in cost.hours)
+    if most > 1:
+        count = f"{most}" if least == most else f"{least} to {most}"
+        yield (
+            f"longer than one attempt may take (time_limit, {limit / 3600:.3g} h): it takes "
+            f"{count} attempts, each of which goes on from the checkpoint of the one before"
+        )
+
+
+def _notes(shape: ModelShape, target: Target, found: list[Length], chosen: Trial) -> Iterator[str]:
+    if not shape.exact:
+        yield (
+            f"{shape.model_type} is not counted exactly: an architecture that was never looked at "
+            "is taken for a Llama of its sizes, and of a model with pictures only the text part"
+        )
+    rows = min(each.rows_per_step for each in found)
+    if rows < target.ranks:
+        yield (
+            f"a step has {rows} rows, so that {target.ranks - rows} of {target.ranks} processes "
+            "have no work: raise train.batch_tokens (it changes the training), or take fewer"
+        )
+    if chosen.setting.sharding in SPLITS_WEIGHTS:
+        yield (
+            "weights are gathered anew for every micro-batch; on a slow network that can cost more "
+            "time than the arithmetic, which the hours do not count"
+        )
+    if target.device == "gpu" and find_gpu(target.gpu) is None:
+        yield f"speed and power of the GPU {target.gpu or '(not named)'} are not known: name it"

@@ -1,0 +1,179 @@
+"""The energy that a training used: counters of the hardware where there are, else an estimate.
+
+Every rank meters itself (its GPU by NVML; the first one on a node the processors, by RAPL) and
+writes down what it used so far, every few seconds, into a file of its own in the folder of the
+training. So nothing is lost by a kill, and a training that was stopped and continued counts whole,
+steps that had to be done again included. Where there is no counter the CPU time counts, at a
+stated number of watts, and the method says that this is an estimate.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from finetune.pipeline.store import write_json
+
+WATTS_A_BUSY_CORE = 10.0
+"""A round figure between a core of a large server and one of a desktop; nobody measured it here."""
+WRITE_SECONDS = 20.0  # far more often than a RAPL counter of 262 kJ wraps at any power
+JOULES_A_KWH = 3.6e6
+POWERCAP = Path("/sys/class/powercap")
+NVML = "libnvidia-ml.so.1"
+
+RAPL_METHOD = "RAPL counters of processors and memory, whole node"
+NVML_METHOD = "NVML counters of the GPUs"
+ESTIMATE = f"estimate, not measured: CPU time at {WATTS_A_BUSY_CORE:g} W a busy core"
+
+Counter = Callable[[], float]
+"""Joules since a fixed instant; never falls."""
+
+
+@contextmanager
+def metered(
+    folder: Path, *, rank: int = 0, first_on_node: bool = True, gpu_uuid: str | None = None
+) -> Iterator[None]:
+    """Add what this rank uses inside the block to `energy-RANK.json` in a folder.
+
+    `gpu_uuid` names the GPU that the rank trains on (torch's spelling). If its energy cannot be
+    read nothing is written: the energy of the rest would be a small part that looks like the whole.
+    """
+    counters = _counters(first_on_node=first_on_node, gpu_uuid=gpu_uuid)
+    if counters is None:
+        yield
+        return
+    path = folder / f"energy-{rank}.json"
+    earlier = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    begun = {method: counter() for method, counter in counters.items()}
+
+    def write() -> None:
+        used = {method: counter() - begun[method] for method, counter in counters.items()}
+        write_json(path, [*earlier, used])
+
+    done = threading.Event()
+    writer = threading.Thread(target=_write_now_and_then, args=(write, done), daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        writer.join()
+        if folder.is_dir():
+            write()
+
+
+def carry(folder: Path, before: Mapping[str, Any] | None) -> None:
+    """Begin with what `recorded` said of an earlier training, which this one continues."""
+    if before is not None:
+        used = {before["method"]: before["kilowatt_hours"] * JOULES_A_KWH}
+        write_json(folder / "energy-before.json", [used])
+
+
+def recorded(folder: Path) -> dict[str, Any] | None:
+    """Return {"kilowatt_hours", "method"} over all ranks and starts; None if there is nothing."""
+    joules: dict[str, float] = {}
+    for path in sorted(folder.glob("energy-*.json")):
+        for start in json.loads(path.read_text("utf-8")):
+            for method, used in start.items():
+                joules[method] = joules.get(method, 0.0) + used
+    if not joules:
+        return None
+    methods = dict.fromkeys(method for several in joules for method in several.split("; "))
+    return {
+        "kilowatt_hours": sum(joules.values()) / JOULES_A_KWH,
+        "method": "; ".join(methods),
+    }
+
+
+def forget(folder: Path) -> None:
+    """Remove the files of `metered`, once what they say stands in the result."""
+    for path in folder.glob("energy-*.json*"):  # and what a kill left of one half-written
+        path.unlink()
+
+
+def _counters(*, first_on_node: bool, gpu_uuid: str | None) -> dict[str, Counter] | None:
+    """Return the counters of this rank by method, or None where a GPU cannot be metered."""
+    found: dict[str, Counter] = {}
+    if gpu_uuid is not None:
+        gpu = nvml_counter(gpu_uuid)
+        if gpu is None:
+            return None
+        found[NVML_METHOD] = gpu
+    packages = rapl_counters()
+    if not packages:
+        found[ESTIMATE] = lambda: time.process_time() * WATTS_A_BUSY_CORE
+    elif first_on_node:
+        found[RAPL_METHOD] = lambda: sum(counter() for counter in packages)
+    return found
+
+
+def rapl_counters(root: Path | None = None) -> list[Counter]:
+    """Return a counter of every processor package and memory controller that may be read.
+
+    Cores are inside of packages, and `psys` is around all of them: neither is counted again.
+    All or none: where one cannot be read (most kernels let only root) there is no counter.
+    """
+    counters = []
+    for zone in sorted((root or POWERCAP).glob("intel-rapl:*")):
+        try:
+            name = (zone / "name").read_text().strip()
+            if not (name.startswith("package") or name == "dram"):
+                continue
+            int((zone / "energy_uj").read_text())
+        except (OSError, ValueError):
+            return []
+        counters.append(_rapl_counter(zone))
+    return counters
+
+
+def _rapl_counter(zone: Path) -> Counter:
+    """Return a counter in joules of one that counts microjoules and wraps."""
+    wraps_at = int((zone / "max_energy_range_uj").read_text())
+    last = int((zone / "energy_uj").read_text())
+    total = 0
+
+    def read() -> float:
+        nonlocal last, total
+        now = int((zone / "energy_uj").read_text())
+        total += now - last if now >= last else now - last + wraps_at
+        last = now
+        return total / 1e6
+
+    return read
+
+
+def nvml_counter(gpu_uuid: str, *, library: str = NVML) -> Counter | None:
+    """Return the counter of a GPU, or None where the driver has none (before Volta, or no driver).
+
+    Not run by the authors on a GPU: none was at hand.
+    """
+    try:
+        nvml = ctypes.CDLL(library)
+    except OSError:
+        return None
+    handle, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
+    name = gpu_uuid if gpu_uuid.startswith(("GPU-", "MIG-")) else f"GPU-{gpu_uuid}"
+
+    def read() -> float:
+        nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules))
+        return millijoules.value / 1e3
+
+    if (
+        nvml.nvmlInit_v2() != 0
+        or nvml.nvmlDeviceGetHandleByUUID(name.encode(), ctypes.byref(handle)) != 0
+        or nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules)) != 0
+    ):
+        return None
+    return read
+
+
+def _write_now_and_then(write: Callable[[], None], done: threading.Event) -> None:
+    while not done.wait(WRITE_SECONDS):
+        with suppress(OSError):  # on a full disk: the last writing says so, in the main thread
+            write()

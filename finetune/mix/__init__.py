@@ -1,0 +1,1 @@
+"""The data mixture: weights of languages and corpora."""

@@ -1,0 +1,1 @@
+"""What a recipe needs, what is done, and the store of artefacts."""

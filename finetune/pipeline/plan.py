@@ -1,0 +1,397 @@
+"""The stage table and the keys: what a recipe needs, what is done, and doing the rest.
+
+Stages are named by string, so that planning never imports torch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.artefacts.job import Artifact, Job
+from finetune.errors import RecipeError, StoreError
+from finetune.launch.ranks import launch_id, ranks_of
+from finetune.output.console import Console
+from finetune.pipeline.store import Request, Store, key_of
+from finetune.sources import lock as outside
+from finetune.spec import formats as registry
+from finetune.spec.card import ALL, DataCard
+from finetune.spec.load import Project
+from finetune.spec.recipe import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A row of the stage table. Raise `version` when the meaning of its output changes."""
+
+    name: str
+    version: int
+    function: str
+    resumable: bool = False
+    needs_network: bool = False
+    on_all_ranks: bool = False
+    """Whether the processes of a launch do it together; else rank 0 does and the others wait."""
+
+
+STAGES = {
+    row.name: row
+    for row in (
+        Stage("base", 1, "finetune.models.base:run", needs_network=True),
+        Stage("corpus", 1, "finetune.sources.fetch:run_corpus", needs_network=True),
+        Stage("prepare", 4, "finetune.prepare.run:run"),
+        Stage("vocabulary", 1, "finetune.tokenizer.run:run"),
+        Stage("train", 2, "finetune.train.run:run", resumable=True, on_all_ranks=True),
+        Stage("evaluate", 1, "finetune.evaluate.run:run"),
+        Stage("release", 1, "finetune.release.run:run"),
+    )
+}
+POLL_SECONDS = 0.2
+HOW_NOT_WHAT = {"sharding", "offload"}
+"""Settings of `train` that change how it is computed and not what comes out."""
+CORPUS_FIELDS = {"kind", "languages", "source", "format", "columns", "encoding", "drop_matching"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One artefact that the recipe needs."""
+
+    stage: Stage
+    label: str
+    key: str
+    content: Mapping[str, Any]
+    inputs: Mapping[str, Step]
+    phase: Phase
+    cards: tuple[str, ...] = ()
+    lineage: str | None = None
+
+
+def steps_of(project: Project) -> tuple[Step, ...]:
+    """Return the steps of a recipe in order; the same recipe and files give the same keys."""
+    recipe = project.recipe
+    phases = recipe.stages_of_training
+    base = _step("base", "base", phases[0], content=_base_content(project))
+    fetched = _fetch_steps(project)
+    sources = {"base": base} | {f"corpus:{name}": step for name, step in fetched.items()}
+    prepared = _prepare_steps(project, inputs=sources)
+    steps = [base, *fetched.values()]
+    extension: dict[str, Step] = {}
+    if recipe.vocabulary is not None:  # cut with the base's tokens, learned on, and cut again
+        plain = prepared
+        learned = _vocabulary_step(project, base=base, plain=plain)
+        steps += [*plain, learned]
+        extension = {"vocabulary": learned}
+        prepared = _prepare_steps(project, inputs=sources | extension)
+    before: Step | None = None
+    for prepare in prepared:
+        inputs = {"base": base, "prepare": prepare} | extension
+        inputs |= {"start": before} if before else {}
+        before = _train_step(project, prepare.phase, inputs=inputs)
+        steps += [prepare, before]
+    assert before is not None  # noqa: S101, a recipe has at least one phase
+    inputs = {"base": base, "train": before} | _by_role("prepare", prepared) | extension
+    if extension:
+        inputs |= _by_role("plain", plain)
+    evaluate = _step(
+        "evaluate", "evaluate", phases[-1], inputs=inputs, content=recipe.evaluate.model_dump()
+    )
+    release = _step(
+        "release",
+        "release",
+        phases[-1],
+        cards=recipe.card_names,
+        inputs=inputs | {"evaluate": evaluate},
+        content=_release_content(project),
+    )
+    return (*steps, evaluate, release)
+
+
+def prepared_for_training(project: Project) -> tuple[Step, ...]:
+    """Return the step of each phase that prepares what it trains on."""
+    return tuple(s.inputs["prepare"] for s in steps_of(project) if s.stage.name == "train")
+
+
+def steps_up_to(project: Project, stage: str, *, phase: str | None = None) -> tuple[Step, ...]:
+    """Return the steps of a stage (of one phase, if named) and all that they need, in order.
+
+    Raises RecipeError for a phase that the recipe does not have.
+    """
+    names = [p.name for p in project.recipe.stages_of_training]
+    if phase is not None and phase not in names:
+        raise RecipeError(f"--phase {phase}: no such phase; {project.path} has: {', '.join(names)}")
+    steps = steps_of(project)
+    needed: set[str] = set()
+    for step in reversed(steps):
+        wanted = step.stage.name == stage and phase in (None, step.phase.name)
+        if wanted or step.key in needed:
+            needed |= {step.key, *(s.key for s in step.inputs.values())}
+    return tuple(step for step in steps if step.key in needed)
+
+
+def execute(
+    project: Project, steps: tuple[Step, ...], *, store: Store, console: Console
+) -> dict[str, Artifact]:
+    """Run what is not done yet; return the last artefact of every stage."""
+    done: dict[str, Artifact] = {}
+    ranks = ranks_of()
+    for step in steps:
+        if not ranks.is_main:
+            done[step.stage.name] = _follow(project, step, store=store, console=console)
+            continue
+        found = store.find(step.stage.name, step.key)
+        if found:
+            console.say(
+                f"{step.label}: done before ({step.key})",
+                stage=step.stage.name,
+                key=step.key,
+                state="done",
+            )
+        else:
+            console.say(
+                f"{step.label}: running ({step.key})",
+                stage=step.stage.name,
+                key=step.key,
+                state="running",
+            )
+            found = _build(project, step, store=store, console=console)
+        done[step.stage.name] = found
+    return done
+
+
+def _follow(project: Project, step: Step, *, store: Store, console: Console) -> Artifact:
+    """Wait, as a rank other than 0, for an artefact; take part where all ranks work together.
+
+    Waiting is looking into the store: a collective would time out while rank 0 tokenizes. If rank 0
+    fails, its launcher ends this process.
+    """
+    launch = launch_id()
+    partial = store.path_of(step.stage.name, step.key).with_suffix(".partial")
+    took_part = False
+    while (found := store.find(step.stage.name, step.key)) is None:
+        together = step.stage.on_all_ranks and launch is not None and not took_part
+        if together and store.is_built_by(str(launch), step.stage.name, step.key):
+            _run(project, step, workspace=partial, store=store, console=console)
+            took_part = True
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def _run(
+    project: Project, step: Step, *, workspace: Path, store: Store, console: Console
+) -> Mapping[str, Any]:
+    inputs = {role: _finished(store, s) for role, s in step.inputs.items()}
+    shorter = _shorter(step, store)
+    if shorter:
+        inputs["shorter"] = shorter
+    job = Job(
+        recipe=project.recipe,
+        phase=step.phase,
+        cards={name: project.cards[name] for name in step.cards or project.cards},
+        inputs=inputs,
+        workspace=workspace,
+        console=console,
+    )
+    with outside.network(allowed=step.stage.needs_network):
+        result: Mapping[str, Any] = registry.load(step.stage.function)(job)
+    return result
+
+
+def _build(project: Project, step: Step, *, store: Store, console: Console) -> Artifact:
+    def run(workspace: Path) -> Mapping[str, Any]:
+        return _run(project, step, workspace=workspace, store=store, console=console)
+
+    request = Request(
+        stage=step.stage.name,
+        key=step.key,
+        name=project.recipe.name,
+        content=step.content,
+        inputs={role: f"{s.stage.name}/{s.key}" for role, s in step.inputs.items()},
+        lineage=step.lineage,
+        resumable=step.stage.resumable,
+    )
+    return store.build(request, run, waiting=console.say)
+
+
+def _finished(store: Store, step: Step) -> Artifact:
+    found = store.find(step.stage.name, step.key)
+    if found is None:
+        raise StoreError(
+            f"{step.label}: {store.path_of(step.stage.name, step.key)} is missing; run it first"
+        )
+    return found
+
+
+def _shorter(step: Step, store: Store) -> Artifact | None:
+    steps = step.phase.train.max_steps
+    if step.lineage is None or steps is None:
+        return None
+    return store.longest_of(step.lineage, below_steps=steps)
+
+
+def _step(stage: str, label: str, phase: Phase, **parts: Any) -> Step:
+    row = STAGES[stage]
+    inputs: Mapping[str, Step] = parts.pop("inputs", {})
+    content = {
+        "stage": stage,
+        "version": row.version,
+        "content": parts.pop("content"),
+        "inputs": {role: s.key for role, s in inputs.items()},
+    }
+    return Step(row, label, key_of(content), content, inputs, phase, **parts)
+
+
+def _prepare_steps(project: Project, *, inputs: Mapping[str, Step]) -> list[Step]:
+    """Return the step of each phase that prepares its corpora, with the tokenizer of the inputs."""
+    phases = project.recipe.stages_of_training
+    again = project.recipe.vocabulary is not None and "vocabulary" not in inputs
+    return [
+        _step(
+            "prepare",
+            f"prepare{_suffix(project, phase)}{' (base tokens)' if again else ''}",
+            phase,
+            inputs=inputs,
+            cards=project.recipe.card_names,
+            content=_prepare_content(project, phase),
+        )
+        for phase in phases
+    ]
+
+
+def _vocabulary_step(project: Project, *, base: Step, plain: Sequence[Step]) -> Step:
+    settings = project.recipe.vocabulary
+    assert settings is not None  # noqa: S101, asked before
+    return _step(
+        "vocabulary",
+        "vocabulary",
+        project.recipe.stages_of_training[-1],
+        inputs={"base": base} | _by_role("prepare", plain),
+        cards=project.recipe.card_names,
+        content=settings.model_dump(mode="json", exclude={"learning_rate"}),
+    )
+
+
+def _by_role(role: str, steps: Sequence[Step]) -> dict[str, Step]:
+    """Return the steps of the phases by role.
+
+    The last phase's is ROLE alone, because the adapter is that phase's; the ones before it are
+    scored and counted too.
+    """
+    *earlier, last = steps
+    return {role: last} | {f"{role}:{step.phase.name}": step for step in earlier}
+
+
+def _suffix(project: Project, phase: Phase) -> str:
+    return f" {phase.name}" if len(project.recipe.stages_of_training) > 1 else ""
+
+
+def _train_step(project: Project, phase: Phase, *, inputs: Mapping[str, Step]) -> Step:
+    train = phase.train.model_dump(mode="json", exclude=HOW_NOT_WHAT)
+    if phase.train.start_from is not None:
+        if "start" in inputs:
+            raise RecipeError(
+                f"{project.path}: phase {phase.name!r}: start_from is for the first phase; "
+                "later ones start from the phase before"
+            )
+        train["start_from"] = outside.folder_checksums(project, phase.train.start_from)
+    content: dict[str, Any] = {
+        "train": train,
+        "lora": project.recipe.lora.model_dump(mode="json"),
+        "quantization": project.recipe.base.quantization,
+    }
+    content |= _mix_content(phase)
+    if project.recipe.vocabulary is not None:
+        content |= {"rows_learning_rate": project.recipe.vocabulary.learning_rate}
+    endless = content | {"train": train | {"max_steps": None}}
+    lineage = _step("train", "", phase, inputs=inputs, content=endless).key
+    label = f"train{_suffix(project, phase)}"
+    return _step("train", label, phase, inputs=inputs, content=content, lineage=lineage)
+
+
+def _mix_content(phase: Phase) -> dict[str, Any]:
+    """Return what the order of rows depends on besides the seed; nothing without a mix."""
+    if phase.mixing is None:
+        return {}
+    replayed = [c.model_dump(mode="json") for c in phase.corpora if c.replay]
+    return {"mix": phase.mixing.model_dump(mode="json"), "replayed": replayed}
+
+
+def _base_content(project: Project) -> dict[str, Any]:
+    base = project.recipe.base
+    entry = outside.base_entry(project)
+    pins = {k: v for k, v in entry.items() if k in ("sha256", "files")}
+    return {"hub_id": base.released_id, "revision": base.revision} | pins
+
+
+def _corpus_content(card: DataCard) -> dict[str, Any]:
+    return card.corpus.source.model_dump(mode="json")
+
+
+def _fetch_steps(project: Project) -> dict[str, Step]:
+    """Return a step for each card whose corpus is on the Hub, by the card's name."""
+    return {
+        name: _step(
+            "corpus",
+            f"corpus {name}",
+            project.recipe.stages_of_training[0],
+            cards=(name,),
+            content=_corpus_content(project.cards[name]),
+        )
+        for name in project.recipe.card_names
+        if project.cards[name].corpus.is_fetched and not project.cards[name].is_withdrawn
+    }
+
+
+def _prepare_content(project: Project, phase: Phase) -> dict[str, Any]:
+    """Return what a prepared corpus depends on; other phases count for what they hold out."""
+    others = [p for p in project.recipe.stages_of_training if p.name != phase.name]
+    content = _phase_content(project, phase)
+    if phase.mixing is not None:
+        content |= {"rows": "by language and card"}
+    return content | ({"beside": [_phase_content(project, p) for p in others]} if others else {})
+
+
+def _phase_content(project: Project, phase: Phase) -> dict[str, Any]:
+    return {
+        "prepare": _prepare_settings(project),
+        "corpora": [c.model_dump(mode="json", exclude={"replay"}) for c in phase.corpora],
+        "cards": {
+            c.card: project.cards[c.card].corpus.model_dump(mode="json", include=CORPUS_FIELDS)
+            for c in phase.corpora
+        },
+        "withdrawn": {c.card: _withdrawn(project.cards[c.card]) for c in phase.corpora},
+    }
+
+
+def _prepare_settings(project: Project) -> dict[str, Any]:
+    """Return the settings of `prepare`; a file of the user counts by its checksum alone."""
+    settings = project.recipe.prepare
+    content = settings.model_dump(mode="json")
+    content["identify"]["models"] = [
+        model if isinstance(model, str) else model.sha256 for model in settings.identify.models
+    ]
+    content["evaluation_sets"] = [
+        one.model_dump(mode="json", exclude={"path"}) | {"kind": one.kind}
+        for one in settings.evaluation_sets
+    ]
+    return content
+
+
+def _withdrawn(card: DataCard) -> list[str]:
+    return [ALL] if card.is_withdrawn else sorted(card.withdrawn)
+
+
+def _release_content(project: Project) -> dict[str, Any]:
+    recipe = project.recipe
+    return {
+        "release": recipe.release.model_dump(mode="json"),
+        "base": recipe.base.model_dump(mode="json", include={"hub_id", "revision", "licence"}),
+        "cards": {
+            name: project.cards[name].model_dump(
+                mode="json",
+                include={"license", "license_name", "license_link", "pretty_name", "corpus"},
+            )
+            for name in recipe.card_names
+        },
+    }

@@ -1,0 +1,1 @@
+"""Second step: checks on texts, and what they found."""

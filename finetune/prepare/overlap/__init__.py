@@ -1,0 +1,1 @@
+"""Third step: duplicates, contamination and held-out texts."""

@@ -1,0 +1,1 @@
+"""Fourth step: from documents to packed sequences on disk."""

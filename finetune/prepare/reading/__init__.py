@@ -1,0 +1,1 @@
+"""First step: from files to documents."""

@@ -1,0 +1,160 @@
+"""The texts of an audit: those that `prepare` would keep of a card or file, with their English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import zip_longest
+from os import devnull
+from pathlib import Path
+
+from finetune.artefacts.job import Artifact
+from finetune.errors import DataError, RecipeError
+from finetune.pipeline.store import Store
+from finetune.prepare.checking.ledger import REASONS, Ledger
+from finetune.prepare.reading.document import Record, SourceFile
+from finetune.prepare.reading.documents import Maker
+from finetune.prepare.reading.layout import Layout
+from finetune.readers.lines import numbered_lines
+from finetune.sources.files import reader_of, resolve_files
+from finetune.spec.card import CorpusBlock, DataCard
+from finetune.spec.load import cards_folder, did_you_mean, load_card
+from finetune.spec.recipe import Corpus, Prepare
+from finetune.tokenizer.measure import Text
+
+ENGLISH = "eng_Latn"
+UNKNOWN = "und_Zzzz"  # ISO 639 and 15924: not determined
+_BARE = Layout(
+    tokenizer=None, kind="plain", eos="", special=re.compile(r"(?!)"), chat_template=None
+)
+"""No base is known here, so no control marks are looked for."""
+
+
+class Texts:
+    """Texts of one audit; it owns what was counted of them while they are read."""
+
+    def __init__(self, card: DataCard, corpus: Corpus, records: Iterator[Record]) -> None:
+        self.card, self.corpus, self._records = card, corpus, records
+        self.rejected: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[Text]:
+        with Path(devnull).open("w", encoding="utf-8") as stream:
+            ledger = Ledger(stream=stream)
+            maker = Maker(self.corpus, self.card, Prepare(), _BARE, ledger, seen=set())
+            for made in maker.documents(self._records):
+                english = made.source if self.corpus.use == "translation" else None
+                yield Text(made.learned, made.where, english)
+            self.rejected = {REASONS[why]: times for why, times in ledger.by_reason().items()}
+
+
+def texts_of_file(path: Path, *, english: Path | None) -> Texts:
+    """Return the lines of a file, each with the same line of an English file.
+
+    Raises RecipeError for a file that is not there. Reading them raises DataError for bytes that
+    are not UTF-8, and if the files have not the same number of lines.
+    """
+    for option, file in (("--text", path), ("--parallel", english)):
+        if file is not None and not file.is_file():
+            raise RecipeError(f"{option} {file}: there is no such file")
+    languages = [ENGLISH, UNKNOWN] if english else [UNKNOWN]
+    # not a card that anybody wrote: only what reading needs
+    block = CorpusBlock.model_construct(kind="parallel" if english else "text", languages=languages)
+    card = DataCard.model_construct(name=path.stem, path=path, corpus=block)
+    if english is None:
+        lines = numbered_lines(SourceFile(path, path.name), encoding="utf-8")
+        plain = (Record(f"{path}:{n}", {"text": line}) for n, line in lines if line.strip())
+        return Texts(card, _corpus(card, UNKNOWN, use="text"), plain)
+    return Texts(card, _corpus(card, UNKNOWN, use="translation"), _pairs(path, english))
+
+
+def texts_of_card(name: str, *, language: str | None, store: Store) -> Texts:
+    """Return the texts of a card in one language (of a conversation: its answers).
+
+    Raises RecipeError for a card that is not there or was withdrawn, or a language that is not in
+    it; DataError for files that are missing or changed.
+    """
+    card = load_card(_find(name))
+    if card.is_withdrawn:
+        raise RecipeError(f"--card {name}: its texts were taken back; nothing of it is read")
+    block = card.corpus
+    target = _language(card, language)
+    if block.kind == "parallel":
+        use = "translation" if ENGLISH in block.languages and target != ENGLISH else "text"
+    else:
+        use = block.kind
+    inputs = {f"corpus:{card.name}": found for found in _fetched(card, store)}
+    records = reader_of(card)(resolve_files(card, inputs=inputs), corpus=block)
+    return Texts(card, _corpus(card, target, use=use), records)
+
+
+def languages_of(name: str) -> list[str]:
+    """Return the languages of a card that a model would learn: all but its English, if others.
+
+    Raises RecipeError for a card that is not there.
+    """
+    languages = list(load_card(_find(name)).corpus.languages)
+    return [code for code in languages if code != ENGLISH] or languages[:1]
+
+
+def _corpus(card: DataCard, target: str, *, use: str) -> Corpus:
+    source = ENGLISH if use == "translation" else None
+    return Corpus.model_construct(
+        card=card.name,
+        use=use,
+        source=source,
+        target=target if card.corpus.kind == "parallel" else None,
+    )
+
+
+def _pairs(path: Path, english: Path) -> Iterator[Record]:
+    ours = numbered_lines(SourceFile(path, path.name), encoding="utf-8")
+    theirs = numbered_lines(SourceFile(english, english.name), encoding="utf-8")
+    for number, (one, other) in enumerate(zip_longest(ours, theirs), start=1):
+        if one is None or other is None:
+            longer, shorter = (english, path) if one is None else (path, english)
+            raise DataError(
+                f"{longer}:{number}: {shorter} ends before this line; line n of one file must be "
+                "the translation of line n of the other"
+            )
+        yield Record(f"{path}:{number}", {UNKNOWN: one[1], ENGLISH: other[1]})
+
+
+def _find(name: str) -> Path:
+    if name.endswith(".md") or "/" in name:
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise RecipeError(f"--card {name}: there is no such file")
+    folder = cards_folder(Path.cwd() / "recipe")
+    path = folder / f"{name}.md"
+    if path.is_file():
+        return path
+    known = sorted(p.stem for p in folder.glob("*.md"))
+    raise RecipeError(f"--card {name}: no such card in {folder.name}/{did_you_mean(name, known)}")
+
+
+def _language(card: DataCard, wanted: str | None) -> str:
+    languages = list(card.corpus.languages)
+    others = [code for code in languages if code != ENGLISH]
+    if wanted is not None and wanted not in languages:
+        raise RecipeError(
+            f"--language {wanted}: card {card.name!r} has {', '.join(languages)}"
+            f"{did_you_mean(wanted, languages)}"
+        )
+    if wanted is None and len(others) > 1:
+        raise RecipeError(
+            f"--card {card.name}: say which language with --language: {', '.join(others)}"
+        )
+    return wanted or (others or languages)[0]
+
+
+def _fetched(card: DataCard, store: Store) -> list[Artifact]:
+    """Return what `finetune fetch` got for a card, if its texts come from the network."""
+    if not card.corpus.is_fetched:
+        return []
+    wanted = card.corpus.source.model_dump(mode="json")
+    return [
+        artifact
+        for artifact, manifest in store.artifacts()
+        if artifact.stage == "corpus" and manifest["content"]["content"] == wanted
+    ]

@@ -1,0 +1,1 @@
+"""Last step: the corpus report."""

@@ -1,0 +1,78 @@
+"""The corpus report as one HTML page for people: English and French, offline, any script.
+
+Only draws: what it shows was counted elsewhere and stands in report.json as well.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from finetune.prepare.reading.split import SPLITS
+from finetune.prepare.report.difference import difference, visible
+from finetune.prepare.report.page_names import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR
+from finetune.prepare.report.page_words import WORDS
+from finetune.spec.language import language_name
+from finetune.spec.script import direction
+
+HIDDEN = frozenset({"direction-marks", "direction-controls", "private-use"})
+"""Findings of characters that cannot be seen, so that their samples spell them out."""
+
+
+def render(facts: Mapping[str, Any]) -> str:
+    """Return the report as one HTML page that needs nothing from outside.
+
+    `facts` is what report.json holds (finetune.prepare.report.report).
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("finetune.prepare.report", "."),
+        autoescape=True,  # texts are data, whatever they contain
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
+    environment.globals.update(
+        CHANGES_FR=CHANGES_FR,
+        FINDINGS_FR=FINDINGS_FR,
+        HIDDEN=HIDDEN,
+        PERSONAL=PERSONAL,
+        WORDS=WORDS,
+        both=_both,
+        SPLITS=SPLITS,
+        direction=direction,
+        language_name=language_name,
+        difference=difference,
+        visible=visible,
+    )
+    others = dict.fromkeys(("identification", "duplicates", "contamination"))
+    page = environment.get_template("report.html.j2").render(
+        **(others | dict(facts)),
+        total=total(facts["funnel"], reasons=facts["reasons"]),
+        reason_words={
+            reason: _both(meaning, name=reason, french=REASONS_FR)
+            for reason, meaning in facts["reasons"].items()
+        },
+    )
+    return page + "\n"
+
+
+def _both(english: str, *, name: str, french: Mapping[str, str]) -> dict[str, str]:
+    return {"en": english, "fr": french.get(name, english)}
+
+
+def total(funnel: Sequence[Mapping[str, Any]], *, reasons: Iterable[str]) -> dict[str, Any]:
+    """Return the funnel of all cards together, in the same form as one of them."""
+    rejected: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
+    for step in funnel:
+        rejected.update(step["rejected"])
+        kept.update(step["kept"])
+    return {
+        "read": sum(step["read"] for step in funnel),
+        "rejected": {reason: rejected[reason] for reason in reasons},
+        "kept": {split: kept[split] for split in SPLITS},
+    }

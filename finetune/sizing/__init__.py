@@ -1,0 +1,1 @@
+"""Parameters, memory and operations of a model, counted from its configuration."""

@@ -1,0 +1,239 @@
+"""How much memory a training needs, from the numbers of `config.json` and the recipe alone.
+
+What a forward pass keeps for its backward pass is counted tensor by tensor, as the code keeps it
+(finetune/models/fused.py on a CPU; PEFT's and transformers' own layers elsewhere) and as
+tests/parity/test_footprint.py finds it with autograd's hooks. What an allocator adds is measured:
+`finetune estimate` says how far off it is.
+
+Legend: T tokens of a row, S tokens of a micro-batch, E hidden width, F width of the MLP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from finetune.sizing.shape import (
+    Linear,
+    ModelShape,
+    expert_parameters,
+    head_is_targeted,
+    model_shape,
+    targeted,
+)
+from finetune.spec.recipe import Lora
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Quantization = Literal["none", "8bit", "4bit"]
+
+FLOAT = 4
+"""Bytes of a float32: of the adapter, its gradients and moments in every precision."""
+ELEMENT_BYTES: Mapping[str, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
+CPU_ALLOCATOR_SHARES: Mapping[bool, float] = {False: 1.25, True: 0.9}
+"""glibc's allocator holds this much of one whole forward pass beside what is in use, without and
+with gradient checkpointing (measured: benchmarks/estimate_error.py)."""
+GATHERING_SHARES: Mapping[bool, float] = {False: 3.2, True: 2.8}
+"""The same under ZeRO-3, which takes and gives back memory for every module's weights."""
+HEAD_CHUNK_BYTES = 64 * 2**20
+"""float32 logits that are held at a time (finetune/models/head.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One micro-batch, as far as memory depends on it."""
+
+    lora: Lora
+    rows: int
+    sequence_tokens: int
+    precision: Precision
+    quantization: Quantization = "none"
+    gradient_checkpointing: bool = False
+    fused: bool = False
+    """Whether the layers of finetune/models/fused.py run: on a CPU, unsharded, in fp32."""
+    masked: bool = False
+    """Whether attention gets a mask over all of S: on a GPU without flash attention."""
+    half_adapter: bool = False
+    """Whether the adapter, too, is in half precision: DeepSpeed casts it with the base."""
+    supervised_share: float = 1.0
+    """Share of tokens that are learned."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens S of the micro-batch."""
+        return self.rows * self.sequence_tokens
+
+    @property
+    def element(self) -> int:
+        """Bytes of an activation. A base in 4 or 8 bits computes around its matrices in fp32."""
+        return FLOAT if self.quantization != "none" else ELEMENT_BYTES[self.precision]
+
+    @property
+    def adapter_element(self) -> int:
+        """Bytes of an input of the adapter: PEFT casts it to the adapter's own precision."""
+        return self.element if self.half_adapter else FLOAT
+
+
+def activation_bytes_per_row(
+    config: Mapping[str, Any],
+    *,
+    lora: Lora,
+    sequence_tokens: int,
+    precision: Precision,
+    quantization: Quantization = "none",
+    gradient_checkpointing: bool = False,
+    fused: bool = False,
+    on_cpu: bool = False,
+) -> int:
+    """Return the bytes that a row of T tokens adds to the peak of a forward and backward pass.
+
+    `config` is a transformers configuration as a mapping (`model.config.to_dict()`); `fused` is
+    that of `Work`. Weights, gradients and moments are not in it. Raises RecipeError for a model
+    that cannot be counted.
+    """
+    shape = model_shape(config)
+    work = Work(
+        lora=lora,
+        rows=1,
+        sequence_tokens=sequence_tokens,
+        precision=precision,
+        quantization=quantization,
+        gradient_checkpointing=gradient_checkpointing,
+        fused=fused,
+        masked=not on_cpu,
+    )
+    one, two = (
+        activation_bytes(shape, each) + (allocator_bytes(shape, each) if on_cpu else 0)
+        for each in (work, replace(work, rows=2))
+    )
+    return two - one
+
+
+def activation_bytes(shape: ModelShape, work: Work) -> int:
+    """Return the peak of one forward and backward pass above what is held anyway.
+
+    What is kept, and beside it one layer's gradients or a chunk of logits, whichever is larger.
+    """
+    return kept_bytes(shape, work) + max(layer_bytes(shape, work), logit_bytes(shape, work))
+
+
+def kept_bytes(shape: ModelShape, work: Work) -> int:
+    """Return the bytes that a forward pass keeps for its backward pass.
+
+    With gradient checkpointing: every layer's input, and one layer that is computed again.
+    """
+    layer, hidden = layer_bytes(shape, work), work.tokens * shape.hidden * work.element
+    if work.gradient_checkpointing:
+        return shape.layers * hidden + layer + _outside_bytes(shape, work)
+    # The first norm's input needs no gradient, so it is not kept, unless rows of it are trained.
+    first = 0 if shape.new_tokens else _norms(shape, work, count=1)
+    return max(0, shape.layers * layer - first) + _outside_bytes(shape, work)
+
+
+def layer_bytes(shape: ModelShape, work: Work) -> int:
+    """Return what one decoder layer keeps for its backward pass, in bytes."""
+    return (
+        _norms(shape, work, count=shape.block_norms)
+        + _attention(shape, work)
+        + _linear_inputs(shape, work)
+        + (_experts(shape, work) if shape.experts else _mlp(shape, work))
+    )
+
+
+def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> int:
+    """Return what a CPU's allocator holds and cannot use, in bytes: an estimate.
+
+    `gathers`: whether weights are gathered module by module (ZeRO-3).
+    """
+    shares = GATHERING_SHARES if gathers else CPU_ALLOCATOR_SHARES
+    whole = kept_bytes(shape, replace(work, gradient_checkpointing=False))
+    return int(shares[work.gradient_checkpointing] * whole)
+
+
+def logit_bytes(shape: ModelShape, work: Work) -> int:
+    """Return the bytes of a chunk of logits and its temporaries."""
+    learned = max(1, int(work.tokens * work.supervised_share))
+    rows = min(learned, max(1, HEAD_CHUNK_BYTES // (FLOAT * shape.vocabulary)))
+    plain = not shape.soft_capped and not head_is_targeted(shape, work.lora)
+    if plain:  # one buffer; in half precision a float32 copy, and a half of its exponentials
+        copies = FLOAT if work.element == FLOAT else FLOAT + 2 * work.element
+    else:  # logits, their capped or float32 form, log-softmax and its gradient
+        copies = 3 * FLOAT + work.element
+    return rows * shape.vocabulary * copies
+
+
+def _norms(shape: ModelShape, work: Work, *, count: int) -> int:
+    """RMSNorm keeps its input in float32 and the inverse norm; LayerNorm input, mean, deviation."""
+    if shape.layer_norm:
+        return work.tokens * count * (shape.hidden + 2) * work.element
+    return work.tokens * count * (shape.hidden + 1) * FLOAT
+
+
+def _attention(shape: ModelShape, work: Work) -> int:
+    """Queries, keys, values, result and log-sum-exp; with a mask, that too, in every layer."""
+    queries, keys = shape.heads * shape.head_width, shape.key_heads * shape.head_width
+    spread = queries if work.masked else keys  # with a mask, transformers repeats the keys
+    kept = (2 * queries + 2 * spread) * work.element + shape.heads * FLOAT
+    if work.masked:
+        kept += work.tokens * work.element
+    if shape.norms_queries:
+        kept += (queries + keys + shape.heads + shape.key_heads) * FLOAT
+    return work.tokens * kept
+
+
+def _linear_inputs(shape: ModelShape, work: Work) -> int:
+    """What adapters keep: their input, x A, and more with dropout or DoRA.
+
+    An input in the adapter's precision is one tensor for all that read it; a cast one is made for
+    each of them.
+    """
+    lora, updated = work.lora, targeted(shape, work.lora)
+    once: set[str] = set()
+    numbers = 0
+    for linear in updated:
+        shared = work.element == work.adapter_element and lora.dropout == 0
+        there = shared and (linear.reads in once or linear.reads == "heads")
+        inner = work.fused and linear.reads == "inner" and _mlp_is_fused(shape, work)
+        once.add(linear.reads)
+        if not (there or inner):
+            numbers += linear.inputs * (2 if lora.dropout else 1)
+        if not work.fused:
+            numbers += lora.rank
+    kept = work.tokens * numbers * work.adapter_element
+    return kept + (sum(_dora(linear, work) for linear in updated) if lora.dora else 0)
+
+
+def _dora(linear: Linear, work: Work) -> int:
+    """Both summands of the output, and the identity through which PEFT multiplies B and A."""
+    outputs = work.tokens * linear.outputs * (work.element + work.adapter_element)
+    identity = linear.inputs * (linear.inputs + work.lora.rank) + 3 * linear.outputs
+    return outputs + identity * FLOAT
+
+
+def _mlp(shape: ModelShape, work: Work) -> int:
+    if shape.layer_norm:  # GPT-2: its own GELU keeps four tensors
+        return work.tokens * 4 * shape.inner * work.element
+    return work.tokens * (2 if _mlp_is_fused(shape, work) else 3) * shape.inner * work.element
+
+
+def _mlp_is_fused(shape: ModelShape, work: Work) -> bool:
+    reads = [linear.reads for linear in targeted(shape, work.lora)]
+    return work.fused and reads.count("mlp") == 2 and reads.count("inner") == 1
+
+
+def _experts(shape: ModelShape, work: Work) -> int:
+    """Each token's chosen experts, and all weights of the layer with their updates added."""
+    adapted = work.lora.targets == "all-linear"
+    width = 4 * shape.inner + 2 * shape.hidden if adapted else 3 * shape.inner + shape.hidden
+    routed = work.tokens * shape.experts_per_token * width * work.element
+    router = work.tokens * ((shape.hidden if adapted else 0) + 6 * shape.experts) * FLOAT
+    return routed + router + (expert_parameters(shape) * work.element if adapted else 0)
+
+
+def _outside_bytes(shape: ModelShape, work: Work) -> int:
+    """The last norm, the rotary tables, and before the head the gradient of the hidden states; for
+    rows of new tokens also the hidden states, and the probabilities of these."""
+    width = 2 * shape.hidden + shape.new_tokens if shape.new_tokens else shape.hidden
+    learned = work.supervised_share * width * work.element
+    rotary = 0 if shape.positions else 2 * shape.head_width * work.element
+    return _norms(shape, work, count=1) + int(work.tokens * (learned + rotary + 8))

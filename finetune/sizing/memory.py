@@ -1,0 +1,220 @@
+"""What one device holds in a training: weights, adapter, its state, activations, buffers.
+
+How ranks share it is that of finetune/train/sharding.py. Frozen weights are most of it, so that
+only what splits them (`zero3`, `fsdp`) makes a large base fit; gradients and moments exist for the
+adapter alone and are small, whoever holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from finetune.sizing.footprint import (
+    ELEMENT_BYTES,
+    FLOAT,
+    Precision,
+    Quantization,
+    Work,
+    allocator_bytes,
+    kept_bytes,
+    layer_bytes,
+    logit_bytes,
+)
+from finetune.sizing.shape import (
+    ModelShape,
+    adapter_parameters,
+    base_parameters,
+    embedding_parameters,
+    layer_parameters,
+    linear_parameters,
+)
+from finetune.spec.recipe import Lora
+
+GIB = 2**30
+Sharding = Literal["none", "ddp", "zero1", "zero2", "zero3", "fsdp"]
+Offload = Literal["none", "optimizer", "all"]
+FUSED_TYPES = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma3_text"})
+"""Architectures whose attention runs document by document on a CPU (finetune/models/packed.py)."""
+ZERO = frozenset(("zero1", "zero2", "zero3"))
+SPLITS_WEIGHTS = frozenset(("zero3", "fsdp"))
+BUCKET_ELEMENTS = 2_000_000
+"""DeepSpeed's reduce bucket (finetune/train/sharding.py)."""
+LIVE_ELEMENTS = 1_000_000_000
+"""Parameters that DeepSpeed's third stage keeps gathered on a GPU (its default)."""
+BLOCK_4BIT = 64
+"""Weights that share a scale in bitsandbytes' NF4; scales are themselves in 8 bits, by 256."""
+GPU_PROCESS_BYTES = int(1.5 * GIB)
+"""CUDA's context, cuBLAS's and NCCL's buffers. Assumed, not measured: no GPU was at hand."""
+CPU_PROCESS_BYTES = 490 * 10**6
+"""Python with torch, transformers, PEFT and Accelerate (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the ranks are and how they share."""
+
+    sharding: Sharding = "none"
+    ranks: int = 1
+    offload: Offload = "none"
+    device: Literal["cpu", "gpu"] = "gpu"
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts what is shared is split."""
+        return self.ranks if self.sharding not in ("none", "ddp") else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on one device at the peak of a step, by what they are for."""
+
+    weights: int
+    """The frozen base, or this rank's part of it."""
+    gathered: int
+    """Weights of other ranks, while they are needed."""
+    adapter: int
+    gradients: int
+    moments: int
+    """AdamW's two moments, and the float32 copy that ZeRO steps on."""
+    buffers: int
+    """What communication is gathered in."""
+    activations: int
+    """Kept from the forward for the backward pass."""
+    temporary: int
+    """A layer's gradients or a chunk of logits, whichever is larger."""
+    allocator: int
+    """What the CPU's allocator holds and cannot use. On a GPU it is not estimated."""
+    process: int
+    """Libraries and their buffers."""
+    host: int
+    """Bytes that wait in the CPU's memory (offload); not in the total."""
+    loading: int
+    """The peak before training begins, where it is another one."""
+
+    @property
+    def total(self) -> int:
+        """The peak on the device."""
+        held = (
+            self.weights
+            + self.gathered
+            + self.adapter
+            + self.gradients
+            + self.moments
+            + self.buffers
+            + self.activations
+            + self.temporary
+        )
+        return max(held + self.allocator, self.loading) + self.process
+
+
+def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory:
+    """Return what one device holds; of several ranks on a CPU, what one process holds."""
+    whole = weight_bytes(shape, work)
+    weights = whole // placement.ranks if placement.sharding in SPLITS_WEIGHTS else whole
+    trained = sum(adapter_parameters(shape, work.lora).values())
+    adapter, gradients, moments, buffers = _trained(trained, work, placement)
+    activations = kept_bytes(shape, work)
+    temporary = max(layer_bytes(shape, work), logit_bytes(shape, work))
+    gathers, host = placement.sharding == "zero3" and placement.ranks > 1, 0
+    if placement.device == "gpu":
+        if placement.offload != "none":
+            host, moments = moments, 0
+        if placement.offload == "all":
+            host, weights = host + weights, 0
+    return Memory(
+        weights=weights,
+        gathered=_gathered(shape, work, placement),
+        adapter=adapter,
+        gradients=gradients,
+        moments=moments,
+        buffers=buffers,
+        activations=activations,
+        temporary=temporary,
+        allocator=0 if placement.device == "gpu" else allocator_bytes(shape, work, gathers=gathers),
+        process=GPU_PROCESS_BYTES if placement.device == "gpu" else CPU_PROCESS_BYTES,
+        host=host,
+        loading=whole + adapter if placement.sharding == "fsdp" else 0,
+    )
+
+
+def work_on(
+    shape: ModelShape,
+    placement: Placement,
+    *,
+    lora: Lora,
+    rows: int,
+    sequence_tokens: int,
+    precision: Precision,
+    quantization: Quantization = "none",
+    gradient_checkpointing: bool = False,
+) -> Work:
+    """Return a micro-batch as the code runs it at a place."""
+    known = shape.model_type in FUSED_TYPES and placement.device == "cpu"
+    plain = not lora.dropout and not lora.dora and quantization == "none"
+    return Work(
+        lora=lora,
+        rows=rows,
+        sequence_tokens=sequence_tokens,
+        precision=precision,
+        quantization=quantization,
+        gradient_checkpointing=gradient_checkpointing,
+        fused=known and plain and precision == "fp32" and placement.sharding != "zero3",
+        masked=not known,
+        half_adapter=placement.sharding in ZERO and precision != "fp32",
+    )
+
+
+def leaves_room(weights_bytes: int, *, budget_bytes: float) -> bool:
+    """Whether `sharding: auto` lets each rank hold all weights: they fill no more than half.
+
+    >>> leaves_room(5, budget_bytes=10), leaves_room(6, budget_bytes=10)
+    (True, False)
+    """
+    return 2 * weights_bytes <= budget_bytes
+
+
+def weight_bytes(shape: ModelShape, work: Work) -> int:
+    """Return the bytes of the whole frozen base.
+
+    In 4 or 8 bits the linear layers of the decoder are packed; embedding, norms, head and the
+    experts of a mixture are then held in float32.
+    """
+    count = base_parameters(shape) + shape.row_parameters
+    if work.quantization == "none":
+        return count * ELEMENT_BYTES[work.precision]
+    packed = shape.layers * linear_parameters(shape)
+    outputs = shape.layers * sum(linear.outputs for linear in shape.linears)
+    if work.quantization == "8bit":
+        return packed + (count - packed + outputs) * FLOAT
+    scales = packed // BLOCK_4BIT + FLOAT * packed // (256 * BLOCK_4BIT)
+    return packed // 2 + scales + (count - packed) * FLOAT
+
+
+def _trained(trained: int, work: Work, placement: Placement) -> tuple[int, int, int, int]:
+    """Return the bytes of adapter, gradients, moments and buffers on one device."""
+    part = -(-trained // placement.parts)
+    element = work.adapter_element
+    if placement.sharding not in ZERO:
+        held = part if placement.sharding == "fsdp" else trained
+        return held * FLOAT, held * FLOAT, 2 * held * FLOAT, 0
+    adapter = (part if placement.sharding == "zero3" else trained) * element
+    gradients = (trained if placement.sharding == "zero1" else part) * element
+    # ZeRO steps on float32 copies of its part, with float32 gradients
+    moments = (2 + 2) * part * FLOAT
+    return adapter, gradients, moments, 2 * min(BUCKET_ELEMENTS, trained) * element
+
+
+def _gathered(shape: ModelShape, work: Work, placement: Placement) -> int:
+    """Weights gathered at a time: FSDP by layer, two of them, and what is outside of layers;
+    ZeRO-3 as many as its settings allow, on a CPU one module."""
+    if placement.sharding not in SPLITS_WEIGHTS or placement.ranks == 1:
+        return 0
+    outside = embedding_parameters(shape) + (0 if shape.tied else shape.head.parameters)
+    if placement.sharding == "fsdp":
+        count = 2 * layer_parameters(shape) + outside
+    elif placement.device == "gpu":
+        count = min(base_parameters(shape), LIVE_ELEMENTS)
+    else:
+        count = shape.head.parameters
+    return count * ELEMENT_BYTES[work.precision]

@@ -1,0 +1,1 @@
+"""Everything from outside the project, pinned: fetching, checksums, the lock."""

@@ -1,0 +1,163 @@
+"""The energy meter: real counters read right, estimates that say so, nothing lost by a kill."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from finetune.launch import energy
+from finetune.launch.energy import ESTIMATE, NVML_METHOD, RAPL_METHOD, metered, recorded
+
+STUB = """\
+#include <string.h>
+static unsigned long long used = 5000;
+int nvmlInit_v2(void) { return 0; }
+int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
+    if (strcmp(uuid, "GPU-abc")) return 6;
+    *handle = &used;
+    return 0;
+}
+int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millijoules) {
+    used += 1000;
+    *millijoules = *(unsigned long long *)handle;
+    return 0;
+}
+"""
+
+
+def zone(root: Path, name: str, kind: str, microjoules: int) -> Path:
+    """Write a RAPL zone as Linux shows it."""
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "name").write_text(f"{kind}\n")
+    (folder / "energy_uj").write_text(f"{microjoules}\n")
+    (folder / "max_energy_range_uj").write_text("262143328850\n")
+    return folder
+
+
+@pytest.fixture
+def no_counters(tmp_path, monkeypatch):
+    """A machine without RAPL."""
+    monkeypatch.setattr(energy, "POWERCAP", tmp_path / "none")
+
+
+def test_packages_and_memory_count_once(tmp_path, monkeypatch):
+    """Cores lie inside of packages and psys around them: only packages and memory are added."""
+    monkeypatch.setattr(energy, "POWERCAP", tmp_path / "powercap")
+    zones = {
+        kind: zone(tmp_path / "powercap", name, kind, 1_000_000)
+        for name, kind in {
+            "intel-rapl:0": "package-0",
+            "intel-rapl:0:0": "core",
+            "intel-rapl:0:1": "dram",
+            "intel-rapl:1": "package-1",
+            "intel-rapl:2": "psys",
+        }.items()
+    }
+    with metered(tmp_path):
+        for folder in zones.values():
+            (folder / "energy_uj").write_text("3000000\n")
+    found = recorded(tmp_path)
+    assert found == {"kilowatt_hours": pytest.approx(6 / 3.6e6), "method": RAPL_METHOD}
+
+
+def test_a_counter_that_wraps_goes_on(tmp_path):
+    """Past its range a RAPL counter begins at 0; the joules do not."""
+    folder = zone(tmp_path, "intel-rapl:0", "package-0", 262_143_000_000)
+    (counter,) = energy.rapl_counters(tmp_path)
+    (folder / "energy_uj").write_text("671150\n")
+    assert counter() == pytest.approx(1.0)
+
+
+def test_a_counter_that_may_not_be_read_is_none(tmp_path, monkeypatch):
+    """Where only root may read one of them there is no half measurement but an estimate."""
+    zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 1)
+    (zone(tmp_path / "powercap", "intel-rapl:1", "package-1", 1) / "energy_uj").unlink()
+    monkeypatch.setattr(energy, "POWERCAP", tmp_path / "powercap")
+    with metered(tmp_path):
+        pass
+    assert recorded(tmp_path)["method"] == ESTIMATE
+
+
+def test_without_counters_cpu_time_is_an_estimate_that_says_so(tmp_path, no_counters):
+    """The estimate is this process's CPU seconds times the watts that its method names."""
+    begun = time.process_time()
+    with metered(tmp_path):
+        while time.process_time() - begun < 0.3:
+            pass
+    found = recorded(tmp_path)
+    assert found["kilowatt_hours"] * 3.6e6 == pytest.approx(0.3 * energy.WATTS_A_BUSY_CORE, rel=0.2)
+    assert "not measured" in found["method"]
+    assert "10 W" in found["method"]
+
+
+def test_a_gpu_is_read_through_its_driver(tmp_path, no_counters, monkeypatch):
+    """Millijoules of the GPU that torch names, from a stand-in for the driver's library."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler for the stand-in of the driver")
+    (tmp_path / "nvml.c").write_text(STUB)
+    library = tmp_path / "libnvml.so"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", str(library), str(tmp_path / "nvml.c")], check=True
+    )
+    counter = energy.nvml_counter("abc", library=str(library))
+    assert counter is not None
+    assert [counter(), counter()] == [7.0, 8.0]
+    assert energy.nvml_counter("other", library=str(library)) is None
+
+
+def test_a_gpu_that_cannot_be_metered_gives_no_number(tmp_path, no_counters, monkeypatch):
+    """Then the processor's part alone would look like the whole."""
+    monkeypatch.setattr(energy, "nvml_counter", lambda _: None)
+    with metered(tmp_path, gpu_uuid="abc"):
+        pass
+    assert recorded(tmp_path) is None
+
+
+def test_ranks_and_starts_add_up(tmp_path, monkeypatch):
+    """Two GPUs, one of them started twice, and the processors counted once a node."""
+    monkeypatch.setattr(energy, "nvml_counter", lambda _: iter(range(0, 10**9, 3600)).__next__)
+    monkeypatch.setattr(energy, "rapl_counters", lambda: [iter(range(0, 10**9, 7200)).__next__])
+    for rank, first in ((0, True), (1, False), (0, True)):
+        with metered(tmp_path, rank=rank, first_on_node=first, gpu_uuid="abc"):
+            pass
+    energy.carry(tmp_path, {"kilowatt_hours": 1.0, "method": f"{ESTIMATE}; {NVML_METHOD}"})
+    energy.carry(tmp_path, None)
+    found = recorded(tmp_path)
+    assert found["kilowatt_hours"] == pytest.approx(1 + (3 * 3600 + 2 * 7200) / 3.6e6)
+    assert set(found["method"].split("; ")) == {NVML_METHOD, RAPL_METHOD, ESTIMATE}
+    energy.forget(tmp_path)
+    assert recorded(tmp_path) is None
+
+
+def test_a_killed_training_has_its_energy_written_down(tmp_path):
+    """After SIGKILL the last writing is there, and the next start adds to it."""
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from finetune import energy\n"
+        "energy.WRITE_SECONDS = 0.02\n"
+        "energy.POWERCAP = Path('none')\n"
+        "with energy.metered(Path(sys.argv[1])):\n"
+        "    while True: pass\n"
+    )
+    path = tmp_path / "energy-0.json"
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) as process:
+        for _ in range(2000):
+            if path.is_file() and json.loads(path.read_text())[0][ESTIMATE] > 1:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    with metered(tmp_path):
+        pass
+    starts = json.loads(path.read_text())
+    assert len(starts) == 2
+    assert starts[0][ESTIMATE] > 1

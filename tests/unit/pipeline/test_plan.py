@@ -1,0 +1,169 @@
+"""Keys: what changes the result changes them, and nothing else does."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from finetune.errors import RecipeError
+from finetune.pipeline.plan import steps_of
+from finetune.spec.load import load_project
+from tests.support.small_recipe import CARD, RECIPE
+
+
+@pytest.fixture
+def keys(tmp_path, monkeypatch):
+    """Return a function from overrides to {label: key}."""
+    monkeypatch.chdir(tmp_path)
+    Path("data_cards").mkdir()
+    Path("data_cards/words.txt").write_text("benn\n")
+    sha256 = hashlib.sha256(b"benn\n").hexdigest()
+    Path("data_cards/words.md").write_text(CARD.replace("0" * 64, sha256))
+    Path("tiny.yaml").write_text(RECIPE)
+
+    def _keys(*overrides: str) -> dict[str, str]:
+        project = load_project(Path("tiny.yaml"), overrides=overrides)
+        return {step.label: step.key for step in steps_of(project)}
+
+    return _keys
+
+
+STAGES = ["base", "prepare", "train", "evaluate", "release"]
+
+
+@pytest.mark.parametrize(
+    ("override", "first_changed"),
+    [
+        ("name=other", None),
+        ("run.threads=1", None),
+        ("run.checkpoint_every_steps=1", None),
+        ("run.gradient_checkpointing=true", None),
+        ("publish.private=false", None),
+        ("release.summary=hello", "release"),
+        ("evaluate.resamples=500", "evaluate"),
+        ("lora.rank=8", "train"),
+        ("train.seed=1", "train"),
+        ("train.max_steps=4", "train"),
+        ("prepare.min_characters=2", "prepare"),
+        ("corpora[0].max_documents=2", "prepare"),
+        ("base.revision=0000000000000000000000000000000000000002", "base"),
+        ("base.licence=mit", "release"),
+    ],
+)
+def test_a_change_reruns_from_its_stage_on(keys, override, first_changed):
+    """Changing one LoRA setting re-runs train onwards and not prepare; a name re-runs nothing."""
+    before, after = keys(), keys(override)
+    changed = [stage for stage in STAGES if before[stage] != after[stage]]
+    assert changed == (STAGES[STAGES.index(first_changed) :] if first_changed else [])
+
+
+def test_new_tokens_share_the_base_tokens_with_a_recipe_without(keys):
+    """With a vocabulary the corpora are prepared twice, the first time under the same key."""
+    plain, extended = keys(), keys("vocabulary={}")
+    assert extended["prepare (base tokens)"] == plain["prepare"]
+    assert extended["base"] == plain["base"]
+    for stage in STAGES[1:]:
+        assert extended[stage] != plain[stage]
+
+
+@pytest.mark.parametrize(
+    ("override", "first_changed"),
+    [
+        ("vocabulary.learning_rate=1e-2", "train"),
+        ("vocabulary.size=100", "vocabulary"),
+        ("vocabulary.init=align", "vocabulary"),
+        ("lora.rank=8", "train"),
+        ("prepare.min_characters=2", "prepare (base tokens)"),
+    ],
+)
+def test_a_change_of_new_tokens_reruns_from_its_stage_on(keys, override, first_changed):
+    """Another rate for the rows trains again and learns no token again."""
+    order = ["base", "prepare (base tokens)", "vocabulary", *STAGES[1:]]
+    before, after = keys("vocabulary={}"), keys("vocabulary={}", override)
+    changed = [stage for stage in order if before[stage] != after[stage]]
+    assert changed == order[order.index(first_changed) :]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("vocabulary.languages=[hau_Latn]", "no corpus teaches hau_Latn"),
+        ("vocabulary.protect=[wol_Latn]", "every language that the corpora teach"),
+        ("vocabulary={languages: [wol_Latn], protect: [wol_Latn]}", "both name wol_Latn"),
+    ],
+)
+def test_new_tokens_for_nobody_are_refused_before_anything_runs(keys, override, words):
+    """A language that no corpus teaches, or that is protected, is named with its place."""
+    with pytest.raises(RecipeError, match=words):
+        keys("vocabulary={}", override)
+
+
+def test_the_owners_words_rerun_only_the_release(keys):
+    """A new contact on the card is news for the model card, not for the tokens."""
+    before = keys()
+    card = Path("data_cards/words.md")
+    card.write_text(card.read_text().replace("someone", "someone else"))
+    after = keys()
+    assert [s for s in STAGES if before[s] != after[s]] == ["release"]
+
+
+def test_trainings_that_differ_in_length_share_a_lineage(keys):
+    """So that a raised max_steps finds what it can continue from."""
+    keys()
+    longer = steps_of(load_project(Path("tiny.yaml"), overrides=["train.max_steps=9"]))
+    shorter = steps_of(load_project(Path("tiny.yaml")))
+    assert longer[2].lineage == shorter[2].lineage
+    assert longer[2].key != shorter[2].key
+
+
+def test_phases_follow_each_other(keys):
+    """The second training starts from the first."""
+    keys()
+    text = RECIPE.replace(
+        "corpora:\n  - card: words\ntrain:\n  max_steps: 3\n  batch_tokens: 512\n",
+        "phases:\n"
+        "  - {name: one, corpora: [{card: words}], train: {max_steps: 3}}\n"
+        "  - {name: two, corpora: [{card: words}], train: {max_steps: 5}}\n",
+    )
+    Path("tiny.yaml").write_text(text)
+    steps = steps_of(load_project(Path("tiny.yaml")))
+    labels = [s.label for s in steps]
+    assert labels == [
+        "base",
+        "prepare one",
+        "train one",
+        "prepare two",
+        "train two",
+        "evaluate",
+        "release",
+    ]
+    assert steps[4].inputs["start"] is steps[2]
+    assert steps[5].inputs["prepare"] is steps[3]
+    assert steps[5].inputs["prepare:one"] is steps[1]
+
+
+def test_a_phase_depends_on_what_the_others_hold_out(keys):
+    """Other texts in phase two prepare phase one again; another length of its training does not."""
+    keys()
+    text = RECIPE.replace(
+        "corpora:\n  - card: words\ntrain:\n  max_steps: 3\n  batch_tokens: 512\n",
+        "phases:\n"
+        "  - {name: one, corpora: [{card: words}], train: {max_steps: 3}}\n"
+        "  - {name: two, corpora: [{card: words}], train: {max_steps: 5}}\n",
+    )
+    Path("tiny.yaml").write_text(text)
+
+    def prepare_one(*overrides: str) -> str:
+        return steps_of(load_project(Path("tiny.yaml"), overrides=overrides))[1].key
+
+    assert prepare_one("phases[1].train.max_steps=9") == prepare_one()
+    assert prepare_one("phases[1].corpora[0].max_documents=1") != prepare_one()
+
+
+def test_a_withdrawal_reruns_prepare_and_all_after_it(keys):
+    """A list of withdrawn records beside the card changes every key from prepare on."""
+    before = keys()
+    Path("data_cards/withdrawn").mkdir()
+    Path("data_cards/withdrawn/words.txt").write_text("0" * 64 + "\n")
+    after = keys()
+    assert [s for s in STAGES if before[s] != after[s]] == STAGES[1:]

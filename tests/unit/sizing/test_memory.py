@@ -1,0 +1,105 @@
+"""What a device holds: never more by sharing, by packing or by smaller work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune.sizing import memory
+from finetune.sizing.memory import GIB, Placement, device_memory, weight_bytes, work_on
+from finetune.sizing.shape import model_shape
+from finetune.spec.recipe import Lora
+from tests.unit.sizing.test_shape import SMOLLM2_135M
+
+LLAMA_8B = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+}
+CASES = st.fixed_dictionaries(
+    {
+        "rows": st.integers(1, 4),
+        "sequence_tokens": st.sampled_from([128, 2048]),
+        "precision": st.sampled_from(["fp32", "bf16"]),
+        "gradient_checkpointing": st.booleans(),
+        "lora": st.builds(Lora, rank=st.sampled_from([1, 16, 256])),
+    }
+)
+
+
+def _total(placement: Placement, **work: Any) -> int:
+    shape = model_shape(LLAMA_8B)
+    return device_memory(shape, work_on(shape, placement, **work), placement).total
+
+
+@given(case=CASES, ranks=st.sampled_from([2, 8, 64]))
+@settings(max_examples=100, deadline=None)
+def test_sharing_more_never_needs_more(case: dict[str, Any], ranks: int) -> None:
+    """A GPU holds no more under zero2 than zero1 than ddp, and less under zero3 where ranks are
+    many enough to make up for what is gathered."""
+    place = {s: Placement(s, ranks) for s in ("ddp", "zero1", "zero2", "zero3", "fsdp")}
+    ddp, zero1, zero2, zero3, _ = (_total(p, **case) for p in place.values())
+    trained = sum(memory.adapter_parameters(model_shape(LLAMA_8B), case["lora"]).values())
+    # ZeRO's bucket and its float32 copy of the adapter are the price of sharing the moments
+    assert zero2 <= zero1 <= ddp + 8 * memory.BUCKET_ELEMENTS + 8 * trained
+    assert zero3 < zero2
+    offloaded = _total(replace(place["zero3"], offload="all"), **case)
+    assert offloaded < _total(replace(place["zero3"], offload="optimizer"), **case) < zero3
+
+
+@given(case=CASES, sharding=st.sampled_from(["zero1", "zero2", "zero3", "fsdp"]))
+@settings(max_examples=50, deadline=None)
+def test_more_ranks_never_need_more(case: dict[str, Any], sharding: Any) -> None:
+    """A device of 16 ranks holds no more than one of 4, whatever is shared."""
+    four, sixteen = (_total(Placement(sharding, ranks), **case) for ranks in (4, 16))
+    assert sixteen <= four
+
+
+def test_packed_weights_have_the_size_bitsandbytes_gives_them() -> None:
+    """SmolLM2-135M takes 538 MB, 220 MB in 8 bits and 166 MB in 4, embedding and norms in fp32."""
+    shape = model_shape(SMOLLM2_135M)
+    place = Placement()
+    sizes = [
+        weight_bytes(
+            shape,
+            work_on(
+                shape,
+                place,
+                lora=Lora(),
+                rows=1,
+                sequence_tokens=16,
+                precision="fp32",
+                quantization=packed,
+            ),
+        )
+        for packed in ("none", "8bit", "4bit")
+    ]
+    assert sizes[0] == 4 * 134_515_008
+    assert sizes[1] == pytest.approx(220e6, rel=0.01)
+    assert sizes[2] == pytest.approx(168e6, rel=0.01)
+
+
+def test_only_what_splits_weights_makes_a_large_base_fit() -> None:
+    """8 billion parameters in fp32 leave a 24 GiB GPU under zero3 alone, not under zero2."""
+    case: dict[str, Any] = {
+        "lora": Lora(),
+        "rows": 1,
+        "sequence_tokens": 512,
+        "precision": "fp32",
+    }
+    assert _total(Placement("zero2", 8), **case) > 24 * GIB > _total(Placement("zero3", 8), **case)
+
+
+def test_architectures_with_document_attention_are_those_of_the_model_code() -> None:
+    """The light list of architectures is the one that the packed forward pass uses."""
+    from finetune.models.packed import SEGMENT_TYPES
+
+    assert memory.FUSED_TYPES == SEGMENT_TYPES
