@@ -26,9 +26,8 @@ from finetune.identify.labels import assign
 from finetune.identify.lines import count_letters, plain
 from finetune.identify.models import Model, load_franc, load_heliport, load_py3langid
 from finetune.identify.ngrams import Classifier, learn
-from finetune.prepare.reading.document import SourceFile
 from finetune.readers.html import page_of
-from finetune.sources.files import resolve_files
+from finetune.sources.files import SourceFile, resolve_files
 from finetune.sources.npm import fetch_files
 from finetune.spec import formats as registry
 from finetune.spec.identify import Identify

@@ -28,10 +28,10 @@ TEXT_DEDUP = "text-dedup==0.4.0"
 OURS = """
 import json, os, sys
 from pathlib import Path
-from finetune.prepare.gather import gathered
-from finetune.prepare.ledger import Ledger
-from tests.prepare_job import make_card, make_job
-from tests.tiny import tiny_tokenizer
+from finetune.prepare.reading.gather import gathered
+from finetune.prepare.checking.ledger import Ledger
+from tests.support.prepare_job import make_card, make_job
+from tests.support.tiny import tiny_tokenizer
 
 folder = Path(sys.argv[1])
 card = make_card(folder / "cards", "text", Path(sys.argv[2]).read_bytes())

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from finetune.errors import DataError, RecipeError
-from finetune.prepare.reading.document import SourceFile
 from finetune.readers.lines import numbered_lines
 from finetune.readers.tables import parquet_columns
+from finetune.sources.files import SourceFile
 from finetune.spec import formats as registry
 from finetune.spec.language import hub_codes, language_name
 

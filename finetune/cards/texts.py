@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from finetune.identify.lines import MARKUP
-from finetune.prepare.reading.document import Record
+from finetune.readers.record import Record
 from finetune.sources.files import resolve_files
 from finetune.spec import formats as registry
 from finetune.spec.card import DataCard

@@ -17,7 +17,7 @@ from typing import Any
 from finetune.artefacts.job import Artifact
 from finetune.errors import DataError, RecipeError
 from finetune.pipeline.store import Store
-from finetune.prepare.reading.document import Record
+from finetune.readers.record import Record
 from finetune.sources.files import resolve_files
 from finetune.spec import formats as registry
 from finetune.spec.card import ALL, DataCard, HubSource

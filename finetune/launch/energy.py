@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from finetune.pipeline.store import write_json
+from finetune.output.durable import write_json
 
 WATTS_A_BUSY_CORE = 10.0
 """A round figure between a core of a large server and one of a desktop; nobody measured it here."""

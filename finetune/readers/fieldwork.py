@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import Record, SourceFile
 from finetune.readers.guards import bounded, library, no_nul
 from finetune.readers.lines import Encoding, numbered_lines
+from finetune.readers.record import Record
 from finetune.readers.tables import record_of, wanted_columns
+from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 
 _MARKER = re.compile(r"\\(\S+)(?:\s+(.*))?$", re.DOTALL)

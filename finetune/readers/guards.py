@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import SourceFile
+from finetune.sources.files import SourceFile
 
 MAX_UNPACKED_BYTES = 512 * 2**20
 MAX_RATIO = 200

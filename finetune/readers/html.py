@@ -15,9 +15,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import Record, SourceFile
 from finetune.readers.guards import no_nul
 from finetune.readers.lines import whole_utf8
+from finetune.readers.record import Record
+from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 
 MAX_PAGE_BYTES = 64 * 2**20

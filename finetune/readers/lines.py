@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import SourceFile
+from finetune.sources.files import SourceFile
 
 MAX_LINE_BYTES = 16 * 2**20
 BLOCK_BYTES = 2**20

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import Record, SourceFile
 from finetune.readers.guards import bounded, checked_archive, library, no_nul, refuse_legacy_font
+from finetune.readers.record import Record
 from finetune.readers.tables import record_of, wanted_columns
+from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 
 

@@ -11,9 +11,10 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import Record, SourceFile
 from finetune.readers.guards import bounded, library, no_nul
+from finetune.readers.record import Record
 from finetune.readers.tables import record_of, wanted_columns
+from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from finetune.errors import ReleaseError
 from finetune.output.console import Console
+from finetune.output.durable import flush
 from finetune.pipeline.lease import leased
-from finetune.pipeline.store import flush
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.recipe import Publish

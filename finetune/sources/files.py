@@ -5,16 +5,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Artifact
 from finetune.errors import DataError
-from finetune.prepare.reading.document import SourceFile
 from finetune.sources.fetch import checksum
 from finetune.spec import formats as registry
 from finetune.spec.card import DataCard, File, HubSource, LocalSource, PackageSource, UrlSource
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A checked file of a card."""
+
+    path: Path
+    """Where it lies on this machine."""
+    name: str
+    """Its path as the card writes it: what messages and reports show."""
 
 
 def resolve_files(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[SourceFile]:

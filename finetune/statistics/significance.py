@@ -1,7 +1,8 @@
 """Paired tests of two systems over held-out items, without rescoring anything.
 
 Both systems are resampled with the same draws (finetune.statistics.bootstrap), so that what is
-hard for both cancels out (Koehn 2004, Statistical Significance Tests for Machine Translation Evaluation).
+hard for both cancels out (Koehn 2004, Statistical Significance Tests for Machine Translation
+Evaluation).
 
 Legend: N items, K statistics of an item, R resamples.
 """

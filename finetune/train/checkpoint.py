@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from finetune.errors import StoreError
-from finetune.pipeline.store import flush, write_synced
+from finetune.output.durable import flush, write_synced
 from finetune.train.state import Layout, Progress
 
 TENSORS, NUMBERS = "state.safetensors", "state.json"

@@ -19,7 +19,7 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from finetune.prepare.run import run
-from tests.prepare_job import make_card, make_job
+from tests.support.prepare_job import make_card, make_job
 
 def kib(name):
     lines = Path("/proc/self/status").read_text().splitlines()

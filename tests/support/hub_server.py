@@ -2,7 +2,8 @@
 
 Files travel base64 inside the commit, so that a client with Xet installed needs no setting; those
 above `lfs_over` bytes by LFS, whole or in parts (tests/support/hub_lfs.py). No Xet, git protocol,
-branches or pull requests: only what publishing an adapter, fetching a model and loading a dataset ask for.
+branches or pull requests: only what publishing an adapter, fetching a model and loading a dataset
+ask for.
 
     with HubServer() as hub:
         hub.add("tiny/base", {"config.json": b"{}"}, owner="tiny")

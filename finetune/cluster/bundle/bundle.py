@@ -29,8 +29,9 @@ from finetune import __version__
 from finetune.cluster.bundle.wheels import DISTRIBUTION, closure, packages_of, write_wheels
 from finetune.cluster.chain.snapshot import add_cards
 from finetune.errors import InputError, RecipeError
+from finetune.output.durable import flush, write_json
 from finetune.pipeline.plan import Step
-from finetune.pipeline.store import Store, flush, read_manifest, write_json
+from finetune.pipeline.store import Store, read_manifest
 from finetune.sources import fetch
 from finetune.spec.load import Project
 

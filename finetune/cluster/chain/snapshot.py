@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune.errors import RecipeError
-from finetune.pipeline.store import environment, write_json
+from finetune.output.durable import write_json
+from finetune.pipeline.store import environment
 from finetune.sources import fetch
 from finetune.sources.files import resolve_files
 from finetune.spec.card import DataCard

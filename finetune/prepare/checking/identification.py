@@ -11,7 +11,7 @@ from finetune.artefacts.job import Job
 from finetune.identify.confusion import Confusion, coverage_facts, judge_text, odd_reason
 from finetune.identify.identifier import OWN_TEXTS, Identifier, make_identifier, to_learn
 from finetune.identify.lines import plain
-from finetune.prepare.reading.document import Record
+from finetune.readers.record import Record
 from finetune.sources.files import drop_pattern, reader_of, resolve_files
 from finetune.spec.card import DataCard
 from finetune.spec.identify import Identify

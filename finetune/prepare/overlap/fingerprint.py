@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from finetune.errors import DataError
 from finetune.prepare.overlap.shingles import comparable, gram_hashes
-from finetune.prepare.reading.document import SourceFile
 from finetune.readers.lines import numbered_lines
+from finetune.sources.files import SourceFile
 
 GRAM = 16
 """Characters of an n-gram: about three words, so that chance meetings are rare."""

@@ -1,38 +1,12 @@
-"""What flows through the stage: a record of a file, a document for training, a rejection."""
+"""What flows through the stage: a document for training, a rejection."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 Piece = tuple[str, bool]
 """Text, and whether its tokens are training targets."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A checked file of a card."""
-
-    path: Path
-    """Where it lies on this machine."""
-    name: str
-    """Its path as the card writes it: what messages and reports show."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record of a file; `fields` by role (`text`, `hau_Latn`, `messages`, ...)."""
-
-    where: str
-    """`file:line` (or row, or key), with the file as the card writes it."""
-    fields: Mapping[str, Any]
-    contributor: str | None = None
-    """Who gave it, if the card has a column for that."""
-    names: tuple[str, ...] = ()
-    """Names of people in its texts, if the card has a column for that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from finetune.prepare.checking.identification import Watch
 from finetune.prepare.checking.ledger import Ledger
 from finetune.prepare.checking.outliers import of_usual_length
 from finetune.prepare.overlap.digests import Digests
-from finetune.prepare.reading.document import Document, Piece, Record, Rejected, digest, text_id
+from finetune.prepare.reading.document import Document, Piece, Rejected, digest, text_id
 from finetune.prepare.reading.layout import Layout, Message
+from finetune.readers.record import Record
 from finetune.sources.files import drop_pattern
 from finetune.spec.card import DataCard
 from finetune.spec.entries import learned_language

@@ -12,11 +12,11 @@ from finetune.artefacts.job import Artifact
 from finetune.errors import DataError, RecipeError
 from finetune.pipeline.store import Store
 from finetune.prepare.checking.ledger import REASONS, Ledger
-from finetune.prepare.reading.document import Record, SourceFile
 from finetune.prepare.reading.documents import Maker
 from finetune.prepare.reading.layout import Layout
 from finetune.readers.lines import numbered_lines
-from finetune.sources.files import reader_of, resolve_files
+from finetune.readers.record import Record
+from finetune.sources.files import SourceFile, reader_of, resolve_files
 from finetune.spec.card import CorpusBlock, DataCard
 from finetune.spec.load import cards_folder, did_you_mean, load_card
 from finetune.spec.recipe import Corpus, Prepare

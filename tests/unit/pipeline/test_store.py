@@ -78,7 +78,7 @@ def test_a_resumable_build_finds_what_it_left(tmp_path):
 BUILD = """
 import sys, time
 from pathlib import Path
-from finetune.store import Request, Store
+from finetune.pipeline.store import Request, Store
 def run(workspace):
     for i in range(200):
         (workspace / f"{i}.txt").write_text("x" * 1000)

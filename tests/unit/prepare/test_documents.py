@@ -9,9 +9,10 @@ import pytest
 
 from finetune.errors import DataError
 from finetune.prepare.checking.ledger import Ledger
-from finetune.prepare.reading.document import Document, Record
+from finetune.prepare.reading.document import Document
 from finetune.prepare.reading.documents import Maker
 from finetune.prepare.reading.layout import make_layout
+from finetune.readers.record import Record
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Corpus, Prepare
 from tests.support.prepare_job import make_card, pairs_card

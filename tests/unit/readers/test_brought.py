@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import SourceFile
 from finetune.readers import guards as outsiders
 from finetune.readers.translations import read_po
+from finetune.sources.files import SourceFile
 from tests.unit.readers.test_tables import read
 
 PAIR: dict[str, Any] = {"kind": "parallel", "languages": ["fra_Latn", "wol_Latn"]}

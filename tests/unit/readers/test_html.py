@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import SourceFile
 from finetune.readers import html
+from finetune.sources.files import SourceFile
 from tests.unit.readers.test_tables import read
 
 HTML: dict[str, Any] = {"format": "html"}

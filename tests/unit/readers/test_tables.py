@@ -9,10 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune.errors import DataError
-from finetune.prepare.reading.document import SourceFile
 from finetune.readers import lines
 from finetune.readers.tables import read_messages
-from finetune.sources.files import resolve_files
+from finetune.sources.files import SourceFile, resolve_files
 from finetune.spec import formats as registry
 from tests.support.prepare_job import make_card
 

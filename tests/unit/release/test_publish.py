@@ -136,7 +136,7 @@ def test_interrupted_directory_publishing_can_be_repeated(folder, tmp_path, monk
 LOOP = """\
 import io, sys
 from pathlib import Path
-from finetune.log import Console
+from finetune.output.console import Console
 from finetune.release.publish import publish
 from finetune.spec.recipe import Publish
 

@@ -125,12 +125,12 @@ def test_without_network_fetch_says_so(hub, tmp_path, monkeypatch, how):
 CORPUS = """
 import io, sys
 from pathlib import Path
-from finetune.fetch import run_corpus
+from finetune.sources.fetch import run_corpus
 from finetune.errors import FinetuneError
-from finetune.job import Job
-from finetune.log import Console
+from finetune.artefacts.job import Job
+from finetune.output.console import Console
 from finetune.spec.recipe import Recipe
-from tests.release_job import RECIPE, card
+from tests.support.release_job import RECIPE, card
 source = {"kind": "hub", "dataset": "amina/pairs", "revision": sys.argv[1], "split": sys.argv[3]}
 recipe = Recipe.model_validate(RECIPE)
 workspace = Path(sys.argv[2])

@@ -1,0 +1,33 @@
+"""Files that are whole or absent, whenever the machine stops."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
+    write_synced(aside, text.encode())
+    aside.replace(path)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
