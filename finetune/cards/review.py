@@ -13,7 +13,7 @@ from finetune.errors import RecipeError, StoreError
 from finetune.output.spreadsheet import BYTE_ORDER_MARK, write_rows
 from finetune.pipeline.store import Store
 from finetune.prepare.checking.ledger import REASONS
-from finetune.prepare.report.page_names import REASONS_FR
+from finetune.prepare.report.page_words import REASONS_FR
 
 COLUMNS: Mapping[Lang, tuple[str, ...]] = {
     "en": ("language", "where it stands", "why it was left out", "text", "was that right?"),

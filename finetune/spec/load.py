@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from finetune.errors import RecipeError
 from finetune.spec.card import DataCard
 from finetune.spec.entries import did_you_mean, mix_problems, vocabulary_problems
-from finetune.spec.personal import personal_problems
+from finetune.spec.permission import personal_problems
 from finetune.spec.recipe import Corpus, Recipe
 from finetune.spec.text import Document, Path_, hidden_controls, parse, read_text, shown
 from finetune.spec.withdrawn import read_withdrawn

@@ -10,11 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from finetune.spec.duplicates import Duplicates
-from finetune.spec.evaluation_set import EvaluationSet
 from finetune.spec.identify import Identify
 from finetune.spec.language import Language
 from finetune.spec.mix import Mix
+from finetune.spec.overlap import Duplicates, EvaluationSet
 from finetune.spec.section import Section
 from finetune.spec.text_checks import PersonalData, TextChecks
 from finetune.spec.vocabulary import Vocabulary

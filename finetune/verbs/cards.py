@@ -141,7 +141,7 @@ def _fingerprint(options: Namespace, console: Console, lang: Lang) -> int:
         write_fingerprint,
     )
     from finetune.sources.fetch import checksum
-    from finetune.spec.evaluation_set import FINGERPRINT_SUFFIX, TABLES
+    from finetune.spec.overlap import FINGERPRINT_SUFFIX, TABLES
 
     if options.out.suffix != FINGERPRINT_SUFFIX:
         raise RecipeError(f"--out {options.out}: the name must end in {FINGERPRINT_SUFFIX}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from finetune.prepare.checking.ledger import Change, Ledger
 from finetune.spec.card import DataCard
-from finetune.spec.personal import unlooked_for
+from finetune.spec.permission import unlooked_for
 from finetune.spec.recipe import Prepare
 from finetune.text.boilerplate import RepeatedLines
 from finetune.text.lines import findings, mostly_other

@@ -28,7 +28,7 @@ from finetune.prepare.overlap.fingerprint import (
 )
 from finetune.prepare.reading.document import Document
 from finetune.sources.fetch import checksum
-from finetune.spec.evaluation_set import EvaluationSet
+from finetune.spec.overlap import EvaluationSet
 
 MIN_GRAMS = 13
 """Fewer n-grams than this are met only by a whole text."""

@@ -24,7 +24,7 @@ from finetune.prepare.overlap.minhash import Signatures
 from finetune.prepare.overlap.shingles import comparable, gram_hashes
 from finetune.prepare.reading.split import SPLITS
 from finetune.prepare.reading.spool import Spool
-from finetune.spec.duplicates import Duplicates
+from finetune.spec.overlap import Duplicates
 
 TEXT_BYTES = 60
 """Memory a text while a band is looked through; nothing of it stays."""

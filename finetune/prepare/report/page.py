@@ -11,8 +11,7 @@ from typing import Any
 
 from finetune.prepare.reading.split import SPLITS
 from finetune.prepare.report.difference import difference, visible
-from finetune.prepare.report.page_names import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR
-from finetune.prepare.report.page_words import WORDS
+from finetune.prepare.report.page_words import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR, WORDS
 from finetune.spec.language import language_name
 from finetune.spec.script import direction
 

@@ -17,7 +17,7 @@ from finetune.prepare.run import run
 from finetune.readers.tables import record_of
 from finetune.spec.card import DataCard
 from finetune.spec.load import load_project
-from finetune.spec.personal import personal_problems, unlooked_for
+from finetune.spec.permission import personal_problems, unlooked_for
 from finetune.spec.recipe import Prepare
 from finetune.spec.text_checks import PersonalData
 from tests.support.prepare_job import HAUSA, make_card, make_job, pairs_card

@@ -12,8 +12,7 @@ from finetune.prepare.checking.ledger import REASONS
 from finetune.prepare.report.difference import MAX_CHARACTERS, difference, visible
 from finetune.prepare.report.lengths import BOUNDS, Lengths, class_of, histograms
 from finetune.prepare.report.page import render, total
-from finetune.prepare.report.page_names import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR
-from finetune.prepare.report.page_words import WORDS
+from finetune.prepare.report.page_words import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR, WORDS
 from finetune.spec.text_checks import KINDS
 from finetune.text.lines import FINDINGS
 from finetune.text.normalize import CHANGES
