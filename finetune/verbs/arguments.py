@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from finetune.verbs import advise_arguments, cards_arguments, tokenizer_arguments
+from finetune.verbs.data import advise_arguments, cards_arguments, tokenizer_arguments
 
 
 def no_options(_: argparse.ArgumentParser) -> None:

@@ -129,7 +129,7 @@ def test_init_writes_a_recipe_and_a_card_that_load(tmp_path, monkeypatch, capsys
 SLEEPER = """
 import sys, time
 from finetune.cli import main
-from finetune.verbs import inspect
+from finetune.verbs.start import check as inspect
 def wait(options, console):
     print("ready", flush=True)
     try:
@@ -174,7 +174,7 @@ def test_failures_are_noted_with_their_reason(tmp_path, monkeypatch):
     assert noted.exit_code == 2
     assert noted.expected
     assert "nothing.yaml" in noted.reason
-    monkeypatch.setattr("finetune.verbs.inspect.check", lambda *_: 1 / 0)
+    monkeypatch.setattr("finetune.verbs.start.check.check", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["check", "nothing.yaml"])
     [noted] = read(tmp_path)

@@ -12,7 +12,7 @@ from finetune.sources import fetch as fetching
 from finetune.sources import lock as outside
 from finetune.spec.load import load_project
 from finetune.spec.site import load_site
-from finetune.verbs.inspect import check_files
+from finetune.verbs.start.check import check_files
 
 _LOCAL = ("gguf", "directory")
 

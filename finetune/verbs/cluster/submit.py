@@ -31,7 +31,7 @@ from finetune.sources import lock as outside
 from finetune.spec.load import Project, load_project
 from finetune.spec.site import Site, load_site
 from finetune.verbs import DEFAULT_STORE, default_store
-from finetune.verbs.inspect import check_files
+from finetune.verbs.start.check import check_files
 
 
 def submit(options: Namespace, console: Console) -> int:

@@ -17,7 +17,7 @@ from finetune.cluster.submit.submit import command_of
 from finetune.errors import RecipeError
 from finetune.output.console import Console
 from finetune.spec.site import load_site
-from finetune.verbs.submit import store_of
+from finetune.verbs.cluster.submit import store_of
 
 _SHOWN = {"ok": "ok", "warning": "WARNING", "failed": "FAILED"}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from finetune.errors import DataError, RecipeError, ReleaseError
+from finetune.estimate.mixture_table import show_mixtures
 from finetune.output.console import Console
 from finetune.pipeline import plan as planning
 from finetune.pipeline.store import Store
@@ -23,7 +24,6 @@ from finetune.spec.load import Project, load_project
 from finetune.spec.permission import Terms, adapter_terms, refuse_training
 from finetune.spec.recipe import Recipe
 from finetune.spec.site import Overlay, Site, find_overlay, load_site, overlays_folder
-from finetune.verbs.mixture import show_mixtures
 
 _SCHEMAS: dict[str, type[BaseModel]] = {"card": DataCard, "site": Site, "overlay": Overlay}
 _ON_ITS_PAGE: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {Site: (Overlay,)}

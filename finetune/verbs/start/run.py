@@ -8,6 +8,7 @@ from datetime import date
 
 from finetune.artefacts.job import Artifact
 from finetune.errors import StoreError
+from finetune.estimate.mixture_table import show_mixtures
 from finetune.launch.ranks import ranks_of
 from finetune.output.console import Console
 from finetune.pipeline import plan
@@ -16,8 +17,7 @@ from finetune.sources import lock as outside
 from finetune.spec.load import Project, load_project
 from finetune.spec.permission import refuse_training
 from finetune.verbs import default_store
-from finetune.verbs.inspect import check_files, terms_of
-from finetune.verbs.mixture import show_mixtures
+from finetune.verbs.start.check import check_files, terms_of
 
 
 def run(options: Namespace, console: Console) -> int:

@@ -160,7 +160,7 @@ def _fingerprint(options: Namespace, console: Console, lang: Lang) -> int:
 
 
 def _withdraw(options: Namespace, console: Console, lang: Lang) -> int:
-    from finetune.verbs.cards_withdraw import withdraw
+    from finetune.verbs.data.cards.withdraw import withdraw
 
     return withdraw(options, console, lang, path=_card_path(options.card, options.cards))
 
