@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from finetune.advice.facts import Candidate, CardFacts, Facts
 from finetune.advice.proposal import Line
+from finetune.errors import RecipeError
+from finetune.spec.load import load_project
 
 WIDTH = 110
 HEAD = """# yaml-language-server: $schema=recipe.schema.json
@@ -39,6 +44,39 @@ def recipe_text(
             parts.append("vocabulary: {}\n")
     parts.append(_yaml({"release": {"repo": f"your-organisation/{name}"}}))
     return "\n".join(part.rstrip("\n") for part in parts if part) + "\n"
+
+
+@contextmanager
+def draft(out: Path) -> Iterator[Path]:
+    """A file beside the recipe, which is removed again: cards are found from where it lies."""
+    if not out.parent.is_dir():
+        raise RecipeError(f"--out: there is no folder {out.parent}")
+    path = out.with_name(f".{out.stem}.{os.getpid()}.yaml")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write_recipe(
+    path: Path,
+    named: Path,
+    *,
+    facts: Facts,
+    chosen: Candidate,
+    lines: Sequence[Line],
+    cost: str = "",
+) -> None:
+    """Write the recipe that is proposed to `path`; `named` is where it will lie in the end.
+
+    Raises RecipeError if it cannot be written.
+    """
+    text = recipe_text(named.stem, str(named), facts=facts, chosen=chosen, lines=lines, cost=cost)
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be written: {error.strerror}") from None
+    load_project(path)  # what cannot be read back is our mistake, and is not left unsaid
 
 
 def _section(name: str, lines: Iterable[Line]) -> Iterable[str]:

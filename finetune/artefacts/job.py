@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from finetune.output.console import Console
-from finetune.spec.card import DataCard
-from finetune.spec.recipe import Phase, Recipe
+if TYPE_CHECKING:  # the store needs Artifact alone, and is imported by what has to start quickly
+    from finetune.output.console import Console
+    from finetune.spec.card import DataCard
+    from finetune.spec.recipe import Phase, Recipe
 
 
 @dataclass(frozen=True, slots=True)

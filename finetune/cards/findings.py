@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from finetune.cards.languages import SETTINGS, languages_in
 from finetune.cards.texts import Look, is_here, look, records_of
 from finetune.cards.words import Lang
 from finetune.errors import DataError, FinetuneError, RecipeError
+from finetune.output.console import Console
 from finetune.readers.guards import CONVERTERS
 from finetune.spec import licence as licences
 from finetune.spec.card import DataCard
@@ -79,6 +80,25 @@ def check_card(path: Path, *, today: date) -> list[Finding]:
     ]
     order = ("stop", "advice", "note")
     return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def show_findings(path: Path, findings: Sequence[Finding], *, console: Console, lang: Lang) -> None:
+    """Show what was found about the card at `path`: a head line, and a sentence each."""
+    count = {level: sum(f.level == level for f in findings) for level in words.LEVELS}
+    serious = count["stop"] + count["advice"]
+    head = words.say(
+        "counted" if serious else "fine",
+        lang,
+        name=path.stem,
+        stops=count["stop"],
+        advices=count["advice"],
+    )
+    console.say(head, card=path.stem, **count)
+    for finding in findings:
+        sentence = finding.sentence(lang)
+        level = words.LEVELS[finding.level][lang]
+        line = sentence if console.json_lines else f"  {level}{words.COLON[lang]}{sentence}"
+        console.say(line, card=path.stem, level=finding.level, code=finding.code)
 
 
 def _licence(card: DataCard) -> Iterator[Finding]:

@@ -32,6 +32,12 @@ from finetune.pipeline.lease import is_stale, leased, read_lease, still_ours
 MANIFEST = "manifest.json"
 MANIFEST_SCHEMA = 1
 KEY_DIGITS = 16
+DEFAULT_STORE = ".finetune"
+
+
+def default_store() -> Path:
+    """Return the folder of the store where none is named: $FINETUNE_STORE, or .finetune here."""
+    return Path(os.environ.get("FINETUNE_STORE", DEFAULT_STORE))
 
 
 @dataclass(frozen=True, slots=True)

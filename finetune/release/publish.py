@@ -9,14 +9,46 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
+from finetune.artefacts.job import Artifact
 from finetune.errors import ReleaseError
 from finetune.output.console import Console
 from finetune.output.durable import flush
 from finetune.pipeline.lease import leased
+from finetune.pipeline.store import Store
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
+from finetune.spec.load import Project
 from finetune.spec.recipe import Publish
+
+
+def publish_release(
+    project: Project,
+    release: Artifact,
+    *,
+    store: Store,
+    console: Console,
+    hub: Literal["directory", "huggingface"] | None = None,
+    dry_run: bool = False,
+) -> str:
+    """Publish the release of a recipe as the recipe says; return where it is now.
+
+    `hub` is where it goes instead. The folder hub lies in the store if the recipe names no other.
+    Raises ReleaseError as `publish` does.
+    """
+    settings = project.recipe.publish
+    if hub:
+        settings = settings.model_copy(update={"hub": hub})
+    return publish(
+        release.path,
+        project.recipe.release.repo,
+        settings=settings,
+        default_directory=store.root / "hub",
+        console=console,
+        dry_run=dry_run,
+        gate=release.result.get("gate", ()),
+    )
 
 
 def publish(

@@ -12,9 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from finetune.errors import RecipeError
+from finetune.errors import DataError, RecipeError
 from finetune.sources import fetch
+from finetune.sources.files import resolve_files
 from finetune.spec.card import DataCard
+from finetune.spec.formats import find_reader
 from finetune.spec.identify import EXTRAS, PACKAGES
 from finetune.spec.load import Project
 
@@ -142,6 +144,29 @@ def verify_lock(project: Project) -> None:
         raise RecipeError(
             *(f"{project.path}: {name}: changed since it was locked; {again}" for name in changed)
         )
+
+
+def check_files(project: Project) -> None:
+    """Check that every file of every card is there with its checksum; Hub corpora are fetched."""
+    problems: list[str] = []
+    for card in project.cards.values():
+        try:
+            find_reader(card.corpus.format)
+        except RecipeError as error:
+            problems.append(f"{card.path}: corpus.format: {error}")
+        if card.corpus.is_fetched or card.is_withdrawn:
+            continue
+        try:
+            resolve_files(card, inputs={})
+        except DataError as error:
+            problems += error.problems
+    for pinned in (identify_entries, evaluation_entries):
+        try:
+            pinned(project)
+        except RecipeError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(*problems)
 
 
 def _card_entry(card: DataCard) -> dict[str, Any]:

@@ -14,7 +14,13 @@ from datetime import date
 
 from finetune.errors import RecipeError, ReleaseError
 from finetune.spec.card import DataCard
-from finetune.spec.licence import NON_COMMERCIAL, NON_COMMERCIAL_SHARE_ALIKE, allowed_licence
+from finetune.spec.licence import (
+    NON_COMMERCIAL,
+    NON_COMMERCIAL_SHARE_ALIKE,
+    allowed_licence,
+    check_name,
+)
+from finetune.spec.recipe import Recipe
 from finetune.spec.text_checks import PersonalData
 
 _NOODL = "NOODL: permissive in the Global South, benefit sharing asked from high-income countries"
@@ -77,6 +83,12 @@ def adapter_terms(
         raise ReleaseError("\n".join(problems))
     licence, reasons = allowed_licence(base_licence, _licences(used), wanted=wanted)
     return Terms(licence, reasons, gate=tuple(_gates(used)))
+
+
+def terms_of(recipe: Recipe, cards: Mapping[str, DataCard], *, today: date) -> Terms:
+    """Return what the adapter of a recipe may be; ReleaseError with every refusal."""
+    check_name(recipe.base.licence, recipe.release.repo)
+    return adapter_terms(recipe.base.licence, cards, wanted=recipe.release.licence, today=today)
 
 
 def _expired(name: str, card: DataCard, *, today: date) -> Iterable[str]:

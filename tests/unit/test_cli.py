@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cli import VERBS, main
+from finetune.cli import main
 from finetune.launch.outcome import read
+from finetune.verbs import GROUPS, VERBS
 from tests.support.small_recipe import CARD, RECIPE
 
 HEAVY = {
@@ -64,7 +65,31 @@ def test_every_verb_has_help(capsys):
         with pytest.raises(SystemExit) as stopped:
             main([verb, "--help"])
         assert stopped.value.code == 0
-        assert VERBS[verb][1] in " ".join(capsys.readouterr().out.split())
+        assert VERBS[verb].help in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_verb_is_a_module_in_the_folder_of_its_group():
+    """`finetune VERB` is verbs/GROUP/VERB.py, and no other module lies there."""
+    folder = ROOT / "finetune/verbs"
+    there = {
+        (path.parent.name, path.stem)
+        for path in (*folder.glob("*/*.py"), *(folder / "data").glob("cards"))
+        if path.stem != "__init__"
+    }
+    assert there == {(verb.group, verb.name) for verb in VERBS.values()}
+    assert {verb.group for verb in VERBS.values()} == set(GROUPS)
+
+
+def test_help_lists_verbs_by_group(capsys):
+    """Every verb that people type stands once, under the heading of its group."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    blocks = dict(block.split(":\n", 1) for block in text.split("\n\n") if ":\n" in block)
+    for group, heading in GROUPS.items():
+        listed = [line.split()[0] for line in blocks[heading].splitlines()]
+        assert listed == [v.name for v in VERBS.values() if v.group == group and not v.hidden]
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_wrong_input_is_exit_code_2_without_a_traceback(tmp_path, capsys):
@@ -129,14 +154,14 @@ def test_init_writes_a_recipe_and_a_card_that_load(tmp_path, monkeypatch, capsys
 SLEEPER = """
 import sys, time
 from finetune.cli import main
-from finetune.verbs.start import check as inspect
+from finetune.verbs.start import runs
 def wait(options, console):
     print("ready", flush=True)
     try:
         time.sleep(30)
     except Exception:
         print("swallowed", flush=True)
-inspect.runs = wait
+runs.run = wait
 sys.exit(main(["runs"]))
 """
 
@@ -174,7 +199,7 @@ def test_failures_are_noted_with_their_reason(tmp_path, monkeypatch):
     assert noted.exit_code == 2
     assert noted.expected
     assert "nothing.yaml" in noted.reason
-    monkeypatch.setattr("finetune.verbs.start.check.check", lambda *_: 1 / 0)
+    monkeypatch.setattr("finetune.verbs.start.check.run", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["check", "nothing.yaml"])
     [noted] = read(tmp_path)

@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from finetune.cards.catalogue import write_catalogue
-from finetune.cli import HIDDEN, VERBS, build_parser
+from finetune.cli import parse as parse_command
 from finetune.errors import StoreError
 from finetune.spec.card import CorpusBlock, HubSource, PackageSource
 from finetune.spec.load import load_card, load_project, load_recipe
@@ -23,6 +23,7 @@ from finetune.spec.recipe import Prepare, Recipe
 from finetune.spec.reference import markdown
 from finetune.spec.site import Overlay, Site
 from finetune.spec.text import parse
+from finetune.verbs import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data_cards/*.md")])
@@ -75,7 +76,7 @@ def test_commands_exist(page: str) -> None:
         if words[0] == "make":
             assert words[1] in targets
         if words[0] == "finetune":
-            build_parser().parse_args(shlex.split(" ".join(words))[1:])
+            parse_command(shlex.split(" ".join(words))[1:])
 
 
 def test_readme_begins_with_the_two_commands() -> None:
@@ -86,7 +87,7 @@ def test_readme_begins_with_the_two_commands() -> None:
 def test_readme_names_every_verb() -> None:
     """The README's table has every verb of the command line."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    typed = [verb for verb in VERBS if verb not in HIDDEN]
+    typed = [verb.name for verb in VERBS.values() if not verb.hidden]
     assert [verb for verb in typed if f"`finetune {verb}`" not in text] == []
 
 

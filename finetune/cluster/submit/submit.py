@@ -35,7 +35,7 @@ from finetune.cluster.submit.queue import enqueue
 from finetune.errors import ClusterError, RecipeError, StoreError
 from finetune.pipeline import plan
 from finetune.pipeline.plan import Step
-from finetune.pipeline.store import Store
+from finetune.pipeline.store import Store, default_store
 from finetune.spec.load import Project
 from finetune.spec.site import Site
 
@@ -230,6 +230,12 @@ def site_store(site: Site) -> Path | None:
             "submit from a login shell, or name a folder with --store"
         )
     return Path(path).expanduser()
+
+
+def store_of(named: Path | None, *, site: Site | None) -> Store:
+    """Return the store that is named, or the site's, or the default."""
+    root = named or (site_store(site) if site else None) or default_store()
+    return Store(root.resolve())
 
 
 def command_of(site: Site) -> tuple[str, ...]:

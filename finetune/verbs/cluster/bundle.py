@@ -1,27 +1,43 @@
-"""Verbs for clusters that reach nothing: bundle here, unbundle there."""
+"""`finetune bundle`: all that a recipe needs, for air-gapped clusters."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
-from finetune.cluster.bundle.bundle import Contents, unpack, write_bundle
+from finetune.cluster.bundle.bundle import Contents, write_bundle
 from finetune.output.console import Console
 from finetune.pipeline import plan
 from finetune.pipeline.store import Store
-from finetune.sources import fetch as fetching
-from finetune.sources import lock as outside
+from finetune.sources.fetch import write_lock
+from finetune.sources.lock import check_files, entries, verify_lock
 from finetune.spec.load import load_project
 from finetune.spec.site import load_site
-from finetune.verbs.start.check import check_files
 
 _LOCAL = ("gguf", "directory")
 
 
-def bundle(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="new folder, or NAME.tar"
+    )
+    parser.add_argument("--site", type=Path, metavar="FILE", help="put this site in, too")
+    parser.add_argument("--without-wheels", action="store_true", help="the packages are there")
+    parser.add_argument(
+        "--skip-wheel",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="a package that is there, e.g. torch or 'nvidia-*'; repeatable",
+    )
+
+
+def run(options: Namespace, console: Console) -> int:
     """Fetch what the recipe needs, and pack it with recipe, cards, site and wheels."""
     project = load_project(options.recipe, overrides=options.overrides)
     check_files(project)
-    outside.verify_lock(project)
+    verify_lock(project)
     if options.site is not None:
         load_site(options.site)
     store = Store(options.store.resolve())
@@ -29,7 +45,7 @@ def bundle(options: Namespace, console: Console) -> int:
     if project.recipe.base.kind in _LOCAL:  # its files go along, and are read again over there
         steps = tuple(s for s in steps if s.stage.name != "base")
     plan.execute(project, steps, store=store, console=console)
-    fetching.write_lock(options.recipe, outside.entries(project))
+    write_lock(options.recipe, entries(project))
     contents = Contents(
         project=project,
         steps=steps,
@@ -47,18 +63,4 @@ def bundle(options: Namespace, console: Console) -> int:
         path=str(options.output),
         bytes=size_bytes,
     )
-    return 0
-
-
-def unbundle(options: Namespace, console: Console) -> int:
-    """Verify a bundle and put it where it is used."""
-    store = Store(options.store.resolve())
-    done = unpack(options.bundle, store=store, into=options.into)
-    for name in done.added:
-        console.say(f"{name}: put into {store.root}", artifact=name, state="added")
-    for name in done.present:
-        console.say(f"{name}: was there before", artifact=name, state="present")
-    folder = done.recipe.parents[1]
-    recipe = done.recipe.relative_to(folder)
-    console.say(f"next: cd {folder} && finetune check {recipe}", recipe=str(done.recipe))
     return 0

@@ -1,8 +1,9 @@
-"""The verb doctor: does this machine, or a cluster, do what jobs need?"""
+"""`finetune doctor`: does this machine, or a cluster, do what jobs need?"""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from pathlib import Path
 
 from finetune.cluster.doctor import probe
 from finetune.cluster.doctor.diagnosis import Finding
@@ -13,23 +14,37 @@ from finetune.cluster.doctor.doctor import (
     examine_site,
     site_quota,
 )
-from finetune.cluster.submit.submit import command_of
+from finetune.cluster.submit.submit import command_of, store_of
 from finetune.errors import RecipeError
 from finetune.output.console import Console
 from finetune.spec.site import load_site
-from finetune.verbs.cluster.submit import store_of
+from finetune.verbs.options import add_site
 
 _SHOWN = {"ok": "ok", "warning": "WARNING", "failed": "FAILED"}
 
 
-def doctor(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    add_site(parser)
+    parser.add_argument("--store", type=Path, metavar="DIR", help="default: the site's, or as ever")
+    parser.add_argument(
+        "--nodes", type=int, metavar="N", help="compute nodes to ask (default: train's)"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=600.0, metavar="SECONDS", help="for the queue (default: 600)"
+    )
+    # what srun starts on the nodes
+    parser.add_argument("--as-rank", metavar="TOKEN", help=SUPPRESS)
+
+
+def run(options: Namespace, console: Console) -> int:
     """Examine this machine, or with --site the cluster; return 1 if something will not work."""
     if options.as_rank:
         return probe.run_as_rank(
             options.store, token=options.as_rank, timeout_seconds=EXCHANGE_SECONDS
         )
     if options.site is None:
-        store = store_of(options, None)
+        store = store_of(options.store, site=None)
         findings = examine_here(store)
         title = "this machine"
     else:
@@ -40,7 +55,7 @@ def doctor(options: Namespace, console: Console) -> int:
                 f"{options.site}: still to be filled: {missing}; "
                 f"`finetune check --site {options.site}` says where"
             )
-        store = store_of(options, site)
+        store = store_of(options.store, site=site)
         nodes = options.nodes or site.train.nodes
         visit = Visit(site, command_of(site), nodes, wait_seconds=options.wait)
         if not console.json_lines:

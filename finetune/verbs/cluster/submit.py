@@ -1,48 +1,60 @@
-"""Verbs that make jobs: submit, and attempt, with which jobs look after themselves."""
+"""`finetune submit`: the jobs of a recipe, queued on a Slurm cluster or shown."""
 
 from __future__ import annotations
 
 import os
-import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from finetune.cluster.chain.chain import ChainJob, Submission, read_chain
-from finetune.cluster.job.attempt import (
-    Ending,
-    begin,
-    continued,
-    finish,
-    own_job_id,
-    own_restart,
-    remove_notes,
-)
-from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.chain.chain import ChainJob, Submission
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
 from finetune.cluster.submit.queue import groups, indices_of, waits_for
-from finetune.cluster.submit.submit import Planned, plan_chain, problems, site_store, submit_chain
+from finetune.cluster.submit.submit import Planned, plan_chain, problems, store_of, submit_chain
 from finetune.cluster.submit.sweep import Combination, axes_of, checked, combine, short
 from finetune.errors import InputError, RecipeError
-from finetune.launch import outcome
 from finetune.output.console import Console
 from finetune.pipeline import plan
-from finetune.pipeline.store import Store
-from finetune.sources import lock as outside
+from finetune.pipeline.store import DEFAULT_STORE
+from finetune.sources.lock import check_files, verify_lock
 from finetune.spec.load import Project, load_project
-from finetune.spec.site import Site, load_site
-from finetune.verbs import DEFAULT_STORE, default_store
-from finetune.verbs.start.check import check_files
+from finetune.spec.site import load_site
+from finetune.verbs.options import add_site, positive
 
 
-def submit(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    add_site(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the scripts, submit nothing")
+    parser.add_argument(
+        "--debug", action="store_true", help="first try some steps in the site's short queue"
+    )
+    parser.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE,VALUE",
+        help="a job array over values of a key, e.g. lora.rank=8,16; repeatable: every combination",
+    )
+    parser.add_argument("--languages", metavar="CODE,CODE", help="the same over target languages")
+    parser.add_argument("--seeds", metavar="N,N", help="the same over seeds of the training")
+    parser.add_argument(
+        "--array-limit",
+        type=positive,
+        metavar="N",
+        help="tasks of an array that run at the same time",
+    )
+    parser.set_defaults(store=None)  # then the site's own is used, if it names one
+
+
+def run(options: Namespace, console: Console) -> int:
     """Turn a recipe into jobs and queue them; or show them."""
     if options.site is None:
         raise RecipeError("submit: which cluster? Name its file with --site slurm/sites/NAME.yaml")
     project = load_project(options.recipe, overrides=options.overrides)
     check_files(project)
-    outside.verify_lock(project)
+    verify_lock(project)
     site = load_site(options.site, overlay=options.overlay)
-    store = store_of(options, site)
+    store = store_of(options.store, site=site)
     swept = _combinations(options, project)
     planned = (
         plan_sweep(swept, site=site, store=store, limit=options.array_limit)
@@ -72,42 +84,6 @@ def submit(options: Namespace, console: Console) -> int:
     return 0
 
 
-def attempt(options: Namespace, console: Console) -> int:
-    """Keep the books of a job and decide what comes next; the first word printed is the answer."""
-    chain, name = read_chain(options.chain), options.job
-    job_id, restart = own_job_id(), own_restart()
-    if options.event == "start":
-        answer, _, reason = begin(chain, name, job_id=job_id, restart=restart).partition(" ")
-        print(f"{answer} {reason}" if answer == "go" else answer, file=console.out)
-        if answer != "go":
-            print(f"{name}: {reason or 'done before'}", file=sys.stderr)
-        return 0
-    if options.event == "continued":
-        for waiting, after in continued(chain, name, job_id=job_id, by=options.next):
-            print(waiting, ":".join(after), file=console.out)
-        return 0
-    states = slurm.parse_jobs(options.slurm)
-    ending = Ending(
-        exit_code=options.exit_code,
-        told=options.told,
-        ranks=outcome.read(options.outcomes),
-        number_of_ranks=options.ranks,
-        state=states[0] if states else None,
-    )
-    answer, reason = finish(chain, name, ending, job_id=job_id, restart=restart)
-    remove_notes(options.outcomes)
-    print(answer, file=console.out)
-    print(f"{name}: {reason}", file=sys.stderr)
-    return 0
-
-
-def store_of(options: Namespace, site: Site | None) -> Store:
-    """Return the store that was named, or the site's, or the default."""
-    named = options.store or (site_store(site) if site else None)
-    root = named or default_store()
-    return Store(root.resolve())
-
-
 def _combinations(options: Namespace, project: Project) -> list[Combination]:
     """Return the combinations of --languages, --seeds and --sweep; none if there is no such option.
 
@@ -130,7 +106,7 @@ def _combinations(options: Namespace, project: Project) -> list[Combination]:
     for combination in found:
         try:
             check_files(combination.project)
-            outside.verify_lock(combination.project)
+            verify_lock(combination.project)
         except InputError as error:
             wrong += error.problems
     if wrong:

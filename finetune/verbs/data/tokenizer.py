@@ -1,8 +1,8 @@
-"""The verb tokenizer: how well the tokenizers of several bases fit a text."""
+"""`finetune tokenizer`: how well the tokenizers of several bases fit a text."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,15 +11,55 @@ from typing import TYPE_CHECKING
 from finetune.errors import RecipeError
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
+from finetune.verbs.options import add_output_form, add_store
 
 if TYPE_CHECKING:
     from finetune.tokenizer.report import Findings
 
 MIN_RESAMPLES = 100
 PROGRESS_DOCUMENTS = 10_000
+AUDIT = (
+    "what a text costs with the tokenizers of several bases, side by side; nothing is downloaded"
+)
 
 
-def tokenizer(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the actions of the verb."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    audit = actions.add_parser("audit", help=AUDIT, description=AUDIT)
+    add_output_form(audit, default=SUPPRESS)
+    what = audit.add_mutually_exclusive_group(required=True)
+    what.add_argument("--text", type=Path, metavar="FILE", help="UTF-8 text, one document a line")
+    what.add_argument("--card", metavar="CARD", help="name or file of a data card")
+    audit.add_argument(
+        "--base",
+        nargs="+",
+        required=True,
+        metavar="BASE",
+        help="a folder, a .gguf file, package:DIST/PATH, a Hub id in the store, or a recipe",
+    )
+    audit.add_argument(
+        "--parallel",
+        type=Path,
+        metavar="FILE",
+        help="with --text: the same in English, line by line (a parallel card has it by itself)",
+    )
+    audit.add_argument(
+        "--language", metavar="CODE", help="of a card with several: which one, e.g. hau_Latn"
+    )
+    audit.add_argument(
+        "--phone-tokens-per-second",
+        type=float,
+        default=10.0,
+        metavar="X",
+        help="how fast a phone writes, for the words a second (default: 10, an assumption)",
+    )
+    audit.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap")
+    audit.add_argument("-o", "--output", type=Path, metavar="FILE", help="an HTML report, offline")
+    add_store(audit, holds="fetched bases lie")
+
+
+def run(options: Namespace, console: Console) -> int:
     """Audit: measure the text with every base, show it side by side, write the report."""
     _check(options)
     from finetune.prepare.reading.texts import texts_of_card, texts_of_file

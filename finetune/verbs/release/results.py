@@ -1,8 +1,8 @@
-"""The verb results: one table of what a chain or a job array achieved."""
+"""`finetune results`: one table of what a chain or a job array achieved."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 
 from finetune.cluster.chain.chain import find_chain
@@ -10,6 +10,7 @@ from finetune.cluster.follow.results import OverSeeds, Result, over_seeds, resul
 from finetune.cluster.follow.status import look
 from finetune.output.console import Console
 from finetune.output.spreadsheet import write_rows
+from finetune.verbs.options import add_chain
 
 COLUMNS = (
     "combination",
@@ -31,7 +32,13 @@ SEEDS = (
 )
 
 
-def results(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    add_chain(parser)
+    parser.add_argument("--csv", action="store_true", help="as CSV, for a spreadsheet")
+
+
+def run(options: Namespace, console: Console) -> int:
     """Show one row for each combination and language, finished or not."""
     report = look(find_chain(options.store.resolve(), options.chain))
     rows = results_of(report)

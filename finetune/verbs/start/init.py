@@ -1,8 +1,8 @@
-"""The verb init: a recipe and a data card to fill in."""
+"""`finetune init`: a recipe and a data card to fill in."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from finetune.cards.files import SUFFIXES, TABLES
@@ -34,7 +34,16 @@ release:
 """
 
 
-def init(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("directory", type=Path, nargs="?", default=Path(), help="default: here")
+    parser.add_argument("--language", required=True, metavar="CODE", help="e.g. wol_Latn")
+    parser.add_argument(
+        "--text", type=Path, metavar="FILE", help="a text file, one document a line"
+    )
+
+
+def run(options: Namespace, console: Console) -> int:
     """Write data_cards/NAME.md, recipes/NAME.yaml and the schema; never overwrite."""
     language = options.language
     if not is_language(language):

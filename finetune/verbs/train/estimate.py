@@ -1,39 +1,47 @@
-"""The verb `estimate`: what a recipe needs, before anything is queued."""
+"""`finetune estimate`: memory, time and energy of a recipe, before anything is queued."""
 
 from __future__ import annotations
 
 import os
-from argparse import Namespace
-from dataclasses import asdict, fields
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
 from finetune.errors import RecipeError
-from finetune.estimate import cost
-from finetune.estimate.estimate import Estimate, Trial
-from finetune.estimate.estimate import estimate as estimate_recipe
+from finetune.estimate.estimate import estimate
+from finetune.estimate.report import as_json, show
 from finetune.estimate.target import choose_target
 from finetune.output.console import Console
-from finetune.pipeline.store import Store
-from finetune.sizing.memory import GIB, Memory
+from finetune.pipeline.store import Store, default_store
 from finetune.spec.load import load_project
 from finetune.spec.site import Site, load_site
-from finetune.verbs import default_store
-
-ERROR = (
-    "memory on a CPU was within 10 % of measured peaks (benchmarks/README.md); on a GPU it was "
-    "compared with none"
-)
+from finetune.verbs.options import add_site
 
 
-def estimate(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    add_site(parser)
+    parser.add_argument("--nodes", type=int, metavar="N", help="instead of the site's")
+    parser.add_argument("--gpus-per-node", type=int, metavar="N", help="instead of the site's")
+    parser.add_argument("--gpu-memory-gib", type=float, metavar="X", help="memory of one GPU")
+    parser.add_argument("--gpu", metavar="NAME", help="e.g. H100, A100, V100, MI250X")
+    parser.add_argument(
+        "--watts", type=float, metavar="W", help="power of one device and its share"
+    )
+    parser.add_argument(
+        "--pue", type=float, default=1.58, help="of the data centre (default: 1.58)"
+    )
+    parser.add_argument("--grid-gco2-per-kwh", type=float, metavar="G", help="of the grid, for CO2")
+    parser.set_defaults(store=None)  # then the site's own is used, if it names one
+
+
+def run(options: Namespace, console: Console) -> int:
     """Say what a recipe needs on a site, on given GPUs, or on this machine."""
     project = load_project(options.recipe, overrides=options.overrides)
     _refuse(options)
     site = None
     if options.site is not None:
         site = load_site(options.site, overlay=options.overlay)
-    found = estimate_recipe(
+    found = estimate(
         project,
         choose_target(
             site,
@@ -50,14 +58,7 @@ def estimate(options: Namespace, console: Console) -> int:
     if console.json_lines:
         console.say("estimate", **as_json(found, pue=options.pue))
         return 0
-    _show_target(found, console)
-    _show_trials(found, console)
-    _show_memory(found, console)
-    _show_length(found, console)
-    _show_cost(found, console, options=options)
-    for note in found.notes:
-        console.say(f"note: {note}")
-    console.say(f"all of this is an estimate: {ERROR}")
+    show(found, console=console, watts=options.watts, pue=options.pue)
     return 0
 
 
@@ -84,152 +85,3 @@ def _refuse(options: Namespace) -> None:
         )
     if problems:
         raise RecipeError(*problems)
-
-
-def as_json(found: Estimate, *, pue: float) -> dict[str, Any]:
-    """Return an estimate for machines: bytes, hours, kWh; ranges as [favourable, other end]."""
-    cheapest = found.cheapest
-    return {
-        "model_type": found.shape.model_type,
-        "counted_exactly": found.shape.exact,
-        "parameters": {"base": found.base_parameters, "adapter": found.adapter_parameters},
-        "target": asdict(found.target) | {"ranks": found.target.ranks},
-        "precision": found.precision,
-        "recipe": _trial_json(found.recipe),
-        "cheapest": None if cheapest is None else _trial_json(cheapest),
-        "settings": [_trial_json(trial) for trial in found.trials],
-        "trainings": [asdict(each) for each in found.lengths],
-        "cost": asdict(found.cost),
-        "assumptions": {
-            "gpu_utilisation": cost.GPU_UTILISATION,
-            "cpu_gflops_per_core": cost.CPU_GFLOPS_PER_CORE,
-            "node_watts_per_gpu_watt": cost.POWER_OF_NODE,
-            "pue": pue,
-        },
-        "notes": list(found.notes),
-        "error": ERROR,
-    }
-
-
-def _trial_json(trial: Trial) -> dict[str, Any]:
-    return {
-        "setting": asdict(trial.setting),
-        "micro_batch_rows": trial.rows,
-        "memory_bytes": asdict(trial.memory) | {"total": trial.memory.total},
-        "fits": trial.fits,
-        "why": trial.why,
-    }
-
-
-def _show_target(found: Estimate, console: Console) -> None:
-    target, adapter = found.target, sum(found.adapter_parameters.values())
-    memory = "" if target.memory_gib is None else f", {target.memory_gib:.4g} GiB each"
-    kind = (
-        f"GPU(s) {target.gpu or ''}".rstrip()
-        if target.device == "gpu"
-        else f"process(es) on {target.cores} CPU core(s)"
-    )
-    console.say(
-        f"{found.shape.model_type}: {found.base_parameters:,} parameters, frozen, and an adapter "
-        f"of {adapter:,} ({100 * adapter / found.base_parameters:.2g} %), in {found.precision}"
-    )
-    console.say(f"{target.nodes} node(s) x {target.devices_per_node} {kind}{memory}")
-
-
-def _show_trials(found: Estimate, console: Console) -> None:
-    cheapest = found.cheapest
-    last = len(found.trials) if cheapest is None else found.trials.index(cheapest) + 1
-    rows = [
-        (
-            trial.setting.text + (" (the recipe)" if trial == found.recipe else ""),
-            trial.rows,
-            f"{trial.memory.total / GIB:.2f}",
-            {True: "fits", False: trial.why, None: "not known"}[trial.fits],
-        )
-        for number, trial in enumerate(found.trials)
-        if number < last or trial == found.recipe or console.verbose
-    ]
-    device = "GPU" if found.target.device == "gpu" else "process"
-    console.table("", ("setting", "rows at once", f"GiB per {device}", "verdict"), rows)
-    if found.recipe.fits:
-        console.say("the recipe's setting fits")
-    if cheapest is not None and cheapest != found.recipe:
-        keys = " ".join(f"--set {k}={v}" for k, v in cheapest.setting.keys.items())
-        other = cheapest.setting.quantization != found.recipe.setting.quantization
-        console.say(
-            f"the cheapest setting that fits: {keys}"
-            + (" (quantization changes the adapter; the other keys do not)" if other else "")
-        )
-    elif found.recipe.fits is False:
-        console.say("nothing that was tried fits: take more or larger GPUs, or a shorter row")
-
-
-def _show_memory(found: Estimate, console: Console) -> None:
-    trial = _chosen(found)
-    rows = [
-        (name, f"{size / GIB:.2f}")
-        for name, size in ((f.name, getattr(trial.memory, f.name)) for f in fields(Memory))
-        if size >= GIB / 200
-    ]
-    console.say(f"memory with {trial.setting.text}, {trial.rows} row(s) at once:")
-    console.table("", ("part", "GiB"), rows)
-
-
-def _show_length(found: Estimate, console: Console) -> None:
-    for each in found.lengths:
-        epochs = "" if each.epochs is None else f", {each.epochs:.3g} times over the corpus"
-        word = "counted on" if each.exact else "estimated from"
-        console.say(
-            f"{each.phase}: {each.steps} steps of {each.rows_per_step} rows, {each.tokens:,} "
-            f"tokens{epochs} ({word} {each.source})"
-        )
-
-
-def _show_cost(found: Estimate, console: Console, *, options: Namespace) -> None:
-    price, target = found.cost, found.target
-    console.say(f"arithmetic: {price.flops:.3g} floating-point operations")
-    if price.hours is None or price.device_hours is None or price.tokens_per_second is None:
-        return
-    if target.device == "gpu":
-        low, high = cost.GPU_UTILISATION
-        basis = f"{100 * high:.0f} to {100 * low:.0f} % of the peak"
-    else:
-        low, high = cost.CPU_GFLOPS_PER_CORE
-        basis = f"{high:.0f} to {low:.0f} GFLOP/s a core"
-    console.say(
-        f"training: {_duration(price.hours)}, {_range(price.tokens_per_second[::-1])} tokens/s "
-        f"({basis}); {_range(price.device_hours)} "
-        f"{'GPU' if target.device == 'gpu' else 'process'} hours. Validation, evaluation and "
-        "waiting in queues are not counted"
-    )
-    if price.kwh is None:
-        console.say("energy: not known without the power of a device: --watts")
-        return
-    carbon = "" if price.co2_kg is None else f", {_range(price.co2_kg)} kg CO2e"
-    low, high = cost.POWER_OF_NODE
-    basis = (
-        f"{options.watts:g} W" if options.watts else f"{low:g} to {high:g} times its GPUs' watts"
-    )
-    console.say(
-        f"energy: {_range(price.kwh)} kWh{carbon} (a node draws {basis}; PUE {options.pue})"
-    )
-
-
-def _chosen(found: Estimate) -> Trial:
-    """The recipe's setting, or the one that fits in its place."""
-    return found.recipe if found.recipe.fits is not False else found.cheapest or found.recipe
-
-
-def _range(ends: tuple[float, ...]) -> str:
-    low, high = (f"{end:.2g}" if end < 100 else f"{float(f'{end:.2g}'):,.0f}" for end in ends)
-    return low if low == high else f"{low} to {high}"
-
-
-def _duration(hours: tuple[float, ...]) -> str:
-    """Return a range of hours in the unit that reads well."""
-    if hours[1] >= 1.5:
-        return f"{_range(hours)} hours"
-    minutes = tuple(60 * end for end in hours)
-    if minutes[1] >= 1.5:
-        return f"{_range(minutes)} minutes"
-    return f"{_range(tuple(60 * end for end in minutes))} seconds"

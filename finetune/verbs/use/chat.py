@@ -1,8 +1,8 @@
-"""The verb chat."""
+"""`finetune chat`: base and adapter, answering side by side in the terminal."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from finetune.errors import StoreError
 from finetune.output.console import Console
@@ -11,7 +11,14 @@ from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
 
 
-def chat(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("--only", choices=["base", "adapter"], help="one of the two; default: both")
+    parser.add_argument("--max-tokens", type=int, default=96, help="length of an answer in tokens")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0: the likeliest token")
+
+
+def run(options: Namespace, console: Console) -> int:
     """Talk to the base and the adapter of a recipe that was trained."""
     project = load_project(options.recipe, overrides=options.overrides)
     store = Store(options.store.resolve())

@@ -1,8 +1,9 @@
-"""The verb merge."""
+"""`finetune merge`: base and adapter as one model folder."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from finetune.errors import StoreError
 from finetune.output.console import Console
@@ -11,7 +12,12 @@ from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
 
 
-def merge(options: Namespace, console: Console) -> int:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+
+
+def run(options: Namespace, console: Console) -> int:
     """Write the adapter of a recipe, merged into its base, as a model folder."""
     project = load_project(options.recipe, overrides=options.overrides)
     store = Store(options.store.resolve())
@@ -24,7 +30,7 @@ def merge(options: Namespace, console: Console) -> int:
         raise StoreError(
             f"{options.recipe}: not trained yet; first: finetune train {options.recipe}"
         )
-    from finetune.release.merge import merge as write_merged
+    from finetune.release.merge import merge
 
     if project.recipe.base.quantization != "none":
         console.say(
@@ -38,7 +44,7 @@ def merge(options: Namespace, console: Console) -> int:
             "with expressions built in, such as llama.cpp, would cut its language otherwise "
             "without saying so: for them train with `words: keep`"
         )
-    found = write_merged(base.path / "model", train.path / "adapter", options.out)
+    found = merge(base.path / "model", train.path / "adapter", options.out)
     console.say(
         f"{found.folder}: base and adapter in one model of float32 weights; read back, its logits "
         f"differ by at most {found.difference:.1g} of the largest",

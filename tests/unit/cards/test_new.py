@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from finetune.cards import interview
 from finetune.cards.front import front_matter
 from finetune.cards.new import Answers, write_card
-from finetune.cli import build_parser, main
+from finetune.cli import main
+from finetune.cli import parse as parse_command
 from finetune.errors import RecipeError
 from finetune.spec.load import load_card
 from finetune.spec.text import parse
@@ -247,7 +248,7 @@ def test_questions_are_asked_until_the_answer_is_one(folder: Path) -> None:
         asked.append(text)
         return next(answers)
 
-    options = build_parser().parse_args(["cards", "new"])
+    options = parse_command(["cards", "new"])
     made = interview.answers_of(options, lang="fr", ask=ask)
     assert (made.languages, made.title, made.licence) == (["wol_Latn"], "Titre", "cc-by-4.0")
     assert (made.basis, made.personal_data, made.columns) == (

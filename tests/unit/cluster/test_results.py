@@ -21,7 +21,7 @@ from finetune.cluster.follow.results import Result, over_seeds, results_of
 from finetune.cluster.follow.status import look
 from finetune.cluster.slurm import commands as slurm
 from finetune.output.console import Console
-from finetune.verbs.release.results import results
+from finetune.verbs.release.results import run as results
 
 SETTINGS = [("lora.rank=8",), ("lora.rank=16",), ("lora.rank=32",)]
 

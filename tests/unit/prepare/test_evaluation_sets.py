@@ -14,8 +14,8 @@ from finetune.errors import InputError
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
 from finetune.sources import lock as outside
+from finetune.sources.lock import check_files
 from finetune.spec.load import Project, load_project
-from finetune.verbs.start.check import check_files
 from tests.support.small_recipe import CARD, RECIPE
 
 

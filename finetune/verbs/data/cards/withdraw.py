@@ -1,13 +1,14 @@
-"""The action withdraw of the verb cards."""
+"""`finetune cards withdraw`: texts that are taken back, and what holds them."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from finetune.cards import withdraw as taking
+from finetune.cards.folder import card_path
 from finetune.cards.words import Lang
 from finetune.errors import RecipeError
 from finetune.output.console import Console
@@ -15,6 +16,7 @@ from finetune.pipeline.store import Store
 from finetune.spec.card import ALL
 from finetune.spec.load import load_card
 from finetune.spec.withdrawn import add_withdrawn, list_path, read_withdrawn
+from finetune.verbs.options import add_cards_folder, add_store
 
 SAYS: Mapping[str, Mapping[Lang, str]] = {
     "all": {
@@ -67,8 +69,24 @@ RECORDS: Mapping[str, Mapping[Lang, str]] = {
 }
 
 
-def withdraw(options: Namespace, console: Console, lang: Lang, *, path: Path) -> int:
-    """Write the withdrawal list of the card at `path`, and say what has to be made anew."""
+def add_arguments(action: ArgumentParser) -> None:
+    """Add the options of the action."""
+    action.add_argument("card", help="name or file of the card")
+    action.add_argument(
+        "--records",
+        type=Path,
+        metavar="FILE",
+        help="only these: one text, or one fingerprint, a line; default: the whole card",
+    )
+    action.add_argument("--contributor", metavar="NAME", help="only what this person gave")
+    action.add_argument("--dry-run", action="store_true", help="write nothing, only say")
+    add_store(action)
+    add_cards_folder(action)
+
+
+def run(options: Namespace, console: Console, lang: Lang) -> int:
+    """Write the withdrawal list of a card, and say what has to be made anew."""
+    path = card_path(options.card, options.cards)
     card = load_card(path)
     store = Store(options.store.resolve())
     if options.records and options.contributor:

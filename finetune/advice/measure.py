@@ -1,0 +1,121 @@
+"""Measuring what a proposal follows from: cards, bases, and the tokenizers of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from finetune.advice.facts import Candidate, CardFacts, Facts
+from finetune.errors import RecipeError, ReleaseError
+from finetune.output.console import Console
+from finetune.pipeline.store import Store
+from finetune.prepare.reading.texts import ENGLISH, languages_of, texts_of_card
+from finetune.spec.card import DataCard
+from finetune.spec.load import load_recipe
+from finetune.spec.permission import adapter_terms, refuse_training
+from finetune.tokenizer.bases import Opened, open_bases
+from finetune.tokenizer.measure import Text, audit
+
+LONG = 0.95
+RESAMPLES = 200
+
+
+def measure(
+    learned_cards: Sequence[str],
+    *,
+    replay_cards: Sequence[str],
+    recipes: Sequence[str],
+    store: Store,
+    console: Console,
+) -> Facts:
+    """Return what is known of cards, and of the bases that recipes name.
+
+    Raises RecipeError for a card on which nothing may be trained, or if no base is here.
+    """
+    opened, candidates, missing = _bases(recipes, store=store)
+    cards = [_measured(name, opened, store=store) for name in learned_cards]
+    replay = [_measured(name, opened, store=store) for name in replay_cards]
+    found = {one.card.name: one.card for group in (*cards, *replay) for one in group}
+    refuse_training(found, today=date.today())
+    console.detail(f"{sum(one.audit.documents for group in cards for one in group):,} documents")
+    return Facts(
+        cards=tuple(one for group in cards for one in group),
+        replay=tuple(one for group in replay for one in group),
+        candidates=tuple(_licensed(one, found) for one in candidates),
+        missing=missing,
+    )
+
+
+def recipes_here() -> list[str]:
+    """Return the recipes of the project: their bases are compared where none is named."""
+    found = sorted(str(path) for path in Path("recipes").glob("*.yaml"))
+    if not found:
+        raise RecipeError(
+            "no base to propose: name recipes whose bases are meant with --base, or work in a "
+            "folder with recipes/ (`finetune init` makes one)"
+        )
+    return found
+
+
+def _bases(
+    recipes: Sequence[str], *, store: Store
+) -> tuple[dict[str, Opened], list[Candidate], dict[str, str]]:
+    """Open the tokenizers of the bases that recipes name, each base once."""
+    opened: dict[str, Opened] = {}
+    candidates: list[Candidate] = []
+    missing: dict[str, str] = {}
+    for recipe in recipes:
+        if not recipe.endswith((".yaml", ".yml")):
+            raise RecipeError(
+                f"--base {recipe}: name a recipe (a .yaml file) whose base is meant: there its "
+                "licence and its name on the Hub stand too"
+            )
+        base = load_recipe(Path(recipe)).base
+        label = base.released_id
+        if label in missing or label in opened:
+            continue
+        try:
+            [one] = open_bases([recipe], store=store).values()
+        except RecipeError as error:
+            missing[label] = str(error).partition("\n")[0]
+            continue
+        opened[label] = one
+        candidates.append(Candidate(label, base, recipe, one.context_tokens))
+    if not candidates:
+        raise RecipeError(
+            "no base that the recipes name is on this machine; `finetune fetch RECIPE` gets one",
+            *(f"{label}: {why}" for label, why in missing.items()),
+        )
+    return opened, candidates, missing
+
+
+def _licensed(one: Candidate, cards: dict[str, DataCard]) -> Candidate:
+    try:
+        adapter_terms(one.base.licence, cards, wanted="auto", today=date.today())
+    except ReleaseError as error:
+        return replace(one, refused=str(error).replace("\n", "; "))
+    return one
+
+
+def _measured(name: str, opened: dict[str, Opened], *, store: Store) -> list[CardFacts]:
+    """Measure every language of a card that is not its English."""
+    found = []
+    vocabularies = {label: one.vocabulary for label, one in opened.items()}
+    for language in languages_of(name):
+        texts = texts_of_card(name, language=language, store=store)
+        sizes: list[int] = []
+        measured = audit(_sized(texts, sizes), vocabularies, resamples=RESAMPLES)
+        use = texts.corpus.use
+        source = ENGLISH if use == "translation" else None
+        long = sorted(sizes)[min(len(sizes) - 1, int(LONG * len(sizes)))]
+        found.append(CardFacts(texts.card, language, use, source, measured, long))
+    return found
+
+
+def _sized(texts: Iterable[Text], sizes: list[int]) -> Iterator[Text]:
+    """Yield texts, and note how many bytes each has with its English."""
+    for text in texts:
+        sizes.append(len(text.text.encode()) + len((text.english or "").encode()))
+        yield text

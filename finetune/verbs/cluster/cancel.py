@@ -1,0 +1,49 @@
+"""`finetune cancel`: every job of a chain, cancelled; its state is kept."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from finetune.cluster.chain.chain import find_chain
+from finetune.cluster.follow.status import look
+from finetune.cluster.submit.queue import cancel
+from finetune.output.console import Console
+from finetune.verbs.options import add_chain
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    add_chain(parser)
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Cancel a chain: every job of it, also continuations and dependants."""
+    chain = find_chain(options.store.resolve(), options.chain)
+    done = cancel(chain)
+    if not done.jobs:
+        console.say(
+            f"{chain.id}: nothing of it waits or runs; nothing was cancelled", chain=chain.id
+        )
+        return 0
+    for job_id, name, state in done.jobs:
+        console.say(f"cancelled {name} ({job_id}, was {state.lower()})", job=name, job_id=job_id)
+    if done.left:
+        console.say(
+            f"Slurm is still ending {', '.join(done.left)}: a running job gets a moment to write "
+            "its state",
+            ending=list(done.left),
+        )
+    kept = [
+        f"{job.name} step {job.progress.checkpoint_step}"
+        for job in look(chain).jobs
+        if job.progress.checkpoint_step is not None
+    ]
+    what = (
+        f"finished results and the last checkpoint ({', '.join(kept)})"
+        if kept
+        else ("finished results")
+    )
+    console.say(
+        f"{chain.id}: {what} are kept; to go on: finetune resubmit {chain.id}", chain=chain.id
+    )
+    return 0

@@ -1,0 +1,45 @@
+"""`finetune resubmit`: what of a chain is not done, submitted again."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from finetune.cluster.chain.chain import find_chain
+from finetune.cluster.follow.status import look
+from finetune.cluster.submit.resubmit import resubmit
+from finetune.errors import RecipeError
+from finetune.output.console import Console
+from finetune.spec.site import load_site
+from finetune.verbs.options import add_chain, add_site
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    add_chain(parser)
+    add_site(parser)
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Submit again what of a chain is not done."""
+    chain = find_chain(options.store.resolve(), options.chain)
+    site = None
+    if options.site is not None:
+        site = load_site(options.site, overlay=options.overlay)
+    elif options.overlay is not None:
+        raise RecipeError("--overlay changes a site: name that too, with --site")
+    sent = resubmit(chain, site=site)
+    if not sent:
+        console.say(f"{chain.id}: everything is done; nothing was submitted", chain=chain.id)
+        return 0
+    steps = {job.name: job.progress.checkpoint_step for job in look(chain).jobs}
+    for submission in sent:
+        step = steps[submission.name]
+        goes_on = f", goes on from step {step}" if step is not None else ""
+        console.say(
+            f"submitted {submission.name} as job {submission.job_id}{goes_on}",
+            job=submission.name,
+            job_id=submission.job_id,
+            step=step,
+        )
+    console.say(f"follow it: finetune status {chain.id}", chain=chain.id)
+    return 0

@@ -1,0 +1,28 @@
+"""`finetune fetch`: what a recipe needs from outside, and the lock beside it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from finetune.output.console import Console
+from finetune.pipeline import plan
+from finetune.pipeline.gate import open_project
+from finetune.pipeline.store import Store
+from finetune.sources.lock import entries
+
+
+def add_arguments(_: ArgumentParser) -> None:
+    """It has no options of its own."""
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Get base and Hub corpora into the store, and write the lock beside the recipe."""
+    from finetune.sources.fetch import write_lock
+
+    project = open_project(options.recipe, overrides=options.overrides)
+    store = Store(options.store.resolve())
+    steps = tuple(s for s in plan.steps_of(project) if s.stage.needs_network)
+    plan.execute(project, steps, store=store, console=console)
+    lock = write_lock(options.recipe, entries(project))
+    console.say(f"everything is here; checksums are in {lock}", lock=str(lock))
+    return 0

@@ -1,0 +1,30 @@
+"""`finetune plan`: every step of a recipe with its key, its state and its path."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from finetune.estimate.mixture_table import show_mixtures
+from finetune.output.console import Console
+from finetune.pipeline.plan import steps_of
+from finetune.pipeline.store import Store
+from finetune.spec.load import load_project
+
+
+def add_arguments(_: ArgumentParser) -> None:
+    """It has no options of its own."""
+
+
+def run(options: Namespace, console: Console) -> int:
+    """Show every step with its key and state."""
+    project = load_project(options.recipe, overrides=options.overrides)
+    store = Store(options.store.resolve())
+    rows = []
+    for step in steps_of(project):
+        path = store.path_of(step.stage.name, step.key)
+        rows.append((step.label, step.key, store.state(step.stage.name, step.key), str(path)))
+    console.table(
+        f"{project.recipe.name}: {options.recipe}", ("step", "key", "state", "path"), rows
+    )
+    show_mixtures(project, store=store, console=console)
+    return 0
