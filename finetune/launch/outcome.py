@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from finetune.errors import Stopped
+from finetune.output.durable import replace_text
 
 VARIABLE = "FINETUNE_OUTCOMES"
 """Names the folder; only batch scripts set it."""
@@ -44,9 +45,7 @@ def note(exit_code: int, reason: str = "", *, expected: bool = True) -> int:
     outcome = Outcome(rank, exit_code, " ".join(reason.split())[:MOST_CHARACTERS], expected)
     path = Path(folder) / f"rank-{rank}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(asdict(outcome), ensure_ascii=False), encoding="utf-8")
-    aside.replace(path)
+    replace_text(path, json.dumps(asdict(outcome), ensure_ascii=False))
     return 0 if exit_code == Stopped.exit_code else exit_code
 
 

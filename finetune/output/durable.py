@@ -10,10 +10,20 @@ from typing import Any
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    replace_text(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in place of a file, all of it or nothing; a failed write leaves nothing.
+
+    Raises OSError where the disk is full or the folder cannot be written.
+    """
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
-    write_synced(aside, text.encode())
-    aside.replace(path)
+    try:
+        write_synced(aside, text.encode())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def write_synced(path: Path, content: bytes) -> None:

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from finetune.artefacts.job import Job
 from finetune.errors import DataError, InputError, RecipeError, StoreError
+from finetune.output.durable import replace_text
 from finetune.sources import npm
 from finetune.spec.card import HubSource, PackageSource, UrlFile, UrlSource
 
@@ -257,7 +258,7 @@ def write_lock(recipe_path: Path, entries: Mapping[str, Mapping[str, Any]]) -> P
     content = {"lock": _LOCK_VERSION, "entries": {k: dict(v) for k, v in entries.items()}}
     text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
     if not path.is_file() or path.read_text("utf-8") != text:
-        _replace(path, text)
+        replace_text(path, text)
     return path
 
 
@@ -354,13 +355,4 @@ def _read_cache(path: Path) -> dict[str, list[Any]]:
 def _write_cache(path: Path, content: Mapping[str, list[Any]]) -> None:
     with suppress(OSError):  # a read-only home or full disk: the next run hashes again
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, json.dumps(content))
-
-
-def _replace(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(text, "utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+        replace_text(path, json.dumps(content))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.errors import RecipeError
+from finetune.output.durable import replace_text
 from finetune.spec.card import ALL
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -75,7 +76,5 @@ def add_withdrawn(card_path: Path, hashes: Iterable[str], *, day: date) -> tuple
         before = path.read_text("utf-8-sig") if path.is_file() else ""
         if before and not before.endswith("\n"):
             before += "\n"
-        aside = path.with_name(f".{path.name}.new")
-        aside.write_text(before + f"# {day.isoformat()}\n" + "\n".join(new) + "\n", "utf-8")
-        aside.replace(path)
+        replace_text(path, before + f"# {day.isoformat()}\n" + "\n".join(new) + "\n")
     return path, len(new)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from finetune.errors import RecipeError, StoreError
+from finetune.output.durable import replace_text
 
 SCHEMA = 1
 CHAIN, SUBMITTED, CANCELLED = "chain.json", "submitted.jsonl", "cancelled.jsonl"
@@ -167,10 +168,8 @@ def write_chain(chain: Chain) -> None:
     values = asdict(chain)
     del values["folder"]
     chain.folder.mkdir(parents=True, exist_ok=True)
-    aside = chain.folder / f"{CHAIN}.{os.getpid()}.tmp"
     text = json.dumps({"schema": SCHEMA, **values}, ensure_ascii=False, indent=1)
-    aside.write_text(text + "\n", encoding="utf-8")
-    aside.replace(chain.folder / CHAIN)
+    replace_text(chain.folder / CHAIN, text + "\n")
 
 
 def read_chain(folder: Path) -> Chain:
