@@ -68,7 +68,8 @@ def wait_until_further(line: Line, *, attempt: int, beyond: int = 0) -> int:
 
 
 def second_node(line: Line) -> str:
-    return slurm.hostnames(str(line.state("train").nodes))[1]
+    nodes = str(line.state("train").nodes)
+    return line.cluster.run("scontrol", "show", "hostnames", nodes).split()[1]
 
 
 def test_paths_of_any_characters_and_files_of_a_chain(undisturbed):

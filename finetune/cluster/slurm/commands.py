@@ -59,7 +59,6 @@ class JobState:
     """Compressed node list, e.g. `node[1-2]`."""
     start_time: str | None
     """Local time; of a waiting job the expected one, if Slurm has computed it."""
-    end_time: str | None
     time_limit: str | None
     partition: str | None
     fields: Mapping[str, str]
@@ -111,10 +110,10 @@ def submit(
     return printed.strip().splitlines()[-1].partition(";")[0]
 
 
-def refusal(script: Path, *, folder: Path, options: Sequence[str] = ()) -> str | None:
+def refusal(script: Path, *, folder: Path) -> str | None:
     """Return why Slurm would refuse a script (`sbatch --test-only`), or None."""
     try:
-        _run("sbatch", "--test-only", *options, str(script), folder=folder)
+        _run("sbatch", "--test-only", str(script), folder=folder)
     except ClusterError as error:
         return str(error)
     return None
@@ -154,33 +153,15 @@ def parse_jobs(printed: str) -> list[JobState]:
     return [_state(fields, job_id) for fields in lines for job_id in _job_ids(fields)]
 
 
-def cancel(ids: Sequence[str], *, signal: str | None = None, batch: bool = False) -> None:
-    """Cancel jobs, or send them a signal (`USR1`); with `batch` only to their batch scripts."""
-    if not ids:
-        return
-    options = ["--batch"] if batch else []
-    options += [f"--signal={signal}"] if signal else []
-    _run("scancel", *options, *ids)
+def cancel(ids: Sequence[str]) -> None:
+    """Cancel jobs."""
+    if ids:
+        _run("scancel", *ids)
 
 
 def requeue(job_id: str) -> None:
     """Put a running or ended job back into the queue, under its id."""
     _run("scontrol", "requeue", job_id)
-
-
-def hold(job_id: str, *, release: bool = False) -> None:
-    """Keep a waiting job from starting, or release it."""
-    _run("scontrol", "release" if release else "hold", job_id)
-
-
-def depend(job_id: str, *, after: Sequence[str]) -> None:
-    """Make a waiting job wait for other jobs instead of those that it waited for."""
-    _run("scontrol", "update", f"JobId={job_id}", f"Dependency=afterok:{':'.join(after)}")
-
-
-def hostnames(nodes: str) -> list[str]:
-    """Expand a node list: `node[1-2]` -> `node1`, `node2`."""
-    return _run("scontrol", "show", "hostnames", nodes).split()
 
 
 def run_step(
@@ -321,7 +302,6 @@ def _state(fields: Mapping[str, str], job_id: str) -> JobState:
         dependency=known("Dependency"),
         nodes=known("NodeList"),
         start_time=known("StartTime"),
-        end_time=known("EndTime"),
         time_limit=known("TimeLimit"),
         partition=known("Partition"),
         fields=fields,
