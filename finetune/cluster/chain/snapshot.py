@@ -3,7 +3,8 @@
     project/recipe.json          the recipe with --set applied, paths absolute (JSON is YAML)
     project/recipe.lock.json     checksums of what was fetched, if the recipe has a lock
     project/versions.json        versions of the packages that decide results
-    project/data_cards/          the cards, and their files as hard links where the disk can
+    project/data_cards/          the cards, their withdrawal lists, and their files as hard links
+                                 where the disk can
 
 Whatever happens to the recipe after `finetune submit`, the jobs run what was submitted.
 """
@@ -25,6 +26,7 @@ from finetune.sources.files import resolve_files
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_recipe
 from finetune.spec.recipe import Prepare, Recipe
+from finetune.spec.withdrawn import list_path
 
 FOLDER, RECIPE, VERSIONS = "project", "recipe.json", "versions.json"
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
@@ -48,7 +50,7 @@ def write_snapshot(project: Project, folder: Path, *, versions: bool) -> Path:
 
 
 def add_cards(project: Project, folder: Path) -> None:
-    """Copy the cards of a project, and their files, into a snapshot that has not got them yet."""
+    """Copy the cards of a project, their withdrawal lists and files, where they are not yet."""
     cards = folder / "data_cards"
     cards.mkdir(exist_ok=True)
     for card in project.cards.values():
@@ -128,6 +130,10 @@ def _absolute(path: str) -> str:
 
 def _copy_card(card: DataCard, cards: Path) -> None:
     shutil.copyfile(card.path, cards / card.path.name)
+    if card.withdrawn:
+        target = list_path(cards / card.path.name)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(list_path(card.path), target)
     if card.corpus.source.kind != "files":
         return
     for file in resolve_files(card, inputs={}):
