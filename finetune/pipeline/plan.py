@@ -1,23 +1,17 @@
-"""The stage table and the keys: what a recipe needs, what is done, and doing the rest.
+"""The stage table and the keys: what a recipe needs.
 
 Stages are named by string, so that planning never imports torch.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from finetune.artefacts.job import Artifact, Job
-from finetune.errors import RecipeError, StoreError
-from finetune.launch.ranks import launch_id, ranks_of
-from finetune.output.console import Console
-from finetune.pipeline.store import Request, Store, key_of
+from finetune.errors import RecipeError
+from finetune.pipeline.store import key_of
 from finetune.sources import lock as outside
-from finetune.spec import formats as registry
 from finetune.spec.card import ALL, DataCard
 from finetune.spec.load import Project
 from finetune.spec.recipe import Phase
@@ -48,7 +42,6 @@ STAGES = {
         Stage("release", 1, "finetune.release.run:run"),
     )
 }
-POLL_SECONDS = 0.2
 HOW_NOT_WHAT = {"sharding", "offload"}
 """Settings of `train` that change how it is computed and not what comes out."""
 CORPUS_FIELDS = {"kind", "languages", "source", "format", "columns", "encoding", "drop_matching"}
@@ -97,6 +90,8 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     evaluate = _step(
         "evaluate", "evaluate", phases[-1], inputs=inputs, content=recipe.evaluate.model_dump()
     )
+    if not recipe.is_released:
+        return (*steps, evaluate)
     release = _step(
         "release",
         "release",
@@ -128,106 +123,6 @@ def steps_up_to(project: Project, stage: str, *, phase: str | None = None) -> tu
         if wanted or step.key in needed:
             needed |= {step.key, *(s.key for s in step.inputs.values())}
     return tuple(step for step in steps if step.key in needed)
-
-
-def execute(
-    project: Project, steps: tuple[Step, ...], *, store: Store, console: Console
-) -> dict[str, Artifact]:
-    """Run what is not done yet; return the last artefact of every stage."""
-    done: dict[str, Artifact] = {}
-    ranks = ranks_of()
-    for step in steps:
-        if not ranks.is_main:
-            done[step.stage.name] = _follow(project, step, store=store, console=console)
-            continue
-        found = store.find(step.stage.name, step.key)
-        if found:
-            console.say(
-                f"{step.label}: done before ({step.key})",
-                stage=step.stage.name,
-                key=step.key,
-                state="done",
-            )
-        else:
-            console.say(
-                f"{step.label}: running ({step.key})",
-                stage=step.stage.name,
-                key=step.key,
-                state="running",
-            )
-            found = _build(project, step, store=store, console=console)
-        done[step.stage.name] = found
-    return done
-
-
-def _follow(project: Project, step: Step, *, store: Store, console: Console) -> Artifact:
-    """Wait, as a rank other than 0, for an artefact; take part where all ranks work together.
-
-    Waiting is looking into the store: a collective would time out while rank 0 tokenizes. If rank 0
-    fails, its launcher ends this process.
-    """
-    launch = launch_id()
-    partial = store.path_of(step.stage.name, step.key).with_suffix(".partial")
-    took_part = False
-    while (found := store.find(step.stage.name, step.key)) is None:
-        together = step.stage.on_all_ranks and launch is not None and not took_part
-        if together and store.is_built_by(str(launch), step.stage.name, step.key):
-            _run(project, step, workspace=partial, store=store, console=console)
-            took_part = True
-        time.sleep(POLL_SECONDS)
-    return found
-
-
-def _run(
-    project: Project, step: Step, *, workspace: Path, store: Store, console: Console
-) -> Mapping[str, Any]:
-    inputs = {role: _finished(store, s) for role, s in step.inputs.items()}
-    shorter = _shorter(step, store)
-    if shorter:
-        inputs["shorter"] = shorter
-    job = Job(
-        recipe=project.recipe,
-        phase=step.phase,
-        cards={name: project.cards[name] for name in step.cards or project.cards},
-        inputs=inputs,
-        workspace=workspace,
-        console=console,
-    )
-    with outside.network(allowed=step.stage.needs_network):
-        result: Mapping[str, Any] = registry.load(step.stage.function)(job)
-    return result
-
-
-def _build(project: Project, step: Step, *, store: Store, console: Console) -> Artifact:
-    def run(workspace: Path) -> Mapping[str, Any]:
-        return _run(project, step, workspace=workspace, store=store, console=console)
-
-    request = Request(
-        stage=step.stage.name,
-        key=step.key,
-        name=project.recipe.name,
-        content=step.content,
-        inputs={role: f"{s.stage.name}/{s.key}" for role, s in step.inputs.items()},
-        lineage=step.lineage,
-        resumable=step.stage.resumable,
-    )
-    return store.build(request, run, waiting=console.say)
-
-
-def _finished(store: Store, step: Step) -> Artifact:
-    found = store.find(step.stage.name, step.key)
-    if found is None:
-        raise StoreError(
-            f"{step.label}: {store.path_of(step.stage.name, step.key)} is missing; run it first"
-        )
-    return found
-
-
-def _shorter(step: Step, store: Store) -> Artifact | None:
-    steps = step.phase.train.max_steps
-    if step.lineage is None or steps is None:
-        return None
-    return store.longest_of(step.lineage, below_steps=steps)
 
 
 def _step(stage: str, label: str, phase: Phase, **parts: Any) -> Step:
@@ -385,7 +280,7 @@ def _withdrawn(card: DataCard) -> list[str]:
 def _release_content(project: Project) -> dict[str, Any]:
     recipe = project.recipe
     return {
-        "release": recipe.release.model_dump(mode="json"),
+        "release": recipe.released.model_dump(mode="json"),
         "base": recipe.base.model_dump(mode="json", include={"hub_id", "revision", "licence"}),
         "cards": {
             name: project.cards[name].model_dump(

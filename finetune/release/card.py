@@ -102,7 +102,7 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
         tags=["lora", f"base_model:adapter:{base.released_id}", *languages],
         datasets=_hub_datasets(job) or None,
         metrics=sorted({METRICS[s["metric"]][0] for s in _scores(job)}) or None,
-        model_name=job.recipe.release.repo.rpartition("/")[2] if results else None,
+        model_name=job.recipe.released.repo.rpartition("/")[2] if results else None,
         eval_results=results or None,
         **extra,
     )
@@ -150,8 +150,8 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     comparisons = list(_result(job, "evaluate").get("comparisons", ()))
     licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
     return {
-        "repo": recipe.release.repo,
-        "summary": recipe.release.summary.strip(),
+        "repo": recipe.released.repo,
+        "summary": recipe.released.summary.strip(),
         "base": recipe.base,
         "base_result": _result(job, "base"),
         "licence": licence,

@@ -42,7 +42,7 @@ def publish_release(
         settings = settings.model_copy(update={"hub": hub})
     return publish(
         release.path,
-        project.recipe.release.repo,
+        project.recipe.released.repo,
         settings=settings,
         default_directory=store.root / "hub",
         console=console,

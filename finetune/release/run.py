@@ -34,11 +34,11 @@ def run(job: Job) -> dict[str, Any]:
     """
     recipe = job.recipe
     terms = adapter_terms(
-        recipe.base.licence, job.cards, wanted=recipe.release.licence, today=date.today()
+        recipe.base.licence, job.cards, wanted=recipe.released.licence, today=date.today()
     )
     job = replace(job, cards=standing(job.cards))
     licence = licensing(job, terms)
-    check_name(recipe.base.licence, recipe.release.repo)
+    check_name(recipe.base.licence, recipe.released.repo)
     folder = job.workspace
     _copy_adapter(job, folder)
     _write_texts(job, folder, licence=licence)
@@ -47,7 +47,7 @@ def run(job: Job) -> dict[str, Any]:
     scan(files, private=machine, public=public_strings(job))
     sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     return {
-        "repo": recipe.release.repo,
+        "repo": recipe.released.repo,
         "licence": licence.licence,
         "gate": list(licence.gate),
         "files": sums,
@@ -57,7 +57,7 @@ def run(job: Job) -> dict[str, Any]:
 def public_strings(job: Job) -> tuple[str, ...]:
     """Return what people chose to publish: ids, contacts, titles, consent."""
     recipe = job.recipe
-    strings = [recipe.release.repo, recipe.base.released_id, recipe.release.summary]
+    strings = [recipe.released.repo, recipe.base.released_id, recipe.released.summary]
     for card in job.cards.values():
         strings += [card.name, card.pretty_name, card.corpus.contact]
         strings += [card.corpus.consent.sentence, card.corpus.access.conditions]
@@ -125,7 +125,7 @@ def _notice(job: Job) -> str:
     """Return who made what this adapter is made from, and under which licence."""
     base = job.recipe.base
     lines = [
-        f"{job.recipe.release.repo}",
+        f"{job.recipe.released.repo}",
         "",
         "This adapter was made from the works below. Their owners do not endorse it.",
         "",

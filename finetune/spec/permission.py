@@ -73,22 +73,43 @@ def adapter_terms(
     """
     used = standing(cards)
     problems: list[str] = []
+    unclear: list[str] = []
     for name, card in used.items():
         problems += _expired(name, card, today=today)
         problems += _not_permitted(
             name, card, "publish-models", "an adapter trained on it may not be released"
         )
-        problems += _licence_problems(name, card, wanted=wanted)
+        unclear += _licence_problems(name, card, wanted=wanted)
+    problems += unclear
+    try:
+        licence, reasons = allowed_licence(base_licence, _licences(used), wanted=wanted)
+    except ReleaseError as error:
+        problems += [] if unclear else [str(error)]  # it may be another one once that is clear
     if problems:
         raise ReleaseError("\n".join(problems))
-    licence, reasons = allowed_licence(base_licence, _licences(used), wanted=wanted)
     return Terms(licence, reasons, gate=tuple(_gates(used)))
 
 
-def terms_of(recipe: Recipe, cards: Mapping[str, DataCard], *, today: date) -> Terms:
-    """Return what the adapter of a recipe may be; ReleaseError with every refusal."""
-    check_name(recipe.base.licence, recipe.release.repo)
-    return adapter_terms(recipe.base.licence, cards, wanted=recipe.release.licence, today=today)
+def terms_of(recipe: Recipe, cards: Mapping[str, DataCard], *, today: date) -> Terms | None:
+    """Return what the adapter of a recipe may be; None if the recipe releases nothing.
+
+    Raises ReleaseError with every refusal.
+    """
+    if not recipe.is_released:
+        return None
+    base, wanted = recipe.base.licence, recipe.released.licence
+    problems: list[str] = []
+    try:
+        check_name(base, recipe.released.repo)
+    except ReleaseError as error:
+        problems.append(str(error))
+    try:
+        terms = adapter_terms(base, cards, wanted=wanted, today=today)
+    except ReleaseError as error:
+        problems.append(str(error))
+    if problems:
+        raise ReleaseError("\n".join(problems))
+    return terms
 
 
 def _expired(name: str, card: DataCard, *, today: date) -> Iterable[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from finetune.spec.identify import Identify
 from finetune.spec.language import Language
@@ -263,6 +263,13 @@ class Release(Section):
     """One sentence for the top of the model card."""
 
 
+ReleaseOrNone = Annotated[
+    Annotated[Release, Tag("section")] | Annotated[Literal["none"], Tag("word")],
+    Discriminator(lambda value: "word" if isinstance(value, str) else "section"),
+]
+"""That nothing is released is said by a word; an empty section is a mistake."""
+
+
 class Publish(Section):
     """Where a built release goes. In no key."""
 
@@ -314,7 +321,8 @@ class Recipe(Section):
     phases: Annotated[list[Phase], Field(min_length=1)] | None = None
     """Trainings in order, e.g. plain text first, then instructions."""
     evaluate: Evaluate = Evaluate()
-    release: Release
+    release: ReleaseOrNone
+    """What is released. `none`: train and evaluate, and release nothing."""
     publish: Publish = Publish()
     run: Run = Run()
 
@@ -326,6 +334,17 @@ class Recipe(Section):
         assert self.corpora is not None  # noqa: S101, the validator promises both
         assert self.train is not None  # noqa: S101
         return (Phase(name="train", corpora=self.corpora, mix=self.mix, train=self.train),)
+
+    @property
+    def is_released(self) -> bool:
+        """Whether anything is released in the end."""
+        return isinstance(self.release, Release)
+
+    @property
+    def released(self) -> Release:
+        """The release of a recipe that has one (`is_released`)."""
+        assert isinstance(self.release, Release)  # noqa: S101, asked before
+        return self.release
 
     @property
     def card_names(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 from finetune.cluster.chain.chain import Chain, ChainJob, new_chain_id, now, write_chain
+from tests.support.small_recipe import CARD, RECIPE
 
 KEYS = {name: f"{number:016x}" for number, name in enumerate(("prepare", "train", "evaluate"))}
 
@@ -104,6 +106,7 @@ def write_chain_by_hand(store: Path, *, steps: int, fails_at: int | None = None)
         max_restarts=3,
     )
     write_chain(chain)
+    _write_recipe(folder / "project")
     for part in ("scripts", "logs"):
         (folder / part).mkdir()
     for name, key in KEYS.items():
@@ -118,6 +121,16 @@ def write_chain_by_hand(store: Path, *, steps: int, fails_at: int | None = None)
         )
         (folder / "scripts" / f"{name}.sh").write_text(text, encoding="utf-8")
     return chain
+
+
+def _write_recipe(folder: Path) -> None:
+    """Write a recipe that may be run, as the snapshot of a chain holds it."""
+    (folder / "data_cards").mkdir(parents=True)
+    texts = folder / "data_cards/words.txt"
+    texts.write_text("benn\nñaar\n", encoding="utf-8")
+    card = CARD.replace("0" * 64, hashlib.sha256(texts.read_bytes()).hexdigest())
+    (folder / "data_cards/words.md").write_text(card, encoding="utf-8")
+    (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
 
 
 def finetune(verb: str, *arguments: str, store: Path) -> subprocess.CompletedProcess[str]:

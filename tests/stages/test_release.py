@@ -61,7 +61,7 @@ def test_released_folder_gives_the_logits_of_the_training(root, tmp_path):
 
     job = release_job(root)
     run(job)
-    out, repo = tmp_path / "logits.pt", job.recipe.release.repo
+    out, repo = tmp_path / "logits.pt", job.recipe.released.repo
     with HubServer() as hub:
         files = {p.name: p.read_bytes() for p in job.workspace.iterdir()}
         hub.add(repo, files)

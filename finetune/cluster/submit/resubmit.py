@@ -14,6 +14,7 @@ from finetune.cluster.submit.array import scripts_of
 from finetune.cluster.submit.queue import active_jobs, enqueue
 from finetune.cluster.submit.submit import site_problems, work_of
 from finetune.errors import ClusterError, RecipeError
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.site import Site
 
@@ -24,8 +25,9 @@ def resubmit(chain: Chain, *, site: Site | None = None) -> list[Submission]:
     The keys of artefacts come from the snapshot, so a training goes on from its last checkpoint.
     With `site` the scripts are written anew for it.
 
-    Raises RecipeError while jobs of the chain are active, or when something is gone from the store
-    that no job makes; ClusterError if Slurm refuses a job: nothing is left in the queue then.
+    Raises RecipeError while jobs of the chain are active, when a recipe of the snapshot does not
+    pass the gate any more (a consent ended), or when something is gone from the store that no job
+    makes; ClusterError if Slurm refuses a job: nothing is left in the queue then.
     """
     report = look(chain)
     if report.scheduler_problem:
@@ -33,11 +35,12 @@ def resubmit(chain: Chain, *, site: Site | None = None) -> list[Submission]:
     todo = unfinished(report)
     _refuse_active(chain, todo)
     problems = [job.progress.damaged for job in report.jobs if job.progress.damaged]
+    problems += _refused(chain, todo)
     problems += _gone(chain, todo)
     if site is not None and todo:
         problems += site_problems([job.array or job.name for job in chain.jobs], site=site)
     if problems:
-        raise RecipeError(*problems)
+        raise RecipeError(*dict.fromkeys(problems))
     if site is not None and todo:
         chain = move(chain, todo, site=site)
     return enqueue(chain, todo)
@@ -99,6 +102,17 @@ def move(chain: Chain, jobs: Sequence[ChainJob], *, site: Site) -> Chain:
             raise ClusterError(f"{path.stem}: {refused}\nNothing was changed or submitted")
     write_chain(moved)
     return moved
+
+
+def _refused(chain: Chain, todo: Sequence[ChainJob]) -> list[str]:
+    """Say why the recipes that the jobs run may not be run now."""
+    problems: list[str] = []
+    for recipe in dict.fromkeys(job.recipe or chain.recipe for job in todo):
+        try:
+            open_project(chain.folder / recipe, purpose="submit")
+        except RecipeError as error:
+            problems += error.problems
+    return problems
 
 
 def _gone(chain: Chain, todo: Sequence[ChainJob]) -> list[str]:

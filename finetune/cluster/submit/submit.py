@@ -34,6 +34,7 @@ from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.queue import enqueue
 from finetune.errors import ClusterError, RecipeError, StoreError
 from finetune.pipeline import plan
+from finetune.pipeline.gate import Opened, refuse_unopened
 from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Store, default_store
 from finetune.spec.load import Project
@@ -182,11 +183,12 @@ def missing_packages(distribution: str = DISTRIBUTION) -> list[str]:
     return found
 
 
-def submit_chain(planned: Planned, project: Project, *, site: Site) -> list[Submission]:
+def submit_chain(planned: Planned, project: Opened, *, site: Site) -> list[Submission]:
     """Write the chain and give its jobs to Slurm; return the submissions in order.
 
     Raises ClusterError when Slurm refuses one; then nothing of the chain is left in the queue.
     """
+    refuse_unopened(project)
     chain = planned.chain
     folder = chain.folder
     write_files(planned, project, versions=site.command is None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from finetune.errors import RecipeError
 from finetune.pipeline import plan
+from finetune.pipeline.gate import Opened, open_project
 from finetune.pipeline.plan import Step
 from finetune.spec.card import DataCard
 from finetune.spec.load import (
@@ -17,7 +18,6 @@ from finetune.spec.load import (
     cards_folder,
     did_you_mean,
     load_card,
-    load_project,
     resolved_use,
 )
 
@@ -33,8 +33,26 @@ class Combination:
 
     index: int
     settings: Settings
-    project: Project
+    project: Opened
     steps: tuple[Step, ...]
+
+
+def combinations_of(
+    project: Opened, *, languages: str | None, sweeps: Sequence[str], seeds: str | None
+) -> list[Combination]:
+    """Return every combination that options ask for, each through the gate.
+
+    Raises RecipeError with every problem of every axis and combination.
+    """
+    axes, problems = axes_of(project, languages=languages, sweeps=sweeps, seeds=seeds)
+    found: list[Combination] = []
+    try:
+        found = checked(project.path, overrides=project.overrides, settings=combine(axes))
+    except RecipeError as error:
+        problems += error.problems
+    if problems:
+        raise RecipeError(*dict.fromkeys(problems))
+    return found
 
 
 def combine(axes: Sequence[Sequence[Settings]]) -> list[Settings]:
@@ -138,7 +156,7 @@ def seed_axis(project: Project, text: str) -> list[Settings]:
 def checked(
     recipe: Path, *, overrides: Sequence[str], settings: Sequence[Settings]
 ) -> list[Combination]:
-    """Load the recipe once for each combination.
+    """Open the recipe once for each combination.
 
     Raises RecipeError that lists every problem of every combination, also two combinations that
     would be the same training.
@@ -152,7 +170,7 @@ def checked(
     trained: dict[str, Settings] = {}
     for index, combination in enumerate(settings):
         try:
-            project = load_project(recipe, overrides=[*overrides, *combination])
+            project = open_project(recipe, purpose="submit", overrides=[*overrides, *combination])
             steps = plan.steps_of(project)
         except RecipeError as error:
             problems += (_as_swept(problem, combination) for problem in error.problems)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from finetune.cluster.bundle.bundle import Contents, write_bundle
 from finetune.output.console import Console
-from finetune.pipeline import plan
+from finetune.pipeline.execute import execute
+from finetune.pipeline.gate import open_project
+from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
 from finetune.sources.fetch import write_lock
-from finetune.sources.lock import check_files, entries, verify_lock
-from finetune.spec.load import load_project
+from finetune.sources.lock import entries
 from finetune.spec.site import load_site
 
 _LOCAL = ("gguf", "directory")
@@ -35,16 +36,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Fetch what the recipe needs, and pack it with recipe, cards, site and wheels."""
-    project = load_project(options.recipe, overrides=options.overrides)
-    check_files(project)
-    verify_lock(project)
+    project = open_project(options.recipe, purpose="bundle", overrides=options.overrides)
     if options.site is not None:
         load_site(options.site)
     store = Store(options.store.resolve())
-    steps = tuple(s for s in plan.steps_of(project) if s.stage.needs_network)
+    steps = tuple(s for s in steps_of(project) if s.stage.needs_network)
     if project.recipe.base.kind in _LOCAL:  # its files go along, and are read again over there
         steps = tuple(s for s in steps if s.stage.name != "base")
-    plan.execute(project, steps, store=store, console=console)
+    execute(project, steps, store=store, console=console)
     write_lock(options.recipe, entries(project))
     contents = Contents(
         project=project,

@@ -10,13 +10,12 @@ from finetune.cluster.chain.chain import ChainJob, Submission
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
 from finetune.cluster.submit.queue import groups, indices_of, waits_for
 from finetune.cluster.submit.submit import Planned, plan_chain, problems, store_of, submit_chain
-from finetune.cluster.submit.sweep import Combination, axes_of, checked, combine, short
-from finetune.errors import InputError, RecipeError
+from finetune.cluster.submit.sweep import Combination, combinations_of, short
+from finetune.errors import RecipeError
 from finetune.output.console import Console
-from finetune.pipeline import plan
+from finetune.pipeline.gate import Opened, open_project
+from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import DEFAULT_STORE
-from finetune.sources.lock import check_files, verify_lock
-from finetune.spec.load import Project, load_project
 from finetune.spec.site import load_site
 from finetune.verbs.options import add_site, positive
 
@@ -50,9 +49,7 @@ def run(options: Namespace, console: Console) -> int:
     """Turn a recipe into jobs and queue them; or show them."""
     if options.site is None:
         raise RecipeError("submit: which cluster? Name its file with --site slurm/sites/NAME.yaml")
-    project = load_project(options.recipe, overrides=options.overrides)
-    check_files(project)
-    verify_lock(project)
+    project = open_project(options.recipe, purpose="submit", overrides=options.overrides)
     site = load_site(options.site, overlay=options.overlay)
     store = store_of(options.store, site=site)
     swept = _combinations(options, project)
@@ -62,9 +59,9 @@ def run(options: Namespace, console: Console) -> int:
         else plan_chain(project, site=site, store=store, debug=options.debug)
     )
     if not planned.todo:
-        steps = plan.steps_of(project)
-        done = store.path_of("release", steps[-1].key)
-        place = "every combination" if swept else f"the release is {done}"
+        last = steps_of(project)[-1]
+        done = store.path_of(last.stage.name, last.key)
+        place = "every combination" if swept else f"the {last.stage.name} is {done}"
         console.say(f"everything is done; {place}", path=str(done), jobs=[])
         return 0
     found = (
@@ -84,8 +81,8 @@ def run(options: Namespace, console: Console) -> int:
     return 0
 
 
-def _combinations(options: Namespace, project: Project) -> list[Combination]:
-    """Return the combinations of --languages, --seeds and --sweep; none if there is no such option.
+def _combinations(options: Namespace, project: Opened) -> list[Combination]:
+    """Return the combinations of --languages, --seeds and --sweep; none without such an option.
 
     Raises RecipeError with every problem of every combination.
     """
@@ -95,23 +92,9 @@ def _combinations(options: Namespace, project: Project) -> list[Combination]:
         return []
     if options.debug:
         raise RecipeError("--debug tries one recipe; leave it out, or try one combination by --set")
-    axes, wrong = axes_of(
+    return combinations_of(
         project, languages=options.languages, sweeps=options.sweep, seeds=options.seeds
     )
-    found: list[Combination] = []
-    try:
-        found = checked(options.recipe, overrides=options.overrides, settings=combine(axes))
-    except RecipeError as error:
-        wrong += error.problems
-    for combination in found:
-        try:
-            check_files(combination.project)
-            verify_lock(combination.project)
-        except InputError as error:
-            wrong += error.problems
-    if wrong:
-        raise RecipeError(*dict.fromkeys(wrong))
-    return found
 
 
 def _show(planned: Planned, *, console: Console) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from datetime import date
 
 from finetune.errors import StoreError
 from finetune.output.console import Console
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
-from finetune.spec.permission import terms_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -25,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Upload the release that was built; builds nothing itself."""
-    project = open_project(options.recipe, overrides=options.overrides)
+    project = open_project(options.recipe, purpose="publish", overrides=options.overrides)
     store = Store(options.store.resolve())
     step = steps_of(project)[-1]
     release = store.find(step.stage.name, step.key)
@@ -33,8 +31,6 @@ def run(options: Namespace, console: Console) -> int:
         raise StoreError(
             f"{options.recipe}: not released yet; first: finetune run {options.recipe}"
         )
-    # what was allowed when it was built may have ended since
-    terms_of(project.recipe, project.cards, today=date.today())
     from finetune.release.publish import publish_release
 
     publish_release(

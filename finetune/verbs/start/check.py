@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from datetime import date
 from pathlib import Path
 
-from finetune.errors import RecipeError, ReleaseError
+from finetune.errors import RecipeError
 from finetune.output.console import Console
-from finetune.pipeline import plan as planning
-from finetune.sources.lock import check_files, verify_lock
-from finetune.spec.load import Project, load_project
-from finetune.spec.permission import Terms, refuse_training, terms_of
+from finetune.pipeline.gate import open_project
+from finetune.pipeline.plan import steps_of
+from finetune.spec.load import Project
 from finetune.spec.site import find_overlay, load_site, overlays_folder
 from finetune.verbs.options import add_site
 
@@ -29,21 +27,23 @@ def run(options: Namespace, console: Console) -> int:
         _check_site(options.site, overlay=options.overlay, console=console)
     if options.recipe is None:
         return 0
-    project = load_project(options.recipe, overrides=options.overrides)
-    check_files(project)
-    verify_lock(project)
-    terms = _permitted(project)
-    steps = planning.steps_of(project)
-    console.say(
-        f"{options.recipe}: fine. {len(project.cards)} card(s), {len(steps)} steps; "
-        f"the adapter may be released under {terms.licence}.",
-        cards=sorted(project.cards),
-        licence=terms.licence,
-        gate=terms.gate,
+    project = open_project(options.recipe, purpose="check", overrides=options.overrides)
+    steps = steps_of(project)
+    terms = project.terms
+    released = (
+        f"the adapter may be released under {terms.licence}"
+        if terms
+        else "nothing is released (release: none)"
     )
-    for reason in terms.reasons:
+    console.say(
+        f"{options.recipe}: fine. {len(project.cards)} card(s), {len(steps)} steps; {released}.",
+        cards=sorted(project.cards),
+        licence=terms.licence if terms else None,
+        gate=terms.gate if terms else (),
+    )
+    for reason in terms.reasons if terms else ():
         console.say(f"  because {reason}")
-    for condition in terms.gate:
+    for condition in terms.gate if terms else ():
         console.say(f"  and whoever uses it has to know: {condition}")
     _say_what_is_unsure(project, console)
     return 0
@@ -70,25 +70,6 @@ def _say_what_is_unsure(project: Project, console: Console) -> None:
             unknown.setdefault(what, []).append(card.name)
     for what, names in unknown.items():
         console.say(f"  not established ({', '.join(names)}): {what}", cards=names, unknown=what)
-
-
-def _permitted(project: Project) -> Terms:
-    """Return what the adapter may be. Raises RecipeError with all that forbids training or release.
-
-    A release that is refused is a failure; a recipe that asks for it is a mistake in the recipe.
-    """
-    problems: list[str] = []
-    try:
-        refuse_training(project.cards, today=date.today())
-    except RecipeError as error:
-        problems += error.problems
-    try:
-        terms = terms_of(project.recipe, project.cards, today=date.today())
-    except ReleaseError as error:
-        problems += str(error).splitlines()
-    if problems:
-        raise RecipeError(*dict.fromkeys(problems))
-    return terms
 
 
 def _check_site(path: Path, *, overlay: Path | None, console: Console) -> None:

@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 
 from finetune.estimate.mixture_table import show_mixtures
 from finetune.output.console import Console
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
-from finetune.spec.load import load_project
 
 
 def add_arguments(_: ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(_: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Show every step with its key and state."""
-    project = load_project(options.recipe, overrides=options.overrides)
+    project = open_project(options.recipe, purpose="plan", overrides=options.overrides)
     store = Store(options.store.resolve())
     rows = []
     for step in steps_of(project):

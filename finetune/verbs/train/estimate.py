@@ -11,8 +11,8 @@ from finetune.estimate.estimate import estimate
 from finetune.estimate.report import as_json, show
 from finetune.estimate.target import choose_target
 from finetune.output.console import Console
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store, default_store
-from finetune.spec.load import load_project
 from finetune.spec.site import Site, load_site
 from finetune.verbs.options import add_site
 
@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Say what a recipe needs on a site, on given GPUs, or on this machine."""
-    project = load_project(options.recipe, overrides=options.overrides)
+    project = open_project(options.recipe, purpose="estimate", overrides=options.overrides)
     _refuse(options)
     site = None
     if options.site is not None:

@@ -7,8 +7,8 @@ from argparse import ArgumentParser, Namespace
 from finetune.errors import StoreError
 from finetune.output.console import Console
 from finetune.pipeline import plan
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
-from finetune.spec.load import load_project
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Talk to the base and the adapter of a recipe that was trained."""
-    project = load_project(options.recipe, overrides=options.overrides)
+    project = open_project(options.recipe, purpose="chat", overrides=options.overrides)
     store = Store(options.store.resolve())
     found = {}
     for step in plan.steps_up_to(project, "train"):

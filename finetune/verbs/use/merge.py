@@ -8,8 +8,8 @@ from pathlib import Path
 from finetune.errors import StoreError
 from finetune.output.console import Console
 from finetune.pipeline import plan
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
-from finetune.spec.load import load_project
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Write the adapter of a recipe, merged into its base, as a model folder."""
-    project = load_project(options.recipe, overrides=options.overrides)
+    project = open_project(options.recipe, purpose="merge", overrides=options.overrides)
     store = Store(options.store.resolve())
     done = {
         step.stage.name: store.find(step.stage.name, step.key)

@@ -153,7 +153,7 @@ def test_no_damaged_line_gives_a_traceback(tmp_path_factory, line, junk):
     path = tmp_path_factory.mktemp("fuzz") / "r.yaml"
     path.write_text("\n".join(lines), encoding="utf-8")
     with contextlib.suppress(FinetuneError):  # any other exception fails the test
-        assert load_recipe(path).release.repo
+        assert load_recipe(path).released.repo
 
 
 def test_defaults_are_of_the_type_that_is_read_back() -> None:
