@@ -99,6 +99,22 @@ def test_a_second_run_does_nothing_and_says_so(finished):
     assert _contents(folder, ".finetune/**/*") == before
 
 
+def test_a_recipe_may_release_nothing(finished):
+    """`release: none` ends with the evaluation, says so, and takes everything before from the
+    store; the adapter is where training left it."""
+    folder, _ = finished
+    published = _contents(folder, ".finetune/hub/**/*")
+    done = _finetune(folder, "run", RECIPE, "--set", "release=none")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("done before") == 4
+    assert "bits_per_byte" in done.stdout
+    assert "nothing is released, as the recipe says (release: none)" in done.stdout
+    assert "put it online" not in done.stdout
+    [adapter] = [line.split()[1] for line in done.stdout.splitlines() if line[:8] == "adapter "]
+    assert (Path(adapter) / "adapter_model.safetensors").is_file()
+    assert _contents(folder, ".finetune/hub/**/*") == published
+
+
 def test_the_same_recipe_elsewhere_gives_the_same_bytes(finished, tmp_path):
     """Tokens, adapter, scores and release do not depend on where or when."""
     folder, _ = finished

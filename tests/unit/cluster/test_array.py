@@ -258,3 +258,26 @@ def test_what_nobody_makes_any_more_is_said_before_the_queue(here, sent):
     assert "prepare needs it" in problem
     assert f"finetune fetch {planned.chain.recipe_path}" in problem
     assert not submitted(sent)
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_chain_whose_consent_ended_is_not_submitted_again(here, sent, swept):
+    """The recipes of the snapshot pass the gate before anything is queued."""
+    project = load_project(RECIPE)
+    site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
+    planned = (
+        planned_sweep("lora.rank=2,4", limit=1)
+        if swept
+        else plan_chain(project, site=site, store=store, debug=False)
+    )
+    write_files(planned, project, versions=True)
+    card = planned.chain.folder / "project/data_cards/lines.md"
+    text = card.read_text().replace(
+        "  format", "  consent: {basis: written, expires: 2020-01-31}\n  format"
+    )
+    card.write_text(text)
+    with pytest.raises(RecipeError) as refused:
+        resubmit(planned.chain)
+    (problem,) = refused.value.problems
+    assert "data card 'lines': consent.expires: the consent ended on 2020-01-31" in problem
+    assert not submitted(sent)

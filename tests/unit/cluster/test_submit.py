@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from finetune.pipeline import plan
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project, load_recipe
 from finetune.spec.site import load_site
+from finetune.spec.withdrawn import add_withdrawn
 from tests.support.project import write_project
 
 RECIPE = "recipes/tiny.yaml"
@@ -81,6 +83,13 @@ def test_a_dry_run_shows_every_job_and_writes_nothing(here, capsys):
     assert "--kill-on-invalid-dep=yes" in shown[1]["command"]
     assert all(line["script"].startswith("#!/bin/bash\n#SBATCH") for line in shown)
     assert sorted(here.rglob("*")) == before
+
+
+def test_a_recipe_without_a_release_has_no_job_for_it(here, capsys):
+    """`release: none` ends with the evaluation."""
+    fetched()
+    shown = [line for line in dry_run(capsys, "--set", "release=none") if "script" in line]
+    assert [line["job"] for line in shown] == ["prepare", "train", "evaluate"]
 
 
 def test_new_tokens_are_learned_in_the_job_that_prepares(here, capsys):
@@ -183,6 +192,18 @@ def test_other_packages_than_needed_are_named(monkeypatch):
     assert len(found) == 2
     assert "needed: torch>=99" in found[0]
     assert "no-such-package is not installed" in found[1]
+
+
+def test_what_was_withdrawn_stays_withdrawn_in_the_snapshot(here):
+    """The list lies beside the copied card, so the jobs make what was planned: without it."""
+    add_withdrawn(Path("data_cards/lines.md"), ["0" * 64], day=date(2026, 1, 1))
+    project = load_project(Path(RECIPE))
+    site, store = load_site(Path("site.yaml")), Store(here / ".finetune")
+    planned = plan_chain(project, site=site, store=store, debug=False)
+    write_files(planned, project, versions=True)
+    copied = load_project(planned.chain.recipe_path)
+    assert copied.cards["lines"].withdrawn == {"0" * 64}
+    assert [s.key for s in plan.steps_of(copied)] == [s.key for s in plan.steps_of(project)]
 
 
 def test_the_snapshot_makes_the_same_artefacts(here, tmp_path, monkeypatch):
