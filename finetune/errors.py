@@ -16,7 +16,8 @@ A message says where (file:line:column), what (with the value) and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class FinetuneError(Exception):
@@ -67,3 +68,13 @@ class Stopped(FinetuneError):
     """A stop was asked for (SIGTERM, SIGINT); state is saved and the same command continues."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `. Did you mean 'x'?` for the nearest known word, or nothing.
+
+    >>> did_you_mean("rnak", ["rank", "alpha"])
+    ". Did you mean 'rank'?"
+    """
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f". Did you mean {near[0]!r}?" if near else ""

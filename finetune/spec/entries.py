@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from finetune.errors import did_you_mean
 from finetune.spec.card import DataCard
 from finetune.spec.mix import Mix
 from finetune.spec.recipe import Corpus
 from finetune.spec.text import Path_
 from finetune.spec.vocabulary import Vocabulary
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `. Did you mean 'x'?` for the nearest known word, or nothing.
-
-    >>> did_you_mean("rnak", ["rank", "alpha"])
-    ". Did you mean 'rank'?"
-    """
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def learned_language(corpus: Corpus, card: DataCard) -> str:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from finetune.errors import RecipeError
+from finetune.errors import RecipeError, did_you_mean
 from finetune.spec.card import DataCard
-from finetune.spec.entries import did_you_mean, mix_problems, vocabulary_problems
+from finetune.spec.entries import mix_problems, vocabulary_problems
 from finetune.spec.permission import personal_problems
 from finetune.spec.recipe import Corpus, Recipe
 from finetune.spec.text import Document, Path_, hidden_controls, parse, read_text, shown

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from finetune.errors import RecipeError
+from finetune.spec import entry_points
 from finetune.spec import formats as registry
 
 
@@ -26,7 +27,7 @@ def test_an_entry_point_adds_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import EntryPoint
 
     point = EntryPoint("radio", "finetune.readers.tables:read_text", "finetune.readers")
-    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
+    monkeypatch.setattr(entry_points, "entry_points", lambda **_: [point])
     assert registry.reader("radio").__name__ == "read_text"
 
 
