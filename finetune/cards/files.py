@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from finetune.errors import DataError, RecipeError
-from finetune.readers.lines import numbered_lines
+from finetune.readers.numbered_lines import numbered_lines
 from finetune.readers.tables import parquet_columns
 from finetune.sources.files import SourceFile
 from finetune.spec import formats as registry

@@ -8,7 +8,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.readers.guards import bounded, library, no_nul
-from finetune.readers.lines import Encoding, numbered_lines
+from finetune.readers.numbered_lines import Encoding, numbered_lines
 from finetune.readers.record import Record
 from finetune.readers.tables import record_of, wanted_columns
 from finetune.sources.files import SourceFile

@@ -16,7 +16,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.readers.guards import no_nul
-from finetune.readers.lines import whole_utf8
+from finetune.readers.numbered_lines import whole_utf8
 from finetune.readers.record import Record
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock

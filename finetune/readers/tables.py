@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.readers.lines import MAX_LINE_BYTES, numbered_lines, whole_utf8
+from finetune.readers.numbered_lines import MAX_LINE_BYTES, numbered_lines, whole_utf8
 from finetune.readers.record import Record
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from finetune.errors import DataError
 from finetune.prepare.overlap.shingles import comparable, gram_hashes
-from finetune.readers.lines import numbered_lines
+from finetune.readers.numbered_lines import numbered_lines
 from finetune.sources.files import SourceFile
 
 GRAM = 16

@@ -14,7 +14,7 @@ from finetune.pipeline.store import Store
 from finetune.prepare.checking.ledger import REASONS, Ledger
 from finetune.prepare.reading.documents import Maker
 from finetune.prepare.reading.layout import Layout
-from finetune.readers.lines import numbered_lines
+from finetune.readers.numbered_lines import numbered_lines
 from finetune.readers.record import Record
 from finetune.sources.files import SourceFile, reader_of, resolve_files
 from finetune.spec.card import CorpusBlock, DataCard

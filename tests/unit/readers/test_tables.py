@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune.errors import DataError
-from finetune.readers import lines
+from finetune.readers import numbered_lines as lines
 from finetune.readers.tables import read_messages
 from finetune.sources.files import SourceFile, resolve_files
 from finetune.spec import formats as registry
