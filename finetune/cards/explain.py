@@ -173,6 +173,18 @@ SAYINGS = (
         "une fiche de type « {kind} » a exactement une langue ; faites une fiche par langue",
     ),
     Saying(
+        r"format: `(?P<name>.*)` holds documents, not (?P<kind>\w+) records",
+        "files of the format '{name}' hold running text, so a card of kind '{kind}' cannot be made "
+        "of them",
+        "les fichiers au format « {name} » contiennent du texte suivi ; on ne peut pas en faire "
+        "une fiche de type « {kind} »",
+    ),
+    Saying(
+        r"format: `(?P<name>.*)` is for (?P<kinds>.*) cards",
+        "the format '{name}' is only for cards of the kind {kinds}",
+        "le format « {name} » ne sert qu'aux fiches de type {kinds}",
+    ),
+    Saying(
         r"columns: no column for (?P<what>.*)",
         "nothing says which column holds {what}; write it under `columns`",
         "rien ne dit quelle colonne contient {what} ; écrivez-le sous `columns`",

@@ -1,4 +1,4 @@
-"""Messages about the files of a corpus in plain words: what the readers in finetune/prepare say."""
+"""Messages about the files of a corpus in plain words: what finetune/readers says."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ FILE_SAYINGS = (
         "{where} : n'est pas un fichier Toolbox ; une ligne y commence par un marqueur comme \\tx",
     ),
     Saying(
-        r"(?P<where>.+?): (?:is not an? (?P<kind>Excel|Word|PDF|PO|ELAN) file|is not a file of "
-        r"ELAN|is not XML|cannot be opened|not a Parquet file|holds no <).*",
+        r"(?P<where>.+?): (?:is not .+? that can be read|is not a file of ELAN|cannot be opened|"
+        r"not a Parquet file|holds no <).*",
         "{where}: is damaged, or not the kind of file that the card says; open it in the program "
         "it comes from, and save it again",
         "{where} : est abîmé, ou n'est pas le type de fichier que dit la fiche ; ouvrez-le dans "

@@ -2,94 +2,46 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from finetune.errors import DataError, RecipeError
-from finetune.readers.numbered_lines import numbered_lines
-from finetune.readers.tables import parquet_columns
+from finetune.errors import RecipeError
 from finetune.sources.files import SourceFile
-from finetune.spec import formats as registry
+from finetune.spec.entry_points import load
+from finetune.spec.formats import Format, format_of_suffix
 from finetune.spec.language import hub_codes, language_name
 
-SUFFIXES: Mapping[str, str] = {
-    ".txt": "text",
-    ".text": "text",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".xlsx": "xlsx",
-    ".docx": "docx",
-    ".pdf": "pdf",
-    ".html": "html",
-    ".htm": "html",
-    ".tmx": "tmx",
-    ".po": "po",
-    ".xlf": "xliff",
-    ".xliff": "xliff",
-    ".eaf": "elan",
-    ".sfm": "toolbox",
-}
-"""What a file's name says about its format."""
-FIXED: Mapping[str, tuple[str, str]] = {"po": ("msgid", "msgstr"), "xliff": ("source", "target")}
-"""Formats whose columns have names of their own: the original, and its translation."""
-TABLES = frozenset({"csv", "tsv", "jsonl", "parquet", "xlsx", "tmx", "elan", "toolbox", *FIXED})
-"""Formats in which something has to say where each text stands."""
 TEXT_COLUMNS = ("text", "texte", "sentence", "phrase", "content")
 
 
-def format_of(files: Sequence[Path]) -> str:
-    """Return the format that the files' names say; RecipeError if they say none or several."""
-    found = {SUFFIXES.get(file.suffix.lower(), "") for file in files}
+def format_of(files: Sequence[Path]) -> Format | None:
+    """Return the format that the files' names say, or None; RecipeError if they say several."""
+    found = {form.name if form else "": form for form in map(_format, files)}
     if len(found) > 1:
         raise RecipeError(f"{files[0].parent}: files of several kinds; make one card for each kind")
-    [name] = found
-    if not name:
-        raise RecipeError(
-            f"{files[0]}: its name does not say what it is; say it with --format, one of "
-            f"{', '.join(sorted(set(SUFFIXES.values())))}"
-        )
-    return name
+    [form] = found.values()
+    return form
 
 
-_NAMES: Mapping[str, str] = {
-    "xlsx": "finetune.readers.office:xlsx_columns",
-    "tmx": "finetune.readers.translations:tmx_languages",
-    "elan": "finetune.readers.fieldwork:elan_tiers",
-    "toolbox": "finetune.readers.fieldwork:toolbox_markers",
-}
-"""Format -> what finds the names that `columns` can use."""
+def _format(file: Path) -> Format | None:
+    return format_of_suffix(file.suffix)
 
 
-def columns_of(file: Path, *, kind: str) -> list[str]:
-    """Return the columns of a table; DataError if it cannot be read."""
-    if kind in FIXED:
-        return list(FIXED[kind])
-    if kind in _NAMES:
-        names: list[str] = registry.load(_NAMES[kind])(SourceFile(file, file.name))
-        return names
-    if kind == "parquet":
-        return parquet_columns(SourceFile(file, file.name))
-    lines = (line for _, line in numbered_lines(SourceFile(file, file.name), encoding="utf-8"))
-    first = next((line for line in lines if line.strip()), "")
-    if kind == "jsonl":
-        try:
-            record = json.loads(first)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{file}:1: not JSON: {error}") from None
-        return list(record) if isinstance(record, dict) else []
-    separator = "\t" if kind == "tsv" else ","
-    return next(csv.reader([first], delimiter=separator), [])
+def columns_of(file: Path, *, form: Format) -> list[str]:
+    """Return the columns that a file of a format has; DataError if it cannot be read."""
+    if form.fixed_columns:
+        return list(form.fixed_columns)
+    names: list[str] = load(form.columns)(SourceFile(file, file.name)) if form.columns else []
+    return names
 
 
-def guess_columns(there: Sequence[str], *, languages: Sequence[str]) -> dict[str, str]:
+def guess_columns(
+    there: Sequence[str], *, languages: Sequence[str], in_order: bool = False
+) -> dict[str, str]:
     """Return role -> column where a name leaves no doubt: the text, or a language.
+
+    `in_order`: the columns are in the order of the languages, whatever their names.
 
     >>> guess_columns(["id", "texte"], languages=["wol_Latn"])
     {'text': 'texte'}
@@ -101,7 +53,7 @@ def guess_columns(there: Sequence[str], *, languages: Sequence[str]) -> dict[str
             return {"text": there[0]}
         named = [c for c in there if c.strip().lower() in TEXT_COLUMNS]
         return {"text": named[0]} if len(named) == 1 else {}
-    if tuple(there) in FIXED.values():  # the original stands first, as in the answer
+    if in_order:
         return dict(zip(languages, there, strict=False))
     found = {}
     for language in languages:

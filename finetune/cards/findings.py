@@ -19,6 +19,7 @@ from finetune.output.console import Console
 from finetune.readers.guards import CONVERTERS
 from finetune.spec import licence as licences
 from finetune.spec.card import DataCard
+from finetune.spec.formats import find_format
 from finetune.spec.hub_values import VALUES, size_category
 from finetune.spec.language import hub_codes, language_name
 from finetune.spec.load import load_card
@@ -226,7 +227,7 @@ def _texts(card: DataCard) -> Iterator[Finding]:
 def _counted(card: DataCard, seen: Look) -> Iterator[Finding]:
     if not seen.records:
         yield Finding("stop", "no-texts")
-    elif card.corpus.format == "text" and seen.records == seen.files == 1:
+    elif find_format(card.corpus.format).line_per_text and seen.records == seen.files == 1:
         if seen.characters > ONE_LINE_CHARACTERS:
             [file] = card.corpus.source.files  # type: ignore[union-attr]  # files are here
             yield Finding("advice", "one-long-line", {"file": file.path})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from finetune.errors import RecipeError
-from finetune.spec.load import did_you_mean
+from finetune.errors import RecipeError, did_you_mean
 
 
 def card_path(name: str, folder: Path) -> Path:

@@ -10,8 +10,8 @@ from finetune.cards import files as bringing
 from finetune.cards.new import Answers, name_from
 from finetune.cards.questions import QUESTIONS, Question, one_of
 from finetune.cards.words import Lang
-from finetune.errors import RecipeError
-from finetune.spec.load import did_you_mean
+from finetune.errors import RecipeError, did_you_mean
+from finetune.spec.formats import Format, all_formats, find_format
 
 Ask = Callable[[str], str]
 FILE = {"en": "Which file holds the texts?", "fr": "Quel fichier contient les textes ?"}
@@ -19,6 +19,10 @@ NO_FILE = {"en": "there is no file {file}", "fr": "il n'y a pas de fichier {file
 COLUMN = {
     "en": "Which column holds {what}? There are: {there}",
     "fr": "Quelle colonne contient {what} ? Il y a : {there}",
+}
+WHICH_FORMAT = {
+    "en": "The name of {file} does not say what it is. Write one of:{formats}",
+    "fr": "Le nom de {file} ne dit pas ce que c'est. Écrivez un mot parmi :{formats}",
 }
 THE_TEXT = {"en": "the text", "fr": "le texte"}
 
@@ -31,16 +35,16 @@ def answers_of(options: Namespace, *, lang: Lang, ask: Ask | None) -> Answers:
     files = list(options.file) or _ask_file(ask, lang)
     said = _said(options, lang=lang, ask=ask)
     languages = said.pop("language").split()
-    form = options.format or bringing.format_of(files)
+    form = _format(options.format, files, lang=lang, ask=ask)
     given = bringing.given_columns(options.column)
     kind = options.kind or _kind(languages, given)
-    if form in bringing.TABLES and kind != "chat":
+    if form.has_columns and kind != "chat":
         given = _columns(files[0], form, languages, given=given, lang=lang, ask=ask)
     return Answers(
         name=options.name or name_from(files[0].name),
         languages=languages,
         files=files,
-        format=form,
+        format=form.name,
         kind=kind,
         columns=given,
         uses=options.use,
@@ -88,6 +92,23 @@ def _ask_file(ask: Ask | None, lang: Lang) -> list[Path]:
         text = NO_FILE[lang].format(file=file)
 
 
+def _format(given: str | None, files: Sequence[Path], *, lang: Lang, ask: Ask | None) -> Format:
+    """Return the format that was given, or that the files' names say, or that a person says."""
+    form = find_format(given) if given else bringing.format_of(files)
+    if form is not None:
+        return form
+    known = {one.name: one for one in all_formats()}
+    if ask is None:
+        raise RecipeError(
+            f"{files[0]}: its name does not say what it is; say it with --format, one of "
+            f"{', '.join(sorted(known))}"
+        )
+    rows = "".join(f"\n  {one.in_words(lang)}" for one in known.values())
+    text = WHICH_FORMAT[lang].format(file=files[0], formats=rows)
+    question = Question("format", {lang: text + "\n"}, problem=one_of(list(known)))
+    return known[_answer(question, lang=lang, ask=ask)]
+
+
 def _kind(languages: Sequence[str], columns: dict[str, str]) -> str:
     if len(languages) > 1:
         return "parallel"
@@ -96,7 +117,7 @@ def _kind(languages: Sequence[str], columns: dict[str, str]) -> str:
 
 def _columns(
     file: Path,
-    form: str,
+    form: Format,
     languages: Sequence[str],
     *,
     given: dict[str, str],
@@ -106,8 +127,9 @@ def _columns(
     """Return which column holds what; asks, or refuses with the columns there are."""
     if not file.is_file():
         raise RecipeError(f"{file}: there is no such file")
-    there = bringing.columns_of(file, kind=form)
-    found = bringing.guess_columns(there, languages=languages) | given
+    there = bringing.columns_of(file, form=form)
+    in_order = bool(form.fixed_columns)  # the original stands first, as in the answer
+    found = bringing.guess_columns(there, languages=languages, in_order=in_order) | given
     wanted = ["text"] if len(languages) == 1 else list(languages)
     shown = ", ".join(there)
     wrong = [f"--column {r}={c}" for r, c in given.items() if c.split(".")[0] not in there]

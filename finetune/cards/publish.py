@@ -18,6 +18,7 @@ from finetune.cards.words import Lang
 from finetune.errors import ReleaseError
 from finetune.release.leaks import private_facts, scan
 from finetune.release.publish import to_directory
+from finetune.sources.fetch import endpoint
 from finetune.sources.files import resolve_files
 from finetune.spec.card import DataCard, LocalSource
 from finetune.spec.licence import KNOWN
@@ -79,8 +80,6 @@ class Place:
         """For people."""
         if self.hub == "directory":
             return str(self.directory / "datasets" / self.repo)
-        from finetune.release.hub import endpoint
-
         return f"{endpoint()}/datasets/{self.repo}"
 
 

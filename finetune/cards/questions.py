@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import get_args
 
 from finetune.cards.words import Lang
+from finetune.errors import did_you_mean
 from finetune.spec.card import Consent, CorpusBlock
 from finetune.spec.language import is_language, macrolanguage_problem
 from finetune.spec.licence import KNOWN
-from finetune.spec.load import did_you_mean
 
 BASES: tuple[str, ...] = get_args(Consent.model_fields["basis"].annotation)
 PERSONAL: tuple[str, ...] = get_args(CorpusBlock.model_fields["personal_data"].annotation)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from finetune.artefacts.job import Artifact
 from finetune.identify.lines import MARKUP
 from finetune.readers.record import Record
-from finetune.sources.files import resolve_files
-from finetune.spec import formats as registry
+from finetune.sources.files import reader_of, resolve_files
 from finetune.spec.card import DataCard
 from finetune.spec.script import fits, scripts_in
 
@@ -62,11 +62,13 @@ def is_here(card: DataCard) -> bool:
     return not card.corpus.is_fetched
 
 
-def records_of(card: DataCard) -> Iterator[Record]:
-    """Yield the records of a card whose files are here; DataError as the reader finds problems."""
-    files = resolve_files(card, inputs={})
-    read = registry.reader(card.corpus.format)
-    found: Iterator[Record] = read(files, corpus=card.corpus)
+def records_of(card: DataCard, *, inputs: Mapping[str, Artifact] | None = None) -> Iterator[Record]:
+    """Yield the records of a card; DataError as the reader finds problems.
+
+    `inputs`: what was fetched for it (finetune.pipeline.fetched), if its files are not here.
+    """
+    files = resolve_files(card, inputs=inputs or {})
+    found: Iterator[Record] = reader_of(card)(files, corpus=card.corpus)
     return found
 
 

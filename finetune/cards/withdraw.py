@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Artifact
+from finetune.cards.texts import records_of
 from finetune.errors import DataError, RecipeError
+from finetune.pipeline.fetched import fetched_files, is_fetched_for
 from finetune.pipeline.store import Store
 from finetune.readers.record import Record
-from finetune.sources.files import resolve_files
-from finetune.spec import formats as registry
-from finetune.spec.card import ALL, DataCard, HubSource
+from finetune.spec.card import ALL, DataCard
 from finetune.spec.load import load_recipe
 from finetune.spec.text import read_text
 from finetune.spec.withdrawn import record_hash
@@ -169,7 +169,7 @@ def _holds(
     artifact: Artifact, manifest: Mapping[str, Any], *, card: DataCard, hashes: Collection[str]
 ) -> Held | None:
     content = manifest["content"]["content"]
-    if artifact.stage == "corpus" and content == _source(card):
+    if is_fetched_for(card, artifact, manifest):
         return Held(artifact, manifest["name"], records=None)
     if artifact.stage != "prepare" or card.name not in content["cards"]:
         return None
@@ -193,20 +193,7 @@ def _published(store: Store, release: Artifact) -> list[Path]:
 
 
 def _records(card: DataCard, store: Store) -> Iterator[Record]:
-    inputs = {
-        f"corpus:{card.name}": artifact
-        for artifact, manifest in store.artifacts()
-        if artifact.stage == "corpus" and manifest["content"]["content"] == _source(card)
-    }
-    hub = isinstance(card.corpus.source, HubSource)
-    read: Callable[..., Iterator[Record]] = registry.reader(
-        "parquet" if hub else card.corpus.format
-    )
-    return read(resolve_files(card, inputs=inputs), corpus=card.corpus)
-
-
-def _source(card: DataCard) -> dict[str, Any]:
-    return card.corpus.source.model_dump(mode="json")
+    return records_of(card, inputs=fetched_files(card, store=store))
 
 
 def _meant(found: Collection[Record], old: Collection[str]) -> Meant:

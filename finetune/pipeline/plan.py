@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.errors import RecipeError
+from finetune.pipeline.fetched import corpus_content
 from finetune.pipeline.store import key_of
 from finetune.sources import lock as outside
 from finetune.spec.card import ALL, DataCard
@@ -219,10 +220,6 @@ def _base_content(project: Project) -> dict[str, Any]:
     return {"hub_id": base.released_id, "revision": base.revision} | pins
 
 
-def _corpus_content(card: DataCard) -> dict[str, Any]:
-    return card.corpus.source.model_dump(mode="json")
-
-
 def _fetch_steps(project: Project) -> dict[str, Step]:
     """Return a step for each card whose corpus is on the Hub, by the card's name."""
     return {
@@ -231,7 +228,7 @@ def _fetch_steps(project: Project) -> dict[str, Step]:
             f"corpus {name}",
             project.recipe.stages_of_training[0],
             cards=(name,),
-            content=_corpus_content(project.cards[name]),
+            content=corpus_content(project.cards[name]),
         )
         for name in project.recipe.card_names
         if project.cards[name].corpus.is_fetched and not project.cards[name].is_withdrawn

@@ -46,7 +46,7 @@ def elan_tiers(file: SourceFile) -> list[str]:
 
 
 def _recording(file: SourceFile) -> Any:
-    pympi = library("pympi", extra="fieldwork", what=".eaf files")
+    pympi = library("pympi", form="elan")
     _checked_xml(file)
     try:
         return pympi.Elan.Eaf(str(file.path))
@@ -77,7 +77,7 @@ def _annotations(
 def _checked_xml(file: SourceFile) -> None:
     """Let defusedxml read the file first: the library for ELAN takes any XML."""
     bounded(file)
-    defused = library("defusedxml.ElementTree", extra="fieldwork", what=".eaf files")
+    defused = library("defusedxml.ElementTree", form="elan")
     from defusedxml.common import DefusedXmlException
 
     try:

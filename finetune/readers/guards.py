@@ -11,6 +11,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.sources.files import SourceFile
+from finetune.spec.formats import find_format, packages_of
 
 MAX_UNPACKED_BYTES = 512 * 2**20
 MAX_RATIO = 200
@@ -42,23 +43,29 @@ CONVERTERS: Mapping[str, str] = {
 """Script -> packages that convert texts of old fonts, for where the font is not known."""
 
 
-EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "office": ("openpyxl", "python-docx", "pypdf", "defusedxml"),
-    "translations": ("polib", "defusedxml"),
-    "fieldwork": ("pympi-ling", "defusedxml"),
-}
-"""What each optional extra of this project installs; a message names the packages themselves."""
-
-
-def library(name: str, *, extra: str, what: str) -> Any:
-    """Return an optional library; DataError that says how to install it."""
+def library(name: str, *, form: str) -> Any:
+    """Return an optional library that a format needs; DataError that says how to install it."""
     try:
         return import_module(name)
     except ImportError:
+        known = find_format(form)
+        what = f"{known.suffixes[0]} files" if known.suffixes else f"the format {form!r}"
         raise DataError(
             f"reading {what} needs the Python package {name!r}, which is not installed; "
-            f"pip install {' '.join(EXTRAS[extra])}"
+            f"pip install {' '.join(packages_of(known))}"
         ) from None
+
+
+def unreadable(where: str, *, what: str, why: str) -> DataError:
+    """Return the error for a file (or a place in it) that is broken, or of another kind.
+
+    `what`: what it should be, e.g. `an Excel file`; people read it in their language if the
+    sentence stays as it is here.
+    """
+    return DataError(
+        f"{where}: is not {what} that can be read ({why}); open it in the program it "
+        "comes from and save it again"
+    )
 
 
 def bounded(file: SourceFile) -> None:

@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.readers.guards import bounded, checked_archive, library, no_nul, refuse_legacy_font
+from finetune.readers.guards import (
+    bounded,
+    checked_archive,
+    library,
+    no_nul,
+    refuse_legacy_font,
+    unreadable,
+)
 from finetune.readers.record import Record
 from finetune.readers.tables import record_of, wanted_columns
 from finetune.sources.files import SourceFile
@@ -23,7 +30,7 @@ def read_xlsx(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[R
 
     A formula is refused: its text is a program and not what somebody said.
     """
-    openpyxl = library("openpyxl", extra="office", what=".xlsx files")
+    openpyxl = library("openpyxl", form="xlsx")
     for file in files:
         checked_archive(file)
         with _clear(file, "an Excel file"):
@@ -43,7 +50,7 @@ def read_xlsx(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[R
 
 def xlsx_columns(file: SourceFile) -> list[str]:
     """Return the names in the first filled row of each sheet; DataError if it cannot be read."""
-    openpyxl = library("openpyxl", extra="office", what=".xlsx files")
+    openpyxl = library("openpyxl", form="xlsx")
     checked_archive(file)
     names: dict[str, None] = {}
     with _clear(file, "an Excel file"):
@@ -92,7 +99,7 @@ def _font(cell: Any) -> str | None:
 
 def read_docx(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
     """One document a paragraph, those in tables included, in the order of the page."""
-    docx = library("docx", extra="office", what=".docx files")
+    docx = library("docx", form="docx")
     del corpus  # a Word file has no columns
     for file in files:
         checked_archive(file)
@@ -124,7 +131,7 @@ def _paragraphs(part: Any) -> Iterator[Any]:
 
 def read_pdf(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
     """One document a page, its lines as they stand; a scan without text is refused."""
-    pypdf = library("pypdf", extra="office", what=".pdf files")
+    pypdf = library("pypdf", form="pdf")
     del corpus  # a PDF has no columns
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it talks about every oddity of a file
     for file in files:
@@ -172,8 +179,6 @@ def _clear(file: SourceFile, what: str) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:  # the libraries raise KeyError, struct.error, and more
-        kind = type(error).__name__
-        raise DataError(
-            f"{file.name}: is not {what} that can be read ({kind}: {str(error)[:120]}); open it in "
-            "the program it comes from and save it again"
+        raise unreadable(
+            file.name, what=what, why=f"{type(error).__name__}: {str(error)[:120]}"
         ) from None

@@ -81,6 +81,30 @@ def parquet_columns(file: SourceFile) -> list[str]:
         raise DataError(f"{file.name}: not a Parquet file that can be read: {error}") from None
 
 
+def csv_columns(file: SourceFile) -> list[str]:
+    """Return the names in the first line of a table with commas."""
+    return next(csv.reader([_first_line(file)]), [])
+
+
+def tsv_columns(file: SourceFile) -> list[str]:
+    """Return the names in the first line of a table with tabs."""
+    return next(csv.reader([_first_line(file)], delimiter="\t"), [])
+
+
+def jsonl_columns(file: SourceFile) -> list[str]:
+    """Return the keys of the first record; DataError if it is none."""
+    try:
+        record = json.loads(_first_line(file))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file.name}:1: not JSON: {error}") from None
+    return list(record) if isinstance(record, dict) else []
+
+
+def _first_line(file: SourceFile) -> str:
+    lines = (line for _, line in numbered_lines(file, encoding="utf-8"))
+    return next((line for line in lines if line.strip()), "")
+
+
 def read_messages(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
     """JSON files of key -> text, one file a language, grouped by file name and paired by key.
 

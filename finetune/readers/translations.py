@@ -26,7 +26,7 @@ def read_tmx(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Re
     """Units of a translation memory; `columns` says the code of each language there (`fr-FR`)."""
     wanted = wanted_columns(corpus)
     for file in files:
-        for number, unit in enumerate(_elements(file, "tu"), start=1):
+        for number, unit in enumerate(_elements(file, "tu", form="tmx"), start=1):
             sides: dict[str, str] = {}
             for variant in _named(unit, "tuv"):
                 code = variant.get(LANG) or variant.get("lang") or ""
@@ -40,7 +40,7 @@ def read_tmx(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Re
 def tmx_languages(file: SourceFile) -> list[str]:
     """Return the language codes in a translation memory, in the order in which they come."""
     codes: dict[str, None] = {}
-    for unit in _elements(file, "tu"):
+    for unit in _elements(file, "tu", form="tmx"):
         for variant in _named(unit, "tuv"):
             codes[variant.get(LANG) or variant.get("lang") or ""] = None
     return list(codes)
@@ -62,7 +62,7 @@ def _side(sides: Mapping[str, str], code: str) -> str | None:
 def read_po(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
     """Entries of gettext catalogues: columns `msgid` and `msgstr`; fuzzy and obsolete ones count
     as untranslated, plural forms as entries of their own."""
-    polib = library("polib", extra="translations", what=".po files")
+    polib = library("polib", form="po")
     for file in files:
         bounded(file)
         try:
@@ -95,7 +95,9 @@ def _forms(entry: Any) -> Iterator[tuple[str, str]]:
 def read_xliff(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
     """Units of XLIFF 1.2 and segments of 2.0: columns `source` and `target`."""
     for file in files:
-        for number, unit in enumerate(_elements(file, "trans-unit", "segment"), start=1):
+        for number, unit in enumerate(
+            _elements(file, "trans-unit", "segment", form="xliff"), start=1
+        ):
             where = f"{file.name}: unit {number}"
             row: dict[str, str | None] = {"source": None, "target": None}
             for name in row:
@@ -104,9 +106,9 @@ def read_xliff(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[
             yield record_of(where, row, corpus)
 
 
-def _elements(file: SourceFile, *names: str) -> Iterator[Element]:
+def _elements(file: SourceFile, *names: str, form: str) -> Iterator[Element]:
     """Yield elements of a name as they are closed, and forget them: memory stays small."""
-    defused = library("defusedxml.ElementTree", extra="translations", what=f"{file.name}")
+    defused = library("defusedxml.ElementTree", form=form)
     found = False
     with _clear(file):
         parents: list[Element] = []

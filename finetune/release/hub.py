@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,12 @@ from typing import Any, Literal
 from finetune.errors import ReleaseError
 from finetune.release.contents import RELEASE_FILES
 from finetune.release.leaks import hide_tokens
-from finetune.sources.fetch import checksum, network_as_set
+from finetune.sources.fetch import checksum, endpoint, network_as_set
 
 _LOG_IN = (
     "set HF_TOKEN to a token that may write (https://huggingface.co/settings/tokens) or run "
     "`hf auth login`, then publish again"
 )
-
-
-def endpoint() -> str:
-    """Return the address of the hub: HF_ENDPOINT as it is now, or the public Hub."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

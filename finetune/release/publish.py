@@ -84,7 +84,7 @@ def publish(
     if settings.hub == "directory":
         place = str(root / repo)
     else:
-        from finetune.release.hub import endpoint
+        from finetune.sources.fetch import endpoint
 
         place = f"{endpoint()}/{repo}"
     if dry_run:

@@ -53,10 +53,10 @@ def fetch_model(repo: str, revision: str, into: Path) -> dict[str, str]:
             local_dir=into,
             allow_patterns=list(MODEL_FILES),
             ignore_patterns=list(_NOT_NEEDED),
-            endpoint=_endpoint(),
+            endpoint=endpoint(),
         ),
         what=f"model {repo!r} at {revision}",
-        page=f"{_endpoint()}/{repo}",
+        page=f"{endpoint()}/{repo}",
     )
     shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's notes on the download
     files = sorted(path for path in into.iterdir() if path.is_file())
@@ -91,7 +91,7 @@ def run_corpus(job: Job) -> dict[str, Any]:
     if source.revision is None:
         raise RecipeError(
             f"{card.path}: corpus.source.revision: the card pins no commit of {source.dataset!r} "
-            f"(its authors could not establish one); choose one on {_endpoint()}/datasets/"
+            f"(its authors could not establish one); choose one on {endpoint()}/datasets/"
             f"{source.dataset}/commits/main, write it into the card and fetch again"
         )
     return _fetch_dataset(source, job.workspace, card=name)
@@ -146,7 +146,7 @@ def _fetch_dataset(source: HubSource, workspace: Path, *, card: str) -> dict[str
             cache_dir=str(scratch),
         ),
         what=f"card {card!r}: dataset {source.dataset!r} at {source.revision}",
-        page=f"{_endpoint()}/datasets/{source.dataset}",
+        page=f"{endpoint()}/datasets/{source.dataset}",
     )
     if table.num_rows == 0:
         raise DataError(f"card {card!r}: dataset {source.dataset!r} has no rows in {source.split}")
@@ -331,7 +331,8 @@ def _hide(error: BaseException) -> str:
     return re.sub(r"\bhf_\w+", "***", str(error).strip().partition("\n")[0])
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
+    """Return the address of the hub: HF_ENDPOINT as it is now, or the public Hub."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 

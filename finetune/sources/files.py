@@ -3,7 +3,6 @@ stated checksum."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -13,8 +12,9 @@ from typing import Any
 from finetune.artefacts.job import Artifact
 from finetune.errors import DataError
 from finetune.sources.fetch import checksum
-from finetune.spec import formats as registry
 from finetune.spec.card import DataCard, File, HubSource, LocalSource, PackageSource, UrlSource
+from finetune.spec.entry_points import load
+from finetune.spec.formats import FETCHED, reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +49,12 @@ def resolve_files(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[Sou
 
 
 def reader_of(card: DataCard) -> Any:
-    """Return how the files of a card are read (finetune.spec.formats.READERS)."""
-    hub = isinstance(card.corpus.source, HubSource)  # fetched as Parquet, whatever it was there
-    return registry.reader("parquet" if hub else card.corpus.format)
+    """Return the function that reads the files of a card (finetune/spec/formats.py).
 
-
-def drop_pattern(card: DataCard) -> re.Pattern[str] | None:
-    """Return what the card's `drop_matching` looks for, if it has one.
-
-    Raises DataError if it is no regular expression.
+    Raises RecipeError if nobody knows the card's format.
     """
-    pattern = card.corpus.drop_matching
-    try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise DataError(
-            f"{card.path}: corpus.drop_matching: {pattern!r} is no regular expression: {error}"
-        ) from None
+    hub = isinstance(card.corpus.source, HubSource)
+    return load(FETCHED.read) if hub else reader(card.corpus.format)
 
 
 def _checked(

@@ -16,7 +16,7 @@ from finetune.errors import DataError, RecipeError
 from finetune.sources import fetch
 from finetune.sources.files import resolve_files
 from finetune.spec.card import DataCard
-from finetune.spec.formats import find_reader
+from finetune.spec.formats import find_format
 from finetune.spec.identify import EXTRAS, PACKAGES
 from finetune.spec.load import Project
 
@@ -151,7 +151,7 @@ def check_files(project: Project) -> None:
     problems: list[str] = []
     for card in project.cards.values():
         try:
-            find_reader(card.corpus.format)
+            find_format(card.corpus.format)
         except RecipeError as error:
             problems.append(f"{card.path}: corpus.format: {error}")
         if card.corpus.is_fetched or card.is_withdrawn:

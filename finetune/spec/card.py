@@ -13,15 +13,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
+from finetune.errors import DataError
+from finetune.spec.formats import Format, known_format
 from finetune.spec.language import Language
 from finetune.spec.recipe import LicenceId, Name, RepoId, Revision
 from finetune.spec.section import Section
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Format = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-"""Name of a reader in finetune/spec/formats.py or of an installed plug-in; `check` knows them."""
-DOCUMENTS = frozenset({"text", "docx", "pdf", "html"})
-"""Formats without columns: their files hold running text and nothing else."""
+FormatName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+"""Name of a format in finetune/spec/formats.py or of an installed package; `check` knows them."""
 Glottocode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4}[0-9]{4}$")]
 """Code of glottolog.org for a language or dialect, e.g. `nucl1347`."""
 Use = Literal["train-models", "publish-models", "commercial", "research", "education", "share"]
@@ -201,20 +201,15 @@ class CorpusBlock(Section):
     """Languages in the corpus; a parallel card lists every side."""
     source: Source
     """Where the files are."""
-    format: Format
-    """`text`: one document a line; `jsonl`, `csv`, `tsv`, `parquet`, `xlsx`: records; `docx`: one
-    document a paragraph; `pdf`: one a page; `html`: one a paragraph, list item or heading, or pages
-    in several languages paired by their structure; `messages`: JSON files of key -> text, one file
-    a language, paired by key (software translations); `tmx`, `po`, `xliff`: translation memories
-    and catalogues; `elan`, `toolbox`: field recordings and glossed texts. Or the name of an
-    installed plug-in's reader."""
+    format: FormatName
+    """What the files are: one of the formats in finetune/spec/formats.py, which docs/data-cards.md
+    lists, or one that an installed package adds."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """What is in which column. text: `{text: COLUMN}`; parallel: `{hau_Latn: COLUMN, ...}`
-    (messages, html: `{hau_Latn: PATH-PART}`, the part of a path that tells the language; tmx: the
-    language's code there; po: `msgid` and `msgstr`; xliff: `source` and `target`; elan: tiers;
-    toolbox: markers); chat:
-    `{messages: COLUMN}` or `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`. Tables may have
-    `contributor: COLUMN` (who gave the text) and `names: COLUMN` (people named in it)."""
+    """What is in which column. text: `{text: COLUMN}`, and nothing if the files hold running text;
+    parallel: `{hau_Latn: COLUMN, ...}`; chat: `{messages: COLUMN}` or
+    `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`. What a column is in a format (a tier, a
+    code, a part of the path ...) stands with the format. Tables may have `contributor: COLUMN` (who
+    gave the text) and `names: COLUMN` (people named in it)."""
     encoding: Literal["utf-8", "utf-16"] = "utf-8"
     """Encoding of text files."""
     drop_matching: str | None = None
@@ -291,26 +286,25 @@ class CorpusBlock(Section):
 
     @model_validator(mode="after")
     def _columns_fit_kind(self) -> CorpusBlock:
-        if self.kind == "parallel":
-            if len(self.languages) < 2:
-                raise ValueError("languages: a parallel card needs at least two languages")
-            missing = [lang for lang in self.languages if lang not in self.columns]
-            if missing:
-                raise ValueError(f"columns: no column for {', '.join(missing)}")
-        elif len(self.languages) != 1:
+        parallel = self.kind == "parallel"
+        if parallel and len(self.languages) < 2:
+            raise ValueError("languages: a parallel card needs at least two languages")
+        if not parallel and len(self.languages) != 1:
             raise ValueError(f"languages: a {self.kind} card has exactly one language")
-        documents = self.format in DOCUMENTS
-        if self.kind == "text" and not documents and "text" not in self.columns:
+        form = known_format(self.format) or Format(self.format, read="")  # `check` tells that one
+        if self.kind not in form.kinds:
+            if form.documents:
+                raise ValueError(f"format: `{form.name}` holds documents, not {self.kind} records")
+            raise ValueError(f"format: `{form.name}` is for {' and '.join(form.kinds)} cards")
+        missing = [lang for lang in self.languages if lang not in self.columns]
+        if parallel and missing:
+            raise ValueError(f"columns: no column for {', '.join(missing)}")
+        if self.kind == "text" and not form.documents and "text" not in self.columns:
             raise ValueError("columns: say which column holds the text: {text: COLUMN}")
         if self.kind == "chat" and not (
             {"messages"} <= set(self.columns) or {"instruction", "answer"} <= set(self.columns)
         ):
             raise ValueError("columns: needs `messages`, or `instruction` and `answer`")
-        if (self.format == "messages") != (self.kind == "parallel" and self.format == "messages"):
-            raise ValueError("format: `messages` is for parallel cards")
-        pages = self.format == "html" and self.kind == "parallel"
-        if documents and self.kind != "text" and not pages:
-            raise ValueError(f"format: `{self.format}` holds documents, not {self.kind} records")
         return self
 
 
@@ -356,3 +350,17 @@ class DataCard(Section):
                 f"{value!r}: the Hub spells licences in small letters: {value.lower()}"
             )
         return value
+
+
+def drop_pattern(card: DataCard) -> re.Pattern[str] | None:
+    """Return what the card's `drop_matching` looks for, if it has one.
+
+    Raises DataError if it is no regular expression.
+    """
+    pattern = card.corpus.drop_matching
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise DataError(
+            f"{card.path}: corpus.drop_matching: {pattern!r} is no regular expression: {error}"
+        ) from None

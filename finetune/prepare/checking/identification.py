@@ -12,8 +12,8 @@ from finetune.identify.confusion import Confusion, coverage_facts, judge_text, o
 from finetune.identify.identifier import OWN_TEXTS, Identifier, make_identifier, to_learn
 from finetune.identify.lines import plain
 from finetune.readers.record import Record
-from finetune.sources.files import drop_pattern, reader_of, resolve_files
-from finetune.spec.card import DataCard
+from finetune.sources.files import reader_of, resolve_files
+from finetune.spec.card import DataCard, drop_pattern
 from finetune.spec.identify import Identify
 from finetune.spec.withdrawn import record_hash
 from finetune.text.normalize import normalize

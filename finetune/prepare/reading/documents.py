@@ -22,8 +22,7 @@ from finetune.prepare.overlap.digests import Digests
 from finetune.prepare.reading.document import Document, Piece, Rejected, digest, text_id
 from finetune.prepare.reading.layout import Layout, Message
 from finetune.readers.record import Record
-from finetune.sources.files import drop_pattern
-from finetune.spec.card import DataCard
+from finetune.spec.card import DataCard, drop_pattern
 from finetune.spec.entries import learned_language
 from finetune.spec.language import language_name
 from finetune.spec.load import resolved_use

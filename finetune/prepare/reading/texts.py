@@ -8,8 +8,8 @@ from itertools import zip_longest
 from os import devnull
 from pathlib import Path
 
-from finetune.artefacts.job import Artifact
 from finetune.errors import DataError, RecipeError
+from finetune.pipeline.fetched import fetched_files
 from finetune.pipeline.store import Store
 from finetune.prepare.checking.ledger import REASONS, Ledger
 from finetune.prepare.reading.documents import Maker
@@ -82,8 +82,8 @@ def texts_of_card(name: str, *, language: str | None, store: Store) -> Texts:
         use = "translation" if ENGLISH in block.languages and target != ENGLISH else "text"
     else:
         use = block.kind
-    inputs = {f"corpus:{card.name}": found for found in _fetched(card, store)}
-    records = reader_of(card)(resolve_files(card, inputs=inputs), corpus=block)
+    files = resolve_files(card, inputs=fetched_files(card, store=store))
+    records = reader_of(card)(files, corpus=block)
     return Texts(card, _corpus(card, target, use=use), records)
 
 
@@ -146,15 +146,3 @@ def _language(card: DataCard, wanted: str | None) -> str:
             f"--card {card.name}: say which language with --language: {', '.join(others)}"
         )
     return wanted or (others or languages)[0]
-
-
-def _fetched(card: DataCard, store: Store) -> list[Artifact]:
-    """Return what `finetune fetch` got for a card, if its texts come from the network."""
-    if not card.corpus.is_fetched:
-        return []
-    wanted = card.corpus.source.model_dump(mode="json")
-    return [
-        artifact
-        for artifact, manifest in store.artifacts()
-        if artifact.stage == "corpus" and manifest["content"]["content"] == wanted
-    ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from finetune.cards.files import SUFFIXES, TABLES
 from finetune.cards.new import Answers, write_card
 from finetune.errors import RecipeError
 from finetune.output.console import Console
+from finetune.spec.formats import PLAIN, format_of_suffix
 from finetune.spec.language import is_language
 
 RECIPE = """\
@@ -62,13 +62,13 @@ def run(options: Namespace, console: Console) -> int:
     if not text.exists():
         text.parent.mkdir(parents=True, exist_ok=True)
         text.touch()
-    form = SUFFIXES.get(text.suffix, "text")
-    if form in TABLES:
+    form = format_of_suffix(text.suffix) or PLAIN
+    if form.has_columns:
         raise RecipeError(
             f"--text {text}: is a table; first: finetune cards new {text} --language {language}"
         )
     card, _ = write_card(
-        Answers(name=name, languages=[language], files=[text], format=form, kind="text"),
+        Answers(name=name, languages=[language], files=[text], format=form.name, kind="text"),
         cards=cards,
     )
     recipe.parent.mkdir(parents=True, exist_ok=True)

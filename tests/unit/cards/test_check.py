@@ -233,7 +233,19 @@ BAD: list[tuple[list[tuple[str, str]], str]] = [
     ),
     ([("kind: text", "kind: parallel")], "demande au moins deux langues"),
     ([("[wol_Latn]", "[wol_Latn, fra_Latn]")], "a exactement une langue"),
-    ([("kind: text", "kind: parallel"), ("[wol_Latn]", "[wol_Latn, fra_Latn]")], "quelle colonne"),
+    (
+        [
+            ("kind: text", "kind: parallel"),
+            ("[wol_Latn]", "[wol_Latn, fra_Latn]"),
+            ("format: text", "format: csv"),
+        ],
+        "quelle colonne",
+    ),
+    (
+        [("kind: text", "kind: parallel"), ("[wol_Latn]", "[wol_Latn, fra_Latn]")],
+        "les fichiers au format « text » contiennent du texte suivi",
+    ),
+    ([("format: text", "format: messages")], "le format « messages » ne sert qu'aux fiches"),
     ([("format: text", "format: jsonl")], "rien ne dit quelle colonne contient le texte"),
     ([("path: radio.txt", "path: other.txt")], "il n'y a pas de fichier other.txt"),
     ([('sha256: "', 'sha256: "0'), ('"\n  format', '"\n  format')], "n'est pas une empreinte"),

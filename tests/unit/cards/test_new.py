@@ -263,6 +263,26 @@ def test_questions_are_asked_until_the_answer_is_one(folder: Path) -> None:
     assert next(answers, None) is None
 
 
+def test_a_name_that_says_nothing_is_asked_about(folder: Path) -> None:
+    """At a terminal the formats are listed in the person's words, until one of them is written."""
+    Path("contes").write_text(TEXT, encoding="utf-8")
+    asked: list[str] = []
+    answers = iter(["txt", "text"])
+
+    def ask(text: str) -> str:
+        asked.append(text)
+        return next(answers)
+
+    flags = [f"--{flag}=" for flag in ("title", "dialect", "orthography", "speakers", "licence")]
+    flags += [f"--{flag}=" for flag in ("consent", "withdrawal", "contact")]
+    flags += ["--basis=not-stated", "--personal-data=none-known", "--language=wol_Latn"]
+    options = parse_command(["cards", "new", "contes", *flags])
+    assert interview.answers_of(options, lang="fr", ask=ask).format == "text"
+    assert "Le nom de contes ne dit pas ce que c'est" in asked[0]
+    assert "text (texte simple, un texte par ligne)" in asked[0]
+    assert "écrivez un mot parmi: text, csv" in asked[1]
+
+
 def test_samples_do_nothing_to_a_terminal(folder: Path) -> None:
     """Escape sequences and direction overrides of a text are made visible; joiners stay."""
     Path("x.txt").write_text("\x1b[31mred \u202eabc क\u094d\u200dष\n", encoding="utf-8")

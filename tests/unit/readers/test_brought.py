@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tomllib
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from finetune.errors import DataError
 from finetune.readers import guards as outsiders
 from finetune.readers.translations import read_po
 from finetune.sources.files import SourceFile
+from finetune.spec.formats import find_format, packages_of
 from tests.unit.readers.test_tables import read
 
 PAIR: dict[str, Any] = {"kind": "parallel", "languages": ["fra_Latn", "wol_Latn"]}
@@ -370,18 +370,18 @@ def test_a_large_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("corpus", "module", "extra"),
+    ("corpus", "module"),
     [
-        (XLSX, "openpyxl", "office"),
-        (DOCX, "docx", "office"),
-        (PDF, "pypdf", "office"),
-        (PO, "polib", "translations"),
-        (TMX, "defusedxml.ElementTree", "translations"),
-        (ELAN, "pympi", "fieldwork"),
+        (XLSX, "openpyxl"),
+        (DOCX, "docx"),
+        (PDF, "pypdf"),
+        (PO, "polib"),
+        (TMX, "defusedxml.ElementTree"),
+        (ELAN, "pympi"),
     ],
 )
 def test_a_missing_library_is_named_with_its_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpus: dict[str, Any], module: str, extra: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpus: dict[str, Any], module: str
 ) -> None:
     """Without the optional library the message says what to type."""
 
@@ -391,21 +391,9 @@ def test_a_missing_library_is_named_with_its_command(
         return __import__(name)
 
     monkeypatch.setattr(outsiders, "import_module", missing)
-    packages = " ".join(outsiders.EXTRAS[extra])
+    packages = " ".join(packages_of(find_format(corpus["format"])))
     with pytest.raises(DataError, match=f"which is not installed; pip install {packages}$"):
         read(tmp_path, "x", **corpus)
-
-
-def test_messages_name_what_the_extras_install() -> None:
-    """The packages in messages are those of pyproject.toml."""
-    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"]
-    named = {
-        extra: tuple(line.partition(">=")[0] for line in lines)
-        for extra, lines in extras.items()
-        if extra != "dev"
-    }
-    assert {k: v for k, v in named.items() if k in outsiders.EXTRAS} == outsiders.EXTRAS
 
 
 @pytest.mark.parametrize("font", ["Noto Sans Devanagari", "Charis SIL", "Nirmala UI", "", None])

@@ -1,0 +1,36 @@
+"""What `finetune fetch` got for a card, found in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from finetune.artefacts.job import Artifact
+from finetune.pipeline.store import Store
+from finetune.spec.card import DataCard
+
+STAGE = "corpus"
+
+
+def corpus_content(card: DataCard) -> dict[str, Any]:
+    """Return what the fetched files of a card depend on: where they come from."""
+    return card.corpus.source.model_dump(mode="json")
+
+
+def is_fetched_for(card: DataCard, artifact: Artifact, manifest: Mapping[str, Any]) -> bool:
+    """Say whether an artefact holds the fetched files of a card."""
+    return artifact.stage == STAGE and manifest["content"]["content"] == corpus_content(card)
+
+
+def fetched_files(card: DataCard, *, store: Store) -> dict[str, Artifact]:
+    """Return what resolve_files needs of the store for a card: `corpus:NAME`, if it was fetched.
+
+    If it was fetched several times, the newest counts.
+    """
+    if not card.corpus.is_fetched:
+        return {}
+    return {
+        f"{STAGE}:{card.name}": artifact
+        for artifact, manifest in store.artifacts()
+        if is_fetched_for(card, artifact, manifest)
+    }

@@ -1,0 +1,167 @@
+"""A package outside the tree adds formats that every verb takes like our own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from finetune.cli import main
+from finetune.sources.fetch import checksum
+from finetune.spec.load import load_card
+from tests.support.project import write_project
+
+CODE = '''\
+"""Two formats: the journal of a radio, and a word list."""
+from finetune.errors import DataError
+from finetune.readers.guards import library, unreadable
+from finetune.readers.numbered_lines import numbered_lines
+from finetune.readers.record import Record
+from finetune.readers.tables import record_of
+from finetune.spec.formats import Format
+
+
+def read_journal(files, *, corpus):
+    """What was said, a line each: `HH:MM text`."""
+    for file in files:
+        for number, line in numbered_lines(file, encoding=corpus.encoding):
+            where = f"{file.name}:{number}"
+            time, _, text = line.partition(" ")
+            if line and not time.replace(":", "").isdigit():
+                raise unreadable(where, what="a journal of the radio", why=f"no time: {time!r}")
+            if text:
+                yield Record(where, {"text": text})
+
+
+def read_words(files, *, corpus):
+    """Entries: `word = meaning`."""
+    for file in files:
+        for number, line in numbered_lines(file, encoding=corpus.encoding):
+            word, _, meaning = line.partition(" = ")
+            row = {"word": word, "meaning": meaning}
+            yield record_of(f"{file.name}:{number}", row, corpus)
+
+
+def read_tape(files, *, corpus):
+    library("no_such_library", form="tape")
+
+
+def names(file):
+    return ["word", "meaning"]
+
+
+JOURNAL = Format(
+    "journal",
+    "radio_reader:read_journal",
+    suffixes=(".radio",),
+    kinds=("text",),
+    documents=True,
+    words={"en": "journal of the radio", "fr": "journal de la radio"},
+)
+WORDS = Format("words", "radio_reader:read_words", suffixes=(".lex",), columns="radio_reader:names")
+TAPE = Format(
+    "tape", "radio_reader:read_tape", suffixes=(".tape",), documents=True, packages=("tapelib",)
+)
+'''
+ENTRY_POINTS = """\
+[finetune.readers]
+journal = radio_reader:JOURNAL
+words = radio_reader:WORDS
+tape = radio_reader:TAPE
+plain = radio_reader:read_words
+"""
+METADATA = "Metadata-Version: 2.1\nName: radio-reader\nVersion: 1.0\n"
+SAID = "".join(f"07:{n:02d} Ina kwana lafiya {n * 7} ɗan gida.\n" for n in range(60))
+LEXICON = "".join(f"open door {n} = bude kofa {n} ƙ\n" for n in range(60))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, and the package on the path as pip would have put it."""
+    site = tmp_path / "site"
+    about = site / "radio_reader-1.0.dist-info"
+    about.mkdir(parents=True)
+    (site / "radio_reader.py").write_text(CODE, encoding="utf-8")
+    (about / "METADATA").write_text(METADATA, encoding="utf-8")
+    (about / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.chdir(tmp_path)
+    Path("day.radio").write_text(SAID, encoding="utf-8")
+    Path("pairs.lex").write_text(LEXICON, encoding="utf-8")
+    return tmp_path
+
+
+def new(file: str, *flags: str, language: str = "hau_Latn") -> int:
+    """Make a card of a file."""
+    said = ("--licence=mit", "--contact=radio", "--basis=written", "--consent=yes")
+    return main(["cards", "new", file, f"--language={language}", "--lang=en", *said, *flags])
+
+
+def test_cards_and_recipes_take_them_like_our_own(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """cards new knows the endings and columns, cards check reads, check agrees, prepare packs."""
+    recipe = write_project(folder)
+    for card in (folder / "data_cards").iterdir():
+        card.unlink()
+    pairs = ["--name=pairs", "--column=eng_Latn=word", "--column=hau_Latn=meaning"]
+    assert new("day.radio", "--name=lines") == 0
+    assert new("pairs.lex", *pairs, language="eng_Latn hau_Latn") == 0
+    cards = {name: load_card(Path(f"data_cards/{name}.md")) for name in ("lines", "pairs")}
+    assert {name: card.corpus.format for name, card in cards.items()} == {
+        "lines": "journal",
+        "pairs": "words",
+    }
+    assert cards["lines"].corpus.columns == {}
+    assert "| texts | 60 |" in cards["lines"].body
+    assert main(["cards", "check", "--lang=en"]) == 0
+    assert "to mend, " not in capsys.readouterr().out.replace("0 to mend, ", "")
+    assert main(["check", str(recipe)]) == 0
+    assert main(["prepare", str(recipe), "--store", str(folder / "store")]) == 0
+    [manifest] = (folder / "store" / "prepare").glob("*/manifest.json")
+    ledger = (manifest.parent / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+    assert Counter(json.loads(line)["card"] for line in ledger) == {"lines": 60, "pairs": 60}
+
+
+def test_what_it_refuses_is_said_in_both_languages(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error of the package has its place and the general sentence in French."""
+    assert new("day.radio") == 0
+    file = next(Path("data_cards").rglob("day.radio"))
+    card = Path("data_cards/day.md")
+    old = load_card(card).corpus.source.files[0].sha256  # type: ignore[union-attr]
+    file.write_text("Ina kwana\n", encoding="utf-8")
+    card.write_text(card.read_text("utf-8").replace(old, checksum(file)), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["cards", "check", "day", "--lang=fr"]) == 2
+    assert "day.radio:1 : est abîmé, ou n'est pas le type" in capsys.readouterr().out
+    assert main(["cards", "check", "day", "--lang=en"]) == 2
+    assert "day.radio:1: is damaged, or not the kind of file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["x.bin"], "say it with --format, one of csv, docx, elan, html, journal, jsonl, messages"),
+        (["x.bin", "--format=jurnal"], "none of the readers: .*Did you mean 'journal'"),
+        (["pairs.lex", "--language=eng_Latn hau_Latn"], "There are: word, meaning"),
+        (["day.radio", "--language=eng_Latn hau_Latn"], "`journal` holds documents, not parallel"),
+        (["x.tape"], r"reading \.tape files needs the Python package 'no_such_library'"),
+        (["x.tape"], "pip install tapelib"),
+        (["pairs.lex", "--format=plain"], "columns: say which column holds the text"),
+    ],
+)
+def test_messages_know_them(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    """What is missing or wrong is told with their names, columns and packages."""
+    Path("x.bin").write_bytes(b"x")
+    Path("x.tape").write_bytes(b"x")
+    file, *flags = arguments
+    assert main(["cards", "new", file, "--language=hau_Latn", "--lang=en", *flags]) == 2
+    assert re.search(words, capsys.readouterr().err)
+    assert list(folder.rglob("*.md")) == []
