@@ -185,6 +185,20 @@ _ROWS = (
         hostile=b"<p>caf\xe9",
     ),
     Format(
+        "subtitles",
+        "finetune.readers.subtitles:read_subtitles",
+        suffixes=(".srt", ".vtt"),
+        kinds=("text",),
+        documents=True,
+        extra="subtitles",
+        packages=("webvtt-py",),
+        words={
+            "en": "subtitles (SRT or WebVTT), one text per stretch of speech without a pause",
+            "fr": "sous-titres (SRT ou WebVTT), un texte par passage parlé sans pause",
+        },
+        hostile=b"1\n00:00:01 -->\nBenn.\n",
+    ),
+    Format(
         "tmx",
         "finetune.readers.translations:read_tmx",
         suffixes=(".tmx",),
