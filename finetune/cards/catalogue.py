@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.cards.listing import licence_name, people_size, size_bytes
-from finetune.cards.texts import Look, is_here, look
+from finetune.cards.look import Look, is_here, look
 from finetune.cards.words import Lang
 from finetune.errors import FinetuneError, RecipeError
 from finetune.spec.card import DataCard

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from finetune.cards import words
 from finetune.cards.explain import explain
+from finetune.cards.hub_values import VALUES, size_category
 from finetune.cards.languages import SETTINGS, languages_in
-from finetune.cards.texts import Look, is_here, look, records_of
+from finetune.cards.look import Look, is_here, look, records_of
 from finetune.cards.words import Lang
 from finetune.errors import DataError, FinetuneError, RecipeError
 from finetune.output.console import Console
@@ -20,7 +21,6 @@ from finetune.readers.guards import CONVERTERS
 from finetune.spec import licence as licences
 from finetune.spec.card import DataCard
 from finetune.spec.formats import find_format
-from finetune.spec.hub_values import VALUES, size_category
 from finetune.spec.language import hub_codes, language_name
 from finetune.spec.load import load_card
 from finetune.spec.permission import community_of

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from finetune.cards import files as bringing
+from finetune.cards import brought_files as bringing
 from finetune.cards.new import Answers, name_from
 from finetune.cards.questions import QUESTIONS, Question, one_of
 from finetune.cards.words import Lang

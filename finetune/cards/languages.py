@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from finetune.cards.texts import Look, shortened
+from finetune.cards.look import Look, shortened
 from finetune.spec.identify import Identify
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finetune.cards import files as bringing
+from finetune.cards import brought_files as bringing
 from finetune.cards.front import front_matter
+from finetune.cards.hub_values import size_category
 from finetune.cards.languages import languages_in
-from finetune.cards.texts import Look, look
+from finetune.cards.look import Look, look
 from finetune.errors import FinetuneError, RecipeError
 from finetune.sources.fetch import checksum
 from finetune.spec.card import DataCard
-from finetune.spec.hub_values import size_category
 from finetune.spec.language import bcp47, hub_code, language_name
 from finetune.spec.load import load_card
 

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from finetune.cards.texts import records_of
+from finetune.cards.look import records_of
 from finetune.cards.words import Lang
 from finetune.errors import ReleaseError
 from finetune.release.leaks import private_facts, scan

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Artifact
-from finetune.cards.texts import records_of
+from finetune.cards.look import records_of
 from finetune.errors import DataError, RecipeError
 from finetune.pipeline.fetched import fetched_files, is_fetched_for
 from finetune.pipeline.store import Store
