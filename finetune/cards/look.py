@@ -65,7 +65,7 @@ def is_here(card: DataCard) -> bool:
 def records_of(card: DataCard, *, inputs: Mapping[str, Artifact] | None = None) -> Iterator[Record]:
     """Yield the records of a card; DataError as the reader finds problems.
 
-    `inputs`: what was fetched for it (finetune.pipeline.fetched), if its files are not here.
+    `inputs`: what was fetched for it (finetune.pipeline.corpora), if its files are not here.
     """
     files = resolve_files(card, inputs=inputs or {})
     found: Iterator[Record] = reader_of(card)(files, corpus=card.corpus)

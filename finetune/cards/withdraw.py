@@ -17,7 +17,7 @@ from typing import Any
 from finetune.artefacts.job import Artifact
 from finetune.cards.look import records_of
 from finetune.errors import DataError, RecipeError
-from finetune.pipeline.fetched import fetched_files, is_fetched_for
+from finetune.pipeline.corpora import fetched_files, is_fetched_for
 from finetune.pipeline.store import Store
 from finetune.readers.record import Record
 from finetune.spec.card import ALL, DataCard

@@ -15,7 +15,7 @@ from finetune.pipeline.gate import Opened, refuse_unopened
 from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Request, Store
 from finetune.sources.lock import network
-from finetune.spec.formats import load
+from finetune.spec.entry_points import load
 from finetune.spec.load import Project
 
 POLL_SECONDS = 0.2

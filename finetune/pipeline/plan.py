@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.errors import RecipeError
-from finetune.pipeline.fetched import corpus_content
+from finetune.pipeline.corpora import corpus_content, read_content
 from finetune.pipeline.store import key_of
 from finetune.sources import lock as outside
 from finetune.spec.card import ALL, DataCard
@@ -45,7 +45,6 @@ STAGES = {
 }
 HOW_NOT_WHAT = {"sharding", "offload"}
 """Settings of `train` that change how it is computed and not what comes out."""
-CORPUS_FIELDS = {"kind", "languages", "source", "format", "columns", "encoding", "drop_matching"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +247,7 @@ def _phase_content(project: Project, phase: Phase) -> dict[str, Any]:
     return {
         "prepare": _prepare_settings(project),
         "corpora": [c.model_dump(mode="json", exclude={"replay"}) for c in phase.corpora],
-        "cards": {
-            c.card: project.cards[c.card].corpus.model_dump(mode="json", include=CORPUS_FIELDS)
-            for c in phase.corpora
-        },
+        "cards": {c.card: read_content(project.cards[c.card]) for c in phase.corpora},
         "withdrawn": {c.card: _withdrawn(project.cards[c.card]) for c in phase.corpora},
     }
 

@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from finetune.errors import RecipeError, did_you_mean
+
+Row = TypeVar("Row")
 
 
 def find(name: str, *, group: str, known: Mapping[str, str]) -> str:
@@ -55,3 +57,35 @@ def load(target: str) -> Any:
     """Import what "module:attribute" names."""
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def origin(name: str, *, group: str, known: Mapping[str, str]) -> str:
+    """Return what a name is the name of, for a key: itself, or with package and version.
+
+    A name of ours stands for itself, since the version of a stage says when its meaning changes.
+    Raises RecipeError if there is none.
+    """
+    find(name, group=group, known=known)
+    points = () if name in known else entry_points(group=group, name=name)
+    for point in points:
+        if point.dist is not None:
+            return f"{name} of {point.dist.name} {point.dist.version}"
+    return name
+
+
+def described(name: str, kind: type[Row], *, group: str, known: Mapping[str, str]) -> Row:
+    """Return the descriptor of a name: an object of `kind` whose `name` it is.
+
+    Raises RecipeError if there is none, or if what a package names is something else.
+    """
+    target = find(name, group=group, known=known)
+    try:
+        found = load(target)
+    except (ImportError, AttributeError) as error:
+        raise RecipeError(f"{group}: {name} = {target!r} cannot be imported: {error}") from error
+    if not isinstance(found, kind) or getattr(found, "name", None) != name:
+        raise RecipeError(
+            f"{group}: {name} = {target!r} is no {kind.__module__}.{kind.__name__} with the name "
+            f"{name!r}; tell the authors of the package"
+        )
+    return found

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finetune.errors import RecipeError
-from finetune.spec.entry_points import find, installed, load
+from finetune.spec.entry_points import find, installed, load, origin
 
 GROUP = "finetune.readers"
 
@@ -321,6 +321,16 @@ def packages_of(form: Format) -> tuple[str, ...]:
     """
     rows = [row for row in _ROWS if form.extra and row.extra == form.extra] or [form]
     return tuple(dict.fromkeys(package for row in rows for package in row.packages))
+
+
+def package_of(name: str) -> str | None:
+    """Return which version of which package reads a format, for a key; None for one of ours.
+
+    None as well for a name that nobody knows: whether a recipe may run is asked elsewhere.
+    """
+    if name in FORMATS or name not in installed(GROUP):
+        return None
+    return origin(name, group=GROUP, known=_targets())
 
 
 def reader(name: str) -> Any:

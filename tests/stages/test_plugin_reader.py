@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from finetune.cli import main
+from finetune.pipeline.plan import steps_of
 from finetune.sources.fetch import checksum
-from finetune.spec.load import load_card
+from finetune.spec.load import load_card, load_project
 from tests.support.project import write_project
 
 CODE = '''\
@@ -124,6 +125,22 @@ def test_cards_and_recipes_take_them_like_our_own(
     [manifest] = (folder / "store" / "prepare").glob("*/manifest.json")
     ledger = (manifest.parent / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
     assert Counter(json.loads(line)["card"] for line in ledger) == {"lines": 60, "pairs": 60}
+
+
+def test_another_version_of_the_package_prepares_anew(folder: Path) -> None:
+    """The key of a prepared corpus holds the package's version; that of the base does not."""
+    recipe = write_project(folder)
+    (folder / "data_cards" / "lines.md").unlink()
+    assert new("day.radio", "--name=lines") == 0
+
+    def keys(version: str) -> dict[str, str]:
+        about = folder / "site" / "radio_reader-1.0.dist-info" / "METADATA"
+        about.write_text(METADATA.replace("1.0", version), encoding="utf-8")
+        return {step.stage.name: step.key for step in steps_of(load_project(recipe))}
+
+    old, newer = keys("1.0"), keys("1.1")
+    assert keys("1.0") == old
+    assert {stage for stage in old if old[stage] != newer[stage]} == set(old) - {"base"}
 
 
 def test_what_it_refuses_is_said_in_both_languages(

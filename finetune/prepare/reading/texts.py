@@ -9,7 +9,7 @@ from os import devnull
 from pathlib import Path
 
 from finetune.errors import DataError, RecipeError
-from finetune.pipeline.fetched import fetched_files
+from finetune.pipeline.corpora import fetched_files
 from finetune.pipeline.store import Store
 from finetune.prepare.checking.ledger import REASONS, Ledger
 from finetune.prepare.reading.documents import Maker

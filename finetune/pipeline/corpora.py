@@ -1,4 +1,4 @@
-"""What `finetune fetch` got for a card, found in the store."""
+"""Corpora in the store: what keys hold of a card, and where what was fetched for it lies."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from typing import Any
 from finetune.artefacts.job import Artifact
 from finetune.pipeline.store import Store
 from finetune.spec.card import DataCard
+from finetune.spec.formats import package_of
 
 STAGE = "corpus"
+READ_FIELDS = {"kind", "languages", "source", "format", "columns", "encoding", "drop_matching"}
+"""What a prepared corpus depends on in a card; the rest is for people."""
 
 
 def corpus_content(card: DataCard) -> dict[str, Any]:
     """Return what the fetched files of a card depend on: where they come from."""
     return card.corpus.source.model_dump(mode="json")
+
+
+def read_content(card: DataCard) -> dict[str, Any]:
+    """Return what the records of a card depend on; of a package's format its version as well."""
+    content = card.corpus.model_dump(mode="json", include=READ_FIELDS)
+    package = package_of(card.corpus.format)
+    return content | ({"reader": package} if package else {})
 
 
 def is_fetched_for(card: DataCard, artifact: Artifact, manifest: Mapping[str, Any]) -> bool:
