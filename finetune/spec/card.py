@@ -291,7 +291,8 @@ class CorpusBlock(Section):
             raise ValueError("languages: a parallel card needs at least two languages")
         if not parallel and len(self.languages) != 1:
             raise ValueError(f"languages: a {self.kind} card has exactly one language")
-        form = known_format(self.format) or Format(self.format, read="")  # `check` tells that one
+        # a name that nobody knows here is told by `check`: the package that reads it is missing
+        form = known_format(self.format) or Format(self.format, read="", documents=True)
         if self.kind not in form.kinds:
             if form.documents:
                 raise ValueError(f"format: `{form.name}` holds documents, not {self.kind} records")

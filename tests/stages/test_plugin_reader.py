@@ -143,6 +143,20 @@ def test_another_version_of_the_package_prepares_anew(folder: Path) -> None:
     assert {stage for stage in old if old[stage] != newer[stage]} == set(old) - {"base"}
 
 
+def test_where_the_package_is_missing_that_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a machine without the package a card of its format is not taken for a broken one."""
+    recipe = write_project(folder)
+    (folder / "data_cards" / "lines.md").unlink()
+    assert new("day.radio", "--name=lines") == 0
+    (folder / "site" / "radio_reader-1.0.dist-info" / "entry_points.txt").unlink()
+    assert main(["check", str(recipe)]) == 2
+    said = capsys.readouterr().err
+    assert "lines.md: corpus.format: 'journal' is none of the readers: csv, " in said
+    assert "columns" not in said
+
+
 def test_what_it_refuses_is_said_in_both_languages(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
