@@ -17,6 +17,8 @@ import torch
 from finetune.cli import main
 from finetune.output.console import Console
 from finetune.pipeline import plan
+from finetune.pipeline.execute import execute
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
 from tests.support.project import write_project
@@ -74,9 +76,9 @@ def test_the_base_is_scored_in_its_own_tokens_and_the_documents_are_the_same(fin
     store = Store(folder / ".finetune")
     with pytest.MonkeyPatch.context() as here:
         here.chdir(folder)
-        project = load_project(Path("recipes/plain.yaml"))
+        project = open_project(Path("recipes/plain.yaml"), purpose="run")
         steps = plan.steps_of(project)
-        done = plan.execute(project, steps, store=store, console=Console(out=io.StringIO()))
+        done = execute(project, steps, store=store, console=Console(out=io.StringIO()))
     keys = {a.key for label, a in found.items() if label == "prepare (base tokens)"}
     assert keys == {done["prepare"].key}  # shared
 
@@ -269,11 +271,11 @@ def test_phases_share_one_vocabulary(finished, monkeypatch):
     two = folder / "recipes/two.yaml"
     two.write_text(text[:start] + phases + text[end:].replace(train, ""), "utf-8")
     monkeypatch.chdir(folder)
-    project = load_project(two)
+    project = open_project(two, purpose="run")
     steps = plan.steps_of(project)
     assert [s.label for s in steps if s.stage.name == "vocabulary"] == ["vocabulary"]
     store = Store(folder / ".finetune")
-    done = plan.execute(project, steps, store=store, console=Console(out=io.StringIO()))
+    done = execute(project, steps, store=store, console=Console(out=io.StringIO()))
     result = done["evaluate"].result
     assert {s["phase"] for s in result["scores"] if s["metric"] == "bits_per_byte"} == {
         "texts",

@@ -54,7 +54,7 @@ def run(options: Namespace, console: Console) -> int:
     if options.budget_hours is not None and options.budget_hours <= 0:
         raise RecipeError(f"--budget-hours {options.budget_hours}: must be more than 0")
     from finetune.advice.budget import affordable_epochs, estimated, expected_cost
-    from finetune.advice.measure import measure, recipes_here
+    from finetune.advice.gather import measure, recipes_here
     from finetune.advice.proposal import propose
     from finetune.advice.recipe import draft, write_recipe
 

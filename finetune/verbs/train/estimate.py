@@ -8,7 +8,7 @@ from pathlib import Path
 
 from finetune.errors import RecipeError
 from finetune.estimate.estimate import estimate
-from finetune.estimate.report import as_json, show
+from finetune.estimate.show import as_json, show
 from finetune.estimate.target import choose_target
 from finetune.output.console import Console
 from finetune.pipeline.gate import open_project

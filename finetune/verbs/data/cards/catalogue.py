@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from finetune.cards import words
-from finetune.cards.folder import all_cards
+from finetune.cards.find import all_cards
 from finetune.cards.words import Lang
 from finetune.output.console import Console
 from finetune.verbs.options import add_cards_folder

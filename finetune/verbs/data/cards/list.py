@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from finetune.cards.folder import all_cards
+from finetune.cards.find import all_cards
 from finetune.cards.listing import COLUMNS, card_row
 from finetune.cards.words import Lang
 from finetune.output.console import Console

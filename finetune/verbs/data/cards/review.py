@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from finetune.cards import words
-from finetune.cards.folder import card_path
+from finetune.cards.find import card_path
 from finetune.cards.words import Lang
 from finetune.output.console import Console
 from finetune.pipeline.store import Store

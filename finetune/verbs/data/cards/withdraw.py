@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from finetune.cards import withdraw as taking
-from finetune.cards.folder import card_path
+from finetune.cards.find import card_path
 from finetune.cards.words import Lang
 from finetune.errors import RecipeError
 from finetune.output.console import Console
