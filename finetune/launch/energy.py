@@ -9,7 +9,6 @@ stated number of watts, and the method says that this is an estimate.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import threading
 import time
@@ -25,7 +24,6 @@ WATTS_A_BUSY_CORE = 10.0
 WRITE_SECONDS = 20.0  # far more often than a RAPL counter of 262 kJ wraps at any power
 JOULES_A_KWH = 3.6e6
 POWERCAP = Path("/sys/class/powercap")
-NVML = "libnvidia-ml.so.1"
 
 RAPL_METHOD = "RAPL counters of processors and memory, whole node"
 NVML_METHOD = "NVML counters of the GPUs"
@@ -148,28 +146,27 @@ def _rapl_counter(zone: Path) -> Counter:
     return read
 
 
-def nvml_counter(gpu_uuid: str, *, library: str = NVML) -> Counter | None:
+def nvml_counter(gpu_uuid: str) -> Counter | None:
     """Return the counter of a GPU, or None where the driver has none (before Volta, or no driver).
 
     Not run by the authors on a GPU: none was at hand.
     """
-    try:
-        nvml = ctypes.CDLL(library)
-    except OSError:
-        return None
-    handle, millijoules = ctypes.c_void_p(), ctypes.c_ulonglong()
+    import pynvml
+
     name = gpu_uuid if gpu_uuid.startswith(("GPU-", "MIG-")) else f"GPU-{gpu_uuid}"
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(name)
+        millijoules = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    except pynvml.NVMLError:
+        return None
 
     def read() -> float:
-        nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules))
-        return millijoules.value / 1e3
+        nonlocal millijoules
+        with suppress(pynvml.NVMLError):  # a reading that fails later must not end the training
+            millijoules = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        return float(millijoules) / 1e3
 
-    if (
-        nvml.nvmlInit_v2() != 0
-        or nvml.nvmlDeviceGetHandleByUUID(name.encode(), ctypes.byref(handle)) != 0
-        or nvml.nvmlDeviceGetTotalEnergyConsumption(handle, ctypes.byref(millijoules)) != 0
-    ):
-        return None
     return read
 
 

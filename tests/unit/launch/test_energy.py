@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,21 +17,24 @@ import pytest
 from finetune.launch import energy
 from finetune.launch.energy import ESTIMATE, NVML_METHOD, RAPL_METHOD, metered, recorded
 
-STUB = """\
+DRIVER = """\
 #include <string.h>
 static unsigned long long used = 5000;
-int nvmlInit_v2(void) { return 0; }
+static int readings = 0;
+int nvmlInitWithFlags(unsigned int flags) { return 0; }
 int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
     if (strcmp(uuid, "GPU-abc")) return 6;
     *handle = &used;
     return 0;
 }
 int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millijoules) {
+    if (++readings == 4) return 15; /* the GPU is lost */
     used += 1000;
     *millijoules = *(unsigned long long *)handle;
     return 0;
 }
 """
+"""A stand-in for the library of NVIDIA's driver, which is loaded by its name."""
 
 
 def zone(root: Path, name: str, kind: str, microjoules: int) -> Path:
@@ -98,20 +103,46 @@ def test_without_counters_cpu_time_is_an_estimate_that_says_so(tmp_path, no_coun
     assert "10 W" in found["method"]
 
 
-def test_a_gpu_is_read_through_its_driver(tmp_path, no_counters, monkeypatch):
-    """Millijoules of the GPU that torch names, from a stand-in for the driver's library."""
+def counted(uuid: str, *, readings: int, library: Path | None) -> list[float] | None:
+    """Read a GPU's counter in a process of its own, in which the driver's library can be found."""
+    program = (
+        "import json, sys\n"
+        "from finetune.launch.energy import nvml_counter\n"
+        "counter = nvml_counter(sys.argv[1])\n"
+        "print(json.dumps(counter and [counter() for _ in range(int(sys.argv[2]))]))\n"
+    )
+    where = {} if library is None else {"LD_LIBRARY_PATH": str(library.parent)}
+    command = [sys.executable, "-c", program, uuid, str(readings)]
+    done = subprocess.run(
+        command, env=os.environ | where, check=True, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def test_a_gpu_is_read_through_its_driver(tmp_path):
+    """Joules of the GPU that torch names; a reading that fails repeats the one before it, and
+    another GPU has no counter."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler for the stand-in of the driver")
-    (tmp_path / "nvml.c").write_text(STUB)
-    library = tmp_path / "libnvml.so"
+    (tmp_path / "nvml.c").write_text(DRIVER)
+    library = tmp_path / "libnvidia-ml.so.1"
     subprocess.run(
         [compiler, "-shared", "-fPIC", "-o", str(library), str(tmp_path / "nvml.c")], check=True
     )
-    counter = energy.nvml_counter("abc", library=str(library))
-    assert counter is not None
-    assert [counter(), counter()] == [7.0, 8.0]
-    assert energy.nvml_counter("other", library=str(library)) is None
+    assert counted("abc", readings=4, library=library) == [7.0, 8.0, 8.0, 9.0]
+    assert counted("other", readings=1, library=library) is None
+
+
+def test_a_machine_without_the_driver_has_no_counter():
+    """Nothing is printed and nothing fails."""
+    try:
+        ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        assert counted("abc", readings=1, library=None) is None
+    else:
+        pytest.skip("this machine has the driver")
 
 
 def test_a_gpu_that_cannot_be_metered_gives_no_number(tmp_path, no_counters, monkeypatch):
@@ -143,7 +174,7 @@ def test_a_killed_training_has_its_energy_written_down(tmp_path):
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from finetune import energy\n"
+        "from finetune.launch import energy\n"
         "energy.WRITE_SECONDS = 0.02\n"
         "energy.POWERCAP = Path('none')\n"
         "with energy.metered(Path(sys.argv[1])):\n"
