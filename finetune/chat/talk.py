@@ -13,6 +13,7 @@ from typing import Literal
 
 from finetune.errors import DataError
 from finetune.output.console import Console
+from finetune.spec.recipe import Quantization
 
 Messages = list[dict[str, str]]
 Template = Literal["model", "chatml", "plain"] | None
@@ -28,7 +29,7 @@ class Manner:
     chat_template: Template = "model"
     """Without a template there is no history: `plain` puts a newline behind the line, as training
     did between prompt and answer; None lets the model continue the line."""
-    quantization: Literal["none", "8bit", "4bit"] = "none"
+    quantization: Quantization = "none"
     threads: int | None = None
 
 

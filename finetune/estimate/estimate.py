@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from finetune.errors import StoreError
 from finetune.estimate.cost import (
@@ -28,28 +28,26 @@ from finetune.estimate.length import Length, lengths
 from finetune.estimate.target import Target
 from finetune.pipeline import plan
 from finetune.pipeline.store import Store
-from finetune.sizing.footprint import ELEMENT_BYTES, Precision, Quantization
-from finetune.sizing.memory import (
+from finetune.sizing.memory import Memory, Placement, device_memory, work_on
+from finetune.sizing.policy import (
+    ELEMENT_BYTES,
     GIB,
     SPLITS_WEIGHTS,
-    Memory,
-    Offload,
-    Placement,
-    Sharding,
-    device_memory,
+    budget_bytes,
+    choose_micro_batch_rows,
+    choose_precision,
+    choose_sharding,
+    handed_on,
     leaves_room,
-    work_on,
+    refuse_sharding,
+    rows_per_rank,
 )
 from finetune.sizing.shape import ModelShape, adapter_parameters, base_parameters, model_shape
 from finetune.spec.load import Project
-from finetune.spec.recipe import Lora
+from finetune.spec.recipe import Lora, Offload, Precision, Quantization, Sharding
 
-SHARE_OF_MEMORY = 0.6
-"""Up to here `run.micro_batch_rows: auto` fills the memory (finetune/train/micro_batch.py)."""
 USABLE = 0.9
 """Of a GPU's memory; the rest is lost to fragments, which are not estimated."""
-CPU_TOKENS = 1024
-"""Most tokens of a micro-batch on a CPU, where more are no faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ def estimate(
     shape, unknown = _with_new_tokens(read_shape(project, store=store), project, store=store)
     found = lengths(project, store=store)
     precision = _precision(project, target)
-    share = -(-min(each.rows_per_step for each in found) // target.ranks)
+    share = rows_per_rank(min(each.rows_per_step for each in found), ranks=target.ranks)
     room = _Room(project, lora, shape, target, precision, share)
     own = _own(project, room)
     trials = [room.trial(setting) for setting in _settings(own.setting, target)]
@@ -225,8 +223,14 @@ class _Room:
         rows = self._rows(setting)
         memory = self._memory(setting, rows)
         limit = self.limit_bytes
-        if setting.sharding in SPLITS_WEIGHTS and self.shape.new_tokens:
-            return Trial(setting, rows, memory, False, "new tokens need the embedding whole")
+        refused = refuse_sharding(
+            setting.sharding,
+            precision=self.precision,
+            quantization=setting.quantization,
+            new_tokens=bool(self.shape.new_tokens),
+        )
+        if refused is not None:
+            return Trial(setting, rows, memory, False, refused.short)
         if limit is None:
             return Trial(setting, rows, memory, None, "memory of the device not known")
         over = memory.total - limit
@@ -242,25 +246,20 @@ class _Room:
         return int(given * GIB * (USABLE if self.target.device == "gpu" else 1))
 
     @property
-    def budget_bytes(self) -> float:
+    def budget_bytes(self) -> int:
         """Bytes that `auto` fills with rows; 0 if the memory is not known."""
-        given = self.project.recipe.run.memory_gib
-        return GIB * (given or (self.target.memory_gib or 0) * SHARE_OF_MEMORY)
+        device_bytes = GIB * (self.target.memory_gib or 0)
+        return budget_bytes(self.project.recipe.run.memory_gib, device_bytes=device_bytes)
 
     def _rows(self, setting: Setting) -> int:
         """Return the rows that `auto` takes, or the recipe's own number."""
-        run, tokens = self.project.recipe.run, self.project.recipe.prepare.sequence_tokens
-        if run.micro_batch_rows != "auto":
-            return min(run.micro_batch_rows, self.share)
-        most = self.share
-        if self.target.device == "cpu":
-            most = max(1, min(most, CPU_TOKENS // tokens))
-        low, high = 1, most if self.budget_bytes else 1
-        while low < high:  # memory grows with rows
-            middle = (low + high + 1) // 2
-            fits = self._memory(setting, middle).total <= self.budget_bytes
-            low, high = (middle, high) if fits else (low, middle - 1)
-        return -(-self.share // -(-self.share // low))  # micro-batches of even size
+        return choose_micro_batch_rows(
+            self.project.recipe.run.micro_batch_rows,
+            rows_of_rank=self.share,
+            sequence_tokens=self.project.recipe.prepare.sequence_tokens,
+            device=self.target.device,
+            fits=lambda rows: self._memory(setting, rows).total <= self.budget_bytes,
+        )
 
     def _memory(self, setting: Setting, rows: int) -> Memory:
         placement = Placement(
@@ -283,11 +282,9 @@ class _Room:
 
 
 def _largest_adapter(project: Project) -> Lora:
-    """Return the adapter's settings; a PiSSA phase hands on a plain adapter of twice the rank."""
+    """Return the settings of the adapter of the last phase: none before it has a larger one."""
     lora = project.recipe.lora
-    if lora.init != "pissa" or len(project.recipe.stages_of_training) == 1:
-        return lora
-    return lora.model_copy(update={"init": "default", "rank": 2 * lora.rank})
+    return lora if len(project.recipe.stages_of_training) == 1 else handed_on(lora)
 
 
 def _own(project: Project, room: _Room) -> Trial:
@@ -300,22 +297,23 @@ def _own(project: Project, room: _Room) -> Trial:
         quantization=recipe.base.quantization,
         offload=train.offload,
     )
-    if train.sharding != "auto":
-        return room.trial(replace(own, sharding=train.sharding))
-    if room.target.ranks == 1:
-        return room.trial(own)
     weights = base_parameters(room.shape) * ELEMENT_BYTES[room.precision]
-    whole = own.quantization != "none" or room.precision == "fp16" or not room.budget_bytes
-    whole = whole or bool(room.shape.new_tokens)
-    if whole or leaves_room(weights, budget_bytes=room.budget_bytes):
-        return room.trial(replace(own, sharding="ddp"))
-    return room.trial(replace(own, sharding="zero3"))
+    budget = room.budget_bytes  # where the memory is not known, the base is taken to fit
+    sharding = choose_sharding(
+        train.sharding,
+        ranks=room.target.ranks,
+        precision=room.precision,
+        quantization=own.quantization,
+        new_tokens=bool(room.shape.new_tokens),
+        fits=lambda: not budget or leaves_room(weights, budget_bytes=budget),
+    )
+    return room.trial(replace(own, sharding=sharding))
 
 
 def _settings(own: Setting, target: Target) -> Iterator[Setting]:
     """Settings in order of what they cost, and last those that change the adapter."""
     shared: tuple[Sharding, ...] = ("ddp", "zero2") if target.ranks > 1 else ("none",)
-    packed: list[Quantization] = ["none", "8bit", "4bit"]
+    packed: tuple[Quantization, ...] = get_args(Quantization)  # from none to the most packed
     packed = packed[packed.index(own.quantization) :]
     for quantization in packed if target.device == "gpu" else packed[:1]:
         for again in (False, True):
@@ -329,13 +327,9 @@ def _settings(own: Setting, target: Target) -> Iterator[Setting]:
 
 
 def _precision(project: Project, target: Target) -> Precision:
-    wanted = project.recipe.stages_of_training[0].train.precision
-    if wanted != "auto":
-        return wanted
-    if target.device == "cpu":
-        return "fp32"
+    asked = project.recipe.stages_of_training[0].train.precision
     gpu = find_gpu(target.gpu)
-    return "fp16" if gpu is not None and not gpu.bf16 else "bf16"
+    return choose_precision(asked, device=target.device, has_bf16=gpu is None or gpu.bf16)
 
 
 def _peak(target: Target) -> Range | None:

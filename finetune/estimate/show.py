@@ -8,7 +8,8 @@ from typing import Any
 from finetune.estimate import cost
 from finetune.estimate.estimate import Estimate, Trial
 from finetune.output.console import Console
-from finetune.sizing.memory import GIB, Memory
+from finetune.sizing.memory import Memory
+from finetune.sizing.policy import GIB
 
 ERROR = (
     "memory on a CPU was within 10 % of measured peaks (benchmarks/README.md); on a GPU it was "

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
 
 from finetune.cluster.job.script import time_limit_seconds
 from finetune.errors import RecipeError
+from finetune.sizing.policy import GIB, Device
 from finetune.spec.site import Site
-
-GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a training is to run."""
 
-    device: Literal["cpu", "gpu"]
+    device: Device
     nodes: int
     devices_per_node: int
     """GPUs, or processes on CPUs."""

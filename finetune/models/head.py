@@ -19,8 +19,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from finetune.models.rows import HeadRows
-
-CHUNK_BYTES = 64 * 2**20
+from finetune.sizing.policy import head_chunk_tokens
 
 
 def chunked_nll(hidden_SE: Tensor, weight_VE: Tensor, targets_S: Tensor) -> Tensor:
@@ -51,7 +50,7 @@ def head_nll(
     def one_chunk(hidden: Tensor, targets: Tensor) -> Tensor:
         return cross_entropy(head(hidden).float(), targets, reduction="none")
 
-    rows = chunk_rows(vocabulary)
+    rows = head_chunk_tokens(vocabulary)
     pieces = []
     for start in range(0, max(len(targets_S), 1), rows):
         hidden, targets = hidden_SE[start : start + rows], targets_S[start : start + rows]
@@ -60,11 +59,6 @@ def head_nll(
         else:
             pieces.append(one_chunk(hidden, targets))
     return torch.cat(pieces)
-
-
-def chunk_rows(vocabulary: int) -> int:
-    """Return how many tokens have CHUNK_BYTES of float32 logits."""
-    return max(1, CHUNK_BYTES // (4 * vocabulary))
 
 
 def is_plain_head(head: nn.Module) -> bool:
@@ -83,7 +77,7 @@ class _ChunkedNll(torch.autograd.Function):
         first: int,
     ) -> Tensor:
         count, vocabulary = len(targets_S), weight_VE.shape[0]
-        size = min(chunk_rows(vocabulary), max(count, 1))
+        size = min(head_chunk_tokens(vocabulary), max(count, 1))
         nll_S = torch.empty(count, dtype=torch.float32, device=hidden_SE.device)
         grad_SE = torch.empty_like(hidden_SE) if ctx.needs_input_grad[0] else None
         new = None if rows_NE is None else _New.of(rows_NE, first, hidden_SE)

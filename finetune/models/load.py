@@ -16,10 +16,8 @@ from finetune.errors import StoreError, TrainError
 from finetune.launch.ranks import ranks_of
 from finetune.models import rows
 from finetune.models.rows import NewRows
-from finetune.spec.recipe import Lora
-
-Precision = Literal["fp32", "bf16", "fp16"]
-Quantization = Literal["none", "8bit", "4bit"]
+from finetune.sizing.policy import Device, choose_precision
+from finetune.spec.recipe import Lora, Precision, Quantization
 
 _DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
@@ -125,8 +123,8 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
     return adapted
 
 
-def load_adapter(model: Any, adapter_dir: Path, *, trainable: bool = False) -> Any:
-    """Put a saved adapter on a base; return the PEFT model, in training mode if trainable.
+def load_adapter(model: Any, adapter_dir: Path) -> Any:
+    """Put a saved adapter on a base; return the PEFT model, in evaluation mode.
 
     An adapter with new tokens gets room for their rows. Raises StoreError if the folder holds no
     adapter in safetensors.
@@ -139,9 +137,9 @@ def load_adapter(model: Any, adapter_dir: Path, *, trainable: bool = False) -> A
             raise StoreError(f"{adapter_dir}: no adapter here, {name} is missing")
     config = json.loads((adapter_dir / "adapter_config.json").read_text("utf-8"))
     rows.make_room(model, 1 + max(rows.trained_ids(config), default=-1))
-    adapted = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=trainable)
+    adapted = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=False)
     rows.install(adapted)
-    return adapted.train(trainable)
+    return adapted.eval()
 
 
 def check_targets(model: nn.Module, targets: Literal["all-linear"] | list[str]) -> None:
@@ -177,15 +175,16 @@ def choose_device() -> torch.device:
     return torch.device("cpu")
 
 
-def resolve_precision(
-    choice: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device | str
-) -> Precision:
-    """Return what `auto` means: fp32 on a CPU, bf16 on a GPU that has it, fp16 on an older one."""
-    if choice != "auto":
-        return choice
-    if torch.device(device).type != "cuda":
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+def resolve_precision(asked: Literal["auto", Precision], device: torch.device | str) -> Precision:
+    """Return the precision on a device (finetune.sizing.policy.choose_precision)."""
+    kind = kind_of_device(device)
+    has_bf16 = kind == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return choose_precision(asked, device=kind, has_bf16=has_bf16)
+
+
+def kind_of_device(device: torch.device | str) -> Device:
+    """Return `gpu` or `cpu`; torch calls AMD's GPUs `cuda`, too."""
+    return "gpu" if torch.device(device).type == "cuda" else "cpu"
 
 
 def set_threads(count: int | None) -> int:

@@ -19,9 +19,8 @@ from torch import Tensor, nn
 
 from finetune.artefacts.packed_split import PackedSplit, segment_positions
 from finetune.models import attention, dropout, fused, head, rows
-
-# Architectures whose attention, mask and head were read and tested: tests/parity/test_packed.py.
-SEGMENT_TYPES = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma3_text"})
+from finetune.models.load import kind_of_device
+from finetune.sizing import policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,8 @@ class PackedModel(nn.Module):
         self._dropout = dropout.install(model)
         self._isolates: bool | None = None
         attention.register()
-        if self._causal.config.model_type in SEGMENT_TYPES and _device(self._causal).type == "cpu":
+        kind = kind_of_device(_device(self._causal))
+        if policy.attends_by_document(self._causal.config.model_type, device=kind):
             self._causal.set_attn_implementation(attention.NAME)
             fused.install(self._causal)
             self._isolates = True
@@ -197,7 +197,7 @@ def causal_lm_of(model: Any) -> Any:
 def _isolates_documents(causal: Any) -> bool:
     """Whether restarting positions keep two documents apart, and head(hidden) is the logits.
 
-    Tried once on a model whose architecture is not in SEGMENT_TYPES, or on a GPU.
+    Tried once on a model whose architecture is not in DOCUMENT_ATTENTION, or on a GPU.
     """
     device = _device(causal)
     size = int(causal.config.get_text_config().vocab_size)

@@ -12,31 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
+from finetune.sizing.policy import ELEMENT_BYTES, FLOAT, head_chunk_tokens
 from finetune.sizing.shape import (
     Linear,
     ModelShape,
     expert_parameters,
     head_is_targeted,
-    model_shape,
     targeted,
 )
-from finetune.spec.recipe import Lora
+from finetune.spec.recipe import Lora, Precision, Quantization
 
-Precision = Literal["fp32", "bf16", "fp16"]
-Quantization = Literal["none", "8bit", "4bit"]
-
-FLOAT = 4
-"""Bytes of a float32: of the adapter, its gradients and moments in every precision."""
-ELEMENT_BYTES: Mapping[str, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 CPU_ALLOCATOR_SHARES: Mapping[bool, float] = {False: 1.25, True: 0.9}
 """glibc's allocator holds this much of one whole forward pass beside what is in use, without and
 with gradient checkpointing (measured: benchmarks/estimate_error.py)."""
 GATHERING_SHARES: Mapping[bool, float] = {False: 3.2, True: 2.8}
 """The same under ZeRO-3, which takes and gives back memory for every module's weights."""
-HEAD_CHUNK_BYTES = 64 * 2**20
-"""float32 logits that are held at a time (finetune/models/head.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,39 +65,38 @@ class Work:
         return self.element if self.half_adapter else FLOAT
 
 
-def activation_bytes_per_row(
-    config: Mapping[str, Any],
-    *,
-    lora: Lora,
-    sequence_tokens: int,
-    precision: Precision,
-    quantization: Quantization = "none",
-    gradient_checkpointing: bool = False,
-    fused: bool = False,
-    on_cpu: bool = False,
-) -> int:
-    """Return the bytes that a row of T tokens adds to the peak of a forward and backward pass.
+@dataclass(frozen=True, slots=True)
+class MeasuredRow:
+    """What is known of a row that was run: enough for a model of any architecture."""
 
-    `config` is a transformers configuration as a mapping (`model.config.to_dict()`); `fused` is
-    that of `Work`. Weights, gradients and moments are not in it. Raises RecipeError for a model
-    that cannot be counted.
+    kept: int
+    """Bytes that its forward pass keeps without gradient checkpointing."""
+    layers: int
+    input_bytes: int
+    """Of the input of a layer."""
+    tokens: int
+    vocabulary: int
+
+
+def measured_bytes(row: MeasuredRow, *, rows: int, gradient_checkpointing: bool) -> int:
+    """Return what `activation_bytes` and `allocator_bytes` count, from one row that was run on a
+    CPU, in bytes.
+
+    Both begin with the bytes that a forward pass keeps: measured in training, where any
+    architecture may come, counted where nothing is run. These are the same within 4 %
+    (tests/parity/test_footprint.py), and from there on the sums are the same.
+
+    >>> row = MeasuredRow(kept=4000, layers=20, input_bytes=10, tokens=5, vocabulary=10)
+    >>> measured_bytes(row, rows=2, gradient_checkpointing=False)
+    18400
+    >>> measured_bytes(row, rows=2, gradient_checkpointing=True)
+    8400
     """
-    shape = model_shape(config)
-    work = Work(
-        lora=lora,
-        rows=1,
-        sequence_tokens=sequence_tokens,
-        precision=precision,
-        quantization=quantization,
-        gradient_checkpointing=gradient_checkpointing,
-        fused=fused,
-        masked=not on_cpu,
-    )
-    one, two = (
-        activation_bytes(shape, each) + (allocator_bytes(shape, each) if on_cpu else 0)
-        for each in (work, replace(work, rows=2))
-    )
-    return two - one
+    layer = row.kept // row.layers
+    held = row.layers * row.input_bytes + layer if gradient_checkpointing else row.kept
+    chunk = min(rows * row.tokens, head_chunk_tokens(row.vocabulary)) * row.vocabulary * FLOAT
+    allocator = int(CPU_ALLOCATOR_SHARES[gradient_checkpointing] * rows * row.kept)
+    return rows * held + max(rows * layer, chunk) + allocator
 
 
 def activation_bytes(shape: ModelShape, work: Work) -> int:
@@ -153,7 +143,7 @@ def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> 
 def logit_bytes(shape: ModelShape, work: Work) -> int:
     """Return the bytes of a chunk of logits and its temporaries."""
     learned = max(1, int(work.tokens * work.supervised_share))
-    rows = min(learned, max(1, HEAD_CHUNK_BYTES // (FLOAT * shape.vocabulary)))
+    rows = min(learned, head_chunk_tokens(shape.vocabulary))
     plain = not shape.soft_capped and not head_is_targeted(shape, work.lora)
     if plain:  # one buffer; in half precision a float32 copy, and a half of its exponentials
         copies = FLOAT if work.element == FLOAT else FLOAT + 2 * work.element

@@ -8,18 +8,25 @@ adapter alone and are small, whoever holds them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from finetune.sizing.footprint import (
-    ELEMENT_BYTES,
-    FLOAT,
-    Precision,
-    Quantization,
     Work,
     allocator_bytes,
     kept_bytes,
     layer_bytes,
     logit_bytes,
+)
+from finetune.sizing.policy import (
+    BUCKET_ELEMENTS,
+    CPU_PROCESS_BYTES,
+    ELEMENT_BYTES,
+    FLOAT,
+    GIB,
+    SPLITS_WEIGHTS,
+    ZERO_STAGES,
+    Device,
+    attends_by_document,
+    fuses_layers,
 )
 from finetune.sizing.shape import (
     ModelShape,
@@ -29,25 +36,14 @@ from finetune.sizing.shape import (
     layer_parameters,
     linear_parameters,
 )
-from finetune.spec.recipe import Lora
+from finetune.spec.recipe import Lora, Offload, Precision, Quantization, Sharding
 
-GIB = 2**30
-Sharding = Literal["none", "ddp", "zero1", "zero2", "zero3", "fsdp"]
-Offload = Literal["none", "optimizer", "all"]
-FUSED_TYPES = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma3_text"})
-"""Architectures whose attention runs document by document on a CPU (finetune/models/packed.py)."""
-ZERO = frozenset(("zero1", "zero2", "zero3"))
-SPLITS_WEIGHTS = frozenset(("zero3", "fsdp"))
-BUCKET_ELEMENTS = 2_000_000
-"""DeepSpeed's reduce bucket (finetune/train/sharding.py)."""
 LIVE_ELEMENTS = 1_000_000_000
 """Parameters that DeepSpeed's third stage keeps gathered on a GPU (its default)."""
 BLOCK_4BIT = 64
 """Weights that share a scale in bitsandbytes' NF4; scales are themselves in 8 bits, by 256."""
 GPU_PROCESS_BYTES = int(1.5 * GIB)
 """CUDA's context, cuBLAS's and NCCL's buffers. Assumed, not measured: no GPU was at hand."""
-CPU_PROCESS_BYTES = 490 * 10**6
-"""Python with torch, transformers, PEFT and Accelerate (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class Placement:
     sharding: Sharding = "none"
     ranks: int = 1
     offload: Offload = "none"
-    device: Literal["cpu", "gpu"] = "gpu"
+    device: Device = "gpu"
 
     @property
     def parts(self) -> int:
@@ -150,8 +146,6 @@ def work_on(
     gradient_checkpointing: bool = False,
 ) -> Work:
     """Return a micro-batch as the code runs it at a place."""
-    known = shape.model_type in FUSED_TYPES and placement.device == "cpu"
-    plain = not lora.dropout and not lora.dora and quantization == "none"
     return Work(
         lora=lora,
         rows=rows,
@@ -159,19 +153,17 @@ def work_on(
         precision=precision,
         quantization=quantization,
         gradient_checkpointing=gradient_checkpointing,
-        fused=known and plain and precision == "fp32" and placement.sharding != "zero3",
-        masked=not known,
-        half_adapter=placement.sharding in ZERO and precision != "fp32",
+        fused=fuses_layers(
+            shape.model_type,
+            lora=lora,
+            device=placement.device,
+            precision=precision,
+            quantization=quantization,
+            sharding=placement.sharding,
+        ),
+        masked=not attends_by_document(shape.model_type, device=placement.device),
+        half_adapter=placement.sharding in ZERO_STAGES and precision != "fp32",
     )
-
-
-def leaves_room(weights_bytes: int, *, budget_bytes: float) -> bool:
-    """Whether `sharding: auto` lets each rank hold all weights: they fill no more than half.
-
-    >>> leaves_room(5, budget_bytes=10), leaves_room(6, budget_bytes=10)
-    (True, False)
-    """
-    return 2 * weights_bytes <= budget_bytes
 
 
 def weight_bytes(shape: ModelShape, work: Work) -> int:
@@ -195,7 +187,7 @@ def _trained(trained: int, work: Work, placement: Placement) -> tuple[int, int, 
     """Return the bytes of adapter, gradients, moments and buffers on one device."""
     part = -(-trained // placement.parts)
     element = work.adapter_element
-    if placement.sharding not in ZERO:
+    if placement.sharding not in ZERO_STAGES:
         held = part if placement.sharding == "fsdp" else trained
         return held * FLOAT, held * FLOAT, 2 * held * FLOAT, 0
     adapter = (part if placement.sharding == "zero3" else trained) * element

@@ -66,7 +66,6 @@ class ModelShape:
     """Learned positions; 0 where they are rotary."""
     soft_capped: bool = False
     """Whether logits go through a tanh."""
-    sliding_window: int | None = None
     new_tokens: int = 0
     """Tokens that a recipe adds; their rows are trained."""
 
@@ -135,7 +134,6 @@ def model_shape(config: Mapping[str, Any], *, source: str = "config.json") -> Mo
         experts=experts,
         experts_per_token=int(config.get("num_experts_per_tok") or 0) if experts else 0,
         soft_capped=_soft_cap(config, model_type) is not None,
-        sliding_window=config.get("sliding_window"),
     )
     biases = (
         kind.query_bias or bool(config.get("attention_bias")),

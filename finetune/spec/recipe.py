@@ -23,6 +23,10 @@ RepoId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$")
 ]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+Precision = Literal["fp32", "bf16", "fp16"]
+Quantization = Literal["none", "8bit", "4bit"]
+Sharding = Literal["none", "ddp", "zero1", "zero2", "zero3", "fsdp"]
+Offload = Literal["none", "optimizer", "all"]
 LicenceId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{0,63}$")]
 
 
@@ -38,7 +42,7 @@ class Base(Section):
     """The commit (40 hex digits) of the base on the Hub. Required when `model` is a Hub id."""
     licence: LicenceId
     """Licence of the base model, as the Hub spells it (`apache-2.0`, `gemma`, `llama3.2`)."""
-    quantization: Literal["none", "8bit", "4bit"] = "none"
+    quantization: Quantization = "none"
     """Load the frozen base in 8 or 4 bits with bitsandbytes."""
 
     @property
@@ -170,7 +174,7 @@ class Train(Section):
     """AdamW's decoupled weight decay."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     """Gradients are clipped to this norm."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", Precision] = "auto"
     """Type of the arithmetic. `auto`: what the hardware does well."""
     validate_every_steps: Annotated[int, Field(gt=0)] = 50
     """Steps between validations."""
@@ -182,11 +186,11 @@ class Train(Section):
     """Decides adapter initialisation, row order and dropout."""
     start_from: str | None = None
     """A folder with an adapter to start from instead of a fresh one."""
-    sharding: Literal["auto", "none", "ddp", "zero1", "zero2", "zero3", "fsdp"] = "auto"
+    sharding: Literal["auto", Sharding] = "auto"
     """How several processes share the work; in no key. `ddp` copies the model to each; DeepSpeed's
     `zero1` shares the optimizer's state, `zero2` the gradients too, `zero3` also the weights, as
     does `fsdp`. `auto`: `none` for one process, `ddp` where the model fits, else `zero3`."""
-    offload: Literal["none", "optimizer", "all"] = "none"
+    offload: Offload = "none"
     """What waits in the CPU's memory while the GPU does not need it: the optimizer's state, or the
     weights too (`zero3` and `fsdp`). In no key."""
 

@@ -8,7 +8,6 @@ exactly the plain LoRA of twice the rank with A' = [A; A0] and B' = [B, -B0].
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from finetune.errors import RecipeError, StoreError
 from finetune.models.rows import is_row
+from finetune.sizing.policy import handed_on, pissa_as_plain
 from finetune.spec.recipe import Base, Lora
 from finetune.train.checkpoint import full_disk_explained, write_folder
 
@@ -52,9 +52,10 @@ def save_adapter(
     }
     if pissa_start is not None:
         weights = _as_plain_lora(weights, _adapter_keys(model, pissa_start))
-        growth = math.sqrt(2) if config["use_rslora"] else 2
-        config |= {"r": 2 * config["r"], "lora_alpha": growth * config["lora_alpha"]}
-        config["init_lora_weights"] = True
+        rank, alpha = pissa_as_plain(
+            rank=config["r"], alpha=config["lora_alpha"], rslora=config["use_rslora"]
+        )
+        config |= {"r": rank, "lora_alpha": alpha, "init_lora_weights": True}
     contents = {
         WEIGHTS: safetensors.torch.save(
             {k: t.detach().cpu().contiguous() for k, t in weights.items()}, {"format": "pt"}
@@ -139,12 +140,10 @@ def lora_to_attach(lora: Lora, *, start: Path | None) -> Lora:
     """
     if start is None:
         return lora
-    changes: dict[str, Any] = {"init": "default"}
-    if lora.init == "pissa":
-        config, _ = read_adapter(start)
-        if config.get("r") == 2 * lora.rank:
-            changes |= {"rank": 2 * lora.rank, "alpha": _doubled_alpha(lora)}
-    return lora.model_copy(update=changes)
+    plain = handed_on(lora)
+    if plain.rank != lora.rank and read_adapter(start)[0].get("r") != plain.rank:
+        return lora.model_copy(update={"init": "default"})  # not of a PiSSA training
+    return plain
 
 
 def same_tokenizer(start: Path, tokenizer: Path) -> None:
@@ -157,10 +156,6 @@ def same_tokenizer(start: Path, tokenizer: Path) -> None:
             "this recipe's corpora give, so its rows would stand for other text; leave "
             "`start_from` out, or train both phases in one recipe"
         )
-
-
-def _doubled_alpha(lora: Lora) -> float:
-    return (math.sqrt(2) if lora.rslora else 2) * lora.alpha
 
 
 def _module(key: str) -> str:

@@ -1,64 +1,207 @@
-"""How many rows go through the model at once: found by measuring one row.
+"""The micro-batch: how many rows of a step go through the model at once.
 
-The loss does not depend on it, so it is chosen by memory and speed alone. On a CPU the bytes that
-autograd keeps for the backward pass are counted (the same number every time); on a GPU the
-allocator's peak is read.
+The loss does not depend on it, so it is chosen by memory and speed alone (the rule:
+finetune/sizing/policy.py): recorded, asked for, or `auto`. A rank that holds the whole model runs
+its fullest row: on a CPU the bytes that autograd keeps for the backward pass are counted (the same
+number every time), on a GPU the allocator's peak is read. Under `zero3` and `fsdp` no rank could
+run it alone, and memory is computed from the model's configuration, as `finetune estimate` does.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import psutil
 import torch
 from torch import Tensor, nn
 
+from finetune.artefacts.job import Job
+from finetune.artefacts.packed_split import PackedSplit
 from finetune.errors import TrainError
 from finetune.launch.ranks import ranks_of
+from finetune.models.load import kind_of_device
+from finetune.models.packed import make_batch
+from finetune.sizing.footprint import MeasuredRow, measured_bytes
+from finetune.sizing.memory import Placement, device_memory, work_on
+from finetune.sizing.policy import (
+    CPU_PROCESS_BYTES,
+    FLOAT,
+    budget_bytes,
+    choose_micro_batch_rows,
+    rows_per_rank,
+)
+from finetune.sizing.shape import model_shape
 from finetune.spec.recipe import Run
+from finetune.train.model import TrainedModel
+from finetune.train.processes import Processes
+from finetune.train.sharding import Sharing
+from finetune.train.state import Layout
 
-GIB = 2**30
-SHARE_OF_MEMORY = 0.6
-PROCESS_BYTES = GIB  # torch, transformers and peft once imported, and the measuring itself
-BACKWARD_FACTOR = 2.2
-"""What a row adds to the peak of a process, of what it saves: gradients live beside that, and the
-C library's allocator holds what it cannot use (2.1 to 2.3 on a 135M model)."""
-CPU_TOKENS = 1024  # larger matrix products are no faster on a CPU
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def rows_that_fit(
-    *, row_bytes: int, fixed_bytes: int, budget_bytes: int, rows_per_step: int, most_rows: int
-) -> int:
-    """Return the rows of a micro-batch, so that the micro-batches of a step are of even size.
+def choose_layout(
+    job: Job,
+    *,
+    model: TrainedModel,
+    split: PackedSplit,
+    rows_per_step: int,
+    sharing: Sharing,
+    processes: Processes,
+    recorded: Layout | None,
+) -> Layout:
+    """Return the recorded layout or the chosen one; gradient checkpointing is on afterwards.
 
-    >>> rows_that_fit(row_bytes=2, fixed_bytes=3, budget_bytes=14, rows_per_step=16, most_rows=99)
-    4
-    >>> rows_that_fit(row_bytes=9, fixed_bytes=9, budget_bytes=10, rows_per_step=16, most_rows=99)
-    1
+    A micro-batch is a part of the rows that one rank has of a step, the same on every rank.
     """
-    fitting = (budget_bytes - fixed_bytes) // max(1, row_bytes)
-    most = max(1, min(fitting, most_rows, rows_per_step))
-    return -(-rows_per_step // -(-rows_per_step // most))
+    wanted = job.recipe.run
+    share = rows_per_rank(rows_per_step, ranks=processes.count)
+    if recorded is not None and recorded.fits(wanted):
+        rows = min(recorded.micro_batch_rows, share)
+    else:
+        peak_bytes = (
+            _computed(job, split=split, sharing=sharing, processes=processes)
+            if sharing.splits_weights
+            else _measured(job, model=model, split=split, device=processes.device)
+        )
+        budget = process_budget_bytes(wanted, processes.device)
+        rows = processes.least(
+            choose_micro_batch_rows(
+                wanted.micro_batch_rows,
+                rows_of_rank=share,
+                sequence_tokens=split.sequence_tokens,
+                device=kind_of_device(processes.device),
+                fits=lambda rows: peak_bytes(rows) <= budget,
+            )
+        )
+    if wanted.gradient_checkpointing:
+        _recompute(model)
+    many = (
+        f"{processes.count} processes, {sharing.sharding}" if processes.count > 1 else "1 process"
+    )
+    job.console.say(
+        f"{many}; {rows} of the {share} rows that each has of a step at once; {sharing.precision}",
+        ranks=processes.count,
+        sharding=sharing.sharding,
+        micro_batch_rows=rows,
+        precision=sharing.precision,
+    )
+    return Layout(
+        precision=sharing.precision,
+        micro_batch_rows=rows,
+        memory_gib=wanted.memory_gib,
+        gradient_checkpointing=wanted.gradient_checkpointing,
+        sharding=sharing.sharding,
+        ranks=processes.count,
+    )
 
 
-def budget_bytes(run: Run, device: torch.device) -> int:
-    """Return the bytes that one process may use: `run.memory_gib`, or 60 % of its device's.
+def process_budget_bytes(run: Run, device: torch.device) -> int:
+    """Return the bytes that one process may use: `run.memory_gib`, or a share of its device's.
 
     A control group's limit (a container, a Slurm job) counts as the machine's memory; processes on
     one machine without GPUs share it.
     """
-    if run.memory_gib is not None:
-        return int(run.memory_gib * GIB)
     if device.type == "cuda":
-        return int(SHARE_OF_MEMORY * torch.cuda.get_device_properties(device).total_memory)
+        total = torch.cuda.get_device_properties(device).total_memory
+        return budget_bytes(run.memory_gib, device_bytes=total)
     total = psutil.virtual_memory().total
     for limit in map(Path, _CGROUP_LIMITS):
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():
             total = min(total, int(text))
-    return int(SHARE_OF_MEMORY * total) // ranks_of().local_world
+    return budget_bytes(run.memory_gib, device_bytes=total, processes=ranks_of().local_world)
+
+
+def _computed(
+    job: Job, *, split: PackedSplit, sharing: Sharing, processes: Processes
+) -> Callable[[int], int]:
+    """Return the peak of a process as a function of rows, from the model's configuration."""
+    path, run = job.inputs["base"].path / "model/config.json", job.recipe.run
+    shape = model_shape(json.loads(path.read_text("utf-8")))
+    placement = Placement(
+        sharding=sharing.sharding,
+        ranks=processes.count,
+        offload=sharing.offload,
+        device=kind_of_device(processes.device),
+    )
+
+    def peak_bytes(rows: int) -> int:
+        work = work_on(
+            shape,
+            placement,
+            lora=job.recipe.lora,
+            rows=rows,
+            sequence_tokens=split.sequence_tokens,
+            precision=sharing.precision,
+            gradient_checkpointing=run.gradient_checkpointing,
+        )
+        return device_memory(shape, work, placement).total
+
+    return peak_bytes
+
+
+def _measured(
+    job: Job, *, model: TrainedModel, split: PackedSplit, device: torch.device
+) -> Callable[[int], int]:
+    """Return the peak of a process as a function of rows; a row is run when it is first asked."""
+    again = job.recipe.run.gradient_checkpointing
+    held = fixed_bytes(model.peft, device=device)
+
+    @cache
+    def run_once() -> int:
+        if again and device.type == "cuda":  # its peak is read as training will run it
+            _recompute(model)
+        return _run_fullest_row(job, model=model, split=split, device=device)
+
+    def peak_bytes(rows: int) -> int:
+        if device.type == "cuda":
+            return held + rows * run_once()
+        config = model.peft.config
+        text = config.get_text_config() if hasattr(config, "get_text_config") else config
+        row = MeasuredRow(
+            kept=run_once(),
+            layers=int(text.num_hidden_layers),
+            input_bytes=split.sequence_tokens * int(text.hidden_size) * FLOAT,
+            tokens=split.sequence_tokens,
+            vocabulary=int(text.vocab_size),
+        )
+        return held + measured_bytes(row, rows=rows, gradient_checkpointing=again)
+
+    return peak_bytes
+
+
+def _run_fullest_row(
+    job: Job, *, model: TrainedModel, split: PackedSplit, device: torch.device
+) -> int:
+    """Return the peak of the fullest row above what was held on a GPU, what it keeps on a CPU."""
+    fullest = int(np.argmax(split.supervised_NT.sum(axis=1, dtype=np.int64)))
+    batch = make_batch(split, [fullest], device=device)
+    model.packed.train()
+
+    def forward() -> Tensor:
+        loss: Tensor = model.packed(batch, dropout_key=0)
+        return loss
+
+    try:
+        if device.type == "cuda":
+            return gpu_peak_bytes(forward, device=device)
+        return saved_bytes(forward, frozen=model.peft)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(1, sequence_tokens=split.sequence_tokens, run=job.recipe.run) from error
+    finally:
+        for parameter in model.parameters.values():
+            parameter.grad = None
+
+
+def _recompute(model: TrainedModel) -> None:
+    """Turn gradient checkpointing on; twice is harmless."""
+    model.peft.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def saved_bytes(forward: Callable[[], Tensor], *, frozen: nn.Module) -> int:
@@ -83,19 +226,7 @@ def saved_bytes(forward: Callable[[], Tensor], *, frozen: nn.Module) -> int:
     return sum(kept.values())
 
 
-def with_gradient_checkpointing(full_bytes: int, *, layers: int, layer_input_bytes: int) -> int:
-    """Return what recomputation leaves of `full_bytes`: every layer's input, and a quarter.
-
-    One layer at a time is whole, and the head with its loss is not recomputed; a quarter is what
-    a 135M model of 30 layers showed.
-
-    >>> with_gradient_checkpointing(3000, layers=30, layer_input_bytes=10)
-    1050
-    """
-    return layers * layer_input_bytes + full_bytes // 4
-
-
-def row_peak_bytes(forward: Callable[[], Tensor], *, device: torch.device) -> int:
+def gpu_peak_bytes(forward: Callable[[], Tensor], *, device: torch.device) -> int:
     """Return the peak of one forward and backward pass on a GPU above what was allocated."""
     torch.cuda.synchronize(device)
     before = torch.cuda.memory_allocated(device)
@@ -106,10 +237,13 @@ def row_peak_bytes(forward: Callable[[], Tensor], *, device: torch.device) -> in
 
 
 def fixed_bytes(model: nn.Module, *, device: torch.device) -> int:
-    """Return what is held whatever the rows: weights, and gradient, moments and best of each."""
+    """Return what is held whatever the rows, in bytes.
+
+    Weights; gradient, moments and best of what is trained; on a CPU the process itself, too.
+    """
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    return weights + 4 * trainable + (PROCESS_BYTES if device.type == "cpu" else 0)
+    return weights + 4 * trainable + (CPU_PROCESS_BYTES if device.type == "cpu" else 0)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -127,9 +261,3 @@ def out_of_memory(rows: int, *, sequence_tokens: int, run: Run) -> TrainError:
     else:
         advice = "set a smaller prepare.sequence_tokens, or base.quantization: 4bit"
     return TrainError(f"{where}: {advice} and repeat the same command; it continues from there")
-
-
-def layer_shape(config: Any) -> tuple[int, int]:
-    """Return (number of layers, hidden size) of a transformers configuration."""
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    return int(text.num_hidden_layers), int(text.hidden_size)

@@ -26,8 +26,8 @@ from finetune.models.load import (
     set_threads,
     tokenizer_folder,
 )
-from finetune.sizing.memory import leaves_room
-from finetune.train import micro_batch, mix
+from finetune.sizing.policy import ELEMENT_BYTES, leaves_room
+from finetune.train import mix
 from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (
     Checkpoint,
@@ -37,9 +37,9 @@ from finetune.train.checkpoint import (
     read_checkpoint,
     write_folder,
 )
-from finetune.train.layout import choose_layout
 from finetune.train.loop import Plan, Trainer
 from finetune.train.metrics import METRICS, Metrics, draw_loss, read_metrics
+from finetune.train.micro_batch import choose_layout, process_budget_bytes
 from finetune.train.model import TrainedModel, load_model, restore
 from finetune.train.optimizer import first_loss_scale
 from finetune.train.processes import Processes, join, loss_of_contact_explained
@@ -244,8 +244,8 @@ def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> S
     )
 
     def fits() -> bool:
-        weights = job.inputs["base"].result["parameters"] * (4 if precision == "fp32" else 2)
-        budget = micro_batch.budget_bytes(job.recipe.run, processes.device)
+        weights = job.inputs["base"].result["parameters"] * ELEMENT_BYTES[precision]
+        budget = process_budget_bytes(job.recipe.run, processes.device)
         return processes.least(int(leaves_room(weights, budget_bytes=budget))) == 1
 
     return choose(

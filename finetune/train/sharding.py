@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -25,16 +25,19 @@ from accelerate.utils import (
 from torch import nn
 
 from finetune.errors import RecipeError, TrainError
-from finetune.models.load import Precision, Quantization
 from finetune.models.packed import PackedModel
-from finetune.spec.recipe import Lora, Train
+from finetune.sizing.policy import (
+    BUCKET_ELEMENTS,
+    NEEDS_LAUNCHER,
+    SPLITS_WEIGHTS,
+    ZERO_STAGES,
+    choose_sharding,
+    refuse_sharding,
+)
+from finetune.spec.recipe import Lora, Offload, Precision, Quantization, Sharding, Train
 from finetune.train.engine import Engine, TorchEngine
 from finetune.train.optimizer import make_optimizer
 from finetune.train.processes import Processes, meet_alone
-
-Sharding = Literal["none", "ddp", "zero1", "zero2", "zero3", "fsdp"]
-ZERO_STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
-BUCKET_ELEMENTS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Sharing:
     """How a training is shared out; recorded with its artefact."""
 
     sharding: Sharding
-    offload: Literal["none", "optimizer", "all"]
+    offload: Offload
     precision: Precision
     max_grad_norm: float
 
@@ -54,7 +57,7 @@ class Sharing:
     @property
     def splits_weights(self) -> bool:
         """Whether a rank holds only its part of the frozen weights."""
-        return self.sharding in ("zero3", "fsdp")
+        return self.sharding in SPLITS_WEIGHTS
 
 
 def choose(
@@ -70,44 +73,30 @@ def choose(
 
     Raises RecipeError for what cannot be had here, with the reason.
     """
-    sharding: Any = train.sharding
-    if sharding == "auto":
-        cannot = quantization != "none" or precision == "fp16" or new_tokens
-        whole = processes.count == 1 or cannot
-        sharding = "none" if processes.count == 1 else "ddp" if whole or fits() else "zero3"
+    sharding = choose_sharding(
+        train.sharding,
+        ranks=processes.count,
+        precision=precision,
+        quantization=quantization,
+        new_tokens=new_tokens,
+        fits=fits,
+    )
     if sharding == "none" and processes.count > 1:
         raise RecipeError(
             f"train.sharding: none, but {processes.count} processes were launched; "
             "write auto or ddp, or launch one"
         )
-    if sharding in ("ddp", "fsdp") and not processes.ranks.launched:
+    if sharding in NEEDS_LAUNCHER and not processes.ranks.launched:
         raise RecipeError(
             f"train.sharding: {sharding} needs a launcher (torchrun, accelerate launch, or "
             "`finetune submit`); one process alone takes auto or none"
         )
-    reason = _impossible(sharding, precision=precision, quantization=quantization)
-    if new_tokens and sharding in ("zero3", "fsdp"):
-        reason = (
-            "splits the embedding, beside which the rows of new tokens (vocabulary) are kept "
-            "whole; take ddp or zero2"
-        )
-    if reason:
-        raise RecipeError(f"train.sharding: {sharding} {reason}")
+    refused = refuse_sharding(
+        sharding, precision=precision, quantization=quantization, new_tokens=new_tokens
+    )
+    if refused is not None:
+        raise RecipeError(f"train.sharding: {sharding} {refused.reason}")
     return Sharing(sharding, train.offload, precision, train.max_grad_norm)
-
-
-def _impossible(sharding: str, *, precision: Precision, quantization: Quantization) -> str | None:
-    if sharding in ("zero3", "fsdp") and quantization != "none":
-        return (
-            f"splits the base's weights, which base.quantization: {quantization} packs in blocks "
-            "that cannot be split; take ddp or zero2, or quantization: none"
-        )
-    if sharding in ZERO_STAGES and precision == "fp16":
-        return (
-            "with precision fp16 would let DeepSpeed skip steps by its own loss scale, so that a "
-            "resumed training differs; take ddp or fsdp, or precision fp32 or bf16"
-        )
-    return None
 
 
 @contextmanager

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
-from finetune.spec.recipe import Run
+from finetune.spec.recipe import Precision, Run
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Choices made by measurement; recorded so that a resumed run computes the same sums."""
 
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Precision
     micro_batch_rows: int
     memory_gib: float | None
     gradient_checkpointing: bool

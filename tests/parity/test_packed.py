@@ -9,6 +9,7 @@ import torch
 from finetune.models import attention, packed
 from finetune.models.packed import PackedModel, make_batch
 from finetune.models.score import score_documents
+from finetune.sizing import policy
 from tests.parity.packing import (
     assert_same,
     gradients,
@@ -21,7 +22,7 @@ from tests.support.tiny import tiny_model
 
 
 @pytest.mark.parametrize(
-    "kind", sorted({*packed.SEGMENT_TYPES - {"gemma3_text"}, "gemma3", "gpt2"})
+    "kind", sorted({*policy.DOCUMENT_ATTENTION - {"gemma3_text"}, "gemma3", "gpt2"})
 )
 def test_loss_and_gradients_are_those_of_single_documents(kind: str) -> None:
     """Loss and adapter gradients of packed rows equal those of documents run one by one."""
@@ -67,7 +68,7 @@ def test_unknown_architecture_that_leaks_runs_documents_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A model whose packing is not exact is run one document at a time, with the same loss."""
-    monkeypatch.setattr(packed, "SEGMENT_TYPES", frozenset())
+    monkeypatch.setattr(policy, "DOCUMENT_ATTENTION", frozenset())
     monkeypatch.setattr(packed, "_isolates_documents", lambda _: False)
     documents = random_documents()
     model = with_adapter()

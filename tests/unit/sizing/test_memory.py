@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.sizing import memory
-from finetune.sizing.memory import GIB, Placement, device_memory, weight_bytes, work_on
-from finetune.sizing.shape import model_shape
+from finetune.sizing.memory import Placement, device_memory, weight_bytes, work_on
+from finetune.sizing.policy import BUCKET_ELEMENTS, GIB
+from finetune.sizing.shape import adapter_parameters, model_shape
 from finetune.spec.recipe import Lora
 from tests.unit.sizing.test_shape import SMOLLM2_135M
 
@@ -47,9 +47,9 @@ def test_sharing_more_never_needs_more(case: dict[str, Any], ranks: int) -> None
     many enough to make up for what is gathered."""
     place = {s: Placement(s, ranks) for s in ("ddp", "zero1", "zero2", "zero3", "fsdp")}
     ddp, zero1, zero2, zero3, _ = (_total(p, **case) for p in place.values())
-    trained = sum(memory.adapter_parameters(model_shape(LLAMA_8B), case["lora"]).values())
+    trained = sum(adapter_parameters(model_shape(LLAMA_8B), case["lora"]).values())
     # ZeRO's bucket and its float32 copy of the adapter are the price of sharing the moments
-    assert zero2 <= zero1 <= ddp + 8 * memory.BUCKET_ELEMENTS + 8 * trained
+    assert zero2 <= zero1 <= ddp + 8 * BUCKET_ELEMENTS + 8 * trained
     assert zero3 < zero2
     offloaded = _total(replace(place["zero3"], offload="all"), **case)
     assert offloaded < _total(replace(place["zero3"], offload="optimizer"), **case) < zero3
@@ -96,10 +96,3 @@ def test_only_what_splits_weights_makes_a_large_base_fit() -> None:
         "precision": "fp32",
     }
     assert _total(Placement("zero2", 8), **case) > 24 * GIB > _total(Placement("zero3", 8), **case)
-
-
-def test_architectures_with_document_attention_are_those_of_the_model_code() -> None:
-    """The light list of architectures is the one that the packed forward pass uses."""
-    from finetune.models.packed import SEGMENT_TYPES
-
-    assert memory.FUSED_TYPES == SEGMENT_TYPES

@@ -1,0 +1,243 @@
+"""Rules behind every `auto` of a training, and the constants that go with them: facts in, decision
+out.
+
+`finetune estimate` asks them before anything runs, `finetune train` on the machine itself, so that
+both decide alike. Nothing heavy is imported: what torch knows of a device is handed in as facts.
+
+| `auto` of              | depends on                                | rule                      |
+|------------------------|-------------------------------------------|---------------------------|
+| `train.precision`      | device, whether it has bf16               | `choose_precision`        |
+| `train.sharding`       | ranks, memory, precision, quantization    | `choose_sharding`         |
+| `run.micro_batch_rows` | rows of a step per rank, device, memory   | `choose_micro_batch_rows` |
+| `run.memory_gib`       | memory of the device, processes on it     | `budget_bytes`            |
+| rank after PiSSA       | initialisation, rank, alpha               | `handed_on`               |
+| document attention     | architecture, device                      | `attends_by_document`     |
+| fused layers           | the same, adapter, precision, sharding    | `fuses_layers`            |
+| chunk of logits        | vocabulary                                | `head_chunk_tokens`       |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from finetune.spec.recipe import Lora, Precision, Quantization, Sharding
+
+Device = Literal["cpu", "gpu"]
+
+GIB = 2**30
+FLOAT = 4
+"""Bytes of a float32: of the adapter, its gradients and moments in every precision."""
+ELEMENT_BYTES: Mapping[Precision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
+
+SHARE_OF_MEMORY = 0.6
+"""Share of a device's memory that training may use unless `run.memory_gib` is given."""
+CPU_TOKENS = 1024
+"""Most tokens of a micro-batch on a CPU, where larger matrix products are no faster."""
+CPU_PROCESS_BYTES = 490 * 10**6
+"""Python with torch, transformers, PEFT and Accelerate (measured)."""
+HEAD_CHUNK_BYTES = 64 * 2**20
+"""float32 logits that are held at a time (finetune/models/head.py)."""
+BUCKET_ELEMENTS = 2_000_000
+"""DeepSpeed's reduce bucket."""
+
+ZERO_STAGES: Mapping[Sharding, int] = {"zero1": 1, "zero2": 2, "zero3": 3}
+"""Stages of ZeRO (Rajbhandari et al. 2020)."""
+SPLITS_WEIGHTS: frozenset[Sharding] = frozenset(("zero3", "fsdp"))
+"""What leaves a rank only its part of the frozen weights."""
+NEEDS_LAUNCHER: frozenset[Sharding] = frozenset(("ddp", "fsdp"))
+"""What a process that was started alone cannot do; DeepSpeed can."""
+DOCUMENT_ATTENTION = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma3_text"})
+"""Architectures whose attention, mask and head were read and tested (tests/parity/test_packed.py):
+on a CPU their attention runs document by document."""
+
+
+def choose_precision(
+    asked: Literal["auto", Precision], *, device: Device, has_bf16: bool
+) -> Precision:
+    """Return what `auto` means: fp32 on a CPU, bf16 on a GPU that has it, fp16 on an older one.
+
+    >>> choose_precision("auto", device="cpu", has_bf16=True)
+    'fp32'
+    >>> choose_precision("auto", device="gpu", has_bf16=False)
+    'fp16'
+    """
+    if asked != "auto":
+        return asked
+    if device == "cpu":
+        return "fp32"
+    return "bf16" if has_bf16 else "fp16"
+
+
+def budget_bytes(asked_gib: float | None, *, device_bytes: float, processes: int = 1) -> int:
+    """Return the bytes that one process may use: what the recipe asks for, or its share.
+
+    `processes` share the memory of `device_bytes`. 0 if neither is known.
+
+    >>> budget_bytes(1.5, device_bytes=0)
+    1610612736
+    >>> budget_bytes(None, device_bytes=1000, processes=2)
+    300
+    """
+    if asked_gib is not None:
+        return int(asked_gib * GIB)
+    return int(SHARE_OF_MEMORY * device_bytes) // processes
+
+
+def leaves_room(weights_bytes: int, *, budget_bytes: float) -> bool:
+    """Whether `sharding: auto` lets each rank hold all weights: they fill no more than half.
+
+    >>> leaves_room(5, budget_bytes=10), leaves_room(6, budget_bytes=10)
+    (True, False)
+    """
+    return 2 * weights_bytes <= budget_bytes
+
+
+def choose_sharding(
+    asked: Literal["auto", Sharding],
+    *,
+    ranks: int,
+    precision: Precision,
+    quantization: Quantization,
+    new_tokens: bool,
+    fits: Callable[[], bool],
+) -> Sharding:
+    """Return what `auto` means: `none` for one rank, `ddp` where the model fits, else `zero3`.
+
+    `fits()`, whether one device holds the whole model in training, is asked only where it decides:
+    what `zero3` cannot train (`refuse_sharding`) stays whole.
+    """
+    if asked != "auto":
+        return asked
+    if ranks == 1:
+        return "none"
+    refused = refuse_sharding(
+        "zero3", precision=precision, quantization=quantization, new_tokens=new_tokens
+    )
+    return "ddp" if refused or fits() else "zero3"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a sharding cannot be had."""
+
+    short: str
+    """For a table of settings."""
+    reason: str
+    """For an error, behind `train.sharding: VALUE`; it says what to take instead."""
+
+
+def refuse_sharding(
+    sharding: Sharding, *, precision: Precision, quantization: Quantization, new_tokens: bool
+) -> Refusal | None:
+    """Return why a sharding cannot train this base, or None if it can."""
+    if sharding in SPLITS_WEIGHTS and new_tokens:
+        return Refusal(
+            "new tokens need the embedding whole",
+            "splits the embedding, beside which the rows of new tokens (vocabulary) are kept "
+            "whole; take ddp or zero2",
+        )
+    if sharding in SPLITS_WEIGHTS and quantization != "none":
+        return Refusal(
+            f"weights in {quantization} cannot be split",
+            f"splits the base's weights, which base.quantization: {quantization} packs in blocks "
+            "that cannot be split; take ddp or zero2, or quantization: none",
+        )
+    if sharding in ZERO_STAGES and precision == "fp16":
+        return Refusal(
+            "DeepSpeed does not resume exactly in fp16",
+            "with precision fp16 would let DeepSpeed skip steps by its own loss scale, so that a "
+            "resumed training differs; take ddp or fsdp, or precision fp32 or bf16",
+        )
+    return None
+
+
+def rows_per_rank(rows_per_step: int, *, ranks: int) -> int:
+    """Return the rows that the busiest rank has of a step."""
+    return -(-rows_per_step // ranks)
+
+
+def choose_micro_batch_rows(
+    asked: Literal["auto"] | int,
+    *,
+    rows_of_rank: int,
+    sequence_tokens: int,
+    device: Device,
+    fits: Callable[[int], bool],
+) -> int:
+    """Return the rows of a micro-batch, at least one and no more than the rank has of a step.
+
+    `auto`: as many as `fits(rows)` allows, on a CPU no more than `CPU_TOKENS`, and no more than
+    make micro-batches of even size. What fits must fit with fewer rows, too.
+
+    >>> facts = dict(rows_of_rank=16, sequence_tokens=512, device="gpu")
+    >>> choose_micro_batch_rows("auto", fits=lambda rows: rows <= 5, **facts)
+    4
+    >>> choose_micro_batch_rows("auto", fits=lambda rows: False, **facts)
+    1
+    >>> choose_micro_batch_rows(5, fits=lambda rows: False, **facts)
+    5
+    """
+    if asked != "auto":
+        return min(asked, rows_of_rank)
+    low, high = 1, rows_of_rank
+    if device == "cpu":
+        high = max(1, min(high, CPU_TOKENS // sequence_tokens))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return -(-rows_of_rank // -(-rows_of_rank // low))
+
+
+def handed_on(lora: Lora) -> Lora:
+    """Return the settings of the adapter that a phase hands on: plain, also after PiSSA.
+
+    What PiSSA learnt is exactly a plain LoRA of twice the rank (finetune/train/adapter.py).
+
+    >>> handed_on(Lora(rank=4, alpha=8, init="pissa")).rank
+    8
+    """
+    if lora.init != "pissa":
+        return lora.model_copy(update={"init": "default"})
+    rank, alpha = pissa_as_plain(rank=lora.rank, alpha=lora.alpha, rslora=lora.rslora)
+    return lora.model_copy(update={"init": "default", "rank": rank, "alpha": alpha})
+
+
+def pissa_as_plain(*, rank: int, alpha: float, rslora: bool) -> tuple[int, float]:
+    """Return rank and alpha of the plain LoRA that equals a PiSSA update: the same scale.
+
+    >>> pissa_as_plain(rank=4, alpha=8.0, rslora=False)
+    (8, 16.0)
+    """
+    return 2 * rank, (math.sqrt(2) if rslora else 2) * alpha
+
+
+def attends_by_document(model_type: str, *, device: Device) -> bool:
+    """Whether attention runs document by document, without a mask over the packed row."""
+    return device == "cpu" and model_type in DOCUMENT_ATTENTION
+
+
+def fuses_layers(
+    model_type: str,
+    *,
+    lora: Lora,
+    device: Device,
+    precision: Precision,
+    quantization: Quantization,
+    sharding: Sharding,
+) -> bool:
+    """Whether the layers of finetune/models/fused.py run: plain LoRA in float32, weights whole."""
+    plain = not lora.dropout and not lora.dora and quantization == "none"
+    whole = plain and precision == "fp32" and sharding != "zero3"
+    return whole and attends_by_document(model_type, device=device)
+
+
+def head_chunk_tokens(vocabulary: int) -> int:
+    """Return how many tokens have HEAD_CHUNK_BYTES of float32 logits, at least one.
+
+    >>> head_chunk_tokens(49152)
+    341
+    """
+    return max(1, HEAD_CHUNK_BYTES // (FLOAT * vocabulary))
