@@ -151,7 +151,7 @@ def _optimizer(model: Any) -> Any:
 def _ours(model: Any, _tokenizer: Any, steps: list[Documents], options: Any) -> Clock:
     import torch
 
-    from finetune.models.packed import PackedModel
+    from finetune.models.packed_model import PackedModel
 
     packed, optimizer = PackedModel(model), _optimizer(model)
     clock = Clock()
@@ -178,7 +178,7 @@ def _packed_batches(step: Documents, *, rows: int) -> Iterator[Any]:
     import torch
 
     from finetune.artefacts.packed_split import segment_positions
-    from finetune.models.packed import PackedBatch
+    from finetune.models.packed_model import PackedBatch
 
     packed: list[list[list[int]]] = []
     for document in sorted(step, key=len, reverse=True):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from finetune.advice.proposal import EPOCHS
 from finetune.errors import RecipeError
-from finetune.estimate.estimate import Estimate, estimate
+from finetune.estimate.resources import Estimate, estimate
 from finetune.estimate.target import choose_target
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project

@@ -20,7 +20,7 @@ from finetune.models.load import (
     resolve_precision,
     set_threads,
 )
-from finetune.models.packed import causal_lm_of
+from finetune.models.packed_model import causal_lm_of
 from finetune.models.template import encode, stop_token_ids
 
 Answer = Callable[[str], str]

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from finetune.estimate import cost
-from finetune.estimate.estimate import Estimate, Trial
+from finetune.estimate.resources import Estimate, Trial
 from finetune.output.console import Console
 from finetune.sizing.memory import Memory
 from finetune.sizing.policy import GIB

@@ -45,7 +45,7 @@ from finetune.models.load import (
     set_threads,
     tokenizer_folder,
 )
-from finetune.models.packed import PackedModel
+from finetune.models.packed_model import PackedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.evaluate.compression import choose_documents
 from finetune.models.generate import generate
-from finetune.models.packed import PackedModel, causal_lm_of
+from finetune.models.packed_model import PackedModel, causal_lm_of
 from finetune.models.score import score_documents
 from finetune.models.template import encode
 

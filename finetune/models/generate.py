@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from finetune.models.packed import causal_lm_of
+from finetune.models.packed_model import causal_lm_of
 from finetune.models.template import encode, stop_token_ids
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from finetune.artefacts.packed_split import PackedSplit
-from finetune.models.packed import PackedModel, make_batch
+from finetune.models.packed_model import PackedModel, make_batch
 
 
 def score_documents(

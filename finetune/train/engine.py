@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from finetune.models.packed import PackedBatch, PackedModel
+from finetune.models.packed_model import PackedBatch, PackedModel
 from finetune.train.optimizer import (
     MOMENTS,
     load_optimizer,

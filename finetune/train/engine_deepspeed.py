@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from finetune.errors import StoreError
-from finetune.models.packed import PackedBatch, PackedModel, idle_batch
+from finetune.models.packed_model import PackedBatch, PackedModel, idle_batch
 from finetune.train.optimizer import MOMENTS, set_learning_rate
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from finetune.artefacts.packed_split import PackedSplit
 from finetune.errors import Stopped, TrainError
-from finetune.models.packed import idle_batch, make_batch
+from finetune.models.packed_model import idle_batch, make_batch
 from finetune.output.console import Bar, Console
 from finetune.spec.recipe import Run, Train
 from finetune.train.checkpoint import Checkpoint, save_checkpoint

@@ -24,7 +24,7 @@ from finetune.artefacts.packed_split import PackedSplit
 from finetune.errors import TrainError
 from finetune.launch.ranks import ranks_of
 from finetune.models.load import kind_of_device
-from finetune.models.packed import make_batch
+from finetune.models.packed_model import make_batch
 from finetune.sizing.footprint import MeasuredRow, measured_bytes
 from finetune.sizing.memory import Placement, device_memory, work_on
 from finetune.sizing.policy import (

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from finetune.artefacts.job import Job
 from finetune.errors import RecipeError, StoreError
 from finetune.models.load import attach_lora, load_base, tokenizer_folder
-from finetune.models.packed import PackedModel
+from finetune.models.packed_model import PackedModel
 from finetune.models.rows import read_rows
 from finetune.train.adapter import load_start, lora_to_attach, same_tokenizer
 from finetune.train.checkpoint import Checkpoint

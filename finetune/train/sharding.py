@@ -25,7 +25,7 @@ from accelerate.utils import (
 from torch import nn
 
 from finetune.errors import RecipeError, TrainError
-from finetune.models.packed import PackedModel
+from finetune.models.packed_model import PackedModel
 from finetune.sizing.policy import (
     BUCKET_ELEMENTS,
     NEEDS_LAUNCHER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from finetune.models.packed import PackedModel, make_batch
+from finetune.models.packed_model import PackedModel, make_batch
 from tests.parity.packing import assert_same, gradients, pack, random_documents, with_adapter
 
 

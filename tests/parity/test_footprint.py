@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.models import packed
+from finetune.models import packed_model
 from finetune.models.load import attach_lora
-from finetune.models.packed import PackedBatch, PackedModel
+from finetune.models.packed_model import PackedBatch, PackedModel
 from finetune.models.rows import NewRows
 from finetune.sizing import policy
 from finetune.sizing.footprint import (
@@ -51,7 +51,7 @@ def _model(kind: str, *, path: str, precision: str, lora: Lora, patch: Any) -> P
     model = tiny_model(kind, layers=4).requires_grad_(False)
     model = model.to(torch.float32 if precision == "fp32" else torch.bfloat16)
     if path != "fused":
-        patch.setattr(packed.fused, "install", lambda _: None)
+        patch.setattr(packed_model.fused, "install", lambda _: None)
     if path == "masked":  # what a GPU without flash attention runs
         patch.setattr(policy, "DOCUMENT_ATTENTION", frozenset())
     for module in model.modules():
@@ -188,6 +188,6 @@ def test_the_rule_of_fused_layers_is_what_the_layers_do(
         quantization="none",
         sharding="none",
     )
-    does = {bool(installed) and packed.fused.lora_parts(m) is not None for m in adapted}
+    does = {bool(installed) and packed_model.fused.lora_parts(m) is not None for m in adapted}
     assert adapted
     assert does == {says}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from finetune.models import attention, packed
-from finetune.models.packed import PackedModel, make_batch
+from finetune.models import attention, packed_model
+from finetune.models.packed_model import PackedBatch, PackedModel, make_batch
 from finetune.models.score import score_documents
 from finetune.sizing import policy
 from tests.parity.packing import (
@@ -69,7 +69,7 @@ def test_unknown_architecture_that_leaks_runs_documents_alone(
 ) -> None:
     """A model whose packing is not exact is run one document at a time, with the same loss."""
     monkeypatch.setattr(policy, "DOCUMENT_ATTENTION", frozenset())
-    monkeypatch.setattr(packed, "_isolates_documents", lambda _: False)
+    monkeypatch.setattr(packed_model, "_isolates_documents", lambda _: False)
     documents = random_documents()
     model = with_adapter()
     split = pack(documents, prompt=3)
@@ -81,9 +81,9 @@ def test_unknown_architecture_that_leaks_runs_documents_alone(
 def test_probe_finds_a_leak() -> None:
     """A model in which positions do not separate documents is recognised."""
     model = tiny_model("llama")
-    assert packed._isolates_documents(model)
+    assert packed_model._isolates_documents(model)
     model.config.is_causal = False  # both documents see everything
-    assert not packed._isolates_documents(model)
+    assert not packed_model._isolates_documents(model)
 
 
 def test_rows_of_nothing_give_zero_and_a_graph() -> None:
@@ -91,7 +91,7 @@ def test_rows_of_nothing_give_zero_and_a_graph() -> None:
     model = with_adapter()
     split = pack(random_documents())
     batch = make_batch(split, [0], device="cpu")
-    empty = packed.PackedBatch(
+    empty = PackedBatch(
         batch.tokens_BT,
         batch.positions_BT,
         torch.zeros_like(batch.segments_BT),

@@ -18,7 +18,7 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import open_split
 from finetune.errors import DataError, RecipeError, StoreError, TrainError
 from finetune.models.load import load_base
-from finetune.models.packed import PackedModel, make_batch
+from finetune.models.packed_model import PackedModel, make_batch
 from finetune.train import loop
 from finetune.train.run import run
 from tests.support.training_job import CARDS, LANGUAGES, TOKENS, make_job, records, write_inputs

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from finetune.errors import RecipeError
-from finetune.estimate.estimate import estimate
+from finetune.estimate.resources import estimate
 from finetune.estimate.show import as_json, show
 from finetune.estimate.target import choose_target
 from finetune.output.console import Console

@@ -10,7 +10,7 @@ import torch
 from finetune.errors import StoreError, TrainError
 from finetune.models import load
 from finetune.models.generate import generate
-from finetune.models.packed import PackedModel
+from finetune.models.packed_model import PackedModel
 from finetune.spec.recipe import Lora
 from tests.support.tiny import write_tiny_model
 

@@ -10,7 +10,7 @@ import torch
 from finetune.errors import RecipeError
 from finetune.models import rows
 from finetune.models.load import attach_lora, load_adapter, load_base
-from finetune.models.packed import PackedModel, make_batch
+from finetune.models.packed_model import PackedModel, make_batch
 from finetune.models.rows import NewRows
 from finetune.spec.recipe import Base, Lora
 from finetune.train.adapter import save_adapter

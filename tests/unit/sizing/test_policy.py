@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import finetune
 from finetune.artefacts.packed_split import open_split
 from finetune.errors import RecipeError
-from finetune.estimate import estimate as estimates
+from finetune.estimate import resources as estimates
 from finetune.estimate.target import Target
 from finetune.launch.ranks import Ranks
 from finetune.models import load
@@ -103,7 +103,7 @@ def test_no_other_module_says_what_auto_means() -> None:
         if isinstance(node, ast.Compare) and where.startswith(rooms) and "auto" in _strings(node)
     ]
     assert [each.partition(":")[0] for each in again] == [
-        "estimate/estimate.py",  # the size of a vocabulary, which `auto` leaves open
+        "estimate/resources.py",  # the size of a vocabulary, which `auto` leaves open
         "train/state.py",  # whether recorded rows still answer what is asked
     ], again
 
