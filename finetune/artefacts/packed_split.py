@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.mix.allocate import Cell
 
 DOCUMENT_DTYPE = np.dtype(
@@ -59,6 +60,16 @@ class PackedSplit:
         """Length of a row T in tokens."""
         return int(self.tokens_NT.shape[1])
 
+    def tokens_of(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the tokens of each of these rows (or of all), padding left out."""
+        segments_NT = self.segments_NT if rows is None else self.segments_NT[rows]
+        return (segments_NT > 0).sum(axis=1, dtype=np.int64)
+
+    def supervised_tokens_of(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the supervised tokens of each of these rows (or of all)."""
+        supervised_NT = self.supervised_NT if rows is None else self.supervised_NT[rows]
+        return supervised_NT.sum(axis=1, dtype=np.int64)
+
 
 def open_split(
     directory: Path, *, languages: tuple[str, ...], cards: tuple[str, ...]
@@ -74,7 +85,7 @@ def open_split(
     )
 
 
-def cells_of(split: PackedSplit) -> list[Cell]:
+def cells_of(split: PreparedItems) -> list[Cell]:
     """Return what a split holds of each language and card, in that order of names.
 
     A row counts for each cell that has a segment in it; with a mix that is one (prepare.pack).

@@ -11,17 +11,10 @@ from typing import Any
 import torch
 
 from finetune.chat.talk import Manner
-from finetune.models.generate import generate
-from finetune.models.load import (
-    choose_device,
-    load_adapter,
-    load_base,
-    load_tokenizer,
-    resolve_precision,
-    set_threads,
-)
-from finetune.models.packed_model import causal_lm_of
-from finetune.models.template import encode, stop_token_ids
+from finetune.models.generate import Decoding
+from finetune.models.kinds import kind_of
+from finetune.models.load import choose_device, load_tokenizer, resolve_precision, set_threads
+from finetune.models.template import encode
 
 Answer = Callable[[str], str]
 
@@ -46,7 +39,8 @@ def load_systems(
     set_threads(manner.threads)
     torch.manual_seed(0)  # the same lines get the same answers, sampled ones too
     device = choose_device()
-    model = load_base(
+    kind = kind_of(base_dir)
+    model = kind.load_base(
         base_dir,
         precision=resolve_precision("auto", device),
         quantization=manner.quantization,
@@ -55,7 +49,7 @@ def load_systems(
     own: Any = tokenizer
     added: Sequence[int] = ()
     if adapter_dir is not None:
-        model = load_adapter(model, adapter_dir)
+        model = kind.load_adapter(model, adapter_dir)
         own, added = _tokenizer_of(adapter_dir, tokenizer)
 
     def answer_of(
@@ -63,11 +57,14 @@ def load_systems(
     ) -> Answer:
         def answer(prompt: str) -> str:
             with switch():
-                if manner.temperature > 0:
-                    return _sample(model, its, prompt, manner=manner, barred=barred)
-                most = manner.max_new_tokens
-                return generate(
-                    model, its, [prompt], max_new_tokens=most, batch_size=1, barred=barred
+                return kind.generate(
+                    model,
+                    its,
+                    [prompt],
+                    decoding=Decoding(
+                        manner.max_new_tokens, temperature=manner.temperature, barred=barred
+                    ),
+                    batch_size=1,
                 )[0]
 
         return answer
@@ -79,7 +76,7 @@ def load_systems(
             "base": answer_of(model.disable_adapter, tokenizer, added),
             "adapter": answer_of(nullcontext, own),
         }
-    limit = _context_tokens(model)
+    limit = kind.context_tokens(model)
 
     def fits(prompt: str) -> bool:
         length = max(len(encode(one, prompt)) for one in (tokenizer, own))
@@ -95,35 +92,3 @@ def _tokenizer_of(adapter_dir: Path, tokenizer: Any) -> tuple[Any, Sequence[int]
     own = load_tokenizer(adapter_dir)
     own.chat_template = tokenizer.chat_template
     return own, range(len(tokenizer), len(own))
-
-
-def _context_tokens(model: Any) -> int | None:
-    config: Any = causal_lm_of(model).config
-    return getattr(config.get_text_config(), "max_position_embeddings", None)
-
-
-@torch.no_grad()
-def _sample(
-    model: Any, tokenizer: Any, prompt: str, *, manner: Manner, barred: Sequence[int]
-) -> str:
-    from transformers import GenerationConfig
-
-    causal: Any = causal_lm_of(model)
-    stops = stop_token_ids(tokenizer)
-    tokens = torch.tensor([encode(tokenizer, prompt)], device=causal.device)
-    out = causal.generate(
-        input_ids=tokens,
-        attention_mask=torch.ones_like(tokens),
-        generation_config=GenerationConfig(
-            do_sample=True,
-            temperature=manner.temperature,
-            top_k=0,
-            top_p=0.95,
-            max_new_tokens=manner.max_new_tokens,
-            eos_token_id=stops,
-            pad_token_id=stops[0],
-            suppress_tokens=list(barred) or None,
-        ),
-    )
-    written = out[0, tokens.shape[1] :]
-    return str(tokenizer.decode(written, skip_special_tokens=True)).strip()

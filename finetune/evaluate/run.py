@@ -36,16 +36,14 @@ from finetune.evaluate.sides import (
     tokens_per_second,
 )
 from finetune.evaluate.translation import Translated, compare_translations
+from finetune.models.kinds import TrainableModel, kind_of
 from finetune.models.load import (
     choose_device,
-    load_adapter,
-    load_base,
     load_tokenizer,
     resolve_precision,
     set_threads,
     tokenizer_folder,
 )
-from finetune.models.packed_model import PackedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +97,27 @@ def _measure_both(
     job: Job, parts: Sequence[Part], prompted: Sequence[list[Item]], *, tokenizer: Any
 ) -> tuple[_Measured, _Measured]:
     folder, train = job.inputs["base"].path / "model", job.inputs["train"]
-    device = choose_device()
-    model = load_base(
+    kind, device = kind_of(folder), choose_device()
+    model = kind.load_base(
         folder,
         precision=resolve_precision(train.result["precision"], device),
         quantization=job.recipe.base.quantization,
         device=device,
     )
 
-    def measured(name: str, packed: PackedModel, its: Any, switch: Any = nullcontext) -> _Measured:
-        return _measure(job, Side(name, packed, its, device, switch), parts, prompted)
+    def measured(
+        name: str, wrapped: TrainableModel, its: Any, switch: Any = nullcontext
+    ) -> _Measured:
+        return _measure(job, Side(name, kind, wrapped, its, device, switch), parts, prompted)
 
     if "vocabulary" in job.inputs:
-        base = measured("base", PackedModel(model), load_tokenizer(folder))
-        packed = PackedModel(load_adapter(model, train.path / "adapter"))
+        base = measured("base", kind.wrap(model), load_tokenizer(folder))
+        wrapped = kind.wrap(kind.load_adapter(model, train.path / "adapter"))
     else:
-        peft = load_adapter(model, train.path / "adapter")
-        packed = PackedModel(peft)
-        base = measured("base", packed, tokenizer, peft.disable_adapter)
-    return base, measured("adapter", packed, tokenizer)
+        peft = kind.load_adapter(model, train.path / "adapter")
+        wrapped = kind.wrap(peft)
+        base = measured("base", wrapped, tokenizer, peft.disable_adapter)
+    return base, measured("adapter", wrapped, tokenizer)
 
 
 def _measure(

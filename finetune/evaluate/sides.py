@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from finetune.artefacts.items import Item, read_items
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.evaluate.compression import choose_documents
-from finetune.models.generate import generate
-from finetune.models.packed_model import PackedModel, causal_lm_of
-from finetune.models.score import score_documents
-from finetune.models.template import encode
+from finetune.models.generate import Decoding
+from finetune.models.kinds import Kind, TrainableModel
 
 # Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
 # must give the same scores on the same machine. Generation on a CPU waits for memory: a step for 32
@@ -54,7 +51,8 @@ class Side:
     """A model that is measured."""
 
     name: str
-    model: PackedModel
+    kind: Kind
+    model: TrainableModel
     tokenizer: Any
     device: Any
     switch: Callable[[], AbstractContextManager[Any]]
@@ -116,7 +114,7 @@ def score(job: Job, side: Side, part: Part) -> dict[str, NDArray[np.float64]]:
     num_rows = len(np.unique(split.documents_D["row"][records]))
     progress = job.console.progress(_label("score", side, part), total=num_rows, unit="rows")
     with side.switch(), progress as bar:
-        nll = score_documents(
+        nll = side.kind.score(
             side.model,
             split,
             records=records,
@@ -135,35 +133,29 @@ def answers(job: Job, side: Side, part: Part, prompted: Sequence[Item]) -> list[
     label = _label("generate", side, part)
     progress = job.console.progress(label, total=len(prompted), unit="items")
     with side.switch(), progress as bar:
-        return generate(
+        return side.kind.generate(
             side.model,
             side.tokenizer,
             [item.prompt or "" for item in prompted],
-            max_new_tokens=job.recipe.evaluate.generate_max_tokens,
+            decoding=Decoding(job.recipe.evaluate.generate_max_tokens),
             batch_size=_GENERATE_ROWS[side.device.type],
             on_progress=lambda done, _: bar.update(done),
         )
 
 
-@torch.no_grad()
 def tokens_per_second(side: Side, prompted: Sequence[Item]) -> float | None:
     """Return how fast a side writes, one prompt at a time; None without a prompt."""
-    from transformers import GenerationConfig
-
-    causal: Any = causal_lm_of(side.model)
-    config = GenerationConfig(
-        do_sample=False, min_new_tokens=SPEED_TOKENS, max_new_tokens=SPEED_TOKENS, pad_token_id=0
-    )
     seconds = 0.0
     prompts = [item.prompt for item in prompted if item.prompt][:SPEED_PROMPTS]
     with side.switch():
         for prompt in prompts:
-            tokens = torch.tensor([encode(side.tokenizer, prompt)], device=side.device)
             started = time.perf_counter()
-            causal.generate(
-                input_ids=tokens,
-                attention_mask=torch.ones_like(tokens),
-                generation_config=config,
+            side.kind.generate(
+                side.model,
+                side.tokenizer,
+                [prompt],
+                decoding=Decoding(SPEED_TOKENS, min_new_tokens=SPEED_TOKENS),
+                batch_size=1,
             )
             seconds += time.perf_counter() - started
     return len(prompts) * SPEED_TOKENS / seconds if prompts else None

@@ -1,8 +1,9 @@
-"""Greedy generation in batches, left padded."""
+"""Generation in batches, left padded: greedy, or sampled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,38 +12,52 @@ from finetune.models.packed_model import causal_lm_of
 from finetune.models.template import encode, stop_token_ids
 
 
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How answers are written."""
+
+    max_new_tokens: int
+    min_new_tokens: int | None = None
+    temperature: float = 0.0
+    """0 is greedy; above it answers are sampled (nucleus 0.95)."""
+    barred: Sequence[int] = ()
+    """Tokens that are never written."""
+
+
 @torch.no_grad()
 def generate(
     model: Any,
     tokenizer: Any,
     prompts: list[str],
     *,
-    max_new_tokens: int,
+    decoding: Decoding,
     batch_size: int,
-    barred: Sequence[int] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Return the greedy continuation of each prompt, without stop tokens, surrounding space cut.
+    """Return the continuation of each prompt, without stop tokens, surrounding space cut.
 
     `model` is a PackedModel, a PEFT model or a plain one. Prompts are already laid out with the
     chat template. Prompts of about the same length share a batch; the order of the answers is
-    that of the prompts. Tokens in `barred` are never written. `on_progress` is called with
-    (prompts done, prompts in all).
+    that of the prompts. `on_progress` is called with (prompts done, prompts in all).
     """
     from transformers import GenerationConfig
 
     causal: Any = causal_lm_of(model)
     stops = stop_token_ids(tokenizer)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops[0]
+    manner: dict[str, Any] = {"do_sample": False}
+    if decoding.temperature > 0:
+        manner = {"do_sample": True, "temperature": decoding.temperature, "top_k": 0, "top_p": 0.95}
     config = GenerationConfig(
-        do_sample=False,
+        **manner,
         num_beams=1,
         repetition_penalty=1.0,
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=decoding.max_new_tokens,
+        min_new_tokens=decoding.min_new_tokens,
         eos_token_id=stops,
         pad_token_id=pad,
         bos_token_id=tokenizer.bos_token_id,
-        suppress_tokens=list(barred) or None,
+        suppress_tokens=list(decoding.barred) or None,
     )
     ids = [encode(tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(ids)), key=lambda i: (-len(ids[i]), i))
@@ -66,6 +81,12 @@ def generate(
     finally:
         causal.train(was_training)
     return answers
+
+
+def context_tokens(model: Any) -> int | None:
+    """Return the tokens that prompt and answer may have together; None if there is no limit."""
+    config: Any = causal_lm_of(model).config
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
 def _left_padded(ids: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

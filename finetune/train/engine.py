@@ -8,29 +8,36 @@ through the public functions of the library that shards.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
-from finetune.models.packed_model import PackedBatch, PackedModel
+from finetune.errors import TrainError
+from finetune.models.kinds import Batch, TrainableModel
+from finetune.spec.recipe import Lora, Train
+from finetune.train.model import TrainedModel
 from finetune.train.optimizer import (
     MOMENTS,
     load_optimizer,
+    make_optimizer,
     optimizer_tensors,
     set_learning_rate,
+    trainable_parameters,
 )
+from finetune.train.sharding import Sharing
 
 
 class Engine(Protocol):
     """A model in training, sharded or not. Every method is collective."""
 
-    packed: PackedModel
+    model: TrainableModel
     """For scoring: its methods are called on every rank alike."""
 
-    def forward(self, batch: PackedBatch, *, dropout_key: int, last: bool) -> Tensor:
+    def forward(self, batch: Batch, *, dropout_key: int, last: bool) -> Tensor:
         """Return the differentiable nll of a micro-batch; `last`: the last one of its step."""
 
     def backward(self, loss: Tensor, *, last: bool) -> None:
@@ -57,21 +64,21 @@ class TorchEngine:
 
     def __init__(
         self,
-        packed: PackedModel,
+        model: TrainableModel,
         *,
         wrapped: Callable[..., Tensor],
         parameters: Mapping[str, nn.Parameter],
         optimizer: torch.optim.Optimizer,
         synced: Callable[[bool], AbstractContextManager[Any]] = lambda _: nullcontext(),
     ) -> None:
-        self.packed = packed
+        self.model = model
         self._wrapped = wrapped
         self._parameters = dict(parameters)
         self._optimizer = optimizer
         self._synced = synced
         """Makes gradients of the block be summed over ranks (True) or only kept (False)."""
 
-    def forward(self, batch: PackedBatch, *, dropout_key: int, last: bool) -> Tensor:
+    def forward(self, batch: Batch, *, dropout_key: int, last: bool) -> Tensor:
         """Return the differentiable nll of a micro-batch."""
         with self._synced(last):
             return self._wrapped(batch, dropout_key=dropout_key)
@@ -129,3 +136,74 @@ def _like(tensor: Tensor, parameter: Any) -> Tensor:
     mesh, placements = parameter.device_mesh, parameter.placements
     moved = tensor.to(mesh.device_type)
     return distribute_tensor(moved, mesh, placements, src_data_rank=None)
+
+
+def make_engine(
+    plan: Sharing,
+    *,
+    accelerator: Accelerator,
+    model: TrainedModel,
+    train: Train,
+    lora: Lora,
+    rows_learning_rate: float | None = None,
+) -> Engine:
+    """Return the engine of a plan over a model whose adapter is attached and set."""
+    parameters, trainable = model.parameters, model.trainable
+    if plan.zero_stage:
+        from finetune.train.engine_deepspeed import DeepSpeedEngine
+
+        optimizer = make_optimizer(
+            parameters, train=train, lora=lora, rows_learning_rate=rows_learning_rate
+        )
+        engine, _ = accelerator.prepare(trainable, optimizer)
+        if engine.zero_optimization_stage() != plan.zero_stage:
+            raise TrainError(f"DeepSpeed runs stage {engine.zero_optimization_stage()}, not ours")
+        return DeepSpeedEngine(engine, kind=model.kind, parameters=parameters)
+    if plan.sharding == "fsdp":
+        return _fsdp(plan, model, accelerator=accelerator, train=train, lora=lora)
+    optimizer = make_optimizer(
+        parameters, train=train, lora=lora, rows_learning_rate=rows_learning_rate
+    )
+    wrapped: Any = trainable
+    if plan.sharding == "ddp":
+        wrapped = accelerator.prepare(trainable, device_placement=[False])
+
+    def synced(last: bool) -> AbstractContextManager[Any]:
+        alone = last or plan.sharding != "ddp"
+        return nullcontext() if alone else accelerator.no_sync(wrapped)
+
+    return TorchEngine(
+        trainable, wrapped=wrapped, parameters=parameters, optimizer=optimizer, synced=synced
+    )
+
+
+def _fsdp(
+    plan: Sharing, model: TrainedModel, *, accelerator: Accelerator, train: Train, lora: Lora
+) -> Engine:
+    """Shard by torch's own `fully_shard`: Accelerate's plug-in does not engage on a CPU."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy, fully_shard
+
+    device = accelerator.device
+    mesh = init_device_mesh(device.type, (accelerator.num_processes,))
+    offload = OffloadPolicy() if plan.offload == "none" else CPUOffloadPolicy()
+    for layer in model.trainable.layers:
+        fully_shard(layer, mesh=mesh, offload_policy=offload)
+    whole: Any = model.trainable
+    sharded: Any = fully_shard(whole, mesh=mesh, offload_policy=offload)
+    parameters = trainable_parameters(model.peft)  # others than before: each is sharded
+    if not all(hasattr(p, "device_mesh") for p in parameters.values()):
+        raise TrainError("train.sharding: fsdp did not engage: a parameter is not sharded")
+
+    @contextmanager
+    def synced(last: bool) -> Iterator[None]:
+        sharded.set_requires_gradient_sync(last)
+        yield
+
+    return TorchEngine(
+        model.trainable,
+        wrapped=sharded,
+        parameters=parameters,
+        optimizer=make_optimizer(parameters, train=train, lora=lora),
+        synced=synced,
+    )

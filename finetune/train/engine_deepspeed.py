@@ -13,20 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from finetune.errors import StoreError
-from finetune.models.packed_model import PackedBatch, PackedModel, idle_batch
+from finetune.models.kinds import Batch, Kind, TrainableModel
 from finetune.train.optimizer import MOMENTS, set_learning_rate
 
 
 class DeepSpeedEngine:
     """A DeepSpeed engine as the loop sees it (finetune.train.engine.Engine)."""
 
-    def __init__(self, engine: Any, *, parameters: Mapping[str, nn.Parameter]) -> None:
-        self.packed: PackedModel = engine.module
+    def __init__(self, engine: Any, *, kind: Kind, parameters: Mapping[str, nn.Parameter]) -> None:
+        self.model: TrainableModel = engine.module
+        self._kind = kind
         self._engine = engine
         self._parameters = dict(parameters)
         self._steps = 0
 
-    def forward(self, batch: PackedBatch, *, dropout_key: int, last: bool) -> Tensor:
+    def forward(self, batch: Batch, *, dropout_key: int, last: bool) -> Tensor:
         """Return the differentiable nll of a micro-batch."""
         self._engine.set_gradient_accumulation_boundary(last)
         nll: Tensor = self._engine(batch, dropout_key=dropout_key)
@@ -92,7 +93,7 @@ class DeepSpeedEngine:
         """
         if step == 0:
             return
-        nll = self.forward(idle_batch(self._engine.device), dropout_key=0, last=True)
+        nll = self.forward(self._kind.idle_batch(self._engine.device), dropout_key=0, last=True)
         self.backward(nll, last=True)
         self.step(learning_rate=0.0, max_grad_norm=1.0, loss_scale=1.0)
         for name, parameter in self._parameters.items():

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from finetune.artefacts.packed_split import PackedSplit
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import Stopped, TrainError
-from finetune.models.packed_model import idle_batch, make_batch
+from finetune.models.kinds import Kind
 from finetune.output.console import Bar, Console
 from finetune.spec.recipe import Run, Train
 from finetune.train.checkpoint import Checkpoint, save_checkpoint
@@ -46,8 +46,9 @@ class Plan:
     train: Train
     run: Run
     layout: Layout
-    split: PackedSplit
-    validation: PackedSplit
+    kind: Kind
+    split: PreparedItems
+    validation: PreparedItems
     total_steps: int
     rows_per_step: int
     checkpoints: Path
@@ -175,8 +176,9 @@ class Trainer:
         begun = time.monotonic()
         records = self._validated_records
         nll_D = score_together(
-            self.engine.packed,
+            self.engine.model,
             self.plan.validation,
+            kind=self.plan.kind,
             records=records,
             batch_rows=self.plan.layout.micro_batch_rows,
             processes=self.processes,
@@ -259,24 +261,24 @@ class Trainer:
 
     def _gradients(self, step: int) -> StepOutcome:
         """Fill the gradients of a step; the parameters stay as they are."""
-        split, processes = self.plan.split, self.processes
+        split, kind, processes = self.plan.split, self.plan.kind, self.processes
         rows = self._rows(step)
-        supervised_tokens = int(split.supervised_NT[rows].sum(dtype=np.int64))
+        supervised_tokens = int(split.supervised_tokens_of(rows).sum())
         # Dropout is drawn from this key alone, or from generators that it seeds.
         key = key_of_step(self.plan.train.seed, step)
         # Engines average over ranks; a step sums.
         scale = self.progress.loss_scale * processes.count / max(1, supervised_tokens)
         torch.manual_seed(key)
-        self.engine.packed.train()
+        self.engine.model.train()
         shares = self._shares(rows)
         nll_M: list[Tensor] = []
         for number, taken in enumerate(shares[processes.ranks.rank]):
             self.stop.check(processes.any)
             last = number + 1 == len(shares[0])
             batch = (
-                make_batch(split, taken.tolist(), device=processes.device)
+                kind.make_batch(split, taken.tolist(), device=processes.device)
                 if len(taken)
-                else idle_batch(processes.device)
+                else kind.idle_batch(processes.device)
             )
             nll = self.engine.forward(batch, dropout_key=key, last=last)
             nll_M.append(nll.detach())
@@ -287,7 +289,7 @@ class Trainer:
         self.stop.check(processes.any)
         return StepOutcome(
             loss=float(nll_WM.sum()) / max(1, supervised_tokens),
-            tokens=int((split.segments_NT[rows] > 0).sum()),
+            tokens=int(split.tokens_of(rows).sum()),
             supervised_tokens=supervised_tokens,
             rows=rows,
         )
@@ -341,7 +343,7 @@ class Trainer:
         )
 
 
-def describe_rows(split: PackedSplit, rows: NDArray[np.int64], *, most: int = 8) -> str:
+def describe_rows(split: PreparedItems, rows: NDArray[np.int64], *, most: int = 8) -> str:
     """Name rows with the cards and documents in them; at most `most` rows in full."""
     parts = []
     for row in sorted({int(r) for r in rows})[:most]:

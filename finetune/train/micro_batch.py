@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -20,11 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from finetune.artefacts.job import Job
-from finetune.artefacts.packed_split import PackedSplit
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import TrainError
 from finetune.launch.ranks import ranks_of
 from finetune.models.load import kind_of_device
-from finetune.models.packed_model import make_batch
 from finetune.sizing.footprint import MeasuredRow, measured_bytes
 from finetune.sizing.memory import Placement, device_memory, work_on
 from finetune.sizing.policy import (
@@ -48,7 +48,7 @@ def choose_layout(
     job: Job,
     *,
     model: TrainedModel,
-    split: PackedSplit,
+    split: PreparedItems,
     rows_per_step: int,
     sharing: Sharing,
     processes: Processes,
@@ -117,7 +117,7 @@ def process_budget_bytes(run: Run, device: torch.device) -> int:
 
 
 def _computed(
-    job: Job, *, split: PackedSplit, sharing: Sharing, processes: Processes
+    job: Job, *, split: PreparedItems, sharing: Sharing, processes: Processes
 ) -> Callable[[int], int]:
     """Return the peak of a process as a function of rows, from the model's configuration."""
     path, run = job.inputs["base"].path / "model/config.json", job.recipe.run
@@ -145,7 +145,7 @@ def _computed(
 
 
 def _measured(
-    job: Job, *, model: TrainedModel, split: PackedSplit, device: torch.device
+    job: Job, *, model: TrainedModel, split: PreparedItems, device: torch.device
 ) -> Callable[[int], int]:
     """Return the peak of a process as a function of rows; a row is run when it is first asked."""
     again = job.recipe.run.gradient_checkpointing
@@ -175,15 +175,16 @@ def _measured(
 
 
 def _run_fullest_row(
-    job: Job, *, model: TrainedModel, split: PackedSplit, device: torch.device
+    job: Job, *, model: TrainedModel, split: PreparedItems, device: torch.device
 ) -> int:
     """Return the peak of the fullest row above what was held on a GPU, what it keeps on a CPU."""
-    fullest = int(np.argmax(split.supervised_NT.sum(axis=1, dtype=np.int64)))
-    batch = make_batch(split, [fullest], device=device)
-    model.packed.train()
+    fullest = int(np.argmax(split.supervised_tokens_of()))
+    batch = model.kind.make_batch(split, [fullest], device=device)
+    model.trainable.train()
+    run: Any = model.trainable  # as a module, with its hooks
 
     def forward() -> Tensor:
-        loss: Tensor = model.packed(batch, dropout_key=0)
+        loss: Tensor = run(batch, dropout_key=0)
         return loss
 
     try:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.artefacts.job import Job
-from finetune.artefacts.packed_split import PackedSplit, cells_of
+from finetune.artefacts.packed_split import cells_of
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import RecipeError
 from finetune.mix.allocate import Group
 from finetune.mix.mixture import (
@@ -26,7 +27,7 @@ from finetune.train.mixed_order import MixedOrder, RowGroup
 from finetune.train.order import times_drawn
 
 
-def rows_of_epoch(job: Job, split: PackedSplit) -> int:
+def rows_of_epoch(job: Job, split: PreparedItems) -> int:
     """Return the rows of one pass, on which the number of steps of `epochs` depends."""
     mix = job.phase.mixing
     if mix is None:
@@ -36,7 +37,7 @@ def rows_of_epoch(job: Job, split: PackedSplit) -> int:
     return rows_of_an_epoch(job.phase, job.cards, groups)
 
 
-def plan_of(job: Job, split: PackedSplit, *, steps: int) -> MixPlan | None:
+def plan_of(job: Job, split: PreparedItems, *, steps: int) -> MixPlan | None:
     """Return the mix of a training, or None without one. RecipeError if it cannot be had."""
     if job.phase.mixing is None:
         return None
@@ -48,7 +49,7 @@ def plan_of(job: Job, split: PackedSplit, *, steps: int) -> MixPlan | None:
     return plan
 
 
-def order_of(plan: MixPlan, split: PackedSplit, *, seed: int) -> MixedOrder:
+def order_of(plan: MixPlan, split: PreparedItems, *, seed: int) -> MixedOrder:
     """Return the order in which the rows of a split are drawn."""
     documents_D = split.documents_D
     what = "length" if plan.mix.unit == "tokens" else "supervised_bytes"
@@ -65,7 +66,7 @@ def order_of(plan: MixPlan, split: PackedSplit, *, seed: int) -> MixedOrder:
     return MixedOrder(seed, groups=groups, stretches=plan.stretches)
 
 
-def _inside(cell_N: NDArray[np.int64], split: PackedSplit, group: Group) -> NDArray[np.bool_]:
+def _inside(cell_N: NDArray[np.int64], split: PreparedItems, group: Group) -> NDArray[np.bool_]:
     """Say of each row whether it belongs to a group."""
     found = np.zeros(len(cell_N), dtype=bool)
     for cell in group.cells:
@@ -108,7 +109,7 @@ def _shares_until(stretches: Sequence[Stretch], row: int) -> list[tuple[int, tup
 
 
 def seen(
-    job: Job, split: PackedSplit, order: MixedOrder | None, *, rows: int
+    job: Job, split: PreparedItems, order: MixedOrder | None, *, rows: int
 ) -> list[dict[str, Any]]:
     """Return what the first `rows` rows of a training hold of each language and card.
 
@@ -147,7 +148,7 @@ def seen_before(job: Job) -> list[list[dict[str, Any]]]:
 
 
 def epochs_by_language(
-    split: PackedSplit, order: MixedOrder | None, *, seed: int, rows: int
+    split: PreparedItems, order: MixedOrder | None, *, seed: int, rows: int
 ) -> dict[str, float]:
     """Return how often the text of each language has been seen on average after `rows` rows."""
     times_N = _times(split, order, seed=seed, rows=rows)
@@ -165,7 +166,7 @@ def epochs_by_language(
 
 
 def _times(
-    split: PackedSplit, order: MixedOrder | None, *, seed: int, rows: int
+    split: PreparedItems, order: MixedOrder | None, *, seed: int, rows: int
 ) -> NDArray[np.int64]:
     """Return how often each row is among the first `rows` of a training."""
     if order is not None:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from finetune.artefacts.job import Job
 from finetune.errors import RecipeError, StoreError
-from finetune.models.load import attach_lora, load_base, tokenizer_folder
-from finetune.models.packed_model import PackedModel
+from finetune.models.kinds import Kind, TrainableModel
+from finetune.models.load import tokenizer_folder
 from finetune.models.rows import read_rows
 from finetune.train.adapter import load_start, lora_to_attach, same_tokenizer
 from finetune.train.checkpoint import Checkpoint
@@ -24,14 +24,16 @@ from finetune.train.sharding import Sharing
 class TrainedModel:
     """The model before it is shared out over ranks."""
 
-    packed: PackedModel
+    kind: Kind
+    trainable: TrainableModel
+    """What engines train: the PEFT model, wrapped by its kind."""
     peft: PeftModel
     parameters: dict[str, nn.Parameter]
     """The trainable ones, by name."""
     pissa_start: dict[str, Tensor] | None
 
 
-def load_model(job: Job, *, sharing: Sharing, device: torch.device) -> TrainedModel:
+def load_model(job: Job, *, kind: Kind, sharing: Sharing, device: torch.device) -> TrainedModel:
     """Load the base, attach the adapter and set what it starts from.
 
     With FSDP the weights stay on the CPU until they are split. Raises RecipeError for settings that
@@ -49,13 +51,13 @@ def load_model(job: Job, *, sharing: Sharing, device: torch.device) -> TrainedMo
         if start is not None:
             same_tokenizer(start, tokenizer_folder(job))
     attached = lora_to_attach(lora, start=start)
-    base = load_base(
+    base = kind.load_base(
         job.inputs["base"].path / "model",
         precision=sharing.precision,
         quantization=recipe.base.quantization,
         device="cpu" if sharing.sharding == "fsdp" else device,
     )
-    peft = attach_lora(base, attached, seed=phase.train.seed, new_rows=new_rows)
+    peft = kind.attach_lora(base, attached, seed=phase.train.seed, new_rows=new_rows)
     if start is not None:
         load_start(peft, start, lora=attached)
     parameters = trainable_parameters(peft)
@@ -63,7 +65,11 @@ def load_model(job: Job, *, sharing: Sharing, device: torch.device) -> TrainedMo
     if attached.init == "pissa":
         pissa_start = {name: p.detach().cpu().clone() for name, p in parameters.items()}
     return TrainedModel(
-        packed=PackedModel(peft), peft=peft, parameters=parameters, pissa_start=pissa_start
+        kind=kind,
+        trainable=kind.wrap(peft),
+        peft=peft,
+        parameters=parameters,
+        pissa_start=pissa_start,
     )
 
 

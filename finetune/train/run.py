@@ -10,16 +10,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from finetune.artefacts.job import Job
-from finetune.artefacts.packed_split import PackedSplit, open_split
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import Stopped, TrainError
 from finetune.launch import energy
 from finetune.launch.energy import metered
 from finetune.mix.mixture import MixPlan
+from finetune.models.kinds import Kind, kind_of
 from finetune.models.load import (
     choose_device,
     resolve_precision,
@@ -37,6 +37,7 @@ from finetune.train.checkpoint import (
     read_checkpoint,
     write_folder,
 )
+from finetune.train.engine import make_engine
 from finetune.train.loop import Plan, Trainer
 from finetune.train.metrics import METRICS, Metrics, draw_loss, read_metrics
 from finetune.train.micro_batch import choose_layout, process_budget_bytes
@@ -44,7 +45,7 @@ from finetune.train.model import TrainedModel, load_model, restore
 from finetune.train.optimizer import first_loss_scale
 from finetune.train.processes import Processes, join, loss_of_contact_explained
 from finetune.train.schedule import total_steps
-from finetune.train.sharding import Sharing, accelerated, choose, make_engine
+from finetune.train.sharding import Sharing, accelerated, choose
 from finetune.train.state import Progress
 from finetune.train.stop import StopFlag, stop_on_signals
 
@@ -88,7 +89,8 @@ def _meter(processes: Processes) -> dict[str, Any]:
 
 def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
     settings = job.phase.train
-    split, validation = _splits(job)
+    kind = kind_of(job.inputs["base"].path / "model")
+    split, validation = _splits(job, kind=kind)
     rows_per_step = settings.batch_tokens // split.sequence_tokens
     num_rows = mix.rows_of_epoch(job, split)
     steps = total_steps(settings, num_rows=num_rows, rows_per_step=rows_per_step)
@@ -99,7 +101,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
     sharing = _sharing(job, processes=processes, resumed=resumed)
     processes.same("what is trained", (job.inputs["prepare"].key, steps, sharing, version("torch")))
     with accelerated(sharing, processes=processes) as accelerator:
-        model = load_model(job, sharing=sharing, device=processes.device)
+        model = load_model(job, kind=kind, sharing=sharing, device=processes.device)
         progress = Progress(loss_scale=first_loss_scale(sharing.precision))
         if resumed is not None:
             progress = resumed.progress
@@ -116,8 +118,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
         engine = make_engine(
             sharing,
             accelerator=accelerator,
-            packed=model.packed,
-            parameters=model.parameters,
+            model=model,
             train=settings,
             lora=job.recipe.lora,
             rows_learning_rate=getattr(job.recipe.vocabulary, "learning_rate", None),
@@ -129,6 +130,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
                 train=settings,
                 run=job.recipe.run,
                 layout=layout,
+                kind=kind,
                 split=split,
                 validation=validation,
                 total_steps=steps,
@@ -221,12 +223,12 @@ def deterministic(device: torch.device) -> Iterator[None]:
         filling.fill_uninitialized_memory = before[2]
 
 
-def _splits(job: Job) -> tuple[PackedSplit, PackedSplit]:
+def _splits(job: Job, *, kind: Kind) -> tuple[PreparedItems, PreparedItems]:
     prepared = job.inputs["prepare"]
     names = {key: tuple(prepared.result[key]) for key in ("languages", "cards")}
-    split = open_split(prepared.path / "train", **names)
-    validation = open_split(prepared.path / "validation", **names)
-    if not np.any(split.supervised_NT):
+    split = kind.open_split(prepared.path / "train", **names)
+    validation = kind.open_split(prepared.path / "validation", **names)
+    if not split.supervised_tokens_of().any():
         cards = ", ".join(names["cards"]) or "none"
         raise TrainError(
             f"nothing to train on: the training split has {split.num_rows} rows and no supervised "

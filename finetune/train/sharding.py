@@ -1,5 +1,4 @@
-"""How the ranks share model, gradients and optimizer: what `auto` means, what cannot be had, and
-the engine that does it.
+"""Sharding of model, gradients and optimizer over ranks: the choice, and the Accelerator for it.
 
 Accelerate's plug-ins are filled here and nowhere else. What really engaged is looked at afterwards:
 on a CPU a launcher or plug-in that does not fit is otherwise silently one process, or no sharding.
@@ -8,8 +7,8 @@ on a CPU a launcher or plug-in that does not fit is otherwise silently one proce
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +21,8 @@ from accelerate.utils import (
     DistributedType,
     InitProcessGroupKwargs,
 )
-from torch import nn
 
 from finetune.errors import RecipeError, TrainError
-from finetune.models.packed_model import PackedModel
 from finetune.sizing.policy import (
     BUCKET_ELEMENTS,
     NEEDS_LAUNCHER,
@@ -34,9 +31,7 @@ from finetune.sizing.policy import (
     choose_sharding,
     refuse_sharding,
 )
-from finetune.spec.recipe import Lora, Offload, Precision, Quantization, Sharding, Train
-from finetune.train.engine import Engine, TorchEngine
-from finetune.train.optimizer import make_optimizer
+from finetune.spec.recipe import Offload, Precision, Quantization, Sharding, Train
 from finetune.train.processes import Processes, meet_alone
 
 
@@ -200,73 +195,3 @@ def deepspeed_settings(plan: Sharing) -> dict[str, Any]:
         "steps_per_print": 2**31,
         "wall_clock_breakdown": False,
     }
-
-
-def make_engine(
-    plan: Sharing,
-    *,
-    accelerator: Accelerator,
-    packed: PackedModel,
-    parameters: Mapping[str, nn.Parameter],
-    train: Train,
-    lora: Lora,
-    rows_learning_rate: float | None = None,
-) -> Engine:
-    """Return the engine of a plan over a model whose adapter is attached and set."""
-    if plan.zero_stage:
-        from finetune.train.engine_deepspeed import DeepSpeedEngine
-
-        optimizer = make_optimizer(
-            parameters, train=train, lora=lora, rows_learning_rate=rows_learning_rate
-        )
-        engine, _ = accelerator.prepare(packed, optimizer)
-        if engine.zero_optimization_stage() != plan.zero_stage:
-            raise TrainError(f"DeepSpeed runs stage {engine.zero_optimization_stage()}, not ours")
-        return DeepSpeedEngine(engine, parameters=parameters)
-    if plan.sharding == "fsdp":
-        return _fsdp(plan, packed, accelerator=accelerator, train=train, lora=lora)
-    optimizer = make_optimizer(
-        parameters, train=train, lora=lora, rows_learning_rate=rows_learning_rate
-    )
-    wrapped: Any = packed
-    if plan.sharding == "ddp":
-        wrapped = accelerator.prepare(packed, device_placement=[False])
-
-    def synced(last: bool) -> AbstractContextManager[Any]:
-        alone = last or plan.sharding != "ddp"
-        return nullcontext() if alone else accelerator.no_sync(wrapped)
-
-    return TorchEngine(
-        packed, wrapped=wrapped, parameters=parameters, optimizer=optimizer, synced=synced
-    )
-
-
-def _fsdp(
-    plan: Sharing, packed: PackedModel, *, accelerator: Accelerator, train: Train, lora: Lora
-) -> Engine:
-    """Shard by torch's own `fully_shard`: Accelerate's plug-in does not engage on a CPU."""
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy, fully_shard
-
-    device = accelerator.device
-    mesh = init_device_mesh(device.type, (accelerator.num_processes,))
-    offload = OffloadPolicy() if plan.offload == "none" else CPUOffloadPolicy()
-    for layer in packed.layers:
-        fully_shard(layer, mesh=mesh, offload_policy=offload)
-    sharded: Any = fully_shard(packed, mesh=mesh, offload_policy=offload)
-    parameters = {n: p for n, p in packed.model.named_parameters() if p.requires_grad}
-    if not all(hasattr(p, "device_mesh") for p in parameters.values()):
-        raise TrainError("train.sharding: fsdp did not engage: a parameter is not sharded")
-
-    @contextmanager
-    def synced(last: bool) -> Iterator[None]:
-        sharded.set_requires_gradient_sync(last)
-        yield
-
-    return TorchEngine(
-        packed,
-        wrapped=sharded,
-        parameters=parameters,
-        optimizer=make_optimizer(parameters, train=train, lora=lora),
-        synced=synced,
-    )

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from finetune.artefacts.packed_split import PackedSplit
-from finetune.models.packed_model import PackedModel, idle_batch
-from finetune.models.score import score_documents
+from finetune.artefacts.prepared_items import PreparedItems
+from finetune.models.kinds import Kind, TrainableModel
 from finetune.train.processes import Processes
 
 
 def score_together(
-    packed: PackedModel,
-    split: PackedSplit,
+    model: TrainableModel,
+    split: PreparedItems,
     *,
+    kind: Kind,
     records: NDArray[np.int64],
     batch_rows: int,
     processes: Processes,
@@ -33,8 +33,8 @@ def score_together(
     rows_R = np.unique(rows_D)
     mine_D = np.isin(rows_D, rows_R[processes.ranks.rank :: processes.count])
     nll_D = np.zeros(len(records), dtype=np.float64)
-    nll_D[mine_D] = score_documents(
-        packed,
+    nll_D[mine_D] = kind.score(
+        model,
         split,
         records=records[mine_D],
         batch_rows=batch_rows,
@@ -44,7 +44,7 @@ def score_together(
     most = -(-len(rows_R[:: processes.count]) // batch_rows)
     own = -(-len(rows_R[processes.ranks.rank :: processes.count]) // batch_rows)
     for _ in range(most - own):
-        packed.score(idle_batch(processes.device))
+        model.score(kind.idle_batch(processes.device))
         on_batch()
     return processes.total(torch.from_numpy(nll_D)).numpy()
 

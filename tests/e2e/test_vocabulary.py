@@ -211,7 +211,7 @@ def test_chat_answers_with_both(finished, monkeypatch, capsys):
     """Base and adapter answer side by side; the base never with a new token."""
     from finetune.chat.systems import load_systems
     from finetune.chat.talk import Manner
-    from finetune.models.generate import generate
+    from finetune.models.generate import Decoding, generate
     from finetune.models.load import load_base, load_tokenizer
 
     _, found = finished
@@ -223,7 +223,7 @@ def test_chat_answers_with_both(finished, monkeypatch, capsys):
     )
     prompt = LEXICON[0]
     alone = generate(
-        load_base(model, precision="fp32"), tokenizer, [prompt], max_new_tokens=8, batch_size=1
+        load_base(model, precision="fp32"), tokenizer, [prompt], decoding=Decoding(8), batch_size=1
     )[0]
     assert systems.answers["base"](prompt) == alone
     assert isinstance(systems.answers["adapter"](prompt), str)

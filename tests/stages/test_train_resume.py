@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 
 from finetune.artefacts.job import Artifact, Job
 from finetune.errors import Stopped, StoreError, TrainError
-from finetune.train import checkpoint, loop
+from finetune.models import kinds
+from finetune.models.kinds import CAUSAL
+from finetune.train import checkpoint, loop, micro_batch
 from finetune.train.run import run
 from tests.support.training_job import adapter_digest, digest, make_job, records, write_inputs
 
@@ -54,7 +57,8 @@ def assert_same(workspace: Path, straight: Path) -> None:
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
     """Send this process SIGTERM when the loop calls one of its functions for the nth time."""
-    original, calls = getattr(loop, name), []
+    original = CAUSAL.make_batch if name == "make_batch" else getattr(loop, name)
+    calls = []
 
     def signalled(*args: Any, **settings: Any) -> Any:
         calls.append(1)
@@ -62,7 +66,10 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         return original(*args, **settings)
 
-    monkeypatch.setattr(loop, name, signalled)
+    if name == "make_batch":
+        monkeypatch.setattr(kinds, "KINDS", (replace(CAUSAL, make_batch=signalled),))
+    else:
+        monkeypatch.setattr(loop, name, signalled)
 
 
 def stopped(job: Job, monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> str:
@@ -234,7 +241,7 @@ def test_a_resumed_run_keeps_the_measured_rows(
     auto = SETTINGS | {"run": {"micro_batch_rows": "auto", "memory_gib": 0.001}}
     stopped(make_job(tmp_path, inputs, **auto), monkeypatch, "make_batch", 11)
     shutil.copytree(tmp_path, tmp_path.with_name("changed"))
-    monkeypatch.setattr("finetune.train.micro_batch.rows_that_fit", lambda **_: 3)
+    monkeypatch.setattr(micro_batch, "choose_micro_batch_rows", lambda *_, **__: 3)
     assert run(make_job(tmp_path, inputs, **auto))["micro_batch_rows"] == 1
     more = SETTINGS | {"run": {"micro_batch_rows": "auto", "memory_gib": 2.0}}
     changed = make_job(tmp_path.with_name("changed"), inputs, **more)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 
 from finetune.chat.talk import Conversation, Manner, talk
 from finetune.errors import DataError, RecipeError
+from finetune.models import kinds
+from finetune.models.kinds import CAUSAL
 from finetune.output.console import Console
 from tests.support.tiny import tiny_model, write_tiny_model
 
@@ -157,16 +160,13 @@ def test_bytes_that_are_no_utf8_are_a_clear_error(base):
 
 def test_the_recipes_quantization_and_threads_are_used(base, adapter, monkeypatch):
     """One talks to the base in the bits that the adapter was trained on, on so many threads."""
-    from finetune.chat import systems
-
     loaded: list[Any] = []
 
     def load(*args: Any, **settings: Any) -> Any:
-        loaded.append(load_base(*args, **settings))
+        loaded.append(CAUSAL.load_base(*args, **settings))
         return loaded[-1]
 
-    load_base = systems.load_base
-    monkeypatch.setattr(systems, "load_base", load)
+    monkeypatch.setattr(kinds, "KINDS", (replace(CAUSAL, load_base=load),))
     before = torch.get_num_threads()
     try:
         found = said(base, adapter, "hi", quantization="4bit", threads=before + 1)

@@ -9,7 +9,7 @@ import torch
 
 from finetune.errors import StoreError, TrainError
 from finetune.models import load
-from finetune.models.generate import generate
+from finetune.models.generate import Decoding, generate
 from finetune.models.packed_model import PackedModel
 from finetune.spec.recipe import Lora
 from tests.support.tiny import write_tiny_model
@@ -94,7 +94,9 @@ def test_generation_in_a_batch_is_generation_alone(tmp_path: Path) -> None:
     tokenizer = load.load_tokenizer(tmp_path)
     model = PackedModel(load.load_base(tmp_path, precision="fp32"))
     prompts = ["the cat", "Order 66 was shipped to Paris", "a", "Ina kwana? Lafiya lau"]
-    together = generate(model, tokenizer, prompts, max_new_tokens=6, batch_size=3)
-    alone = [generate(model, tokenizer, [p], max_new_tokens=6, batch_size=1)[0] for p in prompts]
+    together = generate(model, tokenizer, prompts, decoding=Decoding(6), batch_size=3)
+    alone = [
+        generate(model, tokenizer, [p], decoding=Decoding(6), batch_size=1)[0] for p in prompts
+    ]
     assert together == alone
-    assert generate(model, tokenizer, [], max_new_tokens=6, batch_size=3) == []
+    assert generate(model, tokenizer, [], decoding=Decoding(6), batch_size=3) == []

@@ -23,6 +23,7 @@ from finetune.estimate import resources as estimates
 from finetune.estimate.target import Target
 from finetune.launch.ranks import Ranks
 from finetune.models import load
+from finetune.models.kinds import CAUSAL
 from finetune.sizing import policy
 from finetune.sizing.policy import GIB, choose_micro_batch_rows, handed_on, refuse_sharding
 from finetune.sizing.shape import base_parameters, model_shape
@@ -216,7 +217,7 @@ def test_both_halves_choose_the_same_rows(tmp_path: Path, again: bool) -> None:
         asked = {"micro_batch_rows": "auto", "gradient_checkpointing": again}
         job = make_job(tmp_path / str(rows), inputs, run=asked)
         whole = Sharing("none", "none", "fp32", 1.0)
-        model = load_model(job, sharing=whole, device=torch.device("cpu"))
+        model = load_model(job, kind=CAUSAL, sharing=whole, device=torch.device("cpu"))
         measure = micro_batch._measured(job, model=model, split=split, device=torch.device("cpu"))
         asked["memory_gib"] = (measure(rows) + measure(rows + 1)) / 2 / GIB
         job = make_job(tmp_path / str(rows), inputs, run=asked)

@@ -1,0 +1,42 @@
+"""The protocol of prepared items: what training, validation and evaluation ask of a split."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class PreparedItems(Protocol):
+    """The items of a split, which `prepare` wrote in order; item n is row n of a step's batch.
+
+    What is inside of an item only its kind of base knows (finetune/models/kinds.py): for a causal
+    language model it is a packed sequence of documents (`PackedSplit`). N items, D documents.
+    """
+
+    @property
+    def documents_D(self) -> NDArray[np.void]:
+        """One record per document or part of one: `packed_split.DOCUMENT_DTYPE`."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What `documents_D["language"]` counts."""
+
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """What `documents_D["card"]` counts."""
+
+    @property
+    def num_rows(self) -> int:
+        """Number of items N."""
+
+    @property
+    def sequence_tokens(self) -> int:
+        """Most tokens of an item."""
+
+    def tokens_of(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the tokens of each of these items (or of all), padding left out."""
+
+    def supervised_tokens_of(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """Return the supervised tokens of each of these items (or of all)."""

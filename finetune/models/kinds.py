@@ -1,0 +1,152 @@
+"""Kinds of base: what training, scoring and generation need of a model, and one table of them.
+
+The training loop, validation, evaluation and chat ask a row of `KINDS` and the two protocols
+`TrainableModel` and `PreparedItems`, never an architecture. An encoder-decoder or a speech base is
+a new row with functions of its own; causal language models are the one that exists. LoRA by PEFT
+is common to all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from finetune.artefacts.packed_split import open_split
+from finetune.artefacts.prepared_items import PreparedItems
+from finetune.errors import RecipeError
+from finetune.models.generate import Decoding, context_tokens, generate
+from finetune.models.load import attach_lora, load_adapter, load_base
+from finetune.models.packed_model import PackedModel, idle_batch, make_batch
+from finetune.models.score import score_documents
+
+Batch = Any
+"""Some items of a split on a device; only the functions of their kind look inside."""
+
+
+class TrainableModel(Protocol):
+    """A base, with or without adapter, as training and scoring see it; it is a torch module, too.
+
+    Engines call the module and not its methods, so that the hooks of DDP, FSDP and DeepSpeed run.
+    """
+
+    training: bool
+
+    def forward(self, batch: Batch, *, dropout_key: int = 0) -> Tensor:
+        """Return the sum of the nll (nats, float32) over the supervised tokens, differentiable.
+
+        An idle batch gives 0 and a graph to every parameter. `dropout_key`, new for every step, and
+        the numbers of the items decide all that is random, so that micro-batches change nothing.
+        """
+
+    def score(self, batch: Batch) -> Tensor:
+        """Return the nll (nats, float32) of every supervised token, in the order of the items."""
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The layers that FSDP shards one by one."""
+
+    def train(self, mode: bool = True) -> Any:  # torch's own signature
+        """Turn training mode (dropout) on or off."""
+
+
+class Score(Protocol):
+    """Scores documents."""
+
+    def __call__(
+        self,
+        model: Any,
+        split: Any,
+        *,
+        records: NDArray[Any],
+        batch_rows: int,
+        device: torch.device | str,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return the nll (nats) of each record, an index into `split.documents_D`."""
+
+
+class Generate(Protocol):
+    """Answers prompts."""
+
+    def __call__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        prompts: list[str],
+        *,
+        decoding: Decoding,
+        batch_size: int,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[str]:
+        """Return what a model, wrapped or not, writes for each prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of base: how it is loaded and trained, how it is scored, and how it writes."""
+
+    name: str
+    takes: Callable[[Mapping[str, Any]], bool]
+    """Whether a base with this config.json is of the kind."""
+    load_base: Callable[..., Any]
+    """The base in a folder, frozen; arguments are those of finetune.models.load.load_base."""
+    attach_lora: Callable[..., Any]
+    """A fresh adapter on a base; as finetune.models.load.attach_lora."""
+    load_adapter: Callable[..., Any]
+    """A saved adapter on a base; as finetune.models.load.load_adapter."""
+    wrap: Callable[[nn.Module], TrainableModel]
+    open_split: Callable[..., PreparedItems]
+    """The items in a folder; as finetune.artefacts.packed_split.open_split."""
+    make_batch: Callable[..., Batch]
+    """Items on a device, from (split, rows, device=)."""
+    idle_batch: Callable[[torch.device | str], Batch]
+    """A batch of nothing: ranks without items run it, so that collectives stay matched."""
+    score: Score
+    generate: Generate
+    context_tokens: Callable[[Any], int | None]
+    """Most tokens of prompt and answer together; None if the model has no limit."""
+
+
+def _is_causal(config: Mapping[str, Any]) -> bool:
+    return not config.get("is_encoder_decoder", False)
+
+
+CAUSAL = Kind(
+    name="causal language model",
+    takes=_is_causal,
+    load_base=load_base,
+    attach_lora=attach_lora,
+    load_adapter=load_adapter,
+    wrap=PackedModel,
+    open_split=open_split,
+    make_batch=make_batch,
+    idle_batch=idle_batch,
+    score=score_documents,
+    generate=generate,
+    context_tokens=context_tokens,
+)
+KINDS: tuple[Kind, ...] = (CAUSAL,)
+"""All kinds; the first that takes a base is its own."""
+
+
+def kind_of(directory: Path) -> Kind:
+    """Return the kind of the base in a folder. RecipeError if there is none for it."""
+    path = directory / "config.json"
+    if not path.is_file():
+        return CAUSAL  # its loader says what is missing
+    config = json.loads(path.read_text("utf-8"))
+    for kind in KINDS:
+        if kind.takes(config):
+            return kind
+    raise RecipeError(
+        f"base.model: a {config.get('model_type', 'model')} base is of no kind that can be trained "
+        f"here (there is: {', '.join(kind.name for kind in KINDS)}); choose another base"
+    )

@@ -1,0 +1,248 @@
+"""The seam for other kinds of base: the real stage trains a tiny encoder-decoder by a row alone."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import T5Config, T5ForConditionalGeneration
+
+import finetune
+from finetune.artefacts.job import Artifact
+from finetune.artefacts.packed_split import PackedSplit, open_split
+from finetune.chat.systems import load_systems
+from finetune.chat.talk import Manner
+from finetune.errors import RecipeError, Stopped
+from finetune.models import kinds
+from finetune.models.generate import Decoding
+from finetune.models.kinds import CAUSAL, Kind, kind_of
+from finetune.train.run import run
+from tests.support.tiny import tiny_tokenizer
+from tests.support.training_job import CARDS, LANGUAGES, adapter_digest, make_job, write_inputs
+
+VOCABULARY = 200
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One document: what the encoder reads, what the decoder has to write."""
+
+    source: list[int]
+    target: list[int]
+
+
+class PairModel(nn.Module):
+    """A T5 as training sees it: the nll of a target given its source, pair by pair."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Sequence[Pair], *, dropout_key: int = 0) -> Tensor:
+        """Return the sum of the nll; this toy draws nothing from `dropout_key`."""
+        del dropout_key
+        return self._nll(batch).sum()
+
+    @torch.no_grad()
+    def score(self, batch: Sequence[Pair]) -> Tensor:
+        """Return the nll of each target token."""
+        return self._nll(batch)
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The blocks of encoder and decoder."""
+        return [m for m in self.modules() if type(m).__name__ == "T5Block"]
+
+    def _nll(self, batch: Sequence[Pair]) -> Tensor:
+        found = []
+        for pair in batch or [Pair([1], [1])]:
+            labels = torch.tensor([pair.target])
+            logits = self.model(input_ids=torch.tensor([pair.source]), labels=labels).logits[0]
+            nll = cross_entropy(logits, labels[0], reduction="none")
+            found.append(nll if batch else 0 * nll)
+        return torch.cat(found)
+
+
+def pairs_of(split: PackedSplit, rows: Sequence[int], **_: Any) -> list[Pair]:
+    """Read each document of the rows as a pair: its unsupervised tokens, and its others."""
+    return [
+        Pair(tokens[:1].tolist(), tokens[1:].tolist())
+        for row in rows
+        for record in split.documents_D[split.documents_D["row"] == row]
+        for tokens in [
+            split.tokens_NT[row][record["start"] : record["start"] + record["length"]].astype(int)
+        ]
+    ]
+
+
+def score_pairs(model: Any, split: PackedSplit, *, records: Any, **_: Any) -> np.ndarray:
+    """Return the nll of each record, one at a time."""
+    found = []
+    for record in split.documents_D[records]:
+        row, start = int(record["row"]), int(record["start"])
+        tokens = split.tokens_NT[row][start : start + int(record["length"])].astype(int).tolist()
+        found.append(float(model.score([Pair(tokens[:1], tokens[1:])]).sum()))
+    return np.array(found)
+
+
+def write_pairs(
+    model: Any, tokenizer: Any, prompts: list[str], *, decoding: Decoding, **_: Any
+) -> list[str]:
+    """Answer each prompt by the decoder."""
+    found = []
+    for prompt in prompts:
+        ids = torch.tensor([tokenizer.encode(prompt)]) % VOCABULARY
+        out = model.generate(input_ids=ids, max_new_tokens=decoding.max_new_tokens)
+        found.append(f"{len(out[0])} tokens by an encoder-decoder")
+    return found
+
+
+def load(directory: Path, **_: Any) -> Any:
+    """Return the frozen T5 in a folder."""
+    return T5ForConditionalGeneration.from_pretrained(directory).requires_grad_(False).eval()
+
+
+def attach(model: Any, lora: Any, *, seed: int, **_: Any) -> Any:
+    """Put a fresh adapter on queries and values."""
+    torch.manual_seed(seed)
+    settings: dict[str, Any] = {"r": lora.rank, "lora_alpha": lora.alpha}
+    config = LoraConfig(task_type="SEQ_2_SEQ_LM", target_modules=["q", "v"], **settings)
+    return get_peft_model(model, config).train()
+
+
+PAIRS = Kind(
+    name="encoder-decoder",
+    takes=lambda config: bool(config.get("is_encoder_decoder")),
+    load_base=load,
+    attach_lora=attach,
+    load_adapter=lambda model, folder: PeftModel.from_pretrained(model, str(folder)).eval(),
+    wrap=PairModel,
+    open_split=open_split,
+    make_batch=pairs_of,
+    idle_batch=lambda _: [],
+    score=score_pairs,
+    generate=write_pairs,
+    context_tokens=lambda _: None,
+)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    """A corpus of packed rows, and a tiny T5 in the base's place."""
+    folder = tmp_path_factory.mktemp("pairs")
+    found = write_inputs(folder)
+    torch.manual_seed(0)
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}
+    config = T5Config(vocab_size=VOCABULARY, decoder_start_token_id=0, dropout_rate=0.0, **sizes)
+    T5ForConditionalGeneration(config).save_pretrained(folder / "t5/model")
+    return found | {"base": Artifact("base", "b", folder / "t5", {})}
+
+
+@pytest.fixture
+def _with_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "KINDS", (*kinds.KINDS, PAIRS))
+
+
+@pytest.mark.usefixtures("_with_pairs")
+def test_an_encoder_decoder_trains_by_a_row_of_the_table(
+    tmp_path: Path, inputs: dict[str, Artifact]
+) -> None:
+    """The stage trains it, chooses by validation and writes an adapter that PEFT loads to the
+    validated score; nothing of the loop was changed."""
+    result = run(make_job(tmp_path, inputs, train={"max_steps": 16, "learning_rate": 0.05}))
+    assert result["loss_last"] < result["loss_first"] - 0.2
+    assert set(result["validation_bits_per_byte"]) == set(LANGUAGES)
+    config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
+    assert config["task_type"] == "SEQ_2_SEQ_LM"
+    model = PAIRS.wrap(
+        PAIRS.load_adapter(load(inputs["base"].path / "model"), tmp_path / "adapter")
+    )
+    names = {"languages": LANGUAGES, "cards": CARDS}
+    split = open_split(inputs["prepare"].path / "validation", **names)
+    nll_D = score_pairs(model, split, records=np.arange(len(split.documents_D)))
+    for number, language in enumerate(LANGUAGES):
+        mine = split.documents_D["language"] == number
+        sizes = split.documents_D["supervised_bytes"][mine].sum()
+        bits = nll_D[mine].sum() / np.log(2) / sizes
+        assert bits == pytest.approx(result["validation_bits_per_byte"][language], rel=1e-5)
+
+
+@pytest.mark.usefixtures("_with_pairs")
+def test_its_loss_is_that_of_the_step_and_it_resumes_to_the_same_bits(
+    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loss over supervised tokens whatever the micro-batch, and a stopped training goes on."""
+    losses = []
+    for rows in (1, 4):
+        job = make_job(tmp_path / str(rows), inputs, run={"micro_batch_rows": rows})
+        losses.append(run(job)["loss_last"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    forward, calls = PairModel.forward, []
+
+    def interrupted(self: Any, batch: Any, **settings: Any) -> Tensor:
+        calls.append(1)
+        if len(calls) == 17:  # the fifth step
+            raise KeyboardInterrupt
+        return forward(self, batch, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PairModel, "forward", interrupted)
+        with pytest.raises((KeyboardInterrupt, Stopped)):
+            run(make_job(tmp_path / "again", inputs, run={"micro_batch_rows": 1}))
+    run(make_job(tmp_path / "again", inputs, run={"micro_batch_rows": 1}))
+    assert adapter_digest(tmp_path / "again") == adapter_digest(tmp_path / "1")
+
+
+@pytest.mark.usefixtures("_with_pairs")
+def test_chat_answers_by_the_row(tmp_path: Path, inputs: dict[str, Artifact]) -> None:
+    """Base and adapter write by the functions of their kind."""
+    run(make_job(tmp_path, inputs, train={"max_steps": 1}))
+    systems = load_systems(
+        inputs["base"].path / "model",
+        tmp_path / "adapter",
+        tokenizer=tiny_tokenizer(),
+        manner=Manner(max_new_tokens=4, threads=1),
+    )
+    assert set(systems.answers) == {"base", "adapter"}
+    assert systems.fits("a" * 9999)
+    for answer in systems.answers.values():
+        assert answer("Ina kwana?").endswith("tokens by an encoder-decoder")
+
+
+def test_a_base_of_no_kind_is_refused_before_it_is_loaded(
+    tmp_path: Path, inputs: dict[str, Artifact]
+) -> None:
+    """Without its row the same base is an error that names what there is."""
+    with pytest.raises(RecipeError, match=r"base\.model: a t5 base .*causal language model"):
+        run(make_job(tmp_path, inputs))
+    assert kind_of(write_inputs(tmp_path / "causal")["base"].path / "model") is CAUSAL
+
+
+def test_stages_know_no_architecture() -> None:
+    """Training, evaluation and chat name neither the packed model nor what makes a model causal,
+    training not even the packed split; they ask the table."""
+    barred = {"packed_model", "PackedModel", "PackedBatch", "causal_lm_of", "get_decoder"}
+    barred |= {"CAUSAL", "CAUSAL_LM", "AutoModelForCausalLM", "score_documents"}
+    found = []
+    for room in ("train", "chat", "evaluate"):
+        for path in sorted((Path(finetune.__file__).parent / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                names = {getattr(node, "id", None), getattr(node, "attr", None)}
+                names |= {getattr(node, "value", None)} if isinstance(node, ast.Constant) else set()
+                if isinstance(node, ast.ImportFrom):
+                    names |= {n.name for n in node.names} | {str(node.module).split(".")[-1]}
+                inner = (
+                    {"PackedSplit", "segments_NT", "supervised_NT"} if room == "train" else set()
+                )
+                found += [f"{path.name}: {name}" for name in names & (barred | inner)]
+    assert found == []
