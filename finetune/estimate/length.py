@@ -84,7 +84,7 @@ def _estimated(language: str, card: str, size_bytes: int, project: Project) -> C
 
 def _length(project: Project, step: Step, *, store: Store) -> Length:
     phase, row_tokens = step.phase, project.recipe.prepare.sequence_tokens
-    train, rows_per_step = phase.train, phase.train.batch_tokens // row_tokens
+    train, rows_per_step = phase.train, phase.train.rows_per_step(row_tokens)
     prepared = store.find("prepare", step.key)
     cells, counted = cells_of(project, step, store=store)
     rows, fill = None if cells is None else sum(cell.rows for cell in cells), 1.0

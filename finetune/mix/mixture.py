@@ -143,7 +143,7 @@ def plan_mix(
     mix = phase.mixing
     assert mix is not None  # noqa: S101, callers ask first
     groups = groups_of(cells, mix=mix, replayed=replayed_cells(phase.corpora, cards))
-    rows = steps * (phase.train.batch_tokens // row_tokens)
+    rows = steps * phase.train.rows_per_step(row_tokens)
     budget = rows if mix.budget_tokens is None else max(1, mix.budget_tokens // row_tokens)
     room = [exact(mix.max_epochs) * g.units for g in groups]
     stretches: list[Stretch] = []
@@ -226,7 +226,7 @@ def _problems(
     mix, train = phase.mixing, phase.train
     assert mix is not None  # noqa: S101
     key: Path_ = ("train", "max_steps" if train.max_steps is not None else "epochs")
-    each = train.batch_tokens // row_tokens
+    each = train.rows_per_step(row_tokens)
     if empty and not (mix.method == "unimax" and not mix.stages):
         yield (
             ("mix", "weights"),

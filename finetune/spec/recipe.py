@@ -194,6 +194,14 @@ class Train(Section):
     """What waits in the CPU's memory while the GPU does not need it: the optimizer's state, or the
     weights too (`zero3` and `fsdp`). In no key."""
 
+    def rows_per_step(self, sequence_tokens: int) -> int:
+        """Return the rows of an optimizer step over all devices.
+
+        >>> Train(max_steps=1, batch_tokens=8192).rows_per_step(512)
+        16
+        """
+        return self.batch_tokens // sequence_tokens
+
     @model_validator(mode="after")
     def _one_length(self) -> Train:
         if (self.max_steps is None) == (self.epochs is None):

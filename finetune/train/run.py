@@ -91,7 +91,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
     settings = job.phase.train
     kind = kind_of(job.inputs["base"].path / "model")
     split, validation = _splits(job, kind=kind)
-    rows_per_step = settings.batch_tokens // split.sequence_tokens
+    rows_per_step = settings.rows_per_step(split.sequence_tokens)
     num_rows = mix.rows_of_epoch(job, split)
     steps = total_steps(settings, num_rows=num_rows, rows_per_step=rows_per_step)
     mixed = mix.plan_of(job, split, steps=steps)

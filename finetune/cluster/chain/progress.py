@@ -176,7 +176,7 @@ def _counted_steps(chain: Chain, job: ChainJob) -> int | None:
     name = label.removeprefix("train").strip()
     phases = recipe.stages_of_training
     phase = next((p for p in phases if p.name == name), phases[0])
-    rows_per_step = phase.train.batch_tokens // recipe.prepare.sequence_tokens
+    rows_per_step = phase.train.rows_per_step(recipe.prepare.sequence_tokens)
     return total_steps(phase.train, num_rows=rows, rows_per_step=rows_per_step)
 
 
