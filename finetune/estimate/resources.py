@@ -81,7 +81,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Candidate:
     """A setting, the micro-batch that it leaves room for, and whether it fits."""
 
     setting: Setting
@@ -102,18 +102,18 @@ class Estimate:
     precision: Precision
     base_parameters: int
     adapter_parameters: dict[str, int]
-    recipe: Trial
+    recipe: Candidate
     """The recipe's own setting."""
-    trials: tuple[Trial, ...]
+    candidates: tuple[Candidate, ...]
     """Settings in order of cost, the recipe's among them."""
     lengths: tuple[Length, ...]
     cost: Cost
     notes: tuple[str, ...]
 
     @property
-    def cheapest(self) -> Trial | None:
+    def cheapest(self) -> Candidate | None:
         """The first setting that fits."""
-        return next((trial for trial in self.trials if trial.fits), None)
+        return next((candidate for candidate in self.candidates if candidate.fits), None)
 
 
 def estimate(
@@ -136,10 +136,10 @@ def estimate(
     share = rows_per_rank(min(each.rows_per_step for each in found), ranks=target.ranks)
     room = _Room(project, lora, shape, target, precision, share)
     own = _own(project, room)
-    trials = [room.trial(setting) for setting in _settings(own.setting, target)]
-    if own.setting not in [trial.setting for trial in trials]:
-        trials.insert(0, own)
-    chosen = own if own.fits is not False else next((t for t in trials if t.fits), own)
+    candidates = [room.candidate(setting) for setting in _settings(own.setting, target)]
+    if own.setting not in [candidate.setting for candidate in candidates]:
+        candidates.insert(0, own)
+    chosen = own if own.fits is not False else next((t for t in candidates if t.fits), own)
     per_token = flops_per_token(
         shape,
         lora,
@@ -163,7 +163,7 @@ def estimate(
         base_parameters=base_parameters(shape),
         adapter_parameters=adapter_parameters(shape, lora),
         recipe=own,
-        trials=tuple(trials),
+        candidates=tuple(candidates),
         lengths=tuple(found),
         cost=cost,
         notes=(*unknown, *_notes(shape, target, found, chosen), *_attempts(target, cost)),
@@ -218,7 +218,7 @@ class _Room:
     share: int
     """Rows of a step that one rank has."""
 
-    def trial(self, setting: Setting) -> Trial:
+    def candidate(self, setting: Setting) -> Candidate:
         """Return the largest micro-batch that a setting has room for, and what it needs."""
         rows = self._rows(setting)
         memory = self._memory(setting, rows)
@@ -230,12 +230,12 @@ class _Room:
             new_tokens=bool(self.shape.new_tokens),
         )
         if refused is not None:
-            return Trial(setting, rows, memory, False, refused.short)
+            return Candidate(setting, rows, memory, False, refused.short)
         if limit is None:
-            return Trial(setting, rows, memory, None, "memory of the device not known")
+            return Candidate(setting, rows, memory, None, "memory of the device not known")
         over = memory.total - limit
         why = "" if over <= 0 else f"{over / GIB:.1f} GiB too much: {_largest(memory)}"
-        return Trial(setting, rows, memory, over <= 0, why)
+        return Candidate(setting, rows, memory, over <= 0, why)
 
     @property
     def limit_bytes(self) -> int | None:
@@ -287,7 +287,7 @@ def _largest_adapter(project: Project) -> Lora:
     return lora if len(project.recipe.stages_of_training) == 1 else handed_on(lora)
 
 
-def _own(project: Project, room: _Room) -> Trial:
+def _own(project: Project, room: _Room) -> Candidate:
     """The recipe's setting, with what `auto` means."""
     recipe = project.recipe
     train = recipe.stages_of_training[0].train
@@ -307,7 +307,7 @@ def _own(project: Project, room: _Room) -> Trial:
         new_tokens=bool(room.shape.new_tokens),
         fits=lambda: not budget or leaves_room(weights, budget_bytes=budget),
     )
-    return room.trial(replace(own, sharding=sharding))
+    return room.candidate(replace(own, sharding=sharding))
 
 
 def _settings(own: Setting, target: Target) -> Iterator[Setting]:
@@ -368,7 +368,9 @@ def _attempts(target: Target, cost: Cost) -> Iterator[str]:
         )
 
 
-def _notes(shape: ModelShape, target: Target, found: list[Length], chosen: Trial) -> Iterator[str]:
+def _notes(
+    shape: ModelShape, target: Target, found: list[Length], chosen: Candidate
+) -> Iterator[str]:
     if not shape.exact:
         yield (
             f"{shape.model_type} is not counted exactly: an architecture that was never looked at "

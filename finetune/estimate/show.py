@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from finetune.estimate import cost
-from finetune.estimate.resources import Estimate, Trial
+from finetune.estimate.resources import Candidate, Estimate
 from finetune.output.console import Console
 from finetune.sizing.memory import Memory
 from finetune.sizing.policy import GIB
@@ -20,7 +20,7 @@ ERROR = (
 def show(found: Estimate, *, console: Console, watts: float | None, pue: float) -> None:
     """Show an estimate; `watts` (of one device) and `pue` are what its energy was counted with."""
     _show_target(found, console)
-    _show_trials(found, console)
+    _show_candidates(found, console)
     _show_memory(found, console)
     _show_length(found, console)
     _show_cost(found, console, watts=watts, pue=pue)
@@ -38,9 +38,9 @@ def as_json(found: Estimate, *, pue: float) -> dict[str, Any]:
         "parameters": {"base": found.base_parameters, "adapter": found.adapter_parameters},
         "target": asdict(found.target) | {"ranks": found.target.ranks},
         "precision": found.precision,
-        "recipe": _trial_json(found.recipe),
-        "cheapest": None if cheapest is None else _trial_json(cheapest),
-        "settings": [_trial_json(trial) for trial in found.trials],
+        "recipe": _candidate_json(found.recipe),
+        "cheapest": None if cheapest is None else _candidate_json(cheapest),
+        "settings": [_candidate_json(candidate) for candidate in found.candidates],
         "trainings": [asdict(each) for each in found.lengths],
         "cost": asdict(found.cost),
         "assumptions": {
@@ -54,13 +54,13 @@ def as_json(found: Estimate, *, pue: float) -> dict[str, Any]:
     }
 
 
-def _trial_json(trial: Trial) -> dict[str, Any]:
+def _candidate_json(candidate: Candidate) -> dict[str, Any]:
     return {
-        "setting": asdict(trial.setting),
-        "micro_batch_rows": trial.rows,
-        "memory_bytes": asdict(trial.memory) | {"total": trial.memory.total},
-        "fits": trial.fits,
-        "why": trial.why,
+        "setting": asdict(candidate.setting),
+        "micro_batch_rows": candidate.rows,
+        "memory_bytes": asdict(candidate.memory) | {"total": candidate.memory.total},
+        "fits": candidate.fits,
+        "why": candidate.why,
     }
 
 
@@ -79,18 +79,18 @@ def _show_target(found: Estimate, console: Console) -> None:
     console.say(f"{target.nodes} node(s) x {target.devices_per_node} {kind}{memory}")
 
 
-def _show_trials(found: Estimate, console: Console) -> None:
+def _show_candidates(found: Estimate, console: Console) -> None:
     cheapest = found.cheapest
-    last = len(found.trials) if cheapest is None else found.trials.index(cheapest) + 1
+    last = len(found.candidates) if cheapest is None else found.candidates.index(cheapest) + 1
     rows = [
         (
-            trial.setting.text + (" (the recipe)" if trial == found.recipe else ""),
-            trial.rows,
-            f"{trial.memory.total / GIB:.2f}",
-            {True: "fits", False: trial.why, None: "not known"}[trial.fits],
+            candidate.setting.text + (" (the recipe)" if candidate == found.recipe else ""),
+            candidate.rows,
+            f"{candidate.memory.total / GIB:.2f}",
+            {True: "fits", False: candidate.why, None: "not known"}[candidate.fits],
         )
-        for number, trial in enumerate(found.trials)
-        if number < last or trial == found.recipe or console.verbose
+        for number, candidate in enumerate(found.candidates)
+        if number < last or candidate == found.recipe or console.verbose
     ]
     device = "GPU" if found.target.device == "gpu" else "process"
     console.table("", ("setting", "rows at once", f"GiB per {device}", "verdict"), rows)
@@ -108,13 +108,13 @@ def _show_trials(found: Estimate, console: Console) -> None:
 
 
 def _show_memory(found: Estimate, console: Console) -> None:
-    trial = _chosen(found)
+    candidate = _chosen(found)
     rows = [
         (name, f"{size / GIB:.2f}")
-        for name, size in ((f.name, getattr(trial.memory, f.name)) for f in fields(Memory))
+        for name, size in ((f.name, getattr(candidate.memory, f.name)) for f in fields(Memory))
         if size >= GIB / 200
     ]
-    console.say(f"memory with {trial.setting.text}, {trial.rows} row(s) at once:")
+    console.say(f"memory with {candidate.setting.text}, {candidate.rows} row(s) at once:")
     console.table("", ("part", "GiB"), rows)
 
 
@@ -154,7 +154,7 @@ def _show_cost(found: Estimate, console: Console, *, watts: float | None, pue: f
     console.say(f"energy: {_range(price.kwh)} kWh{carbon} (a node draws {basis}; PUE {pue})")
 
 
-def _chosen(found: Estimate) -> Trial:
+def _chosen(found: Estimate) -> Candidate:
     """The recipe's setting, or the one that fits in its place."""
     return found.recipe if found.recipe.fits is not False else found.cheapest or found.recipe
 
