@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finetune.errors import RecipeError
-from finetune.estimate.mixture import Mixture, mixtures
+from finetune.estimate.planned_mixture import Mixture, mixtures
 from finetune.mix.mixture import Portion
 from finetune.output.console import Console
 from finetune.pipeline.store import Store

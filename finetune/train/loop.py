@@ -27,7 +27,6 @@ from finetune.train.checkpoint import Checkpoint, save_checkpoint
 from finetune.train.engine import Engine
 from finetune.train.metrics import Metrics
 from finetune.train.micro_batch import is_out_of_memory, out_of_memory
-from finetune.train.mix import epochs_by_language
 from finetune.train.mixed_order import MixedOrder
 from finetune.train.optimizer import after_good_step, after_overflow
 from finetune.train.order import key_of_step, micro_batches, rows_of_step
@@ -36,6 +35,7 @@ from finetune.train.sample import even_sample
 from finetune.train.schedule import learning_rate_factor
 from finetune.train.state import Layout, Progress, after_validation
 from finetune.train.stop import Interrupted, StopFlag
+from finetune.train.training_mix import epochs_by_language
 from finetune.train.validate import bits_per_byte_by_language, score_together
 
 

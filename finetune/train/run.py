@@ -27,7 +27,7 @@ from finetune.models.load import (
     tokenizer_folder,
 )
 from finetune.sizing.policy import ELEMENT_BYTES, leaves_room
-from finetune.train import mix
+from finetune.train import training_mix
 from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (
     Checkpoint,
@@ -92,9 +92,9 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
     kind = kind_of(job.inputs["base"].path / "model")
     split, validation = _splits(job, kind=kind)
     rows_per_step = settings.rows_per_step(split.sequence_tokens)
-    num_rows = mix.rows_of_epoch(job, split)
+    num_rows = training_mix.rows_of_epoch(job, split)
     steps = total_steps(settings, num_rows=num_rows, rows_per_step=rows_per_step)
-    mixed = mix.plan_of(job, split, steps=steps)
+    mixed = training_mix.plan_of(job, split, steps=steps)
     resumed = _resume(
         job, steps=steps, rows_per_step=rows_per_step, mixed=mixed, processes=processes
     )
@@ -136,7 +136,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
                 total_steps=steps,
                 rows_per_step=rows_per_step,
                 checkpoints=job.workspace / "checkpoints",
-                mixed=mix.order_of(mixed, split, seed=settings.seed) if mixed else None,
+                mixed=training_mix.order_of(mixed, split, seed=settings.seed) if mixed else None,
             ),
             engine=engine,
             processes=processes,
@@ -144,7 +144,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
             best=resumed.part("best") if resumed else {},
             stop=stop,
         )
-        return _finish(job, model=model, trainer=trainer) | {"mix": mix.recorded(mixed)}
+        return _finish(job, model=model, trainer=trainer) | {"mix": training_mix.recorded(mixed)}
 
 
 def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any]:
@@ -175,8 +175,8 @@ def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any
     plan = trainer.plan
     rows = final.step * plan.rows_per_step
     return result | {
-        "seen": mix.seen(job, plan.split, plan.mixed, rows=rows),
-        "seen_before": mix.seen_before(job),
+        "seen": training_mix.seen(job, plan.split, plan.mixed, rows=rows),
+        "seen_before": training_mix.seen_before(job),
     }
 
 
@@ -304,7 +304,7 @@ def _of_the_same_mix(
     if resumed is None:
         return None
     row = resumed.progress.step * rows_per_step
-    if mix.same_until(mixed, job.inputs["shorter"].result.get("mix"), row=row):
+    if training_mix.same_until(mixed, job.inputs["shorter"].result.get("mix"), row=row):
         return resumed
     job.console.say(
         f"the training of {resumed.progress.step} steps in the store is not continued: languages "
