@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from finetune.output.html import environment, number
 from finetune.prepare.reading.split import SPLITS
 from finetune.prepare.report.difference import difference, visible
 from finetune.prepare.report.page_words import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR, WORDS
@@ -24,31 +25,24 @@ def render(facts: Mapping[str, Any]) -> str:
 
     `facts` is what report.json holds (finetune.prepare.report.report).
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("finetune.prepare.report", "."),
-        autoescape=True,  # texts are data, whatever they contain
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: f"{value:,}".replace(",", "\u202f")
-    environment.globals.update(
-        CHANGES_FR=CHANGES_FR,
-        FINDINGS_FR=FINDINGS_FR,
-        HIDDEN=HIDDEN,
-        PERSONAL=PERSONAL,
-        WORDS=WORDS,
-        both=_both,
-        SPLITS=SPLITS,
-        direction=direction,
-        language_name=language_name,
-        difference=difference,
-        visible=visible,
-    )
+    names = {
+        "CHANGES_FR": CHANGES_FR,
+        "FINDINGS_FR": FINDINGS_FR,
+        "HIDDEN": HIDDEN,
+        "PERSONAL": PERSONAL,
+        "SPLITS": SPLITS,
+        "WORDS": WORDS,
+        "both": _both,
+        "columns_of": _columns,
+        "difference": difference,
+        "direction": direction,
+        "language_name": language_name,
+        "largest": _largest,
+        "visible": visible,
+    }
+    template = environment("finetune.prepare.report", names=names).get_template("report.html.j2")
     others = dict.fromkeys(("identification", "duplicates", "contamination"))
-    page = environment.get_template("report.html.j2").render(
+    return template.render(
         **(others | dict(facts)),
         total=total(facts["funnel"], reasons=facts["reasons"]),
         reason_words={
@@ -56,11 +50,26 @@ def render(facts: Mapping[str, Any]) -> str:
             for reason, meaning in facts["reasons"].items()
         },
     )
-    return page + "\n"
 
 
 def _both(english: str, *, name: str, french: Mapping[str, str]) -> dict[str, str]:
     return {"en": english, "fr": french.get(name, english)}
+
+
+def _columns(classes: Sequence[Mapping[str, int]]) -> list[tuple[str, Any, str]]:
+    """Return the columns of a histogram: label, left out above kept, number of texts."""
+    return [
+        (
+            number(one["from"]),
+            [("out", one["left_out"]), ("bar", one["kept"])],
+            number(one["kept"] + one["left_out"]),
+        )
+        for one in classes
+    ]
+
+
+def _largest(classes: Sequence[Mapping[str, int]]) -> int:
+    return max((one["kept"] + one["left_out"] for one in classes), default=0)
 
 
 def total(funnel: Sequence[Mapping[str, Any]], *, reasons: Iterable[str]) -> dict[str, Any]:
