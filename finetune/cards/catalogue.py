@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from finetune.cards.listing import licence_name, people_size, size_bytes
 from finetune.cards.look import Look, is_here, look
 from finetune.cards.words import Lang
 from finetune.errors import FinetuneError, RecipeError
+from finetune.output.html import environment
 from finetune.spec.card import DataCard
 from finetune.spec.language import bcp47, language_name
 from finetune.spec.load import load_card
@@ -101,8 +100,6 @@ def write_catalogue(paths: Sequence[Path], out: Path, *, lang: Lang) -> tuple[Pa
 
     Raises RecipeError if a page that is no catalogue is there, or nothing can be written.
     """
-    from jinja2 import Environment, StrictUndefined
-
     target = out / "index.html"
     entries, broken = [], []
     for path in paths:
@@ -110,12 +107,10 @@ def write_catalogue(paths: Sequence[Path], out: Path, *, lang: Lang) -> tuple[Pa
             entries.append(_entry(load_card(path)))
         except RecipeError:
             broken.append(path.stem)
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = files("finetune.cards").joinpath("catalogue.html.j2").read_text("utf-8")
-    page = environment.from_string(template).render(
-        cards=_with_bars(entries),
+    template = environment("finetune.cards").get_template("catalogue.html.j2")
+    page = template.render(
+        cards=entries,
+        largest=max((e["size_bytes"] or 0 for e in entries), default=0),
         broken=broken,
         languages=sorted({(n, c) for e in entries for c, n in e["languages"]}),
         licences=sorted({e["licence"] for e in entries}),
@@ -139,6 +134,7 @@ def _entry(card: DataCard) -> dict[str, Any]:
     if seen is None and hidden is None:
         hidden = "elsewhere"
     link = card.license_link or ""
+    size = size_bytes(card)
     return {
         "name": card.name,
         "title": card.pretty_name,
@@ -154,7 +150,8 @@ def _entry(card: DataCard) -> dict[str, Any]:
         "unknown": block.not_established,
         "withdrawn": card.is_withdrawn,
         "summary": summary(card.body),
-        "size_bytes": size_bytes(card),
+        "size_bytes": size,
+        "size": people_size(size) if size is not None else "",
         "seen": seen,
         "hidden": hidden,
         "samples": _samples(seen) if seen and hidden is None else [],
@@ -189,16 +186,6 @@ def _samples(seen: Look) -> list[list[Sample]]:
         ]
         for sample in seen.samples
     ]
-
-
-def _with_bars(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add the size as people read it, and the length of its bar in percent of the largest."""
-    largest = max((e["size_bytes"] or 0 for e in entries), default=0)
-    for entry in entries:
-        size = entry["size_bytes"]
-        entry["size"] = people_size(size) if size is not None else ""
-        entry["bar"] = math.ceil(100 * size / largest) if size and largest else 0
-    return entries
 
 
 def summary(body: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from math import isfinite
 from typing import Any
 
 from finetune.artefacts.job import Artifact, Job
 from finetune.errors import ReleaseError
+from finetune.output.html import text_environment
 from finetune.release.mixture import mix_in_words, seen_rows
 from finetune.release.new_tokens import extension_facts
 from finetune.spec.card import DataCard, HubSource, LocalSource, UrlSource
@@ -59,16 +59,11 @@ def render_card(job: Job, *, licence: Licensing) -> str:
         ReleaseError: huggingface_hub's card classes do not accept the front matter.
     """
     from huggingface_hub import ModelCard
-    from jinja2 import Environment, StrictUndefined
 
-    template = files("finetune.release").joinpath("card.md.j2").read_text("utf-8")
-    environment = Environment(  # noqa: S701, Markdown, not HTML; `cell` defuses what people wrote
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    environment = text_environment(
+        "finetune.release", filters={"cell": cell, "amount": _amount, "literal": _literal}
     )
-    environment.filters["cell"] = cell
-    environment.filters["amount"] = _amount
-    environment.filters["literal"] = _literal
-    body = environment.from_string(template).render(**_facts(job, licence=licence))
+    body = environment.get_template("card.md.j2").render(**_facts(job, licence=licence))
     data = front_matter(job, licence=licence)
     text = f"---\n{data.to_yaml()}\n---\n\n{body}"
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.output.html import environment
 from finetune.tokenizer import advice
 from finetune.tokenizer.bases import Opened
 from finetune.tokenizer.measure import Audit, Measure
@@ -114,17 +115,8 @@ class Findings:
 
 def write_report(path: Path, findings: Findings) -> None:
     """Render the findings into one HTML file."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("finetune.tokenizer", "."),
-        autoescape=True,  # letters and names are data, whatever they contain
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("report.html.j2").render(
+    template = environment("finetune.tokenizer").get_template("report.html.j2")
+    page = template.render(
         findings=findings,
         names=[cost.name for cost in findings.audit.bases],
         rows=[row for row in ROWS if _said(findings.audit, row)],
@@ -139,7 +131,7 @@ def _said(audit: Audit, row: Row) -> bool:
 
 
 def _picture(audit: Audit, row: Row) -> dict[str, Any] | None:
-    """Return the bars of a measure: each with its length and interval as shares of the widest."""
+    """Return the bars of a measure: each with its value and the interval of it."""
     if row.field not in _PICTURES:
         return None
     measures: Sequence[tuple[str, Measure]] = [
@@ -154,10 +146,9 @@ def _picture(audit: Audit, row: Row) -> dict[str, Any] | None:
         {
             "name": name,
             "text": row.cell(measure),
-            "width": f"{100 * measure.value / widest:.2f}",
-            "low": None if measure.low is None else f"{100 * measure.low / widest:.2f}",
-            "span": f"{100 * ((measure.high or 0) - (measure.low or 0)) / widest:.2f}",
+            "value": measure.value,
+            "interval": None if measure.low is None else (measure.low, measure.high),
         }
         for name, measure in measures
     ]
-    return {"label": row.label, "meaning": row.meaning, "bars": bars}
+    return {"label": row.label, "meaning": row.meaning, "bars": bars, "widest": widest}

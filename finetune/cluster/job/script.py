@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Literal
 
 from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.errors import Stopped
+from finetune.output.html import text_environment
 from finetune.spec.site import JobRequest, Site, merge_lines
 
 Kind = Literal["prepare", "train", "evaluate", "release", "debug"]
@@ -38,24 +38,12 @@ def script_of(
 
     `array`: the indices of the tasks, as `sbatch --array` takes them.
     """
-    from jinja2 import Environment, StrictUndefined
-
     request = request_of(work.kind, site)
     ranks = ranks_of(work.kind, site)
     environment = {name: "1" for name in OFFLINE if site.offline}
     environment |= {**site.environment, **request.environment}
-    engine = Environment(
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701, this is no HTML; what is not ours is quoted for the shell
-    )
-    engine.filters["quoted"] = shlex.quote
-    template = engine.from_string(
-        files("finetune.cluster.job").joinpath("job.sh.j2").read_text(encoding="utf-8")
-    )
-    return template.render(
+    engine = text_environment("finetune.cluster.job", filters={"quoted": shlex.quote})
+    return engine.get_template("job.sh.j2").render(
         header=header(job, request, chain=chain, site=site, array=array),
         job=job.array or job.name,
         array=array is not None,

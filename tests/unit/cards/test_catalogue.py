@@ -48,8 +48,8 @@ def cards(tmp_path: Path) -> list[Path]:
 
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "form", "label", "input"),
-    *("select", "option", "span", "main", "article", "bdi", "div", "ul", "li", "small", "a", "svg"),
-    *("rect", "blockquote", "dl", "dt", "dd", "script"),
+    *("select", "option", "span", "main", "article", "bdi", "div", "ul", "li", "small", "a", "i"),
+    *("blockquote", "dl", "dt", "dd", "script"),
 }
 
 
@@ -146,7 +146,7 @@ SCRIPT = """{
   columns: new Set([...page.querySelectorAll("article")].filter(a => a.offsetParent !== null)
     .map(a => a.getBoundingClientRect().left)).size,
   aligned: page.defaultView.getComputedStyle(page.querySelector("p[dir=rtl]")).textAlign,
-  bars: [...page.querySelectorAll(".fill")].map(b => b.getBoundingClientRect().width > 0),
+  bars: [...page.querySelectorAll(".bar")].map(b => b.getBoundingClientRect().width > 0),
 }"""
 
 

@@ -159,7 +159,7 @@ def test_the_page_is_one_offline_file(bases, capsys):
     assert not any({"src", "href"} & set(attributes) for _, attributes in parser.tags)
     assert "&lt;b&gt;t.txt" in page
     assert '<bdi class="letter">ሰ</bdi> (U+1230, 12 times)' in page
-    widths = [a["style"] for tag, a in parser.tags if tag == "i"]
+    widths = [a["style"] for tag, a in parser.tags if tag == "i" and a["class"] == "bar"]
     assert len(widths) == 6  # words, bytes and pieces of characters, a bar a base
 
 
