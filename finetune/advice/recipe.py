@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from finetune.advice.facts import Candidate, CardFacts, Facts
 from finetune.advice.proposal import Line
 from finetune.errors import RecipeError
+from finetune.output.yaml import yaml_text
 from finetune.spec.load import load_project
 
 WIDTH = 110
@@ -30,19 +30,19 @@ def recipe_text(
     values = {line.key: line for line in lines}
     parts = [HEAD.format(path=path)]
     parts += [f"#\n# {cost}"] if cost else []
-    parts += [f"name: {name}\n"]
+    parts += [yaml_text({"name": name})]
     base = chosen.base.model_dump(mode="json", exclude_defaults=True)
-    parts += [_said(values["base"], ""), _yaml({"base": base})]
+    parts += [_said(values["base"], ""), yaml_text({"base": base})]
     corpora = [_corpus(one) for one in facts.cards]
     corpora += [_corpus(one) | {"replay": True} for one in facts.replay]
-    parts.append(_yaml({"corpora": corpora}))
+    parts.append(yaml_text({"corpora": corpora}))
     for section in ("prepare", "lora", "train", "mix"):
         parts += _section(section, [line for line in lines if line.key.startswith(f"{section}.")])
     if "vocabulary" in values:
         parts.append(_said(values["vocabulary"], ""))
         if values["vocabulary"].value is not None:
             parts.append("vocabulary: {}\n")
-    parts.append(_yaml({"release": {"repo": f"your-organisation/{name}"}}))
+    parts.append(yaml_text({"release": {"repo": f"your-organisation/{name}"}}))
     return "\n".join(part.rstrip("\n") for part in parts if part) + "\n"
 
 
@@ -90,7 +90,9 @@ def _section(name: str, lines: Iterable[Line]) -> Iterable[str]:
         indent = "  " if said else ""
         yield _said(line, indent)
         if line.value is not None:
-            yield f"  {line.key.partition('.')[2]}: {_scalar(line.value)}"
+            yield textwrap.indent(
+                yaml_text({line.key.partition(".")[2]: _rounded(line.value)}), "  "
+            )
 
 
 def _said(line: Line, indent: str) -> str:
@@ -116,15 +118,6 @@ def _corpus(one: CardFacts) -> dict[str, Any]:
     return entry
 
 
-def _scalar(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _yaml(data: dict[str, Any]) -> str:
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width = 200
-    stream = io.StringIO()
-    yaml.dump(data, stream)
-    return stream.getvalue()
+def _rounded(value: Any) -> Any:
+    """Return a number with six digits, and everything else as it is."""
+    return float(f"{value:g}") if isinstance(value, float) else value

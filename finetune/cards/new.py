@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from finetune.cards import brought_files as bringing
-from finetune.cards.front import front_matter
 from finetune.cards.hub_values import size_category
 from finetune.cards.languages import languages_in
 from finetune.cards.look import Look, look
 from finetune.errors import FinetuneError, RecipeError
+from finetune.output.yaml import yaml_text
 from finetune.sources.fetch import checksum
 from finetune.spec.card import DataCard
 from finetune.spec.language import bcp47, hub_code, language_name
@@ -72,10 +72,10 @@ def write_card(answers: Answers, *, cards: Path) -> tuple[DataCard, Look]:
     try:
         sums = [{"path": p, "sha256": checksum(cards / p)} for p in places.values()]
         front = _front(answers, sums)
-        card = _loaded(f"---\n{front_matter(front)}---\n", target)
+        card = _loaded(f"---\n{yaml_text(front)}---\n", target)
         seen = look(card, samples=answers.samples)
         front = _counted(front, seen)
-        text = f"---\n{front_matter(front)}---\n{_body(card, answers, seen)}"
+        text = f"---\n{yaml_text(front)}---\n{_body(card, answers, seen)}"
         card = _loaded(text, target)
         with target.open("x", encoding="utf-8", newline="\n") as out:
             out.write(text)

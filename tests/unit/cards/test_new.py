@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune.cards import interview
-from finetune.cards.front import front_matter
 from finetune.cards.new import Answers, write_card
 from finetune.cli import main
 from finetune.cli import parse as parse_command
 from finetune.errors import RecipeError
 from finetune.spec.load import load_card
-from finetune.spec.text import parse
 from tests.unit.cards.test_check import TODAY, check_card
 from tests.unit.readers import test_brought as brought
 
@@ -351,16 +348,3 @@ def test_no_answer_breaks_a_card(
     assert card.corpus.speakers is None if not speakers else card.corpus.speakers.who == speakers  # type: ignore[union-attr]
     headings = [line for line in card.body.splitlines() if line.startswith("## ")]
     assert len(headings) == 10 + text.count("\n## ")
-
-
-SCALAR = ANY | st.integers() | st.booleans()
-KEY = st.sampled_from(["language", "pretty_name", "corpus", "kind", "who"])
-SECTION = st.dictionaries(KEY, SCALAR | st.lists(SCALAR))
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.dictionaries(KEY, SCALAR | SECTION | st.lists(SCALAR | SECTION), min_size=1))
-def test_front_matter_reads_back(value: dict[str, Any]) -> None:
-    """Strings, numbers, lists and mappings mean the same to YAML 1.1 and 1.2 as they were given."""
-    document = parse("\n" + front_matter(value), source="x", as_hub_reads=True)
-    assert json.dumps(document.values, sort_keys=True) == json.dumps(value, sort_keys=True)
