@@ -1,89 +1,20 @@
-"""Scripts: which one a letter belongs to, and in which direction it is written.
+"""Scripts (ISO 15924): which one a letter belongs to, and in which direction it is written.
 
-Python knows the Unicode name of a letter and not its script; the names begin with the script's, so
-a table from names to ISO 15924 is enough for the scripts of living languages.
+The data are Unicode's, as fontTools packs them: younger than those of the oldest Python we run on,
+so that Garay, Sunuwar or Ol Onal have their letters.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
-NAMES: Mapping[str, str] = {
-    "LATIN": "Latn",
-    "ARABIC": "Arab",
-    "DEVANAGARI": "Deva",
-    "BENGALI": "Beng",
-    "GURMUKHI": "Guru",
-    "GUJARATI": "Gujr",
-    "ORIYA": "Orya",
-    "TAMIL": "Taml",
-    "TELUGU": "Telu",
-    "KANNADA": "Knda",
-    "MALAYALAM": "Mlym",
-    "SINHALA": "Sinh",
-    "OL CHIKI": "Olck",
-    "MEETEI MAYEK": "Mtei",
-    "WARANG CITI": "Wara",
-    "GUNJALA GONDI": "Gong",
-    "MASARAM GONDI": "Gonm",
-    "SHARADA": "Shrd",
-    "KHUDAWADI": "Sind",
-    "CHAKMA": "Cakm",
-    "LEPCHA": "Lepc",
-    "LIMBU": "Limb",
-    "NEWA": "Newa",
-    "ADLAM": "Adlm",
-    "NKO": "Nkoo",
-    "ETHIOPIC": "Ethi",
-    "TIFINAGH": "Tfng",
-    "VAI": "Vaii",
-    "BAMUM": "Bamu",
-    "CYRILLIC": "Cyrl",
-    "GREEK": "Grek",
-    "COPTIC": "Copt",
-    "ARMENIAN": "Armn",
-    "GEORGIAN": "Geor",
-    "HEBREW": "Hebr",
-    "SYRIAC": "Syrc",
-    "THAANA": "Thaa",
-    "HANIFI ROHINGYA": "Rohg",
-    "THAI": "Thai",
-    "LAO": "Laoo",
-    "KHMER": "Khmr",
-    "MYANMAR": "Mymr",
-    "TIBETAN": "Tibt",
-    "MONGOLIAN": "Mong",
-    "JAVANESE": "Java",
-    "BALINESE": "Bali",
-    "CHEROKEE": "Cher",
-    "CANADIAN SYLLABICS": "Cans",
-    "HANGUL": "Hang",
-    "CJK": "Hani",
-    "HIRAGANA": "Hira",
-    "KATAKANA": "Kana",
-}
-"""First words of a letter's Unicode name -> ISO 15924."""
-_ENGLISH = {script: name.title() for name, script in NAMES.items()}
+from fontTools import unicodedata as unicode
 
-NEWER: tuple[tuple[int, int, str], ...] = (
-    (0x10D40, 0x10D8F, "Gara"),
-    (0x11380, 0x113FF, "Tutg"),
-    (0x11BC0, 0x11BFF, "Sunu"),
-    (0x16100, 0x1613F, "Gukh"),
-    (0x16D40, 0x16D7F, "Krai"),
-    (0x1E4D0, 0x1E4FF, "Nagm"),
-    (0x1E5D0, 0x1E5FF, "Onao"),
-)
-"""Blocks of living scripts that are younger than the Unicode data of the oldest Python we run on:
-Garay (Wolof), Tulu-Tigalari, Sunuwar, Gurung Khema, Kirat Rai, Nag Mundari, Ol Onal. Unicode 15
-and 16, code charts."""
-
-RIGHT_TO_LEFT = frozenset({"Adlm", "Arab", "Aran", "Gara", "Hebr", "Nkoo", "Rohg", "Syrc", "Thaa"})
-"""Scripts that are written from right to left."""
+RIGHT_TO_LEFT = frozenset(unicode.RTL_SCRIPTS) | {"Aran"}
+"""Scripts that are written from right to left; Unicode counts Nastaliq (`Aran`) as Arabic."""
 
 PARTS: Mapping[str, frozenset[str]] = {
     "Aran": frozenset({"Arab"}),
@@ -94,31 +25,56 @@ PARTS: Mapping[str, frozenset[str]] = {
 }
 """Codes of writing systems whose letters have other codes."""
 
+_SHARED = frozenset({"Zyyy", "Zinh", "Zzzz"})
+"""What Unicode says of characters of several scripts (common, inherited) or of none."""
+
 
 def direction(language: str) -> str:
     """Return `rtl` or `ltr` for a language code of ours.
 
-    >>> direction("urd_Arab"), direction("wol_Latn")
-    ('rtl', 'ltr')
+    >>> direction("urd_Arab"), direction("wol_Latn"), direction("wol_Gara")
+    ('rtl', 'ltr', 'rtl')
     """
     return "rtl" if language.rpartition("_")[2] in RIGHT_TO_LEFT else "ltr"
 
 
 @lru_cache(maxsize=65536)
 def script_of(letter: str) -> str | None:
-    """Return the ISO 15924 code of a letter, or None for other characters and unknown scripts.
+    """Return the ISO 15924 code of a letter, or None for other characters and shared letters.
 
-    >>> script_of("ɗ"), script_of("ᱚ"), script_of("7")
-    ('Latn', 'Olck', None)
+    >>> script_of("ɗ"), script_of("ᱚ"), script_of("7"), script_of("ʼ")
+    ('Latn', 'Olck', None, None)
     """
-    category = unicodedata.category(letter)
-    if category == "Cn":
-        code = ord(letter)
-        return next((script for low, high, script in NEWER if low <= code <= high), None)
-    if category[0] != "L":
+    if not _is_of_kind(letter, "L"):
         return None
-    words = unicodedata.name(letter, "").split()
-    return NAMES.get(" ".join(words[:2])) or NAMES.get(words[0] if words else "")
+    found = unicode.script(letter)
+    return None if found in _SHARED else found
+
+
+@lru_cache(maxsize=65536)
+def scripts_of_character(character: str) -> frozenset[str]:
+    """Return the scripts that a letter or mark stands in; none for one that Latin shares.
+
+    Tones, apostrophes and the like are borrowed into more orthographies than Unicode lists
+    (UAX 24, Script_Extensions), so what Latin and others share belongs to no script.
+
+    >>> scripts_of_character("ि"), scripts_of_character("\\u0301"), scripts_of_character("७")
+    (frozenset({'Deva'}), frozenset(), frozenset())
+    >>> sorted(scripts_of_character("\\u064e"))
+    ['Arab', 'Syrc']
+    """
+    if not _is_of_kind(character, "LM"):
+        return frozenset()
+    found = unicode.script(character)
+    if found not in _SHARED:
+        return frozenset({found})
+    shared = frozenset(unicode.script_extension(character)) - _SHARED
+    return frozenset() if "Latn" in shared else shared
+
+
+def _is_of_kind(character: str, kinds: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] in kinds or category == "Cn"  # may be younger than this Python's data
 
 
 def script_name(letter: str) -> str | None:
@@ -128,14 +84,7 @@ def script_name(letter: str) -> str | None:
     ('Ol Chiki', 'Han', 'Gothic', None)
     """
     script = script_of(letter)
-    if script == "Hani":
-        return "Han"
-    if script in _ENGLISH:
-        return _ENGLISH[script]
-    name = unicodedata.name(letter, "")
-    if not name or name.startswith("MODIFIER"):  # okina and the like belong to every script
-        return script
-    return re.split(r" (?:SMALL|CAPITAL|LETTER|SYLLABLE|VOWEL|CHARACTER)\b", name)[0].title()
+    return None if script is None else unicode.script_name(script)
 
 
 def scripts_in(text: str) -> Counter[str]:

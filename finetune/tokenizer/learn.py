@@ -19,9 +19,10 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, trainers
 
+from finetune.spec.script import scripts_of_character
 from finetune.tokenizer.definition import Extended, Step, add, algorithm_of, opened
 from finetune.tokenizer.vocabulary import kind_of, spelled
-from finetune.tokenizer.words import belongs, script_of
+from finetune.tokenizer.words import belongs
 
 Texts = Mapping[str, Sequence[str]]
 """Language -> texts."""
@@ -77,7 +78,7 @@ def _characters(definition: str, texts: Texts, wanted: Wanted) -> list[Step]:
     for text, ids, offsets, _ in _encoded(tokenizer, _all(texts)):
         for character, group in _alone(text, ids, offsets):
             lacking = len(group) > 1 or not (byte_level or tokenizer.token_to_id(character))
-            if lacking and script_of(character) and belongs(character, wanted.scripts):
+            if lacking and scripts_of_character(character) & wanted.scripts:
                 found[character] += 1
                 spelling[character] = group
     steps: list[Step] = []
@@ -274,7 +275,7 @@ def _repeated(words: Mapping[str, Counter[str]], code: Mapping[int, str]) -> Ite
 
 def _is_of(text: str, scripts: frozenset[str]) -> bool:
     """Whether a letter or mark of the scripts stands in it, whole."""
-    return any(script_of(character) in scripts for character in text)
+    return any(scripts_of_character(character) & scripts for character in text)
 
 
 def _all(texts: Texts) -> Iterator[str]:

@@ -15,24 +15,12 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from finetune.spec.script import NAMES
+from finetune.spec.script import scripts_of_character
 
 JOINERS = frozenset("\u200c\u200d")
 _WORD = r"\p{L}+"
 _BYTE_LEVEL = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """What `ByteLevel` splits by itself (GPT-2: Radford et al. 2019)."""
-
-
-def script_of(character: str) -> str | None:
-    """Return the ISO 15924 code of a letter or mark that belongs to one script.
-
-    >>> script_of("ि"), script_of("\\u0301"), script_of("७")
-    ('Deva', None, None)
-    """
-    if unicodedata.category(character)[0] not in "LM":
-        return None
-    words = unicodedata.name(character, "").split()
-    return NAMES.get(" ".join(words[:2])) or NAMES.get(words[0] if words else "")
 
 
 def belongs(character: str, scripts: frozenset[str]) -> bool:
@@ -43,9 +31,9 @@ def belongs(character: str, scripts: frozenset[str]) -> bool:
     >>> belongs("ɗ", frozenset({"Latn"})), belongs("д", frozenset({"Latn"}))
     (True, False)
     """
-    found = script_of(character)
-    if found is not None:
-        return found in scripts
+    found = scripts_of_character(character)
+    if found:
+        return bool(found & scripts)
     category = unicodedata.category(character)
     return category[0] == "M" or category == "Lm" or character in JOINERS
 

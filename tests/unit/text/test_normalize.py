@@ -5,10 +5,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from fontTools import unicodedata as unicode
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from finetune.spec.script import NAMES, NEWER, script_of
+from finetune.spec.script import direction, script_of
 from finetune.spec.text_checks import TextChecks
 from finetune.text.letters import LATIN_SHAPES, LOOK_ALIKES, PROFILES, repairs_of
 from finetune.text.mojibake import looks_broken, repaired
@@ -66,7 +67,7 @@ def test_no_letter_mark_or_joiner_is_lost(text: str) -> None:
 
 def letters_of(script: str) -> str:
     """Return every letter and mark of a script that this Python's Unicode data knows."""
-    first = next(name for name, code in NAMES.items() if code == script)
+    first = unicode.script_name(script).upper()
     blocks = (
         range(0x80, 0x3100),
         range(0xA000, 0xAC00),
@@ -309,11 +310,22 @@ def test_a_flood_of_marks_is_refused_before_it_is_sorted() -> None:
     assert normalize("bb" + "\u0301\u0323" * MAX_MARKS).refused == "mark-flood"
 
 
-def test_letters_younger_than_python_are_letters() -> None:
-    """Garay, Ol Onal and the like have a script, though this Python's data may not know them."""
-    for low, high, script in NEWER:
-        assert script_of(chr(low + 8)) in (script, None)
-        assert any(script_of(chr(code)) == script for code in range(low, high + 1))
+@pytest.mark.parametrize(
+    ("letter", "script", "turned"),
+    [
+        ("\U00010d5d", "Gara", "rtl"),
+        ("\U00011392", "Tutg", "ltr"),
+        ("\U00011bc8", "Sunu", "ltr"),
+        ("\U00016108", "Gukh", "ltr"),
+        ("\U00016d48", "Krai", "ltr"),
+        ("\U0001e4d8", "Nagm", "ltr"),
+        ("\U0001e5d8", "Onao", "ltr"),
+    ],
+)
+def test_letters_younger_than_python_are_letters(letter: str, script: str, turned: str) -> None:
+    """Garay (Wolof), Ol Onal and the like have a script, though this Python may not know them."""
+    assert script_of(letter) == script
+    assert direction(f"und_{script}") == turned
 
 
 def test_this_file_is_plain(tmp_path: Path) -> None:
