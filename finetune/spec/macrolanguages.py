@@ -1,8 +1,9 @@
 """Macrolanguages of ISO 639-3 and their members.
 
-Source: the code tables of the ISO 639-3 registration authority (SIL International, https://iso639-3.sil.org),
-as packed in PyPI `python-iso639` 2026.7.23 (iso-639-3-macrolanguages.tab, active members only).
-tests/unit/spec/test_language.py compares this table with that package where it is installed.
+Written by tests/support/macrolanguages.py, which a test compares with what stands here.
+
+Source: the code tables of the ISO 639-3 registration authority (SIL International,
+https://iso639-3.sil.org) as packed in PyPI `python-iso639`, members in use only.
 """
 
 from __future__ import annotations
