@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Lang = Literal["en", "fr"]
-LANGS: tuple[Lang, ...] = ("en", "fr")
 
 LEVELS: Mapping[str, Mapping[Lang, str]] = {
     "stop": {"en": "to mend", "fr": "à corriger"},

@@ -121,7 +121,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "extraits. « Non couverte » veut dire qu'aucun programme ici ne connaît la langue ; seules "
         "les lettres ont été vérifiées.",
     },
-    "claimed": {"en": "the card says", "fr": "la fiche dit"},
     "fits": {"en": "fits", "fr": "concorde"},
     "looks-like": {"en": "looks like", "fr": "ressemble à"},
     "no-answer": {"en": "too short or unsure", "fr": "trop court ou incertain"},
@@ -132,7 +131,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "fr": "Extraits de ce qui a été écarté",
     },
     "no-text": {"en": "(no text)", "fr": "(pas de texte)"},
-    "card": {"en": "card", "fr": "fiche"},
     "copies": {"en": "Near copies", "fr": "Copies presque semblables"},
     "copies-help": {
         "en": "Of texts that are nearly the same one is kept, and nothing that is nearly a text of "
