@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from jinja2 import Environment, UndefinedError
 
 from finetune.output.charts import scale_around, ticks
 from finetune.output.html import environment, text_environment
+from tests.support.browser import measured, needs_browser
 
 ROOM = "finetune.output"
 PAGES = environment(ROOM)
@@ -91,7 +93,8 @@ def test_every_mark_is_inside(values: list[list[float]]) -> None:
     scale = scale_around([number for row in values for number in row])
     body = (
         "{% for low, value, high in values %}"
-        "{{ dot_with_interval('a <b>', value, low, high, scale, '9', 'base') }}"
+        "{% set one = {'system': 'base', 'low': low, 'value': value, 'high': high} %}"
+        "{{ dot_with_interval('a <b>', one, scale, '9') }}"
         "{% endfor %}{{ scale_below(scale, 'x & y') }}"
     )
     root = drawn(body, values=values, scale=scale)
@@ -115,3 +118,36 @@ def test_ticks_are_few_and_inside(low: float, span: float) -> None:
     found = ticks(low, low + span)
     assert 2 <= len(found) <= 9
     assert all(low - span / 100 <= tick <= low + span * 1.01 for tick in found)
+
+
+SCRIPT = """{
+  bars: [...page.querySelectorAll(".track i.bar, .columns i.bar")].map(
+    b => Math.round(b.getBoundingClientRect().width + b.getBoundingClientRect().height) > 2),
+  tracks: new Set([...page.querySelectorAll(".row .track")].map(
+    t => Math.round(t.getBoundingClientRect().left))).size,
+  word: page.querySelector("td").getBoundingClientRect().width > 40,
+  ticks: page.querySelectorAll(".scale span").length > 2,
+}"""
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_real_browser_shows_every_part(tmp_path: Path, width: int) -> None:
+    """On a screen and on a phone pictures stand under each other, a table that is too wide scrolls
+    by itself without words cut into letters, and nothing runs over the edge."""
+    body = (
+        "{{ bar('a', [('bar', 3), ('out', 1)], 5, '3') }}"
+        "{{ bar('long ' * 30, [('bar', 5)], 5, '5') }}"
+        "{{ columns([('1', [('out', 1), ('bar', 2)], '3'), ('2', [('bar', 4)], '4')], 4) }}"
+        "{{ dot_with_interval('a', one, scale, 'base 1.500 [1.000, 2.000]') }}"
+        "{{ scale_below(scale, 'bits per byte') }}"
+        "<div class='wide'><table><tr>{% for n in range(20) %}<td>bits_per_byte</td>{% endfor %}"
+        "</tr></table></div><p>{{ 'x' * 400 }}</p>"
+    )
+    one = {"system": "base", "low": 1.0, "value": 1.5, "high": 2.0}
+    text = page(body, one=one, scale=scale_around([1.0, 2.0]))
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    found = measured(tmp_path, "page.html", width=width, script=SCRIPT)
+    assert found.pop("overflow") <= 0
+    assert found == {"title": "t", "bars": [True] * 4, "tracks": 1, "word": True, "ticks": True}
