@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finetune.evaluate import compression, translation
 from finetune.evaluate.figure import interval_chart
+from finetune.evaluate.metrics import chrf as translation
+from finetune.evaluate.metrics.chrf import Translated
 from finetune.evaluate.scores import Pair, cell, decimals, p_text, verdict
-from finetune.evaluate.translation import Translated
+from finetune.evaluate.tasks import held_out_text as compression
 from finetune.spec.language import language_name
 from finetune.spec.recipe import Evaluate
 

@@ -21,11 +21,10 @@ from finetune import __version__
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.errors import DataError
-from finetune.evaluate.compression import compare_compression, document_bits
-from finetune.evaluate.generations import prompts_of, write_generations
+from finetune.evaluate.metrics.chrf import Translated, compare_translations
 from finetune.evaluate.report import write_report
 from finetune.evaluate.scores import Pair, as_result
-from finetune.evaluate.sides import (
+from finetune.evaluate.systems import (
     Part,
     Side,
     answers,
@@ -35,7 +34,8 @@ from finetune.evaluate.sides import (
     score,
     tokens_per_second,
 )
-from finetune.evaluate.translation import Translated, compare_translations
+from finetune.evaluate.tasks.held_out_text import compare_compression, document_bits
+from finetune.evaluate.tasks.translation import prompts_of, write_generations
 from finetune.models.load import (
     choose_device,
     load_adapter,

@@ -11,7 +11,7 @@ import numpy as np
 
 from finetune.artefacts.items import Item, choose_prompts
 from finetune.artefacts.packed_split import PackedSplit
-from finetune.evaluate.translation import Translated
+from finetune.evaluate.metrics.chrf import Translated
 from finetune.spec.recipe import Evaluate
 
 _BEGINNING_TOKENS = 32

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import CHRF
 
 from finetune.artefacts.items import Item
-from finetune.evaluate.translation import (
+from finetune.evaluate.metrics.chrf import (
     Translated,
     chrf_counts,
     chrf_of_sums,

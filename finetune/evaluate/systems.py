@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from finetune.artefacts.items import Item, read_items
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import PackedSplit, open_split
-from finetune.evaluate.compression import choose_documents
+from finetune.evaluate.tasks.held_out_text import choose_documents
 from finetune.models.generate import generate
 from finetune.models.packed import PackedModel, causal_lm_of
 from finetune.models.score import score_documents

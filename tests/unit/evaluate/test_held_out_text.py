@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit
-from finetune.evaluate.compression import choose_documents, document_bits
+from finetune.evaluate.tasks.held_out_text import choose_documents, document_bits
 
 
 def _split(records: list[tuple[int, int, int]]) -> PackedSplit:
