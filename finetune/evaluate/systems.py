@@ -1,10 +1,10 @@
-"""Base and adapter as two sides that are measured alike, each with its own tokenizer."""
+"""Base and adapter as two systems that are measured alike, each with its own tokenizer."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from finetune.artefacts.items import Item, read_items
-from finetune.artefacts.job import Artifact, Job
-from finetune.artefacts.packed_split import PackedSplit, open_split
-from finetune.evaluate.tasks.held_out_text import choose_documents
+from finetune.artefacts.items import Item
+from finetune.artefacts.job import Job
+from finetune.evaluate.parts import Part
 from finetune.models.generate import generate
+from finetune.models.load import (
+    choose_device,
+    load_adapter,
+    load_base,
+    load_tokenizer,
+    resolve_precision,
+    tokenizer_folder,
+)
 from finetune.models.packed import PackedModel, causal_lm_of
 from finetune.models.score import score_documents
 from finetune.models.template import encode
@@ -27,138 +34,98 @@ from finetune.models.template import encode
 _SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
 _GENERATE_ROWS = {"cpu": 32, "cuda": 32}
 SPEED_PROMPTS, SPEED_TOKENS = 3, 32
-"""What the speed of writing is measured on."""
-
-Records = dict[str, NDArray[np.int64]]
-"""The records that are scored, by language."""
+"""What the speed of generation is measured on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """The test texts of one phase, in the tokens of either side."""
-
-    phase: str | None
-    """None in a recipe without phases."""
-    items: list[Item]
-    """Of the adapter's split."""
-    splits: dict[str, PackedSplit]
-    """By side: `base`, `adapter`; the same one unless the vocabulary was extended."""
-    chosen: dict[str, Records]
-    """By side; the same documents, in the same order."""
-    wanted: int
-    """Documents that would be scored if the other side had all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
+class System:
     """A model that is measured."""
 
     name: str
+    """`base` or `adapter`."""
     model: PackedModel
     tokenizer: Any
     device: Any
     switch: Callable[[], AbstractContextManager[Any]]
-    """Makes it this side within a block."""
+    """Makes the model this system within a block."""
 
 
-def parts_of(job: Job) -> tuple[Part, ...]:
-    """Open the test texts of every phase, and choose the documents that are scored.
+def both_systems(job: Job) -> Iterator[System]:
+    """Yield the base, then the adapter; each is to be measured before the next is asked for.
 
-    With an extended vocabulary, only documents that both tokenizers leave in the corpus: a
-    conversation may be longer than a row in one of them.
+    They share the weights: the base is the adapter switched off. Where the vocabulary was extended,
+    the base comes before the adapter is attached, with its own tokenizer.
     """
-    plain = dict(job.plain)
-    found = []
-    for phase, prepared in job.prepared:
-        split, items = _opened(prepared)
-        chosen = choose_documents(split, max_documents=job.recipe.evaluate.max_documents)
-        splits, both = {"base": split, "adapter": split}, {"base": chosen, "adapter": chosen}
-        if phase in plain:
-            other, other_items = _opened(plain[phase])
-            splits["base"] = other
-            both["adapter"], both["base"] = _common(
-                (split, items, chosen),
-                (other, other_items, choose_documents(other, max_documents=len(other_items))),
-            )
-        wanted = sum(len(np.unique(split.documents_D["document"][r])) for r in chosen.values())
-        found.append(Part(phase, items, splits, both, wanted))
-    return tuple(found)
+    folder, train = job.inputs["base"].path / "model", job.inputs["train"]
+    tokenizer, device = load_tokenizer(tokenizer_folder(job)), choose_device()
+    model = load_base(
+        folder,
+        precision=resolve_precision(train.result["precision"], device),
+        quantization=job.recipe.base.quantization,
+        device=device,
+    )
+    if "vocabulary" in job.inputs:
+        yield System("base", PackedModel(model), load_tokenizer(folder), device, nullcontext)
+        packed = PackedModel(load_adapter(model, train.path / "adapter"))
+    else:
+        peft = load_adapter(model, train.path / "adapter")
+        packed = PackedModel(peft)
+        yield System("base", packed, tokenizer, device, peft.disable_adapter)
+    yield System("adapter", packed, tokenizer, device, nullcontext)
 
 
-def _opened(prepared: Artifact) -> tuple[PackedSplit, list[Item]]:
-    directory = prepared.path / "test"
-    names = {key: tuple(prepared.result[key]) for key in ("languages", "cards")}
-    split = open_split(directory, **names)
-    return split, read_items(directory, split)
-
-
-_View = tuple[PackedSplit, list[Item], Records]
-
-
-def _common(one: _View, two: _View) -> tuple[Records, Records]:
-    """Return the records of the documents that are in both. Documents are in the same order."""
-    found: tuple[Records, Records] = ({}, {})
-    for language in one[2]:
-        views = [(items, records.get(language, ())) for _, items, records in (one, two)]
-        there = [{items[int(r)] for r in records} for items, records in views]
-        both = there[0] & there[1]
-        for kept, (items, records) in zip(found, views, strict=True):
-            kept[language] = np.array([r for r in records if items[int(r)] in both], dtype=np.int64)
-    return found
-
-
-def score(job: Job, side: Side, part: Part) -> dict[str, NDArray[np.float64]]:
+def score(job: Job, system: System, part: Part) -> dict[str, NDArray[np.float64]]:
     """Return nats per chosen record, language by language."""
-    chosen, split = part.chosen[side.name], part.splits[side.name]
+    chosen, split = part.chosen[system.name], part.splits[system.name]
     if not chosen:
         return {}
     records = np.concatenate(list(chosen.values()))
     num_rows = len(np.unique(split.documents_D["row"][records]))
-    progress = job.console.progress(_label("score", side, part), total=num_rows, unit="rows")
-    with side.switch(), progress as bar:
+    progress = job.console.progress(_label("score", system, part), total=num_rows, unit="rows")
+    with system.switch(), progress as bar:
         nll = score_documents(
-            side.model,
+            system.model,
             split,
             records=records,
-            batch_rows=max(1, _SCORE_TOKENS[side.device.type] // split.sequence_tokens),
-            device=side.device,
+            batch_rows=max(1, _SCORE_TOKENS[system.device.type] // split.sequence_tokens),
+            device=system.device,
             on_progress=lambda done, _: bar.update(done),
         )
     ends = np.cumsum([len(r) for r in chosen.values()])[:-1]
     return dict(zip(chosen, np.split(nll, ends), strict=True))
 
 
-def answers(job: Job, side: Side, part: Part, prompted: Sequence[Item]) -> list[str]:
-    """Return what a side writes for the prompts of a part."""
-    if not prompted:
+def write_all(job: Job, system: System, part: Part, items: Sequence[Item]) -> list[str]:
+    """Return what a system generates for the prompts of items."""
+    if not items:
         return []
-    label = _label("generate", side, part)
-    progress = job.console.progress(label, total=len(prompted), unit="items")
-    with side.switch(), progress as bar:
+    label = _label("generate", system, part)
+    progress = job.console.progress(label, total=len(items), unit="items")
+    with system.switch(), progress as bar:
         return generate(
-            side.model,
-            side.tokenizer,
-            [item.prompt or "" for item in prompted],
+            system.model,
+            system.tokenizer,
+            [item.prompt or "" for item in items],
             max_new_tokens=job.recipe.evaluate.generate_max_tokens,
-            batch_size=_GENERATE_ROWS[side.device.type],
+            batch_size=_GENERATE_ROWS[system.device.type],
             on_progress=lambda done, _: bar.update(done),
         )
 
 
 @torch.no_grad()
-def tokens_per_second(side: Side, prompted: Sequence[Item]) -> float | None:
-    """Return how fast a side writes, one prompt at a time; None without a prompt."""
+def tokens_per_second(system: System, items: Sequence[Item]) -> float | None:
+    """Return how fast a system generates, one prompt at a time; None without a prompt."""
     from transformers import GenerationConfig
 
-    causal: Any = causal_lm_of(side.model)
+    causal: Any = causal_lm_of(system.model)
     config = GenerationConfig(
         do_sample=False, min_new_tokens=SPEED_TOKENS, max_new_tokens=SPEED_TOKENS, pad_token_id=0
     )
     seconds = 0.0
-    prompts = [item.prompt for item in prompted if item.prompt][:SPEED_PROMPTS]
-    with side.switch():
+    prompts = [item.prompt for item in items if item.prompt][:SPEED_PROMPTS]
+    with system.switch():
         for prompt in prompts:
-            tokens = torch.tensor([encode(side.tokenizer, prompt)], device=side.device)
+            tokens = torch.tensor([encode(system.tokenizer, prompt)], device=system.device)
             started = time.perf_counter()
             causal.generate(
                 input_ids=tokens,
@@ -169,33 +136,6 @@ def tokens_per_second(side: Side, prompted: Sequence[Item]) -> float | None:
     return len(prompts) * SPEED_TOKENS / seconds if prompts else None
 
 
-def bytes_per_token(parts: Sequence[Part], side: str) -> dict[str, float]:
-    """Return UTF-8 bytes of the scored text over its tokens, by language."""
-    sums: dict[str, NDArray[np.float64]] = {}
-    for part in parts:
-        for language, record in _records(part, side):
-            counted = np.array([record["supervised_bytes"], record["supervised_tokens"]], float)
-            sums[language] = sums.get(language, np.zeros(2)) + counted
-    return {language: float(total[0] / total[1]) for language, total in sums.items() if total[1]}
-
-
-def compared(parts: Sequence[Part]) -> dict[str, int]:
-    """Count documents that are scored, and those left out as one tokenizer makes them too long."""
-    both = sum(
-        _count(part, records) for part in parts for records in part.chosen["adapter"].values()
-    )
-    return {"compared": both, "left_out": sum(part.wanted for part in parts) - both}
-
-
-def _count(part: Part, records: NDArray[np.int64]) -> int:
-    return len(np.unique(part.splits["adapter"].documents_D["document"][records]))
-
-
-def _records(part: Part, side: str) -> Iterator[tuple[str, np.void]]:
-    for language, records in part.chosen[side].items():
-        for record in part.splits[side].documents_D[records]:
-            yield language, record
-
-
-def _label(verb: str, side: Side, part: Part) -> str:
-    return f"{verb} {side.name}" if part.phase is None else f"{verb} {side.name} ({part.phase})"
+def _label(verb: str, system: System, part: Part) -> str:
+    name = f"{verb} {system.name}"
+    return name if part.phase is None else f"{name} ({part.phase})"

@@ -15,7 +15,9 @@ from finetune.pipeline.store import key_of
 from finetune.sources import lock as outside
 from finetune.spec.card import ALL, DataCard
 from finetune.spec.load import Project
+from finetune.spec.metrics import metric_origin
 from finetune.spec.recipe import Phase
+from finetune.spec.tasks import task_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     if extension:
         inputs |= _by_role("plain", plain)
     evaluate = _step(
-        "evaluate", "evaluate", phases[-1], inputs=inputs, content=recipe.evaluate.model_dump()
+        "evaluate", "evaluate", phases[-1], inputs=inputs, content=_evaluate_content(project)
     )
     if not recipe.is_released:
         return (*steps, evaluate)
@@ -268,6 +270,17 @@ def _prepare_settings(project: Project) -> dict[str, Any]:
 
 def _withdrawn(card: DataCard) -> list[str]:
     return [ALL] if card.is_withdrawn else sorted(card.withdrawn)
+
+
+def _evaluate_content(project: Project) -> dict[str, Any]:
+    """Return the settings of `evaluate`; what it adds counts with the version of its package."""
+    settings = project.recipe.evaluate
+    added = {
+        "metrics": [metric_origin(name) for name in settings.metrics],
+        "tasks": [task_origin(name) for name in settings.tasks],
+    }
+    content = settings.model_dump(exclude=set(added))
+    return content | {key: named for key, named in added.items() if named}
 
 
 def _release_content(project: Project) -> dict[str, Any]:

@@ -1,81 +1,75 @@
-"""Bits per byte: how many bits a model needs for one UTF-8 byte of held-out text; lower is better.
+"""Task: how likely base and adapter find the test documents, language by language.
 
-bits per byte = sum of token losses in nats / ln 2 / bytes that the tokens spell. It does not depend
-on the tokenizer, so models with different vocabularies can be compared (Gao et al. 2020, The Pile).
-
-Legend: D segments of a split, S selected records (indices into D), N documents, K statistics.
+Legend: S selected records (indices into the documents of a split), N documents.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.artefacts.job import Job
 from finetune.artefacts.packed_split import PackedSplit
-from finetune.evaluate.scores import Pair, Subject, pair_of
-from finetune.spec.recipe import Evaluate
-from finetune.statistics.bootstrap import ratio_of_sums
+from finetune.evaluate.outputs import Likelihood
+from finetune.evaluate.parts import Part
+from finetune.spec.tasks import Group, Task
 
-METRIC = "bits_per_byte"
-
-
-def choose_documents(split: PackedSplit, *, max_documents: int) -> dict[str, NDArray[np.int64]]:
-    """Return per language the records of its first `max_documents` documents.
-
-    Documents are numbered in the order of their content hash, so the first ones are a random
-    sample that is the same every time. All segments of a split document go together. Segments
-    that spell no text are left out.
-    """
-    chosen: dict[str, NDArray[np.int64]] = {}
-    documents_D = split.documents_D
-    for index, language in enumerate(split.languages):
-        spells = (documents_D["language"] == index) & (documents_D["supervised_bytes"] > 0)
-        records_S = np.flatnonzero(spells)
-        numbers = np.unique(documents_D["document"][records_S])[:max_documents]
-        if len(numbers):
-            wanted = np.isin(documents_D["document"][records_S], numbers)
-            chosen[language] = records_S[wanted]
-    return chosen
+if TYPE_CHECKING:
+    from finetune.evaluate.systems import System
 
 
-def document_bits(
+def groups(job: Job, part: Part) -> list[Group]:  # noqa: ARG001, the documents were chosen before
+    """Return the documents that are scored, a group per language."""
+    documents_D, found = part.splits["adapter"].documents_D, []
+    for language, records_S in part.chosen["adapter"].items():
+        if len(records_S):
+            _, first_N = np.unique(documents_D["document"][records_S], return_index=True)
+            items = [part.items[int(record)] for record in records_S[first_N]]
+            found.append(Group(language=language, items=items))
+    return found
+
+
+def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Likelihood]]:
+    """Return how likely a system finds each document."""
+    from finetune.evaluate.systems import score  # with torch, which a table of scores needs not
+
+    nll, chosen = score(job, system, part), part.chosen[system.name]
+    split = part.splits[system.name]
+    return [documents_of(split, chosen[group.language], nll[group.language]) for group in groups]
+
+
+def documents_of(
     split: PackedSplit, records_S: NDArray[np.int64], nll_S: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return bits and bytes of each document (N, 2), in the order of document numbers.
+) -> list[Likelihood]:
+    """Return the likelihood of each document, in the order of document numbers.
 
     The segments of a split document are added up: resampling must draw whole documents, because
     parts of one text are not independent.
     """
     records = split.documents_D[records_S]
     numbers, document_S = np.unique(records["document"], return_inverse=True)
-    bits_N = np.bincount(document_S, weights=nll_S, minlength=len(numbers)) / math.log(2)
+    nats_N = np.bincount(document_S, weights=nll_S, minlength=len(numbers))
     bytes_N = np.bincount(document_S, weights=records["supervised_bytes"], minlength=len(numbers))
-    return np.stack([bits_N, bytes_N], axis=1)
+    return [Likelihood(float(nats), int(size)) for nats, size in zip(nats_N, bytes_N, strict=True)]
 
 
-def compare_compression(
-    base: Mapping[str, NDArray[np.float64]],
-    adapter: Mapping[str, NDArray[np.float64]],
-    *,
-    phase: str | None,
-    signature: str,
-    settings: Evaluate,
-) -> list[Pair]:
-    """Compare base and adapter language by language.
+def conditions(job: Job) -> str:
+    """Return what decides the scores besides models and texts."""
+    settings = job.recipe.evaluate
+    context = job.recipe.prepare.sequence_tokens
+    return f"split:test|documents:{settings.max_documents}|context:{context}"
 
-    Both hold bits and bytes of the same documents in the same order (`document_bits`).
-    """
-    return [
-        pair_of(
-            base_NK,
-            adapter[language],
-            subject=Subject(METRIC, language, None, phase, signature),
-            score=ratio_of_sums,
-            higher_is_better=False,
-            settings=settings,
-        )
-        for language, base_NK in base.items()
-    ]
+
+TASK = Task(
+    name="held_out_text",
+    label="held-out text",
+    hub_task="text-generation",
+    gives=Likelihood,
+    metrics=("bits_per_byte",),
+    groups=groups,
+    answer=answer,
+    conditions=conditions,
+)

@@ -1,46 +1,65 @@
-"""What base and adapter write for the same prompts."""
+"""Task: what base and adapter generate for test prompts; translations are scored.
+
+Instructions, and the beginnings of plain texts where nothing is asked in a language, are generated
+for as well and shown to people, without a score.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finetune.artefacts.items import Item, choose_prompts
+from finetune.artefacts.job import Job
 from finetune.artefacts.packed_split import PackedSplit
-from finetune.evaluate.metrics.chrf import Translated
-from finetune.spec.recipe import Evaluate
+from finetune.evaluate.outputs import Generation
+from finetune.evaluate.parts import Part
+from finetune.spec.tasks import Group, Task
+
+if TYPE_CHECKING:
+    from finetune.evaluate.systems import System
 
 _BEGINNING_TOKENS = 32
 """A text is continued from at most this many of its first tokens."""
 
 
-def prompts_of(
-    items: Sequence[Item], split: PackedSplit, *, settings: Evaluate, tokenizer: Any
-) -> list[Item]:
+def groups(job: Job, part: Part) -> list[Group]:
     """Return the items to generate for: translations, instructions, beginnings of plain texts.
 
     A language gets beginnings of texts only if nothing is asked in it.
     """
+    settings, split = job.recipe.evaluate, part.splits["adapter"]
     if settings.generate_items == 0:
         return []
+    few = min(settings.samples, settings.generate_items)
     asked = choose_prompts(
-        items,
-        split,
-        per_direction=settings.generate_items,
-        per_language=min(settings.samples, settings.generate_items),
+        part.items, split, per_direction=settings.generate_items, per_language=few
     )
     languages = {item.language for item in asked}
-    return asked + beginnings(
-        [item for item in items if item.language not in languages],
-        items,
-        split,
-        tokenizer=tokenizer,
-        per_language=min(settings.samples, settings.generate_items),
-    )
+    if few and any(item.language not in languages for item in part.items):
+        from finetune.models.load import load_tokenizer, tokenizer_folder
+
+        asked += beginnings(
+            [item for item in part.items if item.language not in languages],
+            part.items,
+            split,
+            tokenizer=load_tokenizer(tokenizer_folder(job)),
+            per_language=few,
+        )
+    return [
+        Group(
+            language=language,
+            direction=direction or None,
+            items=list(items),
+            is_scored=bool(direction),
+        )
+        for (direction, language), items in groupby(
+            asked, key=lambda item: (item.direction or "", item.language)
+        )
+    ]
 
 
 def beginnings(
@@ -86,21 +105,33 @@ def _record_tokens(split: PackedSplit, record: np.void) -> list[int]:
     return [int(token) for token in row[start : start + int(record["length"])]]
 
 
-def write_generations(path: Path, translated: Sequence[Translated]) -> None:
-    """Write one JSON object a generation, text unescaped."""
-    with path.open("w", encoding="utf-8", newline="\n") as out:
-        for one in translated:
-            item = one.item
-            record = {
-                "id": item.id,
-                "card": item.card,
-                "language": item.language,
-                "direction": item.direction,
-                "phase": one.phase,
-                "prompt": item.prompt,
-                "source": item.source,
-                "reference": item.reference,
-                "base": one.base,
-                "adapter": one.adapter,
-            }
-            out.write(json.dumps(record, ensure_ascii=False) + "\n")
+def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Generation]]:
+    """Return what a system generates for each item."""
+    from finetune.evaluate.systems import write_all  # with torch, which a table of scores needs not
+
+    texts = iter(write_all(job, system, part, [item for group in groups for item in group.items]))
+    return [
+        [Generation(next(texts), item.reference or "", item.source) for item in group.items]
+        for group in groups
+    ]
+
+
+def conditions(job: Job) -> str:
+    """Return what decides the scores besides models and texts."""
+    settings = job.recipe.evaluate
+    return (
+        f"split:test|items:{settings.generate_items}|max_tokens:{settings.generate_max_tokens}"
+        "|decoding:greedy"
+    )
+
+
+TASK = Task(
+    name="translation",
+    label="translation",
+    hub_task="translation",
+    gives=Generation,
+    metrics=("chrf++",),
+    groups=groups,
+    answer=answer,
+    conditions=conditions,
+)
