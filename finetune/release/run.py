@@ -15,8 +15,9 @@ from typing import Any
 
 from finetune.artefacts.job import Job
 from finetune.errors import ReleaseError, StoreError
-from finetune.release.card import Licensing, counts_by_card, licensing, render_card, training_data
+from finetune.release.card import render_card
 from finetune.release.contents import release_files
+from finetune.release.facts import Licensing, counts_by_card, licensing, training_data
 from finetune.release.leaks import private_facts, scan
 from finetune.spec.card import HubSource
 from finetune.spec.licence import check_name, obligations
