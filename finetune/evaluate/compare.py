@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from finetune.evaluate.parts import Part
 from finetune.evaluate.scores import Pair, PairedTest, Score
-from finetune.spec.metrics import Metric
 from finetune.spec.recipe import Evaluate
-from finetune.spec.tasks import ALWAYS, Group, Task
+from finetune.spec.tables.metric import Metric
+from finetune.spec.tables.task import ALWAYS, Group, Task
 from finetune.statistics.bootstrap import Interval
 from finetune.statistics.significance import compare
 

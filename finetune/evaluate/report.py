@@ -12,9 +12,9 @@ from finetune.evaluate.generations import Generated
 from finetune.evaluate.score_table import cell, p_text, verdict
 from finetune.evaluate.scores import Pair, PairedTest
 from finetune.spec.language import language_name
-from finetune.spec.metrics import Metric, metric
 from finetune.spec.recipe import Evaluate
-from finetune.spec.tasks import task
+from finetune.spec.tables.metric import Metric, metric
+from finetune.spec.tables.task import task
 
 
 def write_report(

@@ -17,15 +17,15 @@ from finetune import __version__
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.errors import DataError
+from finetune.evaluate.base_and_adapter import System, both_systems, tokens_per_second
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
 from finetune.evaluate.scores import Pair, as_result
-from finetune.evaluate.systems import System, both_systems, tokens_per_second
 from finetune.models.load import set_threads
-from finetune.spec.tasks import asked
+from finetune.spec.tables.task import asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from finetune.evaluate.scores import Pair, PairedTest, Score, pairs_of
 from finetune.output.console import Console
-from finetune.spec.metrics import metric
-from finetune.spec.tasks import task
+from finetune.spec.tables.metric import metric
+from finetune.spec.tables.task import task
 from finetune.statistics.bootstrap import MIN_ITEMS
 
 TABLE_COLUMNS = (

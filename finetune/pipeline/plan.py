@@ -15,9 +15,9 @@ from finetune.pipeline.store import key_of
 from finetune.sources import lock as outside
 from finetune.spec.card import ALL, DataCard
 from finetune.spec.load import Project
-from finetune.spec.metrics import metric_origin
 from finetune.spec.recipe import Phase
-from finetune.spec.tasks import task_origin
+from finetune.spec.tables.metric import metric_origin
+from finetune.spec.tables.task import task_origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from finetune.artefacts.job import Job
-from finetune.release.facts import (
+from finetune.release.recorded import (
     Licensing,
     corpora_of,
     counts_by_card,
@@ -22,9 +22,9 @@ from finetune.release.facts import (
 )
 from finetune.spec.language import language_name
 from finetune.spec.licence import obligations
-from finetune.spec.metrics import VALIDATION, metric
 from finetune.spec.recipe import Corpus, Phase
-from finetune.spec.tasks import metrics_asked
+from finetune.spec.tables.metric import VALIDATION, metric
+from finetune.spec.tables.task import metrics_asked
 
 
 def card_body(job: Job, *, licence: Licensing) -> str:

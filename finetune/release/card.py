@@ -5,8 +5,8 @@ from __future__ import annotations
 from finetune.artefacts.job import Job
 from finetune.errors import ReleaseError
 from finetune.release.body import card_body
-from finetune.release.facts import Licensing
 from finetune.release.front_matter import front_matter
+from finetune.release.recorded import Licensing
 
 
 def render_card(job: Job, *, licence: Licensing) -> str:

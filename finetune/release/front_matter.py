@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from finetune.artefacts.job import Job
-from finetune.release.facts import (
+from finetune.release.recorded import (
     Licensing,
     corpora_of,
     released_languages,
@@ -16,8 +16,8 @@ from finetune.release.facts import (
 )
 from finetune.spec.card import HubSource
 from finetune.spec.language import bcp47, hub_code
-from finetune.spec.metrics import metric
-from finetune.spec.tasks import task_of
+from finetune.spec.tables.metric import metric
+from finetune.spec.tables.task import task_of
 
 
 def front_matter(job: Job, *, licence: Licensing) -> Any:

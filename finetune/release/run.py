@@ -17,8 +17,8 @@ from finetune.artefacts.job import Job
 from finetune.errors import ReleaseError, StoreError
 from finetune.release.card import render_card
 from finetune.release.contents import release_files
-from finetune.release.facts import Licensing, counts_by_card, licensing, training_data
 from finetune.release.leaks import private_facts, scan
+from finetune.release.recorded import Licensing, counts_by_card, licensing, training_data
 from finetune.spec.card import HubSource
 from finetune.spec.licence import check_name, obligations
 from finetune.spec.permission import adapter_terms, standing

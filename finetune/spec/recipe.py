@@ -15,7 +15,7 @@ from finetune.spec.language import Language
 from finetune.spec.mix import Mix
 from finetune.spec.overlap import Duplicates, EvaluationSet
 from finetune.spec.section import Section
-from finetune.spec.tasks import asked
+from finetune.spec.tables.task import asked
 from finetune.spec.text_checks import PersonalData, TextChecks
 from finetune.spec.vocabulary import Vocabulary
 

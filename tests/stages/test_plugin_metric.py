@@ -14,8 +14,8 @@ from finetune.cluster.chain.chain import Chain, ChainJob, now, write_chain
 from finetune.cluster.slurm import commands as slurm
 from finetune.pipeline import plan
 from finetune.spec.load import load_project
-from finetune.spec.metrics import metric
-from finetune.spec.tasks import task
+from finetune.spec.tables.metric import metric
+from finetune.spec.tables.task import task
 from tests.support.project import write_project
 
 METADATA = "Metadata-Version: 2.1\nName: toy-scores\nVersion: {version}\n"
@@ -36,8 +36,8 @@ import numpy as np
 
 from finetune.evaluate.outputs import Generation
 from finetune.models.packed import causal_lm_of
-from finetune.spec.metrics import Metric
-from finetune.spec.tasks import Group, Task
+from finetune.spec.tables.metric import Metric
+from finetune.spec.tables.task import Group, Task
 
 
 def ratio(sums):

@@ -10,8 +10,8 @@ from typing import Any
 
 from finetune.cluster.follow.status import ChainReport, State, chain_state
 from finetune.pipeline.store import Store, read_manifest
-from finetune.spec.metrics import VALIDATION, Metric, metric
-from finetune.spec.tasks import metrics_asked, task_of
+from finetune.spec.tables.metric import VALIDATION, Metric, metric
+from finetune.spec.tables.task import metrics_asked, task_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.evaluate.outputs import Likelihood
-from finetune.spec.metrics import Metric
+from finetune.spec.tables.metric import Metric
 from finetune.statistics.bootstrap import ratio_of_sums
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.evaluate.outputs import Generation
-from finetune.spec.metrics import Metric
+from finetune.spec.tables.metric import Metric
 
 CHARACTER_ORDER, WORD_ORDER = 6, 2
 _BETA_SQUARED = 4.0

@@ -15,10 +15,10 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.packed_split import PackedSplit
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
-from finetune.spec.tasks import Group, Task
+from finetune.spec.tables.task import Group, Task
 
 if TYPE_CHECKING:
-    from finetune.evaluate.systems import System
+    from finetune.evaluate.base_and_adapter import System
 
 
 def groups(job: Job, part: Part) -> list[Group]:  # noqa: ARG001, the documents were chosen before
@@ -34,7 +34,9 @@ def groups(job: Job, part: Part) -> list[Group]:  # noqa: ARG001, the documents 
 
 def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Likelihood]]:
     """Return how likely a system finds each document."""
-    from finetune.evaluate.systems import score  # with torch, which a table of scores needs not
+    from finetune.evaluate.base_and_adapter import (
+        score,  # with torch, which a table of scores needs not
+    )
 
     nll, chosen = score(job, system, part), part.chosen[system.name]
     split = part.splits[system.name]

@@ -17,10 +17,10 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.packed_split import PackedSplit
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
-from finetune.spec.tasks import Group, Task
+from finetune.spec.tables.task import Group, Task
 
 if TYPE_CHECKING:
-    from finetune.evaluate.systems import System
+    from finetune.evaluate.base_and_adapter import System
 
 _BEGINNING_TOKENS = 32
 """A text is continued from at most this many of its first tokens."""
@@ -107,7 +107,9 @@ def _record_tokens(split: PackedSplit, record: np.void) -> list[int]:
 
 def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Generation]]:
     """Return what a system generates for each item."""
-    from finetune.evaluate.systems import write_all  # with torch, which a table of scores needs not
+    from finetune.evaluate.base_and_adapter import (
+        write_all,  # with torch, which a table of scores needs not
+    )
 
     texts = iter(write_all(job, system, part, [item for group in groups for item in group.items]))
     return [

@@ -17,7 +17,7 @@ from finetune.cluster.follow.results import (
 from finetune.cluster.follow.status import look
 from finetune.output.console import Console
 from finetune.output.spreadsheet import write_rows
-from finetune.spec.metrics import VALIDATION, Metric, metric
+from finetune.spec.tables.metric import VALIDATION, Metric, metric
 from finetune.verbs.options import add_chain
 
 

@@ -10,9 +10,9 @@ from finetune.evaluate.compare import Asked, pairs_of_task
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
 from finetune.evaluate.scores import as_result, pairs_of
-from finetune.spec.metrics import metric
 from finetune.spec.recipe import Evaluate
-from finetune.spec.tasks import Group, task
+from finetune.spec.tables.metric import metric
+from finetune.spec.tables.task import Group, task
 
 ITEMS = 12
 PART = Part(phase=None, items=[], splits={}, chosen={}, wanted=0)

@@ -12,8 +12,8 @@ from finetune.evaluate.compare import Subject, pair_of
 from finetune.evaluate.figure import interval_chart, ticks
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.scores import Pair
-from finetune.spec.metrics import metric
 from finetune.spec.recipe import Evaluate
+from finetune.spec.tables.metric import metric
 
 SVG = "{http://www.w3.org/2000/svg}"
 

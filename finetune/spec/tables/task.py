@@ -17,7 +17,7 @@ from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.spec.entry_points import described, origin
-from finetune.spec.metrics import Metric, metric
+from finetune.spec.tables.metric import Metric, metric
 
 TASKS: Mapping[str, str] = {
     "held_out_text": "finetune.evaluate.tasks.held_out_text:TASK",
@@ -56,7 +56,7 @@ class Task:
     groups: Callable[[Any, Any], Sequence[Group]]
     """(Job, Part of finetune.evaluate.parts) -> the items, a group for each score."""
     answer: Callable[[Any, Any, Any, Sequence[Group]], list[list[Any]]]
-    """(Job, System of finetune.evaluate.systems, Part, groups) -> for each group an output of type
+    """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output of type
     `gives` for each item. Called once for each system and part."""
     conditions: Callable[[Any], str]
     """Job -> the settings that decide its scores, as `key:value|key:value`."""

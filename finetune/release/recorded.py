@@ -13,7 +13,7 @@ from finetune.spec.language import language_name
 from finetune.spec.licence import MODEL_TERMS
 from finetune.spec.permission import Terms
 from finetune.spec.recipe import Corpus
-from finetune.spec.tasks import task_of
+from finetune.spec.tables.task import task_of
 
 
 @dataclass(frozen=True, slots=True)
