@@ -16,8 +16,7 @@ from finetune.sources import lock as outside
 from finetune.spec.card import ALL, DataCard
 from finetune.spec.load import Project
 from finetune.spec.recipe import Phase
-from finetune.spec.tables.metric import metric_origin
-from finetune.spec.tables.task import task_origin
+from finetune.spec.tables.task import added_origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +88,9 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     inputs = {"base": base, "train": before} | _by_role("prepare", prepared) | extension
     if extension:
         inputs |= _by_role("plain", plain)
-    evaluate = _step(
-        "evaluate", "evaluate", phases[-1], inputs=inputs, content=_evaluate_content(project)
-    )
+    asked = recipe.evaluate.model_dump(exclude={"tasks", "metrics"})
+    asked |= added_origins(recipe.evaluate.tasks, recipe.evaluate.metrics)
+    evaluate = _step("evaluate", "evaluate", phases[-1], inputs=inputs, content=asked)
     if not recipe.is_released:
         return (*steps, evaluate)
     release = _step(
@@ -270,17 +269,6 @@ def _prepare_settings(project: Project) -> dict[str, Any]:
 
 def _withdrawn(card: DataCard) -> list[str]:
     return [ALL] if card.is_withdrawn else sorted(card.withdrawn)
-
-
-def _evaluate_content(project: Project) -> dict[str, Any]:
-    """Return the settings of `evaluate`; what it adds counts with the version of its package."""
-    settings = project.recipe.evaluate
-    added = {
-        "metrics": [metric_origin(name) for name in settings.metrics],
-        "tasks": [task_origin(name) for name in settings.tasks],
-    }
-    content = settings.model_dump(exclude=set(added))
-    return content | {key: named for key, named in added.items() if named}
 
 
 def _release_content(project: Project) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.spec.entry_points import described, origin
-from finetune.spec.tables.metric import Metric, metric
+from finetune.spec.tables.metric import Metric, metric, metric_origin
 
 TASKS: Mapping[str, str] = {
     "held_out_text": "finetune.evaluate.tasks.held_out_text:TASK",
@@ -56,8 +56,8 @@ class Task:
     groups: Callable[[Any, Any], Sequence[Group]]
     """(Job, Part of finetune.evaluate.parts) -> the items, a group for each score."""
     answer: Callable[[Any, Any, Any, Sequence[Group]], list[list[Any]]]
-    """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output of type
-    `gives` for each item. Called once for each system and part."""
+    """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output
+    of type `gives` for each item. Called once for each system and part."""
     conditions: Callable[[Any], str]
     """Job -> the settings that decide its scores, as `key:value|key:value`."""
     dataset: str | None = None
@@ -75,9 +75,16 @@ def task(name: str) -> Task:
     return described(name, Task, group=_GROUP, known=TASKS)
 
 
-def task_origin(name: str) -> str:
-    """Return the name, with package and version if it is not one of ours."""
-    return origin(name, group=_GROUP, known=TASKS)
+def added_origins(tasks: Sequence[str], metrics: Sequence[str]) -> dict[str, list[str]]:
+    """Return what a recipe adds, for a key: names, with package and version if they are not ours.
+
+    Nothing where it adds nothing, so that the key is the one of a recipe without these fields.
+    """
+    added = {
+        "tasks": [origin(name, group=_GROUP, known=TASKS) for name in tasks],
+        "metrics": [metric_origin(name) for name in metrics],
+    }
+    return {key: named for key, named in added.items() if named}
 
 
 def task_of(record: Mapping[str, Any]) -> Task:
