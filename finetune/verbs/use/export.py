@@ -30,7 +30,7 @@ def run(options: Namespace, console: Console) -> int:
         raise StoreError(
             f"{options.recipe}: not trained yet; first: finetune train {options.recipe}"
         )
-    from finetune.release.merge import merge
+    from finetune.release.exports.merged import merge
 
     if project.recipe.base.quantization != "none":
         console.say(

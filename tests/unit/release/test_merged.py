@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from finetune.errors import ReleaseError, StoreError
 from finetune.models.load import attach_lora, load_base, load_tokenizer
 from finetune.models.rows import NewRows
-from finetune.release import merge as merging
-from finetune.release.merge import merge
+from finetune.release.exports import merged as merging
+from finetune.release.exports.merged import merge
 from finetune.spec.recipe import Base, Lora
 from finetune.tokenizer.folder import write_tokenizer
 from finetune.tokenizer.start import means
