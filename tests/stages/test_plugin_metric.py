@@ -1,4 +1,4 @@
-"""A package outside the tree adds metrics and a task, which are then everywhere that ours are."""
+"""A package outside the tree adds metrics, a task and an export: they are where ours are."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from finetune.cluster.chain.chain import Chain, ChainJob, now, write_chain
 from finetune.cluster.slurm import commands as slurm
 from finetune.pipeline import plan
 from finetune.spec.load import load_project
+from finetune.spec.tables.export_format import export_format
 from finetune.spec.tables.metric import metric
 from finetune.spec.tables.task import task
 from tests.support.project import write_project
@@ -28,6 +29,9 @@ gone = toy_scores:GONE
 
 [finetune.tasks]
 quiz = toy_scores:QUIZ
+
+[finetune.exports]
+sizes = toy_scores:SIZES
 """
 PACKAGE = '''
 from dataclasses import dataclass
@@ -36,6 +40,7 @@ import numpy as np
 
 from finetune.evaluate.outputs import Generation
 from finetune.models.packed import causal_lm_of
+from finetune.spec.tables.export_format import Export, Exported
 from finetune.spec.tables.metric import Metric
 from finetune.spec.tables.task import Group, Task
 
@@ -112,6 +117,16 @@ QUIZ = Task(
     conditions=lambda job: f"questions:{len(QUESTIONS)}",
     dataset="toy-quiz",
 )
+
+
+def write_sizes(job):
+    files = sorted((job.inputs["train"].path / "adapter").iterdir())
+    text = "".join(f"{file.name} {file.stat().st_size}\\n" for file in files)
+    (job.workspace / "sizes.txt").write_text(text, encoding="utf-8")
+    return Exported(summary=f"sizes of {len(files)} files", facts={"files": len(files)})
+
+
+SIZES = Export(name="sizes", about="the sizes of the adapter's files", write=write_sizes)
 '''
 
 
@@ -133,8 +148,8 @@ def installed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
         yield site
-    metric.cache_clear()
-    task.cache_clear()
+    for cached in (metric, task, export_format):
+        cached.cache_clear()
 
 
 def _named(recipe: Path, *, metrics: str = "", tasks: str = "") -> Path:
@@ -258,6 +273,31 @@ def test_it_is_in_the_results_of_a_chain(finished, monkeypatch, capsys):
     header = next(csv.reader(io.StringIO(shown["--csv"])))
     assert {"base_length_ratio", "adapter_length_ratio", "length_ratio_p_value"} <= set(header)
     assert "length" in shown["-v"]
+
+
+def test_an_export_of_a_package_is_a_format(finished, tmp_path, monkeypatch, capsys):
+    """`finetune export` writes it like one of ours, and names those that there are."""
+    folder, _ = finished
+    monkeypatch.chdir(folder)
+    export = ["export", "recipes/named.yaml", "--out", str(tmp_path / "out"), "--format"]
+    assert main([*export, "size"]) == 2
+    assert "merged, peft, sizes. Did you mean 'sizes'?" in capsys.readouterr().err
+    assert main([*export, "sizes"]) == 0
+    assert "adapter_model.safetensors" in (tmp_path / "out/sizes.txt").read_text()
+    assert "sizes of 2 files" in capsys.readouterr().out
+
+
+def test_the_adapter_alone_is_exported_as_it_is_released(finished, tmp_path, monkeypatch):
+    """`--format peft` writes the files that the release has, to the byte."""
+    folder, _ = finished
+    monkeypatch.chdir(folder)
+    out = tmp_path / "out"
+    assert main(["export", "recipes/named.yaml", "--format", "peft", "--out", str(out)]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors"} <= names
+    for name in names:
+        released = folder / ".finetune/hub/org/tiny-lora" / name
+        assert (out / name).read_bytes() == released.read_bytes()
 
 
 def _evaluate_key(recipe: Path) -> str:
