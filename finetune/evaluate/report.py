@@ -7,24 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finetune.evaluate import compression, translation
 from finetune.evaluate.figure import interval_chart
-from finetune.evaluate.scores import Pair, cell, decimals, p_text, verdict
-from finetune.evaluate.translation import Translated
+from finetune.evaluate.generations import Generated
+from finetune.evaluate.score_table import cell, p_text, verdict
+from finetune.evaluate.scores import Pair, PairedTest
 from finetune.spec.language import language_name
 from finetune.spec.recipe import Evaluate
-
-_CHARTS = (
-    (compression.METRIC, "Bits per byte of held-out text", "bits per byte (lower is better)"),
-    (translation.METRIC, "Translation quality (chrF++)", "chrF++ (higher is better)"),
-)
+from finetune.spec.tables.metric import Metric, metric
+from finetune.spec.tables.task import task
 
 
 def write_report(
     path: Path,
     *,
     pairs: Sequence[Pair],
-    translated: Sequence[Translated],
+    generated: Sequence[Generated],
     facts: Mapping[str, Any],
     settings: Evaluate,
     loss_picture: Path | None,
@@ -43,10 +40,11 @@ def write_report(
     page = environment.get_template("report.html.j2").render(
         facts=facts,
         rows=[_row(pair) for pair in pairs],
+        metrics=_metrics(pairs),
         summary=summary(pairs),
         charts=_charts(pairs),
         loss_picture=_data_uri(loss_picture),
-        samples=_samples(translated, per_group=settings.samples),
+        samples=_samples(generated, per_group=settings.samples),
         resamples=settings.resamples,
         signatures=sorted({pair.base.signature for pair in pairs}),
     )
@@ -77,10 +75,10 @@ def place(language: str, direction: str | None, phase: str | None = None) -> str
 
 def _row(pair: Pair) -> dict[str, str]:
     test = pair.test
-    places = decimals(test.metric)
+    places = metric(test.metric).decimals
     return {
         "metric": test.metric,
-        "place": place(test.language, test.direction, test.phase),
+        "place": _place(test),
         "code": test.direction or test.language,
         "n": f"{test.n:,}",
         "base": cell(pair.base),
@@ -93,15 +91,24 @@ def _row(pair: Pair) -> dict[str, str]:
     }
 
 
+def _place(test: PairedTest) -> str:
+    named = [task(test.task).label] if test.task else []
+    named += [test.phase] if test.phase else []
+    return place(test.language, test.direction, ", ".join(named) or None)
+
+
+def _metrics(pairs: Sequence[Pair]) -> list[Metric]:
+    return [metric(name) for name in dict.fromkeys(pair.test.metric for pair in pairs)]
+
+
 def _charts(pairs: Sequence[Pair]) -> list[dict[str, str]]:
     charts = []
-    for metric, title, axis in _CHARTS:
-        mine = [pair for pair in pairs if pair.test.metric == metric]
-        if mine:
-            tests = [pair.test for pair in mine]
-            labels = [place(test.language, test.direction, test.phase) for test in tests]
-            svg = interval_chart(mine, labels=labels, axis=axis)
-            charts.append({"title": title, "svg": svg})
+    for row in _metrics(pairs):
+        mine = [pair for pair in pairs if pair.test.metric == row.name]
+        labels = [_place(pair.test) for pair in mine]
+        axis = f"{row.label} ({row.better} is better)"
+        svg = interval_chart(mine, labels=labels, axis=axis)
+        charts.append({"title": row.title or row.heading, "svg": svg})
     return charts
 
 
@@ -111,9 +118,9 @@ def _data_uri(picture: Path | None) -> str | None:
     return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
 
 
-def _samples(translated: Sequence[Translated], *, per_group: int) -> list[dict[str, Any]]:
-    groups: dict[str, list[Translated]] = {}
-    for one in translated:
+def _samples(generated: Sequence[Generated], *, per_group: int) -> list[dict[str, Any]]:
+    groups: dict[str, list[Generated]] = {}
+    for one in generated:
         group = groups.setdefault(place(one.item.language, one.item.direction, one.phase), [])
         if len(group) < per_group:
             group.append(one)

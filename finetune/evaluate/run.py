@@ -10,48 +10,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from finetune import __version__
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.errors import DataError
-from finetune.evaluate.compression import compare_compression, document_bits
-from finetune.evaluate.generations import prompts_of, write_generations
+from finetune.evaluate.base_and_adapter import System, both_systems, tokens_per_second
+from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
+from finetune.evaluate.generations import Generated, generated_by_both, write_generations
+from finetune.evaluate.outputs import Generation
+from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
 from finetune.evaluate.scores import Pair, as_result
-from finetune.evaluate.sides import (
-    Part,
-    Side,
-    answers,
-    bytes_per_token,
-    compared,
-    parts_of,
-    score,
-    tokens_per_second,
-)
-from finetune.evaluate.translation import Translated, compare_translations
-from finetune.models.kinds import TrainableModel, kind_of
-from finetune.models.load import (
-    choose_device,
-    load_tokenizer,
-    resolve_precision,
-    set_threads,
-    tokenizer_folder,
-)
+from finetune.models.load import set_threads
+from finetune.spec.tables.task import asked
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What one side achieved, part by part."""
+    """What one system gave."""
 
-    nll: list[dict[str, NDArray[np.float64]]]
-    answers: list[list[str]]
+    outputs: list[list[Outputs]]
+    """Task by task, part by part."""
     tokens_per_second: float | None
 
 
@@ -69,88 +51,64 @@ def run(job: Job) -> dict[str, Any]:
             "evaluate: the test split holds no text; raise prepare.test_share "
             f"({job.recipe.prepare.test_share}) or add documents"
         )
-    tokenizer = load_tokenizer(tokenizer_folder(job))
-    prompted = [
-        prompts_of(part.items, part.splits["adapter"], settings=settings, tokenizer=tokenizer)
-        for part in parts
-    ]
-    base, adapter = _measure_both(job, parts, prompted, tokenizer=tokenizer)
+    tasks = _asked(job, parts)
+    measured = {
+        system.name: _measure(job, system, parts, tasks=tasks) for system in both_systems(job)
+    }
     pairs: list[Pair] = []
-    for number, part in enumerate(parts):
-        pairs += compare_compression(
-            _bits(part, "base", base.nll[number]),
-            _bits(part, "adapter", adapter.nll[number]),
-            phase=part.phase,
-            signature=_signature(job),
-            settings=settings,
-        )
-    translated = [
-        Translated(*one, part.phase)
-        for number, part in enumerate(parts)
-        for one in zip(prompted[number], base.answers[number], adapter.answers[number], strict=True)
-    ]
-    pairs += compare_translations(translated, settings=settings)
-    return _write(job, pairs, translated, extension=_extension(job, parts, base, adapter))
+    generated: list[Generated] = []
+    for number, one in enumerate(tasks):
+        outputs = {name: found.outputs[number] for name, found in measured.items()}
+        pairs += pairs_of_task(one, parts, outputs, settings=settings)
+        generated += generated_by_both(one, parts, outputs)
+    return _write(job, pairs, generated, extension=_extension(job, parts, measured))
 
 
-def _measure_both(
-    job: Job, parts: Sequence[Part], prompted: Sequence[list[Item]], *, tokenizer: Any
-) -> tuple[_Measured, _Measured]:
-    folder, train = job.inputs["base"].path / "model", job.inputs["train"]
-    kind, device = kind_of(folder), choose_device()
-    model = kind.load_base(
-        folder,
-        precision=resolve_precision(train.result["precision"], device),
-        quantization=job.recipe.base.quantization,
-        device=device,
+def _asked(job: Job, parts: Sequence[Part]) -> list[Asked]:
+    settings = job.recipe.evaluate
+    of_all = (
+        f"precision:{job.inputs['train'].result['precision']}"
+        f"|bs:{settings.resamples}|seed:{settings.seed}|version:finetune-{__version__}"
     )
-
-    def measured(
-        name: str, wrapped: TrainableModel, its: Any, switch: Any = nullcontext
-    ) -> _Measured:
-        return _measure(job, Side(name, kind, wrapped, its, device, switch), parts, prompted)
-
-    if "vocabulary" in job.inputs:
-        base = measured("base", kind.wrap(model), load_tokenizer(folder))
-        wrapped = kind.wrap(kind.load_adapter(model, train.path / "adapter"))
-    else:
-        peft = kind.load_adapter(model, train.path / "adapter")
-        wrapped = kind.wrap(peft)
-        base = measured("base", wrapped, tokenizer, peft.disable_adapter)
-    return base, measured("adapter", wrapped, tokenizer)
+    return [
+        Asked(
+            task=task,
+            metrics=metrics,
+            groups=tuple(tuple(task.groups(job, part)) for part in parts),
+            conditions=f"{task.conditions(job)}|{of_all}",
+        )
+        for task, metrics in asked(settings.tasks, settings.metrics)
+    ]
 
 
 def _measure(
-    job: Job, side: Side, parts: Sequence[Part], prompted: Sequence[list[Item]]
+    job: Job, system: System, parts: Sequence[Part], *, tasks: Sequence[Asked]
 ) -> _Measured:
-    of_parts = list(zip(parts, prompted, strict=True))
-    extended = "vocabulary" in job.inputs
-    items = [item for part in prompted for item in part]
-    return _Measured(
-        nll=[score(job, side, part) for part in parts],
-        answers=[answers(job, side, part, asked) for part, asked in of_parts],
-        tokens_per_second=tokens_per_second(side, items) if extended else None,
-    )
+    outputs: list[list[Outputs]] = [
+        [
+            one.task.answer(job, system, part, groups)
+            for part, groups in zip(parts, one.groups, strict=True)
+        ]
+        for one in tasks
+    ]
+    if "vocabulary" not in job.inputs:
+        return _Measured(outputs, None)
+    return _Measured(outputs, tokens_per_second(system, _prompted(tasks)))
 
 
-def _bits(
-    part: Part, side: str, nll: dict[str, NDArray[np.float64]]
-) -> dict[str, NDArray[np.float64]]:
-    """Return bits and bytes of each document, by language."""
-    return {
-        language: document_bits(part.splits[side], records, nll[language])
-        for language, records in part.chosen[side].items()
-        if len(records)
-    }
+def _prompted(tasks: Sequence[Asked]) -> list[Item]:
+    """Return the items that are answered by generating."""
+    generating = [one for one in tasks if one.task.gives is Generation]
+    return [i for one in generating for part in one.groups for group in part for i in group.items]
 
 
 def _extension(
-    job: Job, parts: Sequence[Part], base: _Measured, adapter: _Measured
+    job: Job, parts: Sequence[Part], measured: dict[str, _Measured]
 ) -> dict[str, Any] | None:
     """Return what the new tokens changed, besides the scores; None if there are none."""
     if "vocabulary" not in job.inputs:
         return None
-    costs = {side: bytes_per_token(parts, side) for side in ("base", "adapter")}
+    costs = {system: bytes_per_token(parts, system) for system in measured}
     both = zip(job.plain, job.prepared, strict=True)
     trained = [
         {
@@ -163,28 +121,28 @@ def _extension(
         "new_tokens": job.inputs["vocabulary"].result["tokens"],
         "documents": compared(parts),
         "bytes_per_token": {
-            language: {side: costs[side][language] for side in costs} for language in costs["base"]
+            language: {system: costs[system][language] for system in costs}
+            for language in costs["base"]
         },
         "tokens_per_second": {
-            "base": base.tokens_per_second,
-            "adapter": adapter.tokens_per_second,
+            system: found.tokens_per_second for system, found in measured.items()
         },
-        "training_tokens": {side: sum(one[side] for one in trained) for side in costs},
+        "training_tokens": {system: sum(one[system] for one in trained) for system in costs},
     }
 
 
 def _write(
-    job: Job, pairs: list[Pair], translated: list[Translated], *, extension: dict[str, Any] | None
+    job: Job, pairs: list[Pair], generated: list[Generated], *, extension: dict[str, Any] | None
 ) -> dict[str, Any]:
     result = as_result(pairs) | ({"extension": extension} if extension else {})
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     (job.workspace / "scores.json").write_text(text, encoding="utf-8", newline="\n")
-    write_generations(job.workspace / "generations.jsonl", translated)
+    write_generations(job.workspace / "generations.jsonl", generated)
     base, train = job.inputs["base"], job.inputs["train"]
     write_report(
         job.workspace / "report.html",
         pairs=pairs,
-        translated=translated,
+        generated=generated,
         facts={
             "Base model": base.result["hub_id"],
             "Base parameters": f"{base.result['parameters']:,}",
@@ -220,13 +178,3 @@ def _told(extension: dict[str, Any] | None) -> dict[str, str]:
             f"{speeds['base']:.1f} tokens a second before, {speeds['adapter']:.1f} with them"
         )
     return found
-
-
-def _signature(job: Job) -> str:
-    settings = job.recipe.evaluate
-    return (
-        f"bits_per_byte|split:test|documents:{settings.max_documents}"
-        f"|context:{job.recipe.prepare.sequence_tokens}"
-        f"|precision:{job.inputs['train'].result['precision']}"
-        f"|bs:{settings.resamples}|seed:{settings.seed}|version:finetune-{__version__}"
-    )

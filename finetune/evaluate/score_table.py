@@ -1,12 +1,25 @@
-"""The table of scores that a terminal shows."""
+"""Scores and paired tests in words and numbers, for the terminal and the report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finetune.evaluate.scores import TABLE_COLUMNS, pairs_of, table_rows
+from finetune.evaluate.scores import Pair, PairedTest, Score, pairs_of
 from finetune.output.console import Console
+from finetune.spec.tables.metric import metric
+from finetune.spec.tables.task import task
+from finetune.statistics.bootstrap import MIN_ITEMS
+
+TABLE_COLUMNS = (
+    "metric",
+    "language",
+    "base [95 %]",
+    "adapter [95 %]",
+    "difference",
+    "p",
+    "verdict",
+)
 
 
 def show_scores(result: Mapping[str, Any], *, console: Console) -> None:
@@ -28,3 +41,65 @@ def show_scores(result: Mapping[str, Any], *, console: Console) -> None:
         for metric, where, base, adapter, difference, p, verdict in rows
     ]
     console.table(title, ("", "base [95 %]", "adapter [95 %]", "difference", "verdict"), narrow)
+
+
+def table_rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
+    """Return the rows under `TABLE_COLUMNS`."""
+    return [
+        (
+            pair.test.metric,
+            where(pair.test),
+            cell(pair.base),
+            cell(pair.adapter),
+            f"{pair.test.difference:+.{metric(pair.test.metric).decimals}f}",
+            p_text(pair.test.p_value),
+            verdict(pair.test),
+        )
+        for pair in pairs
+    ]
+
+
+def verdict(test: PairedTest) -> str:
+    """Say in words what the test shows.
+
+    >>> test = PairedTest("bits_per_byte", "hau_Latn", None, 2.0, 1.5, -0.5, -0.6, -0.4, 0.002, 90,
+    ...                   "adapter", "paired bootstrap, 1000 resamples")
+    >>> verdict(test)
+    'adapter better (-25.0 %)'
+    """
+    if test.better != "neither":
+        if not metric(test.metric).percent_of_base:
+            return f"{test.better} better"
+        return f"{test.better} better ({100 * test.difference / test.base:+.1f} %)"
+    if test.n < MIN_ITEMS:
+        return f"too few items to tell (n = {test.n})"
+    if test.difference == test.low == test.high == 0:
+        return "no difference"
+    return "no difference shown"
+
+
+def cell(score: Score) -> str:
+    """Write a score with its interval for a table.
+
+    >>> cell(Score("bits_per_byte", "hau_Latn", None, "base", 1.5, 1.4, 1.625, 90, ""))
+    '1.500 [1.400, 1.625]'
+    """
+    places = metric(score.metric).decimals
+    return f"{score.value:.{places}f} [{score.low:.{places}f}, {score.high:.{places}f}]"
+
+
+def where(test: PairedTest) -> str:
+    """Return the code of a language or direction, with the task or phase that tells it apart."""
+    code = test.direction or test.language
+    named = [task(test.task).label] if test.task else []
+    named += [test.phase] if test.phase else []
+    return f"{code} ({', '.join(named)})" if named else code
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value.
+
+    >>> p_text(0.002), p_text(0.0002), p_text(1.0)
+    ('0.002', '< 0.001', '1.000')
+    """
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"

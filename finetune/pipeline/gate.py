@@ -33,7 +33,7 @@ Purpose = Literal[
     "submit",
     "bundle",
     "chat",
-    "merge",
+    "export",
 ]
 Need = Literal["files", "release"]
 
@@ -53,7 +53,7 @@ NEEDS: Mapping[Purpose, frozenset[Need]] = {
     "submit": _FILES,
     "bundle": _FILES,
     "chat": frozenset(),
-    "merge": frozenset(),
+    "export": frozenset(),
 }
 """Purpose -> what it needs besides consent, permitted uses and licence, which each needs.
 

@@ -16,6 +16,7 @@ from finetune.sources import lock as outside
 from finetune.spec.card import ALL, DataCard
 from finetune.spec.load import Project
 from finetune.spec.recipe import Phase
+from finetune.spec.tables.task import added_origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,9 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     inputs = {"base": base, "train": before} | _by_role("prepare", prepared) | extension
     if extension:
         inputs |= _by_role("plain", plain)
-    evaluate = _step(
-        "evaluate", "evaluate", phases[-1], inputs=inputs, content=recipe.evaluate.model_dump()
-    )
+    asked = recipe.evaluate.model_dump(exclude={"tasks", "metrics"})
+    asked |= added_origins(recipe.evaluate.tasks, recipe.evaluate.metrics)
+    evaluate = _step("evaluate", "evaluate", phases[-1], inputs=inputs, content=asked)
     if not recipe.is_released:
         return (*steps, evaluate)
     release = _step(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from finetune.errors import ReleaseError
-from finetune.release.contents import RELEASE_FILES
+from finetune.release.contents import release_names
 from finetune.release.leaks import hide_tokens
 from finetune.sources.fetch import checksum, endpoint, network_as_set
 
@@ -31,7 +31,7 @@ class Target:
     """`auto`: whoever accepts the conditions gets in; `manual`: the owner decides each time."""
     option: str = "release.repo"
     """What messages tell a person to change."""
-    replaced: Collection[str] = RELEASE_FILES
+    replaced: Collection[str] = field(default_factory=release_names)
     """Files that are removed from the repository when they are not uploaded again."""
     message: str = "Release the adapter"
 

@@ -6,7 +6,6 @@ Everything in the folder follows from the inputs: the same inputs give the same 
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Job
-from finetune.errors import ReleaseError, StoreError
-from finetune.release.card import Licensing, counts_by_card, licensing, render_card, training_data
-from finetune.release.contents import release_files
+from finetune.release.card import render_card
+from finetune.release.contents import exports_of_a_release, release_files, write_json
 from finetune.release.leaks import private_facts, scan
+from finetune.release.recorded import Licensing, counts_by_card, licensing, training_data
 from finetune.spec.card import HubSource
 from finetune.spec.licence import check_name, obligations
 from finetune.spec.permission import adapter_terms, standing
@@ -40,7 +39,11 @@ def run(job: Job) -> dict[str, Any]:
     licence = licensing(job, terms)
     check_name(recipe.base.licence, recipe.released.repo)
     folder = job.workspace
-    _copy_adapter(job, folder)
+    for export in exports_of_a_release():
+        export.write(job)
+    picture = job.inputs["train"].path / "loss.png"
+    if picture.is_file():
+        shutil.copyfile(picture, folder / picture.name)
     _write_texts(job, folder, licence=licence)
     files = release_files(folder)
     machine = private_facts(folders=_local_folders(job))
@@ -66,41 +69,6 @@ def public_strings(job: Job) -> tuple[str, ...]:
     return tuple(s for s in strings if s)
 
 
-def _copy_adapter(job: Job, folder: Path) -> None:
-    train = job.inputs["train"].path
-    adapter = train / "adapter"
-    weights, config = adapter / "adapter_model.safetensors", adapter / "adapter_config.json"
-    for path in (weights, config):
-        if not path.is_file():
-            raise StoreError(f"{path}: missing; remove this training and run it again")
-    shutil.copyfile(weights, folder / weights.name)
-    settings = json.loads(config.read_text("utf-8"))
-    base = job.recipe.base
-    # PEFT writes the folder that the base was loaded from; the released file names the Hub's base
-    settings |= {
-        "base_model_name_or_path": base.released_id,
-        "revision": base.revision,
-        "inference_mode": True,
-    }
-    for name in ("target_modules", "exclude_modules", "modules_to_save"):
-        if isinstance(settings.get(name), list):  # PEFT keeps a set: another order every time
-            settings[name] = sorted(settings[name])
-    _write_json(folder / config.name, settings)
-    if (train / "loss.png").is_file():
-        shutil.copyfile(train / "loss.png", folder / "loss.png")
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        if (adapter / name).is_file():  # of an extended vocabulary: the rows mean nothing without
-            shutil.copyfile(adapter / name, folder / name)
-    template = job.inputs["prepare"].path / "chat_template.jinja" if _own_template(job) else None
-    if template:
-        shutil.copyfile(template, folder / "chat_template.jinja")
-
-
-def _own_template(job: Job) -> bool:
-    prepare = job.inputs.get("prepare")
-    return prepare is not None and prepare.result.get("chat_template") == "chatml"
-
-
 def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
     (folder / "README.md").write_text(render_card(job, licence=licence), "utf-8")
     (folder / "NOTICE").write_text(_notice(job), "utf-8")
@@ -112,13 +80,13 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
         facts = {name: artifact.result[name] for name in counted if name in artifact.result}
         data |= facts if phase is None else {"phases": data.get("phases", {}) | {phase: facts}}
     data["by_card"] = counts_by_card(job)
-    _write_json(folder / "training_data.json", data)
+    write_json(folder / "training_data.json", data)
     evaluate = job.inputs.get("evaluate")
     if evaluate:
         scores = {name: evaluate.result.get(name, []) for name in ("scores", "comparisons")}
         if "extension" in evaluate.result:
             scores["extension"] = evaluate.result["extension"]
-        _write_json(folder / "evaluation.json", scores)
+        write_json(folder / "evaluation.json", scores)
 
 
 def _notice(job: Job) -> str:
@@ -166,13 +134,3 @@ def _local_folders(job: Job) -> list[Path]:
     if job.recipe.base.kind in ("directory", "gguf"):
         folders.append(Path(job.recipe.base.model).expanduser())
     return folders
-
-
-def _write_json(path: Path, value: object) -> None:
-    try:
-        text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
-    except ValueError as error:
-        raise ReleaseError(
-            f"{path.name}: a value is not finite ({error}); nothing is released"
-        ) from error
-    path.write_text(text + "\n", "utf-8")

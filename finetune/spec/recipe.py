@@ -15,6 +15,7 @@ from finetune.spec.language import Language
 from finetune.spec.mix import Mix
 from finetune.spec.overlap import Duplicates, EvaluationSet
 from finetune.spec.section import Section
+from finetune.spec.tables.task import asked
 from finetune.spec.text_checks import PersonalData, TextChecks
 from finetune.spec.vocabulary import Vocabulary
 
@@ -262,6 +263,16 @@ class Evaluate(Section):
     """Bootstrap resamples of confidence intervals and paired tests."""
     seed: int = 0
     """Decides the bootstrap."""
+    metrics: list[str] = Field(default_factory=list)
+    """Metrics beside those of the tasks: `exact_match`, or one that an installed package adds."""
+    tasks: list[str] = Field(default_factory=list)
+    """Tasks beside held-out text and translation, which installed packages add."""
+
+    @model_validator(mode="after")
+    def _can_be_measured(self) -> Evaluate:
+        if self.metrics or self.tasks:
+            asked(self.tasks, self.metrics)
+        return self
 
 
 class Release(Section):

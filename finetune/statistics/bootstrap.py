@@ -1,8 +1,8 @@
 """Bootstrap intervals of scores that are functions of sums over items.
 
 A score is a function of sums over items: bits over bytes, tokens over words. An item's statistics
-are counted once; a resample draws as many items with replacement, adds their statistics up and
-computes the score of the sums.
+are counted once; a resample draws items with replacement, adds their statistics up and takes the
+score of the sums, so that nothing is scored again.
 
 Legend: N items, K statistics of an item, R resamples, B resamples of one block.
 """

@@ -102,7 +102,7 @@ _ROWS = (
     Verb("publish", "release", "upload a built release", recipe="required"),
     Verb("results", "release", "one table: what each combination of a chain achieved", store=True),
     Verb("chat", "use", "talk to base and adapter in the terminal", recipe="required"),
-    Verb("merge", "use", "base and adapter as one model folder, proven equal", recipe="required"),
+    Verb("export", "use", "the adapter in another form, e.g. one whole model", recipe="required"),
     Verb(
         "submit",
         "cluster",

@@ -1,4 +1,4 @@
-"""New tokens along the whole line: learn, train, evaluate, release, chat, merge, stop, go on."""
+"""New tokens along the whole line: learn, train, evaluate, release, chat, export, stop, go on."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_the_release_loads_as_its_card_says(finished, tmp_path):
 
 
 def test_a_merged_folder_is_a_plain_model_with_equal_logits(finished, tmp_path, capsys):
-    """`finetune merge` writes a folder that transformers opens alone, with the same logits."""
+    """Exported as merged, transformers opens the folder alone, with the same logits."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from finetune.models.load import load_adapter, load_base
@@ -194,9 +194,11 @@ def test_a_merged_folder_is_a_plain_model_with_equal_logits(finished, tmp_path, 
     target = tmp_path / "merged"
     with pytest.MonkeyPatch.context() as here:
         here.chdir(folder)
-        assert main(["merge", RECIPE, "--out", str(target)]) == 0
+        assert main(["export", RECIPE, "--format", "merged", "--out", str(target)]) == 0
         assert "llama.cpp" in capsys.readouterr().out  # words were kept whole
-        assert main(["merge", RECIPE, "--out", str(target)]) != 0  # is there already
+        assert (
+            main(["export", RECIPE, "--format", "merged", "--out", str(target)]) != 0
+        )  # is there already
     tokenizer = AutoTokenizer.from_pretrained(target)
     ids = tokenizer(LEXICON[3] + " open door", return_tensors="pt")["input_ids"]
     merged = AutoModelForCausalLM.from_pretrained(target)(input_ids=ids).logits

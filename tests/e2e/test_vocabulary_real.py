@@ -44,7 +44,10 @@ def test_a_real_model_gets_bengali_tokens(tmp_path, monkeypatch):
     vocabulary = done["vocabulary"].result
     assert vocabulary["protected"]["changed"] == 0
     assert vocabulary["protected_held_back"]["texts"] > 50
-    assert main(["merge", RECIPE, *changes, "--out", str(tmp_path / "merged")]) == 0
+    assert (
+        main(["export", RECIPE, "--format", "merged", *changes, "--out", str(tmp_path / "merged")])
+        == 0
+    )
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

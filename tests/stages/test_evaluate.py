@@ -16,7 +16,8 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 from finetune.errors import DataError, StoreError
 from finetune.evaluate.run import run
-from finetune.evaluate.scores import pairs_of, table_rows
+from finetune.evaluate.score_table import table_rows
+from finetune.evaluate.scores import pairs_of
 from finetune.output.console import Console
 from finetune.spec.recipe import Recipe
 from tests.support.tiny import tiny_model, tiny_tokenizer, write_tiny_model

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from finetune.errors import ReleaseError, StoreError
-from finetune.release.card import conclusions
+from finetune.release.body import conclusions
 from finetune.release.run import run
 from tests.support.hub_server import HubServer
 from tests.support.release_job import (

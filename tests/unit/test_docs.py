@@ -10,6 +10,7 @@ import shutil
 from html import unescape
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -47,6 +48,18 @@ def commands(page: str) -> list[list[str]]:
     """Return the command lines of a page's shell blocks, comments removed."""
     lines = [line for block in fenced(page, "sh") for line in block.splitlines()]
     return [words for line in lines if (words := line.split("#")[0].split())]
+
+
+def test_the_metric_that_contributing_shows_is_one() -> None:
+    """Its code runs, and what it gives for two generations is a score."""
+    from finetune.evaluate.outputs import Generation
+
+    (code,) = [block for block in fenced("CONTRIBUTING.md", "python") if "Metric(" in block]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    outputs = [Generation("na gode", "na gode", None), Generation("na", "na gode", None)]
+    metric = names["METRIC"]
+    assert metric.value(metric.statistics(outputs).sum(axis=0)) == pytest.approx(9 / 14)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

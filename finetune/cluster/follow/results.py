@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from finetune.cluster.follow.status import ChainReport, State, chain_state
 from finetune.pipeline.store import Store, read_manifest
+from finetune.spec.tables.metric import VALIDATION, Metric, metric
+from finetune.spec.tables.task import metrics_asked, task_of
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Base and adapter on test, in one metric."""
+
+    base: float
+    adapter: float
+    p_value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +34,41 @@ class Result:
     """What is swept: key -> value."""
     language: str | None = None
     """`hau_Latn`, or `eng_Latn-hau_Latn` for one more direction of a language."""
-    validation_bits_per_byte: float | None = None
+    validation: float | None = None
+    """In the metric that training validates with."""
     best_on_validation: bool = False
     """Of all combinations with the same prepared texts."""
-    base_bits_per_byte: float | None = None
-    """On test."""
-    adapter_bits_per_byte: float | None = None
-    p_value: float | None = None
-    base_chrf: float | None = None
-    """chrF++ on test."""
-    adapter_chrf: float | None = None
-    chrf_p_value: float | None = None
+    tested: Mapping[str, Compared] = field(default_factory=dict)
+    """By name of the metric."""
     train: str | None = None
     """`train/key` of the adapter."""
 
-    def facts(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return asdict(self)
+    def facts(self, metrics: Sequence[Metric]) -> dict[str, Any]:
+        """Return what a machine gets; three fields for each of these metrics."""
+        scores: dict[str, Any] = {}
+        for row in metrics:
+            found = self.tested.get(row.name)
+            scores |= {
+                f"base_{row.hub_id}": found.base if found else None,
+                f"adapter_{row.hub_id}": found.adapter if found else None,
+                f"{row.hub_id}_p_value": found.p_value if found else None,
+            }
+        return {
+            "combination": self.combination,
+            "state": self.state,
+            "settings": dict(self.settings),
+            "language": self.language,
+            f"validation_{metric(VALIDATION).hub_id}": self.validation,
+            "best_on_validation": self.best_on_validation,
+            **scores,
+            "train": self.train,
+        }
+
+
+def metrics_of(rows: Sequence[Result]) -> list[Metric]:
+    """Return the metrics to show: those of every evaluation, and what the rows have besides."""
+    always = [row.name for row in metrics_asked((), ())]
+    return [metric(name) for name in dict.fromkeys((*always, *(n for r in rows for n in r.tested)))]
 
 
 def results_of(report: ChainReport) -> list[Result]:
@@ -57,7 +86,7 @@ def results_of(report: ChainReport) -> list[Result]:
         trained = _manifest(store, evaluate.inputs, stage="train")
         if trained is not None:
             blank = replace(blank, train=f"train/{trained['key']}")
-            validation = trained["result"]["validation_bits_per_byte"]
+            validation = trained["result"][f"validation_{metric(VALIDATION).hub_id}"]
             prepared = trained["inputs"].get("prepare")
         scored = _manifest(store, evaluate.artefacts, stage="evaluate")
         comparisons = scored["result"]["comparisons"] if scored is not None else []
@@ -72,11 +101,10 @@ class OverSeeds:
     combination: str
     language: str
     seeds: int
-    validation_bits_per_byte: tuple[float, float]
-    base_bits_per_byte: float
-    """The same for every seed."""
-    adapter_bits_per_byte: tuple[float, float]
-    adapter_chrf: tuple[float, float] | None
+    validation: tuple[float, float]
+    base: Mapping[str, float]
+    """By name of the metric; the same for every seed."""
+    adapter: Mapping[str, tuple[float, float]]
 
 
 def over_seeds(rows: Sequence[Result]) -> list[OverSeeds]:
@@ -84,23 +112,24 @@ def over_seeds(rows: Sequence[Result]) -> list[OverSeeds]:
     alike: dict[tuple[str, str], list[Result]] = {}
     for row in rows:
         kept = [f"{k}={v}" for k, v in row.settings.items() if not k.endswith("train.seed")]
-        if row.language and len(kept) < len(row.settings) and row.adapter_bits_per_byte is not None:
+        if row.language and len(kept) < len(row.settings) and row.tested:
             alike.setdefault((" ".join(kept), row.language), []).append(row)
     return [
         OverSeeds(
             combination=combination,
             language=language,
             seeds=len(same),
-            validation_bits_per_byte=_spread([r.validation_bits_per_byte for r in same]),
-            base_bits_per_byte=fmean(r.base_bits_per_byte or 0.0 for r in same),
-            adapter_bits_per_byte=_spread([r.adapter_bits_per_byte for r in same]),
-            adapter_chrf=(
-                None if same[0].adapter_chrf is None else _spread([r.adapter_chrf for r in same])
-            ),
+            validation=_spread([r.validation for r in same]),
+            base={name: fmean(_values(same, name, "base")) for name in same[0].tested},
+            adapter={name: _spread(_values(same, name, "adapter")) for name in same[0].tested},
         )
         for (combination, language), same in alike.items()
         if len(same) > 1
     ]
+
+
+def _values(rows: Sequence[Result], name: str, system: str) -> list[float]:
+    return [getattr(row.tested[name], system) for row in rows if name in row.tested]
 
 
 def _spread(values: Sequence[float | None]) -> tuple[float, float]:
@@ -111,46 +140,50 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float]:
 def _rows(
     blank: Result, validation: Mapping[str, float], comparisons: list[Mapping[str, Any]]
 ) -> list[Result]:
-    compression = {c["language"]: c for c in comparisons if c["metric"] == "bits_per_byte"}
-    translation: dict[str, list[Mapping[str, Any]]] = {}
-    for comparison in comparisons:
-        if comparison["metric"] == "chrf++":
-            translation.setdefault(comparison["language"], []).append(comparison)
-    rows = []
-    for language in dict.fromkeys((*validation, *compression, *translation)):
-        row = replace(blank, language=language, validation_bits_per_byte=validation.get(language))
-        if language in compression:
-            row = replace(
-                row,
-                base_bits_per_byte=compression[language]["base"],
-                adapter_bits_per_byte=compression[language]["adapter"],
-                p_value=compression[language]["p_value"],
-            )
-        first, *more = translation.get(language, [None])
-        rows.append(row if first is None else _with_chrf(row, first))
-        rows += [_with_chrf(replace(blank, language=c["direction"]), c) for c in more if c]
-    return rows or [blank]
+    """Return a row per language, with its first direction, and one for each further direction."""
+    first: dict[str, _Place] = {}
+    languages: dict[str, dict[_Place, dict[str, Compared]]] = {}
+    for name in validation:
+        languages[name] = {_LANGUAGE: {}}
+    for one in comparisons:
+        language, place = one["language"], _LANGUAGE
+        places = languages.setdefault(language, {_LANGUAGE: {}})
+        if one.get("task"):
+            place = (f"{one['direction'] or language} ({task_of(one).label})", one.get("phase"))
+        elif one["direction"]:
+            place = (one["direction"], one.get("phase"))
+            place = _LANGUAGE if first.setdefault(language, place) == place else place
+        tested = Compared(one["base"], one["adapter"], one["p_value"])
+        places.setdefault(place, {})[one["metric"]] = tested
+    return [
+        replace(
+            blank,
+            language=place[0] or language,
+            validation=validation.get(language) if place == _LANGUAGE else None,
+            tested=tested,
+        )
+        for language, places in languages.items()
+        for place, tested in places.items()
+    ] or [blank]
 
 
-def _with_chrf(row: Result, comparison: Mapping[str, Any]) -> Result:
-    return replace(
-        row,
-        base_chrf=comparison["base"],
-        adapter_chrf=comparison["adapter"],
-        chrf_p_value=comparison["p_value"],
-    )
+_Place = tuple[str | None, str | None]
+"""A row of a language: its direction or task, and the phase."""
+_LANGUAGE: _Place = (None, None)
+"""The row of the language itself."""
 
 
 def _marked(rows: list[tuple[str | None, Result]]) -> list[Result]:
     """Mark the lowest validation score among those on the same texts, where there are several."""
     groups: dict[tuple[str | None, str | None], list[float]] = {}
     for prepared, row in rows:
-        if row.validation_bits_per_byte is not None:
-            groups.setdefault((prepared, row.language), []).append(row.validation_bits_per_byte)
+        if row.validation is not None:
+            groups.setdefault((prepared, row.language), []).append(row.validation)
+    best_of = max if metric(VALIDATION).higher_is_better else min
     marked = []
     for prepared, row in rows:
         scores = groups.get((prepared, row.language), [])
-        best = len(scores) > 1 and row.validation_bits_per_byte == min(scores)
+        best = len(scores) > 1 and row.validation == best_of(scores)
         marked.append(replace(row, best_on_validation=best))
     return marked
 

@@ -17,7 +17,7 @@ from finetune.cluster.chain.chain import (
     now,
     write_chain,
 )
-from finetune.cluster.follow.results import Result, over_seeds, results_of
+from finetune.cluster.follow.results import Compared, Result, over_seeds, results_of
 from finetune.cluster.follow.status import look
 from finetune.cluster.slurm import commands as slurm
 from finetune.output.console import Console
@@ -96,8 +96,11 @@ def test_a_row_has_what_was_measured_and_the_best_is_chosen_on_validation(chain)
     rows = results_of(look(chain))
     assert [row.combination for row in rows] == ["lora.rank=8", "lora.rank=16", "lora.rank=32"]
     assert [row.best_on_validation for row in rows] == [False, True, False]
-    assert (rows[1].base_bits_per_byte, rows[1].adapter_bits_per_byte) == (2.0, 1.5)
-    assert (rows[1].base_chrf, rows[1].adapter_chrf) == (5.0, 21.04)
+    assert rows[1].validation == 1.25
+    assert rows[1].tested == {
+        "bits_per_byte": Compared(base=2.0, adapter=1.5, p_value=0.0002),
+        "chrf++": Compared(base=5.0, adapter=21.04, p_value=0.0002),
+    }
     assert rows[1].train == "train/0000000000000001"
     assert [row.state for row in rows] == ["done", "done", "lost"]
     assert rows[2].language is None
@@ -120,7 +123,9 @@ def test_the_same_table_goes_to_people_spreadsheets_and_machines(chain):
     records = [json.loads(line) for line in shown["json"].splitlines()]
     for rows in (lines, records):
         assert [row["combination"] for row in rows] == [s[0] for s in SETTINGS]
-        assert [float(row["adapter_bits_per_byte"] or 0) for row in rows] == [1.6, 1.5, 0]
+        for name, values in (("adapter_bits_per_byte", [1.6, 1.5, 0]), ("base_chrf", [5, 5, 0])):
+            assert [float(row[name] or 0) for row in rows] == values
+        assert [float(row["validation_bits_per_byte"] or 0) for row in rows] == [1.5, 1.25, 0]
     assert [row["lora.rank"] for row in lines] == ["8", "16", "32"]
     assert records[1]["settings"] == {"lora.rank": "16"}
 
@@ -133,11 +138,12 @@ def test_a_second_direction_of_a_language_has_its_own_row(chain, tmp_path):
     manifest["result"]["comparisons"].append(extra)
     path.write_text(json.dumps(manifest))
     rows = [row for row in results_of(look(chain)) if row.combination == "lora.rank=8"]
-    assert [(row.language, row.adapter_chrf) for row in rows] == [
+    assert [(row.language, row.tested["chrf++"].adapter) for row in rows] == [
         ("hau_Latn", 21.04),
         ("fra_Latn-hau_Latn", 30.0),
     ]
-    assert rows[1].adapter_bits_per_byte is None
+    assert "bits_per_byte" not in rows[1].tested
+    assert rows[1].validation is None
 
 
 def test_seeds_are_summarized_by_mean_and_deviation():
@@ -149,17 +155,12 @@ def test_seeds_are_summarized_by_mean_and_deviation():
             state="done",
             settings={"lora.rank": rank, "train.seed": seed},
             language="hau_Latn",
-            validation_bits_per_byte=score,
-            base_bits_per_byte=3.0,
-            adapter_bits_per_byte=score,
+            validation=score,
+            tested={} if score is None else {"bits_per_byte": Compared(3.0, score, 0.5)},
         )
         for (rank, seed), score in scores.items()
     ]
     (summary,) = over_seeds(rows)
-    assert (summary.combination, summary.seeds, summary.base_bits_per_byte) == (
-        "lora.rank=8",
-        2,
-        3.0,
-    )
-    assert summary.adapter_bits_per_byte == (1.5, pytest.approx(0.5**0.5))
-    assert summary.adapter_chrf is None
+    assert (summary.combination, summary.seeds) == ("lora.rank=8", 2)
+    assert summary.base == {"bits_per_byte": 3.0}
+    assert summary.adapter == {"bits_per_byte": (1.5, pytest.approx(0.5**0.5))}

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finetune.evaluate.compare import Subject, pair_of
 from finetune.evaluate.figure import interval_chart, ticks
-from finetune.evaluate.scores import Pair, Subject, pair_of
+from finetune.evaluate.outputs import Likelihood
+from finetune.evaluate.scores import Pair
 from finetune.spec.recipe import Evaluate
-from finetune.statistics.bootstrap import ratio_of_sums
+from finetune.spec.tables.metric import metric
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def _pair(base: float, adapter: float) -> Pair:
-    sizes = np.arange(1.0, 13.0)
-    items = [np.stack([value * sizes, sizes], axis=1) for value in (base, adapter)]
+    systems = [
+        [Likelihood(value * size * math.log(2), size) for size in range(1, 13)]
+        for value in (base, adapter)
+    ]
     return pair_of(
-        *items,
-        subject=Subject("bits_per_byte", "hau_Latn", None, None, ""),
-        score=ratio_of_sums,
-        higher_is_better=False,
+        metric("bits_per_byte"),
+        *systems,
+        subject=Subject("hau_Latn", None, None, ""),
         settings=Evaluate(resamples=100),
     )
 

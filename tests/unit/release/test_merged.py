@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from finetune.artefacts.job import Artifact, Job
 from finetune.errors import ReleaseError, StoreError
 from finetune.models.load import attach_lora, load_base, load_tokenizer
 from finetune.models.rows import NewRows
-from finetune.release import merge as merging
-from finetune.release.merge import merge
-from finetune.spec.recipe import Base, Lora
+from finetune.output.console import Console
+from finetune.release.exports import merged as merging
+from finetune.release.exports.merged import merge
+from finetune.release.new_folder import export_to
+from finetune.spec.recipe import Base, Lora, Recipe
+from finetune.spec.tables.export_format import export_format
 from finetune.tokenizer.folder import write_tokenizer
 from finetune.tokenizer.start import means
 from finetune.train.adapter import save_adapter
+from tests.support.release_job import RECIPE
 from tests.support.tiny import write_tiny_model
 from tests.unit.tokenizer.test_extend import EXTENDED, LEXICON
 
@@ -64,19 +70,34 @@ def test_a_tokenizer_that_auto_would_open_otherwise_is_told(tmp_path):
     assert opened(text)["input_ids"] == EXTENDED.extended.tokenizer().encode(text).ids
 
 
+def exported(folder: Path, target: Path) -> None:
+    """Write the merged model of `trained` as the verb does."""
+    recipe = Recipe.model_validate(RECIPE)
+    (folder / "model").symlink_to(folder / "base")  # where a base is in the store
+    job = Job(
+        recipe=recipe,
+        phase=recipe.stages_of_training[0],
+        cards={},
+        inputs={role: Artifact(role, "0" * 16, folder, {}) for role in ("base", "train")},
+        workspace=target,
+        console=Console(out=io.StringIO()),
+    )
+    export_to(target, export_format("merged"), job=job)
+
+
 def test_a_model_that_differs_is_not_written(tmp_path, monkeypatch):
     """Where the logits are not equal nothing is left behind."""
-    base, adapter = trained(tmp_path)
+    trained(tmp_path)
     monkeypatch.setattr(merging, "TOLERANCE", -1.0)
     with pytest.raises(ReleaseError, match="differs from base and adapter"):
-        merge(base, adapter, tmp_path / "merged")
+        exported(tmp_path, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
     assert not (tmp_path / "merged.partial").exists()
 
 
 def test_nothing_is_written_over(tmp_path):
     """A folder that is there stays as it is."""
-    base, adapter = trained(tmp_path)
     (tmp_path / "merged").mkdir()
     with pytest.raises(StoreError, match="is there already"):
-        merge(base, adapter, tmp_path / "merged")
+        exported(tmp_path, tmp_path / "merged")
+    assert list((tmp_path / "merged").iterdir()) == []

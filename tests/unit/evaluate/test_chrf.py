@@ -8,17 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import CHRF
 
-from finetune.artefacts.items import Item
-from finetune.evaluate.translation import (
-    Translated,
-    chrf_counts,
-    chrf_of_sums,
-    compare_translations,
-)
-from finetune.spec.recipe import Evaluate
+from finetune.evaluate.metrics.chrf import chrf_of_sums, signature, statistics
+from finetune.evaluate.outputs import Generation
 
 _texts = st.text(alphabet="aƙb ñ.,ው", max_size=12)
 _corpora = st.lists(st.tuples(_texts, _texts), min_size=1, max_size=6)
+
+
+def _counts(hypotheses: list[str], references: list[str]) -> np.ndarray:
+    pairs = zip(hypotheses, references, strict=True)
+    return statistics([Generation(text, reference, None) for text, reference in pairs])
 
 
 def _score(hypotheses: list[str], references: list[str]) -> float:
@@ -30,17 +29,16 @@ def _score(hypotheses: list[str], references: list[str]) -> float:
 def test_equals_sacrebleus_corpus_score(corpus):
     """For any texts, empty ones too, the score of summed counts is sacrebleu's corpus score."""
     hypotheses, references = [h for h, _ in corpus], [r for _, r in corpus]
-    counts, signature = chrf_counts(hypotheses, references)
+    counts = _counts(hypotheses, references)
     expected = _score(hypotheses, references)
     assert float(chrf_of_sums(counts.sum(axis=0))) == pytest.approx(expected, abs=1e-9)
-    assert signature.startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:")
 
 
 def test_a_resample_equals_rescoring_its_items():
     """Counts of drawn items added up score as sacrebleu scores the drawn items."""
     references = ["Ina kwana?", "Na gode ƙwarai.", "Lafiya lau", "Sai an jima"]
     hypotheses = ["Ina kwan", "Na gode", "Lafia lau!", "ok"]
-    counts, _ = chrf_counts(hypotheses, references)
+    counts = _counts(hypotheses, references)
     draws = np.random.default_rng(0).integers(4, size=(20, 4))
     found = chrf_of_sums(counts[draws].sum(axis=1))
     for score, draw in zip(found, draws, strict=True):
@@ -48,27 +46,9 @@ def test_a_resample_equals_rescoring_its_items():
         assert score == pytest.approx(expected, abs=1e-9)
 
 
-def _translated(direction: str | None, base: str, adapter: str, number: int) -> Translated:
-    item = Item(
-        id=str(number),
-        card="toy",
-        language="hau_Latn",
-        prompt="p",
-        reference=f"na gode sosai {number}",
-        source="thanks",
-        direction=direction,
-    )
-    return Translated(item=item, base=base, adapter=adapter)
-
-
-def test_directions_are_kept_apart():
-    """Each direction gets its own comparison; items without one get none."""
-    translated = [_translated("eng_Latn>hau_Latn", "x", f"na gode sosai {n}", n) for n in range(12)]
-    translated += [_translated("hau_Latn>eng_Latn", "na gode", "na gode", n) for n in range(12)]
-    translated += [_translated(None, "x", "na gode", 0)]
-    first, second = compare_translations(translated, settings=Evaluate(resamples=200))
-    assert (first.test.direction, first.test.n) == ("eng_Latn>hau_Latn", 12)
-    assert first.adapter.value == pytest.approx(100)
-    assert first.test.better == "adapter"
-    assert second.test.difference == 0
-    assert second.test.better == "neither"
+def test_the_signature_is_sacrebleus():
+    """How it was computed is said as sacrebleu says it of a corpus with one reference."""
+    metric = CHRF(word_order=2)
+    metric.corpus_score(["a"], [["b"]])
+    assert signature("split:test") == str(metric.get_signature())
+    assert signature("").startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:")

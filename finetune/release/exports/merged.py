@@ -1,4 +1,4 @@
-"""Base, LoRA update and new rows as one model folder that needs neither PEFT nor this project.
+"""Export: base, LoRA update and new rows as one model that needs neither PEFT nor this project.
 
 The folder is proven before it is there: read back by itself, its logits are those of base and
 adapter side by side.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from finetune.artefacts.job import Job
+from finetune.errors import ReleaseError
+from finetune.spec.tables.export_format import Export, Exported
 
-from finetune.errors import ReleaseError, StoreError
-from finetune.models.load import load_adapter, load_base, load_tokenizer
+if TYPE_CHECKING:
+    import torch
 
 TOLERANCE = 1e-3
 """Largest difference of a logit, as a share of the largest logit, in float32."""
@@ -26,7 +28,6 @@ _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 class Merged:
     """A merged model, and how far its logits are from those of base and adapter."""
 
-    folder: Path
     rows: int
     """Rows of the embedding."""
     difference: float
@@ -36,40 +37,68 @@ class Merged:
     of model a class that splits text by itself; then `PreTrainedTokenizerFast`."""
 
 
-def merge(base: Path, adapter: Path, target: Path) -> Merged:
-    """Write the merged model of a base folder and an adapter folder to `target`, in float32.
+def write(job: Job) -> Exported:
+    """Write the merged model, and say on what its user has to look."""
+    if job.recipe.base.quantization != "none":
+        job.console.say(
+            f"the adapter was trained on a base in {job.recipe.base.quantization}; it is "
+            "merged into the base's own weights, on which it acts slightly otherwise"
+        )
+    vocabulary = job.inputs.get("vocabulary")
+    if vocabulary is not None and vocabulary.result["whole_words"]:
+        job.console.say(
+            "its tokenizer splits words by an expression of its own (vocabulary.words); runtimes "
+            "with expressions built in, such as llama.cpp, would cut its language otherwise "
+            "without saying so: for them train with `words: keep`"
+        )
+    base, adapter = job.inputs["base"].path / "model", job.inputs["train"].path / "adapter"
+    found = merge(base, adapter, job.workspace)
+    remarks: tuple[str, ...] = ()
+    if found.tokenizer_class != "AutoTokenizer":
+        remarks = (
+            f"open its tokenizer with {found.tokenizer_class}.from_pretrained: for this type of "
+            "model AutoTokenizer takes a class that splits text by itself and ignores how this "
+            "tokenizer does",
+        )
+    return Exported(
+        summary="base and adapter in one model of float32 weights; read back, its logits "
+        f"differ by at most {found.difference:.1g} of the largest",
+        facts={"difference": found.difference, "rows": found.rows},
+        remarks=remarks,
+    )
 
-    A base that was trained on in 4 or 8 bits is merged in its own weights. Raises StoreError if
-    the target is there already, ReleaseError if the merged model computes something else.
+
+def merge(base: Path, adapter: Path, folder: Path) -> Merged:
+    """Write the merged model of a base folder and an adapter folder into `folder`, in float32.
+
+    A base that was trained on in 4 or 8 bits is merged in its own weights. Raises ReleaseError if
+    the merged model computes something else.
     """
-    if target.exists():
-        raise StoreError(f"{target}: is there already; name a folder that is not")
+    from finetune.models.load import load_adapter, load_base, load_tokenizer
+
     tokenizer = load_tokenizer(adapter if (adapter / _TOKENIZER[0]).is_file() else base)
     probes = _probes(tokenizer)
     model = load_adapter(load_base(base, precision="fp32"), adapter)
     wanted = [_logits(model, probe) for probe in probes]
     merged = model.merge_and_unload(safe_merge=True)
     merged.config.name_or_path = ""  # where the base lies is nobody's business
-    aside = target.with_name(target.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    merged.save_pretrained(aside)
-    _copy_tokenizer(base, adapter, aside)
+    merged.save_pretrained(folder)
+    _copy_tokenizer(base, adapter, folder)
     rows = int(merged.get_input_embeddings().weight.shape[0])
     del model, merged
-    difference = _difference(aside, wanted, probes)
+    difference = _difference(folder, wanted, probes)
     if difference > TOLERANCE:
-        shutil.rmtree(aside)
         raise ReleaseError(
-            f"{target}: the merged model differs from base and adapter by {difference:.2g} of the "
+            f"the merged model differs from base and adapter by {difference:.2g} of the "
             f"largest logit (at most {TOLERANCE:g} is allowed); nothing was written"
         )
-    opener = _opener(aside, tokenizer, probes)
-    aside.rename(target)
-    return Merged(target, rows, difference, opener)
+    return Merged(rows, difference, _opener(folder, tokenizer, probes))
 
 
 def _probes(tokenizer: Any) -> list[torch.Tensor]:
     """Return token rows to compare on: a text, all over the vocabulary, and its last tokens."""
+    import torch
+
     size = len(tokenizer)
     text = tokenizer("The merged model says the same. 12 + 30 = 42\n")["input_ids"]
     spread = torch.linspace(0, size - 1, PROBE_TOKENS).long().tolist()
@@ -77,13 +106,17 @@ def _probes(tokenizer: Any) -> list[torch.Tensor]:
     return [torch.tensor([ids[:PROBE_TOKENS]]) for ids in (text, spread, last)]
 
 
-@torch.no_grad()
 def _logits(model: Any, probe: torch.Tensor) -> torch.Tensor:
-    logits: torch.Tensor = model(input_ids=probe, use_cache=False).logits
+    import torch
+
+    with torch.no_grad():
+        logits: torch.Tensor = model(input_ids=probe, use_cache=False).logits
     return logits
 
 
 def _difference(folder: Path, wanted: list[torch.Tensor], probes: list[torch.Tensor]) -> float:
+    from finetune.models.load import load_base
+
     again = load_base(folder, precision="fp32")
     found = 0.0
     for expected, probe in zip(wanted, probes, strict=True):
@@ -97,6 +130,8 @@ def _difference(folder: Path, wanted: list[torch.Tensor], probes: list[torch.Ten
 def _opener(folder: Path, tokenizer: Any, probes: list[torch.Tensor]) -> str:
     """Return the class of transformers that opens the folder's tokenizer as it is."""
     from transformers import PreTrainedTokenizerFast
+
+    from finetune.models.load import load_tokenizer
 
     texts = [tokenizer.decode(probe[0]) for probe in probes]
     texts += [tokenizer.decode([token]) for token in probes[-1][0].tolist()]
@@ -114,3 +149,10 @@ def _copy_tokenizer(base: Path, adapter: Path, target: Path) -> None:
     for name in names:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
+
+
+EXPORT = Export(
+    name="merged",
+    about="base, adapter and new tokens as one plain model, proven equal in its logits",
+    write=write,
+)

@@ -1,0 +1,128 @@
+"""The test texts of each phase, as base and adapter read them, and which of them are scored.
+
+Legend: S selected records (indices into the documents of a split).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.artefacts.items import Item, read_items
+from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.packed_split import PackedSplit, open_split
+
+Records = dict[str, NDArray[np.int64]]
+"""The records that are scored, by language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The test texts of one phase, in the tokens of either system."""
+
+    phase: str | None
+    """None in a recipe without phases."""
+    items: list[Item]
+    """Of the adapter's split."""
+    splits: dict[str, PackedSplit]
+    """By system: `base`, `adapter`; the same one unless the vocabulary was extended."""
+    chosen: dict[str, Records]
+    """By system; the same documents, in the same order."""
+    wanted: int
+    """Documents that would be scored if the other system had all of them."""
+
+
+def parts_of(job: Job) -> tuple[Part, ...]:
+    """Open the test texts of every phase, and choose the documents that are scored.
+
+    With an extended vocabulary, only documents that both tokenizers leave in the corpus: a
+    conversation may be longer than a row in one of them.
+    """
+    plain = dict(job.plain)
+    found = []
+    for phase, prepared in job.prepared:
+        split, items = _opened(prepared)
+        chosen = choose_documents(split, max_documents=job.recipe.evaluate.max_documents)
+        splits, both = {"base": split, "adapter": split}, {"base": chosen, "adapter": chosen}
+        if phase in plain:
+            other, other_items = _opened(plain[phase])
+            splits["base"] = other
+            both["adapter"], both["base"] = _common(
+                (split, items, chosen),
+                (other, other_items, choose_documents(other, max_documents=len(other_items))),
+            )
+        wanted = sum(len(np.unique(split.documents_D["document"][r])) for r in chosen.values())
+        found.append(Part(phase, items, splits, both, wanted))
+    return tuple(found)
+
+
+def _opened(prepared: Artifact) -> tuple[PackedSplit, list[Item]]:
+    directory = prepared.path / "test"
+    names = {key: tuple(prepared.result[key]) for key in ("languages", "cards")}
+    split = open_split(directory, **names)
+    return split, read_items(directory, split)
+
+
+_View = tuple[PackedSplit, list[Item], Records]
+
+
+def _common(one: _View, two: _View) -> tuple[Records, Records]:
+    """Return the records of the documents that are in both. Documents are in the same order."""
+    found: tuple[Records, Records] = ({}, {})
+    for language in one[2]:
+        views = [(items, records.get(language, ())) for _, items, records in (one, two)]
+        there = [{items[int(r)] for r in records} for items, records in views]
+        both = there[0] & there[1]
+        for kept, (items, records) in zip(found, views, strict=True):
+            kept[language] = np.array([r for r in records if items[int(r)] in both], dtype=np.int64)
+    return found
+
+
+def choose_documents(split: PackedSplit, *, max_documents: int) -> dict[str, NDArray[np.int64]]:
+    """Return per language the records of its first `max_documents` documents.
+
+    Documents are numbered in the order of their content hash, so the first ones are a random
+    sample that is the same every time. All segments of a split document go together. Segments
+    that spell no text are left out.
+    """
+    chosen: dict[str, NDArray[np.int64]] = {}
+    documents_D = split.documents_D
+    for index, language in enumerate(split.languages):
+        spells = (documents_D["language"] == index) & (documents_D["supervised_bytes"] > 0)
+        records_S = np.flatnonzero(spells)
+        numbers = np.unique(documents_D["document"][records_S])[:max_documents]
+        if len(numbers):
+            wanted = np.isin(documents_D["document"][records_S], numbers)
+            chosen[language] = records_S[wanted]
+    return chosen
+
+
+def bytes_per_token(parts: Sequence[Part], system: str) -> dict[str, float]:
+    """Return UTF-8 bytes of the scored text over its tokens, by language."""
+    sums: dict[str, NDArray[np.float64]] = {}
+    for part in parts:
+        for language, record in _records(part, system):
+            counted = np.array([record["supervised_bytes"], record["supervised_tokens"]], float)
+            sums[language] = sums.get(language, np.zeros(2)) + counted
+    return {language: float(total[0] / total[1]) for language, total in sums.items() if total[1]}
+
+
+def compared(parts: Sequence[Part]) -> dict[str, int]:
+    """Count documents that are scored, and those left out as one tokenizer makes them too long."""
+    both = sum(
+        _count(part, records) for part in parts for records in part.chosen["adapter"].values()
+    )
+    return {"compared": both, "left_out": sum(part.wanted for part in parts) - both}
+
+
+def _count(part: Part, records: NDArray[np.int64]) -> int:
+    return len(np.unique(part.splits["adapter"].documents_D["document"][records]))
+
+
+def _records(part: Part, system: str) -> Iterator[tuple[str, np.void]]:
+    for language, records in part.chosen[system].items():
+        for record in part.splits[system].documents_D[records]:
+            yield language, record

@@ -1,0 +1,1 @@
+"""Exports: forms in which an adapter leaves; a file each."""

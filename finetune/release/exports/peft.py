@@ -1,0 +1,65 @@
+"""Export: the adapter as PEFT loads it on top of the base, with the tokenizer if it has its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from finetune.artefacts.job import Job
+from finetune.errors import StoreError
+from finetune.release.contents import write_json
+from finetune.spec.tables.export_format import Export, Exported
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+TEMPLATE = "chat_template.jinja"
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", TEMPLATE)
+
+
+def write(job: Job) -> Exported:
+    """Write weights, configuration and, where they are its own, tokenizer and chat template.
+
+    Raises StoreError if the adapter of the training is damaged.
+    """
+    adapter, folder = job.inputs["train"].path / "adapter", job.workspace
+    for path in (adapter / WEIGHTS, adapter / CONFIG):
+        if not path.is_file():
+            raise StoreError(f"{path}: missing; remove this training and run it again")
+    shutil.copyfile(adapter / WEIGHTS, folder / WEIGHTS)
+    _write_config(job, adapter / CONFIG)
+    for name in _TOKENIZER:
+        if (adapter / name).is_file():  # of an extended vocabulary: the rows mean nothing without
+            shutil.copyfile(adapter / name, folder / name)
+    if _own_template(job):
+        shutil.copyfile(job.inputs["prepare"].path / TEMPLATE, folder / TEMPLATE)
+    base = job.recipe.base.released_id
+    return Exported(summary=f"the adapter, for PEFT on top of {base}", facts={"base": base})
+
+
+def _write_config(job: Job, trained: Path) -> None:
+    settings = json.loads(trained.read_text("utf-8"))
+    # PEFT writes the folder that the base was loaded from; the released file names the Hub's base
+    settings |= {
+        "base_model_name_or_path": job.recipe.base.released_id,
+        "revision": job.recipe.base.revision,
+        "inference_mode": True,
+    }
+    for name in ("target_modules", "exclude_modules", "modules_to_save"):
+        if isinstance(settings.get(name), list):  # PEFT keeps a set: another order every time
+            settings[name] = sorted(settings[name])
+    write_json(job.workspace / CONFIG, settings)
+
+
+def _own_template(job: Job) -> bool:
+    prepare = job.inputs.get("prepare")
+    return prepare is not None and prepare.result.get("chat_template") == "chatml"
+
+
+EXPORT = Export(
+    name="peft",
+    about="the adapter alone, which PEFT loads on top of the base",
+    write=write,
+    needs=("base", "prepare", "train"),
+    files=(WEIGHTS, CONFIG, *_TOKENIZER),
+    required=(WEIGHTS, CONFIG),
+)

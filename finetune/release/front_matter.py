@@ -1,0 +1,81 @@
+"""The metadata of the Hub at the head of the model card, with the model-index."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+from finetune.artefacts.job import Job
+from finetune.release.recorded import (
+    Licensing,
+    corpora_of,
+    released_languages,
+    scores_of,
+    translates,
+    where,
+)
+from finetune.spec.card import HubSource
+from finetune.spec.language import bcp47, hub_code
+from finetune.spec.tables.metric import metric
+from finetune.spec.tables.task import task_of
+
+
+def front_matter(job: Job, *, licence: Licensing) -> Any:
+    """Return the Hub metadata of the release as `huggingface_hub.ModelCardData`."""
+    from huggingface_hub import ModelCardData
+
+    languages = released_languages(job)
+    base = job.recipe.base
+    results = _eval_results(job)
+    extra: dict[str, Any] = {"base_model_relation": "adapter"}
+    if licence.gate:
+        extra["extra_gated_prompt"] = "\n\n".join(licence.gate)
+    extra["language_details"] = ", ".join(bcp47(lang) for lang in languages)
+    return ModelCardData(
+        language=list(dict.fromkeys(hub_code(lang) for lang in languages)),
+        license=licence.licence,
+        license_name=licence.name,
+        license_link=licence.link,
+        library_name="peft",
+        pipeline_tag="translation" if all(map(translates, corpora_of(job))) else "text-generation",
+        base_model=base.released_id,
+        tags=["lora", f"base_model:adapter:{base.released_id}", *languages],
+        datasets=_hub_datasets(job) or None,
+        metrics=sorted({metric(s["metric"]).hub_id for s in scores_of(job)}) or None,
+        model_name=job.recipe.released.repo.rpartition("/")[2] if results else None,
+        eval_results=results or None,
+        **extra,
+    )
+
+
+def _eval_results(job: Job) -> list[Any]:
+    from huggingface_hub import EvalResult
+
+    hub = [c.corpus.source for c in job.cards.values() if isinstance(c.corpus.source, HubSource)]
+    only = hub[0] if len(hub) == 1 and len(job.cards) == 1 else None
+    results = []
+    for score in scores_of(job):
+        if score["system"] != "adapter" or not isfinite(score["value"]):
+            continue
+        row, task = metric(score["metric"]), task_of(score)
+        items = task.dataset or "held-out test documents"
+        results.append(
+            EvalResult(
+                task_type=task.hub_task,
+                dataset_type=task.dataset or (only.dataset if only else "held-out"),
+                dataset_name=f"{items}, {where(score)}",
+                dataset_config=score.get("direction") or score["language"],
+                dataset_split="test",
+                dataset_revision=only.revision if only and not task.dataset else None,
+                metric_type=row.hub_id,
+                metric_name=row.label,
+                metric_value=round(score["value"], 4),
+                metric_args={"signature": score["signature"], "n": score["n"]},
+            )
+        )
+    return results
+
+
+def _hub_datasets(job: Job) -> list[str]:
+    sources = (card.corpus.source for card in job.cards.values())
+    return list(dict.fromkeys(s.dataset for s in sources if isinstance(s, HubSource)))

@@ -1,0 +1,1 @@
+"""Tables of what can be added by a row or by a package: metrics, tasks, exports."""

@@ -1,0 +1,94 @@
+"""The table of metrics: everything that shows, tests or publishes a score loops over its rows.
+
+A row is a name and where its descriptor is. A package outside adds one with an entry point:
+
+    [project.entry-points."finetune.metrics"]
+    length = "my_package.length:METRIC"
+
+An installed metric is computed only where a recipe names it in `evaluate.metrics`: what is
+installed changes no result by itself.
+
+Legend: N items, K statistics of an item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from finetune.spec.entry_points import described, origin
+
+METRICS: Mapping[str, str] = {
+    "bits_per_byte": "finetune.evaluate.metrics.bits_per_byte:METRIC",
+    "chrf++": "finetune.evaluate.metrics.chrf:METRIC",
+    "exact_match": "finetune.evaluate.metrics.exact_match:METRIC",
+}
+VALIDATION = "bits_per_byte"
+"""What training measures on validation, by language, to choose the best checkpoint."""
+_GROUP = "finetune.metrics"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """How a score is computed from what a system gave for each item, and how it is shown."""
+
+    name: str
+    """In scores.json and in recipes."""
+    label: str
+    """For people, as within a sentence: `bits per byte`, `chrF++`."""
+    about: str
+    """What it tells, as the end of a sentence that begins with "it"."""
+    hub_id: str
+    """Metric type in the metadata of the Hub; a column of `finetune results --csv` has it too."""
+    higher_is_better: bool
+    decimals: int
+    """How many are worth reading."""
+    unit: str = ""
+    """A short form for the heads of columns; the label if there is none."""
+    title: str = ""
+    """Of its picture; the label if there is none."""
+    percent_of_base: bool = False
+    """Whether a difference is said in percent of the base's score as well; misleading for a score
+    that may be 0."""
+    takes: type[Any]
+    """What it needs of each item: `Generation`, `Likelihood` (finetune.evaluate.outputs), or a
+    class of a task of your own."""
+    statistics: Callable[[Sequence[Any]], Any]
+    """Outputs of N items -> their statistics, a float64 array (N, K). Resampling adds up the rows
+    of the items that are drawn."""
+    value: Callable[[Any], Any]
+    """Sums of statistics (..., K) -> scores (...), float64 arrays."""
+    signature: Callable[[str], str] | None = None
+    """The conditions of an evaluation -> how a score was computed. Default: name and conditions."""
+
+    @property
+    def heading(self) -> str:
+        """The label at the start of a sentence; a label with capitals of its own stays."""
+        return self.label.capitalize() if self.label.islower() else self.label
+
+    @property
+    def better(self) -> str:
+        """Which scores are better: `higher` or `lower`."""
+        return "higher" if self.higher_is_better else "lower"
+
+    @property
+    def column(self) -> str:
+        """The head of a column."""
+        return self.unit or self.label
+
+    def signed(self, conditions: str) -> str:
+        """Return how a score was computed, from the conditions of its evaluation."""
+        return self.signature(conditions) if self.signature else f"{self.name}|{conditions}"
+
+
+@cache
+def metric(name: str) -> Metric:
+    """Return the row of a name. Raises RecipeError if neither we nor a package have one."""
+    return described(name, Metric, group=_GROUP, known=METRICS)
+
+
+def metric_origin(name: str) -> str:
+    """Return the name, with package and version if it is not one of ours."""
+    return origin(name, group=_GROUP, known=METRICS)

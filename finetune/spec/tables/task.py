@@ -1,0 +1,119 @@
+"""The table of evaluation tasks: which items are asked, how a system answers, which metrics score.
+
+A row is a name and where its descriptor is. A package outside adds one with an entry point:
+
+    [project.entry-points."finetune.tasks"]
+    quiz = "my_package.quiz:TASK"
+
+An installed task is asked only where a recipe names it in `evaluate.tasks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from finetune.errors import RecipeError
+from finetune.spec.entry_points import described, origin
+from finetune.spec.tables.metric import Metric, metric, metric_origin
+
+TASKS: Mapping[str, str] = {
+    "held_out_text": "finetune.evaluate.tasks.held_out_text:TASK",
+    "translation": "finetune.evaluate.tasks.translation:TASK",
+}
+ALWAYS = ("held_out_text", "translation")
+"""Asked of every adapter, whatever the recipe adds."""
+_GROUP = "finetune.tasks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Items that make one score of each metric."""
+
+    language: str
+    direction: str | None = None
+    """`eng_Latn>hau_Latn` for a translation."""
+    items: Sequence[Any]
+    is_scored: bool = True
+    """Else its items are answered and shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A kind of items, how both systems answer them, and what is computed from the answers."""
+
+    name: str
+    label: str
+    """For people: `held-out text`."""
+    hub_task: str
+    """Task type in the metadata of the Hub."""
+    gives: type[Any]
+    """What a system gives for an item; metrics that take it fit this task."""
+    metrics: tuple[str, ...]
+    """Computed whatever the recipe adds."""
+    groups: Callable[[Any, Any], Sequence[Group]]
+    """(Job, Part of finetune.evaluate.parts) -> the items, a group for each score."""
+    answer: Callable[[Any, Any, Any, Sequence[Group]], list[list[Any]]]
+    """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output
+    of type `gives` for each item. Called once for each system and part."""
+    conditions: Callable[[Any], str]
+    """Job -> the settings that decide its scores, as `key:value|key:value`."""
+    dataset: str | None = None
+    """Name of the data set of its items, for the card, if they are not of the recipe's corpora."""
+
+    def fitting(self, names: Sequence[str]) -> tuple[Metric, ...]:
+        """Return the task's own metrics, and those of these names that fit it."""
+        more = [metric(name) for name in names if name not in self.metrics]
+        return (*map(metric, self.metrics), *(m for m in more if m.takes is self.gives))
+
+
+@cache
+def task(name: str) -> Task:
+    """Return the row of a name. Raises RecipeError if neither we nor a package have one."""
+    return described(name, Task, group=_GROUP, known=TASKS)
+
+
+def added_origins(tasks: Sequence[str], metrics: Sequence[str]) -> dict[str, list[str]]:
+    """Return what a recipe adds, for a key: names, with package and version if they are not ours.
+
+    Nothing where it adds nothing, so that the key is the one of a recipe without these fields.
+    """
+    added = {
+        "tasks": [origin(name, group=_GROUP, known=TASKS) for name in tasks],
+        "metrics": [metric_origin(name) for name in metrics],
+    }
+    return {key: named for key, named in added.items() if named}
+
+
+def task_of(record: Mapping[str, Any]) -> Task:
+    """Return the task of a score or comparison as it was recorded.
+
+    Records of `ALWAYS` have no `task`: what has a direction is a translation.
+    """
+    own = ALWAYS[1] if record.get("direction") else ALWAYS[0]
+    return task(record.get("task") or own)
+
+
+def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tuple[Metric, ...]]]:
+    """Return each task with its metrics, for the tasks and metrics that a recipe adds.
+
+    Raises RecipeError for a name that does not exist and a metric that fits none of the tasks.
+    """
+    found = [(one, one.fitting(metrics)) for one in map(task, dict.fromkeys((*ALWAYS, *tasks)))]
+    used = {one.name for _, fitting in found for one in fitting}
+    for name in metrics:
+        if name not in used:
+            takes = metric(name).takes.__name__
+            raise RecipeError(
+                f"metric {name!r} needs a {takes} of each item, and no task gives one "
+                f"({', '.join(f'{one.name}: {one.gives.__name__}' for one, _ in found)}); name one "
+                "that does in evaluate.tasks"
+            )
+    return found
+
+
+def metrics_asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[Metric]:
+    """Return the metrics of `asked`, each once, in order."""
+    return list({m.name: m for _, fitting in asked(tasks, metrics) for m in fitting}.values())
