@@ -28,8 +28,8 @@ TEXT_DEDUP = "text-dedup==0.4.0"
 OURS = """
 import json, os, sys
 from pathlib import Path
-from finetune.prepare.reading.gather import gathered
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.loop import gathered
+from finetune.prepare.ledger import Ledger
 from tests.support.prepare_job import make_card, make_job
 from tests.support.tiny import tiny_tokenizer
 

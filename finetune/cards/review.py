@@ -12,7 +12,7 @@ from finetune.cards.words import Lang
 from finetune.errors import RecipeError, StoreError
 from finetune.output.spreadsheet import BYTE_ORDER_MARK, write_rows
 from finetune.pipeline.store import Store
-from finetune.prepare.checking.ledger import REASONS
+from finetune.prepare.ledger import REASONS
 from finetune.prepare.report.page_words import REASONS_FR
 
 COLUMNS: Mapping[Lang, tuple[str, ...]] = {

@@ -15,14 +15,14 @@ from finetune.artefacts.packed_split import PackedSplit, cells_of, open_split
 from finetune.errors import DataError
 from finetune.mix.mixture import replayed_cells
 from finetune.models.load import load_tokenizer, tokenizer_folder
-from finetune.prepare.checking.checks import notes
+from finetune.prepare.checking.clean import notes
 from finetune.prepare.checking.identification import make_watch, tell
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.loop import corpora_of, gathered, layout_of
 from finetune.prepare.packing.encoding import Encoding
 from finetune.prepare.packing.pack import pack, pack_groups
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments, item_of, write_split
-from finetune.prepare.reading.gather import corpora_of, gathered, layout_of
 from finetune.prepare.reading.split import SPLITS, Split
 from finetune.prepare.reading.spool import Spool
 

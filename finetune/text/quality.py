@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 
 from finetune.spec.text_checks import TextChecks
-from finetune.text.lines import PRIVATE_USE
+from finetune.text.findings import PRIVATE_USE
 from finetune.text.markup import is_markup, is_placeholder_text
 from finetune.text.repetition import is_repetition
 from finetune.text.words import is_letter

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.ledger import Ledger
 from finetune.prepare.reading.document import Document
-from finetune.text.lines import Finding
+from finetune.text.findings import Finding
 from finetune.text.spread import Spread
 
 FIRST_DOCUMENTS = 1000

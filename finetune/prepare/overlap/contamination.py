@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.errors import DataError
-from finetune.prepare.checking.ledger import SAMPLE_CHARACTERS, SAMPLES
+from finetune.prepare.ledger import SAMPLE_CHARACTERS, SAMPLES
 from finetune.prepare.overlap.fingerprint import (
     Fingerprint,
     fingerprint_of,

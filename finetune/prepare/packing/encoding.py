@@ -9,12 +9,12 @@ import numpy as np
 
 from finetune.artefacts.job import Job
 from finetune.errors import DataError
-from finetune.prepare.checking.ledger import SAMPLES, Ledger, ledger_line
+from finetune.prepare.ledger import SAMPLES, Ledger, ledger_line
+from finetune.prepare.loop import corpora_of
 from finetune.prepare.packing.encode import Encoded, Encoder
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments
 from finetune.prepare.reading.document import Document
-from finetune.prepare.reading.gather import corpora_of
 from finetune.prepare.reading.layout import Layout
 from finetune.prepare.reading.split import SPLITS, Split
 from finetune.prepare.reading.spool import Spool

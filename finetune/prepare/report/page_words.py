@@ -191,7 +191,7 @@ REASONS_FR: Mapping[str, str] = {
     "near-duplicate": "presque le même qu'un texte qui vient avant (prepare.duplicates)",
     "over-length": "plus long qu'une ligne (prepare.sequence_tokens), et ne doit pas être coupé",
 }
-"""The reasons of finetune.prepare.checking.ledger.REASONS in French."""
+"""The reasons of finetune.prepare.ledger.REASONS in French."""
 
 CHANGES_FR: Mapping[str, str] = {
     "mojibake": "un texte mal décodé est réparé",
@@ -229,7 +229,7 @@ FINDINGS_FR: Mapping[str, str] = {
     "length-outlier": "bien plus long ou plus court que les textes de sa fiche",
     "length-ratio": "bien plus long ou plus court que sa traduction ne le laisse attendre",
 }
-"""The findings of finetune.text.lines.FINDINGS in French."""
+"""The findings of finetune.text.findings.FINDINGS in French."""
 
 PERSONAL: Mapping[str, Mapping[str, str]] = {
     "email": {"en": "e-mail addresses", "fr": "adresses électroniques"},

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finetune.prepare.checking.ledger import REASONS, SAMPLE_CHARACTERS, Ledger
+from finetune.prepare.ledger import REASONS, SAMPLE_CHARACTERS, Ledger
 from finetune.prepare.packing.encode import Encoded, Encoder
 from finetune.prepare.reading.document import Document
 from finetune.prepare.reading.split import SPLITS, Split
 from finetune.prepare.report.lengths import Lengths, histograms
 from finetune.prepare.report.page import render
-from finetune.text.lines import FINDINGS
+from finetune.text.findings import FINDINGS
 from finetune.text.normalize import CHANGES
 from finetune.text.words import count_words
 

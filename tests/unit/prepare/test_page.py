@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.prepare.checking.ledger import REASONS
+from finetune.prepare.ledger import REASONS
 from finetune.prepare.report.difference import MAX_CHARACTERS, difference, visible
 from finetune.prepare.report.lengths import BOUNDS, Lengths, class_of, histograms
 from finetune.prepare.report.page import render, total
 from finetune.prepare.report.page_words import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR, WORDS
 from finetune.spec.text_checks import KINDS
-from finetune.text.lines import FINDINGS
+from finetune.text.findings import FINDINGS
 from finetune.text.normalize import CHANGES
 from tests.support.browser import measured, needs_browser
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.prepare.checking.ledger import Ledger
-from finetune.prepare.overlap.held_out import hold_out
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.overlap.exact import hold_out
 from finetune.prepare.reading.document import Document, digest, text_id
 from finetune.prepare.reading.split import SPLITS, split_of
 from finetune.prepare.reading.spool import Spool

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.ledger import Ledger
 from finetune.prepare.overlap.digests import Digests
 from finetune.prepare.packing.encode import Encoded
 from finetune.prepare.packing.tokens import Tokens

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from finetune.prepare.checking.ledger import Change, Ledger
+from finetune.prepare.ledger import Change, Ledger
 from finetune.spec.card import DataCard
 from finetune.spec.permission import unlooked_for
 from finetune.spec.recipe import Prepare
 from finetune.text.boilerplate import RepeatedLines
-from finetune.text.lines import findings, mostly_other
+from finetune.text.findings import findings, mostly_other
 from finetune.text.markup import without_markup_lines
 from finetune.text.normalize import normalize
 from finetune.text.personal import Found, covered, find, replaced

@@ -11,8 +11,8 @@ from pathlib import Path
 from finetune.artefacts.job import Artifact
 from finetune.errors import DataError, RecipeError
 from finetune.pipeline.store import Store
-from finetune.prepare.checking.ledger import REASONS, Ledger
-from finetune.prepare.reading.documents import Maker
+from finetune.prepare.ledger import REASONS, Ledger
+from finetune.prepare.reading.drafts import Maker
 from finetune.prepare.reading.layout import Layout
 from finetune.readers.lines import numbered_lines
 from finetune.readers.record import Record

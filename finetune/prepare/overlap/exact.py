@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.ledger import Ledger
 from finetune.prepare.overlap.digests import Digests
 from finetune.prepare.reading.spool import Spool
 

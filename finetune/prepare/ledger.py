@@ -13,7 +13,7 @@ from typing import IO, Any
 from finetune.prepare.reading.document import Document, Rejected
 from finetune.prepare.report.lengths import Lengths
 from finetune.spec.card import DataCard
-from finetune.text.lines import Finding
+from finetune.text.findings import Finding
 
 SAMPLES = 8
 SAMPLE_CHARACTERS = 600

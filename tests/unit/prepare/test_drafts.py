@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from finetune.errors import DataError
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.ledger import Ledger
 from finetune.prepare.reading.document import Document
-from finetune.prepare.reading.documents import Maker
+from finetune.prepare.reading.drafts import Maker
 from finetune.prepare.reading.layout import make_layout
 from finetune.readers.record import Record
 from finetune.spec.card import DataCard

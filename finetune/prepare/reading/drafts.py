@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.prepare.checking.checks import Checked, Checks, Place, refused_of
+from finetune.prepare.checking.clean import Checked, Checks, Place, refused_of
 from finetune.prepare.checking.identification import Watch
-from finetune.prepare.checking.ledger import Ledger
 from finetune.prepare.checking.outliers import of_usual_length
+from finetune.prepare.ledger import Ledger
 from finetune.prepare.overlap.digests import Digests
 from finetune.prepare.reading.document import Document, Piece, Rejected, digest, text_id
 from finetune.prepare.reading.layout import Layout, Message

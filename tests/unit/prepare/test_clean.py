@@ -11,8 +11,8 @@ import pytest
 from stdnum import verhoeff
 
 from finetune.errors import RecipeError
-from finetune.prepare.checking.checks import Checks, Place, countries, notes, refused_of
-from finetune.prepare.checking.ledger import SAMPLES, Ledger
+from finetune.prepare.checking.clean import Checks, Place, countries, notes, refused_of
+from finetune.prepare.ledger import SAMPLES, Ledger
 from finetune.prepare.run import run
 from finetune.readers.tables import record_of
 from finetune.spec.card import DataCard

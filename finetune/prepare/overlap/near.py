@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.prepare.checking.ledger import SAMPLE_CHARACTERS, SAMPLES, Ledger
+from finetune.prepare.ledger import SAMPLE_CHARACTERS, SAMPLES, Ledger
 from finetune.prepare.overlap.minhash import Signatures
 from finetune.prepare.overlap.shingles import comparable, gram_hashes
 from finetune.prepare.reading.split import SPLITS

@@ -13,16 +13,16 @@ import numpy as np
 
 from finetune.artefacts.job import Job
 from finetune.errors import DataError
-from finetune.prepare.checking.checks import countries
+from finetune.prepare.checking.clean import countries
 from finetune.prepare.checking.identification import Watch, make_watch
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.ledger import Ledger
 from finetune.prepare.overlap.contamination import load_sets
 from finetune.prepare.overlap.digests import Digests
-from finetune.prepare.overlap.duplicates import NearDuplicates
-from finetune.prepare.overlap.held_out import hold_out
+from finetune.prepare.overlap.exact import hold_out
 from finetune.prepare.overlap.minhash import Signatures, bands_for
+from finetune.prepare.overlap.near import NearDuplicates
 from finetune.prepare.reading.document import Document
-from finetune.prepare.reading.documents import Maker
+from finetune.prepare.reading.drafts import Maker
 from finetune.prepare.reading.layout import Layout, make_layout
 from finetune.prepare.reading.split import Split, split_of
 from finetune.prepare.reading.spool import Spool
