@@ -1,53 +1,40 @@
-"""What happened to every record: counts by reason, and every rejected text, on disk.
+"""The ledger: counts and samples of all that happened to texts, and every rejected text, on disk.
 
 A speaker of the language can read in `rejected.jsonl` what was left out, and why.
 """
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
-from finetune.prepare.reading.document import Document, Rejected
-from finetune.prepare.report.lengths import Lengths
+from finetune.identify.confusion import Confusion
+from finetune.prepare.checking.reasons import REASONS
+from finetune.prepare.reading.document import Document, Split
+from finetune.prepare.step import (
+    Changed,
+    Cleaning,
+    Item,
+    JudgedText,
+    Met,
+    Note,
+    Outlier,
+    PersonalFind,
+    Place,
+    Result,
+)
 from finetune.spec.card import DataCard
 from finetune.text.findings import Finding
+from finetune.text.words import count_words
 
 SAMPLES = 8
 SAMPLE_CHARACTERS = 600
-
-REASONS = {
-    "withdrawn": "taken back by its contributor or owner; its text is not kept here",
-    "empty": "no text (on one of its sides)",
-    "too-short": "fewer characters than prepare.min_characters",
-    "matches-drop-pattern": "the card's drop_matching finds something in it",
-    "untranslated": "translation and source are the same text",
-    "direction-controls": "controls that turn the direction of text hide what is stored",
-    "mark-flood": "more than 30 marks stand on one letter, as in no writing",
-    "personal-data": "holds personal data that the recipe drops (prepare.personal_data)",
-    "other-script": "most letters are of another script than the card says",
-    "damaged": "letters were lost, or are of an old font (U+FFFD, controls, private characters)",
-    "markup": "mostly HTML, wikitext, placeholders or code",
-    "placeholder-text": "what typesetters fill pages with (lorem ipsum)",
-    "few-letters": "no letter, or few for its length",
-    "repetition": "most of it was said before in the same text",
-    "repeated-lines": "holds nothing but lines that stand in many texts",
-    "length-outlier": "far longer or shorter than the texts of its card",
-    "length-ratio": "far longer or shorter than its translation leads one to expect",
-    "special-token": "holds a control mark of the model, which would end or fake a turn",
-    "no-answer": "a conversation without an answer of the assistant",
-    "other-language": "seems to be in another language than the card says (prepare.identify)",
-    "duplicate": "the same text was there before (after normalisation)",
-    "max-documents": "beyond max_documents of the recipe",
-    "in-evaluation": "one of its texts is held out for validation or test",
-    "contaminated": "holds a text of an evaluation set (prepare.evaluation_sets)",
-    "near-evaluation": "nearly the same as a text that is held out for validation or test",
-    "near-duplicate": "nearly the same as a text that comes before (prepare.duplicates)",
-    "over-length": "longer than a row (prepare.sequence_tokens) and not to be split",
-}
-"""Every reason for which a text is left out."""
+LENGTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000)
+"""Where classes of length begin, in characters (code points)."""
+Sample = dict[str, Any]
 
 
 def ledger_line(document: Document, card: DataCard, *, split: str) -> str:
@@ -66,120 +53,181 @@ def ledger_line(document: Document, card: DataCard, *, split: str) -> str:
     return json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
+def length_class(characters: int) -> int:
+    """Return the class of a length; an empty text falls into the first.
+
+    >>> [LENGTHS[length_class(n)] for n in (0, 1, 4, 5, 7_000_000)]
+    [1, 1, 2, 5, 1000000]
+    """
+    return max(0, bisect.bisect_right(LENGTHS, characters) - 1)
+
+
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A text before and after it was changed."""
+class Rejected:
+    """A text that is not used, and why: a line of rejected.jsonl."""
 
     card: str
     language: str
+    reason: str
     where: str
-    before: str
-    after: str
+    text: str
 
-    def excerpt(self) -> dict[str, str]:
-        """Return it as a sample: of long texts only what stands around the first change."""
-        pairs = enumerate(zip(self.before, self.after, strict=False))
-        start = next((at for at, (old, new) in pairs if old != new), len(self.after))
-        start = max(0, start - SAMPLE_CHARACTERS // 4)
-        end = start + SAMPLE_CHARACTERS
-        return {
-            "card": self.card,
-            "where": self.where,
-            "before": self.before[start:end],
-            "after": self.after[start:end],
-        }
+
+@dataclass(slots=True)
+class Kept:
+    """Sums over the kept documents of a language."""
+
+    splits: Counter[str] = field(default_factory=Counter)
+    words: int = 0
+    bytes: int = 0
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class MetSet:
+    """What was found of an evaluation set."""
+
+    left_out: int = 0
+    """Documents that hold one of its texts."""
+    texts: set[int] = field(default_factory=set)
+    """Numbers of its texts that were met."""
+    samples: list[Sample] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Counts and samples; rejections are written to `stream` as they come."""
+    """Counts and samples; rejections are written to `stream` as they come, or nowhere."""
 
-    stream: IO[str]
+    stream: IO[str] | None = None
     read: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(card, language) -> records."""
     rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(card, language, reason) -> records."""
+    rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
+    """(language, reason) -> the first few."""
+    rejected_lengths: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(language, class of length) -> texts that are left out."""
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(language, change) -> texts that were changed."""
-    change_samples: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
+    change_samples: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
     """(language, change) -> the first few, before and after."""
     findings: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(language, finding) -> lines that have it and were not changed."""
-    finding_samples: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
+    finding_samples: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
     texts: Counter[str] = field(default_factory=Counter)
     """language -> texts that were looked through for personal data."""
     people: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     """(language, kind of personal data) -> `texts` that hold it, and how often it was `found`."""
-    people_samples: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
+    people_samples: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
     """The same -> the first few, blacked out and masked."""
-    lengths: Lengths = field(default_factory=Lengths)
-    """Of the texts that are left out."""
-    parts: dict[str, Any] = field(default_factory=dict)
-    """What others have to say in report.json, by their own key there."""
+    confusion: Confusion = field(default_factory=Confusion)
+    """Languages claimed against languages found."""
+    met: dict[str, MetSet] = field(default_factory=dict)
+    """Name of an evaluation set -> what was found of it."""
+    kept: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """(card, language, split) -> documents."""
+    kept_lengths: Counter[tuple[str, int]] = field(default_factory=Counter)
+    languages: dict[str, Kept] = field(default_factory=dict)
     kept_samples: dict[str, list[str]] = field(default_factory=dict)
-    rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
-    """(language, reason) -> the first few."""
+    """language -> the first few kept texts."""
+    examples: list[Sample] = field(default_factory=list)
+    """Documents laid out token by token."""
+    copies: list[Sample] = field(default_factory=list)
+    """The first near duplicates for each reason, beside what they are copies of."""
+    parts: dict[str, Any] = field(default_factory=dict)
+    """What steps say of themselves in report.json, by their own key there."""
 
-    def change(self, name: str, change: Change, *, shown: bool = True) -> None:
-        """Count a text that was changed, and keep the first few of each kind that may be shown."""
-        key = (change.language, name)
+    def write(self, result: Result) -> None:
+        """Write down what a step made of an item."""
+        for note in result.notes:
+            self._note(note, result.item)
+        if result.reason is not None:
+            self.reject(result.item, result.reason)
+
+    def _note(self, note: Note, item: Item) -> None:
+        match note:
+            case Cleaning():
+                self.clean(note)
+            case Outlier():
+                self._find(note.finding, note.place)
+            case JudgedText(card, claimed, where, lines, is_odd):
+                self.confusion.add(lines, card=card, claimed=claimed, where=where, odd=is_odd)
+            case Met():
+                self._meet(note, item)
+
+    def clean(self, done: Cleaning) -> None:
+        """Count a text that was looked through, and all that was done to it."""
+        self.texts[done.place.language] += 1
+        for change in done.changes:
+            self._change(change, done.place)
+        for found in done.personal_data:
+            self._personal(found, done.place)
+        for finding in done.findings:
+            self._find(finding, done.place)
+
+    def _change(self, change: Changed, place: Place) -> None:
+        key = (place.language, change.key)
         self.changes[key] += 1
         samples = self.change_samples.setdefault(key, [])
-        if shown and len(samples) < SAMPLES:
-            samples.append(change.excerpt())
+        if change.may_show and len(samples) < SAMPLES:
+            samples.append(_excerpt(place, change.before, change.after))
 
-    def personal(self, kind: str, sample: Change, *, found: int) -> None:
-        """Count a text with personal data of a kind; `sample` must not show it."""
-        key = (sample.language, kind)
+    def _personal(self, found: PersonalFind, place: Place) -> None:
+        key = (place.language, found.kind)
         counts = self.people.setdefault(key, Counter())
         counts["texts"] += 1
-        counts["found"] += found
+        counts["found"] += found.times
         samples = self.people_samples.setdefault(key, [])
         if len(samples) < SAMPLES:
-            samples.append(sample.excerpt())
+            samples.append(_excerpt(place, found.before, found.after))
+
+    def _find(self, finding: Finding, place: Place) -> None:
+        key = (place.language, finding.name)
+        self.findings[key] += finding.lines
+        samples = self.finding_samples.setdefault(key, [])
+        if len(samples) < SAMPLES:
+            text = finding.line[:SAMPLE_CHARACTERS]
+            samples.append({"card": place.card, "where": place.where, "text": text})
+
+    def _meet(self, met: Met, item: Item) -> None:
+        found = self.met.setdefault(met.set_name, MetSet())
+        found.left_out += 1
+        found.texts.add(met.number)
+        if len(found.samples) < SAMPLES:
+            sample = {"card": item.card, "where": item.where, "text": met.text[:SAMPLE_CHARACTERS]}
+            found.samples.append(sample | {"share": round(met.share, 3)})
 
     def per_thousand(self, language: str, kind: str) -> float:
         """Return in how many of a thousand texts a kind of personal data was found."""
         return 1000 * self.people[language, kind]["texts"] / self.texts[language]
 
-    def find(self, finding: Finding, *, card: str, language: str, where: str) -> None:
-        """Count lines that are odd and stay as they are, and keep the first few of each kind."""
-        key = (language, finding.name)
-        self.findings[key] += finding.lines
-        samples = self.finding_samples.setdefault(key, [])
-        if len(samples) < SAMPLES:
-            text = finding.line[:SAMPLE_CHARACTERS]
-            samples.append({"card": card, "where": where, "text": text})
-
-    def reject(self, rejected: Rejected) -> None:
-        """Count a text that is left out, and write it down."""
-        self.rejected[rejected.card, rejected.language, rejected.reason] += 1
+    def reject(self, item: Item, reason: str) -> None:
+        """Count an item that is left out, and write its text down."""
+        rejected = Rejected(item.card, item.language, reason, item.where, item.shown)
+        self.rejected[item.card, item.language, reason] += 1
         if rejected.text:
-            self.lengths.add(rejected.language, rejected.text)
-        samples = self.rejected_samples.setdefault((rejected.language, rejected.reason), [])
+            self.rejected_lengths[item.language, length_class(len(rejected.text))] += 1
+        samples = self.rejected_samples.setdefault((item.language, reason), [])
         if len(samples) < SAMPLES:
             samples.append(rejected)
-        self.stream.write(json.dumps(asdict(rejected), ensure_ascii=False) + "\n")
+        if self.stream is not None:
+            self.stream.write(json.dumps(asdict(rejected), ensure_ascii=False) + "\n")
 
-    def drop(self, document: Document, *, reason: str) -> None:
-        """Reject a document that was already made."""
-        texts = (document.source, document.learned)
-        self.reject(
-            Rejected(
-                document.card,
-                document.language,
-                reason,
-                document.where,
-                "\n".join(text for text in texts if text),
-            )
-        )
+    def keep(self, document: Document, *, split: Split, tokens: int) -> None:
+        """Count a kept document; `tokens`: of its target."""
+        sums = self.languages.setdefault(document.language, Kept())
+        sums.splits[split] += 1
+        sums.words += count_words(document.target)
+        sums.bytes += len(document.target.encode())
+        sums.tokens += tokens
+        self.kept_lengths[document.language, length_class(len(document.target))] += 1
+        self.kept[document.card, document.language, split] += 1
 
-    def keep(self, document: Document) -> None:
+    def show(self, document: Document) -> None:
         """Remember a few kept texts of every language."""
         samples = self.kept_samples.setdefault(document.language, [])
         if len(samples) < SAMPLES:
-            texts = (document.source, document.learned)
-            samples.append("\n".join(text for text in texts if text)[:SAMPLE_CHARACTERS])
+            samples.append(document.shown[:SAMPLE_CHARACTERS])
 
     def by_reason(self) -> dict[str, int]:
         """Return reason -> records, over all cards, in the order of REASONS."""
@@ -187,3 +235,17 @@ class Ledger:
         for (_, _, reason), number in self.rejected.items():
             totals[reason] += number
         return {reason: totals[reason] for reason in REASONS if totals[reason]}
+
+
+def _excerpt(place: Place, before: str, after: str) -> Sample:
+    """Return a change as a sample: of long texts only what stands around the first change."""
+    pairs = enumerate(zip(before, after, strict=False))
+    start = next((at for at, (old, new) in pairs if old != new), len(after))
+    start = max(0, start - SAMPLE_CHARACTERS // 4)
+    end = start + SAMPLE_CHARACTERS
+    return {
+        "card": place.card,
+        "where": place.where,
+        "before": before[start:end],
+        "after": after[start:end],
+    }

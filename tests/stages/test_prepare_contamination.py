@@ -21,8 +21,7 @@ from finetune.prepare.overlap.fingerprint import (
     texts_of_file,
     write_fingerprint,
 )
-from finetune.prepare.reading.document import text_id
-from finetune.prepare.reading.split import split_of
+from finetune.prepare.reading.document import split_of, text_id
 from finetune.prepare.run import run
 from tests.support.near_copies import COPIES, line, word
 from tests.support.prepare_job import make_card, make_job, pairs_card

@@ -1,128 +1,117 @@
-"""The checks of finetune.text on the texts of a card, with everything they do written down."""
+"""Cleaning of texts: normalised, personal data masked, lines of markup and page headers removed."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from finetune.prepare.ledger import Change, Ledger
+from finetune.prepare.checking.reasons import Limits, Reason, TextFacts, checks_of, first_reason
+from finetune.prepare.reading.drafts import Draft
+from finetune.prepare.step import Changed, Cleaning, PersonalFind, Place, Result
 from finetune.spec.card import DataCard
-from finetune.spec.permission import unlooked_for
 from finetune.spec.recipe import Prepare
-from finetune.text.boilerplate import RepeatedLines
-from finetune.text.findings import findings, mostly_other
+from finetune.text.findings import findings
 from finetune.text.markup import without_markup_lines
 from finetune.text.normalize import normalize
 from finetune.text.personal import Found, covered, find, replaced
-from finetune.text.quality import why_not
 from finetune.text.regions import regions_of
+from finetune.text.repetition import RepeatedLines
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a text stands, for counts and samples; `names`: people that its record names."""
-
-    card: str
-    language: str
-    where: str
-    names: tuple[str, ...] = ()
-
-    def change(self, before: str, after: str) -> Change:
-        """Return what a text was and is."""
-        return Change(self.card, self.language, self.where, before, after)
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A text as it goes on, and why it must not, if so."""
+class Cleaned:
+    """A text as it goes on, why it must not, if so, and what was done to it."""
 
     text: str
-    refused: str | None = None
+    refused: str | None
+    done: Cleaning
 
 
 @dataclass(slots=True)
-class Checks:
-    """What the recipe asks for of one corpus, and the ledger that everything is written into."""
+class Cleaner:
+    """The step that cleans every text of a draft; it owns the lines of one corpus entry seen so
+    far."""
 
-    settings: Prepare
-    ledger: Ledger
+    limits: Limits
     regions: Sequence[str] = ()
     """Countries whose numbers are looked for."""
     use: str = "text"
     """`text`, `translation` or `chat`: lines are only taken out of running text, and an answer may
     be a number."""
     repeated: RepeatedLines = field(init=False)
+    checks: tuple[Reason, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.repeated = RepeatedLines(self.settings.text.repeated_lines)
+        self.repeated = RepeatedLines(self.limits.settings.text.repeated_lines)
+        self.checks = checks_of("text", self.limits.settings)
 
-    def clean(self, text: str, place: Place) -> Checked:
-        """Return a text, normalised and without personal data; all that was done is in the ledger.
+    def __call__(self, draft: Draft) -> Result:
+        """Return a draft with clean texts, each with why it must not go on, if so."""
+        parts, notes = {}, []
+        for name, part in draft.parts.items():
+            place = Place(draft.card, part.language, draft.where)
+            cleaned = self.clean(part.text, place, names=draft.record.names)
+            parts[name] = replace(part, text=cleaned.text, refused=cleaned.refused)
+            notes.append(cleaned.done)
+        return Result(replace(draft, parts=parts), notes=tuple(notes))
 
-        Nothing that is masked or dropped is written down in the clear.
+    def clean(self, text: str, place: Place, *, names: Sequence[str] = ()) -> Cleaned:
+        """Return a text, normalised and without personal data, and all that was done.
+
+        `names`: people that its record names. Nothing that is masked or dropped is in what was
+        done in the clear.
         """
-        done = normalize(text, language=place.language, checks=self.settings.text)
-        found = find(done.text, regions=self.regions, names=place.names)
-        masked = self._without(done.text, found, place)
-        for name in done.changes:
-            # the text before a change may hold in the clear what is masked after it
-            self.ledger.change(name, place.change(text, masked), shown=not found)
-        kept = self._lines(masked, place) if self.use == "text" else masked
+        settings = self.limits.settings
+        normalized = normalize(text, language=place.language, checks=settings.text)
+        found = find(normalized.text, regions=self.regions, names=names)
+        hidden = [f for f in found if settings.personal_data.action(f.kind) != "keep"]
+        masked = replaced(normalized.text, hidden, lambda one: one.mask)
+        # the text before a change may hold in the clear what is masked after it
+        changes = [Changed(key, text, masked, may_show=not found) for key in normalized.changes]
+        if masked != normalized.text:
+            shown = covered(normalized.text, found)
+            may_show = len(hidden) == len(found)
+            changes.append(Changed("personal-data", shown, masked, may_show=may_show))
+        kept = self._lines(masked, changes) if self.use == "text" else masked
         script = place.language.rpartition("_")[2]
-        for finding in findings(kept or masked, script=script):
-            self.ledger.find(finding, card=place.card, language=place.language, where=place.where)
+        odd = tuple(findings(kept or masked, script=script))
+        personal = _personal_data(normalized.text, masked, found, hidden=hidden)
+        done = Cleaning(place, tuple(changes), personal, odd)
         if masked and not kept:
-            return Checked(masked, "repeated-lines")
-        return Checked(kept, done.refused or self._refused(kept, found, script=script))
+            return Cleaned(masked, "repeated-lines", done)
+        facts = TextFacts(kept, script, found, needs_letters=self.use != "chat")
+        refused = normalized.refused or first_reason(self.checks, facts, self.limits)
+        return Cleaned(kept, refused, done)
 
-    def _refused(self, text: str, found: Sequence[Found], *, script: str) -> str | None:
-        if any(self.settings.personal_data.action(one.kind) == "drop" for one in found):
-            return "personal-data"
-        checks = self.settings.text
-        if checks.other_script == "drop" and mostly_other(text, script=script):
-            return "other-script"
-        return why_not(text, checks, needs_letters=self.use != "chat")
-
-    def _lines(self, text: str, place: Place) -> str:
+    def _lines(self, text: str, changes: list[Changed]) -> str:
         """Return a text without lines of markup and lines that stand in many texts."""
         if "\n" not in text:
             return text
-        checks = self.settings.text
-        plain = without_markup_lines(text, max_share=checks.max_markup_share).strip()
+        max_share = self.limits.settings.text.max_markup_share
+        plain = without_markup_lines(text, max_share=max_share).strip()
         if plain and plain != text:  # a text of nothing else is left out as a whole
-            self.ledger.change("markup-lines", place.change(text, plain))
+            changes.append(Changed("markup-lines", text, plain))
             text = plain
         rest = self.repeated.without(text)
         if rest and rest != text:
-            self.ledger.change("repeated-lines", place.change(text, rest))
+            changes.append(Changed("repeated-lines", text, rest))
         return rest
 
-    def _without(self, text: str, found: Sequence[Found], place: Place) -> str:
-        """Return a text with personal data masked, and count what was found."""
-        self.ledger.texts[place.language] += 1
-        if not found:
-            return text
-        hidden = self._hidden(found)
-        kept = len(hidden) < len(found)
-        masked = replaced(text, hidden, lambda one: one.mask)
-        kinds = Counter(one.kind for one in found)
-        shown = covered(text, found)
-        for kind, times in kinds.items():
-            after = masked if kind in {one.kind for one in hidden} else shown
-            self.ledger.personal(kind, place.change(shown, after), found=times)
-        if masked != text:
-            self.ledger.change("personal-data", place.change(shown, masked), shown=not kept)
-        return masked
 
-    def _hidden(self, found: Iterable[Found]) -> list[Found]:
-        policy = self.settings.personal_data
-        return [one for one in found if policy.action(one.kind) != "keep"]
-
-
-def refused_of(checked: Mapping[str, Checked], names: list[str]) -> str | None:
-    """Return why the first of these texts that must not go on must not."""
-    return next((c.refused for n in names if (c := checked.get(n)) and c.refused), None)
+def _personal_data(
+    text: str, masked: str, found: Sequence[Found], *, hidden: Sequence[Found]
+) -> tuple[PersonalFind, ...]:
+    """Return what was found of each kind, with the text blacked out before and masked after."""
+    if not found:
+        return ()
+    shown = covered(text, found)
+    masked_kinds = {one.kind for one in hidden}
+    times = Counter(one.kind for one in found)
+    return tuple(
+        PersonalFind(kind, number, shown, masked if kind in masked_kinds else shown)
+        for kind, number in times.items()
+    )
 
 
 def countries(settings: Prepare, cards: Iterable[DataCard]) -> tuple[str, ...]:
@@ -134,12 +123,3 @@ def countries(settings: Prepare, cards: Iterable[DataCard]) -> tuple[str, ...]:
     if regions != "auto":
         return tuple(regions)
     return regions_of({language for card in cards for language in card.corpus.languages})
-
-
-def notes(cards: Iterable[DataCard], ledger: Ledger) -> list[str]:
-    """Return what people should know of personal data in a run, a sentence each."""
-    said = [f"{card.name}: {why}" for card in cards if (why := unlooked_for(card))]
-    for (language, kind), counts in sorted(ledger.people.items()):
-        rate = ledger.per_thousand(language, kind)
-        said.append(f"{language}: {kind} in {counts['texts']} texts ({rate:.1f} of 1,000)")
-    return said

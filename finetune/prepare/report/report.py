@@ -1,156 +1,133 @@
-"""What became of the corpus, for people: report.html (one offline file) and report.json.
+"""The corpus report for people: report.html (one offline file) and report.json, from the ledger.
 
-Numbers per language are of the text that is learned (the answers, not the prompts), without
-control marks, so that bytes per token and tokens per word say how well the base's tokenizer fits.
+Numbers per language are of the target texts (the answers, not the prompts), without control marks,
+so that bytes per token and tokens per word say how well the base's tokenizer fits.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from finetune.prepare.ledger import REASONS, SAMPLE_CHARACTERS, Ledger
-from finetune.prepare.packing.encode import Encoded, Encoder
-from finetune.prepare.reading.document import Document
-from finetune.prepare.reading.split import SPLITS, Split
-from finetune.prepare.report.lengths import Lengths, histograms
+from finetune.prepare.checking.reasons import REASONS
+from finetune.prepare.ledger import LENGTHS, SAMPLE_CHARACTERS, Ledger, MetSet
+from finetune.prepare.reading.document import SPLITS
 from finetune.prepare.report.page import render
+from finetune.spec.card import DataCard
+from finetune.spec.permission import unlooked_for
 from finetune.text.findings import FINDINGS
 from finetune.text.normalize import CHANGES
-from finetune.text.words import count_words
-
-EXAMPLES_PER_LANGUAGE = 2
-EXAMPLES = 12
-EXAMPLE_TOKENS = 400
-REPLACEMENT = "\ufffd"
 
 
-@dataclass(slots=True)
-class _Language:
-    """Sums over the documents of a language."""
+def write_report(
+    workspace: Path, ledger: Ledger, *, counts: Mapping[str, Mapping[str, int]]
+) -> None:
+    """Write report.json and report.html into the artefact."""
+    facts = {
+        "counts": counts,
+        "funnel": _funnel(ledger),
+        "languages": per_language(ledger),
+        "reasons": {reason: REASONS[reason].en for reason in ledger.by_reason()},
+        "lengths": histograms(ledger.kept_lengths, ledger.rejected_lengths),
+        "changes": _changes(ledger),
+        "findings": _findings(ledger),
+        "personal_data": _personal_data(ledger),
+        "kept_samples": dict(sorted(ledger.kept_samples.items())),
+        "rejected_samples": _rejected_samples(ledger),
+        "examples": ledger.examples,
+        **_parts(ledger),
+    }
+    text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
+    (workspace / "report.json").write_text(text, encoding="utf-8", newline="\n")
+    html = render(facts)
+    (workspace / "report.html").write_text(html, encoding="utf-8", newline="\n")
 
-    splits: Counter[str] = field(default_factory=Counter)
-    words: int = 0
-    bytes: int = 0
-    tokens: int = 0
 
-
-class Reporter:
-    """Sums up documents as they are encoded, and writes the reports."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.encoder = encoder
-        self.languages: dict[str, _Language] = {}
-        self.kept: Counter[tuple[str, str, str]] = Counter()
-        self.examples: list[dict[str, Any]] = []
-        self.lengths = Lengths()
-
-    def add(self, split: Split, document: Document) -> None:
-        """Count a kept document."""
-        sums = self.languages.setdefault(document.language, _Language())
-        sums.splits[split] += 1
-        self.lengths.add(document.language, document.learned)
-        sums.words += count_words(document.learned)
-        sums.bytes += len(document.learned.encode())
-        sums.tokens += self.encoder.count(document.learned)
-        self.kept[document.card, document.language, split] += 1
-
-    def show(self, document: Document, segments: list[Encoded]) -> None:
-        """Lay a document out token by token, if there is still room."""
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(
-                {
-                    "card": document.card,
-                    "language": document.language,
-                    "tokens": len(segments[0].tokens_n),
-                    "supervised_tokens": int(segments[0].supervised_n.sum()),
-                    "supervised_bytes": segments[0].supervised_bytes,
-                    "pieces": token_view(self.encoder.tokenizer, segments[0]),
-                }
-            )
-
-    def per_language(self) -> dict[str, dict[str, Any]]:
-        """Return language -> documents, splits, words, bytes, tokens and the two ratios."""
-        return {
-            language: {
-                "documents": sum(sums.splits.values()),
-                "splits": {split: sums.splits[split] for split in SPLITS},
-                "words": sums.words,
-                "bytes": sums.bytes,
-                "tokens": sums.tokens,
-                "bytes_per_token": round(sums.bytes / max(sums.tokens, 1), 2),
-                "tokens_per_word": round(sums.tokens / max(sums.words, 1), 2),
-            }
-            for language, sums in sorted(self.languages.items())
+def per_language(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    """Return language -> documents, splits, words, bytes, tokens and the two ratios."""
+    return {
+        language: {
+            "documents": sum(sums.splits.values()),
+            "splits": {split: sums.splits[split] for split in SPLITS},
+            "words": sums.words,
+            "bytes": sums.bytes,
+            "tokens": sums.tokens,
+            "bytes_per_token": round(sums.bytes / max(sums.tokens, 1), 2),
+            "tokens_per_word": round(sums.tokens / max(sums.words, 1), 2),
         }
-
-    def write(
-        self,
-        workspace: Path,
-        *,
-        counts: dict[str, dict[str, int]],
-        ledger: Ledger,
-    ) -> None:
-        """Write report.json and report.html into the artefact."""
-        facts = {
-            "counts": counts,
-            "funnel": self._funnel(ledger),
-            "languages": self.per_language(),
-            "reasons": {reason: REASONS[reason] for reason in ledger.by_reason()},
-            "lengths": histograms(self.lengths, ledger.lengths),
-            "changes": _changes(ledger),
-            "findings": _findings(ledger),
-            "personal_data": _personal_data(ledger),
-            "kept_samples": dict(sorted(ledger.kept_samples.items())),
-            "rejected_samples": _rejected_samples(ledger),
-            "examples": self.examples,
-            **ledger.parts,
-        }
-        text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
-        (workspace / "report.json").write_text(text, encoding="utf-8", newline="\n")
-        html = render(facts)
-        (workspace / "report.html").write_text(html, encoding="utf-8", newline="\n")
-
-    def _funnel(self, ledger: Ledger) -> list[dict[str, Any]]:
-        return [
-            {
-                "card": card,
-                "language": language,
-                "read": read,
-                "rejected": {
-                    reason: number
-                    for reason in REASONS
-                    if (number := ledger.rejected[card, language, reason])
-                },
-                "kept": {split: self.kept[card, language, split] for split in SPLITS},
-            }
-            for (card, language), read in ledger.read.items()
-        ]
+        for language, sums in sorted(ledger.languages.items())
+    }
 
 
-def token_view(tokenizer: Any, segment: Encoded) -> list[dict[str, Any]]:
-    """Return the first tokens of a segment as text, each with whether it is learned.
+def personal_data_notes(cards: Iterable[DataCard], ledger: Ledger) -> list[str]:
+    """Return what people should know of personal data in a run, a sentence each."""
+    said = [f"{card.name}: {why}" for card in cards if (why := unlooked_for(card))]
+    for (language, kind), counts in sorted(ledger.people.items()):
+        rate = ledger.per_thousand(language, kind)
+        said.append(f"{language}: {kind} in {counts['texts']} texts ({rate:.1f} of 1,000)")
+    return said
 
-    Tokens that are parts of one character's bytes are shown together, with their number.
+
+def histograms(
+    kept: Mapping[tuple[str, int], int], left_out: Mapping[tuple[str, int], int]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return for each language its classes of length from the shortest to the longest that occurs.
+
+    `kept`, `left_out`: (language, class) -> texts. A class is `from` (characters), `kept` and
+    `left_out` (texts).
     """
-    view: list[dict[str, Any]] = []
-    pending: list[int] = []
-    ids = segment.tokens_n[:EXAMPLE_TOKENS].tolist()
-    for token, supervised in zip(ids, segment.supervised_n.tolist(), strict=False):
-        pending.append(token)
-        text = tokenizer.decode(pending, clean_up_tokenization_spaces=False)
-        if REPLACEMENT in text and len(pending) < 8:  # an unfinished character
-            continue
-        view.append({"text": text, "tokens": len(pending), "supervised": bool(supervised)})
-        pending = []
-    if pending:
-        view.append(
-            {"text": tokenizer.decode(pending), "tokens": len(pending), "supervised": False}
-        )
-    return view
+    languages = sorted({language for language, _ in (*kept, *left_out)})
+    return {language: _classes(language, kept, left_out) for language in languages}
+
+
+def _classes(
+    language: str, kept: Mapping[tuple[str, int], int], left_out: Mapping[tuple[str, int], int]
+) -> list[dict[str, Any]]:
+    found = [place for counts in (kept, left_out) for name, place in counts if name == language]
+    return [
+        {
+            "from": LENGTHS[place],
+            "kept": kept.get((language, place), 0),
+            "left_out": left_out.get((language, place), 0),
+        }
+        for place in range(min(found), max(found) + 1)
+    ]
+
+
+def _parts(ledger: Ledger) -> dict[str, Any]:
+    """Return what steps say of themselves, with what the ledger counted of them."""
+    parts = dict(ledger.parts)
+    if "contamination" in parts:
+        parts["contamination"] = [_met(one, ledger) for one in parts["contamination"]]
+    if "duplicates" in parts:
+        near = {r: n for r, n in sorted(ledger.by_reason().items()) if r.startswith("near-")}
+        parts["duplicates"] = parts["duplicates"] | {"left_out": near, "samples": ledger.copies}
+    return parts
+
+
+def _met(one: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
+    met = ledger.met.get(one["name"], MetSet())
+    counts = {"met": len(met.texts), "left_out": met.left_out, "samples": met.samples}
+    return {**one, **counts}
+
+
+def _funnel(ledger: Ledger) -> list[dict[str, Any]]:
+    return [
+        {
+            "card": card,
+            "language": language,
+            "read": read,
+            "rejected": {
+                reason: number
+                for reason in REASONS
+                if (number := ledger.rejected[card, language, reason])
+            },
+            "kept": {split: ledger.kept[card, language, split] for split in SPLITS},
+        }
+        for (card, language), read in ledger.read.items()
+    ]
 
 
 def _changes(ledger: Ledger) -> list[dict[str, Any]]:
@@ -158,7 +135,7 @@ def _changes(ledger: Ledger) -> list[dict[str, Any]]:
         {
             "language": language,
             "change": change,
-            "meaning": CHANGES[change],
+            "meaning": CHANGES[change].en,
             "texts": number,
             "samples": ledger.change_samples[language, change],
         }
@@ -171,7 +148,7 @@ def _findings(ledger: Ledger) -> list[dict[str, Any]]:
         {
             "language": language,
             "finding": name,
-            "meaning": FINDINGS[name],
+            "meaning": FINDINGS[name].en,
             "lines": number,
             "samples": ledger.finding_samples[language, name],
         }

@@ -11,9 +11,12 @@ import pytest
 from stdnum import verhoeff
 
 from finetune.errors import RecipeError
-from finetune.prepare.checking.clean import Checks, Place, countries, notes, refused_of
+from finetune.prepare.checking.clean import Cleaner, countries
+from finetune.prepare.checking.reasons import Limits
 from finetune.prepare.ledger import SAMPLES, Ledger
+from finetune.prepare.report.report import personal_data_notes
 from finetune.prepare.run import run
+from finetune.prepare.step import Place
 from finetune.readers.tables import record_of
 from finetune.spec.card import DataCard
 from finetune.spec.load import load_project
@@ -27,21 +30,24 @@ NUMBER = "20000000001" + verhoeff.calc_check_digit("20000000001")
 MAIL = "some.one@host.sn"
 
 
-def checks(**prepare: Any) -> Checks:
-    return Checks(Prepare.model_validate(prepare), Ledger(io.StringIO()), ("IN", "SN"))
+PLACE = Place("card", "wol_Latn", "f:1")
 
 
-def place(language: str = "wol_Latn", names: tuple[str, ...] = ()) -> Place:
-    return Place("card", language, "f:1", names)
+def cleaner(
+    *, use: str = "text", regions: tuple[str, ...] = ("IN", "SN"), **prepare: Any
+) -> Cleaner:
+    return Cleaner(Limits(Prepare.model_validate(prepare)), regions, use=use)
 
 
 def test_a_change_is_counted_and_its_first_samples_show_before_and_after() -> None:
     """Ten changed texts are ten, and the report gets the first eight, each around its change."""
-    made = checks()
+    made, ledger = cleaner(), Ledger()
     for _ in range(10):
-        assert made.clean("x" * 2000 + "e\u0301", place()).text == "x" * 2000 + "\u00e9"
-    assert made.ledger.changes == {("wol_Latn", "nfc"): 10}
-    samples = made.ledger.change_samples["wol_Latn", "nfc"]
+        done = made.clean("x" * 2000 + "e\u0301", PLACE)
+        assert done.text == "x" * 2000 + "\u00e9"
+        ledger.clean(done.done)
+    assert ledger.changes == {("wol_Latn", "nfc"): 10}
+    samples = ledger.change_samples["wol_Latn", "nfc"]
     assert len(samples) == SAMPLES
     assert samples[0]["before"].endswith("e\u0301")
     assert samples[0]["after"].endswith("\u00e9")
@@ -50,16 +56,17 @@ def test_a_change_is_counted_and_its_first_samples_show_before_and_after() -> No
 
 def test_personal_data_is_masked_and_shown_blacked_out() -> None:
     """Count, rate and sample are there; the number is not, also not in samples of other changes."""
-    made = checks()
-    text = f"e\u0301 {NUMBER} {MAIL} "
-    assert made.clean(text, place()).text == "\u00e9 000000000000 name@example.org"
-    made.clean("waaw", place())
-    assert made.ledger.people["wol_Latn", "national_id"] == {"texts": 1, "found": 1}
-    assert made.ledger.texts == {"wol_Latn": 2}
-    assert made.ledger.changes["wol_Latn", "personal-data"] == 1
-    assert made.ledger.changes["wol_Latn", "nfc"] == 1
-    written = json.dumps([made.ledger.people_samples["wol_Latn", "email"]], ensure_ascii=False)
-    shown = json.dumps([str(made.ledger.change_samples), written], ensure_ascii=False)
+    made, ledger = cleaner(), Ledger()
+    done = made.clean(f"e\u0301 {NUMBER} {MAIL} ", PLACE)
+    assert done.text == "\u00e9 000000000000 name@example.org"
+    ledger.clean(done.done)
+    ledger.clean(made.clean("waaw", PLACE).done)
+    assert ledger.people["wol_Latn", "national_id"] == {"texts": 1, "found": 1}
+    assert ledger.texts == {"wol_Latn": 2}
+    assert ledger.changes["wol_Latn", "personal-data"] == 1
+    assert ledger.changes["wol_Latn", "nfc"] == 1
+    written = json.dumps([ledger.people_samples["wol_Latn", "email"]], ensure_ascii=False)
+    shown = json.dumps([str(ledger.change_samples), written], ensure_ascii=False)
     assert NUMBER not in shown
     assert MAIL not in shown
     assert "\u2588" in shown
@@ -78,30 +85,24 @@ def test_each_kind_follows_its_policy(
     policy: dict[str, Any], text: str, refused: str | None
 ) -> None:
     """Mask, drop (masked in what is written down), keep, and countries of one's own."""
-    made = checks(personal_data=policy)
-    regions = countries(made.settings, []) if "regions" in policy else ("IN",)
-    done = Checks(made.settings, made.ledger, regions).clean(f"kira {NUMBER}", place())
+    settings = Prepare.model_validate({"personal_data": policy})
+    regions = countries(settings, []) if "regions" in policy else ("IN",)
+    done = cleaner(regions=regions, personal_data=policy).clean(f"kira {NUMBER}", PLACE)
     assert (done.text, done.refused) == (text, refused)
 
 
 def test_refusals_of_the_text_checks_have_reasons() -> None:
     """Overrides, floods of marks and, if asked, other scripts are refused by name."""
-    made = checks(text={"other_script": "drop"})
-    done = {
-        "a": made.clean("a\u202eb", place()),
-        "b": made.clean("b" + "\u0301\u0323" * 40, place()),
-        "c": made.clean("\u0431\u0432\u0433", place()),
-        "d": made.clean("waaw", place()),
-    }
-    assert [one.refused for one in done.values()] == [
+    made = cleaner(text={"other_script": "drop"})
+    texts = ("a\u202eb", "b" + "\u0301\u0323" * 40, "\u0431\u0432\u0433", "waaw")
+    done = [made.clean(text, PLACE) for text in texts]
+    assert [one.refused for one in done] == [
         "direction-controls",
         "mark-flood",
         "other-script",
         None,
     ]
-    assert refused_of(done, ["d"]) is None
-    assert refused_of(done, ["d", "b"]) == "mark-flood"
-    assert made.ledger.findings["wol_Latn", "other-script"] == 1
+    assert [finding.name for finding in done[2].done.findings] == ["other-script"]
 
 
 def test_declared_names_come_from_the_column_of_the_card(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_declared_names_come_from_the_column_of_the_card(tmp_path: Path) -> None
     row = {"t": "Awa ak Omar", "n": "Awa; Omar", "c": "x"}
     record = record_of("f:1", row, card.corpus)
     assert (record.fields, record.names) == ({"text": "Awa ak Omar"}, ("Awa", "Omar"))
-    done = checks().clean(record.fields["text"], place(names=record.names))
+    done = cleaner().clean(record.fields["text"], PLACE, names=record.names)
     assert done.text == "N. N. ak N. N."
 
 
@@ -140,7 +141,7 @@ def test_what_a_card_declares_binds_the_recipe(tmp_path: Path) -> None:
     assert unlooked_for(masked) is None
     assert "not looked for" in (unlooked_for(declared(tmp_path)) or "")
     assert "consent" in (unlooked_for(agreed) or "")
-    assert notes([declared(tmp_path)], Ledger(io.StringIO()))[0].startswith("c: ")
+    assert personal_data_notes([declared(tmp_path)], Ledger())[0].startswith("c: ")
 
 
 def test_a_recipe_that_does_less_than_a_card_needs_is_refused(tmp_path: Path) -> None:
@@ -189,15 +190,14 @@ def test_countries_are_those_of_all_cards(tmp_path: Path) -> None:
 def test_lines_are_taken_out_of_running_text_only(tmp_path: Path) -> None:
     """A page loses its template line, a translation keeps it; the change is counted and shown."""
     text = "Na nga def\n{{Infobox|a=b}}\nWaaw"
-    made = checks()
-    assert made.clean(text, place()).text == "Na nga def\nWaaw"
-    assert made.ledger.changes == {("wol_Latn", "markup-lines"): 1}
-    pair = Checks(made.settings, made.ledger, use="translation")
-    assert pair.clean(text, place()).text == text
-    menu = checks(text={"repeated_lines": 1})
-    assert menu.clean("a\nb", place()).refused is None
-    assert menu.clean("a\nb", place()).refused == "repeated-lines"
-    assert menu.clean("a\nc", place()).text == "c"
+    done = cleaner().clean(text, PLACE)
+    assert done.text == "Na nga def\nWaaw"
+    assert [change.key for change in done.done.changes] == ["markup-lines"]
+    assert cleaner(use="translation").clean(text, PLACE).text == text
+    menu = cleaner(text={"repeated_lines": 1})
+    assert menu.clean("a\nb", PLACE).refused is None
+    assert menu.clean("a\nb", PLACE).refused == "repeated-lines"
+    assert menu.clean("a\nc", PLACE).text == "c"
 
 
 def test_lengths_far_outside_are_reported_or_dropped(tmp_path: Path) -> None:
