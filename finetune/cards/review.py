@@ -12,7 +12,7 @@ from finetune.cards.words import Lang
 from finetune.errors import RecipeError, StoreError
 from finetune.output.spreadsheet import BYTE_ORDER_MARK, write_rows
 from finetune.pipeline.store import Store
-from finetune.prepare.checking.reasons import REASONS
+from finetune.prepare.checking.checks import REASONS
 
 COLUMNS: Mapping[Lang, tuple[str, ...]] = {
     "en": ("language", "where it stands", "why it was left out", "text", "was that right?"),

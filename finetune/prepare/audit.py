@@ -10,12 +10,12 @@ from pathlib import Path
 from finetune.artefacts.job import Artifact
 from finetune.errors import DataError, RecipeError
 from finetune.pipeline.store import Store
-from finetune.prepare.checking.reasons import REASONS
+from finetune.prepare.checking.checks import REASONS
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.loop import Shared, documents_of
 from finetune.prepare.overlap.exact import Digests
+from finetune.prepare.reading.document_layout import Layout
 from finetune.prepare.reading.drafts import entry_of
-from finetune.prepare.reading.layout import Layout
 from finetune.readers.lines import numbered_lines
 from finetune.readers.record import Record
 from finetune.sources.files import SourceFile, reader_of, resolve_files

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
 from finetune.identify.confusion import Confusion
-from finetune.prepare.checking.reasons import REASONS
+from finetune.prepare.checking.checks import REASONS
 from finetune.prepare.reading.document import Document, Split
 from finetune.prepare.step import (
     Changed,
@@ -27,8 +27,8 @@ from finetune.prepare.step import (
     Result,
 )
 from finetune.spec.card import DataCard
-from finetune.text.findings import Finding
-from finetune.text.words import count_words
+from finetune.text.counts import count_words
+from finetune.text.oddities import Finding
 
 SAMPLES = 8
 SAMPLE_CHARACTERS = 600

@@ -18,10 +18,10 @@ from typing import IO, Any
 import numpy as np
 
 from finetune.artefacts.job import Job
+from finetune.prepare.checking.checks import Limits, checked
 from finetune.prepare.checking.clean import Cleaner, countries
 from finetune.prepare.checking.identification import LanguageCheck
 from finetune.prepare.checking.outliers import usual_lengths
-from finetune.prepare.checking.reasons import Limits, checked
 from finetune.prepare.ledger import SAMPLE_CHARACTERS, SAMPLES, Ledger, ledger_line
 from finetune.prepare.overlap.contamination import Contamination, load_sets
 from finetune.prepare.overlap.exact import Digests, Seen, held_out, once
@@ -32,8 +32,8 @@ from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments
 from finetune.prepare.reading.corpora import layout_of, records_of, refuse_withdrawn
 from finetune.prepare.reading.document import Document, Split, lowest_hashes, split_of
+from finetune.prepare.reading.document_layout import Layout, laid_out
 from finetune.prepare.reading.drafts import Draft, Entry, read, standing
-from finetune.prepare.reading.layout import Layout, laid_out
 from finetune.prepare.reading.spool import Spool
 from finetune.prepare.step import Decision, Result, Step, each
 from finetune.readers.record import Record

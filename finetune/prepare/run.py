@@ -25,7 +25,7 @@ from finetune.prepare.packing.write import Segments, item_of, split_segments, wr
 from finetune.prepare.reading.corpora import corpora_of, layout_of
 from finetune.prepare.reading.document import SPLITS, Split
 from finetune.prepare.reading.spool import Spool
-from finetune.prepare.report.report import per_language, personal_data_notes, write_report
+from finetune.prepare.report.corpus_report import per_language, personal_data_notes, write_report
 from finetune.spec.entries import learned_language
 
 LEDGER_FILE = "ledger.jsonl"

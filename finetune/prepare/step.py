@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from finetune.identify.confusion import Judged
-from finetune.text.findings import Finding
+from finetune.text.oddities import Finding
 
 
 class Item(Protocol):
@@ -116,7 +116,7 @@ class Result:
 
     item: Any
     reason: str | None = None
-    """Key of finetune.prepare.checking.reasons.REASONS if it is left out."""
+    """Key of finetune.prepare.checking.checks.REASONS if it is left out."""
     notes: tuple[Note, ...] = ()
 
 

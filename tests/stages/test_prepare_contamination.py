@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from finetune.cli import main
 from finetune.errors import DataError
-from finetune.prepare.overlap.fingerprint import (
+from finetune.prepare.overlap.fingerprints import (
     Fingerprint,
     fingerprint_of,
     read_fingerprint,

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from finetune.prepare.checking.reasons import Limits, Reason, TextFacts, checks_of, first_reason
+from finetune.prepare.checking.checks import Limits, Reason, TextFacts, checks_of, first_reason
 from finetune.prepare.reading.drafts import Draft
 from finetune.prepare.step import Changed, Cleaning, PersonalFind, Place, Result
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Prepare
-from finetune.text.findings import findings
 from finetune.text.markup import without_markup_lines
 from finetune.text.normalize import normalize
+from finetune.text.oddities import findings
 from finetune.text.personal import Found, covered, find, replaced
 from finetune.text.regions import regions_of
 from finetune.text.repetition import RepeatedLines

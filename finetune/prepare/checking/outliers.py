@@ -15,7 +15,7 @@ from itertools import chain, islice
 
 from finetune.prepare.reading.document import Document
 from finetune.prepare.step import Outlier, Place, Result, Step
-from finetune.text.findings import Finding
+from finetune.text.oddities import Finding
 
 FIRST_DOCUMENTS = 1000
 """How many are looked at before the first is judged; what comes later is judged by all before."""

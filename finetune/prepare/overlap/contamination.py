@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.errors import DataError
-from finetune.prepare.overlap.fingerprint import (
+from finetune.prepare.overlap.fingerprints import (
     Fingerprint,
     fingerprint_of,
     grams_of,

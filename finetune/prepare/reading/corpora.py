@@ -7,8 +7,8 @@ from typing import Any
 
 from finetune.artefacts.job import Job
 from finetune.errors import DataError
+from finetune.prepare.reading.document_layout import Layout, make_layout
 from finetune.prepare.reading.drafts import Entry, entry_of
-from finetune.prepare.reading.layout import Layout, make_layout
 from finetune.readers.record import Record
 from finetune.sources.files import reader_of, resolve_files
 from finetune.spec.load import resolved_use

@@ -22,7 +22,7 @@ HIDDEN = frozenset({"direction-marks", "direction-controls", "private-use"})
 def render(facts: Mapping[str, Any]) -> str:
     """Return the report as one HTML page that needs nothing from outside.
 
-    `facts` is what report.json holds (finetune.prepare.report.report).
+    `facts` is what report.json holds (finetune.prepare.report.corpus_report).
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

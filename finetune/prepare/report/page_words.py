@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from finetune.prepare.checking.reasons import REASONS
-from finetune.text.findings import FINDINGS
+from finetune.prepare.checking.checks import REASONS
 from finetune.text.normalize import CHANGES
+from finetune.text.oddities import FINDINGS
 
 WORDS: Mapping[str, Mapping[str, str]] = {
     "colon": {"en": ": ", "fr": "\u202f: "},

@@ -11,10 +11,10 @@ import pytest
 from stdnum import verhoeff
 
 from finetune.errors import RecipeError
+from finetune.prepare.checking.checks import Limits
 from finetune.prepare.checking.clean import Cleaner, countries
-from finetune.prepare.checking.reasons import Limits
 from finetune.prepare.ledger import SAMPLES, Ledger
-from finetune.prepare.report.report import personal_data_notes
+from finetune.prepare.report.corpus_report import personal_data_notes
 from finetune.prepare.run import run
 from finetune.prepare.step import Place
 from finetune.readers.tables import record_of

@@ -11,8 +11,8 @@ from finetune.errors import DataError
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.loop import Shared, documents_of
 from finetune.prepare.reading.document import Document
+from finetune.prepare.reading.document_layout import make_layout
 from finetune.prepare.reading.drafts import entry_of
-from finetune.prepare.reading.layout import make_layout
 from finetune.readers.record import Record
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Corpus, Prepare

@@ -10,7 +10,7 @@ from finetune.prepare.ledger import Ledger
 from finetune.prepare.loop import through
 from finetune.prepare.reading.document import Document, digest, text_id
 from finetune.prepare.step import Outlier, Place, Result, Step, each
-from finetune.text.findings import Finding
+from finetune.text.oddities import Finding
 
 
 def document(text: str) -> Document:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.prepare.checking.reasons import REASONS
+from finetune.prepare.checking.checks import REASONS
 from finetune.prepare.ledger import LENGTHS, length_class
+from finetune.prepare.report.corpus_report import histograms
 from finetune.prepare.report.difference import MAX_CHARACTERS, difference, visible
 from finetune.prepare.report.page import render, total
 from finetune.prepare.report.page_words import PERSONAL, WORDS
-from finetune.prepare.report.report import histograms
 from finetune.spec.text_checks import KINDS
-from finetune.text.findings import FINDINGS
 from finetune.text.normalize import CHANGES
+from finetune.text.oddities import FINDINGS
 from tests.support.browser import measured, needs_browser
 
 LETTERS = st.text(alphabet="abɓ\u0915\u094d\u200d\u0301\u0639 ", max_size=40)

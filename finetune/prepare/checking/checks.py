@@ -14,13 +14,13 @@ from typing import Any, Literal
 from finetune.prepare.reading.drafts import Draft
 from finetune.prepare.step import Result
 from finetune.spec.recipe import Prepare
+from finetune.text.counts import has_few_letters
 from finetune.text.damage import is_damaged
-from finetune.text.findings import mostly_other
 from finetune.text.markup import is_markup, is_placeholder_text
+from finetune.text.oddities import mostly_other
 from finetune.text.personal import Found
 from finetune.text.repetition import is_repetition
 from finetune.text.rules import Rule
-from finetune.text.words import has_few_letters
 
 
 @dataclass(frozen=True, slots=True)

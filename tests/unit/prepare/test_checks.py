@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
+from finetune.prepare.checking.checks import REASONS, Limits, TextFacts, why_not
 from finetune.prepare.checking.outliers import MIN_TEXTS, Spread
-from finetune.prepare.checking.reasons import REASONS, Limits, TextFacts, why_not
 from finetune.spec.card import CorpusBlock
 from finetune.spec.recipe import Prepare, Recipe
-from finetune.text.findings import FINDINGS
 from finetune.text.markup import markup_share, without_markup_lines
 from finetune.text.normalize import CHANGES
+from finetune.text.oddities import FINDINGS
 from finetune.text.repetition import RepeatedLines
 from finetune.text.rules import Rule
 

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from finetune.prepare.checking.reasons import REASONS
+from finetune.prepare.checking.checks import REASONS
 from finetune.prepare.ledger import LENGTHS, SAMPLE_CHARACTERS, Ledger, MetSet
 from finetune.prepare.reading.document import SPLITS
 from finetune.prepare.report.page import render
 from finetune.spec.card import DataCard
 from finetune.spec.permission import unlooked_for
-from finetune.text.findings import FINDINGS
 from finetune.text.normalize import CHANGES
+from finetune.text.oddities import FINDINGS
 
 
 def write_report(
