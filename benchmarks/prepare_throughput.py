@@ -26,10 +26,10 @@ ROOT = Path(__file__).parents[1]
 BENCH = ROOT / ".bench"
 TEXT_DEDUP = "text-dedup==0.4.0"
 OURS = """
-import json, os, sys
+import json, sys
 from pathlib import Path
-from finetune.prepare.reading.gather import gathered
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.loop import gathered
+from finetune.prepare.ledger import Ledger
 from tests.support.prepare_job import make_card, make_job
 from tests.support.tiny import tiny_tokenizer
 
@@ -37,11 +37,10 @@ folder = Path(sys.argv[1])
 card = make_card(folder / "cards", "text", Path(sys.argv[2]).read_bytes())
 checks = json.loads(sys.argv[3])
 job = make_job(folder, card, duplicates={"near": 0.8}, **checks)
-with Path(os.devnull).open("w") as nowhere:
-    ledger = Ledger(nowhere)
-    with gathered(job, tiny_tokenizer(), ledger=ledger, watch=None) as spool:
-        reasons = ("duplicate", "near-duplicate", "near-evaluation")
-        print(sum(ledger.by_reason().get(reason, 0) for reason in reasons))
+ledger = Ledger()
+with gathered(job, tiny_tokenizer(), ledger=ledger, language_check=None) as spool:
+    reasons = ("duplicate", "near-duplicate", "near-evaluation")
+    print(sum(ledger.by_reason().get(reason, 0) for reason in reasons))
 """
 ALONE = {
     "text": {

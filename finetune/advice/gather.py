@@ -11,7 +11,7 @@ from finetune.advice.facts import Candidate, CardFacts, Facts
 from finetune.errors import RecipeError, ReleaseError
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
-from finetune.prepare.reading.texts import ENGLISH, languages_of, texts_of_card
+from finetune.prepare.audit import ENGLISH, languages_of, texts_of_card
 from finetune.spec.card import DataCard
 from finetune.spec.load import load_recipe
 from finetune.spec.permission import adapter_terms, refuse_training

@@ -12,8 +12,7 @@ from finetune.cards.words import Lang
 from finetune.errors import RecipeError, StoreError
 from finetune.output.spreadsheet import BYTE_ORDER_MARK, write_rows
 from finetune.pipeline.store import Store
-from finetune.prepare.checking.ledger import REASONS
-from finetune.prepare.report.page_words import REASONS_FR
+from finetune.prepare.checking.checks import REASONS
 
 COLUMNS: Mapping[Lang, tuple[str, ...]] = {
     "en": ("language", "where it stands", "why it was left out", "text", "was that right?"),
@@ -56,7 +55,7 @@ def write_review(card: str, corpus: Artifact, out: Path, *, lang: Lang) -> int:
 
 
 def _rows(card: str, corpus: Artifact, *, lang: Lang) -> Iterator[tuple[Any, ...]]:
-    meanings = REASONS if lang == "en" else REASONS_FR
+    meanings = {key: reason.en if lang == "en" else reason.fr for key, reason in REASONS.items()}
     path = corpus.path / "rejected.jsonl"
     try:
         stream = path.open(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""The stage: cards -> documents -> tokens -> packed splits and a report.
+"""The stage prepare: cards -> documents -> tokens -> packed splits and a report.
 
 Whatever the size of the corpus: texts and tokens wait on disk, and what stays in memory is a
-stated number of bytes a document (docs/duplicates.md).
+stated number of bytes per document (docs/duplicates.md).
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from dataclasses import asdict
 from typing import Any
 
 from finetune.artefacts.job import Job
-from finetune.artefacts.packed_split import PackedSplit, cells_of, open_split
+from finetune.artefacts.packed_split import cells_of, open_split
 from finetune.errors import DataError
 from finetune.mix.mixture import replayed_cells
 from finetune.models.load import load_tokenizer, tokenizer_folder
-from finetune.prepare.checking.checks import notes
-from finetune.prepare.checking.identification import make_watch, tell
-from finetune.prepare.checking.ledger import Ledger
-from finetune.prepare.packing.encoding import Encoding
+from finetune.prepare.checking.identification import make_language_check, tell
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.loop import encode, gathered, show
+from finetune.prepare.packing.encode import Encoder
 from finetune.prepare.packing.pack import pack, pack_groups
 from finetune.prepare.packing.tokens import Tokens
-from finetune.prepare.packing.write import Segments, item_of, write_split
-from finetune.prepare.reading.gather import corpora_of, gathered, layout_of
-from finetune.prepare.reading.split import SPLITS, Split
+from finetune.prepare.packing.write import Segments, item_of, split_segments, write_split
+from finetune.prepare.reading.corpora import corpora_of, layout_of
+from finetune.prepare.reading.document import SPLITS, Split
 from finetune.prepare.reading.spool import Spool
+from finetune.prepare.report.corpus_report import per_language, personal_data_notes, write_report
+from finetune.spec.entries import learned_language
 
 LEDGER_FILE = "ledger.jsonl"
-"""One line a kept document: record hash, card, licence, consent, contributor, split."""
+"""One line per kept document: record hash, card, licence, consent, contributor, split."""
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -38,28 +40,31 @@ def run(job: Job) -> dict[str, Any]:
     """
     tokenizer = load_tokenizer(tokenizer_folder(job))
     layout = layout_of(job, job.phase, tokenizer)
-    watch = make_watch(job)
+    language_check = make_language_check(job)
+    cards, languages = _names(job)
     with (job.workspace / "rejected.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
         ledger = Ledger(stream)
-        stage = Encoding(job=job, layout=layout, ledger=ledger)
-        with gathered(job, tokenizer, ledger=ledger, watch=watch) as spool:
-            counts = _encoded(job, stage, spool)
+        encoder = Encoder(tokenizer)
+        with gathered(job, tokenizer, ledger=ledger, language_check=language_check) as spool:
+            counts = _encoded(job, spool, encoder=encoder, ledger=ledger)
     if layout.chat_template is not None:
         path = job.workspace / "chat_template.jinja"
         path.write_text(layout.chat_template, encoding="utf-8", newline="\n")
-    cells = [asdict(cell) for cell in cells_of(_train_split(job, stage))]
+    train = open_split(job.workspace / "train", languages=languages, cards=cards)
+    cells = [asdict(cell) for cell in cells_of(train)]
     ledger.parts["mix"] = _mix_facts(job, cells)
-    ledger.parts["identification"] = watch.facts() if watch else None
-    stage.reporter.write(job.workspace, counts=counts, ledger=ledger)
-    _tell(job, stage, counts)
-    if watch:
-        tell(watch, job)
+    found = language_check.facts(ledger.confusion) if language_check else None
+    ledger.parts["identification"] = found
+    write_report(job.workspace, ledger, counts=counts)
+    _tell(job, ledger, counts)
+    if language_check:
+        tell(language_check, ledger.confusion, job)
     return {
-        "languages": list(stage.languages),
-        "cards": list(stage.cards),
+        "languages": list(languages),
+        "cards": list(cards),
         "counts": counts,
         "cells": cells,
-        "per_language": stage.reporter.per_language(),
+        "per_language": per_language(ledger),
         "rejected": ledger.by_reason(),
         "chat_template": (
             job.recipe.prepare.chat_template if layout.chat_template is not None else None
@@ -67,15 +72,28 @@ def run(job: Job) -> dict[str, Any]:
     }
 
 
-def _encoded(job: Job, stage: Encoding, spool: Spool) -> dict[str, dict[str, int]]:
+def _names(job: Job) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the cards and the languages of the job's phase, each once, in order."""
+    corpora = corpora_of(job, job.phase)
+    languages = (learned_language(corpus, job.cards[corpus.card]) for corpus in corpora)
+    return tuple(dict.fromkeys(c.card for c in corpora)), tuple(dict.fromkeys(languages))
+
+
+def _encoded(
+    job: Job, spool: Spool, *, encoder: Encoder, ledger: Ledger
+) -> dict[str, dict[str, int]]:
     """Encode what is left in the spool and write the splits; return their counts."""
+    cards, languages = _names(job)
     with Tokens(spool.folder / "tokens") as tokens:
         with (job.workspace / LEDGER_FILE).open("w", encoding="utf-8", newline="\n") as records:
-            stage.encode(spool, tokens, records=records)
-        segments = {split: stage.segments(split, spool, tokens) for split in SPLITS}
+            encode(job, spool, tokens, encoder=encoder, ledger=ledger, records=records)
+        segments = {
+            split: split_segments(split, spool, tokens, cards=cards, languages=languages)
+            for split in SPLITS
+        }
         kept = {split: segments[split].num_documents for split in SPLITS}
-        _refuse_empty(kept, stage.ledger)
-        stage.show(segments["train"], spool)
+        _refuse_empty(kept, ledger)
+        show(job, segments["train"], spool, encoder=encoder, ledger=ledger)
         return {split: _write(job, split, segments.pop(split), spool) for split in SPLITS}
 
 
@@ -113,10 +131,6 @@ def _write(job: Job, split: Split, segments: Segments, spool: Spool) -> dict[str
     )
 
 
-def _train_split(job: Job, stage: Encoding) -> PackedSplit:
-    return open_split(job.workspace / "train", languages=stage.languages, cards=stage.cards)
-
-
 def _mix_facts(job: Job, cells: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what can be mixed. Shares are the training's: another mix needs no new corpus."""
     replayed = replayed_cells(corpora_of(job, job.phase), job.cards)
@@ -126,9 +140,9 @@ def _mix_facts(job: Job, cells: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _tell(job: Job, stage: Encoding, counts: dict[str, dict[str, int]]) -> None:
+def _tell(job: Job, ledger: Ledger, counts: dict[str, dict[str, int]]) -> None:
     rows = []
-    for language, facts in stage.reporter.per_language().items():
+    for language, facts in per_language(ledger).items():
         held = facts["splits"]
         for split in SPLITS:
             if not held[split]:
@@ -143,13 +157,13 @@ def _tell(job: Job, stage: Encoding, counts: dict[str, dict[str, int]]) -> None:
             ]
         )
     used = dict.fromkeys(corpus.card for corpus in job.phase.corpora)
-    for note in notes((job.cards[name] for name in used), stage.ledger):
+    for note in personal_data_notes((job.cards[name] for name in used), ledger):
         job.console.say(f"personal data: {note}")
     columns = ["language", *SPLITS, "words", "bytes/token", "tokens/word"]
     job.console.table("documents by language", columns, rows)
     job.console.say(
         f"{counts['train']['rows']} rows of {job.recipe.prepare.sequence_tokens} tokens to train "
         f"on, {counts['train']['supervised_tokens']} of the tokens are learned; left out: "
-        + (", ".join(f"{k} {v}" for k, v in stage.ledger.by_reason().items()) or "nothing"),
+        + (", ".join(f"{k} {v}" for k, v in ledger.by_reason().items()) or "nothing"),
         counts=counts,
     )

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from finetune.spec.text_checks import TextChecks
+from finetune.text.damage import repaired
 from finetune.text.letters import OWN_ARABIC, repairs_of
+from finetune.text.rules import Rule, by_key
 
 DEFAULT = TextChecks()
 MAX_MARKS = 30
@@ -57,32 +59,13 @@ class Normalized:
 
     text: str
     changes: tuple[str, ...]
-    """Names of the changes that were made (CHANGES), in order."""
+    """Keys of the changes that were made (CHANGES), in order."""
     refused: str | None = None
     """Why the text has to be left out as it is: `direction-controls`, `mark-flood`."""
 
 
-CHANGES: Mapping[str, str] = {
-    "mojibake": "text that was decoded wrongly is repaired",
-    "surrogates": "halves of a character are joined, or shown as U+FFFD",
-    "byte-order-mark": "byte order marks inside the text are removed",
-    "nul": "NUL characters are removed",
-    "line-ends": "every kind of line end becomes a line feed",
-    "control-characters": "control characters, which stand for no letter, are removed",
-    "soft-hyphen": "soft hyphens (invisible places for a line break) are removed",
-    "zero-width-space": "zero width spaces are removed where the script parts words by spaces",
-    "invisible": "invisible format characters are removed; joiners stay",
-    "tag-characters": "tag characters, which hide text, are removed; flags stay",
-    "variation-selectors": "surplus variation selectors, which hide data, are removed",
-    "direction-controls": "controls that turn the direction of text are removed",
-    "nfc": "letters and their marks are composed (NFC)",
-    "look-alikes": "Greek, Cyrillic or wrongly hooked letters become those of the orthography",
-    "surrounding-space": "space at the ends of lines and of the text is removed",
-    "markup-lines": "lines of nothing but HTML, wikitext, placeholders or code are removed",
-    "repeated-lines": "lines that stand in many texts, such as page headers, are removed",
-    "personal-data": "personal data is masked",
-}
-"""Every change that is made to texts, for people."""
+Change = Rule[Callable[[str, str], str]]
+"""Its function takes a text and its language (a code of ours, or nothing) and returns the text."""
 
 
 def normalize(text: str, *, language: str = "", checks: TextChecks = DEFAULT) -> Normalized:
@@ -96,67 +79,44 @@ def normalize(text: str, *, language: str = "", checks: TextChecks = DEFAULT) ->
     ('look-alikes',)
     """
     changes: list[str] = []
-
-    def made(name: str, changed: str) -> None:
-        nonlocal text
-        if changed != text:
-            changes.append(name)
-            text = changed
-
-    if checks.mojibake:
-        from finetune.text.mojibake import repaired
-
-        made("mojibake", repaired(text))
+    text = _changed(text, _DECODING, changes, language=language, checks=checks)
     refused = None
     if _ODD.search(text):
         if checks.direction_overrides == "drop" and _OVERRIDES.search(text):
             refused = "direction-controls"
         if checks.direction_controls == "drop" and _EMBEDDINGS.search(text):
             refused = "direction-controls"
-        for name, step in _steps(language.rpartition("_")[2], checks):
-            made(name, step(text))
+        text = _changed(text, _RARE, changes, language=language, checks=checks)
     if _has_mark_flood(text):
         return Normalized(_space(text), tuple(changes), "mark-flood")
-    made("nfc", text if text.isascii() else unicodedata.normalize("NFC", text))
-    if checks.look_alikes and not text.isascii():
-        made("look-alikes", _letters(text, language))
-    made("surrounding-space", _space(text))
+    text = _changed(text, _LAST, changes, language=language, checks=checks)
     return Normalized(text, tuple(changes), refused)
 
 
-Step = Callable[[str], str]
+def _changed(
+    text: str,
+    rules: Sequence[Change],
+    changes: list[str],
+    *,
+    language: str,
+    checks: TextChecks,
+) -> str:
+    """Return a text after changes that are on; the keys of those that did something are added."""
+    for rule in rules:
+        if rule.function is None or not rule.is_on(checks):
+            continue
+        changed = rule.function(text, language)
+        if changed != text:
+            changes.append(rule.key)
+            text = changed
+    return text
 
 
-def _steps(script: str, checks: TextChecks) -> list[tuple[str, Step]]:
-    """Return the steps for rare characters; removing comes before NFC, which joins what then
-    stands together."""
-    steps: list[tuple[str, Step]] = [
-        ("surrogates", _surrogates),
-        ("byte-order-mark", lambda text: text.replace("\ufeff", "")),
-        ("nul", lambda text: text.replace("\0", "")),
-        ("line-ends", lambda text: _LINE_ENDS.sub("\n", text)),
-        ("control-characters", lambda text: _CONTROLS.sub("", text)),
-    ]
-    if checks.direction_controls == "remove":
-        steps.append(("direction-controls", lambda text: _EMBEDDINGS.sub("", text)))
-    if checks.direction_overrides == "remove":
-        steps.append(("direction-controls", lambda text: _OVERRIDES.sub("", text)))
-    if checks.invisible == "keep":
-        return steps
-    steps += [
-        ("soft-hyphen", lambda text: text.replace("\xad", "")),
-        ("invisible", lambda text: _INVISIBLE.sub("", text)),
-        ("tag-characters", lambda text: _TAGS.sub(lambda found: found[1] or "", text)),
-        ("variation-selectors", lambda text: _EXTRA_SELECTORS.sub(r"\1", text)),
-    ]
-    if script not in _BREAKS_AT_ZERO_WIDTH_SPACE:
-        steps.append(("zero-width-space", _zero_width_space))
-    return steps
-
-
-def _zero_width_space(text: str) -> str:
-    """Remove zero width spaces, but none after a virama: it was typed for a ZWNJ, and the shape of
-    the letter hangs on it."""
+def _without_zero_width_spaces(text: str, language: str) -> str:
+    """Remove zero width spaces where the script parts words by spaces, but none after a virama: it
+    was typed for a ZWNJ, and the shape of the letter hangs on it."""
+    if language.rpartition("_")[2] in _BREAKS_AT_ZERO_WIDTH_SPACE:
+        return text
 
     def kept(found: re.Match[str]) -> str:
         at = found.start()
@@ -169,7 +129,7 @@ def _zero_width_space(text: str) -> str:
     return _ZERO_WIDTH_SPACE.sub(kept, text)
 
 
-def _surrogates(text: str) -> str:
+def _joined_surrogates(text: str) -> str:
     if not _SURROGATES.search(text):
         return text
     # a decoder of UTF-16 joins two halves that stand together
@@ -208,16 +168,18 @@ def _run_around(text: str, at: int) -> int:
 
 def _letters(text: str, language: str) -> str:
     """Return a text with the look-alikes of its language repaired."""
+    if text.isascii():
+        return text
     repairs = repairs_of(language)
     if not repairs or repairs.keys().isdisjoint(text):
         return text
     if language.endswith("_Arab"):
         if OWN_ARABIC.isdisjoint(text):  # Arabic, as a quotation
             return text
-        repaired = _ARABIC_WORD.sub(lambda word: _arabic_word(word[0], repairs), text)
+        letters = _ARABIC_WORD.sub(lambda word: _arabic_word(word[0], repairs), text)
     else:
-        repaired = _LATIN_WORD.sub(lambda word: _latin_word(word[0], repairs), text)
-    return unicodedata.normalize("NFC", repaired)
+        letters = _LATIN_WORD.sub(lambda word: _latin_word(word[0], repairs), text)
+    return unicodedata.normalize("NFC", letters)
 
 
 def _latin_word(word: str, repairs: Mapping[str, str]) -> str:
@@ -248,3 +210,151 @@ def _arabic_word(word: str, repairs: Mapping[str, str]) -> str:
     if len(_HARAKAT.findall(word)) > 1:
         return word
     return "".join(repairs.get(letter, letter) for letter in word)
+
+
+_DECODING: tuple[Change, ...] = (
+    Rule(
+        "mojibake",
+        "text that was decoded wrongly is repaired",
+        "un texte mal décodé est réparé",
+        switch="prepare.text.mojibake",
+        off=(False,),
+        function=lambda text, _: repaired(text),
+    ),
+)
+_TURNED: Change = Rule(
+    "direction-controls",
+    "controls that turn the direction of text are removed",
+    "des commandes qui retournent le sens du texte sont retirées",
+    switch="prepare.text.direction_controls",
+    off=("drop", "keep"),
+    function=lambda text, _: _EMBEDDINGS.sub("", text),
+)
+_RARE: tuple[Change, ...] = (
+    Rule(
+        "surrogates",
+        "halves of a character are joined, or shown as U+FFFD",
+        "des moitiés de caractère sont réunies, ou montrées par U+FFFD",
+        function=lambda text, _: _joined_surrogates(text),
+    ),
+    Rule(
+        "byte-order-mark",
+        "byte order marks inside the text are removed",
+        "des marques d'ordre des octets dans le texte sont retirées",
+        function=lambda text, _: text.replace("\ufeff", ""),
+    ),
+    Rule(
+        "nul",
+        "NUL characters are removed",
+        "des caractères NUL sont retirés",
+        function=lambda text, _: text.replace("\0", ""),
+    ),
+    Rule(
+        "line-ends",
+        "every kind of line end becomes a line feed",
+        "toute fin de ligne devient un saut de ligne simple",
+        function=lambda text, _: _LINE_ENDS.sub("\n", text),
+    ),
+    Rule(
+        "control-characters",
+        "control characters, which stand for no letter, are removed",
+        "des caractères de commande, qui n'écrivent rien, sont retirés",
+        function=lambda text, _: _CONTROLS.sub("", text),
+    ),
+    _TURNED,
+    replace(
+        _TURNED,
+        switch="prepare.text.direction_overrides",
+        function=lambda text, _: _OVERRIDES.sub("", text),
+    ),
+    Rule(
+        "soft-hyphen",
+        "soft hyphens (invisible places for a line break) are removed",
+        "des traits d'union conditionnels (invisibles) sont retirés",
+        switch="prepare.text.invisible",
+        off=("keep",),
+        function=lambda text, _: text.replace("\xad", ""),
+    ),
+    Rule(
+        "invisible",
+        "invisible format characters are removed; joiners stay",
+        "des caractères de format invisibles sont retirés ; les liants restent",
+        switch="prepare.text.invisible",
+        off=("keep",),
+        function=lambda text, _: _INVISIBLE.sub("", text),
+    ),
+    Rule(
+        "tag-characters",
+        "tag characters, which hide text, are removed; flags stay",
+        "des caractères d'étiquette, qui cachent du texte, sont retirés",
+        switch="prepare.text.invisible",
+        off=("keep",),
+        function=lambda text, _: _TAGS.sub(lambda found: found[1] or "", text),
+    ),
+    Rule(
+        "variation-selectors",
+        "surplus variation selectors, which hide data, are removed",
+        "des sélecteurs de variante en trop, qui cachent du texte, sont retirés",
+        switch="prepare.text.invisible",
+        off=("keep",),
+        function=lambda text, _: _EXTRA_SELECTORS.sub(r"\1", text),
+    ),
+    Rule(
+        "zero-width-space",
+        "zero width spaces are removed where the script parts words by spaces",
+        "des espaces sans chasse sont retirées là où l'écriture met des espaces",
+        switch="prepare.text.invisible",
+        off=("keep",),
+        function=_without_zero_width_spaces,
+    ),
+)
+"""Rare characters. Removing comes before NFC, which joins what then stands together."""
+_LAST: tuple[Change, ...] = (
+    Rule(
+        "nfc",
+        "letters and their marks are composed (NFC)",
+        "les lettres et leurs signes sont composés (NFC)",
+        function=lambda text, _: text if text.isascii() else unicodedata.normalize("NFC", text),
+    ),
+    Rule(
+        "look-alikes",
+        "Greek, Cyrillic or wrongly hooked letters become those of the orthography",
+        "des lettres grecques, cyrilliques ou mal crochues deviennent celles de l'orthographe",
+        switch="prepare.text.look_alikes",
+        off=(False,),
+        function=_letters,
+    ),
+    Rule(
+        "surrounding-space",
+        "space at the ends of lines and of the text is removed",
+        "les espaces en fin de ligne et autour du texte sont retirées",
+        function=lambda text, _: _space(text),
+    ),
+)
+CHANGES: Mapping[str, Change] = by_key(
+    *_DECODING,
+    *_RARE,
+    *_LAST,
+    Rule(
+        "markup-lines",
+        "lines of nothing but HTML, wikitext, placeholders or code are removed",
+        "des lignes presque seulement de HTML, de wikitexte ou de code sont retirées",
+        switch="prepare.text.max_markup_share",
+        off=(1,),
+    ),
+    Rule(
+        "repeated-lines",
+        "lines that stand in many texts, such as page headers, are removed",
+        "des lignes qui figurent dans beaucoup de textes (en-têtes) sont retirées",
+        switch="prepare.text.repeated_lines",
+        off=(0,),
+    ),
+    Rule(
+        "personal-data",
+        "personal data is masked",
+        "des données personnelles sont masquées",
+        switch="prepare.personal_data",
+    ),
+)
+"""Every change that is made to texts, in the order in which they are tried. The last three are made
+after normalisation (finetune.prepare.checking.clean)."""

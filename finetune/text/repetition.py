@@ -1,4 +1,4 @@
-"""How much of a text is repetition, in any script.
+"""Repetition: how much of a text it says again, and lines at the edges of many texts.
 
 Rae et al. (2021, "Scaling Language Models", table A1) leave out web pages in which duplicate
 5-grams cover more than 15 % of the characters. That is made for English pages: it would drop five
@@ -8,9 +8,11 @@ every song with a refrain. So the share is a setting here, half of the text by d
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 MIN_WORDS = 50
 """Below it n-grams say little, and reduplication is grammar (Rae et al. 2021 demand as many)."""
@@ -25,6 +27,10 @@ UNSPACED_CHARACTERS = 20
 MIN_RUN = 30
 FEW_CHARACTERS = 3
 _RUN = re.compile(r"(\S)\1{29,}")
+EDGE_LINES = 3
+"""How many lines at each end are looked at; lines in the middle are not counted."""
+MAX_LINES = 1_000_000
+"""Distinct lines that are remembered, about 100 bytes each; later new ones are not counted."""
 
 
 def is_repetition(text: str, *, max_share: float) -> bool:
@@ -72,3 +78,40 @@ def compression(text: str) -> float:
 
 def _covered_by_runs(text: str) -> float:
     return sum(len(run[0]) for run in _RUN.finditer(text)) / len(text)
+
+
+@dataclass(slots=True)
+class RepeatedLines:
+    """Counts the first and last lines of the texts of a card as they come: page headers, menus.
+
+    The first `limit` texts with a line keep it, so that nothing is lost altogether.
+    """
+
+    limit: int
+    times: dict[int, int] = field(default_factory=dict)
+
+    def without(self, text: str) -> str:
+        """Return a text without such lines at its ends, and count those that it has."""
+        if not self.limit or "\n" not in text:
+            return text
+        lines = text.split("\n")
+        edges = {
+            *range(min(EDGE_LINES, len(lines))),
+            *range(max(0, len(lines) - EDGE_LINES), len(lines)),
+        }
+        seen = {at: key for at in edges if (key := self._key(lines[at])) is not None}
+        often = {at for at, key in seen.items() if self.times.get(key, 0) >= self.limit}
+        for key in set(seen.values()):
+            if key in self.times or len(self.times) < MAX_LINES:
+                self.times[key] = self.times.get(key, 0) + 1
+        if not often:
+            return text
+        return "\n".join(line for at, line in enumerate(lines) if at not in often).strip()
+
+    @staticmethod
+    def _key(line: str) -> int | None:
+        """Return a number for a line, the same whatever page number it has."""
+        bare = "".join(c for c in line.casefold() if not c.isdigit()).strip()
+        if not bare:
+            return None
+        return int.from_bytes(hashlib.blake2b(bare.encode(), digest_size=8).digest(), "little")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from finetune.errors import DataError
 from finetune.statistics.bootstrap import MIN_ITEMS, interval_of, resampled_sums
-from finetune.text.words import count_words, has_words, is_letter, scripts_of
+from finetune.text.counts import count_words, has_words, is_letter, scripts_of
 from finetune.tokenizer.vocabulary import BROKEN, PIECES, TOKENS, UNKNOWN, Vocabulary
 
 MAX_UNITS = 2048

@@ -39,7 +39,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finetune.evaluate.outputs import Generation
-from finetune.models.packed import causal_lm_of
+from finetune.models.packed_model import causal_lm_of
 from finetune.spec.tables.export_format import Export, Exported
 from finetune.spec.tables.metric import Metric
 from finetune.spec.tables.task import Group, Task

@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 
 from finetune.cli import main
 from finetune.errors import DataError
-from finetune.prepare.overlap.fingerprint import (
+from finetune.prepare.overlap.fingerprints import (
     Fingerprint,
     fingerprint_of,
     read_fingerprint,
     texts_of_file,
     write_fingerprint,
 )
-from finetune.prepare.reading.document import text_id
-from finetune.prepare.reading.split import split_of
+from finetune.prepare.reading.document import split_of, text_id
 from finetune.prepare.run import run
 from tests.support.near_copies import COPIES, line, word
 from tests.support.prepare_job import make_card, make_job, pairs_card

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from finetune.prepare.overlap.shingles import comparable, grams, similarity
-from finetune.prepare.reading.document import text_id
-from finetune.prepare.reading.split import split_of
+from finetune.prepare.overlap.shingles import GRAM, comparable
+from finetune.prepare.reading.document import split_of, text_id
 from finetune.prepare.run import run
 from tests.support.near_copies import COPIES, line
 from tests.support.prepare_job import make_card, make_job, pairs_card
@@ -26,23 +25,27 @@ def rejected(workspace: Path) -> list[dict[str, Any]]:
 
 
 def near(one: str, other: str) -> float:
-    first, second = comparable([one, other])
-    return similarity(grams(first), grams(second))
+    """Return the Jaccard similarity of two texts by their n-grams, counted in plain Python."""
+    first, second = (
+        {text[at : at + GRAM] for at in range(max(1, len(text) - GRAM + 1))}
+        for text in comparable([one, other])
+    )
+    return len(first & second) / len(first | second)
 
 
-def side(text: str) -> str:
+def split(text: str) -> str:
     return split_of(text_id(text), validation_share=0.2, test_share=0.2)
 
 
 def made(rng: random.Random, *, wanted: str) -> str:
-    """Return a random line that falls on the wanted side of the split."""
-    return next(text for text in iter(lambda: line(rng), None) if side(text) == wanted)
+    """Return a random line that falls on the wanted split."""
+    return next(text for text in iter(lambda: line(rng), None) if split(text) == wanted)
 
 
 def copy_on(text: str, rng: random.Random, *, wanted: str) -> str:
     """Return a near copy of a line that falls on the wanted side."""
     return next(
-        copy for copy in iter(lambda: COPIES["typo"](text, rng), None) if side(copy) == wanted
+        copy for copy in iter(lambda: COPIES["typo"](text, rng), None) if split(copy) == wanted
     )
 
 

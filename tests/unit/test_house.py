@@ -22,6 +22,7 @@ TABLES: Mapping[str, str] = {}
 """Modules of more than 400 lines: tables of text or data, and what they hold."""
 SHARED_NAMES: Mapping[str, str] = {
     "__init__.py": "every folder has one",
+    "loop.py": "the loop that drives a stage; the folder is the stage",
     "run.py": "the entry of a stage, `run(job)`; the folder is the stage",
 }
 """File names that several folders use, and why the folder says the difference."""

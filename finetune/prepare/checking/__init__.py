@@ -1,1 +1,1 @@
-"""Second step: checks on texts, and what they found."""
+"""Second step: texts are cleaned and checked; each leaves with a reason, or goes on."""

@@ -1,145 +1,352 @@
-"""The checks of finetune.text on the texts of a card, with everything they do written down."""
+"""The table of reasons: every reason to leave a text out, with its words, its switch, its check.
+
+A new check of texts is one function and one row. Rows stand in the order of the reports; of checks
+that are asked at one place the first that holds gives the reason.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from finetune.prepare.checking.ledger import Change, Ledger
-from finetune.spec.card import DataCard
-from finetune.spec.permission import unlooked_for
+from finetune.prepare.reading.drafts import Draft
+from finetune.prepare.step import Result
 from finetune.spec.recipe import Prepare
-from finetune.text.boilerplate import RepeatedLines
-from finetune.text.lines import findings, mostly_other
-from finetune.text.markup import without_markup_lines
-from finetune.text.normalize import normalize
-from finetune.text.personal import Found, covered, find, replaced
-from finetune.text.quality import why_not
-from finetune.text.regions import regions_of
+from finetune.text.counts import has_few_letters
+from finetune.text.damage import is_damaged
+from finetune.text.markup import is_markup, is_placeholder_text
+from finetune.text.oddities import mostly_other
+from finetune.text.personal import Found
+from finetune.text.repetition import is_repetition
+from finetune.text.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a text stands, for counts and samples; `names`: people that its record names."""
-
-    card: str
-    language: str
-    where: str
-    names: tuple[str, ...] = ()
-
-    def change(self, before: str, after: str) -> Change:
-        """Return what a text was and is."""
-        return Change(self.card, self.language, self.where, before, after)
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A text as it goes on, and why it must not, if so."""
-
-    text: str
-    refused: str | None = None
-
-
-@dataclass(slots=True)
-class Checks:
-    """What the recipe asks for of one corpus, and the ledger that everything is written into."""
+class Limits:
+    """What the texts of a corpus entry are held to."""
 
     settings: Prepare
-    ledger: Ledger
-    regions: Sequence[str] = ()
-    """Countries whose numbers are looked for."""
-    use: str = "text"
-    """`text`, `translation` or `chat`: lines are only taken out of running text, and an answer may
-    be a number."""
-    repeated: RepeatedLines = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.repeated = RepeatedLines(self.settings.text.repeated_lines)
-
-    def clean(self, text: str, place: Place) -> Checked:
-        """Return a text, normalised and without personal data; all that was done is in the ledger.
-
-        Nothing that is masked or dropped is written down in the clear.
-        """
-        done = normalize(text, language=place.language, checks=self.settings.text)
-        found = find(done.text, regions=self.regions, names=place.names)
-        masked = self._without(done.text, found, place)
-        for name in done.changes:
-            # the text before a change may hold in the clear what is masked after it
-            self.ledger.change(name, place.change(text, masked), shown=not found)
-        kept = self._lines(masked, place) if self.use == "text" else masked
-        script = place.language.rpartition("_")[2]
-        for finding in findings(kept or masked, script=script):
-            self.ledger.find(finding, card=place.card, language=place.language, where=place.where)
-        if masked and not kept:
-            return Checked(masked, "repeated-lines")
-        return Checked(kept, done.refused or self._refused(kept, found, script=script))
-
-    def _refused(self, text: str, found: Sequence[Found], *, script: str) -> str | None:
-        if any(self.settings.personal_data.action(one.kind) == "drop" for one in found):
-            return "personal-data"
-        checks = self.settings.text
-        if checks.other_script == "drop" and mostly_other(text, script=script):
-            return "other-script"
-        return why_not(text, checks, needs_letters=self.use != "chat")
-
-    def _lines(self, text: str, place: Place) -> str:
-        """Return a text without lines of markup and lines that stand in many texts."""
-        if "\n" not in text:
-            return text
-        checks = self.settings.text
-        plain = without_markup_lines(text, max_share=checks.max_markup_share).strip()
-        if plain and plain != text:  # a text of nothing else is left out as a whole
-            self.ledger.change("markup-lines", place.change(text, plain))
-            text = plain
-        rest = self.repeated.without(text)
-        if rest and rest != text:
-            self.ledger.change("repeated-lines", place.change(text, rest))
-        return rest
-
-    def _without(self, text: str, found: Sequence[Found], place: Place) -> str:
-        """Return a text with personal data masked, and count what was found."""
-        self.ledger.texts[place.language] += 1
-        if not found:
-            return text
-        hidden = self._hidden(found)
-        kept = len(hidden) < len(found)
-        masked = replaced(text, hidden, lambda one: one.mask)
-        kinds = Counter(one.kind for one in found)
-        shown = covered(text, found)
-        for kind, times in kinds.items():
-            after = masked if kind in {one.kind for one in hidden} else shown
-            self.ledger.personal(kind, place.change(shown, after), found=times)
-        if masked != text:
-            self.ledger.change("personal-data", place.change(shown, masked), shown=not kept)
-        return masked
-
-    def _hidden(self, found: Iterable[Found]) -> list[Found]:
-        policy = self.settings.personal_data
-        return [one for one in found if policy.action(one.kind) != "keep"]
+    drop: re.Pattern[str] | None = None
+    """Of the card: `drop_matching`."""
+    special: re.Pattern[str] | None = None
+    """Finds a control mark of the model; in a corpus it would end or fake a turn."""
 
 
-def refused_of(checked: Mapping[str, Checked], names: list[str]) -> str | None:
-    """Return why the first of these texts that must not go on must not."""
-    return next((c.refused for n in names if (c := checked.get(n)) and c.refused), None)
+@dataclass(frozen=True, slots=True)
+class TextFacts:
+    """A text after cleaning, and what a check of texts may ask about it."""
+
+    text: str
+    script: str = ""
+    """The script that it is said to be in (ISO 15924)."""
+    personal_data: Sequence[Found] = ()
+    """What was found in it before it was masked."""
+    needs_letters: bool = True
+    """An answer in a conversation may be a number."""
 
 
-def countries(settings: Prepare, cards: Iterable[DataCard]) -> tuple[str, ...]:
-    """Return the countries whose numbers are looked for in a run.
+@dataclass(frozen=True, slots=True)
+class Reason(Rule[Callable[[Any, Limits], bool]]):
+    """A row of the table."""
 
-    One set for all cards: the same English sentence beside two languages stays the same sentence.
+    asked: Literal["record", "text", "use", ""] = ""
+    """Where its function is asked: about a record (`Draft`) with all its texts, about each text
+    (`TextFacts`), about a record by its use once its texts are good. Empty: another step gives
+    this reason."""
+
+
+def _is_empty(draft: Draft, _: Limits) -> bool:
+    return not all(draft.texts)
+
+
+def _is_too_short(draft: Draft, limits: Limits) -> bool:
+    return min(map(len, draft.texts)) < limits.settings.min_characters
+
+
+def _matches_drop_pattern(draft: Draft, limits: Limits) -> bool:
+    return limits.drop is not None and any(map(limits.drop.search, draft.texts))
+
+
+def _holds_special_token(draft: Draft, limits: Limits) -> bool:
+    return limits.special is not None and any(map(limits.special.search, draft.texts))
+
+
+def _is_untranslated(draft: Draft, _: Limits) -> bool:
+    return draft.entry.use == "translation" and draft.texts[0] == draft.texts[1]
+
+
+def _has_no_answer(draft: Draft, _: Limits) -> bool:
+    """Say whether a conversation has no answer, or one before any question."""
+    if draft.entry.use != "chat":
+        return False
+    return draft.roles[0] == "assistant" or "assistant" not in draft.roles
+
+
+def _has_dropped_personal_data(facts: TextFacts, limits: Limits) -> bool:
+    policy = limits.settings.personal_data
+    return any(policy.action(one.kind) == "drop" for one in facts.personal_data)
+
+
+def _is_of_other_script(facts: TextFacts, _: Limits) -> bool:
+    return mostly_other(facts.text, script=facts.script)
+
+
+def _is_damaged(facts: TextFacts, _: Limits) -> bool:
+    return is_damaged(facts.text)
+
+
+def _is_markup(facts: TextFacts, limits: Limits) -> bool:
+    checks = limits.settings.text
+    if not is_markup(facts.text, max_share=checks.max_markup_share):
+        return False
+    # a page of placeholder text is called that, however much markup is around it
+    return checks.placeholder_text == "keep" or not is_placeholder_text(facts.text)
+
+
+def _is_placeholder_text(facts: TextFacts, _: Limits) -> bool:
+    return is_placeholder_text(facts.text)
+
+
+def _has_few_letters(facts: TextFacts, limits: Limits) -> bool:
+    min_share = limits.settings.text.min_letter_share
+    return facts.needs_letters and has_few_letters(facts.text, min_share=min_share)
+
+
+def _is_repetition(facts: TextFacts, limits: Limits) -> bool:
+    return is_repetition(facts.text, max_share=limits.settings.text.max_repetition)
+
+
+_TABLE = (
+    Reason(
+        "withdrawn",
+        "taken back by its contributor or owner; its text is not kept here",
+        "repris par qui l'avait donné ou par le propriétaire ; rien n'en est gardé ici",
+    ),
+    Reason(
+        "empty",
+        "no text (on one of its sides)",
+        "pas de texte (d'un de ses côtés)",
+        asked="record",
+        function=_is_empty,
+    ),
+    Reason(
+        "too-short",
+        "fewer characters than prepare.min_characters",
+        "moins de caractères que prepare.min_characters",
+        switch="prepare.min_characters",
+        off=(1,),
+        asked="record",
+        function=_is_too_short,
+    ),
+    Reason(
+        "matches-drop-pattern",
+        "the card's drop_matching finds something in it",
+        "l'expression drop_matching de la fiche y trouve quelque chose",
+        switch="card: drop_matching",
+        off=(None,),
+        asked="record",
+        function=_matches_drop_pattern,
+    ),
+    Reason(
+        "untranslated",
+        "translation and source are the same text",
+        "la traduction et sa source sont le même texte",
+        asked="use",
+        function=_is_untranslated,
+    ),
+    Reason(
+        "direction-controls",
+        "controls that turn the direction of text hide what is stored",
+        "des commandes qui retournent le sens du texte cachent ce qui est écrit",
+        switch="prepare.text.direction_overrides",
+        off=("remove", "keep"),
+    ),
+    Reason(
+        "mark-flood",
+        "more than 30 marks stand on one letter, as in no writing",
+        "plus de 30 signes sur une seule lettre, comme dans aucune écriture",
+    ),
+    Reason(
+        "personal-data",
+        "holds personal data that the recipe drops (prepare.personal_data)",
+        "contient des données personnelles que la recette écarte",
+        switch="prepare.personal_data",
+        asked="text",
+        function=_has_dropped_personal_data,
+    ),
+    Reason(
+        "other-script",
+        "most letters are of another script than the card says",
+        "la plupart des lettres sont d'une autre écriture que celle de la fiche",
+        switch="prepare.text.other_script",
+        off=("keep",),
+        asked="text",
+        function=_is_of_other_script,
+    ),
+    Reason(
+        "damaged",
+        "letters were lost, or are of an old font (U+FFFD, controls, private characters)",
+        "des lettres sont perdues, ou d'une ancienne police de caractères",
+        switch="prepare.text.damaged",
+        off=("keep",),
+        asked="text",
+        function=_is_damaged,
+    ),
+    Reason(
+        "markup",
+        "mostly HTML, wikitext, placeholders or code",
+        "presque seulement du HTML, du wikitexte, des variables ou du code",
+        switch="prepare.text.max_markup_share",
+        off=(1,),
+        asked="text",
+        function=_is_markup,
+    ),
+    Reason(
+        "placeholder-text",
+        "what typesetters fill pages with (lorem ipsum)",
+        "du faux texte de mise en page (lorem ipsum)",
+        switch="prepare.text.placeholder_text",
+        off=("keep",),
+        asked="text",
+        function=_is_placeholder_text,
+    ),
+    Reason(
+        "few-letters",
+        "no letter, or few for its length",
+        "aucune lettre, ou peu pour sa longueur",
+        switch="prepare.text.min_letter_share",
+        off=(0,),
+        asked="text",
+        function=_has_few_letters,
+    ),
+    Reason(
+        "repetition",
+        "most of it was said before in the same text",
+        "la plus grande partie était déjà dite dans le même texte",
+        switch="prepare.text.max_repetition",
+        off=(1,),
+        asked="text",
+        function=_is_repetition,
+    ),
+    Reason(
+        "repeated-lines",
+        "holds nothing but lines that stand in many texts",
+        "seulement des lignes qui se trouvent dans beaucoup de textes",
+        switch="prepare.text.repeated_lines",
+        off=(0,),
+    ),
+    Reason(
+        "length-outlier",
+        "far longer or shorter than the texts of its card",
+        "beaucoup plus long ou plus court que les textes de sa fiche",
+        switch="prepare.text.length_outliers",
+        off=("report",),
+    ),
+    Reason(
+        "length-ratio",
+        "far longer or shorter than its translation leads one to expect",
+        "beaucoup plus long ou plus court que sa traduction ne le fait attendre",
+        switch="prepare.text.length_outliers",
+        off=("report",),
+    ),
+    Reason(
+        "special-token",
+        "holds a control mark of the model, which would end or fake a turn",
+        "contient une marque de commande du modèle, qui finirait ou feindrait un tour",
+        asked="record",
+        function=_holds_special_token,
+    ),
+    Reason(
+        "no-answer",
+        "a conversation without an answer of the assistant",
+        "une conversation sans réponse de l'assistant",
+        asked="use",
+        function=_has_no_answer,
+    ),
+    Reason(
+        "other-language",
+        "seems to be in another language than the card says (prepare.identify)",
+        "semble être dans une autre langue que celle de la fiche (prepare.identify)",
+        switch="prepare.identify.action",
+        off=("report", "off"),
+    ),
+    Reason(
+        "duplicate",
+        "the same text was there before (after normalisation)",
+        "le même texte était déjà là (après normalisation)",
+    ),
+    Reason(
+        "max-documents",
+        "beyond max_documents of the recipe",
+        "au-delà de max_documents de la recette",
+        switch="corpora.max_documents",
+        off=(None,),
+    ),
+    Reason(
+        "in-evaluation",
+        "one of its texts is held out for validation or test",
+        "un de ses textes est mis de côté pour la validation ou l'examen",
+    ),
+    Reason(
+        "contaminated",
+        "holds a text of an evaluation set (prepare.evaluation_sets)",
+        "contient un texte d'un jeu d'évaluation (prepare.evaluation_sets)",
+        switch="prepare.evaluation_sets",
+        off=([],),
+    ),
+    Reason(
+        "near-evaluation",
+        "nearly the same as a text that is held out for validation or test",
+        "presque le même qu'un texte mis de côté pour la validation ou l'examen",
+        switch="prepare.duplicates.near",
+        off=("off",),
+    ),
+    Reason(
+        "near-duplicate",
+        "nearly the same as a text that comes before (prepare.duplicates)",
+        "presque le même qu'un texte qui vient avant (prepare.duplicates)",
+        switch="prepare.duplicates.near",
+        off=("off",),
+    ),
+    Reason(
+        "over-length",
+        "longer than a row (prepare.sequence_tokens) and not to be split",
+        "plus long qu'une ligne (prepare.sequence_tokens), et ne doit pas être coupé",
+        switch="prepare.over_length",
+    ),
+)
+REASONS: Mapping[str, Reason] = {reason.key: reason for reason in _TABLE}
+
+
+def checks_of(asked: str, settings: Prepare) -> tuple[Reason, ...]:
+    """Return the rows that are asked at a place and that the settings leave on."""
+    return tuple(row for row in _TABLE if row.asked == asked and row.is_on(settings.text))
+
+
+def first_reason(rows: Sequence[Reason], subject: Draft | TextFacts, limits: Limits) -> str | None:
+    """Return the key of the first row that holds, or None."""
+    return next((r.key for r in rows if r.function and r.function(subject, limits)), None)
+
+
+def why_not(facts: TextFacts, limits: Limits) -> str | None:
+    """Return the reason to leave a text out, or None.
+
+    >>> limits = Limits(Prepare())
+    >>> why_not(TextFacts("Waaw"), limits), why_not(TextFacts("12:30"), limits)
+    (None, 'few-letters')
     """
-    regions = settings.personal_data.regions
-    if regions != "auto":
-        return tuple(regions)
-    return regions_of({language for card in cards for language in card.corpus.languages})
+    return first_reason(checks_of("text", limits.settings), facts, limits)
 
 
-def notes(cards: Iterable[DataCard], ledger: Ledger) -> list[str]:
-    """Return what people should know of personal data in a run, a sentence each."""
-    said = [f"{card.name}: {why}" for card in cards if (why := unlooked_for(card))]
-    for (language, kind), counts in sorted(ledger.people.items()):
-        rate = ledger.per_thousand(language, kind)
-        said.append(f"{language}: {kind} in {counts['texts']} texts ({rate:.1f} of 1,000)")
-    return said
+def checked(limits: Limits) -> Callable[[Draft], Result]:
+    """Return the step that gives a draft with its texts the first reason that holds."""
+    of_record = checks_of("record", limits.settings)
+    of_use = checks_of("use", limits.settings)
+
+    def check(draft: Draft) -> Result:
+        reason = first_reason(of_record, draft, limits) or draft.refused
+        return Result(draft, reason or first_reason(of_use, draft, limits))
+
+    return check

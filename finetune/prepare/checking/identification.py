@@ -1,9 +1,9 @@
-"""Language identification in the stage: which models are asked, what they found, what follows."""
+"""Language identification: texts held against the language that their card claims."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from finetune.artefacts.job import Job
 from finetune.identify.confusion import Confusion, coverage_facts, judge_text, odd_reason
 from finetune.identify.identifier import OWN_TEXTS, Identifier, make_identifier, to_learn
 from finetune.identify.lines import plain
+from finetune.prepare.reading.drafts import Draft
+from finetune.prepare.step import JudgedText, Result
 from finetune.readers.record import Record
 from finetune.sources.files import reader_of, resolve_files
 from finetune.spec.card import DataCard, drop_pattern
@@ -26,9 +28,9 @@ LEARN_CHARACTERS = 1_000_000
 """What is learned from: the first lines of a card, until a language has this much text."""
 
 
-@dataclass(slots=True)
-class Watch:
-    """Judges the texts of a stage as they pass, and keeps the confusion table."""
+@dataclass(frozen=True, slots=True)
+class LanguageCheck:
+    """The step that holds texts against the language that they claim."""
 
     identifier: Identifier
     settings: Identify
@@ -37,29 +39,22 @@ class Watch:
     learned: Classifier | None
     missing: Sequence[str]
     """Languages that had to be learned from the texts at hand and could not be."""
-    confusion: Confusion = field(default_factory=Confusion)
 
-    def reason(self, texts: Sequence[tuple[str, str]], *, card: str, where: str) -> str | None:
-        """Judge the texts of a record, as (language claimed, text), and count what was found.
+    def __call__(self, draft: Draft) -> Result:
+        """Judge the texts of a draft.
 
-        Returns why the record is left out: only with `action: drop`, and never for a language
-        that is not covered.
+        It is left out only with `action: drop`, and never for a language that is not covered.
         """
-        reasons = []
-        for claimed, text in texts:
+        notes, reasons = [], []
+        for claimed, text in draft.claims:
             judged = judge_text(self.identifier, text, claimed=claimed)
             odd = odd_reason(judged, share=self.settings.drop_share)
-            self.confusion.add(judged, card=card, claimed=claimed, where=where, odd=odd is not None)
             reasons += [odd] if odd else []
-        return reasons[0] if reasons and self.settings.action == "drop" else None
+            notes.append(JudgedText(draft.card, claimed, draft.where, judged, odd is not None))
+        drops = self.settings.action == "drop"
+        return Result(draft, reasons[0] if reasons and drops else None, tuple(notes))
 
-    def again(self) -> Watch | None:
-        """Return a watch that decides the same and counts by itself; None if nothing is dropped."""
-        if self.settings.action != "drop":
-            return None
-        return Watch(self.identifier, self.settings, self.claimed, self.learned, self.missing)
-
-    def facts(self) -> dict[str, Any]:
+    def facts(self, confusion: Confusion) -> dict[str, Any]:
         """Return all that was found as plain data for report.json."""
         return {
             "action": self.settings.action,
@@ -76,13 +71,13 @@ class Watch:
             "coverage": coverage_facts(self.identifier, self.claimed),
             "learned": _learned_facts(self.learned),
             "not_learned": list(self.missing),
-            "table": self.confusion.rows(),
-            "samples": self.confusion.shown_samples(),
+            "table": confusion.rows(),
+            "samples": confusion.shown_samples(),
         }
 
 
-def make_watch(job: Job) -> Watch | None:
-    """Return the watch over the texts of all cards of a recipe; None with `action: off`.
+def make_language_check(job: Job) -> LanguageCheck | None:
+    """Return the check of the texts of all cards of a recipe; None with `action: off`.
 
     Raises DataError for a model that cannot be loaded, or a corpus that cannot be read.
     """
@@ -94,7 +89,7 @@ def make_watch(job: Job) -> Watch | None:
     wanted = to_learn(claimed, settings=settings) if settings.fallback else []
     learned = _learn(job, cards) if wanted else None
     known = learned.languages if learned else ()
-    return Watch(
+    return LanguageCheck(
         make_identifier(claimed, settings=settings, learned=learned),
         settings,
         claimed,
@@ -104,7 +99,11 @@ def make_watch(job: Job) -> Watch | None:
 
 
 def said_by(card: DataCard, record: Record) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a record as (language, text): every side, and what an assistant says."""
+    """Yield the texts of a record as (language, text): every language, and what an assistant says.
+
+    Of records as they are, to learn from; what is no text is passed over here, and an error where a
+    draft is read.
+    """
     fields = record.fields
     if card.corpus.kind == "parallel":
         yield from ((x, fields.get(x) or "") for x in card.corpus.languages)
@@ -166,12 +165,12 @@ def _learned_facts(learned: Classifier | None) -> dict[str, Any] | None:
     }
 
 
-def tell(watch: Watch, job: Job) -> None:
+def tell(check: LanguageCheck, confusion: Confusion, job: Job) -> None:
     """Show the confusion table, what is not covered, and a warning where much looks odd."""
-    console, settings = job.console, watch.settings
+    console, settings = job.console, check.settings
     rows = []
-    for row in watch.confusion.rows():
-        asked = watch.identifier.coverage[row["claimed"]]
+    for row in confusion.rows():
+        asked = check.identifier.coverage[row["claimed"]]
         found = ", ".join(f"{name} {n}" for name, n in list(row["found"].items())[:4]) or "-"
         by = "not covered" if not asked.covered else ", ".join(v.model for v in asked.voters)
         silent = sum(row["abstained"].values())
@@ -179,33 +178,33 @@ def tell(watch: Watch, job: Job) -> None:
         rows.append([*cells, found, silent, row["not_covered"]])
     columns = ["card", "claimed", "asked", "lines", "fits", "found", "no answer", "not covered"]
     console.table("what the texts are in, line by line", columns, rows)
-    if watch.learned is not None:
+    if check.learned is not None:
         told = ", ".join(
             f"{x} {a.share:.1%} [{a.interval[0]:.1%}, {a.interval[1]:.1%}] of {a.of}"
-            for x, a in watch.learned.accuracy.items()
+            for x, a in check.learned.accuracy.items()
         )
         console.say(f"{OWN_TEXTS}: held-out lines told right: {told}")
-    for language in watch.claimed:
-        coverage = watch.identifier.coverage[language]
+    for language in check.claimed:
+        coverage = check.identifier.coverage[language]
         if not coverage.covered:
             console.say(
-                f"{language}: not covered: {_why(watch, language)}. Its script was checked, its "
+                f"{language}: not covered: {_why(check, language)}. Its script was checked, its "
                 "language was not, and nothing of it is dropped",
                 language=language,
                 covered=False,
             )
-    for row in watch.confusion.rows():
+    for row in confusion.rows():
         if row["odd_texts"] > settings.warn_share * row["texts"]:
             _warn(row, job)
 
 
-def _why(watch: Watch, language: str) -> str:
-    if language in watch.missing:
+def _why(check: LanguageCheck, language: str) -> str:
+    if language in check.missing:
         return (
             "no model knows it, and the cards hold too little text of it, or of another language "
             "in its script to contrast it with"
         )
-    return watch.identifier.coverage[language].reason or "no model was named"
+    return check.identifier.coverage[language].reason or "no model was named"
 
 
 def _warn(row: Mapping[str, Any], job: Job) -> None:

@@ -1,4 +1,4 @@
-"""No text of an evaluation set is trained on, in whichever language side it stands there.
+"""Contamination: no text of an evaluation set is trained on, in whichever language.
 
 A training text is contaminated if it holds a stated share of the character 16-grams of one text of
 a set. So a sentence inside a document is found, one with a word changed, and half of one. Texts of
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.errors import DataError
-from finetune.prepare.checking.ledger import SAMPLE_CHARACTERS, SAMPLES
-from finetune.prepare.overlap.fingerprint import (
+from finetune.prepare.overlap.fingerprints import (
     Fingerprint,
     fingerprint_of,
     grams_of,
@@ -27,6 +26,7 @@ from finetune.prepare.overlap.fingerprint import (
     texts_of_file,
 )
 from finetune.prepare.reading.document import Document
+from finetune.prepare.step import Met, Result
 from finetune.sources.fetch import checksum
 from finetune.spec.overlap import EvaluationSet
 
@@ -36,9 +36,9 @@ ENTRY_BYTES = 12
 """Memory of an n-gram of an evaluation text."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Contamination:
-    """The n-grams of all evaluation sets, and what was found of them."""
+    """The n-grams of all evaluation sets."""
 
     sets: Sequence[EvaluationSet]
     grams_E: NDArray[np.uint64]
@@ -47,19 +47,17 @@ class Contamination:
     """The text of each entry."""
     counts_T: NDArray[np.int64]
     set_T: NDArray[np.int64]
-    found: Counter[str] = field(default_factory=Counter)
-    met: dict[str, set[int]] = field(default_factory=dict)
-    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def holds(self, document: Document) -> bool:
-        """Say whether a document holds a text of a set; if so it is counted, with a sample."""
+    def __call__(self, document: Document) -> Result:
+        """Leave a document out if it holds a text of a set."""
         for text in document.texts:
             for grams in grams_of([text]):
                 hit = self._hit(grams)
                 if hit is not None:
-                    self._count(document, text, *hit)
-                    return True
-        return False
+                    number, share = hit
+                    name = self.sets[int(self.set_T[number])].name
+                    return Result(document, "contaminated", (Met(name, number, text, share),))
+        return Result(document)
 
     def _hit(self, grams: NDArray[np.uint64]) -> tuple[int, float] | None:
         """Return the text of a set of which most is held, and how much of it; None if too little.
@@ -83,21 +81,8 @@ class Contamination:
         best = hits[np.argmax(shares[hits])]
         return int(texts[best]), float(shares[best])
 
-    def _count(self, document: Document, text: str, number: int, share: float) -> None:
-        one = self.sets[int(self.set_T[number])]
-        self.found[one.name] += 1
-        self.met.setdefault(one.name, set()).add(number)
-        samples = self.samples.setdefault(one.name, [])
-        if len(samples) < SAMPLES:
-            samples.append(
-                {
-                    **{"card": document.card, "where": document.where},
-                    **{"text": text[:SAMPLE_CHARACTERS], "share": round(share, 3)},
-                }
-            )
-
     def facts(self) -> list[dict[str, Any]]:
-        """Return for each set how many texts it has, how many were met, and what was left out."""
+        """Return the name of each set, its files, and how many texts it has."""
         sizes: Counter[str] = Counter()
         for place, one in enumerate(self.sets):
             sizes[one.name] += int((self.set_T == place).sum())
@@ -110,9 +95,6 @@ class Contamination:
                     if one.name == name
                 ],
                 "texts": size,
-                "met": len(self.met.get(name, ())),
-                "left_out": self.found[name],
-                "samples": self.samples.get(name, []),
             }
             for name, size in sizes.items()
         ]

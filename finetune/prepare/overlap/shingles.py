@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,10 @@ GRAM = 5
 _PRIME = np.uint64(0x100000001B3)  # of FNV-1a
 _UNIT = np.dtype("<u4")
 _BETWEEN = "\0"
-"""Stands between texts; normalised ones do not hold it."""
+"""Stands between texts."""
 _NOTHING = np.uint32(0xFFFFFFFF)
+_BLOCK = 256
+"""Code points that are looked up together."""
 
 
 def comparable(texts: Sequence[str]) -> list[str]:
@@ -33,10 +34,11 @@ def comparable(texts: Sequence[str]) -> list[str]:
     >>> comparable(["  Ina  KWANA?! Lafiya-lau…", "१२ é", "?!"])
     ['ina kwana lafiya lau', '12 é', '?!']
     """
-    whole = _BETWEEN.join(("", *texts, "")).casefold()
+    bare = (text.replace(_BETWEEN, " ") for text in texts)  # of a file that nothing normalised
+    whole = _BETWEEN.join(("", *bare, "")).casefold()
     if not whole.isascii():
         whole = unicodedata.normalize("NFC", whole)
-    codes = _meaning()[np.frombuffer(whole.encode("utf-32-le"), dtype=_UNIT)]
+    codes = _MEANINGS[np.frombuffer(whole.encode("utf-32-le"), dtype=_UNIT)]
     codes = codes[codes != _NOTHING]
     space, border = codes == ord(" "), codes == ord(_BETWEEN)
     doubled = space[1:] & (space[:-1] | border[:-1])
@@ -47,34 +49,43 @@ def comparable(texts: Sequence[str]) -> list[str]:
     return [text or raw.strip() for text, raw in zip(found, texts, strict=True)]
 
 
-@cache
-def _meaning() -> NDArray[np.uint32]:
-    """Return for each code point what stands for it in a comparison."""
-    codes = np.arange(sys.maxunicode + 1, dtype=_UNIT)
-    for code in range(1, sys.maxunicode + 1):
-        category = unicodedata.category(chr(code))
-        if category == "Cf":
-            codes[code] = _NOTHING
-        elif category == "Nd":
-            codes[code] = ord(str(unicodedata.decimal(chr(code))))
-        elif category[0] in "PSZC":
-            codes[code] = ord(" ")
-    return codes
+class Meanings:
+    """What stands for each code point in a comparison, looked up for blocks of them as they occur.
 
-
-def grams(text: str) -> frozenset[str]:
-    """Return the n-grams of a comparable text; a shorter text is its own only one.
-
-    >>> sorted(grams("abcdefg")), sorted(grams("ab"))
-    (['abcde', 'bcdef', 'cdefg'], ['ab'])
+    All of Unicode at once takes a second per process.
     """
-    return frozenset(text[at : at + GRAM] for at in range(max(1, len(text) - GRAM + 1)))
+
+    def __init__(self) -> None:
+        self._codes = np.zeros(sys.maxunicode + 1, dtype=_UNIT)
+        self._known = np.zeros(len(self._codes) // _BLOCK, dtype=bool)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks were looked up."""
+        return int(self._known.sum())
+
+    def __getitem__(self, codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        blocks = codes // _BLOCK
+        if not self._known[blocks].all():
+            for block in np.unique(blocks[~self._known[blocks]]).tolist():
+                start = block * _BLOCK
+                self._codes[start : start + _BLOCK] = list(
+                    map(_meaning, range(start, start + _BLOCK))
+                )
+                self._known[block] = True
+        return self._codes[codes]
 
 
-def similarity(one: frozenset[str], other: frozenset[str]) -> float:
-    """Return the Jaccard similarity of two sets: what they share of all they have."""
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared)
+def _meaning(code: int) -> int:
+    category = unicodedata.category(chr(code))
+    if category == "Cf":
+        return int(_NOTHING)
+    if category == "Nd":
+        return ord(str(unicodedata.decimal(chr(code))))
+    return ord(" ") if category[0] in "PSZC" and code else code
+
+
+_MEANINGS = Meanings()
 
 
 def gram_hashes(

@@ -1,1 +1,1 @@
-"""Fourth step: from documents to packed sequences on disk."""
+"""Fourth step: documents become tokens, packed sequences and splits on disk."""

@@ -8,7 +8,7 @@ of this one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 from finetune.prepare.packing.pack import Rows
 from finetune.prepare.packing.tokens import Tokens
-from finetune.prepare.reading.document import Document
+from finetune.prepare.reading.document import SPLITS, Document, Split
+from finetune.prepare.reading.spool import Spool
 
 BLOCK_TOKENS = 2**18
 """Tokens in memory while rows are written."""
@@ -57,6 +58,32 @@ class Segments:
     def num_documents(self) -> int:
         """How many documents they are of."""
         return int(self.documents_D[-1]) + 1 if len(self.documents_D) else 0
+
+
+def split_segments(
+    split: Split, spool: Spool, tokens: Tokens, *, cards: Sequence[str], languages: Sequence[str]
+) -> Segments:
+    """Return the segments of a split; documents are numbered by the order of their hashes."""
+    documents_S = tokens.documents_S.astype(np.int64)
+    numbers = np.flatnonzero(spool.split_numbers()[documents_S] == SPLITS.index(split))
+    numbers = numbers[spool.in_hash_order(documents_S[numbers])]
+    documents = documents_S[numbers]
+    kinds = spool.kind_numbers()[documents]
+    cards_of_kinds = [_place(cards, kind.card) for kind in spool.kinds]
+    languages_of_kinds = [_place(languages, kind.language) for kind in spool.kinds]
+    is_next = np.ones(len(documents), dtype=np.int64)
+    is_next[1:] = documents[1:] != documents[:-1]
+    return Segments(
+        tokens=tokens,
+        numbers_D=numbers,
+        documents_D=np.cumsum(is_next) - 1,
+        languages_D=np.array(languages_of_kinds, dtype=np.int16)[kinds],
+        cards_D=np.array(cards_of_kinds, dtype=np.int16)[kinds],
+    )
+
+
+def _place(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else -1  # of another phase, never encoded
 
 
 def item_of(document: Document) -> dict[str, str | None]:

@@ -1,1 +1,1 @@
-"""First step: from files to documents."""
+"""First step: records of cards as drafts and documents, and the spool that they wait in."""

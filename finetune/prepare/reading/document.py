@@ -1,23 +1,20 @@
-"""What flows through the stage: a document for training, a rejection."""
+"""A document for training: one text, pair or conversation; its digests and its split."""
 
 from __future__ import annotations
 
 import hashlib
+import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
+
+from finetune.prepare.step import Result, Step
 
 Piece = tuple[str, bool]
 """Text, and whether its tokens are training targets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A text that is not used, and why."""
-
-    card: str
-    language: str
-    reason: str
-    where: str
-    text: str
+DIGEST_BYTES = 16
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +26,8 @@ class Document:
     it, whatever the language."""
     content: bytes
     """Digest of the whole content: exact duplicates share it."""
-    sides: frozenset[bytes]
-    """Digests of every text that must not be on two sides of a split."""
+    text_digests: frozenset[bytes]
+    """Digests of every text that must not be in two splits."""
     card: str
     language: str
     where: str
@@ -41,8 +38,8 @@ class Document:
     pieces: tuple[Piece, ...]
     splittable: bool
     """Whether it may be cut where a row ends (plain text only)."""
-    learned: str
-    """The text in `language` that is learned, without any mark-up: what is counted."""
+    target: str
+    """The text in `language` that is supervised, without any mark-up: what is counted."""
     reference: str | None = None
     """The last answer (translation, chat)."""
     source: str | None = None
@@ -51,11 +48,16 @@ class Document:
     """`eng_Latn>hau_Latn` for a translation."""
 
     @property
+    def shown(self) -> str:
+        """Its texts as a person reads them in a list: source and target, a line each."""
+        return "\n".join(text for text in (self.source, self.target) if text)
+
+    @property
     def texts(self) -> tuple[str, ...]:
-        """What copies are looked for in: what is learned, and what it answers or translates."""
-        if self.source is None or self.source == self.learned:
-            return (self.learned,)
-        return (self.learned, self.source)
+        """What copies are looked for in: target, and the source that it answers or translates."""
+        if self.source is None or self.source == self.target:
+            return (self.target,)
+        return (self.target, self.source)
 
     @property
     def form(self) -> str:
@@ -72,7 +74,7 @@ class Document:
 
 def digest(*texts: str) -> bytes:
     """Return 16 bytes that stand for texts (BLAKE2b; the number of texts counts)."""
-    hasher = hashlib.blake2b(digest_size=16)
+    hasher = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for text in texts:
         data = text.encode()
         hasher.update(len(data).to_bytes(8, "little"))
@@ -83,3 +85,44 @@ def digest(*texts: str) -> bytes:
 def text_id(text: str) -> str:
     """Return the SHA-256 (hex) of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def split_of(document_id: str, *, validation_share: float, test_share: float) -> Split:
+    """Return the split of a document; `document_id` is the SHA-256 (hex) of its source text.
+
+    It depends on that text alone: the same text falls into the same split in every recipe,
+    whatever else is in the corpus, and however many languages it is translated into.
+
+    The first 52 bits are a number in [0, 1): test below `test_share`, then validation, then
+    train. A larger share only moves texts out of train, never from test into train.
+
+    >>> split_of("0" * 64, validation_share=0.05, test_share=0.1)
+    'test'
+    """
+    place = int(document_id[:13], 16) / 16**13
+    if place < test_share:
+        return "test"
+    # Counted from the other end, so that another test share does not move validation texts.
+    return "validation" if place >= 1 - validation_share else "train"
+
+
+def lowest_hashes(*, count: int, seed: int) -> Step:
+    """Return the step that lets `count` documents pass: those of the lowest hash.
+
+    The hash is of the source text, so the same sentences are chosen in every language. A heap of
+    the lowest, so that what is not chosen never stays in memory.
+    """
+
+    def choose(documents: Iterator[Document]) -> Iterator[Result]:
+        heap: list[tuple[int, bytes, Document]] = []
+        for document in documents:
+            key = hashlib.sha256(f"{seed}:{document.id}".encode()).digest()
+            entry = (-int.from_bytes(key, "big"), document.content, document)
+            if len(heap) < count:
+                heapq.heappush(heap, entry)
+            else:
+                yield Result(heapq.heappushpop(heap, entry)[2], "max-documents")
+        for _, _, document in sorted(heap, key=lambda entry: (-entry[0], entry[1])):
+            yield Result(document)
+
+    return choose

@@ -20,9 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.prepare.overlap.digests import DIGEST_BYTES
-from finetune.prepare.reading.document import Document
-from finetune.prepare.reading.split import SPLITS, Split
+from finetune.prepare.reading.document import DIGEST_BYTES, SPLITS, Document, Split
 
 DOCUMENT_BYTES = 31
 """Memory of a document's numbers here; arrays that grow reserve up to an eighth more."""
@@ -56,11 +54,11 @@ class Spool:
         self._splits = bytearray()
         self._gone = bytearray()
         self._text_counts = bytearray()
-        self._sides_each = array("H")
+        self._digests_each = array("H")
         self._closing = ExitStack()
         folder.mkdir()
         self._documents = self._closing.enter_context((folder / "documents.jsonl").open("w+b"))
-        self._sides = self._closing.enter_context((folder / "sides").open("w+b"))
+        self._digests = self._closing.enter_context((folder / "digests").open("w+b"))
 
     def __enter__(self) -> Spool:
         return self
@@ -89,7 +87,7 @@ class Spool:
             default=_plain,
         ).encode()
         self._documents.write(line + b"\n")
-        self._sides.write(b"".join(sorted(document.sides)))
+        self._digests.write(b"".join(sorted(document.text_digests)))
         self._offsets.append(self._offsets[-1] + len(line) + 1)
         self._sources.append(int(document.id[:16], 16))
         self._contents.append(int.from_bytes(document.content[:8], "big"))
@@ -97,7 +95,7 @@ class Spool:
         self._splits.append(SPLITS.index(split))
         self._gone.append(0)
         self._text_counts.append(len(document.texts))
-        self._sides_each.append(len(document.sides))
+        self._digests_each.append(len(document.text_digests))
 
     def _kind(self, kind: Kind) -> int:
         if kind not in self._kind_numbers:
@@ -106,11 +104,11 @@ class Spool:
         return self._kind_numbers[kind]
 
     def split_of(self, number: int) -> Split:
-        """Return the side on which a document fell."""
+        """Return the split of a document."""
         return SPLITS[self._splits[number]]
 
     def split_number(self, number: int) -> int:
-        """Return the place in SPLITS of the side on which a document fell."""
+        """Return the place in SPLITS of the split of a document."""
         return self._splits[number]
 
     def kind_number(self, number: int) -> int:
@@ -164,11 +162,11 @@ class Spool:
                 if numbers[number]:
                     yield number, _document(line)
 
-    def sides(self) -> Iterator[tuple[int, list[bytes]]]:
-        """Yield each document's digests of texts that must not be on two sides of a split."""
-        self._sides.flush()
-        with (self.folder / "sides").open("rb") as file:
-            for number, count in enumerate(self._sides_each):
+    def text_digests(self) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield each document's digests of texts that must not be in two splits."""
+        self._digests.flush()
+        with (self.folder / "digests").open("rb") as file:
+            for number, count in enumerate(self._digests_each):
                 data = file.read(count * DIGEST_BYTES)
                 yield (
                     number,
@@ -205,6 +203,6 @@ def _plain(value: Any) -> Any:
 def _document(line: bytes) -> Document:
     facts = dict(zip(_FIELDS, json.loads(line), strict=True))
     facts["content"] = bytes.fromhex(facts["content"])
-    facts["sides"] = frozenset(map(bytes.fromhex, facts["sides"]))
+    facts["text_digests"] = frozenset(map(bytes.fromhex, facts["text_digests"]))
     facts["pieces"] = tuple((text, wanted) for text, wanted in facts["pieces"])
     return Document(**facts)

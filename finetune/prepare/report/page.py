@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from finetune.output.html import environment, number
-from finetune.prepare.reading.split import SPLITS
+from finetune.prepare.reading.document import SPLITS
 from finetune.prepare.report.difference import difference, visible
 from finetune.prepare.report.page_words import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR, WORDS
 from finetune.spec.language import language_name
@@ -23,7 +23,7 @@ HIDDEN = frozenset({"direction-marks", "direction-controls", "private-use"})
 def render(facts: Mapping[str, Any]) -> str:
     """Return the report as one HTML page that needs nothing from outside.
 
-    `facts` is what report.json holds (finetune.prepare.report.report).
+    `facts` is what report.json holds (finetune.prepare.report.corpus_report).
     """
     names = {
         "CHANGES_FR": CHANGES_FR,

@@ -62,7 +62,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Audit: measure the text with every base, show it side by side, write the report."""
     _check(options)
-    from finetune.prepare.reading.texts import texts_of_card, texts_of_file
+    from finetune.prepare.audit import texts_of_card, texts_of_file
     from finetune.tokenizer.bases import open_bases
     from finetune.tokenizer.measure import audit
     from finetune.tokenizer.report import Findings, write_report

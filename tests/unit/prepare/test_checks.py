@@ -1,219 +1,234 @@
-"""Checks of texts on their way to documents: what is changed, hidden, refused and written down."""
+"""The table of reasons: each check has its case, lets good short texts pass, and can be read."""
 
 from __future__ import annotations
 
-import io
 import json
+import re
+import time
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from stdnum import verhoeff
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, TypeAdapter
 
-from finetune.errors import RecipeError
-from finetune.prepare.checking.checks import Checks, Place, countries, notes, refused_of
-from finetune.prepare.checking.ledger import SAMPLES, Ledger
-from finetune.prepare.run import run
-from finetune.readers.tables import record_of
-from finetune.spec.card import DataCard
-from finetune.spec.load import load_project
-from finetune.spec.permission import personal_problems, unlooked_for
-from finetune.spec.recipe import Prepare
-from finetune.spec.text_checks import PersonalData
-from tests.support.prepare_job import HAUSA, make_card, make_job, pairs_card
-from tests.support.small_recipe import CARD, RECIPE
+from finetune.prepare.checking.checks import REASONS, Limits, TextFacts, why_not
+from finetune.prepare.checking.outliers import MIN_TEXTS, Spread
+from finetune.spec.card import CorpusBlock
+from finetune.spec.recipe import Prepare, Recipe
+from finetune.text.markup import markup_share, without_markup_lines
+from finetune.text.normalize import CHANGES
+from finetune.text.oddities import FINDINGS
+from finetune.text.repetition import RepeatedLines
+from finetune.text.rules import Rule
 
-NUMBER = "20000000001" + verhoeff.calc_check_digit("20000000001")
-MAIL = "some.one@host.sn"
-
-
-def checks(**prepare: Any) -> Checks:
-    return Checks(Prepare.model_validate(prepare), Ledger(io.StringIO()), ("IN", "SN"))
-
-
-def place(language: str = "wol_Latn", names: tuple[str, ...] = ()) -> Place:
-    return Place("card", language, "f:1", names)
-
-
-def test_a_change_is_counted_and_its_first_samples_show_before_and_after() -> None:
-    """Ten changed texts are ten, and the report gets the first eight, each around its change."""
-    made = checks()
-    for _ in range(10):
-        assert made.clean("x" * 2000 + "e\u0301", place()).text == "x" * 2000 + "\u00e9"
-    assert made.ledger.changes == {("wol_Latn", "nfc"): 10}
-    samples = made.ledger.change_samples["wol_Latn", "nfc"]
-    assert len(samples) == SAMPLES
-    assert samples[0]["before"].endswith("e\u0301")
-    assert samples[0]["after"].endswith("\u00e9")
-    assert len(samples[0]["before"]) < 700
+DEFAULT = Limits(Prepare())
+OFF = Limits(
+    Prepare.model_validate(
+        {
+            "text": {
+                "damaged": "keep",
+                "placeholder_text": "keep",
+                "max_markup_share": 1,
+                "min_letter_share": 0,
+                "max_repetition": 1,
+            }
+        }
+    )
+)
+WORDS = [f"w{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(400)]
+ROWS: tuple[Rule[Any], ...] = (*REASONS.values(), *CHANGES.values(), *FINDINGS.values())
+DOCS = Path(__file__).parents[3] / "docs"
 
 
-def test_personal_data_is_masked_and_shown_blacked_out() -> None:
-    """Count, rate and sample are there; the number is not, also not in samples of other changes."""
-    made = checks()
-    text = f"e\u0301 {NUMBER} {MAIL} "
-    assert made.clean(text, place()).text == "\u00e9 000000000000 name@example.org"
-    made.clean("waaw", place())
-    assert made.ledger.people["wol_Latn", "national_id"] == {"texts": 1, "found": 1}
-    assert made.ledger.texts == {"wol_Latn": 2}
-    assert made.ledger.changes["wol_Latn", "personal-data"] == 1
-    assert made.ledger.changes["wol_Latn", "nfc"] == 1
-    written = json.dumps([made.ledger.people_samples["wol_Latn", "email"]], ensure_ascii=False)
-    shown = json.dumps([str(made.ledger.change_samples), written], ensure_ascii=False)
-    assert NUMBER not in shown
-    assert MAIL not in shown
-    assert "\u2588" in shown
+def reason(text: str, limits: Limits = DEFAULT, *, needs_letters: bool = True) -> str | None:
+    return why_not(TextFacts(text, needs_letters=needs_letters), limits)
 
 
 @pytest.mark.parametrize(
-    ("policy", "text", "refused"),
+    ("text", "key"),
     [
-        ({}, "kira 000000000000", None),
-        ({"national_id": "drop"}, "kira 000000000000", "personal-data"),
-        ({"national_id": "keep"}, f"kira {NUMBER}", None),
-        ({"regions": ["SN"]}, f"kira {NUMBER}", None),
+        ("na\ufffdga def", "damaged"),
+        ("na\x92ga", "damaged"),
+        ("\ue001\ue002\ue003 \ue004", "damaged"),
+        ("Lorem ipsum dolor sit amet", "placeholder-text"),
+        ("<div class='a'></div>", "markup"),
+        ("{count} / {total}", "markup"),
+        ("%s: %(n)d", "markup"),
+        ("{{Infobox | a = b}} " * 6, "markup"),
+        ("https://host.sn/a/b", "markup"),
+        ("12:30", "few-letters"),
+        ("— … ।", "few-letters"),
+        ("1 2 3 4 5 6 7 8 9 a " * 6, "few-letters"),
+        ("ha" * 40, "repetition"),
+        ("waaw " * 60, "repetition"),
+        ("na " + "a" * 100, "repetition"),
+        ("\u0e01\u0e02\u0e04\u0e07" * 200, "repetition"),
     ],
 )
-def test_each_kind_follows_its_policy(
-    policy: dict[str, Any], text: str, refused: str | None
-) -> None:
-    """Mask, drop (masked in what is written down), keep, and countries of one's own."""
-    made = checks(personal_data=policy)
-    regions = countries(made.settings, []) if "regions" in policy else ("IN",)
-    done = Checks(made.settings, made.ledger, regions).clean(f"kira {NUMBER}", place())
-    assert (done.text, done.refused) == (text, refused)
+def test_each_rule_has_its_case(text: str, key: str) -> None:
+    """A text that is damaged, markup, numbers or repetition is left out; every rule can be off."""
+    assert reason(text, DEFAULT) == key
+    assert reason(text, OFF) is None
 
 
-def test_refusals_of_the_text_checks_have_reasons() -> None:
-    """Overrides, floods of marks and, if asked, other scripts are refused by name."""
-    made = checks(text={"other_script": "drop"})
-    done = {
-        "a": made.clean("a\u202eb", place()),
-        "b": made.clean("b" + "\u0301\u0323" * 40, place()),
-        "c": made.clean("\u0431\u0432\u0433", place()),
-        "d": made.clean("waaw", place()),
-    }
-    assert [one.refused for one in done.values()] == [
-        "direction-controls",
-        "mark-flood",
-        "other-script",
-        None,
-    ]
-    assert refused_of(done, ["d"]) is None
-    assert refused_of(done, ["d", "b"]) == "mark-flood"
-    assert made.ledger.findings["wol_Latn", "other-script"] == 1
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "a",
+            "Waaw",
+            "\u0915",
+            "\u1c5a\u1c5b",
+            "\U0001e900",
+            "\ua4d0",
+            "\u02bb\u0101",
+            "10 km",
+            "A4",
+        ),
+        *(
+            "ndank-ndank",
+            "piano piano",
+            "ha ha ha",
+            "Nuyo {very_long_placeholder_name}",
+            "<b>Na</b>",
+        ),
+        *(
+            "%s min",
+            "e.g. 192.168.0.100:8080",
+            "3. a",
+            "$10/7$ \ud55c\uad6d\uc5b4",
+            "http://a.sn na",
+        ),
+        *("\U00010d4a\U00010d4b", "\U0001e5d0\U0001e5d1", "\ue001 " + "waaw na " * 5),
+        *("x" * 29, "_" * 40 + " na " + " ".join(WORDS[:20])),
+    ],
+)
+def test_short_good_texts_pass(text: str) -> None:
+    """One letter of any script, also a young one, a proverb, a button with a placeholder."""
+    assert reason(text, DEFAULT) is None
 
 
-def test_declared_names_come_from_the_column_of_the_card(tmp_path: Path) -> None:
-    """A column of names is read beside the text, is no part of the record, and masks its names."""
-    card = make_card(
-        tmp_path, "c", "", format="tsv", columns={"text": "t", "names": "n", "contributor": "c"}
-    )
-    row = {"t": "Awa ak Omar", "n": "Awa; Omar", "c": "x"}
-    record = record_of("f:1", row, card.corpus)
-    assert (record.fields, record.names) == ({"text": "Awa ak Omar"}, ("Awa", "Omar"))
-    done = checks().clean(record.fields["text"], place(names=record.names))
-    assert done.text == "N. N. ak N. N."
+def test_a_lost_letter_in_a_long_text_is_forgiven() -> None:
+    """One of a thousand characters does not cost a page."""
+    assert reason("\ufffd" + " ".join(WORDS), DEFAULT) is None
 
 
-def declared(folder: Path, **corpus: Any) -> DataCard:
-    return make_card(folder, "c", "", **corpus)
+def test_answers_may_be_numbers() -> None:
+    """In a conversation `42` is an answer."""
+    assert reason("42", DEFAULT, needs_letters=False) is None
 
 
-def test_what_a_card_declares_binds_the_recipe(tmp_path: Path) -> None:
-    """Present data may not be kept; private names need a column or consent; silence is said."""
-    keep = PersonalData(phone="keep", names="keep")
-    assert personal_problems(declared(tmp_path), keep) == []
-    (problem,) = personal_problems(declared(tmp_path, personal_data="present"), keep)
-    assert "phone, names: keep" in problem
-    assert "personal_data: present" in problem
-    assert personal_problems(declared(tmp_path, personal_data="present"), PersonalData()) == []
-    named = declared(tmp_path, personal_names="present")
-    (problem,) = personal_problems(named, PersonalData())
-    assert "without a column `names`" in problem
-    agreed = declared(tmp_path, personal_names="present", consent={"basis": "spoken"})
-    assert personal_problems(agreed, keep) == []
-    column = {"text": "t", "names": "n"}
-    masked = declared(tmp_path, personal_names="present", format="tsv", columns=column)
-    assert personal_problems(masked, PersonalData()) == []
-    assert "names: keep" in personal_problems(masked, keep)[0]
-    assert unlooked_for(masked) is None
-    assert "not looked for" in (unlooked_for(declared(tmp_path)) or "")
-    assert "consent" in (unlooked_for(agreed) or "")
-    assert notes([declared(tmp_path)], Ledger(io.StringIO()))[0].startswith("c: ")
+@given(st.text(), st.booleans())
+def test_judging_never_fails(text: str, needs_letters: bool) -> None:
+    """Any text has one reason of those that are known, or none."""
+    known = {None, "damaged", "placeholder-text", "markup", "few-letters", "repetition"}
+    assert reason(text, DEFAULT, needs_letters=needs_letters) in known
+    assert reason(text, OFF) is None
+    assert 0 <= markup_share(text) <= 1
 
 
-def test_a_recipe_that_does_less_than_a_card_needs_is_refused(tmp_path: Path) -> None:
-    """`finetune check` answers with what to write instead."""
-    (tmp_path / "data_cards").mkdir()
-    card = CARD.replace("  contact", "  personal_data: present\n  contact")
-    (tmp_path / "data_cards/words.md").write_text(card, encoding="utf-8")
-    recipe = tmp_path / "tiny.yaml"
-    recipe.write_text(RECIPE, encoding="utf-8")
-    assert load_project(recipe).cards["words"].corpus.personal_data == "present"
-    recipe.write_text(RECIPE + "prepare:\n  personal_data:\n    email: keep\n", encoding="utf-8")
-    with pytest.raises(RecipeError, match="email: keep, but card 'words' says"):
-        load_project(recipe)
+def test_lengths_far_outside_are_seen_and_few_texts_judge_nobody() -> None:
+    """Among lengths of 10 to 40 a thousand times longer one is outside; before 200 none is."""
+    spread = Spread()
+    for n in range(MIN_TEXTS - 1):
+        spread.add(10 + n % 31)
+    assert not spread.is_outlier(1e6)
+    for n in range(1000):
+        spread.add(10 + n % 31)
+    assert spread.is_outlier(1e6)
+    assert spread.is_outlier(0.001)
+    assert not spread.is_outlier(80)
+    assert not spread.is_outlier(5)
+    for _ in range(5):
+        spread.add(1e6)
+    assert spread.is_outlier(1e6)
 
 
-def test_nothing_personal_is_written_into_the_artefact(tmp_path: Path) -> None:
-    """Planted in kept, changed, dropped and duplicate texts, it is in no file of the stage."""
-    lines = [*HAUSA, f"e\u0301 {MAIL}", f"kira {NUMBER}", f"kira {NUMBER}", f"a\u202e {MAIL}", MAIL]
-    job = make_job(
-        tmp_path,
-        make_card(tmp_path, "c", "\n".join(lines)),
-        personal_data={"regions": ["IN"], "email": "drop"},
-    )
-    result = run(job)
-    assert result["rejected"] == {"direction-controls": 1, "personal-data": 2, "duplicate": 1}
-    for path in job.workspace.rglob("*"):
-        if path.is_file():
-            data = path.read_bytes()
-            assert MAIL.encode() not in data
-            assert NUMBER.encode() not in data
-    report = json.loads((job.workspace / "report.json").read_text(encoding="utf-8"))
-    found = {row["kind"]: row for row in report["personal_data"]}
-    assert found["email"]["texts"] == 3
-    assert found["national_id"]["per_1000_texts"] == round(2000 / len(lines), 2)
-    said = job.console.out
-    assert isinstance(said, io.StringIO)
-    assert "hau_Latn: national_id in 2 texts" in said.getvalue()
+@pytest.mark.parametrize(
+    "piece", ["a", "a ", "{", "<a ", "[[", "a\n", "\ue001", "ab", "&a", "\u0915"]
+)
+def test_hostile_texts_are_judged_in_linear_time(piece: str) -> None:
+    """A megabyte of any of it takes seconds."""
+    text = piece * (1_000_000 // len(piece))
+    started = time.perf_counter()
+    reason(text, DEFAULT)
+    RepeatedLines(1).without(without_markup_lines(text, max_share=0.8))
+    assert time.perf_counter() - started < 20
 
 
-def test_countries_are_those_of_all_cards(tmp_path: Path) -> None:
-    """English beside Hausa and beside Hindi is searched alike, so that it stays the same text."""
-    cards = [pairs_card(tmp_path), pairs_card(tmp_path, "h", target="hin_Deva")]
-    assert countries(Prepare(), cards) == ("IN", "NE", "NG")
+@pytest.mark.skipif(find_spec("kolibri") is None, reason="the package kolibri is not installed")
+def test_texts_of_software_lose_only_what_has_no_word() -> None:
+    """Of Kolibri's strings in six languages what is left out is markup or numbers, under 2 %."""
+    spec = find_spec("kolibri")
+    assert spec is not None
+    assert spec.origin is not None
+    root = Path(spec.origin).parent / "locale"
+    reasons: dict[str | None, int] = {}
+    for folder in ("ha", "yo", "hi_IN", "bn_BD", "ur_PK", "sw_TZ"):
+        for file in sorted((root / folder / "LC_MESSAGES").glob("*.json")):
+            for text in json.loads(file.read_text(encoding="utf-8")).values():
+                if isinstance(text, str) and text:
+                    found = reason(text)
+                    reasons[found] = reasons.get(found, 0) + 1
+    assert reasons.keys() <= {None, "markup", "few-letters"}
+    assert reasons[None] > 0.98 * sum(reasons.values())
 
 
-def test_lines_are_taken_out_of_running_text_only(tmp_path: Path) -> None:
-    """A page loses its template line, a translation keeps it; the change is counted and shown."""
-    text = "Na nga def\n{{Infobox|a=b}}\nWaaw"
-    made = checks()
-    assert made.clean(text, place()).text == "Na nga def\nWaaw"
-    assert made.ledger.changes == {("wol_Latn", "markup-lines"): 1}
-    pair = Checks(made.settings, made.ledger, use="translation")
-    assert pair.clean(text, place()).text == text
-    menu = checks(text={"repeated_lines": 1})
-    assert menu.clean("a\nb", place()).refused is None
-    assert menu.clean("a\nb", place()).refused == "repeated-lines"
-    assert menu.clean("a\nc", place()).text == "c"
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
+def test_every_row_has_words_in_both_languages(row: Rule[Any]) -> None:
+    """Whoever reads a report in French finds no English in it, and no row is without words."""
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", row.key)
+    assert row.en
+    assert row.fr
+    assert row.en != row.fr
 
 
-def test_lengths_far_outside_are_reported_or_dropped(tmp_path: Path) -> None:
-    """A text a hundred times as long as the others, and a pair that does not fit."""
-    words = " ".join(f"kalma{chr(97 + n % 26)}{n}" for n in range(900))
-    lines = [f"{line} {n}" for n, line in enumerate(HAUSA * 2)]
-    for action in ("report", "drop"):
-        folder = tmp_path / action
-        card = make_card(folder, "c", "\n".join([*lines, words]))
-        job = make_job(folder, card, text={"length_outliers": action})
-        result = run(job)
-        report = json.loads((job.workspace / "report.json").read_text(encoding="utf-8"))
-        found = [row["lines"] for row in report["findings"] if row["finding"] == "length-outlier"]
-        assert found == ([1] if action == "report" else [])
-        assert result["rejected"] == ({} if action == "report" else {"length-outlier": 1})
-    pairs = [(f"The cat {n} sat.", f"Kyanwa {n} ta.") for n in range(250)]
-    card = pairs_card(tmp_path / "p", pairs=[*pairs, ("A cat.", words)])
-    job = make_job(tmp_path / "p", card, text={"length_outliers": "drop"})
-    assert run(job)["rejected"] == {"length-ratio": 1}
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
+def test_every_switch_is_a_key_that_people_can_write(row: Rule[Any]) -> None:
+    """A switch is a field of the recipe or of the card, and what turns a row off is a value of it;
+    a row without one says so by an empty switch."""
+    if not row.switch:
+        assert row.off == ()
+        return
+    model: type[BaseModel] = CorpusBlock if row.switch.startswith("card: ") else Recipe
+    *sections, name = row.switch.removeprefix("card: ").split(".")
+    for section in sections:
+        model = _section(model, section)
+    assert name in model.model_fields
+    field = model.model_fields[name]
+    kind = TypeAdapter(Annotated[field.annotation, field, *field.metadata])
+    assert [kind.validate_python(value) for value in row.off] == list(row.off)
+
+
+def _section(model: type[BaseModel], name: str) -> type[BaseModel]:
+    """Return the model of a section, also of a list of them."""
+    annotation = model.model_fields[name].annotation
+    found = [one for one in _types(annotation) if issubclass(one, BaseModel)]
+    assert found, f"{name} is no section"
+    return found[0]
+
+
+def _types(annotation: Any) -> list[type]:
+    inner = getattr(annotation, "__args__", ())
+    return [t for one in inner for t in _types(one)] if inner else [annotation]
+
+
+def test_every_reason_is_explained_in_the_documentation() -> None:
+    """`docs/text-checks.md` names every reason, and every switch of one."""
+    page = (DOCS / "text-checks.md").read_text(encoding="utf-8")
+    assert [key for key in REASONS if f"`{key}`" not in page] == []
+    switches = {row.switch for row in REASONS.values() if row.switch}
+    assert [one for one in sorted(switches) if one.removeprefix("card: ") not in page] == []
+
+
+def test_the_first_reason_is_given_and_placeholder_text_is_called_so() -> None:
+    """A damaged page of markup is damaged; lorem ipsum between tags is placeholder text, and with
+    that check off it is markup."""
+    assert reason("<b>\ufffd</b> <i></i>") == "damaged"
+    page = "<div class='x'>Lorem ipsum</div>" + "{a}{b}" * 40
+    assert reason(page) == "placeholder-text"
+    kept = Limits(Prepare.model_validate({"text": {"placeholder_text": "keep"}}))
+    assert reason(page, kept) == "markup"

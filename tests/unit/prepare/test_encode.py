@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from finetune.errors import RecipeError
 from finetune.models import template
 from finetune.prepare.packing.encode import Encoded, Encoder
-from finetune.prepare.reading.layout import make_layout
+from finetune.prepare.reading.document_layout import make_layout
 from tests.support.tiny import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()

@@ -10,10 +10,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.prepare.checking.ledger import Ledger
-from finetune.prepare.overlap.held_out import hold_out
-from finetune.prepare.reading.document import Document, digest, text_id
-from finetune.prepare.reading.split import SPLITS, split_of
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.loop import apply
+from finetune.prepare.overlap.exact import held_out
+from finetune.prepare.reading.document import SPLITS, Document, digest, split_of, text_id
 from finetune.prepare.reading.spool import Spool
 
 
@@ -21,7 +21,7 @@ def _document(source: str, target: str, language: str = "hau_Latn") -> Document:
     return Document(
         id=text_id(source),
         content=digest(source, target),
-        sides=frozenset({digest(source), digest(target)}),
+        text_digests=frozenset({digest(source), digest(target)}),
         card="c",
         language=language,
         where="f:1",
@@ -29,7 +29,7 @@ def _document(source: str, target: str, language: str = "hau_Latn") -> Document:
         contributor=None,
         pieces=((source, False), (target, True)),
         splittable=False,
-        learned=target,
+        target=target,
         reference=target,
         source=source,
     )
@@ -43,7 +43,7 @@ def separate(
     test_share: float,
     elsewhere: Sequence[Document] = (),
 ) -> dict[str, list[Document]]:
-    """Return the documents of a phase that are left on each side; `elsewhere`: another phase's."""
+    """Return the documents of a phase that are left in each split; `elsewhere`: another phase's."""
     shares = {"validation_share": validation_share, "test_share": test_share}
     found: dict[str, list[Document]] = {split: [] for split in SPLITS}
     with (
@@ -53,14 +53,14 @@ def separate(
         for phase, its in (("here", documents), ("there", elsewhere)):
             for document in its:
                 spool.add(document, split_of(document.id, **shares), phase=phase)
-        hold_out(spool, ledger=ledger)
+        apply(held_out(spool), spool, ledger=ledger)
         for number, document in spool.documents(spool.left()):
             found[spool.split_of(number)].append(document)
     return found
 
 
 @given(st.text(), st.floats(0.01, 0.49), st.floats(0.01, 0.49))
-def test_the_side_depends_on_the_text_alone(text: str, validation: float, test: float) -> None:
+def test_the_split_depends_on_the_text_alone(text: str, validation: float, test: float) -> None:
     """Splitting is pure, and a larger validation share never moves a text out of test."""
     first = split_of(text_id(text), validation_share=validation, test_share=test)
     assert first == split_of(text_id(text), validation_share=validation, test_share=test)
@@ -69,21 +69,21 @@ def test_the_side_depends_on_the_text_alone(text: str, validation: float, test: 
 
 
 def test_shares_are_met() -> None:
-    """Of many texts about the stated share falls on each side."""
-    sides = Counter(
+    """Of many texts about the stated share falls into each split."""
+    splits = Counter(
         split_of(text_id(str(n)), validation_share=0.05, test_share=0.1) for n in range(20_000)
     )
-    assert abs(sides["test"] / 20_000 - 0.1) < 0.01
-    assert abs(sides["validation"] / 20_000 - 0.05) < 0.01
+    assert abs(splits["test"] / 20_000 - 0.1) < 0.01
+    assert abs(splits["validation"] / 20_000 - 0.05) < 0.01
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=80))
-def test_no_text_stands_on_two_sides(pairs: list[tuple[int, int]]) -> None:
-    """No side of a held-out pair is in train, and none of test in validation; all is counted."""
+def test_no_text_stands_in_two_splits(pairs: list[tuple[int, int]]) -> None:
+    """No text of a held-out pair is in train, and none of test in validation; all is counted."""
     ledger = Ledger(io.StringIO())
     documents = [_document(f"source {a}", f"target {b}") for a, b in pairs]
     found = separate(documents, validation_share=0.3, test_share=0.3, ledger=ledger)
-    texts = {split: {s for d in found[split] for s in d.sides} for split in found}
+    texts = {split: {s for d in found[split] for s in d.text_digests} for split in found}
     assert not texts["train"] & (texts["test"] | texts["validation"])
     assert not texts["validation"] & texts["test"]
     kept = sum(map(len, found.values()))
@@ -91,8 +91,8 @@ def test_no_text_stands_on_two_sides(pairs: list[tuple[int, int]]) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.booleans()), max_size=80))
-def test_no_text_stands_on_two_sides_of_two_phases(drawn: list[tuple[int, int, bool]]) -> None:
-    """What one phase holds out, as either side of a pair, no phase trains on; nor validates test.
+def test_no_text_stands_in_two_splits_of_two_phases(drawn: list[tuple[int, int, bool]]) -> None:
+    """What one phase holds out, as source or target, no phase trains on; nor validates test.
 
     Sources and targets share texts, as plain texts of one phase are translations in the next.
     """
@@ -111,7 +111,8 @@ def test_no_text_stands_on_two_sides_of_two_phases(drawn: list[tuple[int, int, b
         for i in (0, 1)
     ]
     texts = {
-        split: {s for splits in found for d in splits[split] for s in d.sides} for split in found[0]
+        split: {s for splits in found for d in splits[split] for s in d.text_digests}
+        for split in found[0]
     }
     assert not texts["train"] & (texts["test"] | texts["validation"])
     assert not texts["validation"] & texts["test"]
@@ -137,7 +138,7 @@ def test_a_dropped_validation_text_of_another_phase_holds_nothing_back() -> None
 
 
 def test_translations_of_one_sentence_stay_together() -> None:
-    """Rows with one source text fall on one side, whatever their language."""
+    """Rows with one source text fall into one split, whatever their language."""
     documents = [
         _document(f"source {n}", f"{language} {n}", language)
         for n in range(200)

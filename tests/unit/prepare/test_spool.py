@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.prepare.checking.ledger import Ledger
-from finetune.prepare.overlap.digests import Digests
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.overlap.exact import Digests
 from finetune.prepare.packing.encode import Encoded
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.reading.document import Document, digest, text_id
@@ -24,7 +24,7 @@ def document(text: str, **facts: object) -> Document:
     values = {
         "id": text_id(text),
         "content": digest(text),
-        "sides": frozenset({digest(text), digest(text, "other")}),
+        "text_digests": frozenset({digest(text), digest(text, "other")}),
         "card": "c",
         "language": "hau_Latn",
         "where": "f:1",
@@ -32,7 +32,7 @@ def document(text: str, **facts: object) -> Document:
         "contributor": None,
         "pieces": ((text, True),),
         "splittable": True,
-        "learned": text,
+        "target": text,
     }
     return Document(**(values | facts))  # type: ignore[arg-type]
 
@@ -51,7 +51,9 @@ def test_a_document_comes_back_as_it_was(texts: list[str]) -> None:
             spool.add(each, "train", phase="p")
         assert [d for _, d in spool.documents(spool.left())] == documents
         assert [spool.read(n) for n in reversed(range(len(texts)))] == documents[::-1]
-        assert [set(sides) for _, sides in spool.sides()] == [set(d.sides) for d in documents]
+        assert [set(digests) for _, digests in spool.text_digests()] == [
+            set(d.text_digests) for d in documents
+        ]
 
 
 def test_what_is_gone_or_of_another_phase_is_not_left(tmp_path: Path) -> None:
@@ -138,5 +140,5 @@ def test_a_ledger_needs_no_documents_in_memory(tmp_path: Path) -> None:
     ledger = Ledger(stream)
     with Spool(tmp_path / "s", phase="p") as spool:
         spool.add(document("Ina kwana"), "train", phase="p")
-        ledger.drop(spool.read(0), reason="in-evaluation")
+        ledger.reject(spool.read(0), "in-evaluation")
     assert "Ina kwana" in stream.getvalue()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from finetune.spec.script import direction, script_of
 from finetune.spec.text_checks import TextChecks
+from finetune.text.damage import looks_broken, repaired
 from finetune.text.letters import LATIN_SHAPES, LOOK_ALIKES, PROFILES, repairs_of
-from finetune.text.mojibake import looks_broken, repaired
 from finetune.text.normalize import CHANGES, MAX_MARKS, normalize
 
 # the characters that matter here, more often than chance would bring them

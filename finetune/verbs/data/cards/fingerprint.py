@@ -28,7 +28,7 @@ def add_arguments(action: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console, lang: Lang) -> int:
     """Write the fingerprint of an evaluation set, and say its checksum."""
-    from finetune.prepare.overlap.fingerprint import (
+    from finetune.prepare.overlap.fingerprints import (
         fingerprint_of,
         texts_of_file,
         write_fingerprint,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.text.words import count_words, has_words, is_letter, is_unspaced, scripts_of
+from finetune.text.counts import count_words, has_words, is_letter, is_unspaced, scripts_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 

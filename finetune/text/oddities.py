@@ -1,29 +1,15 @@
-"""What stands in a text and is reported, not changed: scripts and directions of its lines."""
+"""Findings: what is odd in a text and reported, not changed, such as scripts and directions."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from finetune.spec.script import RIGHT_TO_LEFT, fits, script_of, scripts_in
-from finetune.text.mojibake import looks_broken
-
-FINDINGS: Mapping[str, str] = {
-    "other-script": "most letters of a line are of another script than the card says",
-    "mixed-script": "a line has letters of two scripts or more",
-    "mixed-script-word": "one word has letters of two scripts, which look alike",
-    "right-to-left": "a line has letters that are written from right to left",
-    "mixed-direction": "a line has letters of both directions",
-    "direction-marks": "invisible marks of direction, which are kept",
-    "direction-controls": "embeddings, isolates or overrides, which can make text look other",
-    "private-use": "characters without a public meaning, often of an old font; they are kept",
-    "looks-broken": "decoded with the wrong encoding, as it seems; `prepare.text.mojibake` repairs",
-    "length-outlier": "far longer or shorter than the texts of its card",
-    "length-ratio": "far longer or shorter than its translation leads one to expect",
-}
-"""Everything that is reported of texts without changing them, for people."""
+from finetune.text.damage import PRIVATE_USE, looks_broken
+from finetune.text.rules import Rule, by_key
 
 _LOOK_ALIKE_SCRIPTS = frozenset(("Latn", "Cyrl", "Grek"))
 _WORD = re.compile(r"[^\W\d_]+")
@@ -33,7 +19,72 @@ _MARKUP = re.compile(
 """Placeholders, tags and addresses, which are Latin in texts of every script."""
 _MARKS = re.compile("[\u200e\u200f\u061c]")
 _CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-PRIVATE_USE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
+
+Finder = Rule[Callable[[str], object]]
+
+FINDINGS: Mapping[str, Finder] = by_key(
+    Rule(
+        "other-script",
+        "most letters of a line are of another script than the card says",
+        "la plupart des lettres d'une ligne sont d'une autre écriture que la fiche",
+    ),
+    Rule(
+        "mixed-script",
+        "a line has letters of two scripts or more",
+        "une ligne a des lettres de deux écritures ou plus",
+    ),
+    Rule(
+        "mixed-script-word",
+        "one word has letters of two scripts, which look alike",
+        "un mot a des lettres de deux écritures qui se ressemblent",
+    ),
+    Rule(
+        "right-to-left",
+        "a line has letters that are written from right to left",
+        "une ligne a des lettres qui s'écrivent de droite à gauche",
+    ),
+    Rule(
+        "mixed-direction",
+        "a line has letters of both directions",
+        "une ligne a des lettres des deux sens",
+    ),
+    Rule(
+        "direction-marks",
+        "invisible marks of direction, which are kept",
+        "des marques invisibles de sens, qui sont gardées",
+        function=_MARKS.search,
+    ),
+    Rule(
+        "direction-controls",
+        "embeddings, isolates or overrides, which can make text look other",
+        "des commandes de sens qui peuvent faire passer un texte pour un autre",
+        function=_CONTROLS.search,
+    ),
+    Rule(
+        "private-use",
+        "characters without a public meaning, often of an old font; they are kept",
+        "des caractères sans sens public, souvent d'une vieille police ; gardés",
+        function=PRIVATE_USE.search,
+    ),
+    Rule(
+        "looks-broken",
+        "decoded with the wrong encoding, as it seems; `prepare.text.mojibake` repairs",
+        "semble mal décodé ; `prepare.text.mojibake` répare",
+    ),
+    Rule(
+        "length-outlier",
+        "far longer or shorter than the texts of its card",
+        "bien plus long ou plus court que les textes de sa fiche",
+    ),
+    Rule(
+        "length-ratio",
+        "far longer or shorter than its translation leads one to expect",
+        "bien plus long ou plus court que sa traduction ne le laisse attendre",
+    ),
+)
+"""Everything that is reported of texts and stays as it is; no switch turns counting off. A function
+looks for its finding in every line. `length-outlier` and `length-ratio` are found among the texts
+of a corpus (finetune.prepare.checking.outliers)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +106,12 @@ def findings(text: str, *, script: str) -> Iterator[Finding]:
     if text.isascii() and script == "Latn":
         return
     yield from _scripts(text, script)
-    for name, pattern in _SEEN:
-        if pattern.search(text):
-            having = [line for line in text.split("\n") if pattern.search(line)]
+    for name, rule in FINDINGS.items():
+        if rule.function is not None and rule.function(text):
+            having = [line for line in text.split("\n") if rule.function(line)]
             yield Finding(name, len(having), having[0])
     if looks_broken(text):
         yield Finding("looks-broken", text.count("\n") + 1, text.partition("\n")[0])
-
-
-_SEEN = (
-    ("direction-marks", _MARKS),
-    ("direction-controls", _CONTROLS),
-    ("private-use", PRIVATE_USE),
-)
 
 
 def mostly_other(text: str, *, script: str) -> bool:

@@ -1,19 +1,21 @@
-"""The texts of an audit: those that `prepare` would keep of a card or file, with their English."""
+"""Texts of an audit: those that `prepare` would keep of a card or file, with their English."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from itertools import zip_longest
-from os import devnull
 from pathlib import Path
 
 from finetune.errors import DataError, RecipeError
 from finetune.pipeline.corpora import fetched_files
 from finetune.pipeline.store import Store
-from finetune.prepare.checking.ledger import REASONS, Ledger
-from finetune.prepare.reading.documents import Maker
-from finetune.prepare.reading.layout import Layout
+from finetune.prepare.checking.checks import REASONS
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.loop import Shared, documents_of
+from finetune.prepare.overlap.exact import Digests
+from finetune.prepare.reading.document_layout import Layout
+from finetune.prepare.reading.drafts import entry_of
 from finetune.readers.numbered_lines import numbered_lines
 from finetune.readers.record import Record
 from finetune.sources.files import SourceFile, reader_of, resolve_files
@@ -38,13 +40,13 @@ class Texts:
         self.rejected: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Text]:
-        with Path(devnull).open("w", encoding="utf-8") as stream:
-            ledger = Ledger(stream=stream)
-            maker = Maker(self.corpus, self.card, Prepare(), _BARE, ledger, seen=set())
-            for made in maker.documents(self._records):
-                english = made.source if self.corpus.use == "translation" else None
-                yield Text(made.learned, made.where, english)
-            self.rejected = {REASONS[why]: times for why, times in ledger.by_reason().items()}
+        ledger = Ledger()
+        entry = entry_of(self.corpus, self.card)
+        shared = Shared(Prepare(), _BARE, seen=Digests())
+        for document in documents_of(entry, self._records, shared=shared, ledger=ledger):
+            english = document.source if self.corpus.use == "translation" else None
+            yield Text(document.target, document.where, english)
+        self.rejected = {REASONS[why].en: times for why, times in ledger.by_reason().items()}
 
 
 def texts_of_file(path: Path, *, english: Path | None) -> Texts:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.text.lines import FINDINGS, findings, mostly_other
+from finetune.text.oddities import FINDINGS, findings, mostly_other
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Near duplicates: found by MinHash, decided by comparing the texts, one of them is kept.
 
-A document has one text, or two (source and answer). Two documents on one side of the split that
+A document has one text, or two (source and target). Two documents of one split that
 are trained the same way are near duplicates if each text of one is near that of the other: pairs
-with one source and two translations stay. Across the split one text is enough: what is near a
+with one source and two translations stay. Across splits one text is enough: what is near a
 text of test leaves validation and train, and what is near one of validation leaves train, in
 whichever phase of the recipe it is held out. Of near duplicates the one that comes first is kept:
 test before validation before train, then by the order of cards in the recipe and of texts in
@@ -11,7 +11,7 @@ their files. U texts ("units") of all documents.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.prepare.checking.ledger import SAMPLE_CHARACTERS, SAMPLES, Ledger
 from finetune.prepare.overlap.minhash import Signatures
 from finetune.prepare.overlap.shingles import comparable, gram_hashes
-from finetune.prepare.reading.split import SPLITS
+from finetune.prepare.reading.document import SPLITS
 from finetune.prepare.reading.spool import Spool
+from finetune.prepare.step import Copy, Decision
 from finetune.spec.overlap import Duplicates
 
 TEXT_BYTES = 60
@@ -47,19 +47,16 @@ class _Text:
 
 @dataclass(slots=True)
 class NearDuplicates:
-    """Compares texts of a spool, and what it found."""
+    """Compares the texts of a spool."""
 
     spool: Spool
     signatures: Signatures
     settings: Duplicates
-    ledger: Ledger
     documents_U: NDArray[np.int64] = field(init=False)
     """The document of each text."""
     forms: list[int] = field(init=False)
     """For each kind of the spool a number of its phase and way of training."""
     compared: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    samples: list[dict[str, Any]] = field(default_factory=list)
     _cache: OrderedDict[int, _Text] = field(default_factory=OrderedDict)
     _cached_grams: int = 0
     _apart: set[tuple[int, int]] = field(default_factory=set)
@@ -70,13 +67,17 @@ class NearDuplicates:
         names = [(kind.phase, kind.form) for kind in self.spool.kinds]
         self.forms = [names.index(name) for name in names]
 
-    def drop(self) -> None:
-        """Leave near duplicates out of the spool, each counted under its reason."""
+    def __iter__(self) -> Iterator[Decision]:
+        """Yield the documents to be left out.
+
+        Each has to be dropped from the spool before the next is asked for: nothing is left out for
+        a text that is gone itself.
+        """
         self.signatures.flush()
         order_U = self._first_come()
         for band in range(self.signatures.bands.bands):
             for units in _buckets(self.signatures.band(band), order_U):
-                self._look_through(units)
+                yield from self._look_through(units)
 
     def _first_come(self) -> NDArray[np.int64]:
         """Return the texts that are still there; what is kept rather than others comes first."""
@@ -85,7 +86,7 @@ class NearDuplicates:
         order = np.argsort(TEST - splits_U.astype(np.int8), kind="stable")
         return np.asarray(left_U[order], dtype=np.int64)
 
-    def _look_through(self, units: list[int]) -> None:
+    def _look_through(self, units: list[int]) -> Iterator[Decision]:
         """Compare texts that share a band, in the order in which they are kept."""
         held: list[int] = []
         alike: dict[tuple[int, int, int], list[int]] = {}
@@ -96,65 +97,60 @@ class NearDuplicates:
             split = self.spool.split_number(document)
             form = self.forms[self.spool.kind_number(document)]
             others = alike.setdefault((split, form, self._role(unit)), [])
-            if any(self._bars(other, unit) for other in held[:MAX_COMPARED]):
-                continue
-            if any(self._doubles(other, unit) for other in others[:MAX_COMPARED]):
+            decision = self._decided(unit, held[:MAX_COMPARED], others[:MAX_COMPARED])
+            if decision is not None:
+                yield decision
                 continue
             others.append(unit)
             if split != TRAIN:
                 held.append(unit)
 
+    def _decided(self, unit: int, held: list[int], others: list[int]) -> Decision | None:
+        """Return why a text's document goes: for a text held out before it, or one like it."""
+        for other in held:
+            near = self._bars(other, unit)
+            if near is not None:
+                return self._decision("near-evaluation", near, kept=other, unit=unit)
+        for other in others:
+            near = self._doubles(other, unit)
+            if near is not None:
+                return self._decision("near-duplicate", near, kept=other, unit=unit)
+        return None
+
+    def _decision(self, reason: str, near: float, *, kept: int, unit: int) -> Decision:
+        document = int(self.documents_U[kept])
+        copy = Copy(near, self._role(unit), kept=document, kept_part=self._role(kept))
+        return Decision(int(self.documents_U[unit]), reason, copy)
+
     def _role(self, unit: int) -> int:
         """Return which of its document's texts this is: 0 or 1."""
         return int(unit > 0 and self.documents_U[unit] == self.documents_U[unit - 1])
 
-    def _bars(self, held: int, unit: int) -> bool:
-        """Drop a text's document if it is near a text that is held out before it."""
+    def _bars(self, held: int, unit: int) -> float | None:
+        """Return how near a text is to one that is held out before it, if near enough."""
         one, other = int(self.documents_U[held]), int(self.documents_U[unit])
         before = self.spool.split_number(one) > self.spool.split_number(other)
         if not before or self.spool.is_gone(one):
-            return False
-        return self._drop_if(self._near(held, unit), held, unit, reason="near-evaluation")
+            return None
+        return self._near(held, unit)
 
-    def _doubles(self, kept: int, unit: int) -> bool:
-        """Drop a text's document if all its texts are near those of one that came before."""
+    def _doubles(self, kept: int, unit: int) -> float | None:
+        """Return how near all texts of a document are to those of one that came before."""
         one, other = int(self.documents_U[kept]), int(self.documents_U[unit])
         if one == other or self.spool.is_gone(one):
-            return False
+            return None
         near = self._near(kept, unit)
         if near is not None and (self._is_pair(kept) or self._is_pair(unit)):
             both = self._is_pair(kept) and self._is_pair(unit)
             rest = self._near(self._partner(kept), self._partner(unit)) if both else None
             near = None if rest is None else min(near, rest)
-        return self._drop_if(near, kept, unit, reason="near-duplicate")
+        return near
 
     def _is_pair(self, unit: int) -> bool:
         return self.spool.text_count(int(self.documents_U[unit])) > 1
 
     def _partner(self, unit: int) -> int:
         return unit - 1 if self._role(unit) else unit + 1
-
-    def _drop_if(self, near: float | None, kept: int, unit: int, *, reason: str) -> bool:
-        if near is None:
-            return False
-        number = int(self.documents_U[unit])
-        self.spool.drop(number)
-        if not self.spool.is_own(number):
-            return True
-        document = self.spool.read(number)
-        self.ledger.drop(document, reason=reason)
-        self.dropped[reason] += 1
-        if self.dropped[reason] <= SAMPLES:
-            other = self.spool.read(int(self.documents_U[kept]))
-            self.samples.append(
-                {
-                    "reason": reason,
-                    "similarity": round(near, 3),
-                    "left_out": _shown(document.where, document.card, self._raw(unit)),
-                    "kept": _shown(other.where, other.card, self._raw(kept)),
-                }
-            )
-        return True
 
     def _near(self, one: int, other: int) -> float | None:
         """Return the similarity of two texts if they are near each other."""
@@ -192,7 +188,7 @@ class NearDuplicates:
         return made
 
     def facts(self) -> dict[str, Any]:
-        """Return what the report says about near duplicates."""
+        """Return how they were looked for, as plain data for report.json."""
         bands = self.signatures.bands
         return {
             "near": self.settings.near,
@@ -201,8 +197,6 @@ class NearDuplicates:
             "rows": bands.rows,
             "found_at_threshold": round(bands.chance(self.settings.threshold), 4),
             "compared": self.compared,
-            "left_out": dict(sorted(self.dropped.items())),
-            "samples": self.samples,
         }
 
 
@@ -216,7 +210,3 @@ def _buckets(hashes_U: NDArray[np.uint64], order_U: NDArray[np.int64]) -> Iterat
     ends = np.flatnonzero(same[:-1] & ~same[1:]) + 1
     for start, end in zip(starts, ends, strict=True):
         yield order_U[by_value[start:end]].tolist()
-
-
-def _shown(where: str, card: str, text: str) -> dict[str, str]:
-    return {"card": card, "where": where, "text": text[:SAMPLE_CHARACTERS]}

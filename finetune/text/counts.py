@@ -19,6 +19,9 @@ _UNSPACED = (
 )
 """Thai, Lao, Tibetan, Burmese, Khmer, the Tai scripts, Balinese, Javanese, Kana, Bopomofo, Han and
 Yi: blocks whose lines break elsewhere than at spaces (Unicode Standard Annex 14)."""
+_LETTERS = re.compile(r"[^\W\d_]")
+LONG_CHARACTERS = 80
+"""From this length on the share of letters says something."""
 UNSPACED_SHARE = 0.1
 """From this share of letters on, words between spaces say nothing about a text."""
 
@@ -30,6 +33,27 @@ def is_letter(character: str) -> bool:
     (True, True, False)
     """
     return unicodedata.category(character)[0] in "LM"
+
+
+def has_few_letters(text: str, *, min_share: float) -> bool:
+    """Say whether a text has no letter, or a long one has few; 0.0 for `min_share` means never.
+
+    >>> has_few_letters("12:30", min_share=0.4), has_few_letters("10 km", min_share=0.4)
+    (True, False)
+    """
+    if min_share <= 0 or not text:
+        return False
+    if len(text) < LONG_CHARACTERS:
+        return not (_LETTERS.search(text) or any(map(_may_be_letter, text)))
+    visible = "".join(text.split())
+    if len(_LETTERS.findall(visible)) >= min_share * len(visible):
+        return False  # without counting marks: nearly always so
+    return sum(map(_may_be_letter, visible)) < min_share * len(visible)
+
+
+def _may_be_letter(character: str) -> bool:
+    # what Python's data does not know yet may be a letter of a new script
+    return is_letter(character) or unicodedata.category(character) in ("Cn", "Co")
 
 
 def count_words(text: str) -> int:

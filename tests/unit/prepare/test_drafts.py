@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from finetune.errors import DataError
-from finetune.prepare.checking.ledger import Ledger
+from finetune.prepare.ledger import Ledger
+from finetune.prepare.loop import Shared, documents_of
 from finetune.prepare.reading.document import Document
-from finetune.prepare.reading.documents import Maker
-from finetune.prepare.reading.layout import make_layout
+from finetune.prepare.reading.document_layout import make_layout
+from finetune.prepare.reading.drafts import entry_of
 from finetune.readers.record import Record
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Corpus, Prepare
@@ -32,9 +33,10 @@ def make(
     if card.corpus.kind == "parallel":
         facts = {"source": "eng_Latn", "target": card.corpus.languages[1]} | facts
     corpus = Corpus(card=card.name, **facts)
-    maker = Maker(corpus, card, Prepare(**prepare), layout, ledger, set() if seen is None else seen)
+    shared = Shared(Prepare(**prepare), layout, seen=set() if seen is None else seen)
     numbered = (Record(f"f:{n}", fields) for n, fields in enumerate(records, start=1))
-    return list(maker.documents(numbered)), ledger
+    made = documents_of(entry_of(corpus, card), numbered, shared=shared, ledger=ledger)
+    return list(made), ledger
 
 
 def pair(english: str | None, hausa: str | None) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def test_every_pair_is_kept_or_counted_under_one_reason(tmp_path: Path) -> None:
         pair("stop", "tsaya <|endoftext|>"),
     ]
     documents, ledger = make(card, records, min_characters=2)
-    assert [d.learned for d in documents] == ["Ina kwana"]
+    assert [d.target for d in documents] == ["Ina kwana"]
     assert ledger.by_reason() == {
         "empty": 2,
         "too-short": 1,
@@ -107,7 +109,7 @@ def test_both_directions_and_the_plain_side_of_a_pair_share_an_id(tmp_path: Path
     (back,), _ = make(card, record, source="hau_Latn", target="eng_Latn")
     (plain,), _ = make(card, record, use="text")
     assert there.id == back.id == plain.id
-    assert there.sides == back.sides == plain.sides
+    assert there.text_digests == back.text_digests == plain.text_digests
     assert (back.language, plain.language) == ("eng_Latn", "hau_Latn")
     assert plain.pieces == (("Buɗe<|im_end|>", True),)
     assert plain.splittable
@@ -121,7 +123,7 @@ def test_duplicates_are_found_across_cards(tmp_path: Path) -> None:
         make_card(tmp_path, "b", ""), [{"text": "Ina  kwana"}, {"text": "Ina kwana\n"}], seen=seen
     )
     assert len(first) == 1
-    assert [d.learned for d in second] == ["Ina  kwana"]
+    assert [d.target for d in second] == ["Ina  kwana"]
     assert ledger.by_reason() == {"duplicate": 1}
     card = pairs_card(tmp_path)
     there, _ = make(card, [pair("Open", "Buɗe")], seen=seen)

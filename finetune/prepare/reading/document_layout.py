@@ -1,4 +1,4 @@
-"""How pairs and conversations are laid out as text, and where the model learns.
+"""Layout of texts, pairs and conversations as documents, and which of it is supervised.
 
 `chat` follows the base's chat template (finetune.models.template); `plain` joins prompt and answer
 with a newline and ends an answer with the eos token. Plain text is never wrapped.
@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 from finetune.errors import RecipeError
 from finetune.models import template
-from finetune.prepare.reading.document import Piece
-
-Message = dict[str, str]
+from finetune.prepare.reading.document import Document, Piece, digest, text_id
+from finetune.prepare.reading.drafts import Draft, Message
+from finetune.prepare.step import Result
+from finetune.spec.language import language_name
+from finetune.spec.withdrawn import record_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,11 @@ class Layout:
     """The template in use, if conversations are laid out with one."""
 
     def text(self, text: str) -> tuple[Piece, ...]:
-        """Lay plain text out: every token is learned, and that the text ends."""
+        """Lay plain text out: every token is supervised, and that the text ends."""
         return ((text + self.eos, True),)
 
     def conversation(self, messages: Sequence[Message]) -> tuple[Piece, ...]:
-        """Lay a conversation out: answers are learned, each with its stop token.
+        """Lay a conversation out: answers are supervised, each with its stop token.
 
         What follows the last stop token teaches nothing and is left out.
         """
@@ -97,3 +99,82 @@ def make_layout(
         special=re.compile("|".join(map(re.escape, longest_first))),
         chat_template=used,
     )
+
+
+def laid_out(draft: Draft, *, layout: Layout) -> Result:
+    """Return the document of a draft."""
+    if draft.entry.use == "chat":
+        return Result(_conversation(draft, layout))
+    if draft.entry.use == "text":
+        return Result(_document(draft, layout.text(draft.texts[0]), splittable=True))
+    return Result(_translation(draft, layout))
+
+
+def _conversation(draft: Draft, layout: Layout) -> Document:
+    texts = draft.texts
+    messages = [
+        {"role": role, "content": text} for role, text in zip(draft.roles, texts, strict=True)
+    ]
+    question = next((m["content"] for m in messages if m["role"] == "user"), texts[0])
+    return _document(
+        draft,
+        layout.conversation(messages),
+        anchor=question,
+        text_digests=frozenset([digest(question)]),
+        target="\n".join(draft.answers),
+        reference=texts[-1],
+        source=question,
+    )
+
+
+def _translation(draft: Draft, layout: Layout) -> Document:
+    corpus = draft.entry.corpus
+    source, target = draft.texts
+    asked = corpus.prompt.format(
+        text=source,
+        source_name=language_name(str(corpus.source)),
+        target_name=language_name(str(corpus.target)),
+    )
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": target}]
+    return _document(
+        draft,
+        layout.conversation(messages),
+        reference=target,
+        source=source,
+        direction=f"{corpus.source}>{corpus.target}",
+    )
+
+
+def _document(
+    draft: Draft, pieces: tuple[Piece, ...], *, anchor: str | None = None, **facts: Any
+) -> Document:
+    """Return a document of pieces; `anchor`: the text whose hash decides the split."""
+    texts = (part.text for part in draft.parts.values())
+    values: dict[str, Any] = {
+        "text_digests": frozenset(digest(text) for text in texts if text),
+        "splittable": False,
+        "target": draft.texts[-1],
+    }
+    return Document(
+        id=text_id(_anchor(draft) if anchor is None else anchor),
+        content=digest(*(text for text, _ in pieces)),
+        card=draft.card,
+        language=draft.language,
+        where=draft.where,
+        record=record_hash(draft.record.fields),
+        contributor=draft.record.contributor,
+        pieces=pieces,
+        **(values | facts),
+    )
+
+
+def _anchor(draft: Draft) -> str:
+    """Return the text whose hash decides the split.
+
+    On a parallel card it is the language that the card lists first, whichever direction is trained,
+    so that both directions of a pair stay together too.
+    """
+    first = draft.parts.get(draft.entry.card.corpus.languages[0])
+    if draft.entry.is_parallel and first is not None and first.text:
+        return first.text
+    return draft.texts[0]

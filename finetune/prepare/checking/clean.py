@@ -1,0 +1,125 @@
+"""Cleaning of texts: normalised, personal data masked, lines of markup and page headers removed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from finetune.prepare.checking.checks import Limits, Reason, TextFacts, checks_of, first_reason
+from finetune.prepare.reading.drafts import Draft
+from finetune.prepare.step import Changed, Cleaning, PersonalFind, Place, Result
+from finetune.spec.card import DataCard
+from finetune.spec.recipe import Prepare
+from finetune.text.markup import without_markup_lines
+from finetune.text.normalize import normalize
+from finetune.text.oddities import findings
+from finetune.text.personal import Found, covered, find, replaced
+from finetune.text.regions import regions_of
+from finetune.text.repetition import RepeatedLines
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A text as it goes on, why it must not, if so, and what was done to it."""
+
+    text: str
+    refused: str | None
+    done: Cleaning
+
+
+@dataclass(slots=True)
+class Cleaner:
+    """The step that cleans every text of a draft; it owns the lines of one corpus entry seen so
+    far."""
+
+    limits: Limits
+    regions: Sequence[str] = ()
+    """Countries whose numbers are looked for."""
+    use: str = "text"
+    """`text`, `translation` or `chat`: lines are only taken out of running text, and an answer may
+    be a number."""
+    repeated: RepeatedLines = field(init=False)
+    checks: tuple[Reason, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.repeated = RepeatedLines(self.limits.settings.text.repeated_lines)
+        self.checks = checks_of("text", self.limits.settings)
+
+    def __call__(self, draft: Draft) -> Result:
+        """Return a draft with clean texts, each with why it must not go on, if so."""
+        parts, notes = {}, []
+        for name, part in draft.parts.items():
+            place = Place(draft.card, part.language, draft.where)
+            cleaned = self.clean(part.text, place, names=draft.record.names)
+            parts[name] = replace(part, text=cleaned.text, refused=cleaned.refused)
+            notes.append(cleaned.done)
+        return Result(replace(draft, parts=parts), notes=tuple(notes))
+
+    def clean(self, text: str, place: Place, *, names: Sequence[str] = ()) -> Cleaned:
+        """Return a text, normalised and without personal data, and all that was done.
+
+        `names`: people that its record names. Nothing that is masked or dropped is in what was
+        done in the clear.
+        """
+        settings = self.limits.settings
+        normalized = normalize(text, language=place.language, checks=settings.text)
+        found = find(normalized.text, regions=self.regions, names=names)
+        hidden = [f for f in found if settings.personal_data.action(f.kind) != "keep"]
+        masked = replaced(normalized.text, hidden, lambda one: one.mask)
+        # the text before a change may hold in the clear what is masked after it
+        changes = [Changed(key, text, masked, may_show=not found) for key in normalized.changes]
+        if masked != normalized.text:
+            shown = covered(normalized.text, found)
+            may_show = len(hidden) == len(found)
+            changes.append(Changed("personal-data", shown, masked, may_show=may_show))
+        kept = self._lines(masked, changes) if self.use == "text" else masked
+        script = place.language.rpartition("_")[2]
+        odd = tuple(findings(kept or masked, script=script))
+        personal = _personal_data(normalized.text, masked, found, hidden=hidden)
+        done = Cleaning(place, tuple(changes), personal, odd)
+        if masked and not kept:
+            return Cleaned(masked, "repeated-lines", done)
+        facts = TextFacts(kept, script, found, needs_letters=self.use != "chat")
+        refused = normalized.refused or first_reason(self.checks, facts, self.limits)
+        return Cleaned(kept, refused, done)
+
+    def _lines(self, text: str, changes: list[Changed]) -> str:
+        """Return a text without lines of markup and lines that stand in many texts."""
+        if "\n" not in text:
+            return text
+        max_share = self.limits.settings.text.max_markup_share
+        plain = without_markup_lines(text, max_share=max_share).strip()
+        if plain and plain != text:  # a text of nothing else is left out as a whole
+            changes.append(Changed("markup-lines", text, plain))
+            text = plain
+        rest = self.repeated.without(text)
+        if rest and rest != text:
+            changes.append(Changed("repeated-lines", text, rest))
+        return rest
+
+
+def _personal_data(
+    text: str, masked: str, found: Sequence[Found], *, hidden: Sequence[Found]
+) -> tuple[PersonalFind, ...]:
+    """Return what was found of each kind, with the text blacked out before and masked after."""
+    if not found:
+        return ()
+    shown = covered(text, found)
+    masked_kinds = {one.kind for one in hidden}
+    times = Counter(one.kind for one in found)
+    return tuple(
+        PersonalFind(kind, number, shown, masked if kind in masked_kinds else shown)
+        for kind, number in times.items()
+    )
+
+
+def countries(settings: Prepare, cards: Iterable[DataCard]) -> tuple[str, ...]:
+    """Return the countries whose numbers are looked for in a run.
+
+    One set for all cards: the same English sentence beside two languages stays the same sentence.
+    """
+    regions = settings.personal_data.regions
+    if regions != "auto":
+        return tuple(regions)
+    return regions_of({language for card in cards for language in card.corpus.languages})

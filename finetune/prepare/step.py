@@ -1,0 +1,152 @@
+"""The shape of a step: it takes an item and returns it, changed, or the reason to leave it out.
+
+Steps are functions. What they find on the way they return as notes; the loop writes all of it
+down (finetune.prepare.loop), and no step knows of the ledger (an import contract holds that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from finetune.identify.confusion import Judged
+from finetune.text.oddities import Finding
+
+
+class Item(Protocol):
+    """What passes the steps: a draft of a record, then a document."""
+
+    @property
+    def card(self) -> str:
+        """Name of its data card."""
+
+    @property
+    def language(self) -> str:
+        """The language that is trained on."""
+
+    @property
+    def where(self) -> str:
+        """File and line of its record."""
+
+    @property
+    def shown(self) -> str:
+        """Its texts as a person reads them in a list of what was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a text stands, for counts and samples."""
+
+    card: str
+    language: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change that was made to a text (finetune.text.normalize.CHANGES), before and after."""
+
+    key: str
+    before: str
+    after: str
+    may_show: bool = True
+    """Whether samples may show it; not where it holds what is masked or kept from readers."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalFind:
+    """Personal data of a kind in a text: how often, and the text blacked out and as it goes on."""
+
+    kind: str
+    times: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """What was done to one text, and found in it."""
+
+    place: Place
+    changes: tuple[Changed, ...] = ()
+    personal_data: tuple[PersonalFind, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """A document far outside the lengths of its corpus that stays."""
+
+    place: Place
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedText:
+    """The lines of a text as language identification judged them."""
+
+    card: str
+    claimed: str
+    where: str
+    lines: Sequence[Judged]
+    is_odd: bool
+    """Whether the text as a whole is not what it is said to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A text of an evaluation set that a document holds."""
+
+    set_name: str
+    number: int
+    """Of the text, counted over all sets."""
+    text: str
+    """The text of the document that holds it."""
+    share: float
+    """How much of it is held."""
+
+
+Note = Cleaning | Outlier | JudgedText | Met
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a step made of an item: the item as it goes on, or as it was when it was left out."""
+
+    item: Any
+    reason: str | None = None
+    """Key of finetune.prepare.checking.checks.REASONS if it is left out."""
+    notes: tuple[Note, ...] = ()
+
+
+Step = Callable[[Iterator[Any]], Iterable[Result]]
+"""Takes the items that are left and yields one result for each; one that has to see many before it
+decides (lengths, the lowest hashes) may hold some back."""
+
+
+def each(function: Callable[[Any], Result]) -> Step:
+    """Return the step that looks at every item by itself."""
+    return lambda items: map(function, items)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What a near duplicate is a copy of, and how near."""
+
+    similarity: float
+    part: int
+    """Which text of the document that is left out (`Document.texts`)."""
+    kept: int
+    """Number in the spool of the document that stays."""
+    kept_part: int
+    """Which of its texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A document of the spool that is left out because of others in it."""
+
+    number: int
+    reason: str
+    copy: Copy | None = None

@@ -1,0 +1,39 @@
+"""One row of the tables of reasons, changes and findings: key, words, switch, function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from finetune.spec.text_checks import TextChecks
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[Function]):
+    """What is looked for in texts, changed in them, or left out for."""
+
+    key: str
+    """Its name in rejected.jsonl and in reports."""
+    en: str
+    fr: str
+    """What it means, for people, in English and in French."""
+    switch: str = ""
+    """The key of the recipe that turns it off (`prepare.text.damaged`), or of the card
+    (`card: drop_matching`). Empty: nothing turns it off."""
+    off: tuple[Any, ...] = ()
+    """Values of the switch with which it does nothing."""
+    function: Function | None = None
+    """What decides or changes. None: the step that gives this key does so by itself."""
+
+    def is_on(self, checks: TextChecks) -> bool:
+        """Say whether the settings `prepare.text` let it act; one with another switch is on."""
+        section, _, field = self.switch.rpartition(".")
+        return section != "prepare.text" or getattr(checks, field) not in self.off
+
+
+def by_key(*rules: Rule[Function]) -> dict[str, Rule[Function]]:
+    """Return rules by their keys, in order."""
+    return {rule.key: rule for rule in rules}
