@@ -12,7 +12,7 @@ from finetune.cards.listing import licence_name, people_size, size_bytes
 from finetune.cards.look import Look, is_here, look
 from finetune.cards.words import Lang
 from finetune.errors import FinetuneError, RecipeError
-from finetune.output.html import environment
+from finetune.output.templates import environment
 from finetune.spec.card import DataCard
 from finetune.spec.language import bcp47, language_name
 from finetune.spec.load import load_card

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finetune.artefacts.job import Job
-from finetune.output.html import text_environment
+from finetune.output.templates import text_environment
 from finetune.release.recorded import (
     Licensing,
     corpora_of,

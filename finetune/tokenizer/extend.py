@@ -15,7 +15,7 @@ from finetune.errors import DataError, RecipeError
 from finetune.spec.vocabulary import Vocabulary
 from finetune.tokenizer.definition import Extended, Step, add, algorithm_of, opened
 from finetune.tokenizer.learn import BATCH_TEXTS, Texts, Wanted, beginning, learn
-from finetune.tokenizer.words import marked_letters, widen
+from finetune.tokenizer.marks import marked_letters, widen
 
 SMALLEST = 64
 """Tokens of the first point of the curve; each further one has twice as many."""

@@ -21,8 +21,8 @@ from tokenizers import Tokenizer, models, trainers
 
 from finetune.spec.script import scripts_of_character
 from finetune.tokenizer.definition import Extended, Step, add, algorithm_of, opened
+from finetune.tokenizer.marks import belongs
 from finetune.tokenizer.vocabulary import kind_of, spelled
-from finetune.tokenizer.words import belongs
 
 Texts = Mapping[str, Sequence[str]]
 """Language -> texts."""

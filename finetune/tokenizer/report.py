@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.output.html import environment
+from finetune.output.templates import environment
 from finetune.tokenizer import advice
 from finetune.tokenizer.bases import Opened
 from finetune.tokenizer.measure import Audit, Measure

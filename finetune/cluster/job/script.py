@@ -12,7 +12,7 @@ from typing import Literal
 
 from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.errors import Stopped
-from finetune.output.html import text_environment
+from finetune.output.templates import text_environment
 from finetune.spec.site import JobRequest, Site, merge_lines
 
 Kind = Literal["prepare", "train", "evaluate", "release", "debug"]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from finetune.output.html import environment, number
+from finetune.output.templates import environment, number
 from finetune.prepare.reading.document import SPLITS
 from finetune.prepare.report.difference import difference, visible
 from finetune.prepare.report.page_words import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR, WORDS

@@ -15,8 +15,8 @@ from finetune.spec.vocabulary import Vocabulary
 from finetune.tokenizer.definition import Step, add, algorithm_of, opened
 from finetune.tokenizer.extend import Corpus, Point, extend, smallest_that_pays
 from finetune.tokenizer.learn import Wanted, learn
+from finetune.tokenizer.marks import marked_letters, widen
 from finetune.tokenizer.start import aligned, means
-from finetune.tokenizer.words import marked_letters, widen
 from tests.support.tiny import CORPUS
 from tests.unit.tokenizer.vocabularies import byte_fallback, byte_level, closed
 

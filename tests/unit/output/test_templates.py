@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jinja2 import Environment, UndefinedError
 
 from finetune.output.charts import scale_around, ticks
-from finetune.output.html import environment, text_environment
+from finetune.output.templates import environment, text_environment
 from tests.support.browser import measured, needs_browser
 
 ROOM = "finetune.output"
