@@ -29,7 +29,7 @@ from tests.unit.test_cli import HEAVY, ROOT
 TAKE_A_RECIPE = [verb.name for verb in VERBS.values() if verb.recipe]
 OPTIONS = {
     "submit": ["--site", "site.yaml"],
-    "merge": ["--out", "merged"],
+    "export": ["--format", "merged", "--out", "merged"],
     "bundle": ["--output", "bundle", "--without-wheels"],
 }
 """What a verb cannot be typed without."""
