@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from finetune.cluster.job.script import time_limit_seconds
+from finetune.cluster.job.batch_script import time_limit_seconds
 from finetune.errors import RecipeError
 from finetune.sizing.policy import GIB, Device
 from finetune.spec.site import Site

@@ -30,10 +30,10 @@ from finetune.prepare.overlap.near import NearDuplicates
 from finetune.prepare.packing.encode import Encoder, segments_of, token_view
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments
-from finetune.prepare.reading.corpora import layout_of, records_of, refuse_withdrawn
 from finetune.prepare.reading.document import Document, Split, lowest_hashes, split_of
 from finetune.prepare.reading.document_layout import Layout, laid_out
 from finetune.prepare.reading.drafts import Draft, Entry, read, standing
+from finetune.prepare.reading.phase_corpora import layout_of, records_of, refuse_withdrawn
 from finetune.prepare.reading.spool import Spool
 from finetune.prepare.step import Decision, Result, Step, each
 from finetune.readers.record import Record

@@ -22,8 +22,8 @@ from finetune.prepare.packing.encode import Encoder
 from finetune.prepare.packing.pack import pack, pack_groups
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments, item_of, split_segments, write_split
-from finetune.prepare.reading.corpora import corpora_of, layout_of
 from finetune.prepare.reading.document import SPLITS, Split
+from finetune.prepare.reading.phase_corpora import corpora_of, layout_of
 from finetune.prepare.reading.spool import Spool
 from finetune.prepare.report.corpus_report import per_language, personal_data_notes, write_report
 from finetune.spec.entries import learned_language

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Job
-from finetune.release.card import render_card
 from finetune.release.contents import exports_of_a_release, release_files, write_json
 from finetune.release.leaks import private_facts, scan
+from finetune.release.model_card import render_card
 from finetune.release.recorded import Licensing, counts_by_card, licensing, training_data
 from finetune.spec.card import HubSource
 from finetune.spec.licence import check_name, obligations

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from finetune.cluster.doctor import diagnosis, probe
 from finetune.cluster.doctor.diagnosis import Finding
-from finetune.cluster.job.script import OFFLINE, Kind, request_of
+from finetune.cluster.job.batch_script import OFFLINE, Kind, request_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.submit import missing_packages
 from finetune.errors import ClusterError

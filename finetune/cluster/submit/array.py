@@ -14,7 +14,7 @@ from pathlib import Path
 
 from finetune.cluster.chain.chain import Chain, ChainJob, chains_folder, new_chain_id
 from finetune.cluster.chain.snapshot import FOLDER
-from finetune.cluster.job.script import Work, script_of
+from finetune.cluster.job.batch_script import Work, script_of
 from finetune.cluster.submit.queue import indices_of
 from finetune.cluster.submit.submit import Planned, chain_of, command_of, jobs_of, problems
 from finetune.cluster.submit.sweep import Combination

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from finetune.cluster.chain.chain import Chain, ChainJob, Submission, read_submissions, write_chain
 from finetune.cluster.follow.status import ChainReport, look
-from finetune.cluster.job.script import script_of
+from finetune.cluster.job.batch_script import script_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.array import scripts_of
 from finetune.cluster.submit.queue import active_jobs, enqueue

@@ -29,7 +29,7 @@ from finetune.cluster.chain.snapshot import (
     write_recipe,
 )
 from finetune.cluster.chain.snapshot import write_snapshot as write_project
-from finetune.cluster.job.script import Kind, Work, request_of, script_of, time_limit_seconds
+from finetune.cluster.job.batch_script import Kind, Work, request_of, script_of, time_limit_seconds
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.queue import enqueue
 from finetune.errors import ClusterError, RecipeError, StoreError

@@ -56,7 +56,7 @@ def run(options: Namespace, console: Console) -> int:
     from finetune.advice.budget import affordable_epochs, estimated, expected_cost
     from finetune.advice.gather import measure, recipes_here
     from finetune.advice.proposal import propose
-    from finetune.advice.recipe import draft, write_recipe
+    from finetune.advice.proposed_recipe import draft, write_recipe
 
     site = load_site(options.site) if options.site else None
     store = Store(options.store.resolve())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from finetune.cli import main
 from finetune.cluster.chain.snapshot import absolute, shortened, write_recipe
-from finetune.cluster.job.script import time_limit_seconds
+from finetune.cluster.job.batch_script import time_limit_seconds
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.submit import missing_packages, plan_chain, write_files
 from finetune.pipeline import plan

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune.cluster.chain.chain import Chain, ChainJob
-from finetune.cluster.job.script import Kind, Work, script_of
+from finetune.cluster.job.batch_script import Kind, Work, script_of
 from finetune.errors import RecipeError
 from finetune.spec.load import validate
 from finetune.spec.site import Overlay, Site, apply_overlay, load_site
