@@ -22,10 +22,15 @@ TABLES: Mapping[str, str] = {}
 """Modules of more than 400 lines: tables of text or data, and what they hold."""
 SHARED_NAMES: Mapping[str, str] = {
     "__init__.py": "every folder has one",
+    "load.py": "of files that people write (spec), of models (models)",
     "loop.py": "the loop that drives a stage; the folder is the stage",
+    "publish.py": "of data cards (cards), of a release (release)",
+    "report.py": "what a room found, for people",
     "run.py": "the entry of a stage, `run(job)`; the folder is the stage",
+    "vocabulary.py": "the section of a recipe (spec), the new tokens it asks for (tokenizer)",
 }
-"""File names that several folders use, and why the folder says the difference."""
+"""File names that several folders use, and why the folder says the difference. Verbs are left out:
+a verb's module is the door to the room of the same name."""
 VAGUE = ("util", "helper", "common", "manager", "misc")
 
 
@@ -98,7 +103,8 @@ def test_no_two_modules_have_one_name_unless_the_folder_says_the_difference() ->
     """A file name leads to one place."""
     places: defaultdict[str, list[str]] = defaultdict(list)
     for path in MODULES:
-        places[path.name].append(_name(path))
+        if not _name(path).startswith("verbs/"):
+            places[path.name].append(_name(path))
     several = {name: paths for name, paths in places.items() if len(paths) > 1}
     assert not {name: paths for name, paths in several.items() if name not in SHARED_NAMES}
     assert not [name for name in SHARED_NAMES if name not in several]
