@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finetune.evaluate.figure import interval_chart
 from finetune.evaluate.generations import Generated
 from finetune.evaluate.score_table import cell, p_text, verdict
-from finetune.evaluate.scores import Pair, PairedTest
+from finetune.evaluate.scores import Pair, PairedTest, Score
+from finetune.output.charts import scale_around
+from finetune.output.templates import environment
 from finetune.spec.language import language_name
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric, metric
@@ -27,17 +28,8 @@ def write_report(
     loss_picture: Path | None,
 ) -> None:
     """Render the report into `path`. `facts` are label -> value lines for its head."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("finetune.evaluate", "."),
-        autoescape=True,  # texts of a corpus are data, whatever they contain
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("report.html.j2").render(
+    template = environment("finetune.evaluate").get_template("report.html.j2")
+    page = template.render(
         facts=facts,
         rows=[_row(pair) for pair in pairs],
         metrics=_metrics(pairs),
@@ -101,15 +93,27 @@ def _metrics(pairs: Sequence[Pair]) -> list[Metric]:
     return [metric(name) for name in dict.fromkeys(pair.test.metric for pair in pairs)]
 
 
-def _charts(pairs: Sequence[Pair]) -> list[dict[str, str]]:
+def _charts(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
     charts = []
     for row in _metrics(pairs):
         mine = [pair for pair in pairs if pair.test.metric == row.name]
-        labels = [_place(pair.test) for pair in mine]
-        axis = f"{row.label} ({row.better} is better)"
-        svg = interval_chart(mine, labels=labels, axis=axis)
-        charts.append({"title": row.title or row.heading, "svg": svg})
+        scores = [score for pair in mine for score in (pair.base, pair.adapter)]
+        chart = {
+            "title": row.title or row.heading,
+            "axis": f"{row.label} ({row.better} is better)",
+            "scale": scale_around([end for score in scores for end in (score.low, score.high)]),
+            "rows": [
+                {"label": _place(pair.test), "systems": [_mark(pair.base), _mark(pair.adapter)]}
+                for pair in mine
+            ],
+        }
+        charts.append(chart)
     return charts
+
+
+def _mark(score: Score) -> dict[str, Any]:
+    exact = f"{score.system}: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+    return {"score": score, "text": f"{score.system} {cell(score)}", "title": exact}
 
 
 def _data_uri(picture: Path | None) -> str | None:

@@ -32,8 +32,7 @@ def card_body(job: Job, *, licence: Licensing) -> str:
     environment = text_environment(
         "finetune.release", filters={"cell": cell, "amount": _amount, "literal": _literal}
     )
-    template = environment.get_template("card.md.j2")
-    return template.render(**_facts(job, licence=licence))
+    return environment.get_template("card.md.j2").render(**_facts(job, licence=licence))
 
 
 def cell(value: object) -> str:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment, UndefinedError
 
+import finetune
 from finetune.output.charts import scale_around, ticks
 from finetune.output.templates import environment, text_environment
 from tests.support.browser import measured, needs_browser
@@ -63,6 +64,21 @@ def test_a_page_may_load_nothing() -> None:
     head, _, _ = page("x").partition("</head>")
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:\"" in head
     assert not re.search(r"url\(|@import|https?:", head)
+
+
+def test_every_template_is_filled_in_by_these_environments() -> None:
+    """Pages extend the base, and no other module sets Jinja up."""
+    package = Path(finetune.__file__).parent
+    pages = [path for path in package.rglob("*.html.j2") if path.parent.name != "output"]
+    assert len(pages) >= 4
+    for path in pages:
+        assert path.read_text(encoding="utf-8").startswith('{% extends "base.html.j2" %}'), path
+    modules = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"jinja2.* import .*Environment", path.read_text(encoding="utf-8"))
+    ]
+    assert modules == ["output/templates.py"]
 
 
 def test_thousands_are_set_apart() -> None:
