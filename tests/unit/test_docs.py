@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from finetune.cards.catalogue import write_catalogue
 from finetune.cli import parse as parse_command
-from finetune.errors import StoreError
+from finetune.errors import DataError, StoreError
 from finetune.spec.card import CorpusBlock, HubSource, PackageSource
 from finetune.spec.load import load_card, load_project, load_recipe
 from finetune.spec.recipe import Prepare, Recipe
@@ -60,6 +60,26 @@ def test_the_metric_that_contributing_shows_is_one() -> None:
     outputs = [Generation("na gode", "na gode", None), Generation("na", "na gode", None)]
     metric = names["METRIC"]
     assert metric.value(metric.statistics(outputs).sum(axis=0)) == pytest.approx(9 / 14)
+
+
+def test_the_reader_that_contributing_shows_is_one(tmp_path: Path) -> None:
+    """Its code runs, reads a line, and refuses one that has no text with its place."""
+    from types import SimpleNamespace
+
+    from finetune.sources.files import SourceFile
+
+    (code,) = [block for block in fenced("CONTRIBUTING.md", "python") if "Format(" in block]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    (tmp_path / "day.radio").write_text("06:00 Nanga def\n\n06:05\n", encoding="utf-8")
+    records = names["read"](
+        [SourceFile(tmp_path / "day.radio", "day.radio")], corpus=SimpleNamespace(encoding="utf-8")
+    )
+    first = next(records)
+    assert (first.where, first.fields) == ("day.radio:1", {"text": "Nanga def"})
+    with pytest.raises(DataError, match=r"day\.radio:3"):
+        next(records)
+    assert names["FORMAT"].suffixes == (".radio",)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
