@@ -1,4 +1,4 @@
-"""House measures: sizes, names and folders. An exception stands here with its reason."""
+"""Sizes, names and folders of the code. An exception stands here with its reason."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HOUSE = ROOT / "finetune"
-MODULES = sorted(HOUSE.rglob("*.py"))
+PACKAGE = ROOT / "finetune"
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FUNCTION_LINES = 60
 MODULE_LINES = 400
@@ -35,7 +35,7 @@ VAGUE = ("util", "helper", "common", "manager", "misc")
 
 
 def _name(path: Path) -> str:
-    return path.relative_to(HOUSE).as_posix()
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -81,8 +81,8 @@ def test_no_folder_has_more_than_twenty_two_modules() -> None:
 
 def test_the_top_holds_the_door_and_rooms() -> None:
     """Beside folders, `finetune/` has the package, the command line and the errors."""
-    top = {path.name for path in HOUSE.iterdir() if path.name != "__pycache__"}
-    files = {name for name in top if not (HOUSE / name).is_dir()}
+    top = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    files = {name for name in top if not (PACKAGE / name).is_dir()}
     assert files == {"__init__.py", "__main__.py", "cli.py", "errors.py", "py.typed"}
 
 
@@ -94,7 +94,7 @@ def test_every_room_has_its_place_among_at_most_fifteen_layers() -> None:
     assert len(layers) <= LAYERS
     named = {room.strip() for layer in layers for room in layer.split("|")}
     folders = {
-        f"finetune.{path.name}" for path in HOUSE.iterdir() if (path / "__init__.py").is_file()
+        f"finetune.{path.name}" for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()
     }
     assert named == folders | {"finetune.cli", "finetune.errors"}
 
