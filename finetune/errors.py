@@ -78,3 +78,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def first_line(error: BaseException, *, max_characters: int = 200) -> str:
+    """Return what an error of a library says, in one line; its name if it says nothing.
+
+    >>> first_line(ValueError("no such file\\nat line 3")), first_line(KeyboardInterrupt())
+    ('no such file', 'KeyboardInterrupt')
+    """
+    return str(error).strip().partition("\n")[0][:max_characters] or type(error).__name__

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Artifact
-from finetune.errors import RecipeError
+from finetune.errors import RecipeError, first_line
 from finetune.models.base import find_gguf, gguf_tokenizer
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_recipe
@@ -67,7 +67,7 @@ def _open(given: str, store: Store) -> Opened:
     try:
         tokenizer = gguf_tokenizer(path)
     except Exception as error:  # the readers of GGUF raise whatever a damaged file makes them
-        raise RecipeError(f"no tokenizer can be read from it: {_first_line(error)}") from error
+        raise RecipeError(f"no tokenizer can be read from it: {first_line(error)}") from error
     return Opened(path.stem, source, *_fast(tokenizer))
 
 
@@ -115,7 +115,7 @@ def _from_folder(folder: Path) -> tuple[Vocabulary, int | None]:
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # the library raises plain Exception
             raise RecipeError(
-                f"{folder.name}/tokenizer.json cannot be read: {_first_line(error)}"
+                f"{folder.name}/tokenizer.json cannot be read: {first_line(error)}"
             ) from error
         return vocabulary_of(tokenizer), context
     if not any((folder / name).is_file() for name in ("tokenizer.model", "vocab.json")):
@@ -128,7 +128,7 @@ def _from_folder(folder: Path) -> tuple[Vocabulary, int | None]:
     try:
         slow = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # converters raise whatever a damaged file makes them
-        raise RecipeError(f"its tokenizer cannot be read: {_first_line(error)}") from error
+        raise RecipeError(f"its tokenizer cannot be read: {first_line(error)}") from error
     vocabulary, own = _fast(slow)
     return vocabulary, context or own
 
@@ -163,7 +163,3 @@ def _json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RecipeError(f"{path.parent.name}/{path.name} is no JSON: {error}") from None
     return content if isinstance(content, dict) else {}
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

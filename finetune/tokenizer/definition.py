@@ -85,12 +85,6 @@ def algorithm_of(definition: str) -> str:
     return "bpe" if kind == "BPE" else "unigram"
 
 
-def first_free_id(definition: str) -> int:
-    """Return the id of the first token that can be added: one beyond the highest of all."""
-    vocabulary = opened(definition).get_vocab(with_added_tokens=True)
-    return max(vocabulary.values()) + 1
-
-
 def add(definition: str, steps: Sequence[Step]) -> Extended:
     """Put additions into a tokenizer, in their order.
 

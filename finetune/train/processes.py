@@ -22,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from finetune.errors import LostContactError, Stopped, TrainError
+from finetune.errors import LostContactError, Stopped, TrainError, first_line
 from finetune.launch.ranks import Ranks, ranks_of
 from finetune.train.stop import StopFlag
 
@@ -120,7 +120,7 @@ def join(device: torch.device, *, stop: StopFlag) -> Processes:
                 backend, store=store, rank=ranks.rank, world_size=ranks.world, timeout=TIMEOUT
             )
         except (RuntimeError, ValueError) as error:
-            raise _not_met(ranks, _first_line(error)) from error
+            raise _not_met(ranks, first_line(error)) from error
         atexit.register(_leave)
     found = dist.get_world_size() if dist.is_initialized() else 1
     if found != ranks.world:
@@ -149,7 +149,7 @@ def _met(ranks: Ranks, *, stop: StopFlag) -> dist.Store:
             elif store.add("ranks", 0) >= ranks.world:
                 return store
         except RuntimeError as error:  # rank 0 is not there yet
-            problem = _first_line(error)
+            problem = first_line(error)
         time.sleep(POLL_SECONDS)
     raise _not_met(ranks, problem or "some did not come")
 
@@ -194,7 +194,7 @@ def loss_of_contact_explained(processes: Processes) -> Iterator[None]:
             raise
         raise LostContactError(
             f"rank {processes.ranks.rank}: lost contact with another process "
-            f"({_first_line(error)}). The first error in the log is the cause; the state of the "
+            f"({first_line(error)}). The first error in the log is the cause; the state of the "
             "last checkpoint is intact and the same command continues from it"
         ) from error
 
@@ -202,7 +202,3 @@ def loss_of_contact_explained(processes: Processes) -> Iterator[None]:
 def _leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]

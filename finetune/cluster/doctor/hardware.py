@@ -13,6 +13,8 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
 
+from finetune.errors import first_line
+
 _SMI_SECONDS = 30.0
 _DRIVERS = {
     "nvidia-smi": ("--query-gpu=name,driver_version", "--format=csv,noheader"),
@@ -91,7 +93,7 @@ def try_exchange(*, timeout_seconds: float) -> Exchange | None:
         seconds = time.perf_counter() - started
         dist.destroy_process_group()
     except (RuntimeError, ValueError) as error:
-        return Exchange(backend=backend, ranks=ranks, error=_first_line(error))
+        return Exchange(backend=backend, ranks=ranks, error=first_line(error))
     if total != ranks * (ranks + 1) / 2:
         return Exchange(backend=backend, ranks=ranks, error=f"the sum came out as {total}")
     return Exchange(backend=backend, ranks=ranks, seconds=round(seconds, 4))
@@ -118,7 +120,3 @@ def _driver() -> tuple[str, ...]:
             lines = [line.strip() for line in done.stdout.splitlines()]
             return tuple(x for x in lines if x and not x.startswith("device,"))  # ROCm's header
     return ()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

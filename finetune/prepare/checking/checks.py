@@ -326,18 +326,13 @@ def checks_of(asked: str, settings: Prepare) -> tuple[Reason, ...]:
 
 
 def first_reason(rows: Sequence[Reason], subject: Draft | TextFacts, limits: Limits) -> str | None:
-    """Return the key of the first row that holds, or None."""
-    return next((r.key for r in rows if r.function and r.function(subject, limits)), None)
-
-
-def why_not(facts: TextFacts, limits: Limits) -> str | None:
-    """Return the reason to leave a text out, or None.
+    """Return the key of the first row that holds, or None.
 
     >>> limits = Limits(Prepare())
-    >>> why_not(TextFacts("Waaw"), limits), why_not(TextFacts("12:30"), limits)
-    (None, 'few-letters')
+    >>> first_reason(checks_of("text", limits.settings), TextFacts("12:30"), limits)
+    'few-letters'
     """
-    return first_reason(checks_of("text", limits.settings), facts, limits)
+    return next((r.key for r in rows if r.function and r.function(subject, limits)), None)
 
 
 def checked(limits: Limits) -> Callable[[Draft], Result]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
-from finetune.prepare.checking.checks import REASONS, Limits, TextFacts, why_not
+from finetune.prepare.checking.checks import REASONS, Limits, TextFacts, checks_of, first_reason
 from finetune.prepare.checking.outliers import MIN_TEXTS, Spread
 from finetune.spec.card import CorpusBlock
 from finetune.spec.recipe import Prepare, Recipe
@@ -44,7 +44,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 def reason(text: str, limits: Limits = DEFAULT, *, needs_letters: bool = True) -> str | None:
-    return why_not(TextFacts(text, needs_letters=needs_letters), limits)
+    facts = TextFacts(text, needs_letters=needs_letters)
+    return first_reason(checks_of("text", limits.settings), facts, limits)
 
 
 @pytest.mark.parametrize(
