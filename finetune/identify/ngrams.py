@@ -47,13 +47,13 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Lower and upper bound of the share."""
+        """Lower and upper bound of the share, which rounding never puts outside."""
         if not self.of:
             return (0.0, 1.0)
         z, n, p = 1.959964, self.of, self.share
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return (max(0.0, middle - half), min(1.0, middle + half))
+        return (max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half)))
 
 
 @dataclass(frozen=True, slots=True)

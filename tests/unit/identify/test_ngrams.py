@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from finetune.identify.ngrams import BUCKETS, Accuracy, fold_of, learn, ngrams
@@ -81,6 +81,7 @@ def test_any_text_has_buckets(text: str) -> None:
     assert 0 <= found.min() <= found.max() < BUCKETS
 
 
+@example(right=0, more=69)
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_the_interval_holds_the_share(right: int, more: int) -> None:
     """Wilson's interval lies in [0, 1], holds the share and narrows with the number of lines."""
