@@ -52,10 +52,11 @@ def run(job: Job) -> dict[str, Any]:
         path.write_text(layout.chat_template, encoding="utf-8", newline="\n")
     train = open_split(job.workspace / "train", languages=languages, cards=cards)
     cells = [asdict(cell) for cell in cells_of(train)]
-    ledger.parts["mix"] = _mix_facts(job, cells)
-    found = language_check.facts(ledger.confusion) if language_check else None
-    ledger.parts["identification"] = found
-    write_report(job.workspace, ledger, counts=counts)
+    beside = {
+        "mix": _mix_facts(job, cells),
+        "identification": language_check.facts(ledger.confusion) if language_check else None,
+    }
+    write_report(job.workspace, ledger, counts=counts, beside=beside)
     _tell(job, ledger, counts)
     if language_check:
         tell(language_check, ledger.confusion, job)

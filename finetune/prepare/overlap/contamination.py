@@ -32,8 +32,6 @@ from finetune.spec.overlap import EvaluationSet
 
 MIN_GRAMS = 13
 """Fewer n-grams than this are met only by a whole text."""
-ENTRY_BYTES = 12
-"""Memory of an n-gram of an evaluation text."""
 
 
 @dataclass(frozen=True, slots=True)

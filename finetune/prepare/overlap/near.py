@@ -26,8 +26,6 @@ from finetune.prepare.reading.spool import Spool
 from finetune.prepare.step import Copy, Decision
 from finetune.spec.overlap import Duplicates
 
-TEXT_BYTES = 60
-"""Memory a text while a band is looked through; nothing of it stays."""
 MAX_COMPARED = 32
 """A text is compared with at most so many others that share a band with it, so that one band of
 a large corpus of forms does not take a day."""

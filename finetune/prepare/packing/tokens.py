@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from finetune.prepare.packing.encode import Encoded
 
-SEGMENT_BYTES = 28
-"""Memory of a segment's numbers here; arrays that grow reserve up to an eighth more."""
 _TOKEN = np.dtype("<u4")
 
 

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 
 from finetune.prepare.reading.document import DIGEST_BYTES, SPLITS, Document, Split
 
-DOCUMENT_BYTES = 31
-"""Memory of a document's numbers here; arrays that grow reserve up to an eighth more."""
 _FIELDS = tuple(field.name for field in fields(Document))
 
 

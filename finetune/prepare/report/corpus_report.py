@@ -22,9 +22,16 @@ from finetune.text.oddities import FINDINGS
 
 
 def write_report(
-    workspace: Path, ledger: Ledger, *, counts: Mapping[str, Mapping[str, int]]
+    workspace: Path,
+    ledger: Ledger,
+    *,
+    counts: Mapping[str, Mapping[str, int]],
+    beside: Mapping[str, Any],
 ) -> None:
-    """Write report.json and report.html into the artefact."""
+    """Write report.json and report.html into the artefact.
+
+    `beside`: sections of the report that are not counted text by text.
+    """
     facts = {
         "counts": counts,
         "funnel": _funnel(ledger),
@@ -38,6 +45,7 @@ def write_report(
         "rejected_samples": _rejected_samples(ledger),
         "examples": ledger.examples,
         **_parts(ledger),
+        **beside,
     }
     text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
     (workspace / "report.json").write_text(text, encoding="utf-8", newline="\n")
