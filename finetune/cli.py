@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from finetune import __version__
-from finetune.errors import FinetuneError, LostContactError, Stopped
+from finetune.errors import FinetuneError, LostContactError, Stopped, did_you_mean
 from finetune.launch import outcome
 from finetune.launch.environment import configure_libraries
 from finetune.launch.ranks import ranks_of
@@ -27,6 +27,9 @@ first steps:
   finetune run recipes/hausa-school.yaml     the whole line, on this machine
   finetune init --language wol_Latn          a recipe and a data card to fill in
 """
+
+RENAMED = {"merge": "finetune export RECIPE --format merged --out DIR"}
+"""Verbs of earlier versions, and what to type instead."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,7 +105,13 @@ def _stopped_by_signals() -> Iterator[None]:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options of a command line. Only the module of its verb is imported."""
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    return _parser(chosen).parse_args(arguments)
+    parser = _parser(chosen)
+    if chosen is not None and chosen not in VERBS:
+        typed = [verb.name for verb in VERBS.values() if not verb.hidden]
+        instead = RENAMED.get(chosen)
+        hint = f". It is now: {instead}" if instead else did_you_mean(chosen, typed)
+        parser.error(f"there is no verb {chosen!r}{hint}; `finetune --help` lists them")
+    return parser.parse_args(arguments)
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:

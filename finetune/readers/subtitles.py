@@ -30,6 +30,10 @@ ARROW = "-->"
 DASHES = ("-", "‐", "–", "—")
 """What begins a line that somebody else speaks; in WebVTT a tag of a voice (`<v NAME>`) does."""
 _POSITION = re.compile(r"\{\\[^{}]*\}")  # `{\an8}`: of another format, but common in SRT
+_TAG = re.compile(
+    r"</?(?:i|b|u|s|em|strong|font|c|v|lang|ruby|rt)\b[^<>]*>|<\d[\d:.]*>", re.IGNORECASE
+)
+"""Tags of both formats and times of karaoke. Other `<` and `>` are text: `3 < 5`, `<Musa> Ina`."""
 _ASIDE = re.compile(r"(NOTE|STYLE|REGION)\b")
 _NUMBER = re.compile(r"\s*\d+\s*")
 _TIME = re.compile(r"\s*\d+:\d+:\d+[,.]?\d*")
@@ -75,8 +79,9 @@ def _cues(file: SourceFile, encoding: Encoding) -> Iterator[tuple[int, Any, str]
         raise unreadable(file.name, what=what, why=str(error)) from None
     for number, cue in _placed(lines, found.captions, web=web, name=file.name):
         text = ""
-        for raw, plain in zip(cue.lines, cue.text.split("\n"), strict=True):
-            words = _POSITION.sub("", unescape(plain) if web else plain).strip()
+        for raw in cue.lines:
+            plain = _POSITION.sub("", _TAG.sub("", raw))
+            words = (unescape(plain) if web else plain).strip()
             turn = words.startswith(DASHES) or raw.startswith("<v")
             text += ("\n" if turn else " ") + words if words else ""
         if text:

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from finetune.errors import RecipeError, did_you_mean
+from finetune.errors import RecipeError, did_you_mean, first_line
 
 Row = TypeVar("Row")
 
@@ -38,8 +38,8 @@ def find(name: str, *, group: str, known: Mapping[str, str]) -> str:
         return others[name]
     there = names(group, known=known)
     raise RecipeError(
-        f"{name!r} is none of the {group.removeprefix('finetune.')}: {', '.join(there)}"
-        f"{did_you_mean(name, there)}"
+        f"{name!r} is none of the {group.removeprefix('finetune.')}: {', '.join(there)}; or the "
+        f"package that adds it is not installed{did_you_mean(name, there)}"
     )
 
 
@@ -49,8 +49,27 @@ def names(group: str, *, known: Mapping[str, str]) -> list[str]:
 
 
 def installed(group: str) -> dict[str, str]:
-    """Return name -> "module:attribute" of the entry points that installed packages add."""
-    return {point.name: point.value for point in entry_points(group=group)}
+    """Return name -> "module:attribute" of the entry points that installed packages add.
+
+    Raises RecipeError if two packages add one name: which is meant, nobody could say.
+    """
+    return {name: point.value for name, point in _points(group).items()}
+
+
+def _points(group: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        other = found.setdefault(point.name, point)
+        if other is not point:
+            raise RecipeError(
+                f"{group}: {point.name!r} is added by {_package(other)} and by {_package(point)}; "
+                "uninstall one of them"
+            )
+    return found
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"
 
 
 def load(target: str) -> Any:
@@ -66,11 +85,26 @@ def origin(name: str, *, group: str, known: Mapping[str, str]) -> str:
     Raises RecipeError if there is none.
     """
     find(name, group=group, known=known)
-    points = () if name in known else entry_points(group=group, name=name)
-    for point in points:
-        if point.dist is not None:
-            return f"{name} of {point.dist.name} {point.dist.version}"
-    return name
+    return name if name in known else f"{name} of {_package(_points(group)[name])}"
+
+
+def loaded(name: str, target: str, *, group: str) -> Any:
+    """Return what an entry point names; RecipeError if its package cannot be imported.
+
+    Whatever the package raises while it is imported, SystemExit too, is said with its name.
+    """
+    if ":" not in target:
+        raise RecipeError(
+            f"{group}: {name!r} of an installed package is {target!r}, not module:attribute; tell "
+            "its authors"
+        )
+    try:
+        return load(target)
+    except (Exception, SystemExit) as error:
+        raise RecipeError(
+            f"{group}: {name!r} of an installed package cannot be imported ({target}: "
+            f"{type(error).__name__}: {first_line(error)}); install it again, or tell its authors"
+        ) from error
 
 
 def described(name: str, kind: type[Row], *, group: str, known: Mapping[str, str]) -> Row:
@@ -79,10 +113,7 @@ def described(name: str, kind: type[Row], *, group: str, known: Mapping[str, str
     Raises RecipeError if there is none, or if what a package names is something else.
     """
     target = find(name, group=group, known=known)
-    try:
-        found = load(target)
-    except (ImportError, AttributeError) as error:
-        raise RecipeError(f"{group}: {name} = {target!r} cannot be imported: {error}") from error
+    found = loaded(name, target, group=group)
     if not isinstance(found, kind) or getattr(found, "name", None) != name:
         raise RecipeError(
             f"{group}: {name} = {target!r} is no {kind.__module__}.{kind.__name__} with the name "

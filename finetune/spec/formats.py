@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finetune.errors import RecipeError
-from finetune.spec.entry_points import find, installed, load, origin
+from finetune.spec.entry_points import find, installed, load, loaded, origin
 
 GROUP = "finetune.readers"
 
@@ -344,13 +344,7 @@ def _targets() -> dict[str, str]:
 
 def _described(name: str, target: str) -> Format:
     """Return the format that an entry point leads to."""
-    try:
-        found = load(target)
-    except (ImportError, AttributeError) as error:
-        raise RecipeError(
-            f"the reader {name!r} of an installed package cannot be loaded ({target}: {error}); "
-            "install the package again, or tell those who wrote it"
-        ) from None
+    found = loaded(name, target, group=GROUP)
     if isinstance(found, Format) and found.name == name:
         return found
     if isinstance(found, Format) or not callable(found):

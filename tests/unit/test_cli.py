@@ -92,6 +92,22 @@ def test_help_lists_verbs_by_group(capsys):
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("chek", "Did you mean 'check'?"),
+        ("merge", "export RECIPE --format merged"),
+        ("qqq", "--help"),
+    ],
+)
+def test_an_unknown_verb_is_told_what_to_type(typed, words, capsys):
+    """A misspelt verb gets the nearest, a renamed one its new name."""
+    with pytest.raises(SystemExit) as stopped:
+        main([typed, "recipe.yaml"])
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
 def test_wrong_input_is_exit_code_2_without_a_traceback(tmp_path, capsys):
     """One clear line on stderr."""
     recipe = tmp_path / "r.yaml"

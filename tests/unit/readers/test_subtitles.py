@@ -95,6 +95,14 @@ def test_speakers_keep_their_lines(tmp_path: Path) -> None:
     assert fields["text"] == "Benn\nÑaar"
 
 
+@pytest.mark.parametrize("text", ["3 < 5 kuma 7 > 6", "x <- y -> z", "<Musa> Ina kwana", "a <b"])
+def test_brackets_that_are_no_tag_are_text(tmp_path: Path, text: str) -> None:
+    """Nothing that a person wrote between `<` and `>` is lost, in either format."""
+    for data in (srt((1, 2, text)), vtt((1, 2, text))):
+        [(_, fields)] = read(tmp_path, data, **SUBTITLES)
+        assert fields == {"text": text}
+
+
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
 @pytest.mark.parametrize("order", ["utf-8-sig", "utf-8", "utf-16"])
 @pytest.mark.parametrize("make", [srt, vtt])

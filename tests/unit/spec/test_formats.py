@@ -183,8 +183,11 @@ def test_an_entry_point_adds_a_function_that_reads(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("no_such_module:READER", "cannot be loaded .*No module named 'no_such_module'"),
-        ("finetune.readers.tables:no_such", "cannot be loaded .*has no attribute 'no_such'"),
+        ("no_such_module:READER", "cannot be imported .*No module named 'no_such_module'"),
+        ("finetune.readers.tables:no_such", "cannot be imported .*has no attribute 'no_such'"),
+        ("no_attribute", "is 'no_attribute', not module:attribute"),
+        ("tests.support.broken_package:READER", "cannot be imported .*ZeroDivisionError"),
+        ("tests.support.leaving_package:READER", "cannot be imported .*SystemExit"),
         ("finetune.spec.formats:PLAIN", "is the format 'text' .*not a format of that name"),
         ("finetune.spec.formats:GROUP", "is 'finetune.readers' .*not a format of that name"),
     ],
@@ -194,7 +197,15 @@ def test_a_broken_entry_point_is_told(
 ) -> None:
     """What a package names and cannot be used is an error with the name, and no traceback."""
     installed(monkeypatch, "radio", target)
-    with pytest.raises(RecipeError, match=rf"^the reader 'radio' of an installed package {words}"):
+    with pytest.raises(RecipeError, match=rf"'radio' of an installed package {words}"):
+        formats.find_format("radio")
+
+
+def test_two_packages_with_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is read by chance, and no key names the one while the other one runs."""
+    points = [EntryPoint("radio", f"{name}:READER", formats.GROUP) for name in ("one", "other")]
+    monkeypatch.setattr(entry_points, "entry_points", lambda **_: points)
+    with pytest.raises(RecipeError, match=r"'radio' is added by .* and by .*uninstall one"):
         formats.find_format("radio")
 
 

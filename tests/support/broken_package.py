@@ -1,0 +1,3 @@
+"""A package that cannot be imported."""
+
+READER = 1 / 0
