@@ -110,7 +110,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         typed = [verb.name for verb in VERBS.values() if not verb.hidden]
         instead = RENAMED.get(chosen)
         hint = f". It is now: {instead}" if instead else did_you_mean(chosen, typed)
-        parser.error(f"there is no verb {chosen!r}{hint}; `finetune --help` lists them")
+        parser.error(f"there is no verb {chosen!r}; `finetune --help` lists them{hint}")
     return parser.parse_args(arguments)
 
 
