@@ -8,8 +8,8 @@ from finetune.advice.proposal import EPOCHS
 from finetune.errors import RecipeError
 from finetune.estimate.resources import Estimate, estimate
 from finetune.estimate.target import choose_target
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
-from finetune.spec.load import load_project
 from finetune.spec.site import Site
 
 MIN_TOKENS = 8192
@@ -19,9 +19,10 @@ MIN_TOKENS = 8192
 def estimated(recipe: Path, *, site: Site | None, store: Store) -> Estimate:
     """Return the estimate of a recipe on a site, or on this machine.
 
-    Raises StoreError if its base is not here.
+    Raises StoreError if its base is not here, RecipeError if the recipe does not pass the gate.
     """
-    return estimate(load_project(recipe), choose_target(site), store=store, pue=1.0)
+    project = open_project(recipe, purpose="estimate")
+    return estimate(project, choose_target(site), store=store, pue=1.0)
 
 
 def affordable_epochs(hours: float, found: Estimate | None) -> float:

@@ -11,11 +11,11 @@ from finetune.advice.facts import Candidate, CardFacts, Facts
 from finetune.errors import RecipeError, ReleaseError
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
-from finetune.prepare.audit import ENGLISH, languages_of, texts_of_card
+from finetune.prepare.audit import ENGLISH, card_to_read, languages_of, texts_of_card
 from finetune.spec.card import DataCard
 from finetune.spec.load import load_recipe
 from finetune.spec.permission import adapter_terms, refuse_training
-from finetune.tokenizer.bases import Opened, open_bases
+from finetune.tokenizer.bases import OpenedBase, open_bases
 from finetune.tokenizer.measure import Text, audit
 
 LONG = 0.95
@@ -34,11 +34,14 @@ def measure(
 
     Raises RecipeError for a card on which nothing may be trained, or if no base is here.
     """
-    opened, candidates, missing = _bases(recipes, store=store)
-    cards = [_measured(name, opened, store=store) for name in learned_cards]
-    replay = [_measured(name, opened, store=store) for name in replay_cards]
-    found = {one.card.name: one.card for group in (*cards, *replay) for one in group}
+    learned = [card_to_read(name) for name in learned_cards]
+    kept = [card_to_read(name) for name in replay_cards]
+    found = {card.name: card for card in (*learned, *kept)}
+    # there is no recipe yet that the gate could open; before any text is read
     refuse_training(found, today=date.today())
+    opened, candidates, missing = _bases(recipes, store=store)
+    cards = [_measured(card, opened, store=store) for card in learned]
+    replay = [_measured(card, opened, store=store) for card in kept]
     console.detail(f"{sum(one.audit.documents for group in cards for one in group):,} documents")
     return Facts(
         cards=tuple(one for group in cards for one in group),
@@ -61,9 +64,9 @@ def recipes_here() -> list[str]:
 
 def _bases(
     recipes: Sequence[str], *, store: Store
-) -> tuple[dict[str, Opened], list[Candidate], dict[str, str]]:
+) -> tuple[dict[str, OpenedBase], list[Candidate], dict[str, str]]:
     """Open the tokenizers of the bases that recipes name, each base once."""
-    opened: dict[str, Opened] = {}
+    opened: dict[str, OpenedBase] = {}
     candidates: list[Candidate] = []
     missing: dict[str, str] = {}
     for recipe in recipes:
@@ -92,6 +95,7 @@ def _bases(
 
 
 def _licensed(one: Candidate, cards: dict[str, DataCard]) -> Candidate:
+    """Return a candidate with what its licence forbids: there is no recipe of it to open yet."""
     try:
         adapter_terms(one.base.licence, cards, wanted="auto", today=date.today())
     except ReleaseError as error:
@@ -99,12 +103,12 @@ def _licensed(one: Candidate, cards: dict[str, DataCard]) -> Candidate:
     return one
 
 
-def _measured(name: str, opened: dict[str, Opened], *, store: Store) -> list[CardFacts]:
+def _measured(card: DataCard, opened: dict[str, OpenedBase], *, store: Store) -> list[CardFacts]:
     """Measure every language of a card that is not its English."""
     found = []
     vocabularies = {label: one.vocabulary for label, one in opened.items()}
-    for language in languages_of(name):
-        texts = texts_of_card(name, language=language, store=store)
+    for language in languages_of(card):
+        texts = texts_of_card(card, language=language, store=store)
         sizes: list[int] = []
         measured = audit(_sized(texts, sizes), vocabularies, resamples=RESAMPLES)
         use = texts.corpus.use

@@ -13,6 +13,7 @@ from finetune.advice.facts import Candidate, CardFacts, Facts
 from finetune.advice.proposal import Line
 from finetune.errors import RecipeError
 from finetune.output.yaml import yaml_text
+from finetune.spec.licence import allowed_name
 from finetune.spec.load import load_project
 
 WIDTH = 110
@@ -42,7 +43,8 @@ def recipe_text(
         parts.append(_said(values["vocabulary"], ""))
         if values["vocabulary"].value is not None:
             parts.append("vocabulary: {}\n")
-    parts.append(yaml_text({"release": {"repo": f"your-organisation/{name}"}}))
+    repo = f"your-organisation/{allowed_name(chosen.base.licence, name)}"
+    parts.append(yaml_text({"release": {"repo": repo}}))
     return "\n".join(part.rstrip("\n") for part in parts if part) + "\n"
 
 
@@ -76,7 +78,9 @@ def write_recipe(
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise RecipeError(f"{path}: cannot be written: {error.strerror}") from None
-    load_project(path)  # what cannot be read back is our mistake, and is not left unsaid
+    # what cannot be read back is our mistake, and is not left unsaid; nothing is made or estimated
+    # of it here, so that it is loaded and not opened
+    load_project(path)
 
 
 def _section(name: str, lines: Iterable[Line]) -> Iterable[str]:
@@ -90,9 +94,9 @@ def _section(name: str, lines: Iterable[Line]) -> Iterable[str]:
         indent = "  " if said else ""
         yield _said(line, indent)
         if line.value is not None:
-            yield textwrap.indent(
-                yaml_text({line.key.partition(".")[2]: _rounded(line.value)}), "  "
-            )
+            # six digits of a number are what anybody reads
+            value = float(f"{line.value:g}") if isinstance(line.value, float) else line.value
+            yield textwrap.indent(yaml_text({line.key.partition(".")[2]: value}), "  ")
 
 
 def _said(line: Line, indent: str) -> str:
@@ -116,8 +120,3 @@ def _corpus(one: CardFacts) -> dict[str, Any]:
         else:
             entry |= {"use": "text", "target": one.language}
     return entry
-
-
-def _rounded(value: Any) -> Any:
-    """Return a number with six digits, and everything else as it is."""
-    return float(f"{value:g}") if isinstance(value, float) else value

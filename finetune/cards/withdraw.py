@@ -56,11 +56,6 @@ class Held:
         return f"{self.artifact.stage}/{self.artifact.key}"
 
 
-def every_record() -> Meant:
-    """Return what is meant by a card as a whole."""
-    return Meant(frozenset({ALL}))
-
-
 def records_of_contributor(card: DataCard, contributor: str, *, store: Store) -> Meant:
     """Return the records that a person gave; DataError if there is none of that name."""
     if "contributor" not in card.corpus.columns:

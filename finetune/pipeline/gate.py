@@ -7,7 +7,7 @@ something takes an `Opened` recipe, and only `open_project` makes one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -60,6 +60,8 @@ NEEDS: Mapping[Purpose, frozenset[Need]] = {
 `files`: each file and package as pinned, and the lock; without it nothing is made, what is in the
 store is read. `release`: a recipe that releases something.
 """
+MAKES: frozenset[Purpose] = frozenset(purpose for purpose in NEEDS if "files" in NEEDS[purpose])
+"""The purposes for which something is made or queued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +117,12 @@ def open_project(
     )
 
 
-def refuse_unopened(project: Project) -> None:
-    """Raise TypeError if a recipe is not open for making something: a mistake of a program."""
-    if not isinstance(project, Opened) or "files" not in NEEDS[project.purpose]:
+def refuse_unopened(project: Project, *, purposes: Collection[Purpose] = MAKES) -> None:
+    """Raise TypeError if a recipe is not open for one of `purposes`: a mistake of a program."""
+    if not isinstance(project, Opened) or project.purpose not in purposes:
         raise TypeError(
-            f"{project.path}: open the recipe with finetune.pipeline.gate.open_project, for a "
-            "purpose that makes something"
+            f"{project.path}: open the recipe with finetune.pipeline.gate.open_project, for one "
+            f"of: {', '.join(sorted(purposes))}"
         )
 
 

@@ -13,7 +13,7 @@ from finetune.errors import RecipeError
 from finetune.pipeline.corpora import corpus_content, read_content
 from finetune.pipeline.store import key_of
 from finetune.sources import lock as outside
-from finetune.spec.card import ALL, DataCard
+from finetune.spec.card import ALL
 from finetune.spec.load import Project
 from finetune.spec.recipe import Phase
 from finetune.spec.tables.task import added_origins
@@ -249,7 +249,10 @@ def _phase_content(project: Project, phase: Phase) -> dict[str, Any]:
         "prepare": _prepare_settings(project),
         "corpora": [c.model_dump(mode="json", exclude={"replay"}) for c in phase.corpora],
         "cards": {c.card: read_content(project.cards[c.card]) for c in phase.corpora},
-        "withdrawn": {c.card: _withdrawn(project.cards[c.card]) for c in phase.corpora},
+        "withdrawn": {
+            name: [ALL] if card.is_withdrawn else sorted(card.withdrawn)
+            for name, card in ((c.card, project.cards[c.card]) for c in phase.corpora)
+        },
     }
 
 
@@ -265,10 +268,6 @@ def _prepare_settings(project: Project) -> dict[str, Any]:
         for one in settings.evaluation_sets
     ]
     return content
-
-
-def _withdrawn(card: DataCard) -> list[str]:
-    return [ALL] if card.is_withdrawn else sorted(card.withdrawn)
 
 
 def _release_content(project: Project) -> dict[str, Any]:

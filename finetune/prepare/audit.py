@@ -1,4 +1,9 @@
-"""Texts of an audit: those that `prepare` would keep of a card or file, with their English."""
+"""Texts of an audit: those that `prepare` would keep of a card or file, with their English.
+
+An audit measures and trains nothing, so that a card's texts are read whatever its consent and
+permitted uses say of training; those that were taken back are never read. Whoever measures for a
+training (`finetune advise`) refuses such cards first.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,7 @@ from finetune.readers.numbered_lines import numbered_lines
 from finetune.readers.record import Record
 from finetune.sources.files import SourceFile, reader_of, resolve_files
 from finetune.spec.card import CorpusBlock, DataCard
-from finetune.spec.load import cards_folder, did_you_mean, load_card
+from finetune.spec.load import card_path, cards_folder, did_you_mean, load_card
 from finetune.spec.recipe import Corpus, Prepare
 from finetune.tokenizer.measure import Text
 
@@ -69,15 +74,23 @@ def texts_of_file(path: Path, *, english: Path | None) -> Texts:
     return Texts(card, _corpus(card, UNKNOWN, use="translation"), _pairs(path, english))
 
 
-def texts_of_card(name: str, *, language: str | None, store: Store) -> Texts:
-    """Return the texts of a card in one language (of a conversation: its answers).
+def card_to_read(name: str) -> DataCard:
+    """Return a card of this folder's project, named by its file or its name.
 
-    Raises RecipeError for a card that is not there or was withdrawn, or a language that is not in
-    it; DataError for files that are missing or changed.
+    Raises RecipeError for a card that is not there or was withdrawn.
     """
-    card = load_card(_find(name))
+    card = load_card(card_path(name, cards_folder(Path.cwd() / "recipe")))
     if card.is_withdrawn:
         raise RecipeError(f"--card {name}: its texts were taken back; nothing of it is read")
+    return card
+
+
+def texts_of_card(card: DataCard, *, language: str | None, store: Store) -> Texts:
+    """Return the texts of a card in one language (of a conversation: its answers).
+
+    Raises RecipeError for a language that is not in it; DataError for files that are missing or
+    changed.
+    """
     block = card.corpus
     target = _language(card, language)
     if block.kind == "parallel":
@@ -89,12 +102,9 @@ def texts_of_card(name: str, *, language: str | None, store: Store) -> Texts:
     return Texts(card, _corpus(card, target, use=use), records)
 
 
-def languages_of(name: str) -> list[str]:
-    """Return the languages of a card that a model would learn: all but its English, if others.
-
-    Raises RecipeError for a card that is not there.
-    """
-    languages = list(load_card(_find(name)).corpus.languages)
+def languages_of(card: DataCard) -> list[str]:
+    """Return the languages of a card that a model would learn: all but its English, if others."""
+    languages = list(card.corpus.languages)
     return [code for code in languages if code != ENGLISH] or languages[:1]
 
 
@@ -119,20 +129,6 @@ def _pairs(path: Path, english: Path) -> Iterator[Record]:
                 "the translation of line n of the other"
             )
         yield Record(f"{path}:{number}", {UNKNOWN: one[1], ENGLISH: other[1]})
-
-
-def _find(name: str) -> Path:
-    if name.endswith(".md") or "/" in name:
-        path = Path(name)
-        if path.is_file():
-            return path
-        raise RecipeError(f"--card {name}: there is no such file")
-    folder = cards_folder(Path.cwd() / "recipe")
-    path = folder / f"{name}.md"
-    if path.is_file():
-        return path
-    known = sorted(p.stem for p in folder.glob("*.md"))
-    raise RecipeError(f"--card {name}: no such card in {folder.name}/{did_you_mean(name, known)}")
 
 
 def _language(card: DataCard, wanted: str | None) -> str:

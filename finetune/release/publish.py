@@ -15,16 +15,16 @@ from finetune.artefacts.job import Artifact
 from finetune.errors import ReleaseError
 from finetune.output.console import Console
 from finetune.output.durable import flush
+from finetune.pipeline.gate import Opened, refuse_unopened
 from finetune.pipeline.lease import leased
 from finetune.pipeline.store import Store
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
-from finetune.spec.load import Project
 from finetune.spec.recipe import Publish
 
 
 def publish_release(
-    project: Project,
+    project: Opened,
     release: Artifact,
     *,
     store: Store,
@@ -35,8 +35,9 @@ def publish_release(
     """Publish the release of a recipe as the recipe says; return where it is now.
 
     `hub` is where it goes instead. The folder hub lies in the store if the recipe names no other.
-    Raises ReleaseError as `publish` does.
+    Raises ReleaseError as `publish` does, TypeError for a recipe that did not pass the gate.
     """
+    refuse_unopened(project, purposes={"run", "publish"})
     settings = project.recipe.publish
     if hub:
         settings = settings.model_copy(update={"hub": hub})

@@ -32,6 +32,7 @@ def run(job: Job) -> dict[str, Any]:
         StoreError: the adapter of the training is damaged.
     """
     recipe = job.recipe
+    # again, though the gate decided it: a job may start days later, when a consent has ended
     terms = adapter_terms(
         recipe.base.licence, job.cards, wanted=recipe.released.licence, today=date.today()
     )

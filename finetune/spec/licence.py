@@ -126,13 +126,24 @@ def allowed_licence(
     return wanted, (*reasons, f"the recipe chooses {wanted}, where {licence} would do")
 
 
+def allowed_name(base_licence: str, name: str) -> str:
+    """Return a model's name as the base's terms allow it (Llama 3 and later, section 1.b.i).
+
+    >>> allowed_name("llama3.1", "wolof"), allowed_name("apache-2.0", "wolof")
+    ('Llama-wolof', 'wolof')
+    """
+    needed = base_licence in _NAMED_LLAMA and not name.lower().startswith("llama")
+    return f"Llama-{name}" if needed else name
+
+
 def check_name(base_licence: str, repo: str) -> None:
-    """Refuse a repository name that the base's terms forbid (Llama 3 and later, section 1.b.i)."""
+    """Refuse a repository name that the base's terms forbid."""
     name = repo.rpartition("/")[2]
-    if base_licence in _NAMED_LLAMA and not name.lower().startswith("llama"):
+    allowed = allowed_name(base_licence, name)
+    if name != allowed:
         raise ReleaseError(
             f"release.repo: {repo!r}: the base's licence {base_licence} asks that the names of "
-            f"models made from it begin with 'Llama'. Call it e.g. {'Llama-' + name!r}."
+            f"models made from it begin with 'Llama'. Call it e.g. {allowed!r}."
         )
 
 

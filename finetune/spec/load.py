@@ -154,6 +154,29 @@ def cards_folder(recipe_path: Path) -> Path:
     return start / "data_cards"
 
 
+def card_path(name: str, folder: Path) -> Path:
+    """Return the file of a card, named by it or by the card; RecipeError if there is none."""
+    given = Path(name)
+    found = given if given.suffix == ".md" or given.is_file() else folder / f"{name}.md"
+    if not found.is_file():
+        known = sorted(p.stem for p in folder.glob("*.md"))
+        there = f"; in {folder} there are: {', '.join(known)}" if known else f"; {folder} has none"
+        hint = did_you_mean(given.stem, known) or there
+        raise RecipeError(f"{found}: there is no such data card{hint}")
+    return found
+
+
+def all_cards(folder: Path) -> list[Path]:
+    """Return the files of all cards, by name; RecipeError if there is none."""
+    found = sorted(folder.glob("*.md"))
+    if not found:
+        raise RecipeError(
+            f"{folder}: no data cards there; say where they are with --cards, or make one with "
+            "`finetune cards new`"
+        )
+    return found
+
+
 def corpus_problems(corpus: Corpus, card: DataCard) -> list[str]:
     """Say what of a corpus entry does not fit its card."""
     block = card.corpus

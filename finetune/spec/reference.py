@@ -99,7 +99,8 @@ def _takes(value: Schema) -> str:
     >>> _takes({"anyOf": [{"enum": ["auto"]}, {"type": "integer"}]})
     '`auto` or integer'
     """
-    options = [o for o in (*value.get("anyOf", ()), *value.get("oneOf", ())) if not _is_null(o)]
+    options = [*value.get("anyOf", ()), *value.get("oneOf", ())]
+    options = [option for option in options if option.get("type") != "null"]
     if options:
         return " or ".join(dict.fromkeys(_takes(option) for option in options))
     if "const" in value:
@@ -144,7 +145,3 @@ def _meaning(value: Schema, schema: Schema) -> str:
 
 def _paragraph(value: Schema) -> str:
     return " ".join(str(value.get("description", "")).split())
-
-
-def _is_null(value: Schema) -> bool:
-    return value.get("type") == "null"

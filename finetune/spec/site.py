@@ -371,8 +371,6 @@ def _placeholders(value: Any) -> list[str]:
         return [found[1] for found in _PLACEHOLDER.finditer(value)]
     if isinstance(value, Mapping):
         return [name for inner in value.values() for name in _placeholders(inner)]
-    return [name for inner in value for name in _placeholders(inner)] if _is_list(value) else []
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
+    if isinstance(value, (list, tuple)):
+        return [name for inner in value for name in _placeholders(inner)]
+    return []

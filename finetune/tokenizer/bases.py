@@ -21,7 +21,7 @@ _NO_LIMIT = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedBase:
     """A base's tokenizer, and how many tokens its context holds, if the base says so."""
 
     name: str
@@ -30,7 +30,7 @@ class Opened:
     context_tokens: int | None
 
 
-def open_bases(names: Sequence[str], *, store: Store) -> dict[str, Opened]:
+def open_bases(names: Sequence[str], *, store: Store) -> dict[str, OpenedBase]:
     """Return the bases by a short name, in the order given.
 
     A name is what `base.model` of a recipe takes (a folder, a .gguf file, `package:DIST/PATH`, a
@@ -38,7 +38,7 @@ def open_bases(names: Sequence[str], *, store: Store) -> dict[str, Opened]:
 
     Raises RecipeError with every base that cannot be found or opened.
     """
-    opened: dict[str, Opened] = {}
+    opened: dict[str, OpenedBase] = {}
     problems: list[str] = []
     for given in dict.fromkeys(names):
         try:
@@ -52,15 +52,15 @@ def open_bases(names: Sequence[str], *, store: Store) -> dict[str, Opened]:
     return opened
 
 
-def _open(given: str, store: Store) -> Opened:
+def _open(given: str, store: Store) -> OpenedBase:
     base = _named(given)
     if base.kind == "hub":
         artifact = _fetched(base, store)
         folder = artifact.path / "model"
-        return Opened(base.model, str(artifact.result["source"]), *_from_folder(folder))
+        return OpenedBase(base.model, str(artifact.result["source"]), *_from_folder(folder))
     if base.kind == "directory":
         folder = Path(base.model).expanduser()
-        return Opened(
+        return OpenedBase(
             folder.resolve().name, f"folder {folder.resolve().name}", *_from_folder(folder)
         )
     path, source = find_gguf(base)
@@ -68,7 +68,7 @@ def _open(given: str, store: Store) -> Opened:
         tokenizer = gguf_tokenizer(path)
     except Exception as error:  # the readers of GGUF raise whatever a damaged file makes them
         raise RecipeError(f"no tokenizer can be read from it: {first_line(error)}") from error
-    return Opened(path.stem, source, *_fast(tokenizer))
+    return OpenedBase(path.stem, source, *_fast(tokenizer))
 
 
 def _named(given: str) -> Base:

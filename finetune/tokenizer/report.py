@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune.output.templates import environment
 from finetune.tokenizer import advice
-from finetune.tokenizer.bases import Opened
+from finetune.tokenizer.bases import OpenedBase
 from finetune.tokenizer.measure import Audit, Measure
 
 
@@ -51,7 +51,7 @@ class Findings:
 
     title: str
     audit: Audit
-    bases: Mapping[str, Opened]
+    bases: Mapping[str, OpenedBase]
     phone_tokens_per_second: float
     left_out: Mapping[str, int]
     """Why texts were not measured -> how many."""

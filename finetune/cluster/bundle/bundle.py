@@ -30,6 +30,7 @@ from finetune.cluster.bundle.wheels import DISTRIBUTION, closure, packages_of, w
 from finetune.cluster.chain.snapshot import add_cards
 from finetune.errors import InputError, RecipeError
 from finetune.output.durable import flush, write_json
+from finetune.pipeline.gate import Opened, refuse_unopened
 from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Store, read_manifest
 from finetune.sources import fetch
@@ -82,7 +83,7 @@ _NO_WHEELS = """\
 class Contents:
     """What goes into a bundle."""
 
-    project: Project
+    project: Opened
     steps: tuple[Step, ...]
     """The steps that need a network; their artefacts are in `store`."""
     store: Store
@@ -108,8 +109,10 @@ def write_bundle(target: Path, contents: Contents) -> int:
     """Write a bundle to a new folder, or to a file if the name ends with .tar, .tar.gz or .tgz.
 
     Returns its size in bytes. Raises RecipeError if the target is there or the recipe names files
-    that a bundle cannot hold, InputError if a wheel cannot be had.
+    that a bundle cannot hold, InputError if a wheel cannot be had, TypeError for a recipe that did
+    not pass the gate for making something.
     """
+    refuse_unopened(contents.project)
     if target.exists():
         raise RecipeError(f"{target}: already there; nothing was written")
     as_tar = target.name.endswith(_TAR)

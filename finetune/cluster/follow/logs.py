@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.cluster.chain.chain import Chain, read_events, read_submissions
-from finetune.cluster.follow.status import ChainReport, JobReport, look
+from finetune.cluster.follow.status import ChainReport, look
 from finetune.errors import RecipeError
 
 POLL_SECONDS = 0.5
@@ -44,7 +44,13 @@ def default_job(report: ChainReport) -> str:
     Raises RecipeError if nothing has started yet.
     """
     for states in (("running",), ("failed", "lost", "stopped"), ("waiting", "stuck"), ("done",)):
-        found = [j for j in report.jobs if j.state in states and _has_log(report.chain, j)]
+        found = [
+            job
+            for job in report.jobs
+            if job.state in states
+            and job.job_id is not None
+            and report.chain.log_path(job.name, job.job_id).is_file()
+        ]
         if found:
             return found[0 if states != ("done",) else -1].name
     raise RecipeError(f"{report.headline}; nothing has started, so there is no log yet")
@@ -144,7 +150,3 @@ class _Reader:
         text = self._decoder.decode(content)
         lines, self._lines = self._lines, None
         return tail(text, lines=lines)
-
-
-def _has_log(chain: Chain, job: JobReport) -> bool:
-    return job.job_id is not None and chain.log_path(job.name, job.job_id).is_file()

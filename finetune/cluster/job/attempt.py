@@ -121,7 +121,9 @@ def finish(
         answer = "leave"
     else:
         limit = chain.max_restarts
-        tries = _in_vain(attempts[:-1]) if kind == "stopped" else _crashes(attempts[:-1])
+        before = attempts[:-1]
+        crashes = sum(attempt.outcome == "crashed" for attempt in before)
+        tries = _in_vain(before) if kind == "stopped" else crashes
         if (further and kind == "stopped") or (tries < limit and (further or kind == "stopped")):
             answer = "again"
         else:
@@ -314,10 +316,6 @@ def _lost(attempts: Sequence[_Attempt]) -> int:
             break
         count += 1
     return count
-
-
-def _crashes(attempts: Sequence[_Attempt]) -> int:
-    return sum(attempt.outcome == "crashed" for attempt in attempts)
 
 
 def _end(

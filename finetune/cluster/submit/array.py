@@ -19,6 +19,7 @@ from finetune.cluster.submit.queue import indices_of
 from finetune.cluster.submit.submit import Planned, chain_of, command_of, jobs_of, problems
 from finetune.cluster.submit.sweep import Combination
 from finetune.errors import RecipeError
+from finetune.pipeline.gate import Opened
 from finetune.pipeline.store import Store
 from finetune.spec.load import Project
 from finetune.spec.site import Site
@@ -27,13 +28,15 @@ from finetune.spec.site import Site
 def plan_sweep(
     combinations: Sequence[Combination],
     *,
+    project: Opened,
     site: Site,
     store: Store,
     limit: int | None,
 ) -> Planned:
     """Return the job arrays that prepare, train and evaluate every combination; writes nothing.
 
-    Raises RecipeError where the site forbids requeueing: a stopped task could not go on.
+    `project`: the recipe that the combinations change. Raises RecipeError where the site forbids
+    requeueing: a stopped task could not go on.
     """
     if site.requeue == "forbidden":
         raise RecipeError(
@@ -47,11 +50,12 @@ def plan_sweep(
     used = {job.recipe for job in jobs}
     todo = tuple(job for job in jobs if store.lacking(job.artefacts))
     return Planned(
+        project=project,
         chain=chain,
         scripts=scripts_of(chain, works, site=site, todo=todo),
         debug_steps=None,
         todo=todo,
-        tasks={recipe: project for recipe, project in own.items() if recipe in used},
+        tasks={recipe: task for recipe, task in own.items() if recipe in used},
     )
 
 

@@ -51,6 +51,8 @@ EARLY_SECONDS = 60
 class Planned:
     """A chain that could be submitted."""
 
+    project: Opened
+    """The recipe that the chain was planned from."""
     chain: Chain
     scripts: dict[str, str]
     """Name of a job or job array -> batch script."""
@@ -58,11 +60,11 @@ class Planned:
     """Optimizer steps of the trial in the short queue, if there is one."""
     todo: tuple[ChainJob, ...]
     """What is submitted: the jobs whose artefacts are not in the store."""
-    tasks: Mapping[str, Project] = field(default_factory=dict)
+    tasks: Mapping[str, Opened] = field(default_factory=dict)
     """Recipe in the snapshot -> what a task of a job array runs."""
 
 
-def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Planned:
+def plan_chain(project: Opened, *, site: Site, store: Store, debug: bool) -> Planned:
     """Return the jobs that make what the recipe needs and is not in the store; writes nothing.
 
     Raises RecipeError when a trial is asked for and the site has no short queue.
@@ -87,7 +89,9 @@ def plan_chain(project: Project, *, site: Site, store: Store, debug: bool) -> Pl
         for job, (_, work) in zip(jobs, works, strict=True)
     }
     steps = site.debug.steps if debug and site.debug else None
-    return Planned(chain=chain, scripts=scripts, debug_steps=steps, todo=chain.jobs)
+    return Planned(
+        project=project, chain=chain, scripts=scripts, debug_steps=steps, todo=chain.jobs
+    )
 
 
 def chain_of(
@@ -183,15 +187,17 @@ def missing_packages(distribution: str = DISTRIBUTION) -> list[str]:
     return found
 
 
-def submit_chain(planned: Planned, project: Opened, *, site: Site) -> list[Submission]:
+def submit_chain(planned: Planned, *, site: Site) -> list[Submission]:
     """Write the chain and give its jobs to Slurm; return the submissions in order.
 
-    Raises ClusterError when Slurm refuses one; then nothing of the chain is left in the queue.
+    Raises ClusterError when Slurm refuses one, and then nothing of the chain is left in the queue;
+    TypeError for a recipe that did not pass the gate for making something.
     """
-    refuse_unopened(project)
+    for project in (planned.project, *planned.tasks.values()):
+        refuse_unopened(project)
     chain = planned.chain
     folder = chain.folder
-    write_files(planned, project, versions=site.command is None)
+    write_files(planned, versions=site.command is None)
     for script in dict.fromkeys(job.script for job in planned.todo):
         refused = slurm.refusal(folder / script, folder=folder)
         if refused is not None:
@@ -200,9 +206,9 @@ def submit_chain(planned: Planned, project: Opened, *, site: Site) -> list[Submi
     return enqueue(chain, planned.todo)
 
 
-def write_files(planned: Planned, project: Project, *, versions: bool) -> None:
+def write_files(planned: Planned, *, versions: bool) -> None:
     """Write a chain's folder."""
-    chain, folder = planned.chain, planned.chain.folder
+    project, chain, folder = planned.project, planned.chain, planned.chain.folder
     write_project(project, folder / FOLDER, versions=versions)
     for name, task in planned.tasks.items():
         write_recipe(absolute(task.recipe), folder / name)

@@ -54,7 +54,7 @@ def run(options: Namespace, console: Console) -> int:
     store = store_of(options.store, site=site)
     swept = _combinations(options, project)
     planned = (
-        plan_sweep(swept, site=site, store=store, limit=options.array_limit)
+        plan_sweep(swept, project=project, site=site, store=store, limit=options.array_limit)
         if swept
         else plan_chain(project, site=site, store=store, debug=options.debug)
     )
@@ -76,7 +76,7 @@ def run(options: Namespace, console: Console) -> int:
     if options.dry_run:
         console.say("nothing was written or submitted (--dry-run)")
         return 0
-    submissions = submit_chain(planned, project, site=site)
+    submissions = submit_chain(planned, site=site)
     _report(planned, submissions, console=console)
     return 0
 

@@ -62,14 +62,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Audit: measure the text with every base, show it side by side, write the report."""
     _check(options)
-    from finetune.prepare.audit import texts_of_card, texts_of_file
+    from finetune.prepare.audit import card_to_read, texts_of_card, texts_of_file
     from finetune.tokenizer.bases import open_bases
     from finetune.tokenizer.measure import audit
     from finetune.tokenizer.report import Findings, write_report
 
     store = Store(options.store.resolve())
     if options.card:
-        texts = texts_of_card(options.card, language=options.language, store=store)
+        texts = texts_of_card(card_to_read(options.card), language=options.language, store=store)
     else:
         texts = texts_of_file(options.text, english=options.parallel)
     bases = open_bases(options.base, store=store)

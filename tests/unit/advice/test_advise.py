@@ -131,6 +131,34 @@ def test_a_withdrawn_card_is_not_advised_on(
     assert "were taken back" in capsys.readouterr().err
 
 
+def test_a_card_without_training_is_refused_before_it_is_read(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its owners' word is said and not that its file is absent; also of a card to replay."""
+    card = Path("data_cards/lines.md")
+    card.write_text(
+        card.read_text().replace("corpus:\n", "corpus:\n  permitted_uses: [research]\n")
+    )
+    for texts in Path("data_cards").glob("lines.t*"):
+        texts.unlink()
+    for cards in (["--card", "lines"], ["--card", "pairs", "--replay", "lines"]):
+        assert main(["advise", *cards]) == 2
+        assert capsys.readouterr().err.startswith("data card 'lines': permitted_uses: ")
+
+
+def test_the_proposed_repository_has_a_name_that_the_base_allows(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Models made from Llama 3 are called so; the recipe passes the gate with its first name."""
+    tiny = Path("recipes/tiny.yaml")
+    tiny.write_text(tiny.read_text().replace("licence: apache-2.0", "licence: llama3.1"))
+    assert main(["advise", "--card", "lines", "--out", "recipes/new.yaml"]) == 0
+    assert load_project(Path("recipes/new.yaml")).recipe.released.repo == (
+        "your-organisation/Llama-new"
+    )
+    assert main(["check", "recipes/new.yaml"]) == 0
+
+
 def test_with_its_base_here_the_recipe_says_what_it_costs(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

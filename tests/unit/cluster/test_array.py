@@ -21,6 +21,7 @@ from finetune.cluster.submit.submit import plan_chain, write_files
 from finetune.cluster.submit.sweep import checked, combine, parse_axis, seed_axis
 from finetune.errors import ClusterError, RecipeError
 from finetune.pipeline import plan
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
 from finetune.spec.site import load_site
@@ -82,7 +83,8 @@ def planned_sweep(*sweeps: str, limit: int | None = None):
         RECIPE, overrides=[], settings=combine([parse_axis(sweep) for sweep in sweeps])
     )
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
-    return plan_sweep(combinations, site=site, store=store, limit=limit)
+    project = open_project(RECIPE, purpose="submit")
+    return plan_sweep(combinations, project=project, site=site, store=store, limit=limit)
 
 
 def submitted(sent: list[tuple[str, ...]]) -> list[list[str]]:
@@ -130,7 +132,7 @@ def test_arrays_are_submitted_with_their_limit_and_each_task_has_its_id(here, se
 def test_each_task_has_its_own_recipe_with_the_keys_of_the_plan(here):
     """Task 3 of the snapshot is the fourth combination, wherever and whenever it is read."""
     planned = planned_sweep("lora.rank=2,4", "train.seed=0,1")
-    write_files(planned, load_project(RECIPE), versions=False)
+    write_files(planned, versions=False)
     chain = planned.chain
     copied = load_project(chain.recipe_of("train.3"))
     assert (copied.recipe.lora.rank, copied.recipe.train.seed) == (4, 1)
@@ -184,7 +186,7 @@ def test_problems_of_all_options_come_at_once_and_nothing_is_queued(here, sent, 
 def test_a_refused_array_takes_back_those_before_it(here, sent, monkeypatch):
     """Nothing of a sweep stays in the queue when Slurm refuses a part of it."""
     planned = planned_sweep("lora.rank=2,4")
-    write_files(planned, load_project(RECIPE), versions=False)
+    write_files(planned, versions=False)
     answer = slurm._run
 
     def refuse(command, *arguments, **options):
@@ -215,14 +217,14 @@ def test_seeds_are_those_of_every_phase(here):
 @pytest.mark.parametrize("swept", [False, True])
 def test_scripts_written_anew_for_the_same_site_are_the_same(here, sent, swept):
     """What `resubmit --site` writes is what `submit` wrote, to the byte, also of a trial."""
-    project = load_project(RECIPE)
+    project = open_project(RECIPE, purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
     planned = (
         planned_sweep("lora.rank=2,4", limit=1)
         if swept
         else plan_chain(project, site=site, store=store, debug=True)
     )
-    write_files(planned, project, versions=True)
+    write_files(planned, versions=True)
     scripts = {path: path.read_text() for path in (planned.chain.folder / "scripts").iterdir()}
     assert len(scripts) == (3 if swept else 5)
     assert move(planned.chain, planned.todo, site=site) == planned.chain
@@ -231,10 +233,10 @@ def test_scripts_written_anew_for_the_same_site_are_the_same(here, sent, swept):
 
 def test_another_site_is_what_the_jobs_are_submitted_with(here, sent):
     """Longer time and another partition are in the scripts; a refused one changes nothing."""
-    project = load_project(RECIPE)
+    project = open_project(RECIPE, purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
     planned = plan_chain(project, site=site, store=store, debug=False)
-    write_files(planned, project, versions=True)
+    write_files(planned, versions=True)
     Path("site.yaml").write_text(
         SITE.replace("=batch", "=long") + "train: {time_limit: 20:00:00}\n"
     )
@@ -247,10 +249,10 @@ def test_another_site_is_what_the_jobs_are_submitted_with(here, sent):
 
 def test_what_nobody_makes_any_more_is_said_before_the_queue(here, sent):
     """A base that a purge took is named with the command that gets it back."""
-    project = load_project(RECIPE)
+    project = open_project(RECIPE, purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
     planned = plan_chain(project, site=site, store=store, debug=False)
-    write_files(planned, project, versions=True)
+    write_files(planned, versions=True)
     shutil.rmtree(".finetune/base")
     with pytest.raises(RecipeError) as refused:
         resubmit(planned.chain)
@@ -263,14 +265,14 @@ def test_what_nobody_makes_any_more_is_said_before_the_queue(here, sent):
 @pytest.mark.parametrize("swept", [False, True])
 def test_a_chain_whose_consent_ended_is_not_submitted_again(here, sent, swept):
     """The recipes of the snapshot pass the gate before anything is queued."""
-    project = load_project(RECIPE)
+    project = open_project(RECIPE, purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
     planned = (
         planned_sweep("lora.rank=2,4", limit=1)
         if swept
         else plan_chain(project, site=site, store=store, debug=False)
     )
-    write_files(planned, project, versions=True)
+    write_files(planned, versions=True)
     card = planned.chain.folder / "project/data_cards/lines.md"
     text = card.read_text().replace(
         "  format", "  consent: {basis: written, expires: 2020-01-31}\n  format"

@@ -17,6 +17,7 @@ from finetune.cluster.job.batch_script import time_limit_seconds
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.submit import missing_packages, plan_chain, write_files
 from finetune.pipeline import plan
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project, load_recipe
 from finetune.spec.site import load_site
@@ -197,10 +198,10 @@ def test_other_packages_than_needed_are_named(monkeypatch):
 def test_what_was_withdrawn_stays_withdrawn_in_the_snapshot(here):
     """The list lies beside the copied card, so the jobs make what was planned: without it."""
     add_withdrawn(Path("data_cards/lines.md"), ["0" * 64], day=date(2026, 1, 1))
-    project = load_project(Path(RECIPE))
+    project = open_project(Path(RECIPE), purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(here / ".finetune")
     planned = plan_chain(project, site=site, store=store, debug=False)
-    write_files(planned, project, versions=True)
+    write_files(planned, versions=True)
     copied = load_project(planned.chain.recipe_path)
     assert copied.cards["lines"].withdrawn == {"0" * 64}
     assert [s.key for s in plan.steps_of(copied)] == [s.key for s in plan.steps_of(project)]
@@ -211,11 +212,12 @@ def test_the_snapshot_makes_the_same_artefacts(here, tmp_path, monkeypatch):
     recipe and card change nothing."""
     fetched()
     assert main(["fetch", RECIPE]) == 0
-    project = load_project(Path(RECIPE), overrides=["train.max_steps=3"])
+    changed = ["train.max_steps=3"]
+    project = open_project(Path(RECIPE), purpose="submit", overrides=changed)
     store = Store(here / ".finetune")
     site = load_site(Path("site.yaml"))
     planned = plan_chain(project, site=site, store=store, debug=True)
-    write_files(planned, project, versions=True)
+    write_files(planned, versions=True)
     wanted = [step.key for step in plan.steps_of(project)]
     Path(RECIPE).write_text("name: [")
     Path("data_cards/lines.md").unlink()

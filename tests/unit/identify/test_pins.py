@@ -12,6 +12,7 @@ from finetune.cluster.bundle.bundle import Contents, write_bundle
 from finetune.cluster.bundle.wheels import packages_of
 from finetune.cluster.chain.snapshot import absolute
 from finetune.errors import InputError, RecipeError
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
 from finetune.sources import lock as outside
@@ -90,12 +91,13 @@ def test_a_snapshot_names_the_file_where_it_is(project: Callable[[str], Project]
 
 def test_a_bundle_carries_the_file(project: Callable[[str], Project], tmp_path: Path) -> None:
     """It lies at the same relative path; one outside the project is refused."""
-    loaded = project("models/a.bin")
-    contents = Contents(loaded, steps=(), store=Store(tmp_path / "s"), site=None, wheels=False)
+    opened = open_project(project("models/a.bin").path, purpose="bundle")
+    contents = Contents(opened, steps=(), store=Store(tmp_path / "s"), site=None, wheels=False)
     write_bundle(tmp_path / "bundle", contents)
     copied = tmp_path / "bundle/project/models/a.bin"
     assert copied.read_bytes() == Path("models/a.bin").read_bytes()
-    elsewhere = project(str(tmp_path.parent / "outside.bin"))
+    outside_of_it = str(tmp_path.parent / "outside.bin")
+    elsewhere = open_project(project(outside_of_it).path, purpose="bundle")
     contents = Contents(elsewhere, steps=(), store=Store(tmp_path / "s"), site=None, wheels=False)
     with pytest.raises(RecipeError, match="lies outside this folder"):
         write_bundle(tmp_path / "other", contents)

@@ -8,24 +8,33 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from finetune.artefacts.job import Artifact
 from finetune.cli import main
+from finetune.cluster.bundle.bundle import Contents, write_bundle
+from finetune.cluster.submit.submit import plan_chain, submit_chain
 from finetune.errors import RecipeError
 from finetune.output.console import Console
 from finetune.pipeline.execute import execute
 from finetune.pipeline.gate import NEEDS, open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
+from finetune.release.publish import publish_release
 from finetune.spec.load import load_project
+from finetune.spec.site import load_site
+from finetune.spec.tables.export_format import export_format
 from finetune.verbs import VERBS
+from finetune.verbs.use.export import write_export
 from tests.support.small_recipe import CARD, RECIPE
 from tests.unit.test_cli import HEAVY, ROOT
 
+QUIET = Console(out=io.StringIO())
 TAKE_A_RECIPE = [verb.name for verb in VERBS.values() if verb.recipe]
 OPTIONS = {
     "submit": ["--site", "site.yaml"],
@@ -174,13 +183,52 @@ def test_a_day_decides(here):
         open_project(recipe, purpose="run", today=date(2020, 2, 1))
 
 
-def test_nothing_is_made_past_the_gate(here):
-    """A recipe that was only loaded, or opened for a look, is not executed: a program's mistake."""
-    recipe, store = Path("recipes/tiny.yaml"), Store(here / "store")
-    console = Console(out=io.StringIO())
+def run_steps(project: Any, store: Store) -> None:
+    execute(project, steps_of(project), store=store, console=QUIET)
+
+
+def queue_jobs(project: Any, store: Store) -> None:
+    site = load_site(Path("site.yaml"))
+    submit_chain(plan_chain(project, site=site, store=store, debug=False), site=site)
+
+
+def queue_a_task(project: Any, store: Store) -> None:
+    """Beside a recipe that passed: each task of a job array counts."""
+    site, passed = load_site(Path("site.yaml")), open_project(project.path, purpose="submit")
+    planned = plan_chain(passed, site=site, store=store, debug=False)
+    submit_chain(replace(planned, tasks={"project/task-0.json": project}), site=site)
+
+
+def bundle_all(project: Any, store: Store) -> None:
+    contents = Contents(project, steps=(), store=store, site=None, wheels=False)
+    write_bundle(store.root / "bundle", contents)
+
+
+def publish_it(project: Any, store: Store) -> None:
+    built = Artifact("release", "0" * 16, store.root, {})
+    publish_release(project, built, store=store, console=QUIET)
+
+
+def export_it(project: Any, store: Store) -> None:
+    write_export(
+        project,
+        export_format("peft"),
+        phase=project.recipe.stages_of_training[0],
+        inputs={},
+        target=store.root / "peft",
+        console=QUIET,
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [run_steps, queue_jobs, queue_a_task, bundle_all, publish_it, export_it]
+)
+def test_nothing_is_made_past_the_gate(here, make):
+    """A recipe that was only loaded, or opened for a look, is refused: a program's mistake."""
+    recipe = Path("recipes/tiny.yaml")
     for project in (load_project(recipe), open_project(recipe, purpose="plan")):
         with pytest.raises(TypeError, match="open_project"):
-            execute(project, steps_of(project), store=store, console=console)  # type: ignore[arg-type]
+            make(project, Store(here / "store"))
     assert not (here / "store").exists()
 
 

@@ -11,6 +11,7 @@ import pytest
 from finetune.cluster.bundle.bundle import Contents, write_bundle
 from finetune.cluster.chain.snapshot import absolute
 from finetune.errors import InputError
+from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
 from finetune.sources import lock as outside
@@ -70,7 +71,8 @@ def test_the_file_travels_with_the_recipe(project: Callable[..., Project], tmp_p
     loaded = project("sets/a.txt")
     [one] = absolute(loaded.recipe).prepare.evaluation_sets
     assert Path(one.path) == tmp_path / "sets/a.txt"
-    contents = Contents(loaded, steps=(), store=Store(tmp_path / "s"), site=None, wheels=False)
+    opened = open_project(loaded.path, purpose="bundle")
+    contents = Contents(opened, steps=(), store=Store(tmp_path / "s"), site=None, wheels=False)
     write_bundle(tmp_path / "bundle", contents)
     assert (tmp_path / "bundle/project/sets/a.txt").read_text() == "the text of a set\n"
 

@@ -9,19 +9,20 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.job import Artifact
 from finetune.errors import ReleaseError, StoreError
 from finetune.models.load import attach_lora, load_base, load_tokenizer
 from finetune.models.rows import NewRows
 from finetune.output.console import Console
+from finetune.pipeline.gate import Opened
 from finetune.release.exports import merged as merging
 from finetune.release.exports.merged import merge
-from finetune.release.new_folder import export_to
 from finetune.spec.recipe import Base, Lora, Recipe
 from finetune.spec.tables.export_format import export_format
 from finetune.tokenizer.folder import write_tokenizer
 from finetune.tokenizer.start import means
 from finetune.train.adapter import save_adapter
+from finetune.verbs.use.export import write_export
 from tests.support.release_job import RECIPE
 from tests.support.tiny import write_tiny_model
 from tests.unit.tokenizer.test_extend import EXTENDED, LEXICON
@@ -74,15 +75,14 @@ def exported(folder: Path, target: Path) -> None:
     """Write the merged model of `trained` as the verb does."""
     recipe = Recipe.model_validate(RECIPE)
     (folder / "model").symlink_to(folder / "base")  # where a base is in the store
-    job = Job(
-        recipe=recipe,
+    write_export(
+        Opened(path=folder / "r.yaml", recipe=recipe, cards={}, purpose="export", terms=None),
+        export_format("merged"),
         phase=recipe.stages_of_training[0],
-        cards={},
         inputs={role: Artifact(role, "0" * 16, folder, {}) for role in ("base", "train")},
-        workspace=target,
+        target=target,
         console=Console(out=io.StringIO()),
     )
-    export_to(target, export_format("merged"), job=job)
 
 
 def test_a_model_that_differs_is_not_written(tmp_path, monkeypatch):

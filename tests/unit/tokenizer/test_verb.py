@@ -97,7 +97,7 @@ def test_a_parallel_card_has_its_english(bases, capsys, tmp_path):
     back = run(capsys, "--card", "data_cards/p.md", "--language", "eng_Latn", "--base", bases[1])
     assert back["bases"][0]["premium"] is None
     assert main(["tokenizer", "audit", "--card", "q", "--base", bases[0]]) == 2
-    assert "no such card" in capsys.readouterr().err
+    assert "q.md: there is no such data card" in capsys.readouterr().err
     wrong = ["--card", "p", "--language", "hau_Latm", "--base", bases[0]]
     assert main(["tokenizer", "audit", *wrong]) == 2
     assert "Did you mean 'hau_Latn'?" in capsys.readouterr().err

@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from finetune.cards import words
-from finetune.cards.find import all_cards
 from finetune.cards.words import Lang
 from finetune.output.console import Console
+from finetune.spec.load import all_cards
 from finetune.verbs.options import add_cards_folder
 
 

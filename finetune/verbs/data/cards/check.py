@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from datetime import date
 
-from finetune.cards.find import all_cards, card_path
 from finetune.cards.findings import check_card, show_findings
 from finetune.cards.words import Lang
 from finetune.output.console import Console
+from finetune.spec.load import all_cards, card_path
 from finetune.verbs.options import add_cards_folder
 
 

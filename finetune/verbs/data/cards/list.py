@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from finetune.cards.find import all_cards
 from finetune.cards.listing import COLUMNS, card_row
 from finetune.cards.words import Lang
 from finetune.output.console import Console
+from finetune.spec.load import all_cards
 from finetune.verbs.options import add_cards_folder
 
 

@@ -8,11 +8,10 @@ from datetime import date
 from pathlib import Path
 
 from finetune.cards import words
-from finetune.cards.find import card_path
 from finetune.cards.words import Lang
 from finetune.errors import RecipeError
 from finetune.output.console import Console
-from finetune.spec.load import load_card
+from finetune.spec.load import card_path, load_card
 from finetune.verbs.options import add_cards_folder, add_store
 
 REPO = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"

@@ -6,10 +6,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from finetune.cards import words
-from finetune.cards.find import card_path
 from finetune.cards.words import Lang
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
+from finetune.spec.load import card_path
 from finetune.verbs.options import add_cards_folder, add_store
 
 

@@ -8,13 +8,12 @@ from datetime import date
 from pathlib import Path
 
 from finetune.cards import withdraw as taking
-from finetune.cards.find import card_path
 from finetune.cards.words import Lang
 from finetune.errors import RecipeError
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
 from finetune.spec.card import ALL
-from finetune.spec.load import load_card
+from finetune.spec.load import card_path, load_card
 from finetune.spec.withdrawn import add_withdrawn, list_path, read_withdrawn
 from finetune.verbs.options import add_cards_folder, add_store
 
@@ -96,7 +95,7 @@ def run(options: Namespace, console: Console, lang: Lang) -> int:
     elif options.contributor:
         meant = taking.records_of_contributor(card, options.contributor, store=store)
     else:
-        meant = taking.every_record()
+        meant = taking.Meant(frozenset({ALL}))
     known = read_withdrawn(path)
     new = len(meant.hashes - known)
     if not options.dry_run:
