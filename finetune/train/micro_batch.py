@@ -160,14 +160,13 @@ def _measured(
     def peak_bytes(rows: int) -> int:
         if device.type == "cuda":
             return held + rows * run_once()
-        config = model.peft.config
-        text = config.get_text_config() if hasattr(config, "get_text_config") else config
+        sizes = model.kind.sizes(model.peft)
         row = MeasuredRow(
             kept=run_once(),
-            layers=int(text.num_hidden_layers),
-            input_bytes=split.sequence_tokens * int(text.hidden_size) * FLOAT,
+            layers=sizes.layers,
+            input_bytes=split.sequence_tokens * sizes.hidden * FLOAT,
             tokens=split.sequence_tokens,
-            vocabulary=int(text.vocab_size),
+            vocabulary=sizes.vocabulary,
         )
         return held + measured_bytes(row, rows=rows, gradient_checkpointing=again)
 
