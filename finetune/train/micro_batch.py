@@ -26,7 +26,7 @@ from finetune.errors import TrainError
 from finetune.launch.ranks import ranks_of
 from finetune.models.load import kind_of_device
 from finetune.sizing.footprint import MeasuredRow, measured_bytes
-from finetune.sizing.memory import Placement, device_memory, work_on
+from finetune.sizing.memory import Placement, device_memory, state_bytes, work_on
 from finetune.sizing.policy import (
     CPU_PROCESS_BYTES,
     FLOAT,
@@ -243,7 +243,9 @@ def fixed_bytes(model: nn.Module, *, device: torch.device) -> int:
     """
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    return weights + 4 * trainable + (CPU_PROCESS_BYTES if device.type == "cpu" else 0)
+    best = trainable
+    process = CPU_PROCESS_BYTES if device.type == "cpu" else 0
+    return weights + sum(state_bytes(trainable)) + best + process
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
