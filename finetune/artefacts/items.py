@@ -1,4 +1,4 @@
-"""Test items beside a packed split: what was asked, and what a good answer is."""
+"""Test items beside a prepared split: what was asked, and what a good answer is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.artefacts.packed_split import PackedSplit
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import StoreError
 
 
@@ -28,7 +28,7 @@ class Item:
     """`eng_Latn>hau_Latn` for a translation."""
 
 
-def read_items(directory: Path, split: PackedSplit) -> list[Item]:
+def read_items(directory: Path, split: PreparedItems) -> list[Item]:
     """Read items.jsonl of a split; line i belongs to record i of documents.npy.
 
     Raises StoreError if the file does not fit the split.
@@ -57,7 +57,7 @@ def _item(fields: dict[str, str | None]) -> Item:
 
 
 def choose_prompts(
-    items: Sequence[Item], split: PackedSplit, *, per_direction: int, per_language: int
+    items: Sequence[Item], split: PreparedItems, *, per_direction: int, per_language: int
 ) -> list[Item]:
     """Return the items to generate for, by direction, then instructions by language.
 

@@ -70,6 +70,13 @@ class PackedSplit:
         supervised_NT = self.supervised_NT if rows is None else self.supervised_NT[rows]
         return supervised_NT.sum(axis=1, dtype=np.int64)
 
+    def token_ids_of(self, record: int) -> list[int]:
+        """Return the token ids of a record of `documents_D`, in the order of its text."""
+        found = self.documents_D[record]
+        start = int(found["start"])
+        row = self.tokens_NT[int(found["row"])]
+        return [int(token) for token in row[start : start + int(found["length"])]]
+
 
 def open_split(
     directory: Path, *, languages: tuple[str, ...], cards: tuple[str, ...]

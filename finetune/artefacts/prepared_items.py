@@ -1,4 +1,4 @@
-"""The protocol of prepared items: what training, validation and evaluation ask of a split."""
+"""The protocol of prepared items: what training and evaluation ask of a split."""
 
 from __future__ import annotations
 
@@ -40,3 +40,6 @@ class PreparedItems(Protocol):
 
     def supervised_tokens_of(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Return the supervised tokens of each of these items (or of all)."""
+
+    def token_ids_of(self, record: int) -> list[int]:
+        """Return the token ids of a record of `documents_D`, in the order of its text."""

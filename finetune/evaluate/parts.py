@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from finetune.artefacts.items import Item, read_items
 from finetune.artefacts.job import Artifact, Job
-from finetune.artefacts.packed_split import PackedSplit, open_split
+from finetune.artefacts.prepared_items import PreparedItems
+
+if TYPE_CHECKING:
+    from finetune.models.kinds import Kind
 
 Records = dict[str, NDArray[np.int64]]
 """The records that are scored, by language."""
@@ -27,7 +31,7 @@ class Part:
     """None in a recipe without phases."""
     items: list[Item]
     """Of the adapter's split."""
-    splits: dict[str, PackedSplit]
+    splits: dict[str, PreparedItems]
     """By system: `base`, `adapter`; the same one unless the vocabulary was extended."""
     chosen: dict[str, Records]
     """By system; the same documents, in the same order."""
@@ -41,14 +45,16 @@ def parts_of(job: Job) -> tuple[Part, ...]:
     With an extended vocabulary, only documents that both tokenizers leave in the corpus: a
     conversation may be longer than a row in one of them.
     """
-    plain = dict(job.plain)
+    from finetune.models.kinds import kind_of  # with torch, which a table of scores needs not
+
+    kind, plain = kind_of(job.inputs["base"].path / "model"), dict(job.plain)
     found = []
     for phase, prepared in job.prepared:
-        split, items = _opened(prepared)
+        split, items = _opened(prepared, kind=kind)
         chosen = choose_documents(split, max_documents=job.recipe.evaluate.max_documents)
         splits, both = {"base": split, "adapter": split}, {"base": chosen, "adapter": chosen}
         if phase in plain:
-            other, other_items = _opened(plain[phase])
+            other, other_items = _opened(plain[phase], kind=kind)
             splits["base"] = other
             both["adapter"], both["base"] = _common(
                 (split, items, chosen),
@@ -59,14 +65,14 @@ def parts_of(job: Job) -> tuple[Part, ...]:
     return tuple(found)
 
 
-def _opened(prepared: Artifact) -> tuple[PackedSplit, list[Item]]:
+def _opened(prepared: Artifact, *, kind: Kind) -> tuple[PreparedItems, list[Item]]:
     directory = prepared.path / "test"
     names = {key: tuple(prepared.result[key]) for key in ("languages", "cards")}
-    split = open_split(directory, **names)
+    split = kind.open_split(directory, **names)
     return split, read_items(directory, split)
 
 
-_View = tuple[PackedSplit, list[Item], Records]
+_View = tuple[PreparedItems, list[Item], Records]
 
 
 def _common(one: _View, two: _View) -> tuple[Records, Records]:
@@ -81,7 +87,7 @@ def _common(one: _View, two: _View) -> tuple[Records, Records]:
     return found
 
 
-def choose_documents(split: PackedSplit, *, max_documents: int) -> dict[str, NDArray[np.int64]]:
+def choose_documents(split: PreparedItems, *, max_documents: int) -> dict[str, NDArray[np.int64]]:
     """Return per language the records of its first `max_documents` documents.
 
     Documents are numbered in the order of their content hash, so the first ones are a random

@@ -84,18 +84,16 @@ def load_models(settings: Identify) -> tuple[Model, ...]:
     problems: list[str] = []
     for wanted in settings.models:
         try:
-            models.append(_load(wanted))
+            if isinstance(wanted, FastTextModel):
+                path = Path(wanted.fasttext).expanduser()
+                models.append(load_fasttext(path, sha256=wanted.sha256))
+            else:
+                models.append(_PACKAGED[wanted]())
         except DataError as error:
             problems += error.problems
     if problems:
         raise DataError(*problems)
     return tuple(models)
-
-
-def _load(wanted: str | FastTextModel) -> Model:
-    if isinstance(wanted, FastTextModel):
-        return load_fasttext(Path(wanted.fasttext).expanduser(), sha256=wanted.sha256)
-    return _PACKAGED[wanted]()
 
 
 @lru_cache(maxsize=1)

@@ -234,7 +234,8 @@ def _problems(
         )
     elif short_rows:
         most = max((rows - short_rows) // each, 1)
-        needed = _next_epochs(mix.max_epochs * rows / max(1, rows - short_rows))
+        epochs = mix.max_epochs * rows / max(1, rows - short_rows)
+        needed = -(-round(epochs * 10, 6) // 1) / 10  # rounded up to one decimal
         yield (
             key,
             f"{rows // each} steps need more text than there is: with at most {mix.max_epochs:g} "
@@ -251,11 +252,6 @@ def _problems(
                 f"times, and mix.max_epochs is {mix.max_epochs:g}. Raise the budget (shares "
                 "change), or train shorter",
             )
-
-
-def _next_epochs(epochs: float) -> float:
-    """Round up to one decimal."""
-    return -(-round(epochs * 10, 6) // 1) / 10
 
 
 def _notes(

@@ -4,6 +4,11 @@ The training loop, validation, evaluation and chat ask a row of `KINDS` and the 
 `TrainableModel` and `PreparedItems`, never an architecture. An encoder-decoder or a speech base is
 a new row with functions of its own; causal language models are the one that exists. LoRA by PEFT
 is common to all.
+
+Beside its row a new kind needs a writer of its items (finetune/prepare/packing writes packed
+sequences, which finetune/tokenizer/run.py reads, too), its counts in finetune/sizing/shape.py, for
+`finetune estimate`, `zero3` and `fsdp`, and in finetune/release/exports/merged.py a comparison of
+its logits.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import RecipeError
 from finetune.models.generate import Decoding, context_tokens, generate
 from finetune.models.load import attach_lora, load_adapter, load_base
-from finetune.models.packed_model import PackedModel, idle_batch, make_batch
+from finetune.models.packed_model import PackedModel, Sizes, idle_batch, make_batch, sizes_of
 from finetune.models.score import score_documents
 
 Batch = Any
@@ -113,6 +118,8 @@ class Kind:
     generate: Generate
     context_tokens: Callable[[Any], int | None]
     """Most tokens of prompt and answer together; None if the model has no limit."""
+    sizes: Callable[[Any], Sizes]
+    """Of a base with its adapter; on a CPU `run.micro_batch_rows: auto` depends on them."""
 
 
 def _is_causal(config: Mapping[str, Any]) -> bool:
@@ -132,6 +139,7 @@ CAUSAL = Kind(
     score=score_documents,
     generate=generate,
     context_tokens=context_tokens,
+    sizes=sizes_of,
 )
 KINDS: tuple[Kind, ...] = (CAUSAL,)
 """All kinds; the first that takes a base is its own."""

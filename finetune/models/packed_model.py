@@ -35,6 +35,16 @@ class PackedBatch:
     """Global row numbers; they key dropout, so that a batch split changes nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What the memory of a row depends on, as a model's configuration says it."""
+
+    layers: int
+    hidden: int
+    """Width of a layer's input."""
+    vocabulary: int
+
+
 def make_batch(
     split: PackedSplit, rows: Sequence[int], *, device: torch.device | str
 ) -> PackedBatch:
@@ -191,6 +201,12 @@ def causal_lm_of(model: Any) -> Any:
     if isinstance(model, PackedModel):
         model = model.model
     return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def sizes_of(model: Any) -> Sizes:
+    """Return the sizes of a causal language model, with or without adapter."""
+    text = causal_lm_of(model).config.get_text_config()
+    return Sizes(int(text.num_hidden_layers), int(text.hidden_size), int(text.vocab_size))
 
 
 @torch.no_grad()

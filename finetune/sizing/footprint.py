@@ -79,8 +79,8 @@ class MeasuredRow:
 
 
 def measured_bytes(row: MeasuredRow, *, rows: int, gradient_checkpointing: bool) -> int:
-    """Return what `activation_bytes` and `allocator_bytes` count, from one row that was run on a
-    CPU, in bytes.
+    """Return what `kept_bytes`, `temporary_bytes` and `allocator_bytes` count together, from one
+    row that was run on a CPU, in bytes.
 
     Both begin with the bytes that a forward pass keeps: measured in training, where any
     architecture may come, counted where nothing is run. These are the same within 4 %
@@ -97,14 +97,6 @@ def measured_bytes(row: MeasuredRow, *, rows: int, gradient_checkpointing: bool)
     chunk = min(rows * row.tokens, head_chunk_tokens(row.vocabulary)) * row.vocabulary * FLOAT
     allocator = int(CPU_ALLOCATOR_SHARES[gradient_checkpointing] * rows * row.kept)
     return rows * held + max(rows * layer, chunk) + allocator
-
-
-def activation_bytes(shape: ModelShape, work: Work) -> int:
-    """Return the peak of one forward and backward pass above what is held anyway.
-
-    What is kept, and beside it one layer's gradients or a chunk of logits, whichever is larger.
-    """
-    return kept_bytes(shape, work) + max(layer_bytes(shape, work), logit_bytes(shape, work))
 
 
 def kept_bytes(shape: ModelShape, work: Work) -> int:
@@ -128,6 +120,11 @@ def layer_bytes(shape: ModelShape, work: Work) -> int:
         + _linear_inputs(shape, work)
         + (_experts(shape, work) if shape.experts else _mlp(shape, work))
     )
+
+
+def temporary_bytes(shape: ModelShape, work: Work) -> int:
+    """Return what is held for a moment: one layer's gradients or a chunk of logits, in bytes."""
+    return max(layer_bytes(shape, work), logit_bytes(shape, work))
 
 
 def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> int:

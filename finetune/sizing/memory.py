@@ -13,8 +13,7 @@ from finetune.sizing.footprint import (
     Work,
     allocator_bytes,
     kept_bytes,
-    layer_bytes,
-    logit_bytes,
+    temporary_bytes,
 )
 from finetune.sizing.policy import (
     BUCKET_ELEMENTS,
@@ -110,8 +109,6 @@ def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory
     weights = whole // placement.ranks if placement.sharding in SPLITS_WEIGHTS else whole
     trained = sum(adapter_parameters(shape, work.lora).values())
     adapter, gradients, moments, buffers = _trained(trained, work, placement)
-    activations = kept_bytes(shape, work)
-    temporary = max(layer_bytes(shape, work), logit_bytes(shape, work))
     gathers, host = placement.sharding == "zero3" and placement.ranks > 1, 0
     if placement.device == "gpu":
         if placement.offload != "none":
@@ -125,8 +122,8 @@ def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory
         gradients=gradients,
         moments=moments,
         buffers=buffers,
-        activations=activations,
-        temporary=temporary,
+        activations=kept_bytes(shape, work),
+        temporary=temporary_bytes(shape, work),
         allocator=0 if placement.device == "gpu" else allocator_bytes(shape, work, gathers=gathers),
         process=GPU_PROCESS_BYTES if placement.device == "gpu" else CPU_PROCESS_BYTES,
         host=host,
@@ -183,13 +180,24 @@ def weight_bytes(shape: ModelShape, work: Work) -> int:
     return packed // 2 + scales + (count - packed) * FLOAT
 
 
+def state_bytes(weights_bytes: int) -> tuple[int, int]:
+    """Return the bytes of the gradients of trained float32 weights, and of AdamW's two moments.
+
+    `finetune estimate` counts them, and training beside what it measures.
+
+    >>> state_bytes(4)
+    (4, 8)
+    """
+    return weights_bytes, 2 * weights_bytes
+
+
 def _trained(trained: int, work: Work, placement: Placement) -> tuple[int, int, int, int]:
     """Return the bytes of adapter, gradients, moments and buffers on one device."""
     part = -(-trained // placement.parts)
     element = work.adapter_element
     if placement.sharding not in ZERO_STAGES:
-        held = part if placement.sharding == "fsdp" else trained
-        return held * FLOAT, held * FLOAT, 2 * held * FLOAT, 0
+        held = (part if placement.sharding == "fsdp" else trained) * FLOAT
+        return held, *state_bytes(held), 0
     adapter = (part if placement.sharding == "zero3" else trained) * element
     gradients = (trained if placement.sharding == "zero1" else part) * element
     # ZeRO steps on float32 copies of its part, with float32 gradients

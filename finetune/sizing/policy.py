@@ -2,7 +2,9 @@
 out.
 
 `finetune estimate` asks them before anything runs, `finetune train` on the machine itself, so that
-both decide alike. Nothing heavy is imported: what torch knows of a device is handed in as facts.
+both decide alike. One rule only predicts: `fuses_layers` says for `estimate` what
+finetune/models/fused.py sees at the tensors of each call (tests/parity/test_footprint.py holds both
+together). Nothing heavy is imported: what torch knows of a device is handed in as facts.
 
 | `auto` of              | depends on                                | rule                      |
 |------------------------|-------------------------------------------|---------------------------|
@@ -228,7 +230,10 @@ def fuses_layers(
     quantization: Quantization,
     sharding: Sharding,
 ) -> bool:
-    """Whether the layers of finetune/models/fused.py run: plain LoRA in float32, weights whole."""
+    """Whether the layers of finetune/models/fused.py run: plain LoRA in float32, weights whole.
+
+    `fsdp` gathers a layer's weights before its forward; `zero3` only within the written modules.
+    """
     plain = not lora.dropout and not lora.dora and quantization == "none"
     whole = plain and precision == "fp32" and sharding != "zero3"
     return whole and attends_by_document(model_type, device=device)

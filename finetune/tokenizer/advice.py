@@ -78,8 +78,9 @@ def losses(cost: BaseCost) -> list[str]:
     """Say what is lost, and what decomposed text costs."""
     lines = []
     if cost.unknown.value:
+        unknown = shown(cost.unknown, digits=1, percent=True)
         lines.append(
-            f"Lost: {_percent(cost.unknown)} of the tokens are the unknown token. What they stood "
+            f"Lost: {unknown} of the tokens are the unknown token. What they stood "
             "for is gone; a model of this base can neither read nor write it."
         )
     if (cost.nfd.low or cost.nfd.value) >= WORTH_SAYING_NFD:
@@ -230,10 +231,6 @@ def _round(value: float) -> str:
 
 def _shown(measure: Measure) -> str:
     return shown(measure, digits=2)
-
-
-def _percent(measure: Measure) -> str:
-    return shown(measure, digits=1, percent=True)
 
 
 def shown(measure: Measure, *, digits: int, percent: bool = False) -> str:

@@ -32,14 +32,12 @@ def read_metrics(path: Path, *, until: Progress | None = None) -> list[dict[str,
             record = json.loads(line)
         except ValueError:
             break  # nothing after a torn line was written before it
-        if until is not None and record["step"] > _last_step(record["kind"], until):
-            continue
+        if until is not None:
+            validated = record["kind"] == "validation"
+            if record["step"] > (until.validated_step if validated else until.step):
+                continue
         records.append(record)
     return records
-
-
-def _last_step(kind: str, progress: Progress) -> int:
-    return progress.validated_step if kind == "validation" else progress.step
 
 
 class Metrics:

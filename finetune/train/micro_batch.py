@@ -26,7 +26,7 @@ from finetune.errors import TrainError
 from finetune.launch.ranks import ranks_of
 from finetune.models.load import kind_of_device
 from finetune.sizing.footprint import MeasuredRow, measured_bytes
-from finetune.sizing.memory import Placement, device_memory, work_on
+from finetune.sizing.memory import Placement, device_memory, state_bytes, work_on
 from finetune.sizing.policy import (
     CPU_PROCESS_BYTES,
     FLOAT,
@@ -160,14 +160,13 @@ def _measured(
     def peak_bytes(rows: int) -> int:
         if device.type == "cuda":
             return held + rows * run_once()
-        config = model.peft.config
-        text = config.get_text_config() if hasattr(config, "get_text_config") else config
+        sizes = model.kind.sizes(model.peft)
         row = MeasuredRow(
             kept=run_once(),
-            layers=int(text.num_hidden_layers),
-            input_bytes=split.sequence_tokens * int(text.hidden_size) * FLOAT,
+            layers=sizes.layers,
+            input_bytes=split.sequence_tokens * sizes.hidden * FLOAT,
             tokens=split.sequence_tokens,
-            vocabulary=int(text.vocab_size),
+            vocabulary=sizes.vocabulary,
         )
         return held + measured_bytes(row, rows=rows, gradient_checkpointing=again)
 
@@ -244,7 +243,9 @@ def fixed_bytes(model: nn.Module, *, device: torch.device) -> int:
     """
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    return weights + 4 * trainable + (CPU_PROCESS_BYTES if device.type == "cpu" else 0)
+    best = trainable
+    process = CPU_PROCESS_BYTES if device.type == "cpu" else 0
+    return weights + sum(state_bytes(trainable)) + best + process
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -75,7 +75,8 @@ class MixedOrder:
         found: list[tuple[int, int, int, int]] = []
         for number in range(self._number_of(first), self._number_of(last - 1) + 1):
             begin = max(first, self._begins[number].row)
-            end = min(last, self._end_of(number) or last)
+            is_last = number + 1 == len(self._stretches)
+            end = last if is_last else min(last, self._stretches[number].end)
             before, after = self.taken(begin, of=number), self.taken(end, of=number)
             for group, (a, b) in enumerate(zip(before, after, strict=True)):
                 found += [
@@ -100,9 +101,6 @@ class MixedOrder:
     def _number_of(self, row: int) -> int:
         """Return the number of the stretch in which a row of the sequence is."""
         return sum(begin.row <= max(row, 0) for begin in self._begins) - 1
-
-    def _end_of(self, number: int) -> int | None:
-        return self._stretches[number].end if number + 1 < len(self._stretches) else None
 
     def _begin_after(self, number: int, row: int) -> _Begin:
         """Return where the stretch after stretch `number` begins."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 from finetune.models import packed_model
 from finetune.models.load import attach_lora
@@ -18,12 +21,12 @@ from finetune.sizing import policy
 from finetune.sizing.footprint import (
     MeasuredRow,
     Work,
-    activation_bytes,
     allocator_bytes,
     kept_bytes,
     measured_bytes,
+    temporary_bytes,
 )
-from finetune.sizing.shape import adapter_parameters, model_shape
+from finetune.sizing.shape import ModelShape, adapter_parameters, model_shape
 from finetune.spec.recipe import Lora
 from finetune.train.micro_batch import saved_bytes
 from tests.support.tiny import tiny_model
@@ -126,17 +129,21 @@ WORK = st.builds(
 )
 
 
+def _peak(shape: ModelShape, work: Work) -> int:
+    return kept_bytes(shape, work) + temporary_bytes(shape, work)
+
+
 @given(work=WORK)
 @settings(max_examples=200, deadline=None)
 def test_more_work_needs_more_memory(work: Work) -> None:
     """Memory grows with rows, length and rank, and never by checkpointing."""
     shape = model_shape(SMOLLM2_135M)
-    here = activation_bytes(shape, work)
+    here = _peak(shape, work)
     bigger = work.lora.model_copy(update={"rank": 2 * work.lora.rank})
-    assert activation_bytes(shape, replace(work, rows=work.rows + 1)) > here
-    assert activation_bytes(shape, replace(work, sequence_tokens=2 * work.sequence_tokens)) > here
-    assert activation_bytes(shape, replace(work, lora=bigger)) > here
-    assert activation_bytes(shape, replace(work, gradient_checkpointing=True)) <= here
+    assert _peak(shape, replace(work, rows=work.rows + 1)) > here
+    assert _peak(shape, replace(work, sequence_tokens=2 * work.sequence_tokens)) > here
+    assert _peak(shape, replace(work, lora=bigger)) > here
+    assert _peak(shape, replace(work, gradient_checkpointing=True)) <= here
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -165,7 +172,7 @@ def test_the_peak_from_kept_bytes_of_a_row_is_the_counted_one(
     )
     for rows in (1, 2, 4):
         several = replace(work, rows=rows)
-        counted = activation_bytes(shape, several) + allocator_bytes(shape, several)
+        counted = _peak(shape, several) + allocator_bytes(shape, several)
         found = measured_bytes(row, rows=rows, gradient_checkpointing=again)
         assert found == pytest.approx(counted, rel=0.04)
 
@@ -191,3 +198,51 @@ def test_the_rule_of_fused_layers_is_what_the_layers_do(
     does = {bool(installed) and packed_model.fused.lora_parts(m) is not None for m in adapted}
     assert adapted
     assert does == {says}
+
+
+def test_layers_are_fused_under_fsdp_and_not_under_zero3(tmp_path: Path) -> None:
+    """As the rule says: FSDP hands a layer its whole weights, ZeRO-3 only the written modules."""
+    seen: list[bool] = []
+    model = _model("llama", path="fused", precision="fp32", lora=FORMS["plain"], patch=None)
+    batch = _batch(rows=1, tokens=16, documents=2)
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        for layer in [*model.layers, model]:
+            fully_shard(layer, mesh=mesh)
+        assert all(hasattr(p, "device_mesh") for p in model.parameters())
+        written = packed_model.fused.lora_parts
+
+        def noted(layer: Any) -> Any:
+            parts = written(layer)
+            seen.append(parts is not None)
+            return parts
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packed_model.fused, "lora_parts", noted)
+            model(batch, dropout_key=0).backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    assert seen
+    assert set(seen) == {_says("fsdp")}
+    layer = next(
+        m
+        for m in _model(
+            "llama", path="fused", precision="fp32", lora=FORMS["plain"], patch=None
+        ).modules()
+        if hasattr(m, "lora_A")
+    )
+    layer.base_layer.weight.ds_id = 1  # what DeepSpeed marks a weight with that it has split
+    assert (packed_model.fused.lora_parts(layer) is not None) == _says("zero3")
+
+
+def _says(sharding: Any) -> bool:
+    return policy.fuses_layers(
+        "llama",
+        lora=FORMS["plain"],
+        device="cpu",
+        precision="fp32",
+        quantization="none",
+        sharding=sharding,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 import torch
 
 from finetune.artefacts.job import Artifact, Job
-from finetune.artefacts.packed_split import DOCUMENT_DTYPE
+from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit, open_split
 from finetune.errors import DataError, StoreError
+from finetune.evaluate.parts import parts_of
 from finetune.evaluate.run import run
 from finetune.evaluate.score_table import table_rows
 from finetune.evaluate.scores import pairs_of
+from finetune.models import kinds
 from finetune.output.console import Console
 from finetune.spec.recipe import Recipe
 from tests.support.tiny import tiny_model, tiny_tokenizer, write_tiny_model
@@ -161,6 +164,22 @@ def _bits_per_byte_by_hand(documents: list[dict[str, Any]], adapter: Path | None
             if document["flags"][at]:
                 nats -= float(log_p[at - 1, ids[0, at]])
     return nats / math.log(2) / sum(d["bytes"] for d in documents)
+
+
+def test_test_texts_are_opened_by_the_kind_of_the_base(tmp_path, base_folder, monkeypatch):
+    """The row of the table that takes the base opens the prepared test split."""
+    opened = []
+
+    def noted(directory: Path, **names: Any) -> PackedSplit:
+        opened.append(directory.name)
+        return open_split(directory, **names)
+
+    monkeypatch.setattr(kinds, "KINDS", (replace(kinds.CAUSAL, open_split=noted),))
+    (part,) = parts_of(make_job(tmp_path, base_folder, scale=0.0))
+    assert opened == ["test"]
+    first = part.items.index(next(i for i in part.items if i.id == "d1"))
+    expected = [*tiny_tokenizer().encode("شکریہ 1 <b>"), tiny_tokenizer().eos_token_id]
+    assert part.splits["adapter"].token_ids_of(first) == expected
 
 
 def test_bits_per_byte_equal_a_hand_computation(tmp_path, base_folder):

@@ -26,6 +26,7 @@ from finetune.errors import RecipeError, Stopped
 from finetune.models import kinds
 from finetune.models.generate import Decoding
 from finetune.models.kinds import CAUSAL, Kind, kind_of
+from finetune.models.packed_model import Sizes
 from finetune.train.run import run
 from tests.support.tiny import tiny_tokenizer
 from tests.support.training_job import CARDS, LANGUAGES, adapter_digest, make_job, write_inputs
@@ -133,6 +134,7 @@ PAIRS = Kind(
     score=score_pairs,
     generate=write_pairs,
     context_tokens=lambda _: None,
+    sizes=lambda _: Sizes(layers=4, hidden=32, vocabulary=VOCABULARY),
 )
 
 
@@ -229,20 +231,20 @@ def test_a_base_of_no_kind_is_refused_before_it_is_loaded(
 
 
 def test_stages_know_no_architecture() -> None:
-    """Training, evaluation and chat name neither the packed model nor what makes a model causal,
-    training not even the packed split; they ask the table."""
+    """Training, evaluation, exports and chat name neither the packed model nor what makes a model
+    causal, nor the packed split, nor the sizes in a configuration; they ask the table."""
     barred = {"packed_model", "PackedModel", "PackedBatch", "causal_lm_of", "get_decoder"}
     barred |= {"CAUSAL", "CAUSAL_LM", "AutoModelForCausalLM", "score_documents"}
+    barred |= {"PackedSplit", "tokens_NT", "segments_NT", "supervised_NT", "num_hidden_layers"}
+    barred |= {"import open_split", "import load_base", "import load_adapter", "import attach_lora"}
     found = []
-    for room in ("train", "chat", "evaluate"):
+    for room in ("train", "chat", "evaluate", "release"):
         for path in sorted((Path(finetune.__file__).parent / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 names = {getattr(node, "id", None), getattr(node, "attr", None)}
                 names |= {getattr(node, "value", None)} if isinstance(node, ast.Constant) else set()
                 if isinstance(node, ast.ImportFrom):
                     names |= {n.name for n in node.names} | {str(node.module).split(".")[-1]}
-                inner = (
-                    {"PackedSplit", "segments_NT", "supervised_NT"} if room == "train" else set()
-                )
-                found += [f"{path.name}: {name}" for name in names & (barred | inner)]
+                    names |= {f"import {n.name}" for n in node.names}
+                found += [f"{path.name}: {name}" for name in names & barred]
     assert found == []

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.artefacts.job import Job
-from finetune.artefacts.packed_split import PackedSplit
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
 from finetune.spec.tables.task import Group, Task
@@ -44,7 +44,7 @@ def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> lis
 
 
 def documents_of(
-    split: PackedSplit, records_S: NDArray[np.int64], nll_S: NDArray[np.float64]
+    split: PreparedItems, records_S: NDArray[np.int64], nll_S: NDArray[np.float64]
 ) -> list[Likelihood]:
     """Return the likelihood of each document, in the order of document numbers.
 

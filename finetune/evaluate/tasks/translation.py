@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from finetune.artefacts.items import Item, choose_prompts
 from finetune.artefacts.job import Job
-from finetune.artefacts.packed_split import PackedSplit
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
 from finetune.spec.tables.task import Group, Task
@@ -65,7 +63,7 @@ def groups(job: Job, part: Part) -> list[Group]:
 def beginnings(
     wanted: Sequence[Item],
     items: Sequence[Item],
-    split: PackedSplit,
+    split: PreparedItems,
     *,
     tokenizer: Any,
     per_language: int,
@@ -83,7 +81,7 @@ def beginnings(
         if len(group) == per_language or record["length"] < 4 or number in seen:
             continue
         seen.add(number)
-        tokens = _record_tokens(split, record)
+        tokens = split.token_ids_of(index)
         cut = min(len(tokens) // 2, _BEGINNING_TOKENS)
         group.append(
             Item(
@@ -97,12 +95,6 @@ def beginnings(
             )
         )
     return [item for language in sorted(found) for item in found[language] if item.prompt]
-
-
-def _record_tokens(split: PackedSplit, record: np.void) -> list[int]:
-    start = int(record["start"])
-    row = split.tokens_NT[int(record["row"])]
-    return [int(token) for token in row[start : start + int(record["length"])]]
 
 
 def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Generation]]:

@@ -74,11 +74,13 @@ def merge(base: Path, adapter: Path, folder: Path) -> Merged:
     A base that was trained on in 4 or 8 bits is merged in its own weights. Raises ReleaseError if
     the merged model computes something else.
     """
-    from finetune.models.load import load_adapter, load_base, load_tokenizer
+    from finetune.models.kinds import kind_of
+    from finetune.models.load import load_tokenizer
 
+    kind = kind_of(base)
     tokenizer = load_tokenizer(adapter if (adapter / _TOKENIZER[0]).is_file() else base)
     probes = _probes(tokenizer)
-    model = load_adapter(load_base(base, precision="fp32"), adapter)
+    model = kind.load_adapter(kind.load_base(base, precision="fp32"), adapter)
     wanted = [_logits(model, probe) for probe in probes]
     merged = model.merge_and_unload(safe_merge=True)
     merged.config.name_or_path = ""  # where the base lies is nobody's business
@@ -115,9 +117,9 @@ def _logits(model: Any, probe: torch.Tensor) -> torch.Tensor:
 
 
 def _difference(folder: Path, wanted: list[torch.Tensor], probes: list[torch.Tensor]) -> float:
-    from finetune.models.load import load_base
+    from finetune.models.kinds import kind_of
 
-    again = load_base(folder, precision="fp32")
+    again = kind_of(folder).load_base(folder, precision="fp32")
     found = 0.0
     for expected, probe in zip(wanted, probes, strict=True):
         logits = _logits(again, probe)
