@@ -48,11 +48,8 @@ class Result:
         scores: dict[str, Any] = {}
         for row in metrics:
             found = self.tested.get(row.name)
-            scores |= {
-                f"base_{row.hub_id}": found.base if found else None,
-                f"adapter_{row.hub_id}": found.adapter if found else None,
-                f"{row.hub_id}_p_value": found.p_value if found else None,
-            }
+            values = (found.base, found.adapter, found.p_value) if found else (None, None, None)
+            scores |= dict(zip(row.fields, values, strict=True))
         return {
             "combination": self.combination,
             "state": self.state,

@@ -17,7 +17,7 @@ from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.spec.entry_points import described, origin
-from finetune.spec.tables.metric import Metric, metric, metric_origin
+from finetune.spec.tables.metric import Metric, metric, metric_origin, refuse_shared_fields
 
 TASKS: Mapping[str, str] = {
     "held_out_text": "finetune.evaluate.tasks.held_out_text:TASK",
@@ -99,7 +99,8 @@ def task_of(record: Mapping[str, Any]) -> Task:
 def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tuple[Metric, ...]]]:
     """Return each task with its metrics, for the tasks and metrics that a recipe adds.
 
-    Raises RecipeError for a name that does not exist and a metric that fits none of the tasks.
+    Raises RecipeError for a name that does not exist, a metric that fits none of the tasks, and two
+    metrics whose names would be one in a table of results.
     """
     found = [(one, one.fitting(metrics)) for one in map(task, dict.fromkeys((*ALWAYS, *tasks)))]
     used = {one.name for _, fitting in found for one in fitting}
@@ -111,6 +112,7 @@ def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tupl
                 f"({', '.join(f'{one.name}: {one.gives.__name__}' for one, _ in found)}); name one "
                 "that does in evaluate.tasks"
             )
+    refuse_shared_fields(one for _, fitting in found for one in fitting)
     return found
 
 
