@@ -28,7 +28,10 @@ METRICS: Mapping[str, str] = {
     "exact_match": "finetune.evaluate.metrics.exact_match:METRIC",
 }
 VALIDATION = "bits_per_byte"
-"""What training measures on validation, by language, to choose the best checkpoint."""
+"""What training measures on validation, by language, to choose the best checkpoint; the
+field of each validation in metrics.jsonl and in the history of a training."""
+VALIDATED = f"validation_{VALIDATION}"
+"""Field of a training's result, and column of tables of results: the best validation."""
 _GROUP = "finetune.metrics"
 
 
