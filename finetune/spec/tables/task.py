@@ -36,6 +36,8 @@ class Group:
     direction: str | None = None
     """`eng_Latn>hau_Latn` for a translation."""
     items: Sequence[Any]
+    """Of any type, since only `Task.answer` reads them; of a task that gives `Generation`,
+    `finetune.artefacts.items.Item`, which the report shows beside what was generated."""
     is_scored: bool = True
     """Else its items are answered and shown."""
 
@@ -54,7 +56,8 @@ class Task:
     metrics: tuple[str, ...]
     """Computed whatever the recipe adds."""
     groups: Callable[[Any, Any], Sequence[Group]]
-    """(Job, Part of finetune.evaluate.parts) -> the items, a group for each score."""
+    """(Job, Part of finetune.evaluate.parts) -> the items, a group for each score. A
+    scored group has at least one item; see `Group.items` for their type."""
     answer: Callable[[Any, Any, Any, Sequence[Group]], list[list[Any]]]
     """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output
     of type `gives` for each item. Called once for each system and part."""
@@ -75,13 +78,18 @@ def task(name: str) -> Task:
     return described(name, Task, group=_GROUP, known=TASKS)
 
 
+def task_origin(name: str) -> str:
+    """Return the name, with package and version if it is not one of ours."""
+    return origin(name, group=_GROUP, known=TASKS)
+
+
 def added_origins(tasks: Sequence[str], metrics: Sequence[str]) -> dict[str, list[str]]:
     """Return what a recipe adds, for a key: names, with package and version if they are not ours.
 
     Nothing where it adds nothing, so that the key is the one of a recipe without these fields.
     """
     added = {
-        "tasks": [origin(name, group=_GROUP, known=TASKS) for name in tasks],
+        "tasks": [task_origin(name) for name in tasks],
         "metrics": [metric_origin(name) for name in metrics],
     }
     return {key: named for key, named in added.items() if named}
