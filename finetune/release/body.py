@@ -130,7 +130,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "prepared": [
             {
                 "phase": phase,
-                "counts": _by_split(artifact.result.get("counts", {})),
+                "counts": artifact.result.get("counts", {}),
                 "rejected": _rejected(artifact.result),
             }
             for phase, artifact in job.prepared
@@ -165,10 +165,6 @@ def _versions(job: Job) -> dict[str, str]:
     if "python" in recorded:
         found["Python"] = recorded["python"]
     return found | recorded.get("packages", {})
-
-
-def _by_split(counts: Mapping[str, Any]) -> dict[str, Any]:
-    return {split: counts[split] for split in ("train", "validation", "test") if split in counts}
 
 
 def _rejected(prepare: Mapping[str, Any]) -> dict[str, int] | None:
