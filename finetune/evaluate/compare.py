@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from finetune.evaluate.added import refuse_other_statistics, score_of, statistics_of
 from finetune.evaluate.parts import Part
 from finetune.evaluate.scores import Pair, PairedTest, Score
 from finetune.spec.recipe import Evaluate
@@ -77,10 +78,12 @@ def pair_of(
     settings: Evaluate,
 ) -> Pair:
     """Compare the outputs of both systems, the i-th of the same item, and name the numbers."""
+    base_NK, adapter_NK = statistics_of(metric, base), statistics_of(metric, adapter)
+    refuse_other_statistics(metric, base_NK, adapter_NK)
     found = compare(
-        metric.statistics(base),
-        metric.statistics(adapter),
-        score=metric.value,
+        base_NK,
+        adapter_NK,
+        score=score_of(metric),
         higher_is_better=metric.higher_is_better,
         resamples=settings.resamples,
         seed=settings.seed,

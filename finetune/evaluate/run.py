@@ -17,6 +17,7 @@ from finetune import __version__
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.errors import DataError
+from finetune.evaluate.added import checked_outputs, groups_of
 from finetune.evaluate.base_and_adapter import System, both_systems, tokens_per_second
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
@@ -74,7 +75,7 @@ def _asked(job: Job, parts: Sequence[Part]) -> list[Asked]:
         Asked(
             task=task,
             metrics=metrics,
-            groups=tuple(tuple(task.groups(job, part)) for part in parts),
+            groups=tuple(groups_of(task, job, part) for part in parts),
             conditions=f"{task.conditions(job)}|{of_all}",
         )
         for task, metrics in asked(settings.tasks, settings.metrics)
@@ -86,7 +87,7 @@ def _measure(
 ) -> _Measured:
     outputs: list[list[Outputs]] = [
         [
-            one.task.answer(job, system, part, groups)
+            checked_outputs(one.task, one.task.answer(job, system, part, groups), groups=groups)
             for part, groups in zip(parts, one.groups, strict=True)
         ]
         for one in tasks

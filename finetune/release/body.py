@@ -130,7 +130,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "prepared": [
             {
                 "phase": phase,
-                "counts": _by_split(artifact.result.get("counts", {})),
+                "counts": artifact.result.get("counts", {}),
                 "rejected": _rejected(artifact.result),
             }
             for phase, artifact in job.prepared
@@ -167,10 +167,6 @@ def _versions(job: Job) -> dict[str, str]:
     return found | recorded.get("packages", {})
 
 
-def _by_split(counts: Mapping[str, Any]) -> dict[str, Any]:
-    return {split: counts[split] for split in ("train", "validation", "test") if split in counts}
-
-
 def _rejected(prepare: Mapping[str, Any]) -> dict[str, int] | None:
     """Return texts left out by reason, or None if `prepare` recorded nothing about it."""
     if "rejected" not in prepare:
@@ -185,11 +181,16 @@ def _table(job: Job) -> list[dict[str, Any]]:
         key = _subject(score)
         row = rows.setdefault(key, {"where": where(score), "n": score["n"], "test": None})
         row["metric"] = metric(score["metric"]).label
-        row[score["system"]] = score
+        row[score["system"]] = _with_interval(score)
     for c in result_of(job, "evaluate").get("comparisons", ()):
         if _subject(c) in rows:
             rows[_subject(c)]["test"] = c
     return [row for row in rows.values() if "base" in row and "adapter" in row]
+
+
+def _with_interval(score: Mapping[str, Any]) -> str:
+    places = metric(score["metric"]).decimals
+    return f"{score['value']:.{places}f} [{score['low']:.{places}f}, {score['high']:.{places}f}]"
 
 
 def _subject(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -201,8 +202,10 @@ def _subject(record: Mapping[str, Any]) -> tuple[str, ...]:
 def _conclusion(c: Mapping[str, Any]) -> str:
     row, place = metric(c["metric"]), where(c)
     test = f"{c['test']}, n = {c['n']}, p = {c['p_value']:.3g}"
-    values = f"{c['adapter']:.3f} against {c['base']:.3f}"
-    interval = f"95 % interval of the difference {c['low']:+.3f} to {c['high']:+.3f}"
+    places = row.decimals
+    values = f"{c['adapter']:.{places}f} against {c['base']:.{places}f}"
+    low, high = f"{c['low']:+.{places}f}", f"{c['high']:+.{places}f}"
+    interval = f"95 % interval of the difference {low} to {high}"
     shown = c["low"] > 0 or c["high"] < 0
     if c["better"] == "adapter" and shown:
         return f"{place}, {row.label}: the adapter is better, {values} ({interval}; {test})."

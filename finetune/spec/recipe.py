@@ -254,7 +254,7 @@ class Evaluate(Section):
     max_documents: Annotated[int, Field(gt=0)] = 1000
     """Score at most this many test documents a language."""
     generate_items: Annotated[int, Field(ge=0)] = 100
-    """Translate at most this many test pairs a direction for chrF++; 0 generates nothing."""
+    """Translate at most this many test pairs per direction; 0 generates nothing."""
     generate_max_tokens: Annotated[int, Field(gt=0)] = 96
     """Stop a generation after this many tokens."""
     samples: Annotated[int, Field(ge=0)] = 5
@@ -264,7 +264,7 @@ class Evaluate(Section):
     seed: int = 0
     """Decides the bootstrap."""
     metrics: list[str] = Field(default_factory=list)
-    """Metrics beside those of the tasks: `exact_match`, or one that an installed package adds."""
+    """Metrics beside those of the tasks; an unknown name is answered with all that there are."""
     tasks: list[str] = Field(default_factory=list)
     """Tasks beside held-out text and translation, which installed packages add."""
 

@@ -202,7 +202,7 @@ class Trainer:
             seed=self.plan.train.seed,
             rows=progress.step * self.plan.rows_per_step,
         )
-        metrics.validation(progress.step, bits_per_byte=bits, epochs=epochs)
+        metrics.validation(progress.step, scores=bits, epochs=epochs)
         if progress.best_step != progress.step:
             return progress, self.best
         return progress, self.engine.parameters()

@@ -2,7 +2,7 @@
 
 metrics.jsonl has one object a line: {"kind": "train", "step", "loss" (nats a supervised token),
 "learning_rate", "grad_norm", "tokens", "supervised_tokens", "seconds"} and
-{"kind": "validation", "step", "bits_per_byte": {language: value}, "mean"}.
+{"kind": "validation", "step", VALIDATION: {language: value}, "mean"}.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from statistics import fmean
 from types import TracebackType
 from typing import IO, Any
 
+from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.train.state import Progress
 
 METRICS = "metrics.jsonl"
@@ -84,15 +85,15 @@ class Metrics:
                     self._board.add_scalar(f"train/{name}", values[name], step)
 
     def validation(
-        self, step: int, *, bits_per_byte: Mapping[str, float], epochs: Mapping[str, float]
+        self, step: int, *, scores: Mapping[str, float], epochs: Mapping[str, float]
     ) -> None:
         """Record one validation, and how often each language has been seen until then."""
-        mean = fmean(bits_per_byte.values())
-        record = {"kind": "validation", "step": step, "bits_per_byte": dict(bits_per_byte)}
+        mean = fmean(scores.values())
+        record = {"kind": "validation", "step": step, VALIDATION: dict(scores)}
         self._file.write(_line(record | {"mean": mean, "epochs": dict(epochs)}))
         if self._board is not None:
             self._board.add_scalar("validation/mean", mean, step)
-            for language, value in bits_per_byte.items():
+            for language, value in scores.items():
                 self._board.add_scalar(f"validation/{language}", value, step)
             for language, value in epochs.items():
                 self._board.add_scalar(f"epochs/{language}", value, step)
@@ -109,7 +110,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def draw_loss(path: Path, records: list[dict[str, Any]]) -> None:
-    """Draw training loss and validation bits per byte by language over steps, as PNG."""
+    """Draw training loss and validation scores by language over steps, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -120,13 +121,13 @@ def draw_loss(path: Path, records: list[dict[str, Any]]) -> None:
     left, right = figure.subplots(1, 2)
     left.plot([r["step"] for r in steps], [r["loss"] for r in steps], color="tab:blue")
     left.set(xlabel="step", ylabel="nats per supervised token", title="training loss")
-    languages = sorted({name for r in validations for name in r["bits_per_byte"]})
+    languages = sorted({name for r in validations for name in r[VALIDATION]})
     for language in languages[:LANGUAGES_IN_PICTURE]:
-        points = [(r["step"], r["bits_per_byte"].get(language)) for r in validations]
+        points = [(r["step"], r[VALIDATION].get(language)) for r in validations]
         right.plot(*zip(*points, strict=True), marker=".", label=language)
     hidden = len(languages) - LANGUAGES_IN_PICTURE
     title = "validation" + (f" (first {LANGUAGES_IN_PICTURE} languages)" if hidden > 0 else "")
-    right.set(xlabel="step", ylabel="bits per byte", title=title)
+    right.set(xlabel="step", ylabel=metric(VALIDATION).label, title=title)
     if languages:
         right.legend(fontsize="x-small")
     figure.savefig(path, dpi=120, metadata={"Software": None})

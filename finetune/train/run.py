@@ -27,6 +27,7 @@ from finetune.models.load import (
     tokenizer_folder,
 )
 from finetune.sizing.policy import ELEMENT_BYTES, leaves_room
+from finetune.spec.tables.metric import VALIDATED
 from finetune.train import training_mix
 from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (
@@ -194,7 +195,7 @@ def _result(trainer: Trainer, final: Progress, *, trainable: int) -> dict[str, A
         "trainable_parameters": trainable,
         "seconds": final.seconds,
         "tokens_per_second": final.tokens / max(final.seconds, 1e-9),
-        "validation_bits_per_byte": final.best_bits_per_byte or {},
+        VALIDATED: final.best_bits_per_byte or {},
         "history": list(final.history),
         "loss_first": final.loss_first,
         "loss_last": final.loss_last,

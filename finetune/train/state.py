@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from finetune.spec.recipe import Precision, Run
+from finetune.spec.tables.metric import VALIDATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Progress:
     loss_first: float | None = None
     loss_last: float | None = None
     history: tuple[dict[str, Any], ...] = ()
-    """One entry a validation: step, train_loss, bits_per_byte."""
+    """One entry a validation: step, train_loss, and scores by language under VALIDATION."""
     loss_scale: float = 1.0
     steps_since_overflow: int = 0
 
@@ -81,7 +82,7 @@ def after_validation(progress: Progress, bits_per_byte: dict[str, float]) -> Pro
     entry = {
         "step": progress.step,
         "train_loss": progress.loss_last,
-        "bits_per_byte": bits_per_byte,
+        VALIDATION: bits_per_byte,
     }
     progress = replace(progress, validated_step=progress.step, history=(*progress.history, entry))
     if not bits_per_byte:

@@ -24,6 +24,7 @@ ENTRY_POINTS = """\
 [finetune.metrics]
 length_ratio = toy_scores:LENGTH_RATIO
 accuracy = toy_scores:ACCURACY
+length-ratio = toy_scores:SAME_FIELDS
 wrong_name = toy_scores:ACCURACY
 gone = toy_scores:GONE
 
@@ -34,7 +35,7 @@ quiz = toy_scores:QUIZ
 sizes = toy_scores:SIZES
 """
 PACKAGE = '''
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +61,7 @@ LENGTH_RATIO = Metric(
     statistics=lambda outputs: np.array([(len(o.text), len(o.reference)) for o in outputs], float),
     value=ratio,
 )
+SAME_FIELDS = replace(LENGTH_RATIO, name="length-ratio")
 
 
 @dataclass(frozen=True)
@@ -330,6 +332,12 @@ def test_only_a_named_metric_is_in_the_key_with_the_version_of_its_package(
         ("exact_mach", "", "'exact_mach' is none of the metrics"),
         ("", "quizz", "'quizz' is none of the tasks"),
         ("accuracy", "", "metric 'accuracy' needs a Chosen of each item"),
+        (
+            "length_ratio, length-ratio",
+            "",
+            "metrics 'length_ratio of toy-scores 1.2' and 'length-ratio of toy-scores 1.2' would "
+            "both be 'base_length_ratio'",
+        ),
         ("wrong_name", "", "with the name 'wrong_name'"),
         ("gone", "", "cannot be imported"),
     ],
@@ -337,7 +345,7 @@ def test_only_a_named_metric_is_in_the_key_with_the_version_of_its_package(
 def test_a_wrong_name_is_told_before_anything_runs(
     installed, tmp_path, capsys, metrics, tasks, says
 ):
-    """An unknown name, a metric that fits no task, and a broken package: exit code 2."""
+    """An unknown name, a metric without a task or a column of its own, a broken package."""
     recipe = _named(write_project(tmp_path), metrics=metrics, tasks=tasks)
     assert main(["check", str(recipe)]) == 2
     said = capsys.readouterr().err

@@ -138,6 +138,20 @@ def test_hub_library_accepts_the_card(root):
     )
 
 
+def test_card_shows_a_metric_with_its_decimals(root):
+    """chrF++ with one, bits per byte with three, in the table and in the conclusions."""
+    direction = {"direction": "eng_Latn>hau_Latn", "metric": "chrf++"}
+    chrf = [score("base", 12.53, **direction), score("adapter", 21.04, **direction)]
+    bits = [score("base", 2.0), score("adapter", 1.5)]
+    tests = [comparison(), comparison(**direction, base=12.53, adapter=21.04, low=7.26, high=9.74)]
+    job = release_job(root, evaluate={"scores": bits + chrf, "comparisons": tests})
+    run(job)
+    text = (job.workspace / "README.md").read_text()
+    assert "| chrF++ | 12.5 [12.5, 12.6] | 21.0 [21.0, 21.1] | 120 |" in text
+    assert "| 2.000 [1.950, 2.050] | 1.500 [1.450, 1.550] | 120 |" in text
+    assert "21.0 against 12.5 (95 % interval of the difference +7.3 to +9.7;" in text
+
+
 def test_front_matter_means_the_same_under_yaml_1_1(root):
     """Norwegian (`no`) stays a language for the Hub's YAML 1.1 reader."""
     import yaml

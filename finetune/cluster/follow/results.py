@@ -10,7 +10,7 @@ from typing import Any
 
 from finetune.cluster.follow.status import ChainReport, State, chain_state
 from finetune.pipeline.store import Store, read_manifest
-from finetune.spec.tables.metric import VALIDATION, Metric, metric
+from finetune.spec.tables.metric import VALIDATED, VALIDATION, Metric, metric
 from finetune.spec.tables.task import metrics_asked, task_of
 
 
@@ -48,17 +48,14 @@ class Result:
         scores: dict[str, Any] = {}
         for row in metrics:
             found = self.tested.get(row.name)
-            scores |= {
-                f"base_{row.hub_id}": found.base if found else None,
-                f"adapter_{row.hub_id}": found.adapter if found else None,
-                f"{row.hub_id}_p_value": found.p_value if found else None,
-            }
+            values = (found.base, found.adapter, found.p_value) if found else (None, None, None)
+            scores |= dict(zip(row.fields, values, strict=True))
         return {
             "combination": self.combination,
             "state": self.state,
             "settings": dict(self.settings),
             "language": self.language,
-            f"validation_{metric(VALIDATION).hub_id}": self.validation,
+            VALIDATED: self.validation,
             "best_on_validation": self.best_on_validation,
             **scores,
             "train": self.train,
@@ -86,7 +83,7 @@ def results_of(report: ChainReport) -> list[Result]:
         trained = _manifest(store, evaluate.inputs, stage="train")
         if trained is not None:
             blank = replace(blank, train=f"train/{trained['key']}")
-            validation = trained["result"][f"validation_{metric(VALIDATION).hub_id}"]
+            validation = trained["result"][VALIDATED]
             prepared = trained["inputs"].get("prepare")
         scored = _manifest(store, evaluate.artefacts, stage="evaluate")
         comparisons = scored["result"]["comparisons"] if scored is not None else []

@@ -13,11 +13,13 @@ Legend: N items, K statistics of an item.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from finetune.errors import RecipeError
 from finetune.spec.entry_points import described, origin
 
 METRICS: Mapping[str, str] = {
@@ -26,7 +28,10 @@ METRICS: Mapping[str, str] = {
     "exact_match": "finetune.evaluate.metrics.exact_match:METRIC",
 }
 VALIDATION = "bits_per_byte"
-"""What training measures on validation, by language, to choose the best checkpoint."""
+"""What training measures on validation, by language, to choose the best checkpoint; the
+field of each validation in metrics.jsonl and in the history of a training."""
+VALIDATED = f"validation_{VALIDATION}"
+"""Field of a training's result, and column of tables of results: the best validation."""
 _GROUP = "finetune.metrics"
 
 
@@ -41,7 +46,7 @@ class Metric:
     about: str
     """What it tells, as the end of a sentence that begins with "it"."""
     hub_id: str
-    """Metric type in the metadata of the Hub; a column of `finetune results --csv` has it too."""
+    """Metric type in the metadata of the Hub; several metrics may be of one type."""
     higher_is_better: bool
     decimals: int
     """How many are worth reading."""
@@ -78,6 +83,15 @@ class Metric:
         """The head of a column."""
         return self.unit or self.label
 
+    @property
+    def fields(self) -> tuple[str, str, str]:
+        """Names of base, adapter and p-value in `finetune results --csv` and `--json`.
+
+        What is no letter or digit of the name becomes `_`, none at its ends: `chrf++` -> `chrf`.
+        """
+        safe = re.sub(r"[^0-9A-Za-z]+", "_", self.name).strip("_")
+        return f"base_{safe}", f"adapter_{safe}", f"{safe}_p_value"
+
     def signed(self, conditions: str) -> str:
         """Return how a score was computed, from the conditions of its evaluation."""
         return self.signature(conditions) if self.signature else f"{self.name}|{conditions}"
@@ -87,6 +101,19 @@ class Metric:
 def metric(name: str) -> Metric:
     """Return the row of a name. Raises RecipeError if neither we nor a package have one."""
     return described(name, Metric, group=_GROUP, known=METRICS)
+
+
+def refuse_shared_fields(metrics: Iterable[Metric]) -> None:
+    """Raise RecipeError if two metrics would have a column of one name in a table of results."""
+    owners: dict[str, str] = {}
+    for row in metrics:
+        for field in row.fields:
+            other = owners.setdefault(field, row.name)
+            if other != row.name:
+                raise RecipeError(
+                    f"metrics {metric_origin(other)!r} and {metric_origin(row.name)!r} would both "
+                    f"be {field!r} in tables of results; name only one of them in evaluate.metrics"
+                )
 
 
 def metric_origin(name: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.spec.entry_points import described, origin
-from finetune.spec.tables.metric import Metric, metric, metric_origin
+from finetune.spec.tables.metric import Metric, metric, metric_origin, refuse_shared_fields
 
 TASKS: Mapping[str, str] = {
     "held_out_text": "finetune.evaluate.tasks.held_out_text:TASK",
@@ -36,6 +36,8 @@ class Group:
     direction: str | None = None
     """`eng_Latn>hau_Latn` for a translation."""
     items: Sequence[Any]
+    """Of any type, since only `Task.answer` reads them; of a task that gives `Generation`,
+    `finetune.artefacts.items.Item`, which the report shows beside what was generated."""
     is_scored: bool = True
     """Else its items are answered and shown."""
 
@@ -54,7 +56,8 @@ class Task:
     metrics: tuple[str, ...]
     """Computed whatever the recipe adds."""
     groups: Callable[[Any, Any], Sequence[Group]]
-    """(Job, Part of finetune.evaluate.parts) -> the items, a group for each score."""
+    """(Job, Part of finetune.evaluate.parts) -> the items, a group for each score. A
+    scored group has at least one item; see `Group.items` for their type."""
     answer: Callable[[Any, Any, Any, Sequence[Group]], list[list[Any]]]
     """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output
     of type `gives` for each item. Called once for each system and part."""
@@ -75,13 +78,18 @@ def task(name: str) -> Task:
     return described(name, Task, group=_GROUP, known=TASKS)
 
 
+def task_origin(name: str) -> str:
+    """Return the name, with package and version if it is not one of ours."""
+    return origin(name, group=_GROUP, known=TASKS)
+
+
 def added_origins(tasks: Sequence[str], metrics: Sequence[str]) -> dict[str, list[str]]:
     """Return what a recipe adds, for a key: names, with package and version if they are not ours.
 
     Nothing where it adds nothing, so that the key is the one of a recipe without these fields.
     """
     added = {
-        "tasks": [origin(name, group=_GROUP, known=TASKS) for name in tasks],
+        "tasks": [task_origin(name) for name in tasks],
         "metrics": [metric_origin(name) for name in metrics],
     }
     return {key: named for key, named in added.items() if named}
@@ -99,7 +107,8 @@ def task_of(record: Mapping[str, Any]) -> Task:
 def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tuple[Metric, ...]]]:
     """Return each task with its metrics, for the tasks and metrics that a recipe adds.
 
-    Raises RecipeError for a name that does not exist and a metric that fits none of the tasks.
+    Raises RecipeError for a name that does not exist, a metric that fits none of the tasks, and two
+    metrics whose names would be one in a table of results.
     """
     found = [(one, one.fitting(metrics)) for one in map(task, dict.fromkeys((*ALWAYS, *tasks)))]
     used = {one.name for _, fitting in found for one in fitting}
@@ -111,6 +120,7 @@ def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tupl
                 f"({', '.join(f'{one.name}: {one.gives.__name__}' for one, _ in found)}); name one "
                 "that does in evaluate.tasks"
             )
+    refuse_shared_fields(one for _, fitting in found for one in fitting)
     return found
 
 

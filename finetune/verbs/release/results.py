@@ -17,7 +17,7 @@ from finetune.cluster.follow.results import (
 from finetune.cluster.follow.status import look
 from finetune.output.console import Console
 from finetune.output.spreadsheet import write_rows
-from finetune.spec.tables.metric import VALIDATION, Metric, metric
+from finetune.spec.tables.metric import VALIDATION, Metric, metric, refuse_shared_fields
 from finetune.verbs.options import add_chain
 
 
@@ -32,6 +32,8 @@ def run(options: Namespace, console: Console) -> int:
     report = look(find_chain(options.store.resolve(), options.chain))
     rows = results_of(report)
     metrics = metrics_of(rows)
+    if options.csv or console.json_lines:
+        refuse_shared_fields(metrics)
     if options.csv:
         keys = list(dict.fromkeys(key for row in rows for key in row.settings))
         names = [name for name in Result("", "lost").facts(metrics) if name != "settings"]

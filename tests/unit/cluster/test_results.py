@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ from finetune.cluster.follow.results import Compared, Result, over_seeds, result
 from finetune.cluster.follow.status import look
 from finetune.cluster.slurm import commands as slurm
 from finetune.output.console import Console
+from finetune.spec.tables.metric import METRICS, metric
 from finetune.verbs.release.results import run as results
 
 SETTINGS = [("lora.rank=8",), ("lora.rank=16",), ("lora.rank=32",)]
@@ -128,6 +130,26 @@ def test_the_same_table_goes_to_people_spreadsheets_and_machines(chain):
         assert [float(row["validation_bits_per_byte"] or 0) for row in rows] == [1.5, 1.25, 0]
     assert [row["lora.rank"] for row in lines] == ["8", "16", "32"]
     assert records[1]["settings"] == {"lora.rank": "16"}
+
+
+def test_two_metrics_of_one_hub_type_have_fields_of_their_own():
+    """Fields are named by the metric, not by its type on the Hub."""
+    exact = metric("exact_match")
+    loose = replace(exact, name="loose-match")
+    tested = {exact.name: Compared(0.1, 0.2, 0.3), loose.name: Compared(0.4, 0.5, 0.6)}
+    facts = Result("one", "done", tested=tested).facts([exact, loose])
+    assert [facts[name] for name in exact.fields] == [0.1, 0.2, 0.3]
+    assert [facts[name] for name in loose.fields] == [0.4, 0.5, 0.6]
+    assert loose.fields == ("base_loose_match", "adapter_loose_match", "loose_match_p_value")
+
+
+def test_fields_of_our_metrics_are_those_of_old_tables():
+    """What reads a table of results by the names of its columns goes on working."""
+    assert {metric(name).fields[1] for name in METRICS} == {
+        "adapter_bits_per_byte",
+        "adapter_chrf",
+        "adapter_exact_match",
+    }
 
 
 def test_a_second_direction_of_a_language_has_its_own_row(chain, tmp_path):

@@ -116,7 +116,7 @@ def test_metrics_are_cut_to_the_resumed_step(tmp_path: Path) -> None:
         for step in (1, 2, 3, 4):
             metrics.train_step(step, loss=float(step))
             if step % 2 == 0:
-                metrics.validation(step, bits_per_byte={"hau_Latn": 1.0}, epochs={"hau_Latn": 0.5})
+                metrics.validation(step, scores={"hau_Latn": 1.0}, epochs={"hau_Latn": 0.5})
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text() + '{"kind": "train", "st')
     with Metrics(tmp_path, resumed=Progress(step=4, validated_step=2), tensorboard=False) as again:
