@@ -179,7 +179,7 @@ class Ledger:
         counts["found"] += found.times
         samples = self.people_samples.setdefault(key, [])
         if len(samples) < SAMPLES:
-            samples.append(_excerpt(place, found.before, found.after))
+            samples.append(_excerpt(place, found.blacked_out, found.shown))
 
     def _find(self, finding: Finding, place: Place) -> None:
         key = (place.language, finding.name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from finetune.identify.confusion import Judged
+from finetune.spec.text_checks import Action
 from finetune.text.oddities import Finding
 
 
@@ -56,12 +57,20 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class PersonalFind:
-    """Personal data of a kind in a text: how often, and the text blacked out and as it goes on."""
+    """Personal data of a kind in a text: how often, and what was done with it."""
 
     kind: str
     times: int
-    before: str
-    after: str
+    action: Action
+    blacked_out: str
+    """The text without anything of what was found in it."""
+    masked: str
+    """The text as it goes on."""
+
+    @property
+    def shown(self) -> str:
+        """The text afterwards as samples may show it: what is kept is not for their readers."""
+        return self.blacked_out if self.action == "keep" else self.masked
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ FINDINGS: Mapping[str, Finder] = by_key(
 """Everything that is reported of texts and stays as it is; no switch turns counting off. A function
 looks for its finding in every line. `length-outlier` and `length-ratio` are found among the texts
 of a corpus (finetune.prepare.checking.outliers)."""
+_IN_LINES = [(rule.key, rule.function) for rule in FINDINGS.values() if rule.function is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +109,10 @@ def findings(text: str, *, script: str) -> Iterator[Finding]:
     if text.isascii() and script == "Latn":
         return
     yield from _scripts(text, script)
-    for name, rule in FINDINGS.items():
-        if rule.function is not None and rule.function(text):
-            having = [line for line in text.split("\n") if rule.function(line)]
-            yield Finding(name, len(having), having[0])
+    for key, holds in _IN_LINES:
+        if holds(text):
+            having = [line for line in text.split("\n") if holds(line)]
+            yield Finding(key, len(having), having[0])
     if looks_broken(text):
         yield Finding("looks-broken", text.count("\n") + 1, text.partition("\n")[0])
 

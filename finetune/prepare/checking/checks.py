@@ -332,7 +332,10 @@ def first_reason(rows: Sequence[Reason], subject: Draft | TextFacts, limits: Lim
     >>> first_reason(checks_of("text", limits.settings), TextFacts("12:30"), limits)
     'few-letters'
     """
-    return next((r.key for r in rows if r.function and r.function(subject, limits)), None)
+    for row in rows:
+        if row.function is not None and row.function(subject, limits):
+            return row.key
+    return None
 
 
 def checked(limits: Limits) -> Callable[[Draft], Result]:

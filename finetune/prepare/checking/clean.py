@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from finetune.prepare.checking.checks import Limits, Reason, TextFacts, checks_of, first_reason
-from finetune.prepare.reading.drafts import Draft
+from finetune.prepare.reading.drafts import Draft, Part
 from finetune.prepare.step import Changed, Cleaning, PersonalFind, Place, Result
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Prepare
@@ -52,9 +52,9 @@ class Cleaner:
         for name, part in draft.parts.items():
             place = Place(draft.card, part.language, draft.where)
             cleaned = self.clean(part.text, place, names=draft.record.names)
-            parts[name] = replace(part, text=cleaned.text, refused=cleaned.refused)
+            parts[name] = Part(cleaned.text, part.language, part.role, cleaned.refused)
             notes.append(cleaned.done)
-        return Result(replace(draft, parts=parts), notes=tuple(notes))
+        return Result(Draft(draft.entry, draft.record, parts, draft.trained), notes=tuple(notes))
 
     def clean(self, text: str, place: Place, *, names: Sequence[str] = ()) -> Cleaned:
         """Return a text, normalised and without personal data, and all that was done.
@@ -62,27 +62,37 @@ class Cleaner:
         `names`: people that its record names. Nothing that is masked or dropped is in what was
         done in the clear.
         """
-        settings = self.limits.settings
-        normalized = normalize(text, language=place.language, checks=settings.text)
+        normalized = normalize(text, language=place.language, checks=self.limits.settings.text)
         found = find(normalized.text, regions=self.regions, names=names)
-        hidden = [f for f in found if settings.personal_data.action(f.kind) != "keep"]
-        masked = replaced(normalized.text, hidden, lambda one: one.mask)
+        masked, personal = self._masked(normalized.text, found)
         # the text before a change may hold in the clear what is masked after it
         changes = [Changed(key, text, masked, may_show=not found) for key in normalized.changes]
         if masked != normalized.text:
-            shown = covered(normalized.text, found)
-            may_show = len(hidden) == len(found)
-            changes.append(Changed("personal-data", shown, masked, may_show=may_show))
+            all_masked = all(one.action != "keep" for one in personal)
+            before = personal[0].blacked_out
+            changes.append(Changed("personal-data", before, masked, may_show=all_masked))
         kept = self._lines(masked, changes) if self.use == "text" else masked
         script = place.language.rpartition("_")[2]
         odd = tuple(findings(kept or masked, script=script))
-        personal = _personal_data(normalized.text, masked, found, hidden=hidden)
         done = Cleaning(place, tuple(changes), personal, odd)
         if masked and not kept:
             return Cleaned(masked, "repeated-lines", done)
         facts = TextFacts(kept, script, found, needs_letters=self.use != "chat")
         refused = normalized.refused or first_reason(self.checks, facts, self.limits)
         return Cleaned(kept, refused, done)
+
+    def _masked(self, text: str, found: Sequence[Found]) -> tuple[str, tuple[PersonalFind, ...]]:
+        """Return a text with personal data masked, and what was found of each kind."""
+        if not found:
+            return text, ()
+        policy = self.limits.settings.personal_data
+        hidden = [one for one in found if policy.action(one.kind) != "keep"]
+        masked, blacked_out = replaced(text, hidden, lambda one: one.mask), covered(text, found)
+        times = Counter(one.kind for one in found)
+        return masked, tuple(
+            PersonalFind(kind, number, policy.action(kind), blacked_out, masked)
+            for kind, number in times.items()
+        )
 
     def _lines(self, text: str, changes: list[Changed]) -> str:
         """Return a text without lines of markup and lines that stand in many texts."""
@@ -97,21 +107,6 @@ class Cleaner:
         if rest and rest != text:
             changes.append(Changed("repeated-lines", text, rest))
         return rest
-
-
-def _personal_data(
-    text: str, masked: str, found: Sequence[Found], *, hidden: Sequence[Found]
-) -> tuple[PersonalFind, ...]:
-    """Return what was found of each kind, with the text blacked out before and masked after."""
-    if not found:
-        return ()
-    shown = covered(text, found)
-    masked_kinds = {one.kind for one in hidden}
-    times = Counter(one.kind for one in found)
-    return tuple(
-        PersonalFind(kind, number, shown, masked if kind in masked_kinds else shown)
-        for kind, number in times.items()
-    )
 
 
 def countries(settings: Prepare, cards: Iterable[DataCard]) -> tuple[str, ...]:

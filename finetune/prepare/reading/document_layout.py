@@ -16,7 +16,6 @@ from finetune.models import template
 from finetune.prepare.reading.document import Document, Piece, digest, text_id
 from finetune.prepare.reading.drafts import Draft, Message
 from finetune.prepare.step import Result
-from finetune.spec.language import language_name
 from finetune.spec.withdrawn import record_hash
 
 
@@ -130,11 +129,7 @@ def _conversation(draft: Draft, layout: Layout) -> Document:
 def _translation(draft: Draft, layout: Layout) -> Document:
     corpus = draft.entry.corpus
     source, target = draft.texts
-    asked = corpus.prompt.format(
-        text=source,
-        source_name=language_name(str(corpus.source)),
-        target_name=language_name(str(corpus.target)),
-    )
+    asked = corpus.prompt.format(text=source, **draft.entry.names)
     messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": target}]
     return _document(
         draft,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from finetune.errors import DataError
@@ -12,6 +13,7 @@ from finetune.prepare.step import Result
 from finetune.readers.record import Record
 from finetune.spec.card import DataCard
 from finetune.spec.entries import learned_language
+from finetune.spec.language import language_name
 from finetune.spec.load import resolved_use
 from finetune.spec.recipe import Corpus
 from finetune.spec.withdrawn import record_hash
@@ -31,6 +33,8 @@ class Entry:
     """`text`, `translation` or `chat`."""
     language: str
     """The language that it teaches."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the prompt of a translation calls its languages."""
 
     @property
     def is_parallel(self) -> bool:
@@ -47,7 +51,13 @@ class Entry:
 
 def entry_of(corpus: Corpus, card: DataCard) -> Entry:
     """Return an entry of a recipe with its card."""
-    return Entry(corpus, card, resolved_use(corpus, card), learned_language(corpus, card))
+    use, names = resolved_use(corpus, card), {}
+    if use == "translation":
+        names = {
+            "source_name": language_name(str(corpus.source)),
+            "target_name": language_name(str(corpus.target)),
+        }
+    return Entry(corpus, card, use, learned_language(corpus, card), names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class Part:
     """The reason to leave out what is trained on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Draft:
     """A record on its way to a document."""
 
@@ -93,7 +103,7 @@ class Draft:
         """Its texts as a person reads them in a list: a line each."""
         return "\n".join(text for text in self.texts if text)
 
-    @property
+    @cached_property
     def texts(self) -> list[str]:
         """The texts that are trained on; empty where the record lacks one."""
         return [self.parts[name].text if name in self.parts else "" for name in self.trained]
@@ -101,7 +111,9 @@ class Draft:
     @property
     def roles(self) -> list[str]:
         """Who says each text of a conversation; nothing for other records."""
-        return [self.parts[name].role for name in self.trained if self.parts[name].role]
+        if self.entry.use != "chat":
+            return []
+        return [self.parts[name].role for name in self.trained]
 
     @property
     def answers(self) -> list[str]:
@@ -146,7 +158,7 @@ def read(draft: Draft) -> Result:
             )
         parts[name] = Part(value or "", name if entry.is_parallel else entry.language)
     trained = entry.sides if entry.is_parallel else ("text",)
-    return Result(replace(draft, parts=parts, trained=trained))
+    return Result(Draft(entry, draft.record, parts, trained))
 
 
 def _read_conversation(draft: Draft) -> Draft:
@@ -158,7 +170,7 @@ def _read_conversation(draft: Draft) -> Draft:
     }
     answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
     trained = tuple(parts)[: answers[-1] + 1] if answers else tuple(parts)
-    return replace(draft, parts=parts, trained=trained)
+    return Draft(draft.entry, draft.record, parts, trained)
 
 
 def _messages(record: Record) -> list[Message]:
