@@ -37,11 +37,11 @@ STAGES = {
     for row in (
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.sources.fetch:run_corpus", needs_network=True),
-        Stage("prepare", 4, "finetune.prepare.run:run"),
-        Stage("vocabulary", 1, "finetune.tokenizer.run:run"),
+        Stage("prepare", 5, "finetune.prepare.run:run"),
+        Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
         Stage("train", 2, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 1, "finetune.evaluate.run:run"),
-        Stage("release", 1, "finetune.release.run:run"),
+        Stage("release", 2, "finetune.release.run:run"),
     )
 }
 HOW_NOT_WHAT = {"sharding", "offload"}
