@@ -186,8 +186,6 @@ def test_an_entry_point_adds_a_function_that_reads(monkeypatch: pytest.MonkeyPat
         ("no_such_module:READER", "cannot be imported .*No module named 'no_such_module'"),
         ("finetune.readers.tables:no_such", "cannot be imported .*has no attribute 'no_such'"),
         ("no_attribute", "is 'no_attribute', not module:attribute"),
-        ("tests.support.broken_package:READER", "cannot be imported .*ZeroDivisionError"),
-        ("tests.support.leaving_package:READER", "cannot be imported .*SystemExit"),
         ("finetune.spec.formats:PLAIN", "is the format 'text' .*not a format of that name"),
         ("finetune.spec.formats:GROUP", "is 'finetune.readers' .*not a format of that name"),
     ],
@@ -198,6 +196,20 @@ def test_a_broken_entry_point_is_told(
     """What a package names and cannot be used is an error with the name, and no traceback."""
     installed(monkeypatch, "radio", target)
     with pytest.raises(RecipeError, match=rf"'radio' of an installed package {words}"):
+        formats.find_format("radio")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(3)", "SystemExit")]
+)
+def test_a_package_that_fails_while_it_is_imported_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, words: str
+) -> None:
+    """Whatever its code raises, the message has its name, and the program goes on."""
+    (tmp_path / "package_that_fails.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    installed(monkeypatch, "radio", "package_that_fails:READER")
+    with pytest.raises(RecipeError, match=rf"'radio' of an installed package .*{words}"):
         formats.find_format("radio")
 
 

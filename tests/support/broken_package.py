@@ -1,3 +1,0 @@
-"""A package that cannot be imported."""
-
-READER = 1 / 0
