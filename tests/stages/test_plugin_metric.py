@@ -283,7 +283,9 @@ def test_an_export_of_a_package_is_a_format(finished, tmp_path, monkeypatch, cap
     monkeypatch.chdir(folder)
     export = ["export", "recipes/named.yaml", "--out", str(tmp_path / "out"), "--format"]
     assert main([*export, "size"]) == 2
-    assert "merged, peft, sizes. Did you mean 'sizes'?" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "merged, peft, sizes; or the package that adds it is not installed" in told
+    assert "Did you mean 'sizes'?" in told
     assert main([*export, "sizes"]) == 0
     assert "adapter_model.safetensors" in (tmp_path / "out/sizes.txt").read_text()
     assert "sizes of 2 files" in capsys.readouterr().out
