@@ -223,7 +223,8 @@ SAYINGS = (
         "{name} est là en version {there}, et la fiche est pour {wanted} ; tapez : {command}",
     ),
     Saying(
-        r"'(?P<name>.*)' is none of the readers: (?P<known>.*?)(?:\. Did you mean .*)?",
+        r"'(?P<name>.*)' is none of the readers: (?P<known>.*?)"
+        r"(?:; or the package .*? is not installed)?(?:\. Did you mean .*)?",
         "the format '{name}' cannot be read; possible are: {known}",
         "le format « {name} » ne peut pas être lu ; sont possibles : {known}",
     ),
