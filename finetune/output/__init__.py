@@ -1,1 +1,1 @@
-"""Output for people: console, tables, durations."""
+"""Output: console, tables, durable files, pages."""

@@ -1,4 +1,4 @@
-"""Scales of pictures on web pages: where a value stands between two ends, and round ticks."""
+"""Chart axes for HTML reports: positions of values, and round ticks."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A stretch of numbers from left to right."""
+    """A linear axis from `low` to `high`."""
 
     low: float
     high: float
 
     @property
     def ticks(self) -> list[float]:
-        """Return the round numbers on the stretch, at most nine."""
+        """Return the tick values, at most nine."""
         return ticks(self.low, self.high)
 
     def at(self, value: float) -> float:
-        """Return where a value stands, in percent of the stretch.
+        """Return the position of a value, in percent of the axis.
 
         >>> Scale(1.0, 3.0).at(1.5)
         25.0
@@ -29,7 +29,7 @@ class Scale:
 
 
 def scale_around(values: Sequence[float]) -> Scale:
-    """Return a scale that holds all values, with a margin on both sides."""
+    """Return a scale that covers all values, with a margin on both sides."""
     low, high = min(values), max(values)
     wanted = (0.06 * (high - low), 0.05 * abs(high), 1.0)
     margin = next(margin for margin in wanted if margin > 1e-6)  # all values may be the same, or 0
@@ -37,7 +37,7 @@ def scale_around(values: Sequence[float]) -> Scale:
 
 
 def ticks(low: float, high: float, *, about: int = 6) -> list[float]:
-    """Return round numbers from `low` to `high` at steps of 1, 2 or 5 times a power of ten.
+    """Return tick values from `low` to `high` in steps of 1, 2 or 5 times a power of ten.
 
     >>> ticks(1.13, 2.04)
     [1.2, 1.4, 1.6, 1.8, 2.0]

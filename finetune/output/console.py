@@ -1,36 +1,68 @@
-"""Showing work to a person (rich) or a machine (`--json`: one JSON object a line on stdout)."""
+"""Console output for people (rich) and for programs (`--json`: one JSON object per line)."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal
 
+from finetune.messages import ENGLISH, Sentence
+from finetune.output import terminal
+from finetune.output.secrets import hidden, hide
+from finetune.output.table_layout import blocks, column_widths
+from finetune.output.work import LOG_PARTS, Bar, LogLines, Work, stamp
 
-class Bar(Protocol):
-    """A running progress bar."""
-
-    def update(self, completed: float, **fields: Any) -> None:
-        """Show that `completed` units are done; `fields` (loss, tokens_per_second) stand beside."""
+SCHEMA = 1
+"""Version of the lines of `--json`; their fields are listed in docs/reference/json.md."""
+Record = Literal["message", "row", "progress", "error"]
 
 
 @dataclass(slots=True)
 class Console:
-    """The one place that prints. `json_lines` for machines, `verbose` for more detail."""
+    """The output of a command. `json_lines`: for programs; `verbose`: more detail.
+
+    Text is made safe for a terminal (finetune/output/terminal.py); in JSON it is escaped.
+    """
 
     json_lines: bool = False
     verbose: bool = False
+    language: str = ENGLISH
+    """Language of sentences; text is shown as it is."""
     out: IO[str] = field(default_factory=lambda: sys.stdout)
+    _screen: _Screen | None = field(default=None, init=False, repr=False)
+    _logged: int = field(default=0, init=False, repr=False)
+    """Pieces of work in progress, where there are no bars; those inside others have few lines."""
 
-    def say(self, message: str, **facts: Any) -> None:
-        """Show one line. `facts` are what a machine gets beside the message."""
+    def say(self, message: str | Sentence, **facts: Any) -> None:
+        """Show one line. `facts`: values that `--json` prints beside the message."""
+        message = message if isinstance(message, str) else message.in_language(self.language)
         if self.json_lines:
-            self._emit({"message": message, **facts})
+            self._emit("message", hidden({"message": message, **facts}))
         else:
-            print(message, file=self.out, flush=True)
+            self._print(terminal.message(message))
+
+    def event(self, message: str | Sentence, **facts: Any) -> None:
+        """Show one line of something that happened; in logs with the time. `facts` as in `say`."""
+        if self.json_lines or self._has_bars:
+            self.say(message, **facts)
+        else:
+            message = message if isinstance(message, str) else message.in_language(self.language)
+            self.say(f"{stamp()} {message}")
+
+    def show(self, text: str, *, end: str = "\n", **facts: Any) -> None:
+        """Show text of several lines: a script, a log, an answer. `facts` as in `say`."""
+        if self.json_lines:
+            self._emit("message", {"message": text, **facts})
+        else:
+            self._print(terminal.safe(text), end=end)
+
+    def answer(self, text: str, *, end: str = "\n") -> None:
+        """Print text for a program (a schema, a word for a batch script), unchanged by --json."""
+        print(terminal.safe(text), end=end, file=self.out, flush=True)
 
     def detail(self, message: str) -> None:
         """Show one line only with -v."""
@@ -43,81 +75,164 @@ class Console:
         columns: Sequence[str],
         rows: Sequence[Sequence[Any]],
         *,
+        name: str = "",
+        facts: Iterable[Mapping[str, Any]] | None = None,
         justify: Literal["left", "right"] = "right",
     ) -> None:
-        """Show a table; for machines one object a row. `justify`: of all columns but the first."""
+        """Show a table; `--json` prints one object per row.
+
+        `name` and `facts`: the table and its rows in JSON, as numbers instead of display strings.
+        `justify`: of all columns but the first.
+        """
         if self.json_lines:
-            for row in rows:
-                self._emit({"table": title, **dict(zip(columns, row, strict=True))})
+            if facts is None:
+                facts = (dict(zip(columns, row, strict=True)) for row in rows)
+            for record in facts:
+                self._emit("row", hidden({"table": name or title, **record}))
             return
-        from rich.console import Console as RichConsole  # 70 ms, paid only when a table is shown
+        from rich.cells import cell_len  # 70 ms, paid only when a table is shown
         from rich.table import Table
 
-        table = Table(title=title or None, title_justify="left")
-        for index, column in enumerate(columns):
-            table.add_column(column, justify="left" if index == 0 else justify, overflow="fold")
-        for row in rows:
-            table.add_row(*(str(cell) for cell in row))
         width = None if self.out.isatty() else 160  # a file or pipe has no width to fold at
-        RichConsole(file=self.out, markup=False, highlight=False, width=width).print(table)
+        rich = self._screen.rich if self._screen else self._rich(width=width)
+        cells = [[_cell(value) for value in row] for row in (columns, *rows)]
+        widths = column_widths(cells, width=rich.width, measure=cell_len)
+        if widths is None:
+            text = blocks(cells[0], cells[1:], width=rich.width)
+            self._print("\n".join(part for part in (_cell(title), text) if part))
+            return
+        table = Table(title=_cell(title) or None, title_justify="left")
+        for index, (column, size) in enumerate(zip(cells[0], widths, strict=True)):
+            side: Literal["left", "right"] = "left" if index == 0 else justify
+            table.add_column(column, justify=side, overflow="fold", width=size)
+        for row in cells[1:]:
+            table.add_row(*row)
+        rich.print(table)
+
+    def side_by_side(self, texts: Mapping[str, str]) -> None:
+        """Show texts in columns of one width, each under its name."""
+        from rich.table import Table
+
+        table = Table(expand=True)
+        for name in texts:
+            table.add_column(_cell(name), ratio=1, overflow="fold")
+        table.add_row(*map(_cell, texts.values()))
+        self._rich().print(table)
 
     @contextmanager
-    def progress(self, title: str, *, total: float, unit: str = "steps") -> Iterator[Bar]:
-        """Show a bar with fields beside it while the block runs."""
-        if self.json_lines or not self.out.isatty():
-            yield _LineBar(console=self, title=title, total=total, unit=unit)
+    def progress(
+        self, title: str, *, total: float, unit: str = "steps", start: float = 0
+    ) -> Iterator[Bar]:
+        """Show a bar with fields beside it while the block runs; bars may stand below others.
+
+        `start`: units done by an earlier start, which the time left does not count.
+        """
+        work = Work(title, total, unit, start)
+        if not self._has_bars:
+            lines = LogLines(work, parts=1 if self._logged else LOG_PARTS)
+            self._logged += 1
+            try:
+                yield _LogBar(self, work, lines)
+            finally:
+                self._logged -= 1
             return
+        if self._screen is not None:  # a bar below another; it leaves no line behind
+            self._screen.works.append(work)
+            try:
+                yield work
+            finally:
+                self._screen.works.remove(work)
+            return
+        from rich.live import Live
+
+        rich = self._rich()
+        screen = _Screen([work], Live(console=rich, refresh_per_second=4), rich)
+        screen.live.get_renderable = screen.picture
+        with screen.live:
+            self._screen = screen
+            try:
+                yield work
+            finally:
+                self._screen = None
+
+    @property
+    def _has_bars(self) -> bool:
+        """True where bars can be drawn: at a terminal that moves its cursor."""
+        moves = os.environ.get("TERM", "") not in ("dumb", "unknown")
+        return not self.json_lines and self.out.isatty() and moves
+
+    def _print(self, text: str, *, end: str = "\n") -> None:
+        if self._screen is None:
+            print(text, end=end, file=self.out, flush=True)
+        else:
+            self._screen.rich.print(text, end=end, soft_wrap=True)
+
+    def _rich(self, *, width: int | None = None) -> Any:
+        """Return what draws tables and bars; it takes no text for markup or for an emoji's name."""
         from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} " + unit),
-            TextColumn("{task.fields[facts]}"),
-            TimeRemainingColumn(),
-            console=RichConsole(file=self.out),
-        )
-        with bar:
-            task = bar.add_task(title, total=total, facts="")
-            yield _RichBar(bar=bar, task=task)
+        plain: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+        return RichConsole(file=self.out, width=width, **plain)
 
-    def _emit(self, record: dict[str, Any]) -> None:
-        print(json.dumps(record, ensure_ascii=False, default=str), file=self.out, flush=True)
+    def error(self, kind: str, *, exit_code: int, problems: Sequence[Mapping[str, Any]]) -> None:
+        """Print an error as JSON: the name of its class, the exit code, and its problems."""
+        facts = {"kind": kind, "exit_code": exit_code, "problems": list(problems)}
+        self._emit("error", hidden(facts))
 
+    def advanced(self, message: str, **facts: Any) -> None:
+        """Show one line of progress, for logs and pipes; there with the time."""
+        if self.json_lines:
+            self._emit("progress", {"message": message, **facts})
+        else:
+            self.say(f"{stamp()} {message}")
 
-def _facts(fields: dict[str, Any]) -> str:
-    names = {"tokens_per_second": "tokens/s"}
-    shown = (
-        f"{names.get(k, k)} {v:.4g}" if isinstance(v, float) else f"{names.get(k, k)} {v}"
-        for k, v in fields.items()
-    )
-    return "  ".join(shown)
+    def _emit(self, record: Record, facts: Mapping[str, Any]) -> None:
+        fields = {"schema": SCHEMA, "record": record, **facts}
+        line = json.dumps(fields, ensure_ascii=False, default=str)
+        print(terminal.json_safe(line), file=self.out, flush=True)
 
 
-@dataclass(slots=True)
-class _RichBar:
-    bar: Any
-    task: Any
-
-    def update(self, completed: float, **fields: Any) -> None:
-        self.bar.update(self.task, completed=completed, facts=_facts(fields))
+def _cell(value: Any) -> str:
+    """Return what stands in a cell; its lines stay within the borders of the table."""
+    return terminal.safe(hide(str(value)))
 
 
 @dataclass(slots=True)
-class _LineBar:
-    """For logs and pipes: a line every tenth of the way, never a control character."""
+class _LogBar:
+    """Progress for logs and pipes: some lines with a time stamp, without control characters."""
 
     console: Console
-    title: str
-    total: float
-    unit: str
-    shown: int = -1
+    work: Work
+    lines: LogLines
 
     def update(self, completed: float, **fields: Any) -> None:
-        tenth = int(10 * completed / max(self.total, 1))
-        if tenth == self.shown and not self.console.json_lines:
-            return
-        self.shown = tenth
-        line = f"{self.title} {completed:.0f}/{self.total:.0f} {self.unit}  {_facts(fields)}"
-        self.console.say(line.rstrip(), step=completed, total=self.total, **fields)
+        self.work.update(completed, **fields)
+        if self.console.json_lines or self.lines.due():
+            left = self.work.seconds_left
+            self.console.advanced(
+                self.work.log_line(),
+                title=self.work.title,
+                unit=self.work.unit,
+                step=completed,
+                total=self.work.total,
+                **fields | {"seconds_left": None if left is None else round(left, 1)},
+            )
+
+
+@dataclass(slots=True)
+class _Screen:
+    """The bars at the bottom of a terminal; what is printed meanwhile appears above them."""
+
+    works: list[Work]
+    live: Any
+    rich: Any
+
+    def picture(self) -> Any:
+        """Return the lines of all bars, at the present width."""
+        from rich.text import Text
+
+        plain = not self.rich.options.encoding.startswith("utf")
+        first, *below = self.works
+        lines = [first.bar_line(self.rich.width, plain=plain)]
+        lines += [f"  {work.bar_line(self.rich.width - 2, plain=plain)}" for work in below]
+        return Text("\n".join(lines), no_wrap=True, overflow="crop")

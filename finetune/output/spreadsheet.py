@@ -1,7 +1,7 @@
-"""Tables that people open in a spreadsheet: CSV in which no text is taken for a formula.
+"""CSV tables for spreadsheets, with formulas escaped.
 
 A cell that begins like a formula is computed when the file is opened, and may then run commands or
-send data away (CWE-1236), whoever wrote it.
+send data away (CWE-1236).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Jinja environments: one for web pages that open offline, one for Markdown and shell scripts.
+"""Jinja environments: for web pages that open offline, for Markdown, for shell scripts.
 
 Every page extends `base.html.j2`, which holds the style sheet, and draws with the macros of
 `parts.html.j2`.
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from finetune.messages import available
+from finetune.output import markdown
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,25 +26,44 @@ def environment(
 ) -> Environment:
     """Return the environment of the web pages whose templates lie in `package`.
 
-    What is filled in is escaped; a name that nobody gave raises jinja2.UndefinedError. `filters`
-    and `names` are what the templates of `package` may use beside the shared macros.
+    Values are escaped; an unknown name raises jinja2.UndefinedError. `filters` and `names` are for
+    the templates of `package`, beside the shared macros.
     """
     from jinja2 import ChoiceLoader, PackageLoader
 
     loader = ChoiceLoader([PackageLoader(package, "."), PackageLoader(_ROOM, ".")])
     made = _strict(loader=loader, autoescape=True)  # texts of a corpus are data, whatever they hold
-    made.filters["number"] = number
+    made.filters |= {"number": number, "autonym": autonym, "bcp47": bcp47}
+    made.globals["message_languages"] = available()  # a page may have `languages` of its own
     made.filters.update(filters or {})
     made.globals.update(names or {})
+    return made
+
+
+def markdown_environment(
+    package: str, *, filters: Mapping[str, Callable[..., Any]] | None = None
+) -> Environment:
+    """Return the environment of templates in `package` that are Markdown.
+
+    What is filled in is text, shown as it was written and never markup, unless a function made
+    `Markdown` of it: `link`, `literal` and `code_block` do (finetune/output/markdown.py).
+    """
+    from jinja2 import PackageLoader
+
+    made = _strict(loader=PackageLoader(package, "."), autoescape=False, finalize=markdown.inline)
+    made.filters["literal"] = markdown.literal
+    made.filters["code_block"] = markdown.code_block
+    made.filters["link"] = markdown.link
+    made.filters.update(filters or {})
     return made
 
 
 def text_environment(
     package: str, *, filters: Mapping[str, Callable[..., Any]] | None = None
 ) -> Environment:
-    """Return the environment of templates in `package` that are no HTML.
+    """Return the environment of templates in `package` that are a shell's.
 
-    Nothing is escaped: `filters` defuse what people wrote, for Markdown or for a shell.
+    Nothing is escaped: `filters` quote what people wrote.
     """
     from jinja2 import PackageLoader
 
@@ -60,6 +82,23 @@ def _strict(**options: Any) -> Environment:
         keep_trailing_newline=True,
         **options,
     )
+
+
+def autonym(language: str) -> str:
+    """Return the name of a language in that language, for the switch of a page.
+
+    >>> autonym("fr"), autonym("en")
+    ('Français', 'English')
+    """
+    import langcodes  # loaded on use: costs 80 ms
+
+    name = langcodes.Language.get(language).autonym()
+    return name[:1].upper() + name[1:]
+
+
+def bcp47(language: str) -> str:
+    """Return the tag of a language of messages (`pt_BR`) for HTML (`pt-BR`)."""
+    return language.replace("_", "-")
 
 
 def number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""YAML that means the same under versions 1.1 and 1.2: the Hub reads 1.1, this program 1.2."""
+"""YAML with the same meaning in versions 1.1 and 1.2: the Hub reads 1.1, this program 1.2."""
 
 from __future__ import annotations
 

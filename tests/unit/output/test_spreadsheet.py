@@ -29,7 +29,7 @@ def test_numbers_and_ordinary_texts_stay_as_they_are(value: object) -> None:
 
 
 def test_a_row_is_read_back_as_it_was_but_for_formulas() -> None:
-    """Commas, quotes and line ends survive; the number of rows is told."""
+    """Commas, quotes and line ends survive; the number of rows is returned."""
     stream = io.StringIO()
     rows = [("a,b", 'q"q', "two\nlines", "=cmd()")]
     assert write_rows(stream, ["w", "x", "y", "z"], rows) == 1

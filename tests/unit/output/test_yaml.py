@@ -1,4 +1,4 @@
-"""What is written as YAML means the same to readers of YAML 1.1 and 1.2."""
+"""Written YAML has the same meaning in YAML 1.1 and 1.2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune.output.yaml import yaml_text
-from finetune.spec.text import parse
+from finetune.spec.yaml_file import parse
 
 LOOKALIKES = [
     *("no", "NO", "y", "off", "Yes", "true", "null", "~", "", "=", "<<", "-", "?", ":", "#"),
