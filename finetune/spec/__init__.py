@@ -1,1 +1,1 @@
-"""What people write: recipes and data cards, read with line numbers."""
+"""Models of recipes, data cards and sites, read with line numbers."""

@@ -1,25 +1,33 @@
 """A data card: Markdown whose YAML front matter the Hub accepts as a dataset card.
 
 The Hub's own keys stay as the Hub spells them; what the Hub does not know stands in one block,
-`corpus`. Owners of texts write it, so every field is explained in docs/data-cards.md.
+`corpus`. docs/reference/data-card-fields.md explains every field.
 """
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from finetune.errors import DataError
+from finetune.errors import Unfit, suggestion
+from finetune.messages import Place, Sentence, problem, sentence
 from finetune.spec.formats import Format, known_format
-from finetune.spec.language import Language
-from finetune.spec.recipe import LicenceId, Name, RepoId, Revision
+from finetune.spec.language import HubLanguage, Language
+from finetune.spec.recipe import LicenceId, Name
 from finetune.spec.section import Section
+from finetune.spec.sections.source import (
+    HubSource,
+    PackageSource,
+    Sha256,
+    Source,
+    UrlSource,
+)
+from finetune.spec.values.expressions import Expression, checked, compiled
+from finetune.spec.values.table_keys import TABLE_KEYS, Encoding, Header, Quotes, Separator
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FormatName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 """Name of a format in finetune/spec/formats.py or of an installed package; `check` knows them."""
 Glottocode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4}[0-9]{4}$")]
@@ -27,115 +35,12 @@ Glottocode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4}[0-9]{4}$")]
 Use = Literal["train-models", "publish-models", "commercial", "research", "education", "share"]
 
 
-def _inside(path: str) -> str:
-    r"""Refuse a path that leaves its folder, on any system.
-
-    >>> _inside("texts/a.txt")
-    'texts/a.txt'
-    """
-    parts = path.split("/")
-    if path.startswith(("/", "~")) or ".." in parts or "\\" in path or path[1:2] == ":":
-        raise ValueError(f"{path!r} leaves the folder; name a file inside it, with `/` between")
-    if not path.isprintable() or "" in parts:
-        raise ValueError(f"{path!r} holds an empty part or an invisible character")
-    return path
-
-
 ALL = "all"
 """The line of a withdrawal list that withdraws every record of a card."""
-InnerPath = Annotated[str, AfterValidator(_inside)]
-
-
-class File(Section):
-    """One file of a corpus. `path` is relative to the card, or to site-packages for a package."""
-
-    path: InnerPath
-    """Path of the file; may not leave the folder of the card (or of the package)."""
-    sha256: Sha256
-    """Checksum of the file: `sha256sum FILE`."""
-
-
-class LocalSource(Section):
-    """Files beside the card."""
-
-    kind: Literal["files"]
-    files: Annotated[list[File], Field(min_length=1)]
-    """The files, read in this order."""
-
-
-_PYPI = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+-]+")
-_NPM = re.compile(
-    r"(@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*==[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?"
-)
-
-
-class PackageSource(Section):
-    """Files inside a package of an exact version: an installed Python package, or one of npm."""
-
-    kind: Literal["package"]
-    package: str
-    """Name and exact version, e.g. `kolibri==0.19.5`."""
-    registry: Literal["pypi", "npm"] = "pypi"
-    """`pypi`: an installed Python package. `npm`: `finetune fetch` gets it with your own `npm`."""
-    files: Annotated[list[File], Field(min_length=1)]
-    """The files, read in this order; paths start at site-packages, those of npm with `package/`."""
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether the files lie in site-packages, rather than being fetched."""
-        return self.registry == "pypi"
-
-    @model_validator(mode="after")
-    def _exact(self) -> PackageSource:
-        if not (_PYPI if self.is_installed else _NPM).fullmatch(self.package):
-            raise ValueError(
-                f"package: {self.package!r} is no NAME==VERSION of {self.registry}; write the "
-                "exact version, e.g. kolibri==0.19.5"
-            )
-        return self
-
-
-class HubSource(Section):
-    """A dataset on the Hub at a pinned revision."""
-
-    kind: Literal["hub"]
-    dataset: RepoId
-    """Dataset id, `org/name`."""
-    revision: Revision | None = None
-    """Commit of the dataset (40 hex digits). Without one the corpus cannot be fetched, and
-    `not_established` must list `source.revision`."""
-    config: str | None = None
-    """Configuration of the dataset, if it has several."""
-    split: str = "train"
-    """Split to read."""
-
-
-class UrlFile(Section):
-    """One file on the web, fetched once by `finetune fetch`."""
-
-    url: Annotated[
-        str, StringConstraints(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])\S+$")
-    ]
-    """Address; only https."""
-    path: InnerPath
-    """What messages, reports and readers call the file."""
-    sha256: Sha256
-    """Checksum of the file."""
-
-
-class UrlSource(Section):
-    """Files on the web."""
-
-    kind: Literal["url"]
-    files: Annotated[list[UrlFile], Field(min_length=1)]
-    """The files, read in this order."""
-
-
-Source = Annotated[LocalSource | PackageSource | HubSource | UrlSource, Field(discriminator="kind")]
 
 
 class Variety(Section):
-    """Which form of a language it is; one entry a language, or several."""
+    """Variety of a language; one or several entries per language."""
 
     language: Language
     """One of `languages`."""
@@ -144,32 +49,32 @@ class Variety(Section):
     dialect: str = ""
     """Dialect or region, in the words of its speakers."""
     orthography: str = ""
-    """Which spelling standard the texts follow, if one."""
+    """Spelling standard of the texts, if there is one."""
 
 
 class People(Section):
-    """Who spoke, wrote, translated or labelled, as far as they agreed to tell."""
+    """People who spoke, wrote, translated or labelled, as far as they agreed to be named."""
 
     who: str
     """In a sentence: who they are, their first language, how they were found."""
     number: Annotated[int, Field(ge=0)] | None = None
-    """How many."""
+    """Number of people."""
     compensation: str = ""
-    """Whether and how they were paid."""
+    """Payment, if any."""
 
 
 class Consent(Section):
-    """On which basis the texts may be used, and how that ends."""
+    """Basis on which the texts may be used, and its end."""
 
     basis: Literal["written", "spoken", "community", "licence", "public-domain", "not-stated"] = (
         "not-stated"
     )
     """`written` or `spoken`: every contributor agreed. `community`: its council did. `licence`:
-    published under a licence, nobody was asked."""
+    published under a licence, without asking the contributors."""
     statement: str = ""
-    """What was agreed, in a sentence."""
+    """The agreement, in a sentence."""
     withdrawal: str = ""
-    """Who may withdraw texts, and how they ask for it."""
+    """Right to withdraw texts, and the way to ask for it."""
     expires: date | None = None
     """Last day on which it holds; after it nothing is trained or released."""
 
@@ -183,58 +88,89 @@ class Consent(Section):
 
 
 class Access(Section):
-    """Whether somebody has to say yes before the texts are used."""
+    """Conditions of access to the texts."""
 
     kind: Literal["open", "agree", "ask"] = "open"
-    """`agree`: whoever accepts the conditions. `ask`: the owner decides on each request."""
+    """`agree`: users accept the conditions. `ask`: the owner decides on each request."""
     conditions: str = ""
-    """What one has to accept."""
+    """Conditions that users accept."""
+
+
+class Withdrawals(Section):
+    """Count and checksum of the withdrawal list, so that a lost list is noticed."""
+
+    entries: Annotated[int, Field(ge=1)]
+    """Number of entries."""
+    sha256: Sha256
+    """Checksum of the entries."""
 
 
 class CorpusBlock(Section):
-    """What the Hub's keys cannot say about a corpus."""
+    """Facts of a corpus that have no key of the Hub."""
 
     kind: Literal["text", "parallel", "chat"]
     """`text`: documents; `parallel`: the same sentence in several languages; `chat`: conversations
     (or instruction records)."""
     languages: Annotated[list[Language], Field(min_length=1)]
-    """Languages in the corpus; a parallel card lists every side."""
+    """Languages in the corpus; a parallel card lists all of them."""
     source: Source
-    """Where the files are."""
+    """Location of the files."""
     format: FormatName
-    """What the files are: one of the formats in finetune/spec/formats.py, which docs/data-cards.md
-    lists, or one that an installed package adds."""
+    """Format of the files: one of those in finetune/spec/formats.py, which
+    docs/reference/data-card-fields.md lists, or one that an installed package adds."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """What is in which column. text: `{text: COLUMN}`, and nothing if the files hold running text;
+    """Contents of the columns. text: `{text: COLUMN}`, and nothing if the files hold running text;
     parallel: `{hau_Latn: COLUMN, ...}`; chat: `{messages: COLUMN}` or
     `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`. What a column is in a format (a tier, a
     code, a part of the path ...) stands with the format. Tables may have `contributor: COLUMN` (who
     gave the text) and `names: COLUMN` (people named in it)."""
-    encoding: Literal["utf-8", "utf-16"] = "utf-8"
-    """Encoding of text files."""
-    drop_matching: str | None = None
+    unit: Literal["line", "paragraph", "verse", "file"] | None = None
+    """One text of a file of running text: a line, a paragraph between blank lines (its wrapped
+    lines are joined), a verse (USFM), or the whole file. Absent: what the format states."""
+    encoding: Encoding = "utf-8"
+    """Encoding of text files. UTF-16 is also read without this key, by its byte order mark."""
+    separator: Separator | None = None
+    """Separator of a table: a sign such as `;`, or `tab`, or `none` for a single column. Needed
+    only where the file leaves it in doubt."""
+    header: Header | None = None
+    """Line (of a sheet: row) of a table with the names of the columns, or `none` if there is none:
+    `columns` are then numbers from 1. Needed only where the names in `columns` do not show it."""
+    quotes: Quotes | None = None
+    """Quotation marks at the beginning of a cell: `quoted` if they enclose it, `literal` if they
+    are part of its text. Needed only where the file leaves it in doubt."""
+    sheets: list[str] = Field(default_factory=list)
+    """Sheets of an Excel file that are read, also if they are hidden. Default: every visible sheet
+    that has the columns."""
+    test: Annotated[Literal["none"] | list[str] | None, Field(union_mode="left_to_right")] = None
+    """Records of the test split. Default: a fraction of the texts, chosen by their hash (recipe:
+    `prepare.test_share`). `none`: no record; nothing is claimed for this corpus, which suits a
+    small one. A file of this card, or a list: all their records, and no others."""
+    drop_matching: Annotated[str, AfterValidator(checked)] | None = None
     """Texts in which this regular expression finds something are rejected and counted, e.g.
-    placeholders of software messages."""
+    placeholders of software messages. Python's notation without look-around and back references
+    (finetune/spec/values/expressions.py)."""
+    admit: list[Literal["unreviewed", "machine"]] = Field(default_factory=list)
+    """Translations that are read although their file marks them: `unreviewed` (fuzzy entries of PO,
+    states of XLIFF that ask for a review), `machine` (machine translation in TMX and XLIFF)."""
     varieties: list[Variety] = Field(default_factory=list)
     """Dialect and orthography of each language."""
     speakers: People | None = None
-    """Who spoke or wrote the texts; a plain sentence is taken as `who`."""
+    """Authors and speakers of the texts; a plain sentence is taken as `who`."""
     annotators: People | None = None
-    """Who translated, transcribed or labelled them."""
-    consent: Consent = Consent()
-    """On which basis the texts may be used, and who may withdraw them; a plain sentence is taken
-    as its `statement`."""
-    access: Access = Access()
-    """Whether somebody has to say yes before the texts are used."""
+    """Translators, transcribers and annotators."""
+    consent: Consent = Consent.with_defaults()
+    """Basis of use, and the way to withdraw texts; a plain sentence is taken as its `statement`."""
+    access: Access = Access.with_defaults()
+    """Conditions of access to the texts."""
     permitted_uses: list[Use] = Field(default_factory=list)
     """Uses that the owners permit; empty: what the licence permits. Without `train-models` nothing
     is trained, without `publish-models` nothing released, without `commercial` an adapter is
     non-commercial, without `share` the texts are not published."""
     contact: str = ""
-    """Whom to ask about the corpus."""
-    personal_data: Literal["none-known", "present", "removed"] = "none-known"
-    """Whether the texts hold personal data, as far as the owner knows. `present`: a recipe must
-    mask or drop every kind that a pattern finds."""
+    """Contact for questions about the corpus."""
+    personal_data: Literal["not-stated", "none-known", "present", "removed"] = "not-stated"
+    """Personal data in the texts, as far as the owner knows. `present`, and as long as it is not
+    stated: a recipe must mask or drop every kind that a pattern finds."""
     personal_names: Literal["not-stated", "none", "public-figures", "pseudonymised", "present"] = (
         "not-stated"
     )
@@ -242,17 +178,21 @@ class CorpusBlock(Section):
     of people known to all; `pseudonymised`: replaced by others; `present`: also of private people,
     which needs a column `names` (they are masked), or their consent."""
     known_problems: list[str] = Field(default_factory=list)
-    """What is known to be wrong with the texts, a sentence each."""
+    """Known problems of the texts, one sentence each."""
     not_established: list[str] = Field(default_factory=list)
-    """Facts that could not be found out: names of keys (`source.revision`, `license`) or sentences.
-    `finetune check` says them."""
-    status: Literal["verified", "not-run", "withdrawn"] = "verified"
-    """`not-run`: written from documentation; the authors could not open the corpus. `withdrawn`:
-    the owners took it back; nothing of it is used any more."""
+    """Facts that could not be established: names of keys (`source.revision`, `license`) or
+    sentences. `finetune check` lists them."""
+    status: Literal["not-stated", "verified", "not-run", "withdrawn"] = "not-stated"
+    """`verified`: the authors opened the corpus and compared it with the card. `not-run`: written
+    from documentation; the authors could not open the corpus. `withdrawn`: the owners withdrew it;
+    nothing of it is used."""
+    withdrawals: Withdrawals | None = None
+    """Written by `finetune cards withdraw`, not by hand: the withdrawal list (`withdrawn/NAME.txt`)
+    must have these entries."""
 
     @property
     def is_fetched(self) -> bool:
-        """Whether `finetune fetch` has to get the files from the network."""
+        """Return whether `finetune fetch` has to get the files from the network."""
         source = self.source
         if isinstance(source, PackageSource):
             return not source.is_installed
@@ -263,6 +203,11 @@ class CorpusBlock(Section):
     def _statement(cls, value: Any) -> Any:
         return {"statement": value} if isinstance(value, str) else value
 
+    @field_validator("test", mode="before")
+    @classmethod
+    def _one_file(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) and value != "none" else value
+
     @field_validator("speakers", "annotators", mode="before")
     @classmethod
     def _who(cls, value: Any) -> Any:
@@ -272,15 +217,57 @@ class CorpusBlock(Section):
     def _facts_fit(self) -> CorpusBlock:
         for number, variety in enumerate(self.varieties):
             if variety.language not in self.languages:
-                raise ValueError(
-                    f"varieties[{number}].language: {variety.language!r} is none of `languages`: "
-                    f"{', '.join(self.languages)}"
+                raise Unfit(
+                    problem(
+                        "variety-of-other-language",
+                        "{language!r} is none of `languages`: {languages}",
+                        at=Place(key=f"varieties[{number}].language"),
+                        language=variety.language,
+                        languages=self.languages,
+                    )
                 )
         unpinned = isinstance(self.source, HubSource) and self.source.revision is None
         if unpinned and "source.revision" not in self.not_established:
-            raise ValueError(
-                "source.revision: missing; write the commit (40 hex digits) of the dataset, or add "
-                "`source.revision` to `not_established`"
+            raise Unfit(
+                problem(
+                    "no-revision-of-dataset",
+                    "missing; write the commit (40 hex digits) of the dataset, or add "
+                    "`source.revision` to `not_established`",
+                    at=Place(key="source.revision"),
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _test_files_are_here(self) -> CorpusBlock:
+        known = [file.path for file in getattr(self.source, "files", None) or ()]
+        for number, name in enumerate(self.test if isinstance(self.test, list) else ()):
+            if name not in known:
+                raise Unfit(
+                    problem(
+                        "test-file-not-in-card",
+                        "{name!r} is no file of this card{hint}",
+                        at=Place(key=f"test[{number}]"),
+                        name=name,
+                        hint=suggestion(name, known, listed=len(known)),
+                    )
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _unit_fits_format(self) -> CorpusBlock:
+        form = known_format(self.format)
+        units = form.units if form and self.kind == "text" else ()
+        if form and self.unit is not None and self.unit not in units:
+            raise Unfit(
+                problem(
+                    "unit-of-other-format",
+                    "{unit!r} is not for the format {format} in a card of kind {kind}; remove it",
+                    at=Place(key="unit"),
+                    unit=self.unit,
+                    format=form.name,
+                    kind=self.kind,
+                )
             )
         return self
 
@@ -288,25 +275,67 @@ class CorpusBlock(Section):
     def _columns_fit_kind(self) -> CorpusBlock:
         parallel = self.kind == "parallel"
         if parallel and len(self.languages) < 2:
-            raise ValueError("languages: a parallel card needs at least two languages")
+            raise Unfit(
+                problem(
+                    "too-few-languages",
+                    "a parallel card needs at least two languages",
+                    at=Place(key="languages"),
+                )
+            )
         if not parallel and len(self.languages) != 1:
-            raise ValueError(f"languages: a {self.kind} card has exactly one language")
-        # a name that nobody knows here is told by `check`: the package that reads it is missing
+            raise Unfit(
+                problem(
+                    "too-many-languages",
+                    "a {kind} card has exactly one language",
+                    at=Place(key="languages"),
+                    kind=self.kind,
+                )
+            )
+        # `check` reports an unknown name: the package that reads it is missing
         form = known_format(self.format) or Format(self.format, read="", documents=True)
         if self.kind not in form.kinds:
-            if form.documents:
-                raise ValueError(f"format: `{form.name}` holds documents, not {self.kind} records")
-            raise ValueError(f"format: `{form.name}` is for {' and '.join(form.kinds)} cards")
+            raise Unfit(
+                problem(
+                    "format-of-other-kind",
+                    "`{format}` is for cards of kind {kinds}, and this card is of kind {kind}",
+                    at=Place(key="format"),
+                    format=form.name,
+                    kinds=form.kinds,
+                    kind=self.kind,
+                )
+            )
+        for key in TABLE_KEYS:
+            if known_format(self.format) and key not in form.keys and self._states(key):
+                raise Unfit(
+                    problem(
+                        "key-of-other-format",
+                        "is not for the format {format}; remove it",
+                        at=Place(key=key),
+                        format=form.name,
+                    )
+                )
         missing = [lang for lang in self.languages if lang not in self.columns]
         if parallel and missing:
-            raise ValueError(f"columns: no column for {', '.join(missing)}")
+            raise self._lacks(sentence("no column for {languages}", languages=missing))
         if self.kind == "text" and not form.documents and "text" not in self.columns:
-            raise ValueError("columns: say which column holds the text: {text: COLUMN}")
+            example = "{text: COLUMN}"
+            raise self._lacks(sentence("name the column of the text: {example}", example=example))
         if self.kind == "chat" and not (
             {"messages"} <= set(self.columns) or {"instruction", "answer"} <= set(self.columns)
         ):
-            raise ValueError("columns: needs `messages`, or `instruction` and `answer`")
+            raise self._lacks(sentence("needs `messages`, or `instruction` and `answer`"))
         return self
+
+    def _states(self, key: str) -> bool:
+        """Return whether a key differs from its default."""
+        return bool(
+            getattr(self, key)
+            != type(self).model_fields[key].get_default(call_default_factory=True)
+        )
+
+    @staticmethod
+    def _lacks(what: Sentence) -> Unfit:
+        return Unfit(problem("columns-lack", what, at=Place(key="columns")))
 
 
 class DataCard(Section):
@@ -316,8 +345,8 @@ class DataCard(Section):
     """The file's name without `.md`."""
     path: Path
     """The card's file."""
-    language: list[str]
-    """ISO 639 codes, as the Hub wants them."""
+    language: list[HubLanguage]
+    """ISO 639-1 or 639-3 codes, which the Hub takes."""
     license: LicenceId
     """Hub licence id, or `other` with `license_name` and `license_link`."""
     license_name: str | None = None
@@ -334,34 +363,37 @@ class DataCard(Section):
 
     @property
     def is_withdrawn(self) -> bool:
-        """Whether the whole card was withdrawn."""
+        """Return whether the whole card was withdrawn."""
         return self.corpus.status == "withdrawn" or ALL in self.withdrawn
 
     @model_validator(mode="after")
     def _other_is_named(self) -> DataCard:
         if self.license == "other" and not (self.license_name and self.license_link):
-            raise ValueError("license: `other` needs license_name and license_link")
+            raise Unfit(
+                problem(
+                    "licence-without-name",
+                    "`other` needs license_name and license_link",
+                    at=Place(key="license"),
+                )
+            )
         return self
 
     @field_validator("license", mode="before")
     @classmethod
     def _hub_spelling(cls, value: Any) -> Any:
         if isinstance(value, str) and value != value.lower():
-            raise ValueError(
-                f"{value!r}: the Hub spells licences in small letters: {value.lower()}"
+            raise Unfit(
+                problem(
+                    "licence-in-capitals",
+                    "{licence!r}: the Hub writes licences in small letters: {small}",
+                    licence=value,
+                    small=value.lower(),
+                )
             )
         return value
 
 
-def drop_pattern(card: DataCard) -> re.Pattern[str] | None:
-    """Return what the card's `drop_matching` looks for, if it has one.
-
-    Raises DataError if it is no regular expression.
-    """
+def drop_pattern(card: DataCard) -> Expression | None:
+    """Return what the card's `drop_matching` looks for, if it has one."""
     pattern = card.corpus.drop_matching
-    try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise DataError(
-            f"{card.path}: corpus.drop_matching: {pattern!r} is no regular expression: {error}"
-        ) from None
+    return compiled(pattern) if pattern else None

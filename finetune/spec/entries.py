@@ -1,19 +1,88 @@
-"""What the corpus entries of a training are, seen together with their cards."""
+"""Corpus entries of a recipe checked against their cards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from finetune.errors import did_you_mean
+from finetune.errors import suggestion
+from finetune.messages import Place, Problem, Sentence, problem, sentence
+from finetune.output.fields import field_problem, named_fields
 from finetune.spec.card import DataCard
-from finetune.spec.mix import Mix
 from finetune.spec.recipe import Corpus
-from finetune.spec.text import Path_
-from finetune.spec.vocabulary import Vocabulary
+from finetune.spec.sections.mixture import DataMixture
+from finetune.spec.sections.vocabulary import Vocabulary
+from finetune.spec.yaml_file import Path_
+
+PROMPT_FIELDS = ("text", "source_name", "target_name")
+"""Fields that a prompt may name in braces."""
 
 
-def learned_language(corpus: Corpus, card: DataCard) -> str:
-    """Return the language that a corpus entry teaches."""
+def resolved_use(corpus: Corpus, card: DataCard) -> str:
+    """Return `use` with `auto` replaced by what the card's kind asks for."""
+    if corpus.use != "auto":
+        return corpus.use
+    return {"text": "text", "parallel": "translation", "chat": "chat"}[card.corpus.kind]
+
+
+def corpus_problems(corpus: Corpus, card: DataCard) -> list[Problem]:
+    """Return what of a corpus entry does not fit its card; places are keys of the entry."""
+    block = card.corpus
+    use = resolved_use(corpus, card)
+    problems = []
+    fits = {"text": {"text", "parallel"}, "translation": {"parallel"}, "chat": {"chat"}}[use]
+    if block.kind not in fits:
+        problems.append(
+            problem(
+                "use-of-other-kind",
+                "{use} does not fit card {card!r}, which is {kind}",
+                at=Place(key="use"),
+                use=use,
+                card=card.name,
+                kind=block.kind,
+            )
+        )
+    if block.kind == "parallel":
+        needed = {"translation": ("source", "target"), "text": ("target",)}.get(use, ())
+        problems += (found for key in needed if (found := _language_problem(corpus, card, key)))
+    if use == "translation" and corpus.source == corpus.target and corpus.source:
+        problems.append(
+            problem("same-language", "the same language as source", at=Place(key="target"))
+        )
+    at = Place(key="prompt")
+    if unfit := field_problem(corpus.prompt, known=PROMPT_FIELDS):
+        problems.append(unfit.at(at))
+    elif use == "translation" and "text" not in named_fields(corpus.prompt):
+        problems.append(
+            problem("prompt-without-text", "must contain {field}", at=at, field="{text}")
+        )
+    return problems
+
+
+def _language_problem(corpus: Corpus, card: DataCard, key: str) -> Problem | None:
+    """Return what is wrong with `source` or `target` of a parallel card."""
+    language, there = getattr(corpus, key), card.corpus.languages
+    if language is None:
+        return problem(
+            "no-language",
+            "needed; card {card!r} has {languages}",
+            at=Place(key=key),
+            card=card.name,
+            languages=there,
+        )
+    if language not in there:
+        return problem(
+            "language-not-in-card",
+            "{language!r} is not in card {card!r}{hint}",
+            at=Place(key=key),
+            language=language,
+            card=card.name,
+            hint=suggestion(language, there, listed=len(there)),
+        )
+    return None
+
+
+def target_language(corpus: Corpus, card: DataCard) -> str:
+    """Return the target language of a corpus entry."""
     if card.corpus.kind == "parallel" and corpus.target is not None:
         return corpus.target
     return card.corpus.languages[0]
@@ -22,93 +91,144 @@ def learned_language(corpus: Corpus, card: DataCard) -> str:
 def extended_languages(
     settings: Vocabulary, corpora: Iterable[Corpus], cards: Mapping[str, DataCard]
 ) -> list[str]:
-    """Return the languages that get new tokens: those named, or taught and not protected.
+    """Return the languages that get new tokens: those named, or target languages not protected.
 
-    What is only trained on as replay is to stay as it is.
+    Languages of replay data alone keep their tokenization.
     """
     if settings.languages is not None:
         return list(settings.languages)
-    taught = (learned_language(c, cards[c.card]) for c in corpora if not c.replay)
-    return [language for language in dict.fromkeys(taught) if language not in settings.protect]
+    targets = (target_language(c, cards[c.card]) for c in corpora if not c.replay)
+    return [language for language in dict.fromkeys(targets) if language not in settings.protect]
 
 
 def vocabulary_problems(
     settings: Vocabulary | None, corpora: Sequence[Corpus], cards: Mapping[str, DataCard]
-) -> Iterator[tuple[Path_, str]]:
-    """Yield (path, what is wrong) for new tokens in languages that no corpus teaches."""
+) -> Iterator[tuple[Path_, Problem]]:
+    """Yield (path, problem) for new tokens in languages that no corpus has as target."""
     if settings is None:
         return
-    taught = list(dict.fromkeys(learned_language(c, cards[c.card]) for c in corpora))
+    targets = list(dict.fromkeys(target_language(c, cards[c.card]) for c in corpora))
     for number, language in enumerate(settings.languages or ()):
-        if language not in taught:
+        if language not in targets:
             yield (
                 ("vocabulary", "languages", number),
-                f"no corpus teaches {language}; they teach {', '.join(taught)}",
+                problem(
+                    "no-target-language",
+                    "{language} is the target language of no corpus; they have {targets}",
+                    language=language,
+                    targets=targets,
+                ),
             )
     if not extended_languages(settings, corpora, cards):
         yield (
             ("vocabulary",),
-            f"every language that the corpora teach ({', '.join(taught)}) is in `protect` or "
-            "replay, so no token would be learned; leave `vocabulary` out, or shorten `protect`",
+            problem(
+                "nothing-to-extend",
+                "every target language of the corpora ({targets}) is in `protect` or replay, so "
+                "there would be no new token; leave `vocabulary` out, or shorten `protect`",
+                targets=targets,
+            ),
         )
 
 
-def mix_problems(
-    mix: Mix | None, corpora: Sequence[Corpus], cards: Mapping[str, DataCard]
-) -> Iterator[tuple[Path_, str]]:
-    """Yield (path from the training on, what is wrong) for a mix that its corpora cannot have."""
-    cells = [(learned_language(c, cards[c.card]), c.card) for c in corpora]
-    replayed = {cell for cell, c in zip(cells, corpora, strict=True) if c.replay}
-    mains = [cell for cell, c in zip(cells, corpora, strict=True) if not c.replay]
+def mixture_problems(
+    mixture: DataMixture | None, corpora: Sequence[Corpus], cards: Mapping[str, DataCard]
+) -> Iterator[tuple[Path_, Problem]]:
+    """Yield (path inside the phase, problem) for a mixture that does not fit its corpora."""
+    subsets = [(target_language(c, cards[c.card]), c.card) for c in corpora]
+    replayed = {subset for subset, c in zip(subsets, corpora, strict=True) if c.replay}
+    mains = [subset for subset, c in zip(subsets, corpora, strict=True) if not c.replay]
     if not mains:
-        yield ("corpora",), "every corpus is marked `replay: true`; what is to be learned?"
+        yield (
+            ("corpora",),
+            problem(
+                "only-replay", "every corpus is marked `replay: true`; add one that is not replay"
+            ),
+        )
         return
-    for number, (cell, corpus) in enumerate(zip(cells, corpora, strict=True)):
-        if corpus.replay and cell in mains:
+    for number, (subset, corpus) in enumerate(zip(subsets, corpora, strict=True)):
+        if corpus.replay and subset in mains:
             yield (
                 ("corpora", number, "replay"),
-                f"card {corpus.card!r} teaches {cell[0]} here as replay and in another entry not; "
-                "its texts cannot be told apart then. Mark both, or none",
+                problem(
+                    "replay-and-not",
+                    "card {card!r} is replay for {language} here and not in another entry; mark "
+                    "both, or none",
+                    card=corpus.card,
+                    language=subset[0],
+                ),
             )
-    if mix is None:
+    if mixture is None:
         return
-    for place, part in _parts(mix):
-        if not isinstance(part.replay, str) and not replayed and "replay" in _given(mix, place):
+    for place, part in _parts(mixture):
+        if not isinstance(part.replay, str) and not replayed and "replay" in _given(mixture, place):
             yield (
-                ("mix", *place, "replay"),
-                f"{part.replay:g} of what is trained on, but no corpus is marked `replay: true`; "
-                "mark one, or leave this out",
+                ("mixture", *place, "replay"),
+                problem(
+                    "replay-of-nothing",
+                    "{fraction:g} of the mixture, but no corpus is marked `replay: true`; mark "
+                    "one, or leave this out",
+                    fraction=part.replay,
+                ),
             )
         if part.method == "fixed":
             for path, why in _weight_problems(part, mains, replayed):
-                where = place if "weights" in _given(mix, place) else ()
-                yield ("mix", *where, "weights", *path), why
+                where = place if "weights" in _given(mixture, place) else ()
+                yield ("mixture", *where, "weights", *path), why
 
 
-def _parts(mix: Mix) -> Iterator[tuple[Path_, Mix]]:
-    for number, (_, part) in enumerate(mix.parts):
-        yield (("stages", number) if mix.stages else ()), part
+def _parts(mixture: DataMixture) -> Iterator[tuple[Path_, DataMixture]]:
+    for number, (_, part) in enumerate(mixture.parts):
+        yield (("curriculum", number) if mixture.curriculum else ()), part
 
 
-def _given(mix: Mix, place: Path_) -> set[str]:
+def _given(mixture: DataMixture, place: Path_) -> set[str]:
     """Return the keys that are written at a place, or that hold there because nothing is."""
     if not place:
-        return mix.model_fields_set
-    own = mix.stages[int(place[1])].model_fields_set
-    return own | (mix.model_fields_set & {"replay"})
+        return mixture.model_fields_set
+    own = mixture.curriculum[int(place[1])].model_fields_set
+    return own | (mixture.model_fields_set & {"replay"})
 
 
 def _weight_problems(
-    mix: Mix, mains: Sequence[tuple[str, str]], replayed: set[tuple[str, str]]
-) -> Iterator[tuple[Path_, str]]:
-    at = 0 if mix.by == "language" else 1
-    known = list(dict.fromkeys(cell[at] for cell in mains))
-    only_replayed = {cell[at] for cell in replayed} - set(known)
-    for name in mix.weights:
+    mixture: DataMixture, mains: Sequence[tuple[str, str]], replayed: set[tuple[str, str]]
+) -> Iterator[tuple[Path_, Problem]]:
+    at = 0 if mixture.by == "language" else 1
+    known = list(dict.fromkeys(subset[at] for subset in mains))
+    only_replayed = {subset[at] for subset in replayed} - set(known)
+    for name in mixture.weights:
         if name in only_replayed:
-            yield (name,), f"{name} is there as replay; its share is `mix.replay`"
+            yield (
+                (name,),
+                problem(
+                    "weight-of-replay",
+                    "{name} is replay data; its weight is `mixture.replay`",
+                    name=name,
+                ),
+            )
         elif name not in known:
-            hint = did_you_mean(name, known) or f". There are: {', '.join(known)}"
-            yield (name,), f"no {mix.by} {name!r} is learned here{hint}"
-    if missing := [name for name in known if name not in mix.weights]:
-        yield (), f"no weight for {', '.join(missing)}; 0 leaves a {mix.by} out"
+            yield (
+                (name,),
+                problem(
+                    "weight-of-nothing",
+                    "no corpus has the {group} {name!r}{hint}",
+                    group=group_word(mixture),
+                    name=name,
+                    hint=suggestion(name, known, listed=len(known)),
+                ),
+            )
+    if missing := [name for name in known if name not in mixture.weights]:
+        yield (
+            (),
+            problem(
+                "weight-missing",
+                "no weight for {names}; 0 excludes a {group}",
+                names=missing,
+                group=group_word(mixture),
+            ),
+        )
+
+
+def group_word(mixture: DataMixture) -> Sentence:
+    """Return the word for what has a weight in a mixture."""
+    return sentence("language") if mixture.by == "language" else sentence("card")

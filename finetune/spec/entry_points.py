@@ -1,4 +1,4 @@
-"""What can be added without touching the core, by name; nothing is imported until it is used.
+"""Extensions by name: own tables and entry points of installed packages, imported on use.
 
 A name of ours stands in a table as "module:attribute". A package outside adds one with an entry
 point of the same group (`finetune.readers`, `finetune.metrics`, `finetune.tasks`,
@@ -13,14 +13,24 @@ than the rest of a check.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from finetune.errors import RecipeError, did_you_mean, first_line
+from finetune.errors import (
+    FinetuneError,
+    PackageError,
+    RecipeError,
+    first_line,
+    suggestion,
+)
+from finetune.messages import Place, Sentence, phrase, problem, sentence
 
 Row = TypeVar("Row")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 
 def find(name: str, *, group: str, known: Mapping[str, str]) -> str:
@@ -28,8 +38,8 @@ def find(name: str, *, group: str, known: Mapping[str, str]) -> str:
 
     Raises RecipeError with the nearest name if there is none.
 
-    >>> find("text", group="finetune.readers", known={"text": "finetune.readers.tables:read_text"})
-    'finetune.readers.tables:read_text'
+    >>> find("text", group="finetune.readers", known={"text": "finetune.readers.html:read_html"})
+    'finetune.readers.html:read_html'
     """
     if name in known:
         return known[name]
@@ -38,8 +48,15 @@ def find(name: str, *, group: str, known: Mapping[str, str]) -> str:
         return others[name]
     there = names(group, known=known)
     raise RecipeError(
-        f"{name!r} is none of the {group.removeprefix('finetune.')}: {', '.join(there)}; or the "
-        f"package that adds it is not installed{did_you_mean(name, there)}"
+        problem(
+            "unknown-extension",
+            "{name!r} is none of the {group}: {there}; or the package that adds it is not "
+            "installed{hint}",
+            name=name,
+            group=group.removeprefix("finetune."),
+            there=there,
+            hint=suggestion(name, there),
+        )
     )
 
 
@@ -51,7 +68,7 @@ def names(group: str, *, known: Mapping[str, str]) -> list[str]:
 def installed(group: str) -> dict[str, str]:
     """Return name -> "module:attribute" of the entry points that installed packages add.
 
-    Raises RecipeError if two packages add one name: which is meant, nobody could say.
+    Raises RecipeError if two packages add the same name.
     """
     return {name: point.value for name, point in _points(group).items()}
 
@@ -62,14 +79,22 @@ def _points(group: str) -> dict[str, EntryPoint]:
         other = found.setdefault(point.name, point)
         if other is not point:
             raise RecipeError(
-                f"{group}: {point.name!r} is added by {_package(other)} and by {_package(point)}; "
-                "uninstall one of them"
+                problem(
+                    "added-twice",
+                    "{name!r} is added by {first} and by {second}; uninstall one of them",
+                    at=Place(key=group),
+                    name=point.name,
+                    first=_package(other),
+                    second=_package(point),
+                )
             )
     return found
 
 
-def _package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"
+def _package(point: EntryPoint) -> Sentence:
+    if point.dist is None:
+        return sentence("a package without a name")
+    return phrase(f"{point.dist.name} {point.dist.version}")
 
 
 def load(target: str) -> Any:
@@ -81,7 +106,7 @@ def load(target: str) -> Any:
 def origin(name: str, *, group: str, known: Mapping[str, str]) -> str:
     """Return what a name is the name of, for a key: itself, or with package and version.
 
-    A name of ours stands for itself, since the version of a stage says when its meaning changes.
+    A name of ours stands for itself, since the version of a stage changes with its meaning.
     Raises RecipeError if there is none.
     """
     find(name, group=group, known=known)
@@ -91,20 +116,65 @@ def origin(name: str, *, group: str, known: Mapping[str, str]) -> str:
 def loaded(name: str, target: str, *, group: str) -> Any:
     """Return what an entry point names; RecipeError if its package cannot be imported.
 
-    Whatever the package raises while it is imported, SystemExit too, is said with its name.
+    Whatever the package raises while it is imported, SystemExit too, is reported with its name.
     """
     if ":" not in target:
         raise RecipeError(
-            f"{group}: {name!r} of an installed package is {target!r}, not module:attribute; tell "
-            "its authors"
+            problem(
+                "no-attribute",
+                "{name!r} of an installed package is {target!r}, not module:attribute; tell its "
+                "authors",
+                at=Place(key=group),
+                name=name,
+                target=target,
+            )
         )
     try:
         return load(target)
     except (Exception, SystemExit) as error:
         raise RecipeError(
-            f"{group}: {name!r} of an installed package cannot be imported ({target}: "
-            f"{type(error).__name__}: {first_line(error)}); install it again, or tell its authors"
+            problem(
+                "package-cannot-be-imported",
+                "{name!r} of an installed package cannot be imported ({target}: {error}); install "
+                "it again, or tell its authors",
+                at=Place(key=group),
+                name=name,
+                target=target,
+                error=_raised(error),
+            )
         ) from error
+
+
+@contextmanager
+def blamed(name: str, *, group: str, known: Collection[str]) -> Iterator[None]:
+    """Name the package of an entry point in whatever its code raises; nothing for one of ours.
+
+    Raises PackageError. Errors of the family, and those of a machine without memory, room or file
+    handles, pass as they are.
+    """
+    try:
+        yield
+    except (FinetuneError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
+        if name in known or no_room:
+            raise
+        raise PackageError(
+            problem(
+                "package-failed",
+                "{name} of {package}: failed with {error}; tell the authors of the package what -v "
+                "shows. Finished artefacts are kept",
+                at=Place(key=group),
+                name=name,
+                package=_package(_points(group)[name]),
+                error=_raised(error),
+            )
+        ) from error
+
+
+def _raised(error: BaseException) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def described(name: str, kind: type[Row], *, group: str, known: Mapping[str, str]) -> Row:
@@ -116,7 +186,14 @@ def described(name: str, kind: type[Row], *, group: str, known: Mapping[str, str
     found = loaded(name, target, group=group)
     if not isinstance(found, kind) or getattr(found, "name", None) != name:
         raise RecipeError(
-            f"{group}: {name} = {target!r} is no {kind.__module__}.{kind.__name__} with the name "
-            f"{name!r}; tell the authors of the package"
+            problem(
+                "package-without-row",
+                "{name} = {target!r} is no {kind} with the name {name!r}; tell the authors of the "
+                "package",
+                at=Place(key=group),
+                name=name,
+                target=target,
+                kind=".".join((kind.__module__, kind.__name__)),
+            )
         )
     return found

@@ -1,6 +1,6 @@
 """The formats of corpora: one row each, and those that installed packages add.
 
-A row says all that the program knows of a format; the function that reads it stands in
+A row is everything that the program knows of a format; the function that reads it stands in
 `finetune/readers/` and is imported when a file is read. A package outside adds a format with an
 entry point of the format's name, which leads to a `Format` (or only to a function that reads
 records with columns):
@@ -11,121 +11,177 @@ records with columns):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from finetune.errors import RecipeError
-from finetune.spec.entry_points import find, installed, load, loaded, origin
+from finetune.messages import Sentence, phrase, problem, sentence
+from finetune.spec.entry_points import blamed, find, installed, load, loaded, origin
 
 GROUP = "finetune.readers"
+UNITS = ("line", "paragraph", "file")
+VERSES = ("verse", "paragraph", "file")
+TEXT_KEYS = ("encoding",)
+TABLE_KEYS = (*TEXT_KEYS, "separator", "header", "quotes")
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What is known of a format of files."""
+    """A file format."""
 
     name: str
-    """What `corpus.format` of a card says."""
+    """Value of `corpus.format` in a card."""
     read: str
     """"module:function" of `read(files, *, corpus) -> iterator of finetune.readers.record.Record`,
     which raises DataError with file and line for what it cannot read."""
     suffixes: tuple[str, ...] = ()
-    """How names of such files end, in small letters; no two formats share one."""
+    """Suffixes of such files, in lower case; unique per format."""
     kinds: tuple[str, ...] = ("text", "parallel", "chat")
     """Kinds of cards that it can be read for."""
     documents: bool = False
-    """Whether its files hold running text and nothing else: a `text` card of it has no columns."""
+    """True if its files hold running text and nothing else: a `text` card of it has no columns."""
     line_per_text: bool = False
-    """Whether each line of a file is a text."""
+    """True if each line of a file is a text."""
+    units: tuple[str, ...] = ()
+    """Values of `unit` in a `text` card of it; empty: a text of its own kind."""
+    file_per_language: bool = False
+    """True if the files of a parallel card are one per language, paired with each other."""
     columns: str = ""
     """"module:function" that returns the names that `columns` may use in a file, if its files name
     them."""
     fixed_columns: tuple[str, ...] = ()
     """The names themselves, if they are the same in every file: the original, its translation."""
+    tags: str = ""
+    """"module:function" that returns column -> language tag for a file, if its files state the
+    languages of the fixed columns."""
+    recognised: str = ""
+    """"module:function" of `recognised(file) -> bool` for files that are often called as those of
+    another format; it reads their first lines."""
     columns_are: str = "columns"
-    """What the names are, for the card guide."""
+    """Description of the names, for the card guide."""
+    keys: tuple[str, ...] = TEXT_KEYS
+    """Keys of the card beside `columns` that its reader takes."""
+    found_keys: str = ""
+    """"module:function" of `keys(file, **stated) -> dict`: the values of `keys` that a file needs
+    in its card; DataError where it leaves them in doubt."""
+    understood: str = ""
+    """"module:function" of `understood(file, *, corpus) -> list of (Sentence, Sentence)`: what the
+    reader found out about a file, with words for it."""
+    begins: bytes = b""
+    """Regular expression for the first bytes of such a file, if they show the format."""
+    member: str = ""
+    """Member of the ZIP archive that such a file is."""
     extra: str = ""
-    """Optional extra of this project (pyproject.toml) with what reading it needs."""
-    packages: tuple[str, ...] = ()
-    """Packages of PyPI that reading it needs, beyond what is always there."""
-    words: Mapping[str, str] = field(default_factory=dict)
-    """What such a file is and what one text of it is, in English (`en`) and French (`fr`)."""
+    """Extra of this project (finetune/spec/tables/extras.py) with what reading it needs."""
+    about: Sentence | None = None
+    """Description of such a file and of one text in it."""
     hostile: bytes = b""
     """A small file that must be refused in words, never with a traceback; a test tries it."""
 
     @property
     def has_columns(self) -> bool:
-        """Whether a file tells what `columns` of its card can name."""
+        """Return whether the names for `columns` can be read from a file."""
         return bool(self.columns or self.fixed_columns)
-
-    def in_words(self, lang: str) -> str:
-        """Return the name, and in brackets what it is."""
-        said = self.words.get(lang) or self.words.get("en")
-        return f"{self.name} ({said})" if said else self.name
 
 
 _ROWS = (
     Format(
         "text",
-        "finetune.readers.tables:read_text",
+        "finetune.readers.running_text:read_text",
         suffixes=(".txt", ".text"),
         kinds=("text",),
         documents=True,
         line_per_text=True,
-        words={"en": "plain text, one text per line", "fr": "texte simple, un texte par ligne"},
+        units=UNITS,
+        about=sentence("plain text, one text per line"),
         hostile=b"caf\xe9\n",
     ),
     Format(
+        "chat-export",
+        "finetune.readers.chat_export:read_chat_export",
+        kinds=("text",),
+        documents=True,
+        recognised="finetune.readers.chat_export:is_chat_export",
+        about=sentence("exported chat (WhatsApp, Telegram), one text per message"),
+        hostile=b"[01.05.24, 10:02:11] A: caf\xe9\n",
+    ),
+    Format(
         "csv",
-        "finetune.readers.tables:read_csv",
+        "finetune.readers.tabular.tables_read:read_csv",
         suffixes=(".csv",),
-        columns="finetune.readers.tables:csv_columns",
-        words={
-            "en": "table with commas between columns and a line of names",
-            "fr": "tableau, virgules entre les colonnes et une ligne de noms",
-        },
-        hostile=b'text\n"a\n',
+        columns="finetune.readers.tabular.tables_read:csv_columns",
+        found_keys="finetune.readers.tabular.tables_read:csv_keys",
+        recognised="finetune.readers.called_text:is_separated",
+        keys=TABLE_KEYS,
+        understood="finetune.readers.tabular.tables_read:csv_understood",
+        about=sentence("table with commas, semicolons, tabs or bars between columns"),
+        hostile=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     ),
     Format(
         "tsv",
-        "finetune.readers.tables:read_tsv",
+        "finetune.readers.tabular.tables_read:read_tsv",
         suffixes=(".tsv", ".tab"),
-        columns="finetune.readers.tables:tsv_columns",
-        words={
-            "en": "table with tabs between columns and a line of names",
-            "fr": "tableau, tabulations entre les colonnes et une ligne de noms",
-        },
-        hostile=b"text\tother\na\n",
+        columns="finetune.readers.tabular.tables_read:tsv_columns",
+        found_keys="finetune.readers.tabular.tables_read:tsv_keys",
+        recognised="finetune.readers.tabular.text_tables:is_text_table",
+        keys=TABLE_KEYS,
+        understood="finetune.readers.tabular.tables_read:tsv_understood",
+        about=sentence("table with tabs between columns"),
+        hostile=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     ),
     Format(
         "jsonl",
-        "finetune.readers.tables:read_jsonl",
+        "finetune.readers.json_records:read_json",
         suffixes=(".jsonl", ".ndjson"),
-        columns="finetune.readers.tables:jsonl_columns",
+        columns="finetune.readers.json_records:json_columns",
+        recognised="finetune.readers.called_text:is_json",
         columns_are="keys",
-        words={"en": "one JSON record per line", "fr": "un enregistrement JSON par ligne"},
-        hostile=b"{x}\n",
+        about=sentence("one JSON record per line"),
+        hostile=b"{x}\n{x}\n",
+    ),
+    Format(
+        "json",
+        "finetune.readers.json_records:read_json",
+        suffixes=(".json",),
+        columns="finetune.readers.json_records:json_columns",
+        columns_are="keys",
+        about=sentence("JSON array of records, or an object with one list of them"),
+        hostile=b'[{"text": "a"',
     ),
     Format(
         "parquet",
-        "finetune.readers.tables:read_parquet",
+        "finetune.readers.parquet:read_parquet",
         suffixes=(".parquet",),
-        columns="finetune.readers.tables:parquet_columns",
-        words={"en": "table of a data set", "fr": "tableau d'un jeu de données"},
+        columns="finetune.readers.parquet:parquet_columns",
+        extra="parquet",
+        keys=(),
+        begins=b"PAR1",
+        about=sentence("table of a data set"),
         hostile=b"PAR1 nothing PAR1",
     ),
     Format(
         "messages",
-        "finetune.readers.tables:read_messages",
+        "finetune.readers.message_files:read_messages",
         kinds=("parallel",),
-        columns_are="the part of a path that tells the language",
-        words={
-            "en": "JSON files of key and text, one per language, paired by key (translations of "
-            "software)",
-            "fr": "fichiers JSON de clés et de textes, un par langue, appariés par clé "
-            "(traductions de logiciels)",
-        },
+        file_per_language=True,
+        columns_are="the part of a path that names the language",
+        keys=(),
+        about=sentence(
+            "messages of software (JSON, Android, Apple, Java), a file per language, paired by key"
+        ),
+        hostile=b"\xe9",
+    ),
+    Format(
+        "aligned",
+        "finetune.readers.translated.aligned:read_aligned",
+        kinds=("parallel",),
+        file_per_language=True,
+        columns_are="the part of a path that names the language",
+        about=sentence(
+            "plain text, one file per language, line by line the same sentences (OPUS, FLORES)"
+        ),
         hostile=b"\xe9",
     ),
     Format(
@@ -133,40 +189,41 @@ _ROWS = (
         "finetune.readers.office:read_xlsx",
         suffixes=(".xlsx",),
         columns="finetune.readers.office:xlsx_columns",
+        found_keys="finetune.readers.office:xlsx_keys",
+        understood="finetune.readers.office:xlsx_understood",
         extra="office",
-        packages=("openpyxl", "defusedxml"),
-        words={
-            "en": "Excel sheets with a row of names",
-            "fr": "feuilles Excel avec une ligne de noms",
-        },
+        keys=("header", "sheets"),
+        member="xl/workbook.xml",
+        about=sentence("Excel sheets with a header row"),
         hostile=b"PK\x03\x04 nothing",
     ),
     Format(
         "docx",
-        "finetune.readers.office:read_docx",
+        "finetune.readers.documents.word:read_docx",
         suffixes=(".docx",),
-        kinds=("text",),
+        kinds=("text", "parallel"),
         documents=True,
-        extra="office",
-        packages=("python-docx",),
-        words={
-            "en": "Word file, one text per paragraph",
-            "fr": "fichier Word, un texte par paragraphe",
-        },
+        columns="finetune.readers.documents.word:docx_columns",
+        understood="finetune.readers.documents.word:docx_understood",
+        columns_are="header cells, or numbers, of the columns of a table",
+        keys=(),
+        member="word/document.xml",
+        units=("paragraph", "file"),
+        about=sentence("Word file, one text per paragraph; or its tables, one record per row"),
         hostile=b"<html>",
     ),
     Format(
         "pdf",
-        "finetune.readers.office:read_pdf",
+        "finetune.readers.documents.pdf:read_pdf",
+        understood="finetune.readers.documents.pdf:pdf_understood",
         suffixes=(".pdf",),
         kinds=("text",),
         documents=True,
-        extra="office",
-        packages=("pypdf",),
-        words={
-            "en": "PDF with a text layer, one text per page",
-            "fr": "PDF avec du texte, un texte par page",
-        },
+        extra="pdf",
+        keys=(),
+        begins=rb"%PDF",
+        units=("file",),
+        about=sentence("PDF with a text layer, one text per page"),
         hostile=b"%PDF-1.4 nothing",
     ),
     Format(
@@ -175,102 +232,135 @@ _ROWS = (
         suffixes=(".html", ".htm"),
         kinds=("text", "parallel"),
         documents=True,
-        columns_are="the part of a path that tells the language",
-        words={
-            "en": "web pages, one text per paragraph, list item or heading; or the same page in "
-            "several languages, paired by its structure",
-            "fr": "pages web, un texte par paragraphe, élément de liste ou titre ; ou la même page "
-            "en plusieurs langues, appariée par sa structure",
-        },
+        file_per_language=True,
+        columns_are="the part of a path that names the language",
+        keys=(),
+        begins=rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).){0,999}+-->\s*)*<(?i:!doctype\s+html|html|head|body|table)\b",
+        units=("paragraph", "file"),
+        about=sentence(
+            "web pages, one text per paragraph, list item or heading; or the same page in several "
+            "languages, paired by its structure"
+        ),
         hostile=b"<p>caf\xe9",
     ),
     Format(
         "subtitles",
-        "finetune.readers.subtitles:read_subtitles",
-        suffixes=(".srt", ".vtt"),
+        "finetune.readers.subtitles.passages:read_subtitles",
+        suffixes=(".srt", ".vtt", ".ass", ".ssa", ".sbv", ".sub", ".ttml", ".dfxp"),
+        recognised="finetune.readers.called_text:is_subtitles",
         kinds=("text",),
         documents=True,
         extra="subtitles",
-        packages=("webvtt-py",),
-        words={
-            "en": "subtitles (SRT or WebVTT), one text per stretch of speech without a pause",
-            "fr": "sous-titres (SRT ou WebVTT), un texte par passage parlé sans pause",
-        },
+        units=("file",),
+        about=sentence("subtitles, one text per passage of a speaker without a pause"),
         hostile=b"1\n00:00:01 -->\nBenn.\n",
     ),
     Format(
         "tmx",
-        "finetune.readers.translations:read_tmx",
+        "finetune.readers.translated.tmx:read_tmx",
         suffixes=(".tmx",),
-        columns="finetune.readers.translations:tmx_languages",
+        columns="finetune.readers.translated.tmx:tmx_languages",
         columns_are="codes of languages, e.g. `fr-FR`",
         extra="translations",
-        packages=("defusedxml",),
-        words={
-            "en": "translation memory, one record per unit",
-            "fr": "mémoire de traduction, un enregistrement par unité",
-        },
+        keys=(),
+        about=sentence("translation memory, one record per unit"),
         hostile=b"<tmx><tu>",
     ),
     Format(
         "po",
-        "finetune.readers.translations:read_po",
+        "finetune.readers.translated.po:read_po",
         suffixes=(".po",),
         fixed_columns=("msgid", "msgstr"),
-        extra="translations",
-        packages=("polib",),
-        words={
-            "en": "gettext catalogue, one record per entry",
-            "fr": "catalogue gettext, un enregistrement par entrée",
-        },
-        hostile=b'msgid "a\nmsgstr',
+        tags="finetune.readers.translated.po:po_languages",
+        recognised="finetune.readers.called_text:is_po",
+        understood="finetune.readers.translated.po:po_understood",
+        keys=(),
+        about=sentence("gettext catalogue, one record per entry"),
+        hostile=b"\xde\x12\x04\x95 compiled",
     ),
     Format(
         "xliff",
-        "finetune.readers.translations:read_xliff",
-        suffixes=(".xlf", ".xliff"),
+        "finetune.readers.translated.xliff:read_xliff",
+        suffixes=(".xlf", ".xliff", ".mxliff", ".sdlxliff"),
         fixed_columns=("source", "target"),
+        tags="finetune.readers.translated.xliff:xliff_languages",
+        understood="finetune.readers.translated.xliff:xliff_understood",
         extra="translations",
-        packages=("defusedxml",),
-        words={
-            "en": "XLIFF translations, one record per unit",
-            "fr": "traductions XLIFF, un enregistrement par unité",
-        },
+        keys=(),
+        about=sentence("XLIFF translations, one record per unit"),
         hostile=b"<xliff>",
     ),
     Format(
         "elan",
-        "finetune.readers.fieldwork:read_elan",
+        "finetune.readers.fieldwork.elan:read_elan",
         suffixes=(".eaf",),
-        columns="finetune.readers.fieldwork:elan_tiers",
+        columns="finetune.readers.fieldwork.elan:elan_tiers",
+        understood="finetune.readers.fieldwork.elan:elan_understood",
         columns_are="tiers",
         extra="fieldwork",
-        packages=("pympi-ling", "defusedxml"),
-        words={
-            "en": "annotated recording of ELAN, one record per annotation",
-            "fr": "enregistrement annoté dans ELAN, un enregistrement par annotation",
-        },
+        keys=(),
+        about=sentence("ELAN annotation file, one record per annotation"),
         hostile=b"<html/>",
     ),
     Format(
+        "textgrid",
+        "finetune.readers.fieldwork.textgrid:read_textgrid",
+        suffixes=(".textgrid",),
+        columns="finetune.readers.fieldwork.textgrid:textgrid_tiers",
+        columns_are="tiers",
+        keys=(),
+        understood="finetune.readers.fieldwork.textgrid:textgrid_understood",
+        about=sentence("Praat TextGrid, one record per interval or point with a text"),
+        hostile=b'"ooTextFile"\n"TextGrid"\n0 1 <exists> 99 "a',
+    ),
+    Format(
+        "usfm",
+        "finetune.readers.fieldwork.usfm:read_usfm",
+        recognised="finetune.readers.fieldwork.usfm_markers:is_usfm",
+        understood="finetune.readers.fieldwork.usfm:usfm_understood",
+        suffixes=(".usfm", ".ptx"),
+        kinds=("text", "parallel"),
+        documents=True,
+        columns_are="the part of a path that names the language",
+        units=VERSES,
+        file_per_language=True,
+        about=sentence("USFM of Paratext, one text per verse or paragraph, or paired by verse"),
+        hostile=b"\\tx just a text\n",
+    ),
+    Format(
+        "usx",
+        "finetune.readers.fieldwork.usx:read_usx",
+        suffixes=(".usx",),
+        kinds=("text", "parallel"),
+        documents=True,
+        columns_are="the part of a path that names the language",
+        keys=(),
+        extra="fieldwork",
+        units=VERSES,
+        file_per_language=True,
+        about=sentence("USX, the XML form of USFM, read as USFM"),
+        hostile=b"<usx><book>",
+    ),
+    Format(
         "toolbox",
-        "finetune.readers.fieldwork:read_toolbox",
+        "finetune.readers.fieldwork.toolbox:read_toolbox",
         suffixes=(".sfm",),
-        columns="finetune.readers.fieldwork:toolbox_markers",
+        columns="finetune.readers.fieldwork.toolbox:toolbox_markers",
+        recognised="finetune.readers.fieldwork.toolbox:is_toolbox",
+        understood="finetune.readers.fieldwork.toolbox:toolbox_understood",
         columns_are="markers",
-        words={
-            "en": "glossed texts of Toolbox or Shoebox, one record per first marker",
-            "fr": "textes glosés de Toolbox ou Shoebox, un enregistrement par premier marqueur",
-        },
+        about=sentence("glossed texts of Toolbox or Shoebox, one record per first marker"),
         hostile=b"just text\n",
     ),
 )
 FORMATS: Mapping[str, Format] = {row.name: row for row in _ROWS}
 """Our own formats by name."""
 PLAIN = FORMATS["text"]
-"""What a file is if nothing says otherwise."""
+"""Format of a file without any other sign."""
+ALIGNED = FORMATS["aligned"]
+"""Format of files that differ in the language of their names."""
 FETCHED = FORMATS["parquet"]
-"""How data sets of the Hub lie here once they are fetched, whatever they were there."""
+"""Format of Hub data sets after `fetch`."""
 
 
 def known_format(name: str) -> Format | None:
@@ -313,20 +403,15 @@ def all_formats() -> list[Format]:
     return [*_ROWS, *(_described(name, others[name]) for name in sorted(others))]
 
 
-def packages_of(form: Format) -> tuple[str, ...]:
-    """Return what to install to read a format: all of its extra, so that it is done once.
-
-    >>> packages_of(FORMATS["po"])
-    ('defusedxml', 'polib')
-    """
-    rows = [row for row in _ROWS if form.extra and row.extra == form.extra] or [form]
-    return tuple(dict.fromkeys(package for row in rows for package in row.packages))
+def is_built_in(name: str) -> bool:
+    """Return whether a format is one of ours, and not of an installed package."""
+    return name in FORMATS
 
 
 def package_of(name: str) -> str | None:
     """Return which version of which package reads a format, for a key; None for one of ours.
 
-    None as well for a name that nobody knows: whether a recipe may run is asked elsewhere.
+    None as well for an unknown name: validity is checked elsewhere.
     """
     if name in FORMATS or name not in installed(GROUP):
         return None
@@ -334,8 +419,21 @@ def package_of(name: str) -> str | None:
 
 
 def reader(name: str) -> Any:
-    """Return the function that reads a format. Raises RecipeError for an unknown one."""
-    return load(find_format(name).read)
+    """Return the function that reads a format. Raises RecipeError for an unknown one.
+
+    That of a package raises PackageError, with its name, for whatever goes wrong in it.
+    """
+    target = find_format(name).read
+    if name in FORMATS:
+        return load(target)
+    read = loaded(name, target, group=GROUP)
+
+    @wraps(read)
+    def records(files: Any, *, corpus: Any) -> Iterator[Any]:
+        with blamed(name, group=GROUP, known=_targets()):
+            yield from read(files, corpus=corpus)
+
+    return records
 
 
 def _targets() -> dict[str, str]:
@@ -348,9 +446,17 @@ def _described(name: str, target: str) -> Format:
     if isinstance(found, Format) and found.name == name:
         return found
     if isinstance(found, Format) or not callable(found):
-        what = f"the format {found.name!r}" if isinstance(found, Format) else repr(found)
+        what = phrase(repr(found))
+        if isinstance(found, Format):
+            what = sentence("the format {name!r}", name=found.name)
         raise RecipeError(
-            f"the reader {name!r} of an installed package is {what} ({target}), not a format of "
-            "that name or a function that reads; tell those who wrote it"
+            problem(
+                "no-reader",
+                "the reader {name!r} of an installed package is {what} ({target}), not a format of "
+                "that name or a function that reads; tell its authors",
+                name=name,
+                what=what,
+                target=target,
+            )
         )
     return Format(name, target)

@@ -1,4 +1,4 @@
-"""Licence arithmetic: what the licences of base and data allow for an adapter.
+"""Licence arithmetic: licences of base and data, and those of an adapter that they allow.
 
 The table speaks Hub licence ids. An adapter is treated as a derivative of its base and of every
 corpus it was trained on, which is the cautious reading; it is arithmetic on labels, not legal
@@ -8,9 +8,9 @@ advice. Imports nothing heavy, because `finetune check` calls it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
-from finetune.errors import ReleaseError
+from finetune.errors import ReleaseError, suggestion
+from finetune.messages import Place, Sentence, joined, phrase, problem, sentence
 
 PUBLIC = frozenset({"0bsd", "cc0-1.0", "mit-0", "pddl", "unlicense", "wtfpl"})
 """No condition at all."""
@@ -99,8 +99,8 @@ KNOWN = frozenset(
 
 def allowed_licence(
     base_licence: str, card_licences: Mapping[str, str], *, wanted: str = "auto"
-) -> tuple[str, tuple[str, ...]]:
-    """Return the licence of a release and, in sentences, why.
+) -> tuple[str, tuple[Sentence, ...]]:
+    """Return the licence of a release and the reasons.
 
     `card_licences` maps the name of a data card to its licence id. `wanted` is the recipe's
     `release.licence`; one that is stricter than needed is fine. The id is `other` where terms of
@@ -115,15 +115,18 @@ def allowed_licence(
     >>> allowed_licence("apache-2.0", {"wiki-wol": "cc-by-sa-4.0"})[0]
     'cc-by-sa-4.0'
     """
-    terms = {"base model": base_licence}
-    terms |= {f"data card {name!r}": licence for name, licence in card_licences.items()}
+    terms = {sentence("base model"): base_licence}
+    terms |= {sentence("data card {name!r}", name=n): lic for n, lic in card_licences.items()}
     for owner, licence in terms.items():
         _refuse_unusable(owner, licence, others_accepted=wanted == "other")
     licence, reasons = _meet(terms)
     if wanted in ("auto", licence):
         return licence, reasons
     _refuse_freer(wanted, terms=terms, needed=licence, reasons=reasons)
-    return wanted, (*reasons, f"the recipe chooses {wanted}, where {licence} would do")
+    chosen = sentence(
+        "the recipe chooses {chosen}, where {licence} would do", chosen=wanted, licence=licence
+    )
+    return wanted, (*reasons, chosen)
 
 
 def allowed_name(base_licence: str, name: str) -> str:
@@ -142,8 +145,15 @@ def check_name(base_licence: str, repo: str) -> None:
     allowed = allowed_name(base_licence, name)
     if name != allowed:
         raise ReleaseError(
-            f"release.repo: {repo!r}: the base's licence {base_licence} asks that the names of "
-            f"models made from it begin with 'Llama'. Call it e.g. {allowed!r}."
+            problem(
+                "name-without-llama",
+                "{repo!r}: the base's licence {licence} requires that the names of derived models "
+                "begin with 'Llama'; call it for example {allowed!r}",
+                at=Place(key="release.repo"),
+                repo=repo,
+                licence=base_licence,
+                allowed=allowed,
+            )
         )
 
 
@@ -174,27 +184,40 @@ def obligations(licences: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _refuse_unusable(owner: str, licence: str, *, others_accepted: bool) -> None:
+def _refuse_unusable(owner: Sentence, licence: str, *, others_accepted: bool) -> None:
     if licence in NO_DERIVATIVES:
         raise ReleaseError(
-            f"{owner}: licence {licence} forbids passing on derivatives, and an adapter trained "
-            "on it is one. Take it out of the recipe or ask its owner for another licence."
+            problem(
+                "no-derivatives",
+                "licence {licence} forbids passing on derivatives, and an adapter trained on it is "
+                "one. Take it out of the recipe or ask its owner for another licence",
+                at=Place(part=owner),
+                licence=licence,
+            )
         )
     if licence == "other" and not others_accepted:
         raise ReleaseError(
-            f"{owner}: licence 'other' has terms that no table knows. Read them; if they allow "
-            "releasing an adapter, set release.licence: other, and the release carries them on."
+            problem(
+                "unknown-terms",
+                "the terms of licence 'other' are in no table. Read them; if they allow the "
+                "release of an adapter, set release.licence: other, and the release keeps them",
+                at=Place(part=owner),
+            )
         )
     if licence not in KNOWN:
-        near = get_close_matches(licence, KNOWN, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ReleaseError(
-            f"{owner}: licence {licence!r} is not one whose terms are known.{hint} Otherwise use "
-            "'other' with license_name and license_link."
+            problem(
+                "unknown-licence",
+                "licence {licence!r} is not in the table of licences; use 'other' with "
+                "license_name and license_link{hint}",
+                at=Place(part=owner),
+                licence=licence,
+                hint=suggestion(licence, KNOWN),
+            )
         )
 
 
-def _meet(terms: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+def _meet(terms: Mapping[Sentence, str]) -> tuple[str, tuple[Sentence, ...]]:
     """Return the freest licence that keeps every condition in `terms`, owner by owner."""
     alike = {o: lic for o, lic in terms.items() if _partners(lic) is not None}
     non_commercial = {o: lic for o, lic in terms.items() if lic in NON_COMMERCIAL}
@@ -207,18 +230,29 @@ def _meet(terms: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     if special:
         return _several(special, non_commercial)
     if shared is not None:
-        why = [f"{owner} ({lic}) asks for the same licence" for owner, lic in alike.items()]
-        return shared, tuple(why)
+        return shared, tuple(
+            sentence("{owner} ({licence}) requires the same licence", owner=owner, licence=lic)
+            for owner, lic in alike.items()
+        )
     if non_commercial:
-        why = [f"{o} ({lic}) allows {_COMMERCIAL_WARNING}" for o, lic in non_commercial.items()]
-        return max(non_commercial.values()), tuple(why)
+        return max(non_commercial.values()), _non_commercial_reasons(non_commercial)
     for owner, lic in terms.items():  # the base stands first
         if lic in PERMISSIVE:
-            return lic, (
-                f"{owner} is {lic}, and no other input asks for more than naming its authors",
+            why = sentence(
+                "{owner} is {licence}, and no other input requires more than naming its authors",
+                owner=owner,
+                licence=lic,
             )
+            return lic, (why,)
     first = next(iter(terms.values()))
-    return first, ("no input sets a condition",)
+    return first, (sentence("no input sets a condition"),)
+
+
+def _non_commercial_reasons(inputs: Mapping[Sentence, str]) -> tuple[Sentence, ...]:
+    return tuple(
+        sentence("{owner} ({licence}) allows no commercial use", owner=owner, licence=licence)
+        for owner, licence in inputs.items()
+    )
 
 
 def _partners(licence: str) -> frozenset[str] | None:
@@ -226,7 +260,7 @@ def _partners(licence: str) -> frozenset[str] | None:
     return SHARE_ALIKE.get(licence, NON_COMMERCIAL_SHARE_ALIKE.get(licence))
 
 
-def _common_share_alike(alike: Mapping[str, str]) -> str:
+def _common_share_alike(alike: Mapping[Sentence, str]) -> str:
     for candidate in sorted(set(alike.values())):
         if all(lic == candidate or candidate in (_partners(lic) or ()) for lic in alike.values()):
             return candidate
@@ -236,44 +270,61 @@ def _common_share_alike(alike: Mapping[str, str]) -> str:
     return _clash(dict([first]), dict([second]))
 
 
-def _clash(alike: Mapping[str, str], other: Mapping[str, str]) -> str:
+def _clash(alike: Mapping[Sentence, str], other: Mapping[Sentence, str]) -> str:
     (owner, licence), (against, its) = next(iter(alike.items())), next(iter(other.items()))
     if its in NON_COMMERCIAL or its in NON_COMMERCIAL_SHARE_ALIKE:
-        clause = "forbids commercial use"
+        clause = sentence("forbids commercial use")
     elif _partners(its) is not None:
-        clause = "asks for that licence and no other"
+        clause = sentence("requires that licence and no other")
     else:
-        clause = "binds derivatives to terms of its own"
+        clause = sentence("binds derivatives to terms of its own")
     raise ReleaseError(
-        f"{owner}: licence {licence} asks that derivatives carry the same licence (share-alike), "
-        f"but {against} ({its}) {clause}. No licence satisfies both: take one of the two out of "
-        "the recipe, or ask an owner for another licence."
+        problem(
+            "licences-contradict",
+            "licence {licence} requires that derivatives carry the same licence (share-alike), but "
+            "{other} ({its}) {clause}. No licence satisfies both: take one of the two out of the "
+            "recipe, or ask an owner for another licence",
+            at=Place(part=owner),
+            licence=licence,
+            other=against,
+            its=its,
+            clause=clause,
+        )
     )
 
 
 def _several(
-    special: Mapping[str, str], non_commercial: Mapping[str, str]
-) -> tuple[str, tuple[str, ...]]:
-    why = [f"{owner} ({lic}): its terms bind derivatives" for owner, lic in special.items()]
-    why += [f"{o} ({lic}) allows {_COMMERCIAL_WARNING}" for o, lic in non_commercial.items()]
+    special: Mapping[Sentence, str], non_commercial: Mapping[Sentence, str]
+) -> tuple[str, tuple[Sentence, ...]]:
+    why = [
+        sentence("{owner} ({licence}): its terms bind derivatives", owner=owner, licence=lic)
+        for owner, lic in special.items()
+    ]
     ids = set(special.values())
-    return (ids.pop() if len(ids) == 1 and not non_commercial else "other"), tuple(why)
+    licence = ids.pop() if len(ids) == 1 and not non_commercial else "other"
+    return licence, (*why, *_non_commercial_reasons(non_commercial))
 
 
 def _refuse_freer(
-    wanted: str, *, terms: Mapping[str, str], needed: str, reasons: tuple[str, ...]
+    wanted: str, *, terms: Mapping[Sentence, str], needed: str, reasons: tuple[Sentence, ...]
 ) -> None:
     if wanted not in KNOWN or wanted in NO_DERIVATIVES:
-        _refuse_unusable("release.licence", wanted, others_accepted=True)
+        _refuse_unusable(phrase("release.licence"), wanted, others_accepted=True)
     if wanted == "other" and _partners(needed) is None:
         return
     try:
-        combined = _meet({**terms, "release.licence": wanted})[0]
+        combined = _meet({**terms, phrase("release.licence"): wanted})[0]
     except ReleaseError:
         combined = None
     same_kind = {wanted, needed} <= PERMISSIVE
     if combined != wanted and not same_kind:
         raise ReleaseError(
-            f"release.licence: {wanted} is not allowed, because {'; '.join(reasons)}. "
-            f"Use {needed}, or auto."
+            problem(
+                "licence-too-free",
+                "{licence} is not allowed, because {reasons}. Use {needed}, or auto",
+                at=Place(key="release.licence"),
+                licence=wanted,
+                reasons=joined(reasons, between="; "),
+                needed=needed,
+            )
         )

@@ -1,25 +1,42 @@
-"""Read recipes and data cards; every problem at once, each with file:line:column."""
+"""Reading of recipes and data cards: every problem at once, each with file, line and column."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from finetune.errors import RecipeError, did_you_mean
+from finetune.errors import RecipeError, suggestion
+from finetune.messages import Place, Problem, Sentence, phrase, problem, sentence
+from finetune.output.paths import (
+    home_filled_in,
+    is_absent,
+    is_file,
+    is_folder,
+    path_problem,
+    resolved,
+)
 from finetune.spec.card import DataCard
-from finetune.spec.entries import mix_problems, vocabulary_problems
+from finetune.spec.entries import corpus_problems, mixture_problems, vocabulary_problems
 from finetune.spec.permission import personal_problems
 from finetune.spec.recipe import Corpus, Recipe
-from finetune.spec.text import Document, Path_, hidden_controls, parse, read_text, shown
+from finetune.spec.tables import renamed
+from finetune.spec.tables.renamed import with_new_key, with_new_names
+from finetune.spec.values.model_errors import problems_of
+from finetune.spec.values.secret_places import card_text_problems, refuse_unfit_text
 from finetune.spec.withdrawn import read_withdrawn
+from finetune.spec.yaml_file import Document, Path_, override, parse, read_text
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MOST_HINTS = 10
+"""Unknown keys for which the nearest known one is looked for."""
 HUB_CARD_KEYS = frozenset(
     (
         "annotations_creators",
@@ -57,14 +74,16 @@ class Project:
     recipe: Recipe
     cards: Mapping[str, DataCard]
     overrides: tuple[str, ...] = ()
-    """What --set changed."""
+    """Changes by --set."""
 
-    def where(self, place: Path_) -> str:
-        """Return `file:line:column` of a key of the recipe, or of the nearest one above it."""
-        document = parse(read_text(self.path), source=str(self.path))
-        for override in self.overrides:
-            _override(document, override)
-        return document.where(place)
+    def typed(self, verb: str, *more: str) -> str:
+        """Return a command with this recipe as it was typed, `--set` included, for a shell."""
+        sets = [word for given in self.overrides for word in ("--set", given)]
+        return shlex.join(["finetune", verb, str(self.path), *sets, *more])
+
+    def at(self, path: Path_) -> Place:
+        """Return the place of a key of the recipe; line and column of the nearest one above it."""
+        return _document(self.path, read_text(self.path), self.overrides).at(path)
 
 
 def load_project(path: Path, *, overrides: Sequence[str] = ()) -> Project:
@@ -75,19 +94,17 @@ def load_project(path: Path, *, overrides: Sequence[str] = ()) -> Project:
     document, recipe = _load_recipe(path, overrides)
     folder = cards_folder(path)
     cards: dict[str, DataCard] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     for place, corpus in _corpora(recipe):
         try:
             if corpus.card not in cards:
                 cards[corpus.card] = _find_card(corpus.card, folder)
             problems += (
-                f"{document.where(place)}: {shown(place)}: {why}"
-                for why in corpus_problems(corpus, cards[corpus.card])
+                document.located(found, place)
+                for found in corpus_problems(corpus, cards[corpus.card])
             )
         except _NoSuchCard as error:
-            problems.append(
-                f"{document.where((*place, 'card'))}: {shown((*place, 'card'))}: {error}"
-            )
+            problems.append(document.located(error.found, (*place, "card")))
         except RecipeError as error:
             problems += error.problems
     problems += () if problems else _problems_of_entries(document, recipe, cards)
@@ -103,29 +120,48 @@ def load_recipe(path: Path, *, overrides: Sequence[str] = ()) -> Recipe:
     return _load_recipe(path, overrides)[1]
 
 
-def load_card(path: Path) -> DataCard:
-    """Load a data card; RecipeError with file:line:column of every problem."""
-    text = read_text(path)
+def load_card(path: Path, *, with_list: bool = True) -> DataCard:
+    """Load a data card; RecipeError with file:line:column of every problem.
+
+    Without `with_list` its withdrawal list is not read and nothing of the card is withdrawn: for
+    the repair of that list.
+    """
+    return card_of(read_text(path), path, with_list=with_list)
+
+
+def card_of(text: str, path: Path, *, with_list: bool = True) -> DataCard:
+    """Return the card of a text, as if it were the file `path`; RecipeError as load_card."""
     lines = text.split("\n")
     if lines[0].strip() != "---":
-        raise RecipeError(f"{path}:1:1: a data card begins with a line `---` and its YAML block")
+        raise RecipeError(
+            problem(
+                "no-front-matter",
+                "a data card begins with a line `---` and its YAML block",
+                at=Place(path, 1, 1),
+            )
+        )
     ends = [i for i, line in enumerate(lines) if i and line.rstrip() == "---"]
     if not ends:
-        raise RecipeError(f"{path}:1:1: the YAML block is not closed by a second line `---`")
+        raise RecipeError(
+            problem(
+                "front-matter-not-closed",
+                "the YAML block is not closed by a second line `---`",
+                at=Place(path, 1, 1),
+            )
+        )
     # a blank first line stands for the opening `---`, so that line numbers are the file's
     front = "\n" + "\n".join(lines[1 : ends[0]])
     document = parse(front, source=str(path), as_hub_reads=True)
     if not isinstance(document.values, dict):
-        raise RecipeError(f"{path}:2:1: the YAML block must be `key: value` lines")
+        raise RecipeError(no_keys(Place(path, 2, 1), what=sentence("the YAML block of a card")))
     values = dict(document.values)
     own = set(DataCard.model_fields) - {"name", "path", "body", "hub_metadata", "withdrawn"}
     unknown = [k for k in values if k not in own and k not in HUB_CARD_KEYS]
     problems = [
-        f"{document.where((k,))}: {k}: not a key of a Hub dataset card"
-        f"{did_you_mean(k, own | HUB_CARD_KEYS)}"
-        for k in unknown
+        _no_hub_key(document.at((key,)), known=own | HUB_CARD_KEYS, hinted=number < MOST_HINTS)
+        for number, key in enumerate(unknown)
     ]
-    problems += hidden_controls(document)
+    problems += card_text_problems(document, text)
     if isinstance(values.get("language"), str):
         values["language"] = [values["language"]]
     fields = {k: v for k, v in values.items() if k in own}
@@ -134,10 +170,12 @@ def load_card(path: Path) -> DataCard:
         "path": path,
         "body": "\n".join(lines[ends[0] + 1 :]).strip() + "\n",
         "hub_metadata": {k: v for k, v in values.items() if k in HUB_CARD_KEYS},
-        "withdrawn": read_withdrawn(path),
     }
     try:
         card = validate(DataCard, fields, document)
+        if with_list:
+            withdrawn = read_withdrawn(path, sealed=card.corpus.withdrawals)
+            card = card.model_copy(update={"withdrawn": withdrawn})
     except RecipeError as error:
         raise RecipeError(*problems, *error.problems) from None
     if problems:
@@ -147,79 +185,49 @@ def load_card(path: Path) -> DataCard:
 
 def cards_folder(recipe_path: Path) -> Path:
     """Return the `data_cards` folder of a recipe: the nearest one at or above its folder."""
-    start = recipe_path.resolve().parent
+    start = resolved(recipe_path).parent
     for folder in (start, *start.parents):
-        if (folder / "data_cards").is_dir():
+        if is_folder(folder / "data_cards"):
             return folder / "data_cards"
     return start / "data_cards"
 
 
 def card_path(name: str, folder: Path) -> Path:
     """Return the file of a card, named by it or by the card; RecipeError if there is none."""
-    given = Path(name)
-    found = given if given.suffix == ".md" or given.is_file() else folder / f"{name}.md"
-    if not found.is_file():
-        known = sorted(p.stem for p in folder.glob("*.md"))
-        there = f"; in {folder} there are: {', '.join(known)}" if known else f"; {folder} has none"
-        hint = did_you_mean(given.stem, known) or there
-        raise RecipeError(f"{found}: there is no such data card{hint}")
-    return found
+    unfit = path_problem(name)
+    if unfit:
+        raise RecipeError(unfit)
+    given = home_filled_in(name)
+    path = given if given.suffix == ".md" or is_file(given) else folder / f"{name}.md"
+    if not is_file(path):
+        hint = _other_cards(given.stem, folder)
+        raise RecipeError(
+            problem("no-such-card", "there is no such data card{hint}", at=Place(path), hint=hint)
+        )
+    return path
 
 
 def all_cards(folder: Path) -> list[Path]:
     """Return the files of all cards, by name; RecipeError if there is none."""
-    found = sorted(folder.glob("*.md"))
-    if not found:
+    paths = sorted(folder.glob("*.md"))
+    if not paths:
         raise RecipeError(
-            f"{folder}: no data cards there; say where they are with --cards, or make one with "
-            "`finetune cards new`"
+            problem(
+                "no-cards",
+                "no data cards there; name their folder with --cards, or make one with "
+                "`finetune cards new`",
+                at=Place(folder),
+            )
         )
-    return found
-
-
-def corpus_problems(corpus: Corpus, card: DataCard) -> list[str]:
-    """Say what of a corpus entry does not fit its card."""
-    block = card.corpus
-    use = resolved_use(corpus, card)
-    problems = []
-    fits = {"text": {"text", "parallel"}, "translation": {"parallel"}, "chat": {"chat"}}[use]
-    if block.kind not in fits:
-        problems.append(f"use: {use} does not fit card {card.name!r}, which is {block.kind}")
-    wanted = {"translation": ("source", "target"), "text": ("target",)}.get(use, ())
-    if block.kind == "parallel":
-        for field in wanted:
-            value = getattr(corpus, field)
-            if value is None:
-                problems.append(
-                    f"{field}: needed; card {card.name!r} has {', '.join(block.languages)}"
-                )
-            elif value not in block.languages:
-                problems.append(
-                    f"{field}: {value!r} is not in card {card.name!r}"
-                    f"{did_you_mean(value, block.languages)}"
-                )
-    if use == "translation" and corpus.source == corpus.target and corpus.source:
-        problems.append("target: the same language as source")
-    try:
-        corpus.prompt.format(text="", source_name="", target_name="")
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        problems.append(
-            f"prompt: {error!s}: only {{text}}, {{source_name}} and {{target_name}} are filled in"
-        )
-    if use == "translation" and "{text}" not in corpus.prompt:
-        problems.append("prompt: must contain {text}")
-    return problems
-
-
-def resolved_use(corpus: Corpus, card: DataCard) -> str:
-    """Return `use` with `auto` replaced by what the card's kind asks for."""
-    if corpus.use != "auto":
-        return corpus.use
-    return {"text": "text", "parallel": "translation", "chat": "chat"}[card.corpus.kind]
+    return paths
 
 
 class _NoSuchCard(Exception):
     """A recipe names a card that is not in the folder."""
+
+    def __init__(self, found: Problem) -> None:
+        super().__init__(found)
+        self.found = found
 
 
 def _corpora(recipe: Recipe) -> Iterable[tuple[Path_, Corpus]]:
@@ -232,24 +240,47 @@ def _corpora(recipe: Recipe) -> Iterable[tuple[Path_, Corpus]]:
 
 def _problems_of_entries(
     document: Document, recipe: Recipe, cards: Mapping[str, DataCard]
-) -> Iterable[str]:
+) -> Iterable[Problem]:
     corpora = [c for _, c in _corpora(recipe)]
-    for place, why in vocabulary_problems(recipe.vocabulary, corpora, cards):
-        yield f"{document.where(place)}: {shown(place)}: {why}"
-    for number, phase in enumerate(recipe.stages_of_training):
+    for path, found in vocabulary_problems(recipe.vocabulary, corpora, cards):
+        yield document.located(found, path)
+    for number, phase in enumerate(recipe.training_phases):
         inside: Path_ = ("phases", number) if recipe.phases is not None else ()
-        for path, why in mix_problems(phase.mix, phase.corpora, cards):
-            place = (*inside, *path)
-            yield f"{document.where(place)}: {shown(place)}: {why}"
+        for path, found in mixture_problems(phase.mixture, phase.corpora, cards):
+            yield document.located(found, (*inside, *path))
 
 
 def _find_card(name: str, folder: Path) -> DataCard:
     path = folder / f"{name}.md"
-    if not path.is_file():
-        known = sorted(p.stem for p in folder.glob("*.md"))
-        hint = did_you_mean(name, known) or f". There are: {', '.join(known[:20])}"
-        raise _NoSuchCard(f"no data card {name!r} in {folder.name}/{hint}")
+    if not is_file(path) and not is_absent(path):
+        raise RecipeError(
+            problem(
+                "cannot-be-read",
+                "cannot be read; do you have permission to read {folder}/?",
+                at=Place(_relative(path)),
+                folder=folder.name,
+            )
+        )
+    if not is_file(path):
+        raise _NoSuchCard(
+            problem(
+                "no-such-card",
+                "no data card {name!r} in {folder}/{hint}",
+                name=name,
+                folder=folder.name,
+                hint=_other_cards(name, folder),
+            )
+        )
     return load_card(_relative(path))
+
+
+def _other_cards(name: str, folder: Path) -> Sentence:
+    known = sorted(path.stem for path in folder.glob("*.md"))
+    return (
+        suggestion(name, known, listed=20)
+        if known
+        else sentence("; {folder} has none", folder=folder)
+    )
 
 
 def _relative(path: Path) -> Path:
@@ -260,44 +291,31 @@ def _relative(path: Path) -> Path:
 
 
 def _load_recipe(path: Path, overrides: Sequence[str]) -> tuple[Document, Recipe]:
-    document = parse(read_text(path), source=str(path))
-    if not isinstance(document.values, dict):
-        raise RecipeError(f"{path}:1:1: a recipe is `key: value` lines")
-    for override in overrides:
-        _override(document, override)
+    text = read_text(path)
+    document = _document(path, text, overrides)
+    refuse_unfit_text(document, text, overrides=overrides)
     return document, validate(Recipe, document.values, document)
 
 
-def _override(document: Document, override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set {override}: write it as key=value, e.g. train.max_steps=20")
-    source = f"--set {override}"
-    given = parse(text, source=source) if text.strip() else parse("''", source=source)
-    path: list[str | int] = [
-        int(part) if part.isdigit() else part
-        for part in key.strip().replace("[", ".").replace("]", "").split(".")
-    ]
-    target = document.values
-    for part in path[:-1]:
-        if isinstance(target, dict) and isinstance(part, str):
-            if target.get(part) is None:
-                target[part] = {}
-            target = target[part]
-        elif isinstance(target, list) and isinstance(part, int) and part < len(target):
-            target = target[part]
-        else:
-            raise RecipeError(f"--set {override}: there is no {key!r} in the recipe")
-    last = path[-1]
-    if not isinstance(target, dict) and not (
-        isinstance(target, list) and isinstance(last, int) and last < len(target)
-    ):
-        raise RecipeError(f"--set {override}: there is no {key!r} in the recipe")
-    target[last] = given.values  # type: ignore[index]  # checked just above
-    for known in [p for p in document.places if p[: len(path)] == tuple(path)]:
-        del document.places[known]
-    for place, written in given.places.items():
-        document.places[(*path, *place)] = replace(written, source=source)
+def _document(path: Path, text: str, overrides: Sequence[str]) -> Document:
+    document = parse(text, source=str(path))
+    if not isinstance(document.values, dict):
+        raise RecipeError(no_keys(Place(path, 1, 1), what=sentence("a recipe")))
+    document = with_new_names(document, renamed.RECIPE)
+    for given in overrides:
+        override(document, with_new_key(given, renamed.RECIPE))
+        document = with_new_names(document, renamed.RECIPE)
+    return document
+
+
+def no_keys(at: Place, *, what: Sentence) -> Problem:
+    """Return the problem of a file that is no mapping."""
+    return problem("no-keys", "{what} consists of `key: value` lines", at=at, what=what)
+
+
+def _no_hub_key(at: Place, *, known: Collection[str], hinted: bool) -> Problem:
+    hint = suggestion(at.key, known) if hinted else phrase("")
+    return problem("no-hub-key", "not a key of a Hub dataset card{hint}", at=at, hint=hint)
 
 
 def validate(model: type[Model], values: Any, document: Document) -> Model:
@@ -306,14 +324,14 @@ def validate(model: type[Model], values: Any, document: Document) -> Model:
     Raises RecipeError with file:line:column of every problem.
     """
     try:
-        return model.model_validate(values)
+        section = model.model_validate(values)
     except ValidationError as error:
         repaired = False
-        for problem in error.errors():
-            place = _real_path(problem["loc"], values)
+        for item in error.errors(include_url=False):
+            place = _real_path(item["loc"], values)
             raw = document.places[place].raw if place in document.places else None
             if (
-                problem["type"] in ("string_type", "literal_error")
+                item["type"] in ("string_type", "literal_error")
                 and raw is not None
                 and not isinstance(_at(values, place), str)
                 and _at(values, place) is not None
@@ -322,18 +340,41 @@ def validate(model: type[Model], values: Any, document: Document) -> Model:
                 repaired = True
         if repaired:
             return validate(model, values, document)
-        raise RecipeError(*_explained(error, model, values, document)) from None
+        path_of = partial(_real_path, values=values)
+        raise RecipeError(*problems_of(error, model, document, path_of=path_of)) from None
+    if odd := [*_no_machine_number(section, ())]:
+        raise RecipeError(*(document.located(found, path) for path, found in odd))
+    return section
+
+
+def _no_machine_number(value: Any, path: Path_) -> Iterable[tuple[Path_, Problem]]:
+    """Yield (path, problem) for numbers that no stage can compute with."""
+    if isinstance(value, BaseModel):
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, float) and not math.isfinite(value):
+        yield (
+            path,
+            problem("not-finite", "{value} is not finite; write a finite number", value=value),
+        )
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield path, problem("number-too-long", "does not fit into 64 bits; write a smaller number")
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            yield from _no_machine_number(part, (*path, number))
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _no_machine_number(part, (*path, str(key)))
 
 
 def _real_path(loc: Sequence[str | int], values: Any) -> Path_:
     """Drop what pydantic adds to a location (union branches), keeping what is in the file."""
     path: list[str | int] = []
-    for part in loc:
+    for number, part in enumerate(loc, start=1):
         here = _at(values, tuple(path))
         known = (isinstance(here, dict) and isinstance(part, str)) or (
             isinstance(here, list) and isinstance(part, int) and part < len(here)
         )
-        if known and (isinstance(part, int) or part in here or part == loc[-1]):
+        if known and (isinstance(part, int) or part in here or number == len(loc)):
             path.append(part)
     return tuple(path)
 
@@ -345,54 +386,3 @@ def _at(values: Any, path: Path_) -> Any:
         except (KeyError, IndexError, TypeError):
             return None
     return values
-
-
-def _explained(
-    error: ValidationError, model: type[BaseModel], values: Any, document: Document
-) -> list[str]:
-    problems = []
-    for problem in error.errors():
-        path = _real_path(problem["loc"], values)
-        kind, message = problem["type"], str(problem["msg"])
-        if kind == "extra_forbidden":
-            known = _fields_at(model, path[:-1])
-            message = (
-                f"unknown key{did_you_mean(str(path[-1]), known) or '. Known: ' + ', '.join(known)}"
-            )
-        elif kind == "missing":
-            message = "missing; this key is needed"
-        elif kind == "value_error":
-            message = message.removeprefix("Value error, ")
-        else:
-            value = problem.get("input")
-            message = f"{message[0].lower()}{message[1:]}; got {_short(value)}"
-        name = f" {shown(path)}:" if path else ""
-        problems.append(f"{document.where(path)}:{name} {message}")
-    return list(dict.fromkeys(problems))
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _fields_at(model: type[BaseModel], path: Path_) -> list[str]:
-    """Return the field names of the section at a path."""
-    annotation: Any = model
-    for part in path:
-        options = _models_in(annotation)
-        if isinstance(part, int):
-            continue
-        found = [m.model_fields[part].annotation for m in options if part in m.model_fields]
-        if not found:
-            return []
-        annotation = found[0]
-    return sorted({name for m in _models_in(annotation) for name in m.model_fields})
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (Union, UnionType, list) or get_args(annotation):
-        return [m for a in get_args(annotation) for m in _models_in(a)]
-    return []

@@ -1,18 +1,19 @@
-"""What owners permit: the part of licence arithmetic that stands in cards beside the licence.
+"""Permissions of owners: consent, permitted uses, access and licences of communities in cards.
 
-Consent that ended, uses that are not permitted, licences that nobody established, access that
-somebody has to grant, corpora that were taken back, and licences of communities. Every message
-names the card and the clause.
+They complete the licence arithmetic: consent that ended, uses that are not permitted, licences
+that are not established, access on request, withdrawn corpora. Every problem names the card and
+the clause.
 Imports nothing heavy, because `finetune check` calls it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from finetune.errors import RecipeError, ReleaseError
+from finetune.messages import Place, Problem, Sentence, joined, phrase, problem, sentence
 from finetune.spec.card import DataCard
 from finetune.spec.licence import (
     NON_COMMERCIAL,
@@ -21,7 +22,7 @@ from finetune.spec.licence import (
     check_name,
 )
 from finetune.spec.recipe import Recipe
-from finetune.spec.text_checks import PersonalData
+from finetune.spec.sections.text_checks import PersonalData
 
 _NOODL = "NOODL: permissive in the Global South, benefit sharing asked from high-income countries"
 COMMUNITY: Mapping[str, str] = {
@@ -36,29 +37,28 @@ their cards need `access` that asks for agreement."""
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an adapter may be: its licence, why, and who has to agree before using it."""
+    """Terms of an adapter: licence, reasons, and conditions of access."""
 
     licence: str
-    reasons: tuple[str, ...]
-    gate: tuple[str, ...] = ()
-    """Conditions of access that the adapter carries on, a sentence a card; empty if it is open."""
+    reasons: tuple[Sentence, ...]
+    gate: tuple[Sentence, ...] = ()
+    """Access conditions that the adapter inherits, one sentence per card; empty if it is open."""
 
 
 def standing(cards: Mapping[str, DataCard]) -> dict[str, DataCard]:
-    """Return the cards that were not taken back: of the others nothing is used."""
+    """Return the cards that were not withdrawn; nothing of the others is used."""
     return {name: card for name, card in cards.items() if not card.is_withdrawn}
 
 
 def refuse_training(cards: Mapping[str, DataCard], *, today: date) -> None:
     """Raise RecipeError with every card on which nothing may be trained (now)."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     for name, card in standing(cards).items():
         problems += _expired(name, card, today=today)
-        problems += _not_permitted(name, card, "train-models", "no model may be trained on it")
+        effect = sentence("no model may be trained on it")
+        problems += _not_permitted(name, card, "train-models", effect)
     if cards and not standing(cards):
-        problems.append(
-            f"every card was withdrawn ({', '.join(sorted(cards))}); there is nothing to train on"
-        )
+        problems.append(all_withdrawn(sorted(cards)))
     if problems:
         raise RecipeError(*problems)
 
@@ -72,21 +72,20 @@ def adapter_terms(
     established, community licence without access conditions, or licences that contradict.
     """
     used = standing(cards)
-    problems: list[str] = []
-    unclear: list[str] = []
+    problems: list[Problem] = []
+    unclear: list[Problem] = []
     for name, card in used.items():
         problems += _expired(name, card, today=today)
-        problems += _not_permitted(
-            name, card, "publish-models", "an adapter trained on it may not be released"
-        )
+        effect = sentence("an adapter trained on it may not be released")
+        problems += _not_permitted(name, card, "publish-models", effect)
         unclear += _licence_problems(name, card, wanted=wanted)
     problems += unclear
     try:
         licence, reasons = allowed_licence(base_licence, _licences(used), wanted=wanted)
     except ReleaseError as error:
-        problems += [] if unclear else [str(error)]  # it may be another one once that is clear
+        problems += () if unclear else error.problems  # it may be another one once that is clear
     if problems:
-        raise ReleaseError("\n".join(problems))
+        raise ReleaseError(*problems)
     return Terms(licence, reasons, gate=tuple(_gates(used)))
 
 
@@ -98,63 +97,95 @@ def terms_of(recipe: Recipe, cards: Mapping[str, DataCard], *, today: date) -> T
     if not recipe.is_released:
         return None
     base, wanted = recipe.base.licence, recipe.released.licence
-    problems: list[str] = []
+    problems: list[Problem] = []
     try:
         check_name(base, recipe.released.repo)
     except ReleaseError as error:
-        problems.append(str(error))
+        problems += error.problems
     try:
         terms = adapter_terms(base, cards, wanted=wanted, today=today)
     except ReleaseError as error:
-        problems.append(str(error))
+        problems += error.problems
     if problems:
-        raise ReleaseError("\n".join(problems))
+        raise ReleaseError(*problems)
     return terms
 
 
-def _expired(name: str, card: DataCard, *, today: date) -> Iterable[str]:
+def all_withdrawn(names: Sequence[str]) -> Problem:
+    """Return the problem of a recipe whose cards were all withdrawn."""
+    return problem(
+        "all-withdrawn",
+        "every card was withdrawn ({names}); there is nothing to train on",
+        names=names,
+    )
+
+
+def _of_card(name: str, key: str) -> Place:
+    return Place(part=sentence("data card {name!r}", name=name), key=key)
+
+
+def _expired(name: str, card: DataCard, *, today: date) -> Iterable[Problem]:
     day = card.corpus.consent.expires
     if day is not None and day < today:
-        yield (
-            f"data card {name!r}: consent.expires: the consent ended on {day}. Ask its "
-            "contributors again and write the new day, or take the card out of the recipe."
+        yield problem(
+            "consent-ended",
+            "the consent ended on {day}; ask its contributors again and write the new day, or "
+            "take the card out of the recipe",
+            at=_of_card(name, "consent.expires"),
+            day=day.isoformat(),
         )
 
 
-def _not_permitted(name: str, card: DataCard, use: str, effect: str) -> Iterable[str]:
+def _not_permitted(name: str, card: DataCard, use: str, effect: Sentence) -> Iterable[Problem]:
     permitted = card.corpus.permitted_uses
     if permitted and use not in permitted:
-        yield (
-            f"data card {name!r}: permitted_uses: its owners permit {', '.join(permitted)} and not "
-            f"{use}, so {effect}. Ask {card.corpus.contact or 'them'}, or take the card out of the "
-            "recipe."
+        contact = card.corpus.contact
+        yield problem(
+            "use-not-permitted",
+            "its owners permit {permitted} and not {use}, so {effect}; ask {contact}, or take the "
+            "card out of the recipe",
+            at=_of_card(name, "permitted_uses"),
+            permitted=permitted,
+            use=use,
+            effect=effect,
+            contact=phrase(contact) if contact else sentence("them"),
         )
 
 
-def _licence_problems(name: str, card: DataCard, *, wanted: str) -> Iterable[str]:
+def _licence_problems(name: str, card: DataCard, *, wanted: str) -> Iterable[Problem]:
     if "license" in card.corpus.not_established:
-        yield (
-            f"data card {name!r}: license: {card.license!r} was not established (not_established "
-            "says so). Ask its owners, write what they say, and take the line out."
+        yield problem(
+            "licence-not-established",
+            "{licence!r} was not established (see not_established); ask its owners, write their "
+            "answer, and remove the line",
+            at=_of_card(name, "license"),
+            licence=card.license,
         )
     elif card.license == "other":
         yield from _community_problems(name, card, wanted=wanted)
 
 
-def _community_problems(name: str, card: DataCard, *, wanted: str) -> Iterable[str]:
+def _community_problems(name: str, card: DataCard, *, wanted: str) -> Iterable[Problem]:
     known = community_of(card)
     if known and card.corpus.access.kind == "open":
-        yield (
-            f"data card {name!r}: access: the licence {card.license_name!r} ({known}) binds "
-            "whoever uses the texts, but the card says that access is open. Write `access: {kind: "
-            "agree, conditions: ...}`, or `kind: ask` if the community decides on each request."
+        yield problem(
+            "open-community-licence",
+            "the licence {licence!r} ({terms}) binds every user of the texts, but access is open; "
+            "write {agree}, or `kind: ask` if the community decides on each request",
+            at=_of_card(name, "access"),
+            licence=card.license_name,
+            terms=known,
+            agree="`access: {kind: agree, conditions: ...}`",
         )
     if wanted != "other":
-        described = f" ({known})" if known else ""
-        yield (
-            f"data card {name!r}: license_name: {card.license_name!r}{described} has terms of its "
-            f"own: {card.license_link}. Read them; if they allow releasing an adapter, set "
-            "release.licence: other, and the release carries them on."
+        yield problem(
+            "licence-of-own-terms",
+            "{licence!r}{known} has terms of its own: {link}. Read them; if they allow the release "
+            "of an adapter, set release.licence: other, and the release carries them on",
+            at=_of_card(name, "license_name"),
+            licence=card.license_name,
+            known=phrase(f" ({known})" if known else ""),
+            link=card.license_link,
         )
 
 
@@ -175,59 +206,79 @@ def _licences(cards: Mapping[str, DataCard]) -> dict[str, str]:
     return found
 
 
-def _gates(cards: Mapping[str, DataCard]) -> Iterable[str]:
+def _gates(cards: Mapping[str, DataCard]) -> Iterable[Sentence]:
     for card in cards.values():
         access = card.corpus.access
         if access.kind == "open":
             continue
-        who = "Ask its owners first" if access.kind == "ask" else "You have to agree"
-        parts = [f"{card.pretty_name}: {who}"]
-        parts += [access.conditions] if access.conditions else []
-        parts += [f"contact: {card.corpus.contact}"] if card.corpus.contact else []
+        asked = access.kind == "ask"
+        who = sentence("Ask its owners first") if asked else sentence("You have to agree")
+        parts = [sentence("{title}: {who}", title=card.pretty_name, who=who)]
+        parts += [phrase(access.conditions)] if access.conditions else []
+        if card.corpus.contact:
+            parts.append(sentence("contact: {contact}", contact=card.corpus.contact))
         if card.license == "other":
-            parts.append(f"licence: {card.license_name}, {card.license_link}")
-        yield "; ".join(parts)
+            named = {"name": card.license_name, "link": card.license_link}
+            parts.append(sentence("licence: {name}, {link}", **named))
+        yield joined(parts, between="; ")
 
 
 AGREED = frozenset(("written", "spoken", "community"))
 """Bases of consent on which people's names may stay in their texts."""
 
 
-def personal_problems(card: DataCard, settings: PersonalData) -> list[str]:
-    """Say where a recipe does less for people than a card makes necessary.
+def personal_problems(card: DataCard, settings: PersonalData) -> list[Problem]:
+    """Return where a recipe protects people less than a card requires.
 
-    A card that says nothing of names is not refused: `unlooked_for` says what that means.
+    A card without a statement on names is not rejected; see `unlooked_for`.
     """
     block = card.corpus
     problems = []
-    if block.personal_data == "present" and settings.kept:
+    if block.personal_data in ("present", "not-stated") and settings.kept:
         problems.append(
-            f"prepare.personal_data: {', '.join(settings.kept)}: keep, but card {card.name!r} says "
-            "personal_data: present; write mask or drop, or ask its owners to remove the data and "
-            "to say so"
+            problem(
+                "personal-data-kept",
+                "{kinds}: keep, but card {card!r} states personal_data: {stated}; write mask or "
+                "drop, or ask its owners to remove the data and to state it",
+                at=Place(key="prepare.personal_data"),
+                kinds=settings.kept,
+                card=card.name,
+                stated=block.personal_data,
+            )
         )
     if block.personal_names == "present" and block.consent.basis not in AGREED:
         if "names" not in block.columns:
             problems.append(
-                f"{card.path}: corpus.personal_names: present, without a column `names` to mask "
-                f"them by and without the people's consent (consent.basis: {block.consent.basis}); "
-                "add `columns: {names: COLUMN}`, replace the names, or ask the people"
+                problem(
+                    "names-without-column",
+                    "present, without a column `names` to mask them by and without the people's "
+                    "consent (consent.basis: {basis}); add {example}, replace the names, or ask "
+                    "the people",
+                    at=Place(card.path, key="corpus.personal_names"),
+                    basis=block.consent.basis,
+                    example="`columns: {names: COLUMN}`",
+                )
             )
         elif settings.names == "keep":
             problems.append(
-                f"prepare.personal_data.names: keep, but card {card.name!r} names private people "
-                "who did not agree; write mask or drop"
+                problem(
+                    "names-kept",
+                    "keep, but card {card!r} names private people who did not agree; write mask "
+                    "or drop",
+                    at=Place(key="prepare.personal_data.names"),
+                    card=card.name,
+                )
             )
     return problems
 
 
 def unlooked_for(card: DataCard) -> str | None:
-    """Return what nobody checked in a card's texts, in a sentence, or None."""
+    """Return a note on unchecked personal data of a card's texts, or None."""
     block = card.corpus
     if block.personal_names == "not-stated":
         return (
-            "the card does not say whether people are named (personal_names), and names are not "
-            "looked for"
+            "the card does not state whether people are named (personal_names); names are not "
+            "detected"
         )
     if block.personal_names == "present" and "names" not in block.columns:
         return "private people are named and their names stay, with their consent"

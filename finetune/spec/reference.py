@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from textwrap import fill
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,32 +15,34 @@ HEADER = """\
 {about}
 
 Written from the schema by `make docs`; edit the docstrings in `finetune/spec/`, not this page.
-A key without a default is needed. A key that is not on this page is an error.
+A key that is not on this page is an error.
 
 """
 
 Schema = Mapping[str, Any]
+WIDTH = 118
+WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
 def markdown(model: type[BaseModel], *more: type[BaseModel]) -> str:
-    """Return a Markdown page with one table a section: key, what it takes, default, meaning.
+    """Return a Markdown page with one list per section: key, type, default, meaning.
 
     `more`: models of other files that belong to it, each under a heading with its name.
     """
     schema = model.model_json_schema()
     parts = [HEADER.format(title=model.__name__, about=_paragraph(schema))]
-    parts += _tables(schema, top="The file", about="Top level.")
+    parts += _lists(schema, top="The file", about="Top level.")
     for other in more:
         schema = other.model_json_schema()
-        parts += _tables(schema, top=other.__name__, about=_paragraph(schema))
+        parts += _lists(schema, top=other.__name__, about=_paragraph(schema))
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
-def _tables(schema: Schema, *, top: str, about: str) -> list[str]:
+def _lists(schema: Schema, *, top: str, about: str) -> list[str]:
     parts = []
     for depth, heading, section in _sections(schema):
         head, text = (heading, _paragraph(section)) if depth else (top, about)
-        parts.append(f"## {head}\n\n{text}\n\n{_table(section, schema)}")
+        parts.append(f"## {head}\n\n{fill(text, WIDTH, **WHOLE_WORDS)}\n\n{_list(section, schema)}")
     return parts
 
 
@@ -68,14 +71,15 @@ def _leads(section: Schema, *, prefix: str) -> list[tuple[str, str]]:
     return found
 
 
-def _table(section: Schema, schema: Schema) -> str:
+def _list(section: Schema, schema: Schema) -> str:
+    """Return one item per key, wrapped: rows of a table would not fit a terminal."""
     needed = set(section.get("required", ()))
-    rows = ["| key | takes | default | meaning |", "|---|---|---|---|"]
+    items = []
     for key, value in _keys(section):
-        default = "" if key in needed else _default(value)
-        cells = (f"`{key}`", _takes(value), default, _meaning(value, schema))
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows) + "\n"
+        default = "required" if key in needed else f"default: {_default(value)}"
+        item = f"- `{key}` ({_takes(value)}; {default}): {_meaning(value, schema)}"
+        items.append(fill(item, WIDTH, subsequent_indent="  ", **WHOLE_WORDS))
+    return "\n".join(items) + "\n"
 
 
 def _keys(section: Schema) -> list[tuple[str, Schema]]:

@@ -1,4 +1,4 @@
-"""Scripts (ISO 15924): which one a letter belongs to, and in which direction it is written.
+"""Scripts (ISO 15924) of letters, and their direction.
 
 The data are Unicode's, as fontTools packs them: younger than those of the oldest Python we run on,
 so that Garay, Sunuwar or Ol Onal have their letters.
@@ -18,15 +18,25 @@ RIGHT_TO_LEFT = frozenset(unicode.RTL_SCRIPTS) | {"Aran"}
 
 PARTS: Mapping[str, frozenset[str]] = {
     "Aran": frozenset({"Arab"}),
+    "Cyrs": frozenset({"Cyrl"}),
+    "Geok": frozenset({"Geor"}),
+    "Hanb": frozenset({"Hani", "Bopo"}),
     "Hans": frozenset({"Hani"}),
     "Hant": frozenset({"Hani"}),
+    "Hrkt": frozenset({"Hira", "Kana"}),
+    "Jamo": frozenset({"Hang"}),
     "Jpan": frozenset({"Hani", "Hira", "Kana"}),
     "Kore": frozenset({"Hang", "Hani"}),
+    "Latf": frozenset({"Latn"}),
+    "Latg": frozenset({"Latn"}),
+    "Syre": frozenset({"Syrc"}),
+    "Syrj": frozenset({"Syrc"}),
+    "Syrn": frozenset({"Syrc"}),
 }
 """Codes of writing systems whose letters have other codes."""
 
 _SHARED = frozenset({"Zyyy", "Zinh", "Zzzz"})
-"""What Unicode says of characters of several scripts (common, inherited) or of none."""
+"""Unicode's codes for characters of several scripts (common, inherited) or of none."""
 
 
 def direction(language: str) -> str:
@@ -98,7 +108,7 @@ def scripts_in(text: str) -> Counter[str]:
 
 
 def fits(script: str, found: str) -> bool:
-    """Say whether letters of the script `found` belong to a text said to be in `script`.
+    """Return whether letters of the script `found` belong to a text declared as `script`.
 
     >>> fits("Jpan", "Kana"), fits("Latn", "Cyrl")
     (True, False)

@@ -1,7 +1,7 @@
-"""A site: how jobs are asked for on one cluster. Whoever knows the cluster writes it once.
+"""A site: the job requests of one cluster, written once, and the personal overlay.
 
-A personal overlay, kept outside version control, adds what belongs to one person: account, mail,
-another partition, the values of placeholders.
+An overlay, kept outside version control, adds personal settings: account, mail, another partition,
+the values of placeholders.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from finetune.errors import RecipeError
-from finetune.spec.load import validate
+from finetune.errors import RecipeError, Unfit, suggestion
+from finetune.messages import Place, joined, problem, sentence
+from finetune.output.secrets import secrets_in
+from finetune.spec.load import no_keys, validate
 from finetune.spec.recipe import Name
 from finetune.spec.section import Section
-from finetune.spec.text import Document, parse, read_text
+from finetune.spec.tables.renamed import SITE, with_new_names
+from finetune.spec.values.secret_places import (
+    refuse_site_secrets,
+    secrets_of_site,
+    site_secret,
+)
+from finetune.spec.yaml_file import Document, parse, read_text
 
 OURS = frozenset(
     [
@@ -66,11 +74,6 @@ OURS = frozenset(
 """Options of sbatch that scripts set themselves, or that would break the chain."""
 _OPTION = re.compile(r"^#SBATCH\s+(?:--([A-Za-z][A-Za-z0-9-]*)|-([A-Za-z]))")
 _GPUS = re.compile(r"^#SBATCH\s+--(?:gres=gpu|gpus-per-node)[:=](?:[A-Za-z][\w.-]*:)?(\d+)\b")
-_SECRET = frozenset(("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS", "APIKEY"))
-_SECRET_KEY = frozenset(("API", "ACCESS", "PRIVATE", "AUTH"))
-_GIVEN = re.compile(r"\b([A-Za-z_]\w*)=(?![\"']?[$`])")
-"""A variable that a command sets to a text; what it reads elsewhere (`$(cat ...)`) is not in it."""
-_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{16,}")
 _PLACEHOLDER = re.compile(r"<([a-z][a-z0-9_]*)>")
 _LISTS_ADD = frozenset(("setup", "documentation"))
 
@@ -82,103 +85,103 @@ Value = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_/][A-Za-z0-9._@:/
 
 
 class JobRequest(Section):
-    """What one kind of job asks for, beside the `sbatch` lines that all jobs have."""
+    """Resources of one kind of job, beside the `sbatch` lines of all jobs."""
 
     sbatch: list[SbatchLine] = Field(default_factory=list)
-    """Verbatim `#SBATCH` lines of this job: partition, GPUs, memory, constraint."""
+    """`#SBATCH` lines of this job, verbatim: partition, GPUs, memory, constraint."""
     nodes: Annotated[int, Field(ge=1)] = 1
-    """Nodes (`--nodes`)."""
+    """Number of nodes (`--nodes`)."""
     ranks_per_node: Annotated[int, Field(ge=1)] = 1
-    """Processes a node, one for each GPU (`--ntasks-per-node`)."""
+    """Ranks per node, one per GPU (`--ntasks-per-node`)."""
     cpus_per_rank: Annotated[int, Field(ge=1)] = 1
-    """CPUs of each process (`--cpus-per-task`)."""
+    """CPUs per rank (`--cpus-per-task`)."""
     time_limit: TimeLimit = "01:00:00"
-    """Longest time of one attempt (`--time`); a stopped training goes on in the next one."""
+    """Time limit of one attempt (`--time`); a stopped training run resumes in the next one."""
     setup: list[Command] = Field(default_factory=list)
-    """Commands of this job only, after the site's."""
+    """Additional setup commands of this job, after those of the site."""
     environment: dict[EnvironmentName, str] = Field(default_factory=dict)
-    """Environment of this job only."""
+    """Additional environment variables of this job."""
     srun: list[Command] = Field(default_factory=list)
-    """Options for `srun` of this job only, after the site's, e.g. a binding of ranks to cores."""
+    """Additional `srun` options of this job, for example to bind ranks to cores."""
 
 
 class Debug(Section):
-    """How `submit --debug` tries the first steps before the real job."""
+    """Debug run of `submit --debug`: the first steps, before the real job."""
 
     sbatch: list[SbatchLine] = Field(default_factory=list)
-    """Lines that send a job to the short queue; they replace the same options of `train`."""
+    """`#SBATCH` lines of the debug queue; they replace the same options of `train`."""
     nodes: Annotated[int, Field(ge=1)] | None = None
-    """Nodes, if fewer than `train` has."""
+    """Number of nodes. Default: that of `train`."""
     time_limit: TimeLimit = "00:10:00"
-    """Longest time there."""
+    """Time limit of the debug run."""
     steps: Annotated[int, Field(ge=1)] = 2
-    """Optimizer steps that are tried."""
+    """Number of optimizer steps of the debug run."""
 
 
 class Site(Section):
-    """One cluster, from its public documentation or from running on it."""
+    """A cluster, from its public documentation or from runs on it."""
 
     name: Name
-    """A label."""
+    """Name of the site."""
     description: str
-    """What the cluster is, in a sentence."""
+    """Description of the cluster in one sentence."""
     documentation: list[str] = Field(default_factory=list)
-    """Where each line of this file can be looked up."""
+    """Sources of the settings in this file."""
     verified: str = "not run by us"
-    """`not run by us`, or what was run, when, by whom."""
+    """`not run by us`, or run, date and person."""
     scheduler: Literal["slurm"] = "slurm"
-    """What queues the jobs."""
+    """Scheduler of the cluster."""
     sbatch: list[SbatchLine] = Field(default_factory=list)
-    """Verbatim `#SBATCH` lines of every job. `<name>` is a placeholder that an overlay fills."""
+    """`#SBATCH` lines of every job, verbatim. `<name>` is a placeholder, filled by an overlay."""
     setup: list[Command] = Field(default_factory=list)
-    """Commands that every job runs first: modules, virtual environment."""
+    """Setup commands of every job: modules, virtual environment."""
     environment: dict[EnvironmentName, str] = Field(default_factory=dict)
-    """Environment of every job. No secrets: scripts are readable."""
+    """Environment variables of every job. No secrets: scripts are readable."""
     command: list[Command] | None = None
-    """How finetune is started in a job. Default: with the Python that runs `finetune submit`."""
+    """Command that starts finetune in a job. Default: the Python of `finetune submit`."""
     launcher: list[Command] = Field(default_factory=list)
-    """What stands before that command, e.g. `[apptainer, exec, --nv, image.sif]`."""
+    """Prefix of that command, for example `[apptainer, exec, --nv, image.sif]`."""
     srun: list[Command] = Field(default_factory=list)
-    """More options for `srun`, e.g. `[--cpu-bind=cores]`."""
-    prepare: JobRequest = JobRequest()
-    """The job that reads and packs texts; needs no GPU."""
-    train: JobRequest = JobRequest()
-    """The job that trains."""
-    evaluate: JobRequest = JobRequest()
-    """The job that scores base and adapter; one process, which uses one GPU if it sees one."""
-    release: JobRequest = JobRequest()
-    """The job that builds the release; needs no GPU."""
+    """Additional `srun` options, for example `[--cpu-bind=cores]`."""
+    prepare: JobRequest = JobRequest.with_defaults()
+    """Preparation job; needs no GPU."""
+    train: JobRequest = JobRequest.with_defaults()
+    """Training job."""
+    evaluate: JobRequest = JobRequest.with_defaults()
+    """Evaluation job; one process, with one GPU if available."""
+    release: JobRequest = JobRequest.with_defaults()
+    """Release job; needs no GPU."""
     debug: Debug | None = None
-    """The short queue, if there is one."""
+    """Debug queue. Default: none."""
     gpus_per_node: Annotated[int, Field(ge=0)] = 0
-    """GPUs of a node of `train`."""
+    """GPUs per node of `train`."""
     gpu_memory_gib: Annotated[float, Field(gt=0)] | None = None
-    """Memory of one of them."""
+    """Memory per GPU in GiB."""
     gpu: str | None = None
-    """What they are called, e.g. `H100 80GB`."""
+    """Model of the GPU, for example `H100 80GB`."""
     grace_seconds: Annotated[int, Field(ge=1)] = 120
-    """How long before the time limit a job is told to stop."""
+    """Seconds before the time limit at which a job receives the stop signal."""
     max_restarts: Annotated[int, Field(ge=0)] = 3
-    """How often a job that crashed, or got no further, is started again by itself."""
+    """Maximum number of automatic restarts after a crash or an attempt without a new checkpoint."""
     requeue: Literal["allowed", "forbidden"] = "allowed"
-    """`forbidden`: a stopped training goes on in a new job instead."""
+    """`forbidden`: a stopped training run resumes in a new job instead."""
     store: str | None = None
-    """Where artefacts are kept when --store is not given; `$NAME` is read when submitting."""
+    """Default of --store; `$NAME` is expanded by `finetune submit`."""
     purge_days: Annotated[int, Field(ge=1)] | None = None
-    """Files of the store that nobody read for so many days are deleted by the site."""
+    """Days after which the site deletes files that were not read."""
     quota: list[Command] | None = None
-    """The site's own command that shows quotas, e.g. `[lumi-workspaces]`; `doctor` runs it."""
+    """Command that shows quotas, for example `[lumi-workspaces]`; `doctor` runs it."""
     offline: bool = True
-    """Whether compute nodes have no network: the Hub's libraries are told so."""
+    """True if compute nodes are air-gapped; sets the offline mode of the Hub libraries."""
 
     @property
     def ranks(self) -> int:
-        """Processes of a training."""
+        """Ranks of a training job."""
         return self.train.nodes * self.train.ranks_per_node
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """Names of the placeholders that are not filled, in order."""
+        """Names of unfilled placeholders, in order."""
         return tuple(dict.fromkeys(_placeholders(self.model_dump(exclude={"description"}))))
 
     @model_validator(mode="after")
@@ -189,62 +192,71 @@ class Site(Section):
         for line in (*lines, *(self.debug.sbatch if self.debug else ())):
             option = option_of(line)
             if option is None:
-                problems.append(f"{line!r}: write it as `#SBATCH --option=value`")
+                problems.append(
+                    sentence("{line!r}: write it as `#SBATCH --option=value`", line=line)
+                )
             elif option in OURS:
-                problems.append(f"{line!r}: scripts set --{option} themselves; leave the line out")
+                problems.append(
+                    sentence(
+                        "{line!r}: scripts set --{option} themselves; leave the line out",
+                        line=line,
+                        option=option,
+                    )
+                )
             if "$" in line or "`" in line:
-                problems.append(f"{line!r}: Slurm expands no variables in #SBATCH lines")
+                problems.append(
+                    sentence("{line!r}: Slurm expands no variables in #SBATCH lines", line=line)
+                )
         asked = gpus_of(self.train.sbatch) or gpus_of(self.sbatch)
         if self.gpus_per_node and asked is not None and asked < self.train.ranks_per_node:
             problems.append(
-                f"train.ranks_per_node is {self.train.ranks_per_node}, but its lines ask for "
-                f"{asked} GPU(s) a node; there is one rank for each GPU"
+                sentence(
+                    "train.ranks_per_node is {ranks}, but its lines request {gpus} GPU(s) per "
+                    "node; each GPU has one rank",
+                    ranks=self.train.ranks_per_node,
+                    gpus=asked,
+                )
             )
         if problems:
-            raise ValueError("; ".join(problems))
+            raise Unfit(problem("unfit-sbatch-lines", joined(problems, between="; ")))
         return self
 
     @model_validator(mode="after")
     def _holds_no_secret(self) -> Site:
-        parts = (self, self.prepare, self.train, self.evaluate, self.release)
-        names = [name for part in parts for name in part.environment if is_secret(name)]
-        commands = [command for part in parts for command in part.setup]
-        names += [n for c in commands for n in _GIVEN.findall(c) if is_secret(n)]
-        texts = [*commands, *(v for part in parts for v in part.environment.values())]
-        if names or any(_TOKEN.search(text) for text in texts):
-            what = ", ".join(dict.fromkeys(names)) or "an access token"
-            raise ValueError(
-                f"{what}: scripts are readable by others and hold no secrets. Jobs need none: "
-                "`finetune fetch` and `finetune publish` use it where you type them"
-            )
+        refuse_site_secrets(self)
         return self
 
 
 class Overlay(Section):
-    """What one person adds to a site; every key replaces or extends the site's."""
+    """Personal settings for a site; every key replaces or extends that of the site."""
 
     values: dict[Name, Value] = Field(default_factory=dict)
     """Values of the site's placeholders, e.g. `{account: abc123}`."""
     account: Value | None = None
     """`--account` of every job."""
     partition: Value | None = None
-    """`--partition` of every job that does not name its own in the overlay."""
+    """`--partition` of every job without one of its own in the overlay."""
     qos: Value | None = None
     """`--qos` of every job."""
     mail: Annotated[str, StringConstraints(pattern=r"^[^\s@'\"]+@[^\s@'\"]+$")] | None = None
-    """Where Slurm writes when a job ends, fails or is put back into the queue."""
+    """Mail address for the end, failure or requeue of a job."""
     sbatch: list[SbatchLine] = Field(default_factory=list)
-    """More lines for every job; they replace the same options of the site."""
+    """Additional `#SBATCH` lines; they replace the same options of the site."""
     setup: list[Command] = Field(default_factory=list)
-    """More commands, after the site's."""
+    """Additional setup commands, after those of the site."""
     environment: dict[EnvironmentName, str] = Field(default_factory=dict)
-    """More environment."""
+    """Additional environment variables."""
     site: dict[str, Any] = Field(default_factory=dict)
     """Any key of the site, e.g. `{store: /scratch/me, train: {nodes: 4}}`."""
 
+    @model_validator(mode="after")
+    def _holds_no_secret(self) -> Overlay:
+        refuse_site_secrets(self)
+        return self
+
 
 def load_site(path: Path, *, overlay: Path | None = None) -> Site:
-    """Load a site and lay a person's overlay over it: `overlay`, or else `find_overlay`'s.
+    """Load a site with its overlay: `overlay`, or else that of `find_overlay`.
 
     Raises RecipeError with file:line:column of every problem.
     """
@@ -256,19 +268,19 @@ def load_site(path: Path, *, overlay: Path | None = None) -> Site:
 
 
 def find_overlay(site_name: str) -> Path | None:
-    """Return the overlay in `overlays_folder()` that has the site's name, if there is one."""
+    """Return the overlay in `overlays_folder()` with the name of the site, if there is one."""
     path = overlays_folder() / f"{site_name}.yaml"
     return path if path.is_file() else None
 
 
 def overlays_folder() -> Path:
-    """Return where personal overlays lie: `finetune/sites` in the user's configuration folder."""
+    """Return the folder of personal overlays: `finetune/sites` in the user's configuration."""
     home = os.environ.get("XDG_CONFIG_HOME")
     return (Path(home) if home else Path.home() / ".config") / "finetune" / "sites"
 
 
 def apply_overlay(site: Site, overlay: Overlay, *, source: str) -> Site:
-    """Return the site as the overlay changes it. Raises RecipeError if that is no valid site."""
+    """Return the site with its overlay. Raises RecipeError if that is no valid site."""
     values = _merged(site.model_dump(), overlay.site)
     own = {"account": overlay.account, "partition": overlay.partition, "qos": overlay.qos}
     own |= {"mail-user": overlay.mail}
@@ -286,20 +298,17 @@ def apply_overlay(site: Site, overlay: Overlay, *, source: str) -> Site:
     values["environment"] = values["environment"] | overlay.environment
     unknown = sorted(set(overlay.values) - set(site.placeholders))
     if unknown:
-        known = ", ".join(site.placeholders) or "none"
-        raise RecipeError(f"{source}: values.{unknown[0]}: no such placeholder; there are: {known}")
+        known = site.placeholders
+        raise RecipeError(
+            problem(
+                "no-such-placeholder",
+                "no such placeholder{hint}",
+                at=Place(source, key=f"values.{unknown[0]}"),
+                hint=suggestion(unknown[0], known, listed=len(known)),
+            )
+        )
     filled = _filled(values, overlay.values)
     return validate(Site, filled, Document(values=filled, places={}, source=source))
-
-
-def is_secret(name: str) -> bool:
-    """Whether an environment variable of this name holds a secret.
-
-    >>> [is_secret(n) for n in ("HF_TOKEN", "WANDB_API_KEY", "TOKENIZERS_PARALLELISM")]
-    [True, True, False]
-    """
-    parts = set(name.upper().split("_"))
-    return bool(parts & _SECRET) or ("KEY" in parts and bool(parts & _SECRET_KEY))
 
 
 def merge_lines(lines: list[str], more: list[str]) -> list[str]:
@@ -326,7 +335,7 @@ def option_of(line: str) -> str | None:
 
 
 def gpus_of(lines: list[str]) -> int | None:
-    """Return how many GPUs a node `#SBATCH` lines ask for, None if they do not say.
+    """Return the GPUs per node of `#SBATCH` lines, None if they have none.
 
     >>> gpus_of(["#SBATCH --gres=gpu:h100:4"]), gpus_of(["#SBATCH --gpus-per-node=8"]), gpus_of([])
     (4, 8, None)
@@ -336,9 +345,19 @@ def gpus_of(lines: list[str]) -> int | None:
 
 
 def _read(path: Path, model: type[Any]) -> Any:
-    document = parse(read_text(path), source=str(path))
+    text = read_text(path)
+    document = parse(text, source=str(path))
     if not isinstance(document.values, dict):
-        raise RecipeError(f"{path}:1:1: a site is `key: value` lines")
+        raise RecipeError(no_keys(Place(path, 1, 1), what=sentence("a site")))
+    document = with_new_names(document, SITE)
+    problems = [
+        site_secret(document.at(path), kind) for path, kind in secrets_of_site(document.values)
+    ]
+    if not problems:  # in comments neither: the file is shared
+        lines = ((text.count("\n", 0, one.start) + 1, one.kind) for one in secrets_in(text))
+        problems = [site_secret(Place(path, line), kind) for line, kind in lines]
+    if problems:
+        raise RecipeError(*dict.fromkeys(problems))
     return validate(model, document.values, document)
 
 

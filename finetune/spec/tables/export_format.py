@@ -1,4 +1,4 @@
-"""The table of exports: forms in which a trained adapter leaves, for `finetune export --format`.
+"""The table of export formats of an adapter, for `finetune export --format`.
 
 A row is a name and where its descriptor is. A package outside adds one with an entry point:
 
@@ -15,23 +15,24 @@ from typing import Any
 
 from finetune.spec.entry_points import described
 
+GROUP = "finetune.exports"
 EXPORTS: Mapping[str, str] = {
     "peft": "finetune.release.exports.peft:EXPORT",
     "merged": "finetune.release.exports.merged:EXPORT",
 }
 IN_RELEASE = ("peft",)
-"""What the folder of a release holds beside the card, notices and scores."""
+"""Formats in a release folder, beside the card, notices and scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What is said of an export that was written."""
+    """Result of an export."""
 
     summary: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     """For machines."""
     remarks: tuple[str, ...] = ()
-    """What people have to know who use it."""
+    """Remarks for its users."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Export:
 
     name: str
     about: str
-    """What it writes, as an item of a list."""
+    """Description of its output, as an item of a list."""
     write: Callable[[Any], Exported]
     """Writes into `workspace` of a Job whose inputs are what it needs, and `vocabulary` where the
     base's was extended. Proves what it wrote, or raises ReleaseError."""
@@ -55,4 +56,4 @@ class Export:
 @cache
 def export_format(name: str) -> Export:
     """Return the row of a name. Raises RecipeError if neither we nor a package have one."""
-    return described(name, Export, group="finetune.exports", known=EXPORTS)
+    return described(name, Export, group=GROUP, known=EXPORTS)

@@ -1,12 +1,12 @@
-"""The table of metrics: everything that shows, tests or publishes a score loops over its rows.
+"""The table of metrics; reports, tests and publishing loop over its rows.
 
 A row is a name and where its descriptor is. A package outside adds one with an entry point:
 
     [project.entry-points."finetune.metrics"]
     length = "my_package.length:METRIC"
 
-An installed metric is computed only where a recipe names it in `evaluate.metrics`: what is
-installed changes no result by itself.
+An installed metric is computed only where a recipe names it in `evaluate.metrics`: an
+installed package alone changes no result.
 
 Legend: N items, K statistics of an item.
 """
@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any
 
 from finetune.errors import RecipeError
+from finetune.messages import problem
 from finetune.spec.entry_points import described, origin
 
 METRICS: Mapping[str, str] = {
@@ -28,8 +29,8 @@ METRICS: Mapping[str, str] = {
     "exact_match": "finetune.evaluate.metrics.exact_match:METRIC",
 }
 VALIDATION = "bits_per_byte"
-"""What training measures on validation, by language, to choose the best checkpoint; the
-field of each validation in metrics.jsonl and in the history of a training."""
+"""The validation metric, by language, that chooses the best checkpoint; the field of each
+validation in metrics.jsonl and in the history of a run."""
 VALIDATED = f"validation_{VALIDATION}"
 """Field of a training's result, and column of tables of results: the best validation."""
 _GROUP = "finetune.metrics"
@@ -37,28 +38,28 @@ _GROUP = "finetune.metrics"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """How a score is computed from what a system gave for each item, and how it is shown."""
+    """Computation of a score from a system's output for each item, and its display."""
 
     name: str
     """In scores.json and in recipes."""
     label: str
     """For people, as within a sentence: `bits per byte`, `chrF++`."""
     about: str
-    """What it tells, as the end of a sentence that begins with "it"."""
+    """Its meaning, as the end of a sentence that begins with "it"."""
     hub_id: str
     """Metric type in the metadata of the Hub; several metrics may be of one type."""
     higher_is_better: bool
     decimals: int
-    """How many are worth reading."""
+    """Number of significant decimals."""
     unit: str = ""
     """A short form for the heads of columns; the label if there is none."""
     title: str = ""
     """Of its picture; the label if there is none."""
     percent_of_base: bool = False
-    """Whether a difference is said in percent of the base's score as well; misleading for a score
+    """True if a difference is also shown in percent of the base's score; misleading for a score
     that may be 0."""
     takes: type[Any]
-    """What it needs of each item: `Generation`, `Likelihood` (finetune.evaluate.outputs), or a
+    """Input per item: `Generation`, `Likelihood` (finetune.evaluate.outputs), or a
     class of a task of your own."""
     statistics: Callable[[Sequence[Any]], Any]
     """Outputs of N items -> their statistics, a float64 array (N, K). Resampling adds up the rows
@@ -75,7 +76,7 @@ class Metric:
 
     @property
     def better(self) -> str:
-        """Which scores are better: `higher` or `lower`."""
+        """Direction of better scores: `higher` or `lower`."""
         return "higher" if self.higher_is_better else "lower"
 
     @property
@@ -85,7 +86,7 @@ class Metric:
 
     @property
     def fields(self) -> tuple[str, str, str]:
-        """Names of base, adapter and p-value in `finetune results --csv` and `--json`.
+        """Names of base, adapter and p-value in `finetune report --sweep --csv` and `--json`.
 
         What is no letter or digit of the name becomes `_`, none at its ends: `chrf++` -> `chrf`.
         """
@@ -111,8 +112,14 @@ def refuse_shared_fields(metrics: Iterable[Metric]) -> None:
             other = owners.setdefault(field, row.name)
             if other != row.name:
                 raise RecipeError(
-                    f"metrics {metric_origin(other)!r} and {metric_origin(row.name)!r} would both "
-                    f"be {field!r} in tables of results; name only one of them in evaluate.metrics"
+                    problem(
+                        "metrics-of-one-column",
+                        "metrics {first!r} and {second!r} would both be {column!r} in tables of "
+                        "results; name only one of them in evaluate.metrics",
+                        first=metric_origin(other),
+                        second=metric_origin(row.name),
+                        column=field,
+                    )
                 )
 
 

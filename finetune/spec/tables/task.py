@@ -1,4 +1,4 @@
-"""The table of evaluation tasks: which items are asked, how a system answers, which metrics score.
+"""The table of evaluation tasks: items, generation, metrics.
 
 A row is a name and where its descriptor is. A package outside adds one with an entry point:
 
@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem
 from finetune.spec.entry_points import described, origin
 from finetune.spec.tables.metric import Metric, metric, metric_origin, refuse_shared_fields
 
@@ -25,7 +26,7 @@ TASKS: Mapping[str, str] = {
 }
 ALWAYS = ("held_out_text", "translation")
 """Asked of every adapter, whatever the recipe adds."""
-_GROUP = "finetune.tasks"
+GROUP = "finetune.tasks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Task:
     hub_task: str
     """Task type in the metadata of the Hub."""
     gives: type[Any]
-    """What a system gives for an item; metrics that take it fit this task."""
+    """Output of a system per item; metrics that take it fit this task."""
     metrics: tuple[str, ...]
     """Computed whatever the recipe adds."""
     groups: Callable[[Any, Any], Sequence[Group]]
@@ -75,12 +76,12 @@ class Task:
 @cache
 def task(name: str) -> Task:
     """Return the row of a name. Raises RecipeError if neither we nor a package have one."""
-    return described(name, Task, group=_GROUP, known=TASKS)
+    return described(name, Task, group=GROUP, known=TASKS)
 
 
 def task_origin(name: str) -> str:
     """Return the name, with package and version if it is not one of ours."""
-    return origin(name, group=_GROUP, known=TASKS)
+    return origin(name, group=GROUP, known=TASKS)
 
 
 def added_origins(tasks: Sequence[str], metrics: Sequence[str]) -> dict[str, list[str]]:
@@ -95,30 +96,43 @@ def added_origins(tasks: Sequence[str], metrics: Sequence[str]) -> dict[str, lis
     return {key: named for key, named in added.items() if named}
 
 
-def task_of(record: Mapping[str, Any]) -> Task:
-    """Return the task of a score or comparison as it was recorded.
+def task_of(name: str | None, *, direction: str | None) -> Task:
+    """Return the task of a recorded score or comparison.
 
-    Records of `ALWAYS` have no `task`: what has a direction is a translation.
+    Those of `ALWAYS` record no name: with a direction it is a translation.
     """
-    own = ALWAYS[1] if record.get("direction") else ALWAYS[0]
-    return task(record.get("task") or own)
+    return task(name or (ALWAYS[1] if direction else ALWAYS[0]))
 
 
 def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tuple[Metric, ...]]]:
     """Return each task with its metrics, for the tasks and metrics that a recipe adds.
 
-    Raises RecipeError for a name that does not exist, a metric that fits none of the tasks, and two
-    metrics whose names would be one in a table of results.
+    Raises RecipeError for a name that does not exist or is there twice, a metric that fits none of
+    the tasks, and two metrics whose names would be one in a table of results.
     """
+    for key, names in (("metrics", metrics), ("tasks", tasks)):
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise RecipeError(
+                problem(
+                    "named-twice",
+                    "{name!r} is there twice; name each once",
+                    at=Place(key=key),
+                    name=twice[0],
+                )
+            )
     found = [(one, one.fitting(metrics)) for one in map(task, dict.fromkeys((*ALWAYS, *tasks)))]
     used = {one.name for _, fitting in found for one in fitting}
     for name in metrics:
         if name not in used:
-            takes = metric(name).takes.__name__
             raise RecipeError(
-                f"metric {name!r} needs a {takes} of each item, and no task gives one "
-                f"({', '.join(f'{one.name}: {one.gives.__name__}' for one, _ in found)}); name one "
-                "that does in evaluate.tasks"
+                problem(
+                    "metric-without-task",
+                    "metric {metric!r} needs a {takes} of each item, and no task gives one "
+                    "({tasks}); name one that does in evaluate.tasks",
+                    metric=name,
+                    takes=metric(name).takes.__name__,
+                    tasks=[f"{one.name}: {one.gives.__name__}" for one, _ in found],
+                )
             )
     refuse_shared_fields(one for _, fitting in found for one in fitting)
     return found

@@ -33,9 +33,9 @@ store: $WORK/finetune
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def site(tmp_path, variables):
     """Write a site and perhaps an overlay; return a function that loads them."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    variables(XDG_CONFIG_HOME=str(tmp_path / "config"))
 
     def _load(text: str = SITE, *, overlay: str | None = None) -> Site:
         path = tmp_path / "here.yaml"
@@ -56,9 +56,9 @@ def refused(load, *args, **kwargs) -> str:
 
 
 @pytest.mark.parametrize("path", SITES, ids=lambda p: p.stem)
-def test_shipped_site_is_complete(path, monkeypatch, tmp_path):
+def test_shipped_site_is_complete(path, variables, tmp_path):
     """A shipped site loads, cites its sources, says whether it was run, and helps the editor."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    variables(XDG_CONFIG_HOME=str(tmp_path))
     site = load_site(path)
     assert site.name == path.stem
     first = path.read_text(encoding="utf-8").splitlines()[0]
@@ -70,9 +70,9 @@ def test_shipped_site_is_complete(path, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("path", SITES, ids=lambda p: p.stem)
-def test_shipped_site_has_one_rank_for_each_gpu(path, monkeypatch, tmp_path):
+def test_shipped_site_has_one_rank_for_each_gpu(path, variables, tmp_path):
     """The GPUs that a shipped site asks for, its ranks and its own count of GPUs are one number."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    variables(XDG_CONFIG_HOME=str(tmp_path))
     site = load_site(path)
     if site.gpus_per_node:
         assert gpus_of(site.train.sbatch) == site.train.ranks_per_node == site.gpus_per_node
@@ -98,7 +98,7 @@ def test_an_overlay_fills_placeholders_everywhere(site):
     assert loaded.placeholders == ()
 
 
-def test_what_nobody_filled_is_known_by_name(site):
+def test_what_none_filled_is_known_by_name(site):
     """Placeholders left are listed once each, in the order of the file."""
     assert site().placeholders == ("account", "module")
     assert site(overlay="values: {module: x}\n").placeholders == ("account",)
@@ -135,8 +135,8 @@ def test_an_overlay_changes_any_key_of_the_site(site):
 
 
 def test_an_overlay_is_checked_like_a_site(site):
-    """Unknown placeholders, keys and unsound results are told with the overlay's name."""
-    assert "values.acount: no such placeholder; there are: account, module" in refused(
+    """Unknown placeholders, keys and invalid results are reported with the overlay's name."""
+    assert "values.acount: no such placeholder. Did you mean 'account'?" in refused(
         site, overlay="values: {acount: x}\n"
     )
     assert "here.yaml:1:9: acount: unknown key. Did you mean 'account'?" in refused(
@@ -149,7 +149,7 @@ def test_an_overlay_is_checked_like_a_site(site):
 
 @pytest.mark.parametrize("value", ["a b", "$(id)", "`id`", "a\nb", "-x", "a'b", 'a"b', "é"])
 def test_a_value_cannot_break_out_of_its_line(site, value):
-    """What goes into a placeholder has no space, quote, newline or `$`, and begins no option."""
+    """Placeholder values have no space, quote, newline or `$`, and start no option."""
     text = json.dumps({"values": {"account": value}})
     assert "values.account" in refused(site, overlay=text)
 
@@ -165,22 +165,22 @@ def test_a_value_cannot_break_out_of_its_line(site, value):
     ],
 )
 def test_lines_that_would_break_a_chain_are_refused(site, line, why):
-    """What scripts set themselves, and variables, have no place in a site's lines."""
+    """Options set by the scripts, and variables, are rejected in a site's lines."""
     assert why in refused(site, SITE.replace("#SBATCH --mem=0", line))
 
 
 def test_ranks_without_a_gpu_are_refused(site):
     """More ranks than the lines ask GPUs for would share one, or fail after the queue."""
     message = refused(site, SITE.replace("ranks_per_node: 2", "ranks_per_node: 4"))
-    assert "train.ranks_per_node is 4, but its lines ask for 2 GPU(s) a node" in message
+    assert "train.ranks_per_node is 4, but its lines request 2 GPU(s) per node" in message
 
 
-def test_the_overlay_is_found_in_the_configuration_folder(site, tmp_path, monkeypatch):
+def test_the_overlay_is_found_in_the_configuration_folder(site, tmp_path, monkeypatch, variables):
     """$XDG_CONFIG_HOME/finetune/sites/NAME.yaml, or ~/.config without the variable."""
     site(overlay="account: x\n")
     assert find_overlay("here") == tmp_path / "config/finetune/sites/here.yaml"
     monkeypatch.delenv("XDG_CONFIG_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    variables(HOME=str(tmp_path / "home"))
     assert find_overlay("here") is None
 
 
@@ -189,11 +189,11 @@ def check(tmp_path, *more: str) -> int:
 
 
 def test_check_says_what_to_fill_in_and_where(site, tmp_path, capsys):
-    """Without an overlay a site is fine, and its placeholders are named with the file for them."""
+    """Without an overlay a site is valid, and its placeholders are named with the file for them."""
     site()
     assert check(tmp_path) == 0
     said = capsys.readouterr().out
-    assert "fill in account, module" in said
+    assert "set account, module" in said
     assert "config/finetune/sites/here.yaml" in said
 
 
@@ -201,15 +201,15 @@ def test_check_refuses_an_overlay_that_leaves_placeholders(site, tmp_path, capsy
     """An overlay is there to fill them: what it leaves is an error with exit code 2."""
     site(overlay="values: {module: x}\n")
     assert check(tmp_path) == 2
-    assert "still to be filled" in capsys.readouterr().err
+    assert "no value for placeholders" in capsys.readouterr().err
     other = tmp_path / "other.yaml"
     other.write_text("values: {module: x, account: y}\n")
     assert check(tmp_path, "--overlay", str(other)) == 0
-    assert f"fine, with {other}" in capsys.readouterr().out
+    assert f"valid, with {other}" in capsys.readouterr().out
 
 
 def test_check_wants_something_to_check(capsys):
-    """`finetune check` alone says what it takes."""
+    """`finetune check` alone states what it takes."""
     assert main(["check"]) == 2
     assert "--site FILE" in capsys.readouterr().err
 

@@ -1,0 +1,1 @@
+"""Kinds of values that people write, each with its own rules."""
