@@ -1,1 +1,1 @@
-"""Everything from outside the project, pinned: fetching, checksums, the lock."""
+"""Pinned external files: downloads, checksums, the lock."""

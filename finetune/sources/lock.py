@@ -1,6 +1,6 @@
-"""Everything a recipe takes from outside the project, how each is pinned, and the lock.
+"""Pins of a recipe's external inputs, and the lock.
 
-`finetune fetch` writes the lock; every verb after it refuses a thing that changed since.
+`finetune fetch` writes the lock; later commands reject inputs that changed since.
 """
 
 from __future__ import annotations
@@ -8,28 +8,40 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from finetune.errors import DataError, RecipeError
-from finetune.sources import fetch
-from finetune.sources.files import resolve_files
+from finetune.errors import DataError, MissingPackageError, RecipeError
+from finetune.messages import Place, Problem, problem, sentence
+from finetune.output.paths import home_filled_in, is_there
+from finetune.sources.checksums import checksum, checksums
+from finetune.sources.files import remember_checksums, resolve_files
+from finetune.sources.lock_file import read_lock
+from finetune.sources.model_folder import look_at, reason_of
+from finetune.sources.packages import package_file
 from finetune.spec.card import DataCard
 from finetune.spec.formats import find_format
-from finetune.spec.identify import EXTRAS, PACKAGES
 from finetune.spec.load import Project
+from finetune.spec.sections.identify import PACKAGES
+from finetune.spec.tables.extras import missing
+
+MOST_FILES = 1000
+"""More files than the folder of any model has."""
 
 
-def entries(project: Project) -> dict[str, dict[str, Any]]:
-    """Return what the recipe takes from outside: name -> kind, place and pin.
+def entries(project: Project, *, only_installed: bool = False) -> dict[str, dict[str, Any]]:
+    """Return the external inputs of the recipe: name -> kind, place and pin.
 
-    Raises RecipeError for a file or package that is not there.
+    `only_installed` skips the language-identification packages that are not installed here.
+    Raises InputError for a file or package that is not there.
     """
     found = {"base": base_entry(project)}
     for name, card in sorted(project.cards.items()):
         found[f"card {name}"] = _card_entry(card)
-    return found | identify_entries(project) | evaluation_entries(project)
+    identifiers = identify_entries(project, only_installed=only_installed)
+    return found | identifiers | evaluation_entries(project)
 
 
 def base_entry(project: Project) -> dict[str, Any]:
@@ -39,83 +51,110 @@ def base_entry(project: Project) -> dict[str, Any]:
         return {"kind": "hub", "id": base.model, "revision": base.revision}
     if base.kind == "package":
         distribution, _, inner = base.model.removeprefix("package:").partition("/")
-        file = fetch.package_file(distribution, inner)
+        file = package_file(distribution, inner)
         return {
             "kind": "package",
-            "package": f"{distribution}=={version(distribution)}",
+            "package": f"{distribution}=={_version(distribution)}",
             "path": inner,
-            "sha256": fetch.checksum(file),
+            "sha256": checksum(file),
         }
     if base.kind == "gguf":
-        return {"kind": "file", "sha256": fetch.checksum(_existing(project, base.model))}
+        return {"kind": "file", "sha256": checksum(_existing(project, base.model))}
     return {"kind": "directory", "files": folder_checksums(project, base.model)}
 
 
-def identify_entries(project: Project) -> dict[str, dict[str, Any]]:
+def identify_entries(
+    project: Project, *, only_installed: bool = False
+) -> dict[str, dict[str, Any]]:
     """Return the language-identification models that the recipe names, with version or checksum.
 
-    Raises RecipeError for a package that is not installed, or a file that is missing or has
-    another checksum than the recipe says: all problems at once.
+    Raises RecipeError for a file that is missing or differs from the recipe's checksum, and
+    for a package that is not installed, unless those are skipped: all problems at once.
     """
     settings = project.recipe.prepare.identify
     found: dict[str, dict[str, Any]] = {}
-    problems: list[str] = []
+    problems: list[Any] = []
     for model in settings.models if settings.action != "off" else ():
         try:
             if isinstance(model, str):
-                entry = _package_entry(project, PACKAGES[model], extra=EXTRAS.get(model))
+                entry = _package_entry(project, PACKAGES[model])
                 found[f"language model {model}"] = entry
             else:
-                _package_entry(project, "fasttext-predict", extra="fasttext")
+                _package_entry(project, "fasttext-predict")
                 found[f"language model {model.name}"] = _pinned_file(
                     project,
                     model.fasttext,
                     sha256=model.sha256,
-                    where="prepare.identify.models",
+                    key="prepare.identify.models",
                 )
+        except MissingPackageError as error:
+            problems += () if only_installed else error.problems
         except RecipeError as error:
             problems += error.problems
     if problems:
         raise RecipeError(*problems)
     return found
+
+
+def absent_packages(project: Project) -> list[str]:
+    """Return the packages of language-identification models that are not installed here."""
+    settings = project.recipe.prepare.identify
+    models = settings.models if settings.action != "off" else ()
+    named = [PACKAGES[m] if isinstance(m, str) else "fasttext-predict" for m in models]
+    return [name for name in dict.fromkeys(named) if _version(name) is None]
 
 
 def evaluation_entries(project: Project) -> dict[str, dict[str, Any]]:
     """Return the files of evaluation sets, with their checksums.
 
-    Raises RecipeError for every file that is missing or has another checksum than the recipe says.
+    Raises RecipeError for every file that is missing or differs from the recipe's checksum.
     """
-    found: dict[str, dict[str, Any]] = {}
-    problems: list[str] = []
-    for number, one in enumerate(project.recipe.prepare.evaluation_sets):
-        where = f"prepare.evaluation_sets[{number}]"
+    entries: dict[str, dict[str, Any]] = {}
+    problems: list[Any] = []
+    for number, texts in enumerate(project.recipe.prepare.evaluation_sets):
+        key = f"prepare.evaluation_sets[{number}]"
         try:
-            entry = _pinned_file(project, one.path, sha256=one.sha256, where=where)
-            found[f"evaluation set {one.name} {one.sha256[:12]}"] = entry
+            entry = _pinned_file(project, texts.path, sha256=texts.sha256, key=key)
+            entries[f"evaluation set {texts.name} {texts.sha256[:12]}"] = entry
         except RecipeError as error:
             problems += error.problems
     if problems:
         raise RecipeError(*problems)
-    return found
+    return entries
 
 
-def _package_entry(project: Project, name: str, *, extra: str | None) -> dict[str, Any]:
+def _package_entry(project: Project, name: str) -> dict[str, Any]:
+    release = _version(name)
+    if release is None:
+        where = f"{project.path}: prepare.identify.models"
+        raise missing(
+            name, needed_by=where, instead=sentence(", or remove the model from the list")
+        )
+    return {"kind": "package", "package": f"{name}=={release}"}
+
+
+def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return {"kind": "package", "package": f"{name}=={version(name)}"}
+        return version(package)
     except PackageNotFoundError:
-        how = f"'finetune-lowres[{extra}]'" if extra else name
-        raise RecipeError(
-            f"{project.path}: prepare.identify.models: {name} is not installed; "
-            f"pip install {how}, or take the model out of the list"
-        ) from None
+        return None
 
 
-def _pinned_file(project: Project, path: str, *, sha256: str, where: str) -> dict[str, Any]:
-    actual = fetch.checksum(_existing(project, path))
+def _pinned_file(project: Project, path: str, *, sha256: str, key: str) -> dict[str, Any]:
+    actual = checksum(_existing(project, path, key=key))
     if actual != sha256:
         raise RecipeError(
-            f"{project.path}: {where}: {path}: sha256 is {actual}, the recipe says {sha256}; "
-            "get the file that was meant, or correct the recipe"
+            problem(
+                "wrong-checksum",
+                "{path}: sha256 is {actual}, the recipe states {stated}; get the file that was "
+                "meant, or correct the recipe",
+                at=Place(project.path, key=key),
+                path=path,
+                actual=actual,
+                stated=sha256,
+            )
         )
     return {"kind": "file", "sha256": actual}
 
@@ -123,44 +162,91 @@ def _pinned_file(project: Project, path: str, *, sha256: str, where: str) -> dic
 def folder_checksums(project: Project, folder: str) -> dict[str, str]:
     """Return sha256 of every file of a folder that the recipe names, by relative path."""
     root = _existing(project, folder)
-    files = sorted(p for p in root.rglob("*") if p.is_file())
-    if not files:
-        raise RecipeError(f"{project.path}: {folder!r} has no files")
-    return {p.relative_to(root).as_posix(): fetch.checksum(p) for p in files}
+    at = Place(project.path)
+    try:
+        files = sorted(islice((p for p in root.rglob("*") if p.is_file()), MOST_FILES + 1))
+        if 0 < len(files) <= MOST_FILES:
+            return {p.relative_to(root).as_posix(): s for p, s in checksums(files).items()}
+    except OSError as error:
+        path = str(error.filename or folder)
+        raise RecipeError(
+            problem("cannot-be-read", "{path} {why}", at=at, path=path, why=reason_of(error))
+        ) from error
+    if files:  # a home, or a whole disk: reading all of it takes hours
+        raise RecipeError(
+            problem(
+                "large-folder",
+                "{path!r} has more than {limit} files; name the folder of the model alone",
+                at=at,
+                path=folder,
+                limit=MOST_FILES,
+            )
+        )
+    raise RecipeError(
+        problem(
+            "empty-folder",
+            "{path!r} has no files, or its files cannot be listed",
+            at=at,
+            path=folder,
+        )
+    )
 
 
-def verify_lock(project: Project) -> None:
-    """Refuse to go on with something that is not what `finetune fetch` locked.
+def verify_lock(project: Project, *, only_installed: bool = False) -> None:
+    """Refuse inputs that differ from what `finetune fetch` locked.
 
     Without a lock there is nothing to verify: the pins in recipe and cards hold by themselves.
     """
-    locked = fetch.read_lock(project.path)
+    locked = read_lock(project.path)
     if locked is None:
         return
-    now = entries(project)
+    now = entries(project, only_installed=only_installed)
     changed = [name for name in now if name in locked and locked[name] != now[name]]
     if changed:
-        again = f"if that is meant, run `finetune fetch {project.path}` again"
         raise RecipeError(
-            *(f"{project.path}: {name}: changed since it was locked; {again}" for name in changed)
+            *(
+                problem(
+                    "changed-since-lock",
+                    "{name}: changed since it was locked; if that is meant, run: {command}",
+                    at=Place(project.path),
+                    name=name,
+                    command=project.typed("fetch"),
+                )
+                for name in changed
+            )
         )
 
 
-def check_files(project: Project) -> None:
-    """Check that every file of every card is there with its checksum; Hub corpora are fetched."""
-    problems: list[str] = []
+def check_files(project: Project, *, only_installed: bool = False) -> None:
+    """Check that every file of every card is there with its checksum; Hub corpora are fetched.
+
+    `only_installed`: as in `entries`. Raises DataError with all problems.
+    """
+    problems: list[Problem] = []
+    remember_checksums(project.cards.values())
     for card in project.cards.values():
         try:
             find_format(card.corpus.format)
         except RecipeError as error:
-            problems.append(f"{card.path}: corpus.format: {error}")
+            at = Place(card.path, key="corpus.format")
+            problems += [found.at(at) for found in error.problems]
         if card.corpus.is_fetched or card.is_withdrawn:
             continue
         try:
             resolve_files(card, inputs={})
         except DataError as error:
             problems += error.problems
-    for pinned in (identify_entries, evaluation_entries):
+    base = project.recipe.base
+    if base.kind == "directory":
+        try:
+            look_at(
+                _existing(project, base.model, key="base.model"),
+                where=base.model,
+                at=Place(project.path, key="base.model"),
+            )
+        except RecipeError as error:
+            problems += error.problems
+    for pinned in (partial(identify_entries, only_installed=only_installed), evaluation_entries):
         try:
             pinned(project)
         except RecipeError as error:
@@ -182,16 +268,23 @@ def _card_entry(card: DataCard) -> dict[str, Any]:
     return {"kind": "files", "files": pins}
 
 
-def _existing(project: Project, path: str) -> Path:
-    found = Path(path).expanduser()
-    if not found.exists():
-        raise RecipeError(f"{project.path}: there is no {path!r}")
-    return found
+def _existing(project: Project, path: str, *, key: str = "") -> Path:
+    existing = home_filled_in(path)
+    if not is_there(existing):
+        raise RecipeError(
+            problem(
+                "no-file",
+                "there is no {path!r}, or no permission to see it",
+                at=Place(project.path, key=key),
+                path=path,
+            )
+        )
+    return existing
 
 
 @contextmanager
 def network(*, allowed: bool) -> Iterator[None]:
-    """After `fetch` no stage needs a network: the libraries are told not to try."""
+    """Switch libraries to offline mode: after `fetch` no stage needs a network."""
     names = () if allowed else ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
@@ -199,7 +292,9 @@ def network(*, allowed: bool) -> Iterator[None]:
         if allowed:
             yield
         else:
-            with fetch.network_as_set():  # for clients that were imported before
+            from finetune.sources.hub_fetch import network_as_set
+
+            with network_as_set():  # for clients that were imported before
                 yield
     finally:
         for name, value in before.items():

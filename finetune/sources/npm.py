@@ -1,159 +1,240 @@
-"""Files of an npm package: its archive through the user's own npm, opened with care.
+"""Files of an npm package, from the registry, without Node.js.
 
-The client knows the user's registry, mirror, proxy and account; nothing of that stands here. Only
-files that are asked for leave the archive, and nothing in it is ever run.
+The archive is found by name and version and held against the checksum that the registry states.
+Only requested files leave it, each with the checksum of the card, and nothing in it is run.
 """
 
 from __future__ import annotations
 
-import gzip
+import base64
+import binascii
 import hashlib
-import re
 import shutil
-import subprocess
-import tarfile
-import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from finetune.errors import DataError, InputError, StoreError
+from finetune.messages import Place, problem, sentence
+from finetune.output.console import Console
+from finetune.output.small_files import UnreadableError, read_json
+from finetune.sources.archives import write_member
+from finetune.sources.npm_registry import VARIABLES, archive_address, facts_address, registry_of
+from finetune.sources.tar_stream import ArchiveError, Member, opened
+from finetune.sources.web import NotServedError, download
 
 MAX_UNPACKED_BYTES = 256 * 2**20
-"""How much an archive may unpack to, headers and files that nobody asked for included."""
-SECONDS = 600
-_BLOCK = 2**20
-_NOT_THERE = ("E404", "ETARGET", "ENOVERSIONS")
-_NOT_ALLOWED = ("E401", "E403", "ENEEDAUTH", "EOTP")
+"""Maximum unpacked size of an archive, headers and other files included."""
+MAX_FACTS_BYTES = 4 * 2**20
+_NOT_THERE = (404, 405, 410)
+_NOT_ALLOWED = (401, 402, 403)
+_ALGORITHMS = ("sha512", "sha384", "sha256", "sha1")
+"""Of integrity strings, the strongest first."""
 
 
-def fetch_files(package: str, files: Mapping[str, str], into: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class _Dist:
+    """Facts of a version in a registry."""
+
+    integrity: str | None = None
+    """Checksums as `sha512-BASE64`, several with blanks between."""
+    shasum: str | None = None
+    """The sha1 in hexadecimal digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    dist: _Dist
+
+
+def fetch_files(
+    package: str, files: Mapping[str, str], into: Path, *, console: Console | None = None
+) -> str:
     """Put files of a package of an exact version (`NAME==VERSION`) below a folder.
 
-    `files`: path in the archive (npm puts `package/` before everything) -> sha256.
+    `files`: path in the archive (npm puts `package/` before everything) -> sha256. Returns the
+    checksum of the archive as npm's lock files have it (`sha512-BASE64`).
 
     Raises:
-        InputError: no npm here, no such package or version, or no access to it.
+        InputError: no such package or version, or no access to it.
         StoreError: no network, or the registry failed.
         DataError: the archive is broken or hostile, a file is missing or has another checksum.
     """
     scratch = into / ".download"
     scratch.mkdir(parents=True, exist_ok=True)
     try:
-        unpack(_archive(package, scratch), files, into, package=package)
+        archive, integrity = _archive(package, scratch, console=console or Console())
+        unpack(archive, files, into, package=package)
     finally:
         shutil.rmtree(scratch)
+    return integrity
 
 
-def _archive(package: str, scratch: Path) -> Path:
-    """Return the archive of a package, as `npm pack` leaves it."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise InputError(
-            f"npm package {package!r}: there is no `npm` here to get it with; install Node.js "
-            "(nodejs.org, or your system's packages `nodejs` and `npm`) and fetch again"
-        )
+def _archive(package: str, scratch: Path, *, console: Console) -> tuple[Path, str]:
+    """Return the archive of a package, and its checksum."""
+    at = _place(package)
     name, _, version = package.rpartition("==")
-    command = [npm, "pack", "--ignore-scripts", "--pack-destination", str(scratch)]
+    facts, archive = scratch / "facts.json", scratch / "archive.tgz"
     try:
-        done = subprocess.run(
-            [*command, "--", f"{name}@{version}"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise StoreError(f"npm package {package!r}: npm did not end well: {error}") from None
-    if done.returncode:
-        raise _failure(package, done.stderr)
-    found = list(scratch.glob("*.tgz"))
-    if len(found) != 1:
-        raise StoreError(f"npm package {package!r}: npm left {len(found)} archives; fetch again")
-    return found[0]
+        download(facts_address(name, version), facts, at=at, label=name, console=console)
+        address = archive_address(name, version)
+        download(address, archive, at=at, label=f"{name} {version}", console=console)
+    except NotServedError as error:
+        raise _failure(at, name, status=error.status) from None
+    try:
+        stated = read_json(facts, _Facts, max_bytes=MAX_FACTS_BYTES).dist
+    except UnreadableError as error:
+        raise StoreError(
+            problem(
+                "no-npm-registry",
+                "{registry} is no npm registry: its answer is unreadable ({why}); set {variable}",
+                at=at,
+                registry=registry_of(name),
+                why=error.args[0],
+                variable=VARIABLES[0],
+            )
+        ) from None
+    _refuse_other(archive, stated, at=at)
+    return archive, f"sha512-{base64.b64encode(_digest(archive, 'sha512')).decode()}"
 
 
-def _failure(package: str, said: str) -> InputError | StoreError:
-    """Say in our words what npm said."""
-    code = re.search(r"^npm (?:error|ERR!) code (\w+)", said, re.MULTILINE)
-    why = code[1] if code else "no reason given"
-    if why in _NOT_THERE:
+def _place(package: str) -> Place:
+    return Place(part=sentence("npm package {package!r}", package=package))
+
+
+def _failure(at: Place, name: str, *, status: int) -> InputError | StoreError:
+    """Return the error for an answer of a registry that is not the file."""
+    registry = registry_of(name)
+    if status in _NOT_THERE:
         return InputError(
-            f"npm package {package!r}: the registry has no such package or version ({why}); "
-            "`npm view NAME versions` lists what it has"
+            problem(
+                "no-npm-package",
+                "{registry} has no such package or version (HTTP {status:d}); check name and "
+                "version in the card",
+                at=at,
+                registry=registry,
+                status=status,
+            )
         )
-    if why in _NOT_ALLOWED:
+    if status in _NOT_ALLOWED:
         return InputError(
-            f"npm package {package!r}: the registry refuses it to this account ({why}); "
-            "`npm login`, or set up the registry in your .npmrc"
+            problem(
+                "npm-login",
+                "{registry} requires a login (HTTP {status:d}), which is not supported; download "
+                "the files yourself and name them in the card, or set {variable} to a registry "
+                "without a login",
+                at=at,
+                registry=registry,
+                status=status,
+                variable=VARIABLES[0],
+            )
         )
     return StoreError(
-        f"npm package {package!r}: cannot be fetched ({why}); run `finetune fetch` where there is "
-        "a network and `npm ping` succeeds, then copy the store here"
+        problem(
+            "npm-registry",
+            "{registry} answered HTTP {status:d}; fetch again later",
+            at=at,
+            registry=registry,
+            status=status,
+        )
     )
+
+
+def _refuse_other(archive: Path, stated: _Dist, *, at: Place) -> None:
+    """Raise DataError unless the archive has the strongest checksum that the registry states."""
+    sums = dict(part.partition("-")[::2] for part in (stated.integrity or "").split())
+    algorithm = next((name for name in _ALGORITHMS if name in sums), None)
+    try:
+        if algorithm is not None:
+            expected = base64.b64decode(sums[algorithm].partition("?")[0], validate=True)
+        elif stated.shasum:
+            algorithm, expected = "sha1", bytes.fromhex(stated.shasum)
+        else:
+            return  # each file is still held against the sha256 of the card
+    except (ValueError, binascii.Error):
+        raise DataError(
+            problem("unreadable-checksum", "the registry states an unreadable checksum", at=at)
+        ) from None
+    if _digest(archive, algorithm) != expected:
+        raise DataError(
+            problem(
+                "wrong-checksum",
+                "the archive has another {algorithm} than the registry states; fetch again, and do "
+                "not use it if the error persists",
+                at=at,
+                algorithm=algorithm,
+            )
+        )
+
+
+def _digest(path: Path, algorithm: str) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).digest()
 
 
 def unpack(archive: Path, files: Mapping[str, str], into: Path, *, package: str) -> None:
     """Copy the wanted files out of an archive, each checked. Raises DataError."""
     missing = dict(files)
+    at = _place(package)
     try:
-        with (
-            gzip.open(archive) as plain,
-            tarfile.open(fileobj=cast("BinaryIO", _Bounded(plain)), mode="r|") as tar,
-        ):
-            for member in tar:
-                if member.name not in files:
-                    continue
-                if member.name not in missing:
-                    raise DataError(
-                        f"npm package {package!r}: {member.name} is in the archive twice; do not "
-                        "use it"
-                    )
-                plain_file = member.isreg() and not member.issparse()
-                content = tar.extractfile(member) if plain_file else None
-                if content is None:
-                    raise DataError(
-                        f"npm package {package!r}: {member.name} is a link, folder or sparse "
-                        "file, and no plain one"
-                    )
-                target = into / member.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with content, target.open("wb") as out:
-                    shutil.copyfileobj(content, out, _BLOCK)
-                _verify(target, missing.pop(member.name), member.name, package=package)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+        with opened(archive, max_bytes=MAX_UNPACKED_BYTES) as members:
+            for member in members:
+                if member.name in files:
+                    _refuse_odd(member, again=member.name not in missing, at=at)
+                    actual = write_member(member, into / member.name)
+                    _refuse_changed(member.name, actual, missing.pop(member.name), at=at)
+    except ArchiveError as error:
+        why = str(error)
         raise DataError(
-            f"npm package {package!r}: its archive cannot be opened ({error}); fetch again"
+            problem(
+                "damaged-archive",
+                "its archive cannot be opened ({why}); fetch again",
+                at=at,
+                why=why,
+            )
         ) from None
     if missing:
         raise DataError(
-            f"npm package {package!r}: has no file {', '.join(map(repr, missing))}; paths begin "
-            "with `package/`"
+            problem(
+                "no-file",
+                "has no file {files!r}; paths begin with `package/`",
+                at=at,
+                files=list(missing),
+            )
         )
 
 
-def _verify(path: Path, wanted: str, name: str, *, package: str) -> None:
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
-    if actual != wanted:
+def _refuse_odd(member: Member, *, again: bool, at: Place) -> None:
+    if again:
         raise DataError(
-            f"npm package {package!r}: {name}: sha256 is {actual}, the card says {wanted}; the "
-            "file is not the one that the card was written for"
+            problem(
+                "file-twice",
+                "{file} is in the archive twice; do not use it",
+                at=at,
+                file=member.name,
+            )
+        )
+    if member.kind != "file":
+        raise DataError(
+            problem(
+                "no-regular-file",
+                "{file} is a link, folder or sparse file, not a regular file",
+                at=at,
+                file=member.name,
+            )
         )
 
 
-class _Bounded:
-    """A stream that refuses to give more than an honest archive holds."""
-
-    def __init__(self, stream: BinaryIO | gzip.GzipFile) -> None:
-        self._stream = stream
-        self._left = MAX_UNPACKED_BYTES
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise tarfile.ReadError(f"it unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MiB")
-        return data
+def _refuse_changed(file: str, actual: str, stated: str, *, at: Place) -> None:
+    if actual != stated:
+        raise DataError(
+            problem(
+                "wrong-checksum",
+                "{file}: sha256 is {actual}, the card states {stated}; the file is not the one "
+                "that the card was written for",
+                at=at,
+                file=file,
+                actual=actual,
+                stated=stated,
+            )
+        )

@@ -7,7 +7,8 @@ import pytest
 
 from finetune.artefacts.job import Artifact
 from finetune.errors import DataError
-from finetune.sources.fetch import checksum
+from finetune.messages import Place
+from finetune.sources.checksums import checksum
 from finetune.sources.files import resolve_files
 from finetune.spec.card import DataCard
 from tests.support.prepare_job import make_card
@@ -27,8 +28,10 @@ def test_another_checksum_is_refused(tmp_path: Path) -> None:
     card = make_card(tmp_path, "card", "one\n")
     (tmp_path / "card.text").write_text("two\n")
     actual = checksum(tmp_path / "card.text")
-    with pytest.raises(DataError, match=rf"card\.text: sha256 is {actual}, the card says"):
+    with pytest.raises(DataError) as caught:
         resolve_files(card, inputs={})
+    [problem] = caught.value.problems
+    assert (problem.code, problem.facts["actual"]) == ("wrong-checksum", actual)
 
 
 def test_all_problems_of_a_card_come_at_once(tmp_path: Path) -> None:
@@ -38,8 +41,8 @@ def test_all_problems_of_a_card_come_at_once(tmp_path: Path) -> None:
     (tmp_path / "c").unlink()
     with pytest.raises(DataError) as caught:
         resolve_files(card, inputs={})
-    assert len(caught.value.problems) == 2
-    assert "corpus.source.files[2]: there is no file 'c'" in caught.value.problems[1]
+    assert caught.value.codes == ("no-file", "no-file")
+    assert caught.value.problems[1].place == Place(card.path, key="corpus.source.files[2]")
 
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/hostname", "sub/../../secret", "link"])
@@ -53,8 +56,9 @@ def test_a_path_may_not_leave_the_folder_of_the_card(tmp_path: Path, path: str) 
     file = card.corpus.source.files[0].model_copy(update={"path": path})  # type: ignore[union-attr]
     source = card.corpus.source.model_copy(update={"files": [file]})
     card = card.model_copy(update={"corpus": card.corpus.model_copy(update={"source": source})})
-    with pytest.raises(DataError, match="leaves the folder of the card"):
+    with pytest.raises(DataError) as caught:
         resolve_files(card, inputs={})
+    assert caught.value.codes == ("path-outside",)
 
 
 def test_a_file_in_a_package_is_found_at_the_exact_version(tmp_path: Path) -> None:
@@ -66,34 +70,39 @@ def test_a_file_in_a_package_is_found_at_the_exact_version(tmp_path: Path) -> No
     card = _package_card(tmp_path, f"Jinja2=={version}", "jinja2/__init__.py", checksum(path))
     assert resolve_files(card, inputs={})[0].path.samefile(path)
     card = _package_card(tmp_path, "Jinja2==0.0.1", "jinja2/__init__.py", checksum(path))
-    with pytest.raises(DataError, match=rf"Jinja2 {version} is installed, the card wants 0\.0\.1"):
+    with pytest.raises(DataError) as caught:
         resolve_files(card, inputs={})
+    [problem] = caught.value.problems
+    assert problem.code == "package-version"
+    assert (problem.facts["installed"], problem.facts["stated"]) == (version, "0.0.1")
 
 
 @pytest.mark.parametrize(
-    ("package", "path", "message"),
+    ("package", "path", "code"),
     [
-        ("no-such-package-here==1", "x", "is not installed; pip install"),
-        ("jinja2==VERSION", "jinja2/nothing.txt", "there is no file"),
+        ("no-such-package-here==1", "x", "package-missing"),
+        ("jinja2==VERSION", "jinja2/nothing.txt", "no-file"),
     ],
 )
 def test_a_wrong_package_card_is_refused(
-    tmp_path: Path, package: str, path: str, message: str
+    tmp_path: Path, package: str, path: str, code: str
 ) -> None:
-    """A missing package and a missing file are clear errors."""
+    """A missing package and a missing file are errors."""
     from importlib.metadata import version
 
     package = package.replace("VERSION", version("jinja2"))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError) as caught:
         resolve_files(_package_card(tmp_path, package, path, "0" * 64), inputs={})
+    assert caught.value.codes == (code,)
 
 
 def test_a_hub_card_reads_what_was_fetched(tmp_path: Path) -> None:
     """The Parquet file comes from the input `corpus:NAME`; without it, fetch is named."""
     source = {"kind": "hub", "dataset": "org/data", "revision": "0" * 40}
     card = make_card(tmp_path, "far", "", source=source)
-    with pytest.raises(DataError, match="run `finetune fetch` first"):
+    with pytest.raises(DataError) as caught:
         resolve_files(card, inputs={})
+    assert caught.value.codes == ("not-fetched",)
     (tmp_path / "data.parquet").write_bytes(b"")
     fetched = {"corpus:far": Artifact("corpus", "key", tmp_path, {})}
     assert resolve_files(card, inputs=fetched)[0].path == tmp_path / "data.parquet"
