@@ -1,8 +1,8 @@
-"""Reader of web pages: one document a paragraph, list item, cell or heading; or the same page in
+"""Reader of web pages: one document per paragraph, list item, cell or heading; or the same page in
 several languages, paired by its structure.
 
-Through lxml, which repairs what is broken as browsers do. Entities become letters, comments and
-programs are left out, and the order of letters stays as it is stored, whatever the direction.
+Parsing is lxml's, which repairs damaged pages as browsers do. Entities become letters, comments and
+scripts are ignored, and letters keep their stored order in every writing direction.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import PurePosixPath
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.readers.guards import no_nul
+from finetune.messages import phrase, problem, sentence
+from finetune.readers.guards import SPLIT, no_nul, too_much
 from finetune.readers.numbered_lines import whole_utf8
-from finetune.readers.record import Record
+from finetune.readers.reasons import DELETED, DRAWN, EQUATION, HIDDEN, PERIPHERAL, PICTURE, RUBY
+from finetune.readers.record import Record, Rejection, Unit
+from finetune.readers.translated.language_files import of_one_language
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 
 MAX_PAGE_BYTES = 64 * 2**20
+MAX_TAGS = 2_000_000
+"""A page is read as a whole; one of a thousand paragraphs has some thousand tags."""
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 SECTIONS = frozenset({"article", "section", "header", "footer", "aside", "nav"})
 LISTED = frozenset({"li", "dd", "dt", "td", "th"})
@@ -32,52 +36,73 @@ BLOCKS = frozenset(
     | {"summary", "table", "tbody", "tfoot", "thead", "tr", "ul"}
 )
 """Elements that begin and end a text; all others stand inside a line."""
-WITHOUT_WORDS = frozenset(
-    {"head", "script", "style", "template", "noscript", "iframe", "object", "svg", "math"}
-    | {"canvas", "audio", "video"}
+REJECTED: Mapping[str, str] = {
+    "head": PERIPHERAL,  # of it the title
+    **dict.fromkeys(("noscript", "template", "iframe", "object", "canvas", "audio"), HIDDEN),
+    **dict.fromkeys(("video", "datalist", "noframes"), HIDDEN),
+    "svg": DRAWN,
+    "math": EQUATION,
+    "del": DELETED,
+    "rt": RUBY,
+    "rtc": RUBY,
+}
+"""Elements whose text is rejected, with the reason."""
+WITHOUT_WORDS = frozenset({"script", "style", "rp"})
+"""Elements without text: what is in them is for the browser."""
+PICTURES = frozenset({"img", "area", "input"})
+_NOT_SHOWN = re.compile(
+    r"(?i)(?:^|;)\s{0,9}(?:display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden)"
 )
-_SPACES = re.compile(r"[ \t\r\n\f]+")  # not the no-break space, which is a letter to somebody
+_SPACES = re.compile(r"[ \t\r\n\f]+")  # not the no-break space, which some orthographies use
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One text of a page, and where in the page it stands."""
+    """One text of a page with its place."""
 
     line: int
     section: int
-    """Which `article`, `section` ... it is in: they are numbered as they begin; 0 is none."""
+    """Number of its `article`, `section` ..., in order of their start; 0 is none."""
     heading: bool
     listed: bool
-    """Whether it is in a list or table."""
+    """True if it is in a list or table."""
     text: str
 
 
-def read_html(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
+def read_html(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Unit]:
     """Texts of pages, or pairs of texts of the same page in several languages.
 
-    For pairs, `columns` says a part of the path that tells the language, and the pages of a
+    For pairs, `columns` names a part of the path that gives the language, and the pages of a
     language are paired in the order of the card. Sections (`article`, `section` ...) are paired in
     order. Within two sections texts are paired one by one if both have as many headings or as
     many paragraphs and list items in the same order; otherwise those of the section are one text.
     """
     if corpus.kind == "text":
         for file in files:
-            for block in page_of(file).blocks:
-                yield Record(f"{file.name}:{block.line}", {"text": block.text})
+            page = page_of(file)
+            for block in page.blocks:
+                yield Record(file.place(block.line), {"text": block.text})
+            yield from page.rejected
         return
     for pages in _translations(files, corpus):
         read = {language: page_of(file) for language, file in pages.items()}
+        for page in read.values():
+            yield from page.rejected
         counts = {language: page.sections for language, page in read.items()}
         if len(set(counts.values())) > 1:
-            told = ", ".join(f"{pages[x].name} has {count}" for x, count in counts.items())
+            of_pages = [phrase(f"{pages[x].name} ({count})") for x, count in counts.items()]
             raise DataError(
-                f"these pages cannot be paired, as their numbers of sections differ: {told}; "
-                "mark up what belongs together as <article> or <section>"
+                problem(
+                    "pages-not-parallel",
+                    "these pages cannot be paired, as their numbers of sections differ: {counts}; "
+                    "mark up corresponding parts as <article> or <section>",
+                    counts=of_pages,
+                )
             )
         for number in range(max(counts.values()) + 1):
             for heading in (True, False):
-                sides = {x: page.part(number, heading=heading) for x, page in read.items()}
-                yield from _paired(sides, pages)
+                parts = {x: page.part(number, heading=heading) for x, page in read.items()}
+                yield from _paired(parts, pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +111,9 @@ class Page:
 
     blocks: Sequence[Block]
     sections: int
-    """How many sections it has, those without a text included."""
+    """Number of sections, those without a text included."""
+    rejected: Sequence[Rejection] = ()
+    """Texts that are not shown in the running text."""
 
     def part(self, section: int, *, heading: bool) -> list[Block]:
         """Return the headings of a section, or its other texts."""
@@ -94,30 +121,33 @@ class Page:
 
 
 def page_of(file: SourceFile) -> Page:
-    """Return the texts of a page. DataError if it is none that can be read whole."""
+    """Return the texts of a page. DataError for a page that cannot be read to its end."""
     from lxml import etree
 
-    reading = _Reading(file.name)
+    reading = _Reading(file)
     walker = etree.iterwalk(_parsed(file), events=("start", "end"))
     for event, element in walker:
-        if element.tag in WITHOUT_WORDS:
+        reason = reading.reason(element)
+        if reason is not None or element.tag in WITHOUT_WORDS:
             if event == "start":
                 walker.skip_subtree()
+                reading.reject(element, reason)
             else:
-                reading.words.append(_line(element.tail))
+                reading.words.append(_line(element.tail, inside=reading.inside))
         elif event == "start":
             reading.open(element)
         else:
             reading.close(element)
-    return Page(reading.blocks, reading.begun)
+    return Page(reading.blocks, reading.begun, reading.rejected)
 
 
 @dataclass(slots=True)
 class _Reading:
-    """Where the walk through a page is, and what it has found."""
+    """Position of the walk through a page, and the blocks so far."""
 
-    name: str
+    file: SourceFile
     blocks: list[Block] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     inside: list[str] = field(default_factory=list)
     """Open blocks."""
@@ -125,7 +155,31 @@ class _Reading:
     begun: int = 0
     line: int = 1
 
+    def reason(self, element: Any) -> str | None:
+        """Return the reason to reject the text of an element; None if there is none."""
+        if element.get("hidden") is not None or _NOT_SHOWN.search(element.get("style", "")):
+            return HIDDEN
+        return REJECTED.get(element.tag)
+
+    def reject(self, element: Any, reason: str | None) -> None:
+        """Take down the texts of an element that is not read."""
+        if reason is None:
+            return
+        if element.tag == "head":
+            texts = [one.text or "" for one in element.iterfind("title")]
+        else:
+            texts = list(_texts(element))
+        self._rejected(" ".join(texts), reason, element)
+
+    def _rejected(self, text: str, reason: str, element: Any) -> None:
+        shown = " ".join(text.split())
+        if any(map(str.isalnum, shown)):
+            at = self.file.place(element.sourceline or self.line)
+            self.rejected.append(Rejection(at, reason, no_nul(shown, at=at)))
+
     def open(self, element: Any) -> None:
+        if element.tag in PICTURES:
+            self._rejected(element.get("alt") or "", PICTURE, element)
         if element.tag in BLOCKS:
             self._end_of_text(element)
             self.inside.append(element.tag)
@@ -143,14 +197,25 @@ class _Reading:
         self.words.append(_line(element.tail, inside=self.inside))
 
     def _end_of_text(self, element: Any) -> None:
-        text = re.sub(r" *\n *", "\n", re.sub(" +", " ", "".join(self.words))).strip(" \n")
+        text = re.sub(r" ?\n ?", "\n", re.sub(" +", " ", "".join(self.words))).strip(" \n")
         self.words.clear()
         if text:
             heading = not HEADINGS.isdisjoint(self.inside)
             listed = not LISTED.isdisjoint(self.inside)
-            text = no_nul(text, where=f"{self.name}:{self.line}")
+            text = no_nul(text, at=self.file.place(self.line))
             self.blocks.append(Block(self.line, self.sections[-1], heading, listed, text))
         self.line = element.sourceline or self.line
+
+
+def _texts(element: Any) -> Iterator[str]:
+    """Yield the texts in an element, descriptions of pictures included."""
+    for one in element.iter():
+        if one.tag in PICTURES and one.get("alt"):
+            yield one.get("alt")
+        if one.tag not in WITHOUT_WORDS and one.text:
+            yield one.text
+        if one is not element and one.tail:
+            yield one.tail
 
 
 def _line(text: str | None, *, inside: Sequence[str] = ()) -> str:
@@ -161,62 +226,72 @@ def _line(text: str | None, *, inside: Sequence[str] = ()) -> str:
 def _parsed(file: SourceFile) -> Any:
     from lxml import etree
 
-    data = whole_utf8(file, max_bytes=MAX_PAGE_BYTES, too_large="split it", thing="page")
-    no_nul(data[: data.find(b"\0") + 1].decode("utf-8", "replace"), where=file.name)
+    save_as = sentence("save the page as UTF-8")
+    data = whole_utf8(file, max_bytes=MAX_PAGE_BYTES, too_large=SPLIT, save_as=save_as)
+    no_nul(data[: data.find(b"\0") + 1].decode("utf-8", "replace"), at=file.place())
     parser = etree.HTMLParser(
         encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True
     )
     try:
+        if data.count(b"<") > MAX_TAGS:
+            raise too_much(file.place(), what=sentence("tags"), limit=MAX_TAGS, instead=SPLIT)
         root = etree.fromstring(data.removeprefix(b"\xef\xbb\xbf"), parser)
     except etree.LxmlError as error:
-        raise DataError(f"{file.name}: is not a page that can be read ({error})") from None
-    for problem in parser.error_log:
-        if problem.level_name == "FATAL":  # reading stopped there, and the rest would be lost
-            raise DataError(
-                f"{file.name}:{problem.line}: the page cannot be read beyond here "
-                f"({problem.message}); save it again from a browser"
-            )
+        raise _damaged(file, line=None, why=str(error)) from None
+    for fault in parser.error_log:
+        if fault.level_name == "FATAL":  # parsing stopped there, and the rest would be lost
+            raise _damaged(file, line=fault.line, why=fault.message)
     if root is None:
-        raise DataError(f"{file.name}: is empty; is it a web page?")
+        raise DataError(problem("empty-file", "is empty; is it a web page?", at=file.place()))
     return root
+
+
+def _damaged(file: SourceFile, *, line: int | None, why: str) -> DataError:
+    return DataError(
+        problem(
+            "damaged-page",
+            "the page cannot be read from here on ({why}); save it again from a browser",
+            at=file.place(line),
+            why=why,
+        )
+    )
 
 
 def _translations(
     files: Sequence[SourceFile], corpus: CorpusBlock
 ) -> Iterator[dict[str, SourceFile]]:
     """Yield language -> page for each page that exists in several languages."""
-    sides: dict[str, list[SourceFile]] = {language: [] for language in corpus.languages}
+    of_language: dict[str, list[SourceFile]] = {language: [] for language in corpus.languages}
     for file in files:
-        parts = PurePosixPath(file.name).parts
-        told = [language for language in sides if corpus.columns[language] in parts]
-        if len(told) != 1:
-            raise DataError(
-                f"{file.name}: its path tells {len(told)} languages; `columns` must name, for each "
-                "language, a folder or file name that only its pages have"
-            )
-        sides[told[0]].append(file)
-    counts = {language: len(pages) for language, pages in sides.items()}
+        of_language[of_one_language(file.name, corpus)].append(file)
+    counts = {language: len(pages) for language, pages in of_language.items()}
     if len(set(counts.values())) > 1:
-        told_counts = ", ".join(f"{language} {count}" for language, count in counts.items())
-        raise DataError(f"the languages have different numbers of pages in the card: {told_counts}")
-    for pages in zip(*sides.values(), strict=True):
-        yield dict(zip(sides, pages, strict=True))
+        of_languages = [phrase(f"{language} ({count})") for language, count in counts.items()]
+        raise DataError(
+            problem(
+                "unequal-pages",
+                "the languages have different numbers of pages in the card: {counts}",
+                counts=of_languages,
+            )
+        )
+    for pages in zip(*of_language.values(), strict=True):
+        yield dict(zip(of_language, pages, strict=True))
 
 
 def _paired(
-    sides: Mapping[str, Sequence[Block]], pages: Mapping[str, SourceFile]
+    parts: Mapping[str, Sequence[Block]], pages: Mapping[str, SourceFile]
 ) -> Iterator[Record]:
     """Yield records of the same part of a page in every language."""
-    if len({tuple(block.listed for block in side) for side in sides.values()}) > 1:
+    if len({tuple(block.listed for block in blocks) for blocks in parts.values()}) > 1:
         # translators split or joined paragraphs here: the whole is still a translation
-        sides = {x: [_joined(side)] if side else [] for x, side in sides.items()}
-    for row in zip_longest(*sides.values()):
-        fields = {x: block and block.text for x, block in zip(sides, row, strict=True)}
-        first, block = next((x, b) for x, b in zip(sides, row, strict=True) if b)
-        yield Record(f"{pages[first].name}:{block.line}", fields)
+        parts = {x: [_joined(blocks)] if blocks else [] for x, blocks in parts.items()}
+    for row in zip_longest(*parts.values()):
+        fields = {x: block and block.text for x, block in zip(parts, row, strict=True)}
+        first, block = next((x, b) for x, b in zip(parts, row, strict=True) if b)
+        yield Record(pages[first].place(block.line), fields)
 
 
-def _joined(side: Sequence[Block]) -> Block:
-    first = side[0]
-    text = "\n".join(block.text for block in side)
+def _joined(blocks: Sequence[Block]) -> Block:
+    first = blocks[0]
+    text = "\n".join(block.text for block in blocks)
     return Block(first.line, first.section, first.heading, first.listed, text)

@@ -1,122 +1,211 @@
-"""Lines of a text file, each with its number, never more than one in memory.
-
-A line is bounded, so that a 100 MB line is a clear error and not a full memory.
-"""
+"""Numbered lines of a text file, streamed: one line in memory, of bounded length."""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 from finetune.errors import DataError
+from finetune.messages import Place, Sentence, problem, sentence
+from finetune.readers.encodings import Found, decoded, found_encoding, proposal
+from finetune.readers.guards import cannot_read, large_file, opened
 from finetune.sources.files import SourceFile
+from finetune.spec.values.table_keys import Encoding
 
 MAX_LINE_BYTES = 16 * 2**20
 BLOCK_BYTES = 2**20
-Encoding = Literal["utf-8", "utf-16"]
 
 
-def numbered_lines(file: SourceFile, *, encoding: Encoding) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end); a byte order mark is left out.
+def numbered_lines(
+    file: SourceFile, *, encoding: Encoding, block_bytes: int = BLOCK_BYTES
+) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end); a byte order mark is skipped.
 
-    Raises DataError with file, line and byte offset for bytes that are not of the encoding, and
-    for a line of more than 16 MiB.
+    Lines end in LF or CR LF; in CR where the file has no LF. `block_bytes`: read at once. Raises
+    DataError with file, line and byte offset for bytes that are not of the encoding, and for a
+    line of more than 16 MiB.
+    """
+    for number, line, end in _lines(file, encoding, block_bytes):
+        yield number, line.removesuffix("\r") if end == "\n" else line
+
+
+def ended_lines(file: SourceFile, *, encoding: Encoding) -> Iterator[tuple[int, str, str]]:
+    """Yield (line number from 1, line, its end); a line ends in LF, CR LF or CR.
+
+    The end of the last line may be empty. Raises DataError as `numbered_lines` does.
+    """
+    number = 0
+    for _, line, end in _lines(file, encoding, BLOCK_BYTES):
+        whole = line.endswith("\r") and end == "\n"
+        *parts, last = (line[:-1] if whole else line).split("\r")
+        for part in parts:
+            number += 1
+            yield number, part, "\r"
+        if last or end or not parts:
+            number += 1
+            yield number, last, "\r\n" if whole else end
+
+
+def encoding_of(file: SourceFile, *, encoding: Encoding) -> Found:
+    """Return the encoding of a file, and how it was found. Raises DataError as `numbered_lines`."""
+    with opened(file) as stream:
+        return found_encoding(stream, encoding, file)
+
+
+def _lines(
+    file: SourceFile, encoding: Encoding, block_bytes: int
+) -> Iterator[tuple[int, str, str]]:
+    """Yield (number, line, its end: LF, CR where the file has no LF, or none)."""
+    try:
+        with opened(file) as stream:
+            found = found_encoding(stream, encoding, file)
+            stream.seek(found.start)
+            end = _line_end(stream.read(BLOCK_BYTES), found.codec)
+            stream.seek(found.start)
+            blocks = iter(partial(stream.read, block_bytes), b"")
+            raw = _raw_lines(blocks, end.encode(found.codec), start=found.start, file=file)
+            for number, offset, data, ended in raw:
+                line = _decoded(data, found.codec, at=file.place(number), offset=offset, file=file)
+                yield number, line, end if ended else ""
+    except OSError as error:
+        raise cannot_read(file.place(), error) from None
+
+
+def _line_end(head: bytes, codec: str) -> str:
+    lf, cr = "\n".encode(codec), "\r".encode(codec)
+    return "\r" if _find(head, lf, 0) < 0 <= _find(head, cr, 0) else "\n"
+
+
+def decoded_blocks(
+    file: SourceFile, *, encoding: Encoding, block_bytes: int = BLOCK_BYTES
+) -> Iterator[str]:
+    """Yield the text of a file in blocks; a byte order mark is skipped.
+
+    Raises DataError with file, line and byte offset for bytes that are not of the encoding.
     """
     try:
-        with file.path.open("rb") as stream:
-            codec, start = _codec(stream, encoding, file.name)
-            stream.seek(start)
-            for number, offset, data in _raw_lines(stream, codec, start=start, name=file.name):
-                yield number, _decoded(data, codec, name=f"{file.name}:{number}", offset=offset)
+        with opened(file) as stream:
+            found = found_encoding(stream, encoding, file)
+            codec, offset = found.codec, found.start
+            stream.seek(offset)
+            decoder, line = codecs.getincrementaldecoder(codec)(), 1
+            while True:
+                data = stream.read(block_bytes)
+                left = decoder.getstate()[0]
+                try:
+                    text = decoder.decode(data, final=not data)
+                except UnicodeDecodeError as error:
+                    before = (left + data)[: error.start].decode(codec, "replace")
+                    raise _not_decodable(
+                        file.place(line + before.count("\n")),
+                        codec,
+                        offset=offset - len(left) + error.start,
+                        byte=(left + data)[error.start],
+                        instead=proposal(file, codec=codec),
+                    ) from None
+                if text:
+                    yield text
+                if not data:
+                    return
+                offset, line = offset + len(data), line + text.count("\n")
     except OSError as error:
-        raise DataError(f"{file.name}: cannot be read: {error.strerror}") from None
+        raise cannot_read(file.place(), error) from None
 
 
-def whole_utf8(file: SourceFile, *, max_bytes: int, too_large: str, thing: str = "file") -> bytes:
+def whole_utf8(
+    file: SourceFile, *, max_bytes: int, too_large: Sentence, save_as: Sentence | None = None
+) -> bytes:
     """Return the bytes of a file that has to be read as a whole; they are UTF-8.
 
     Raises DataError for a file of more than `max_bytes` (`too_large`: what to do then), and with
-    file, line and byte offset for bytes that are not UTF-8.
+    file, line and byte offset for bytes that are not UTF-8 (`save_as`: what to do then).
     """
     try:
-        if file.path.stat().st_size > max_bytes:
-            raise DataError(f"{file.name}: larger than {max_bytes // 2**20} MiB; {too_large}")
-        data = file.path.read_bytes()
+        with opened(file) as stream:
+            data = stream.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise large_file(file, limit=max_bytes, instead=too_large)
         data.decode("utf-8")
     except OSError as error:
-        raise DataError(f"{file.name}: cannot be read: {error.strerror}") from None
+        raise cannot_read(file.place(), error) from None
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file.name}:{line}: byte {error.start} of the file (0x{data[error.start]:02x}) is "
-            f"not UTF-8; save the {thing} as UTF-8"
+        raise _not_decodable(
+            file.place(data.count(b"\n", 0, error.start) + 1),
+            "utf-8",
+            offset=error.start,
+            byte=data[error.start],
+            instead=save_as or sentence("save the file as UTF-8"),
         ) from None
     return data
 
 
-def _codec(stream: BinaryIO, encoding: Encoding, name: str) -> tuple[str, int]:
-    """Return the codec with its byte order, and how many bytes the mark takes."""
-    head = stream.read(3)
-    if encoding == "utf-8":
-        if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise DataError(
-                f"{name}:1: begins with a UTF-16 byte order mark; write `encoding: utf-16` in the "
-                "card, or save the file as UTF-8"
-            )
-        return "utf-8", 3 if head == codecs.BOM_UTF8 else 0
-    if head[:2] == codecs.BOM_UTF16_LE:
-        return "utf-16-le", 2
-    if head[:2] == codecs.BOM_UTF16_BE:
-        return "utf-16-be", 2
-    raise DataError(
-        f"{name}:1: no UTF-16 byte order mark, so the order of bytes is unknown; save the file "
-        "as UTF-8 and leave `encoding` out of the card"
+def _not_decodable(
+    at: Place, codec: str, *, offset: int, byte: int, instead: Sentence
+) -> DataError:
+    return DataError(
+        problem(
+            "wrong-encoding",
+            "byte {offset:d} of the file (0x{byte:02x}) is not {encoding}; {instead}",
+            at=at,
+            offset=offset,
+            byte=byte,
+            encoding=codec.upper(),
+            instead=instead,
+        )
     )
 
 
 def _raw_lines(
-    stream: BinaryIO, codec: str, *, start: int, name: str
-) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (number, byte offset, bytes without the line end)."""
-    newline = "\n".encode(codec)
+    blocks: Iterable[bytes], newline: bytes, *, start: int, file: SourceFile
+) -> Iterator[tuple[int, int, bytes, bool]]:
+    """Yield (number, byte offset, bytes without the line end, whether there is one)."""
     rest, offset, number = b"", start, 1
-    scanned = 0  # bytes of `rest` known to hold no line end
-    while block := stream.read(BLOCK_BYTES):
+    scanned = 0  # bytes of `rest` known to contain no line end
+    for block in blocks:
         rest += block
         begin = 0
         while (end := _find(rest, newline, max(begin, scanned))) >= 0:
-            _bound(end - begin, offset + begin, where=f"{name}:{number}")
-            yield number, offset + begin, rest[begin:end]
+            _refuse_long(end - begin, offset + begin, file=file, line=number)
+            yield number, offset + begin, rest[begin:end], True
             number, begin = number + 1, end + len(newline)
         rest, offset = rest[begin:], offset + begin
         scanned = max(0, len(rest) - len(rest) % len(newline))
-        _bound(len(rest), offset, where=f"{name}:{number}")
+        _refuse_long(len(rest), offset, file=file, line=number)
     if rest:
-        yield number, offset, rest
+        yield number, offset, rest, False
 
 
-def _bound(size_bytes: int, offset: int, *, where: str) -> None:
+def _refuse_long(size_bytes: int, offset: int, *, file: SourceFile, line: int) -> None:
     if size_bytes > MAX_LINE_BYTES:
         raise DataError(
-            f"{where}: line of more than {MAX_LINE_BYTES // 2**20} MiB (it begins at byte "
-            f"{offset}); put one document on a line"
+            problem(
+                "long-line",
+                "has a line of more than {mib} MiB (it begins at byte {offset:d}); put one "
+                "document per line",
+                at=file.place(line),
+                mib=MAX_LINE_BYTES // 2**20,
+                offset=offset,
+            )
         )
 
 
 def _find(data: bytes, newline: bytes, start: int) -> int:
-    """Return where a line end stands at a whole character from `start` on, or -1."""
+    """Return the place of a line end at a whole character from `start` on, or -1."""
     at = data.find(newline, start)
     while at >= 0 and at % len(newline):  # half of two UTF-16 characters
         at = data.find(newline, at + 1)
     return at
 
 
-def _decoded(data: bytes, codec: str, *, name: str, offset: int) -> str:
+def _decoded(data: bytes, codec: str, *, at: Place, offset: int, file: SourceFile) -> str:
     try:
-        return data.decode(codec).removesuffix("\r")
+        return decoded(data, codec)
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}: byte {offset + error.start} of the file (0x{data[error.start]:02x}) is not "
-            f"{codec.upper()}: {error.reason}; save the file in the encoding that the card states"
+        raise _not_decodable(
+            at,
+            codec,
+            offset=offset + error.start,
+            byte=data[error.start],
+            instead=proposal(file, codec=codec),
         ) from None

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from finetune.errors import DataError
 from finetune.readers import html
 from finetune.sources.files import SourceFile
-from tests.unit.readers.test_tables import read
+from tests.support.reading import problem_of, read
+from tests.support.surroundings import Constants
 
 HTML: dict[str, Any] = {"format": "html"}
 PAIR: dict[str, Any] = HTML | {
@@ -89,39 +90,40 @@ def test_translations_are_paired_by_their_structure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pages", "words"),
+    ("pages", "code"),
     [
-        ({"fr/x": "<p>a", "wo/x": "<section><p>A</section>"}, "numbers of sections differ"),
-        ({"fr/x": "<p>a", "wo/x": "<p>A", "wo/y": "<p>B"}, "different numbers of pages"),
-        ({"fr/x": "<p>a", "x": "<p>A"}, "x: its path tells 0 languages"),
-        ({"fr/wo/x": "<p>a"}, "its path tells 2 languages"),
+        ({"fr/x": "<p>a", "wo/x": "<section><p>A</section>"}, "pages-not-parallel"),
+        ({"fr/x": "<p>a", "wo/x": "<p>A", "wo/y": "<p>B"}, "unequal-pages"),
+        ({"fr/x": "<p>a", "x": "<p>A"}, "no-language-in-path"),
+        ({"fr/wo/x": "<p>a"}, "no-language-in-path"),
     ],
 )
-def test_pages_that_cannot_be_paired_are_told(
-    tmp_path: Path, pages: dict[str, str], words: str
+def test_pages_that_cannot_be_paired_are_errors(
+    tmp_path: Path, pages: dict[str, str], code: str
 ) -> None:
-    """A missing page, another structure and a path without a language are told apart."""
-    with pytest.raises(DataError, match=words):
-        read(tmp_path, pages, **PAIR)
+    """A missing page, another structure and a path without a language have their own codes."""
+    assert problem_of(tmp_path, pages, **PAIR).code == code
 
 
 @pytest.mark.parametrize(
-    ("page", "words"),
+    ("page", "code", "line"),
     [
-        ("<p>a\0b</p>", "NUL"),
-        (b"<p>\n\xe9t\xe9</p>", r"corpus\.html:2: byte 4 .* is not UTF-8"),
-        ("<div>" * 100_000 + "x", "cannot be read beyond here"),
-        ("<p>" + "a" * 12_000_000 + "<p>b", "cannot be read beyond here"),
-        ("", "is empty"),
-        (bytes(range(1, 256)) * 50, "is not UTF-8"),
+        ("<p>a\0b</p>", "nul-character", None),
+        (b"<p>\n\xe9t\xe9</p>", "wrong-encoding", 2),
+        ("<div>" * 100_000 + "x", "damaged-page", 1),
+        ("<p>" + "a" * 12_000_000 + "<p>b", "damaged-page", 1),
+        ("", "empty-file", None),
+        (bytes(range(1, 256)) * 50, "wrong-encoding", 2),
     ],
 )
-def test_what_is_broken_or_hostile_is_told_clearly(
-    tmp_path: Path, page: str | bytes, words: str
+def test_damaged_and_hostile_pages_are_errors(
+    tmp_path: Path, page: str | bytes, code: str, line: int | None
 ) -> None:
     """A page that cannot be read to its end is refused: nothing is lost silently."""
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError) as caught:
         texts(tmp_path, page)
+    [problem] = caught.value.problems
+    assert (problem.code, problem.place.file, problem.place.line) == (code, "corpus.html", line)
 
 
 def test_a_page_reaches_for_no_other_file(tmp_path: Path) -> None:
@@ -132,10 +134,11 @@ def test_a_page_reaches_for_no_other_file(tmp_path: Path) -> None:
     assert "hidden" not in "".join(texts(tmp_path, page))
 
 
-def test_a_large_page_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_page_is_not_opened(tmp_path: Path, constants: Constants) -> None:
     """A page over the limit is refused before it is read."""
-    monkeypatch.setattr(html, "MAX_PAGE_BYTES", 10)
+    constants(html, MAX_PAGE_BYTES=10)
     path = tmp_path / "x.html"
     path.write_text("<p>long enough</p>")
-    with pytest.raises(DataError, match="larger than"):
+    with pytest.raises(DataError) as caught:
         html.page_of(SourceFile(path, "x.html"))
+    assert caught.value.codes == ("large-file",)

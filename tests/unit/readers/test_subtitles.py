@@ -1,4 +1,4 @@
-"""Subtitles become running text: nothing that is said is lost, nothing else is taken for it."""
+"""Subtitles become running text: nothing that is reported is lost, nothing else is taken for it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from finetune.cards.explain import explain
 from finetune.cli import main
 from finetune.errors import DataError
-from finetune.readers import subtitles
+from finetune.messages import Place
+from finetune.readers.record import Record
+from finetune.readers.subtitles import passages
 from finetune.spec.load import load_card
-from tests.unit.readers.test_tables import read
+from tests.support.reading import problem_of, read, rejections, units
+from tests.support.surroundings import Constants
 
 SUBTITLES: dict[str, Any] = {"format": "subtitles"}
 
@@ -46,12 +48,12 @@ def test_a_stretch_of_speech_is_a_document(tmp_path: Path, make: Any) -> None:
         (1, 2.5, "Nanga def,\nsama xarit?"),
         (2.6, 4, "Maa ngi fi"),
         (5.9, 7, "rekk."),
-        (9, 10, "[music]"),
+        (9, 10, "Waaw."),
     )
     found = read(tmp_path, data, **SUBTITLES)
     assert [fields["text"] for _, fields in found] == [
         "Nanga def, sama xarit? Maa ngi fi rekk.",
-        "[music]",
+        "Waaw.",
     ]
     lines = data.splitlines()
     assert [where.rpartition(":")[0] for where, _ in found] == ["corpus.subtitles"] * 2
@@ -74,7 +76,7 @@ def test_files_glued_together_are_cut_where_time_begins_again(tmp_path: Path) ->
     assert [f["text"] for _, f in read(tmp_path, data, **SUBTITLES)] == ["jeex.", "tambali"]
 
 
-def test_what_is_not_said_is_left_out(tmp_path: Path) -> None:
+def test_what_is_not_said_is_omitted(tmp_path: Path) -> None:
     """Formatting, positions, notes, styles, names of cues and voices are no text."""
     data = (
         "WEBVTT - radio\nKind: captions\n\nNOTE\nBenn\n\nSTYLE\n::cue { color: red }\n\n"
@@ -86,13 +88,96 @@ def test_what_is_not_said_is_left_out(tmp_path: Path) -> None:
     assert (where, fields["text"]) == ("corpus.subtitles:14", "Benn & ñaar fukk")
 
 
-def test_speakers_keep_their_lines(tmp_path: Path) -> None:
-    """A dash or a voice begins a line of its own; what is written as a label stays."""
-    data = srt((1, 2, "{\\an8}- Nanga def?\n<i>- Maa ngi fi.</i>"), (2, 3, "AMINA: Waaw."))
-    [(_, fields)] = read(tmp_path, data, **SUBTITLES)
-    assert fields["text"] == "- Nanga def?\n- Maa ngi fi. AMINA: Waaw."
-    [(_, fields)] = read(tmp_path, vtt((1, 2, "<v A>Benn"), (2, 3, "<v B>Ñaar")), **SUBTITLES)
-    assert fields["text"] == "Benn\nÑaar"
+def test_each_speaker_has_a_text(tmp_path: Path) -> None:
+    """A dash or a voice begins a text; a sentence goes on over cues, and a label stays."""
+    data = srt(
+        (1, 2, "{\\an8}- Nanga def?\n<i>- Fan nga"),
+        (2, 3, "jëm</i>"),
+        (3, 4, "–5 fan, AMINA: Waaw."),
+    )
+    texts = [fields["text"] for _, fields in read(tmp_path, data, **SUBTITLES)]
+    assert texts == ["Nanga def?", "Fan nga jëm –5 fan, AMINA: Waaw."]
+    voices = vtt((1, 2, "<v A>Benn"), (2, 3, "<v B>Ñaar"))
+    assert [fields["text"] for _, fields in read(tmp_path, voices, **SUBTITLES)] == ["Benn", "Ñaar"]
+
+
+@pytest.mark.parametrize("make", [srt, vtt])
+def test_sounds_and_credits_are_counted(tmp_path: Path, make: Any) -> None:
+    """Lines that are not spoken are rejected, each with its reason."""
+    data = make(
+        (1, 2, "♪ Waka tana tashi ♪"),
+        (2, 3, "[MUSIC]"),
+        (3, 4, "Ina kwana?\n(KARE)"),
+        (4, 5, "♪♪"),
+        (5, 6, "Subtitles by Bala"),
+        (6, 7, "Sous-titres : équipe"),
+        (7, 8, "(lafiya lau) 3 # 4"),
+    )
+    assert [fields["text"] for _, fields in read(tmp_path, data, **SUBTITLES)] == [
+        "Waka tana tashi",
+        "Ina kwana? (lafiya lau) 3 # 4",
+    ]
+    assert rejections(tmp_path, data, **SUBTITLES) == [
+        ("sound", "[MUSIC]"),
+        ("sound", "(KARE)"),
+        ("sound", "♪♪"),
+        ("credits", "Subtitles by Bala"),
+        ("credits", "Sous-titres : équipe"),
+    ]
+
+
+def test_captions_that_roll_up_are_read_once(tmp_path: Path) -> None:
+    """Automatic captions show each line twice, with lines of spaces; a word said twice stays."""
+    data = (
+        "WEBVTT\nKind: captions\n\n00:00:01.000 --> 00:00:03.000 align:start\n \nIna<00:00:01.500>"
+        "<c> kwana</c>\n\n00:00:03.000 --> 00:00:03.010\nIna kwana\n \n\n00:00:03.010 --> "
+        "00:00:05.000\nIna kwana\nlafiya<00:00:03.500><c> lau</c>\n \n"
+        "00:00:05.000 --> 00:00:06.000\nlafiya lau\n"
+    )
+    texts = [fields["text"] for _, fields in read(tmp_path, data, **SUBTITLES)]
+    assert texts == ["Ina kwana lafiya lau lafiya lau"]
+    assert rejections(tmp_path, data, **SUBTITLES) == [("repeated-cue", "Ina kwana")] * 2
+
+
+OTHERS = {
+    "ass": (
+        "[Script Info]\nTitle: x\n\n[V4+ Styles]\nFormat: Name, Fontname\nStyle: a,b\n\n[Events]\n"
+        "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+        "Dialogue: 0,0:00:05.00,0:00:06.00,a,,0,0,0,,Biyu, {\\i1}uku{\\i0}\n"
+        "Comment: 0,0:00:01.00,0:00:02.00,a,,0,0,0,,a note\n"
+        "Dialogue: 0,0:00:01.00,0:00:02.00,a,,0,0,0,,Ina\\Nkwana\\hda\n"
+        "Dialogue: 0,0:00:01.00,0:00:02.00,a,,0,0,0,,{\\p1}m 0 0 l 1 1{\\p0}\n"
+    ),
+    "sbv": (
+        "0:00:01.000,0:00:02.000\nIna\nkwana da\n\n0:00:05.000,0:00:06.000\nBiyu, uku\n"
+    ),
+    "sub": "{1}{1}25.0\n{25}{50}{y:i}Ina|kwana da\n{125}{150}/Biyu, uku\n",
+    "ttml": (
+        '<?xml version="1.0"?><tt xmlns="http://www.w3.org/ns/ttml" xmlns:p="http://www.w3.org/ns/'
+        'ttml#parameter" p:tickRate="10"><head><p>no</p></head><body><div><p begin="00:00:01.000" '
+        'end="2s">Ina<br/>\n  <span>kwana</span> da</p><p begin="50t" dur="1s">Biyu, uku</p></div>'
+        "</body></tt>"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_kinds_of_subtitles(tmp_path: Path, kind: str) -> None:
+    """SubStation, SBV, MicroDVD and TTML give the same texts; the content shows the kind."""
+    data = OTHERS[kind].replace("<head><p>no</p></head>", "")
+    texts = [fields["text"] for _, fields in read(tmp_path, data, **SUBTITLES)]
+    assert texts == ["Ina kwana da", "Biyu, uku"]
+
+
+def test_damaged_cues_among_good_ones_are_counted(tmp_path: Path) -> None:
+    """A cue that cannot be read is a malformed unit with its line; the others are read."""
+    good = [(3.0 * n, 3 * n + 0.5, f"benn {n}") for n in range(1, 60)]
+    torn = srt(*good) + "60\n00:09:00 --> soon\nñaar\n\n61\n00:09:03,000 - 00:09:04,000\nñett\n"
+    found = units(tmp_path, torn, **SUBTITLES)
+    assert sum(isinstance(unit, Record) for unit in found) == 59
+    assert rejections(tmp_path, torn, **SUBTITLES) == [("malformed", "ñaar"), ("malformed", "ñett")]
+    unnumbered = TORN + "00:00:03,000 --> 00:00:04,000\nÑaar\n\nblank above\n2\n"
+    assert read(tmp_path, unnumbered, **SUBTITLES)[0][1] == {"text": "Benn. Ñaar blank above 2"}
 
 
 @pytest.mark.parametrize("text", ["3 < 5 kuma 7 > 6", "x <- y -> z", "<Musa> Ina kwana", "a <b"])
@@ -111,47 +196,40 @@ def test_programs_write_lines_and_letters_differently(
 ) -> None:
     """Line ends of every system, byte order marks, and cues without text are read alike."""
     data = make((1, 2, "Ñaar"), (2, 3, ""), (3, 4, "ñett")).replace("\n", end).encode(order)
-    encoding = {"encoding": "utf-16"} if order == "utf-16" else {}
+    encoding: dict[str, str] = {}  # UTF-16 is known by its mark
     [(where, fields)] = read(tmp_path, data, **SUBTITLES, **encoding)
     assert (where, fields["text"]) == (f"corpus.subtitles:{2 if make is srt else 3}", "Ñaar ñett")
 
 
 TORN = srt((1, 2, "Benn."))
 HOSTILE = [
-    ("", "corpus.subtitles: is not a file of subtitles (SRT or WebVTT) that can be read"),
-    ("just text\n", "corpus.subtitles: is not a file of subtitles"),
-    (b"PK\x03\x04", "corpus.subtitles: is not a file of subtitles"),
-    (TORN + "2\n", "corpus.subtitles:5: is not a cue of subtitles that can be read (the file ends"),
-    (TORN + "2\n00:00:03,0", "corpus.subtitles:6: is not a cue"),
-    (TORN + "2\n00:00:03,000 - 00:00:04,000\nÑaar\n", "corpus.subtitles:6: is not a cue"),
-    (TORN + "2\n00:00:03 --> soon\nÑaar\n", "corpus.subtitles:7: is not a cue"),
-    (TORN + "00:00:03,000 --> 00:00:04,000\nÑaar\n", "corpus.subtitles:6: is not a cue"),
-    (vtt((1, 2, "Benn")) + "\n00:03.000 --> 00:04\nÑaar\n", "corpus.subtitles:7: is not a cue"),
-    (vtt((1, 2, "Benn")) + "\nÑaar\n", "corpus.subtitles:6: is not a cue"),
-    (TORN + "2\n00:00:03,000 --> 00:00:04,000\na\0b\n", "corpus.subtitles:7: holds a NUL"),
-    (srt((1, 2, "café")).encode("latin-1"), "corpus.subtitles:3: byte 35 of the file (0xe9)"),
-    (srt((1, 2, "café")).encode("utf-16"), "corpus.subtitles:1: begins with a UTF-16 byte order"),
+    ("", None, "unreadable-file"),
+    ("just text\n", 1, "unreadable-file"),
+    (b"PK\x03\x04", 1, "unreadable-file"),
+    (TORN + "2\n", 5, "unreadable-file"),
+    (TORN + "2\n00:00:03,0", 6, "unreadable-file"),
+    (TORN + "2\n00:00:03,000 - 00:00:04,000\nÑaar\n", 6, "unreadable-file"),
+    (TORN + "2\n00:00:03 --> soon\nÑaar\n", 6, "unreadable-file"),
+    (vtt((1, 2, "Benn")) + "\n00:03.000 --> 00:04\nÑaar\n", 6, "unreadable-file"),
+    (vtt((1, 2, "Benn")) + "\nÑaar\n", 6, "unreadable-file"),
+    (TORN + "2\n00:00:03,000 --> 00:00:04,000\na\0b\n", 7, "nul-character"),
+    (srt((1, 2, "café")).encode("latin-1"), 3, "wrong-encoding"),
 ]
 
 
-@pytest.mark.parametrize(("data", "words"), HOSTILE)
-def test_what_is_torn_is_told_in_both_languages(
-    tmp_path: Path, data: bytes | str, words: str
+@pytest.mark.parametrize(("data", "line", "code"), HOSTILE)
+def test_damaged_files_are_errors_with_their_line(
+    tmp_path: Path, data: bytes | str, line: int | None, code: str
 ) -> None:
     """Half a file, wrong times, other files and old encodings are errors with their line."""
-    with pytest.raises(DataError) as caught:
-        read(tmp_path, data, **SUBTITLES)
-    [problem] = caught.value.problems
-    assert problem.startswith(words)
-    assert len({problem, explain(problem, "en"), explain(problem, "fr")}) == 3
+    problem = problem_of(tmp_path, data, **SUBTITLES)
+    assert (problem.code, problem.place) == (code, Place("corpus.subtitles", line))
 
 
-def test_a_huge_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound the library never sees it, and the sentence has its French."""
-    monkeypatch.setattr(subtitles, "MAX_BYTES", 10)
-    with pytest.raises(DataError, match="larger than 0 MiB; is it a file of subtitles") as caught:
-        read(tmp_path, TORN, **SUBTITLES)
-    assert "dépasse 0 Mo" in explain(str(caught.value), "fr")
+def test_a_huge_file_is_not_opened(tmp_path: Path, constants: Constants) -> None:
+    """A file beyond the bound does not reach the library."""
+    constants(passages, MAX_BYTES=10)
+    assert problem_of(tmp_path, TORN, **SUBTITLES).code == "large-file"
 
 
 WORD = st.text(st.characters(categories=["L", "M", "N"]), min_size=1, max_size=6)
@@ -165,13 +243,13 @@ def test_every_word_that_is_said_comes_out_once(
 ) -> None:
     """Whatever the words and pauses, the documents hold the words of all cues in order."""
     at, timed = 0.0, []
-    for words, gap in zip(cues, gaps, strict=False):
+    for number, (words, gap) in enumerate(zip(cues, gaps, strict=False)):
         at += gap
-        timed.append((at, at + 1, "\n".join(f"x{word}" for word in words)))
+        timed.append((at, at + 1, "\n".join(f"x{number}{word}" for word in words)))
         at += 1
     found = read(tmp_path, (vtt if web else srt)(*timed), **SUBTITLES)
     said = [word for _, fields in found for word in fields["text"].split()]
-    assert said == [f"x{word}" for words in cues for word in words]
+    assert said == [f"x{number}{word}" for number, words in enumerate(cues) for word in words]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -186,7 +264,7 @@ def test_every_word_that_is_said_comes_out_once(
 def test_any_lines_are_read_or_refused_in_words(
     tmp_path: Path, lines: list[str], web: bool
 ) -> None:
-    """No file is a traceback, and no line of words is passed over in silence."""
+    """No file is a traceback, and no line of words is skipped silently."""
     lines = ["WEBVTT", "", *lines] if web else ["1", "00:00:01,000 --> 00:00:02,000", *lines]
     data = "\n".join(lines).encode("utf-8", "replace")
     try:
@@ -198,24 +276,22 @@ def test_any_lines_are_read_or_refused_in_words(
         assert all(line in said for line in lines if line == "Benn")
 
 
-def test_two_languages_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Files in two languages cannot be paired by their times, and that is said at once."""
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("workdir")
+def test_two_languages_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files in two languages cannot be paired by their times, and that is reported at once."""
     for name in ("fr.srt", "wo.vtt"):
         Path(name).write_text(srt((1, 2, "a")) if "srt" in name else vtt((1, 2, "a")))
     assert main(["cards", "new", "fr.srt", "wo.vtt", "--language", "fra_Latn wol_Latn"]) == 2
     said = capsys.readouterr().err
-    assert "format: `subtitles` holds documents, not parallel records" in said
+    assert "format: `subtitles` is for cards of kind text" in said
     assert not list(Path.cwd().rglob("*.md"))
-    with pytest.raises(ValidationError, match="holds documents, not chat records"):
+    with pytest.raises(ValidationError, match="this card is of kind chat"):
         read(tmp_path, "", kind="chat", **SUBTITLES)
 
 
-def test_cards_new_takes_subtitles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("workdir")
+def test_cards_new_takes_subtitles(tmp_path: Path) -> None:
     """Their endings say what they are, in one card if there are both kinds."""
-    monkeypatch.chdir(tmp_path)
     Path("un.srt").write_text(srt((1, 2, "Nanga def?")), encoding="utf-8")
     Path("ñaar.vtt").write_text(vtt((1, 2, "Maa ngi fi.")), encoding="utf-8")
     assert main(["cards", "new", "un.srt", "ñaar.vtt", "--language", "wol_Latn"]) == 0

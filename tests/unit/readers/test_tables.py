@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from finetune.errors import DataError
 from finetune.readers import numbered_lines as lines
-from finetune.readers.tables import read_messages
+from finetune.readers.message_files import read_messages
 from finetune.sources.files import SourceFile, resolve_files
-from finetune.spec import formats as registry
 from tests.support.prepare_job import make_card
+from tests.support.reading import problem_of, read
 
 JSONL: dict[str, Any] = {"format": "jsonl", "columns": {"text": "body"}}
 CSV: dict[str, Any] = {"format": "csv", "columns": {"text": "body"}}
@@ -24,14 +24,6 @@ MESSAGES: dict[str, Any] = {
     "languages": ["eng_Latn", "hau_Latn"],
     "columns": {"eng_Latn": "en", "hau_Latn": "ha"},
 }
-
-
-def read(folder: Path, content: Any, **corpus: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return (where, fields) of every record that a card's reader finds."""
-    card = make_card(folder, "corpus", content, **corpus)
-    reader = registry.reader(card.corpus.format)
-    files = resolve_files(card, inputs={})
-    return [(r.where, dict(r.fields)) for r in reader(files, corpus=card.corpus)]
 
 
 def test_a_text_file_has_a_document_a_line(tmp_path: Path) -> None:
@@ -65,9 +57,8 @@ def test_lines_are_what_was_written(
         ("\ufeff" + "\n".join(texts)).encode("utf-16-be" if encoding == "utf-16" else "utf-8")
     )
     file = SourceFile(tmp_path / "f", "f")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "BLOCK_BYTES", block)
-        found = [line for _, line in lines.numbered_lines(file, encoding=encoding)]
+    numbered = lines.numbered_lines(file, encoding=encoding, block_bytes=block)
+    found = [line for _, line in numbered]
     wanted = texts if texts and texts[-1] else texts[:-1]
     assert found == wanted
 
@@ -119,27 +110,30 @@ def test_messages_are_paired_by_key(tmp_path: Path) -> None:
     ]
 
 
-BAD: list[tuple[Any, dict[str, Any], str]] = [
-    (b"one\ntwo\nth\xffree\n", {}, r"corpus\.text:3: byte 10 of the file \(0xff\) is not UTF-8"),
-    (b"\xff\xfea\0", {}, r"corpus\.text:1: begins with a UTF-16 byte order mark"),
-    (b"a\0", {"encoding": "utf-16"}, r"corpus\.text:1: no UTF-16 byte order mark"),
-    (b"\xff\xfea\0\n\0\x00\xd8", {"encoding": "utf-16"}, r"corpus\.text:2: byte 6 of the file"),
-    ('{"body": "a"}\n{"body": }\n', JSONL, r"corpus\.jsonl:2:10: not JSON"),
-    ('{"body": "a"}\n["a"]\n', JSONL, r"corpus\.jsonl:2: a JSON list, but a record must be"),
-    ('{"text": "a", "id": 3}\n', JSONL, r"corpus\.jsonl:1: no column 'body'.*'text', 'id'"),
-    ('{"body": "\\ud800"}\n', JSONL, r"corpus\.jsonl:1: holds half of a surrogate pair"),
-    ("[" * 100_000 + "\n", JSONL, r"corpus\.jsonl:1: cannot be read as JSON"),
-    ("id,text\n1,a\n", CSV, r"corpus\.csv:2: no column 'body'.*'id', 'text'"),
-    ("id,body\n1,a\n2,b,c\n", CSV, r"corpus\.csv:3: 3 fields, but the header names 2"),
-    ('id,body\n1,a\n2,"b\nc\n', CSV, r"corpus\.csv:3: unexpected end of data"),
-    (b"body\n\xc3(\n", TSV, r"corpus\.tsv:2: byte 5 of the file"),
-    ("no table", JSONL | {"format": "parquet"}, r"corpus\.parquet: not a Parquet file"),
-    ({"en/m": "{}", "ha/m": "{\n1}"}, MESSAGES, r"ha/m:2:1: not JSON"),
-    ({"en/m": "{}", "ha/m": b'{"a":\n"\xff"}'}, MESSAGES, r"ha/m:2: byte 7 of the file"),
-    ({"en/m": "{}", "ha/m": '{"a": 3}'}, MESSAGES, r"ha/m: a: int where a text belongs"),
-    ({"en/m": "{}", "fr/m": "{}"}, MESSAGES, r"fr/m: its path tells 0 languages"),
-    ({"en/m": "{}", "en/x/m": "{}"}, MESSAGES, r"en/x/m: eng_Latn has two files 'm'"),
-    ({"en/m": "{}"}, MESSAGES, r"m: no such file for hau_Latn"),
+BAD: list[tuple[Any, dict[str, Any], str, str, dict[str, Any]]] = [
+    (b"one\ntwo\nth\xffree\n", {}, ":3", "wrong-encoding", {"offset": 10, "byte": 255}),
+    (b"\xff\xfe\0\0a\0\0\0", {}, ":1", "utf-32", {}),
+    (b"a", {"encoding": "utf-16"}, ":1", "no-byte-order", {}),
+    (b"a\x81", {"encoding": "windows-1252"}, ":1", "wrong-encoding", {"byte": 0x81}),
+    (b"a\x93", {"encoding": "iso-8859-1"}, ":1", "wrong-encoding", {"byte": 0x93}),
+    (b"\xff\xfea\0\n\0\x00\xd8", {"encoding": "utf-16"}, ":2", "wrong-encoding", {"offset": 6}),
+    ('{"body": "a"}\n{"body": }\n', JSONL, ":2:10", "not-json", {}),
+    ('{"body": "a"}\n["a"]\n', JSONL, ":2", "no-object", {"kind": "list"}),
+    ('{"text": "a", "id": 3}\n', JSONL, ":1", "no-column", {"column": "body"}),
+    ('{"body": "\\ud800"}\n', JSONL, ":1", "lone-surrogate", {}),
+    ("[" * 100_000 + "\n", JSONL, ":1", "cut-json", {}),
+    ('{"a":' * 100_000 + "\n", JSONL, ":1", "not-json", {}),
+    ("id,text\n1,a\n", CSV, ":1", "no-column", {"column": "body"}),
+    ("id,body\n1,a\n2,b,c\n", CSV, ":3", "wrong-number-of-fields", {"fields": 3, "columns": 2}),
+    ('id,body\n1,a\n2,"b\nc\n', CSV, ":3", "bad-quotes", {}),
+    (b"body\n\xc3(\n", TSV, ":2", "wrong-encoding", {"offset": 5}),
+    ("no table", JSONL | {"format": "parquet"}, "", "damaged-parquet", {}),
+    ({"en/m": "{}", "ha/m": "{\n1}"}, MESSAGES, "ha/m:2:1", "not-json", {}),
+    ({"en/m": "{}", "ha/m": b'{"a":\n"\xff"}'}, MESSAGES, "ha/m:2", "wrong-encoding", {}),
+    ({"en/m": "{}", "ha/m": '{"a": 3, "a": 4}'}, MESSAGES, "ha/m: a", "key-twice", {}),
+    ({"en/m": "{}", "fr/m": "{}"}, MESSAGES, "fr/m", "no-language-in-path", {"count": 0}),
+    ({"en/m": "{}", "en/x/m": "{}"}, MESSAGES, "en/x/m", "two-files", {"name": "en/x/m"}),
+    ({"en/m": "{}"}, MESSAGES, "en/m", "no-file-of-language", {"languages": ("hau_Latn",)}),
 ]
 
 
@@ -158,18 +152,24 @@ def test_nested_messages_are_paired_without_the_languages_own_key(tmp_path: Path
 def test_one_key_with_two_texts_is_refused(tmp_path: Path) -> None:
     """Two texts under one key cannot be paired, so neither is quietly chosen."""
     files = {"l/en/m.json": '{"a": "One"}', "l/ha/m.json": '{"ha": {"a": "x"}, "a": "y"}'}
-    with pytest.raises(DataError, match=r"m\.json: a: stands there twice"):
-        read(tmp_path, files, **MESSAGES)
+    problem = problem_of(tmp_path, files, **MESSAGES)
+    assert (problem.code, str(problem.place)) == ("key-twice", "l/ha/m.json: a")
 
 
-@pytest.mark.parametrize(("content", "corpus", "message"), BAD)
+@pytest.mark.parametrize(("content", "corpus", "place", "code", "facts"), BAD)
 def test_wrong_input_names_file_and_line(
-    tmp_path: Path, content: Any, corpus: dict[str, Any], message: str
+    tmp_path: Path,
+    content: Any,
+    corpus: dict[str, Any],
+    place: str,
+    code: str,
+    facts: dict[str, Any],
 ) -> None:
-    """Every kind of damaged file is a DataError that says where, what and what to do."""
-    with pytest.raises(DataError, match=message) as caught:
-        read(tmp_path, content, **corpus)
-    assert str(tmp_path) not in str(caught.value).replace(str(tmp_path / "corpus.md"), "")
+    """Every kind of damaged file has a code, a place without folders of this machine, and facts."""
+    problem = problem_of(tmp_path, content, **corpus)
+    one_file = "" if isinstance(content, dict) else f"corpus.{corpus.get('format', 'text')}"
+    assert (problem.code, str(problem.place)) == (code, one_file + place)
+    assert {name: problem.facts[name] for name in facts} == facts
 
 
 def test_a_parquet_column_that_is_missing_names_those_there(tmp_path: Path) -> None:
@@ -179,8 +179,9 @@ def test_a_parquet_column_that_is_missing_names_those_there(tmp_path: Path) -> N
 
     parquet.write_table(arrow.table({"id": [1], "txt": ["a"]}), tmp_path / "t.parquet")
     content = (tmp_path / "t.parquet").read_bytes()
-    with pytest.raises(DataError, match="no column 'body'; the columns there are 'id', 'txt'"):
-        read(tmp_path, content, **(JSONL | {"format": "parquet"}))
+    problem = problem_of(tmp_path, content, **(JSONL | {"format": "parquet"}))
+    assert problem.code == "no-column"
+    assert str(problem.facts["columns"]) == "'id', 'txt'"
 
 
 def test_a_huge_line_is_refused_without_loading_it(tmp_path: Path) -> None:
@@ -196,8 +197,10 @@ def test_a_huge_line_is_refused_without_loading_it(tmp_path: Path) -> None:
     assert next(found) == (1, "short")
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match=r"huge:2: line of more than 16 MiB"):
+        with pytest.raises(DataError) as caught:
             next(found)
+        [problem] = caught.value.problems
+        assert (problem.code, str(problem.place)) == ("long-line", "huge:2")
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -1,0 +1,212 @@
+"""Encodings of text files: found by signs that leave no doubt, proposed where there is doubt."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from finetune.errors import DataError
+from finetune.messages import Sentence, phrase, problem, sentence
+from finetune.readers.guards import opened
+from finetune.sources.files import SourceFile
+from finetune.spec.values.table_keys import Encoding
+
+HEAD_BYTES = 2**16
+"""Beginning of a file that shows UTF-16 without its mark."""
+PROPOSAL_BYTES = 2**20
+"""Beginning of a file that shows which encoding it may have."""
+MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+ZERO_SHARE = 0.02
+"""Zero bytes among the bytes of UTF-16: every space and line end has one."""
+PLAIN_ZERO_SHARE = 0.2
+MAX_BLOCKS = 4
+"""Unicode blocks of 256 characters in one file; more are letters taken for halves of characters."""
+PROPOSED: tuple[Encoding, ...] = (
+    *("windows-1252", "windows-1250", "windows-1251", "windows-1256", "windows-1253"),
+    *("windows-1254", "windows-1255", "windows-1257", "windows-1258", "mac-roman"),
+)
+MIN_SCORE = 0.8
+SAMPLE_WORDS = 5
+_BETWEEN = re.compile(r"[\s,;|:/()]+")
+"""Also what stands between the cells of a table."""
+_EDGES = re.compile(r"^\W+|\W+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The encoding of a file."""
+
+    codec: str
+    start: int
+    """Bytes of its mark."""
+    how: str = ""
+    """Sign that it was found by, where the card does not state it: `mark` or `zeros`."""
+
+    @property
+    def about(self) -> Sentence:
+        """Its name, and how it was found."""
+        name = self.codec.upper()
+        if self.how == "mark":
+            return sentence("{name}, by its byte order mark", name=name)
+        if self.how == "zeros":
+            return sentence("{name}, by its zero bytes (it has no byte order mark)", name=name)
+        return phrase(name)
+
+    @property
+    def key(self) -> Encoding:
+        """Its value in a card."""
+        return "utf-16" if self.codec.startswith("utf-16") else self.codec  # type: ignore[return-value]
+
+
+def found_encoding(stream: BinaryIO, encoding: Encoding, file: SourceFile) -> Found:
+    """Return the encoding of an open file; `encoding`: that of the card.
+
+    UTF-16 is read by its mark, or by its zero bytes, whatever the card states. Raises DataError for
+    UTF-32, and for a file that is not the UTF-16 of its card.
+    """
+    head = stream.read(HEAD_BYTES)
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        raise DataError(
+            problem(
+                "utf-32", "is UTF-32, which is not read; save the file as UTF-8", at=file.place(1)
+            )
+        )
+    if head[:2] in MARKS:
+        return Found(MARKS[head[:2]], 2, "mark")
+    if encoding in ("utf-8", "utf-16"):
+        if codec := _by_zeros(head):
+            return Found(codec, 0, "zeros")
+        if encoding == "utf-16":
+            raise DataError(
+                problem(
+                    "no-byte-order",
+                    "has no UTF-16 byte order mark, and is not UTF-16; remove `encoding` from the "
+                    "card, or save the file as UTF-8",
+                    at=file.place(1),
+                )
+            )
+    return Found(encoding, 3 if encoding == "utf-8" and head.startswith(codecs.BOM_UTF8) else 0)
+
+
+def _by_zeros(head: bytes) -> str | None:
+    """Return the byte order of UTF-16 without a mark, or None for any other file."""
+    zeros = (head[::2].count(0), head[1::2].count(0))
+    most, fewest = max(zeros), min(zeros)
+    if most < max(1, ZERO_SHARE * len(head)) or fewest > most / 20:
+        return None
+    codec = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    text = _as(codec, head[: len(head) // 2 * 2] if len(head) == HEAD_BYTES else head)
+    if text is None or any(ord(c) < 32 and c not in "\t\n\r\x0b\x0c" for c in text):
+        return None
+    blocks = {ord(character) >> 8 for character in text}
+    plain = most >= PLAIN_ZERO_SHARE * len(head)
+    return codec if plain or len(blocks) <= MAX_BLOCKS < len(text) // 4 else None
+
+
+def _as(codec: str, data: bytes) -> str | None:
+    try:
+        # a character may be cut at the end of the head
+        return codecs.getincrementaldecoder(codec)().decode(data, final=len(data) % 2 == 1)
+    except UnicodeDecodeError:
+        return None
+
+
+def decoded(data: bytes, codec: str) -> str:
+    """Return bytes as text; UnicodeDecodeError for what no text of the encoding has.
+
+    The controls U+0080 to U+009F of ISO 8859 count as such: they are letters of Windows.
+    """
+    text = data.decode(codec)
+    if codec.startswith("iso-8859"):
+        control = next((at for at, byte in enumerate(data) if 0x80 <= byte < 0xA0), None)
+        if control is not None:
+            raise UnicodeDecodeError(codec, data, control, control + 1, "control character")
+    return text
+
+
+def proposal(file: SourceFile, *, codec: str) -> Sentence:
+    """Return what to do with a file that is not of its encoding: a proposal with a sample.
+
+    A file in which some lines are UTF-8 and others are not is named with a line of each.
+    """
+    try:
+        with opened(file) as stream:
+            head = stream.read(PROPOSAL_BYTES)
+    except OSError:
+        head = b""
+    lines = [(n, line) for n, line in enumerate(head.split(b"\n"), start=1) if not line.isascii()]
+    if len(head) == PROPOSAL_BYTES:
+        lines = lines[:-1]
+    if codec != "utf-8" or b"\0" in head:
+        return sentence("save the file in the encoding that the card states")
+    unfit = [(number, line) for number, line in lines if not _is_utf8(line)]
+    fit = [number for number, line in lines if _is_utf8(line)]
+    if unfit and fit:
+        return sentence(
+            "but line {fit:d} is UTF-8: the file was joined from parts of different encodings; "
+            "save each part as UTF-8",
+            fit=fit[0],
+            unfit=unfit[0][0],
+        )
+    data = b"\n".join(line for _, line in unfit)
+    proposed = list(_proposals(data))
+    if not proposed:
+        return sentence("save the file in the encoding that the card states")
+    looks = [phrase(f"{name} ({', '.join(words)})") for name, words in proposed]
+    return sentence(
+        "it looks like {looks}; if these words are right, write `encoding: {name}` in the card "
+        "(`finetune cards new --encoding {name}`), or save the file as UTF-8",
+        looks=looks,
+        name=proposed[0][0],
+    )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _proposals(data: bytes) -> Iterator[tuple[Encoding, Sequence[str]]]:
+    """Yield the best encodings, at most two, with words that show the difference."""
+    scored = []
+    for name in PROPOSED:
+        try:
+            words = _words(decoded(data, name))
+        except UnicodeDecodeError:
+            continue
+        good = [word for word in words if _is_good(word)]
+        if words and len(good) >= MIN_SCORE * len(words):
+            scored.append((len(good) / len(words), name, list(dict.fromkeys(good))[:SAMPLE_WORDS]))
+    best = max((score for score, _, _ in scored), default=0)
+    shown: list[Sequence[str]] = []
+    for score, name, sample in scored:
+        if score > best - 0.02 and sample not in shown and len(shown) < 2:
+            shown.append(sample)
+            yield name, sample
+
+
+def _words(text: str) -> list[str]:
+    """Return the words with a letter outside of ASCII; never a number or an address."""
+    return [
+        word
+        for part in _BETWEEN.split(text)
+        if not part.isascii() and (word := _EDGES.sub("", part)) and not word.isascii()
+    ]
+
+
+def _is_good(word: str) -> bool:
+    """Return whether a word looks like one: letters of one script, not with capitals inside."""
+    letters = re.sub(r"[-'\u2019]", "", word)
+    if not all(unicodedata.category(c)[0] in "LM" for c in letters):
+        return False
+    scripts = {unicodedata.name(c, "?").split()[0] for c in letters if c.isalpha()}
+    if len(scripts) != 1 or not (letters.islower() or letters.isupper() or letters.istitle()):
+        return scripts in ({"ARABIC"}, {"HEBREW"})
+    return scripts != {"LATIN"} or len(letters) < 3 or any(c.isascii() for c in letters)

@@ -1,0 +1,1 @@
+"""Readers of linguistic fieldwork: ELAN, Praat, Toolbox and USFM."""

@@ -1,0 +1,1 @@
+"""The layout of Parquet files: their footer and the sizes of their pages."""

@@ -1,0 +1,1 @@
+"""Reader of subtitles: SRT, WebVTT, SubStation (ASS, SSA), SBV, MicroDVD and TTML."""

@@ -1,0 +1,1 @@
+"""Readers of translations: memories, catalogues, messages, line-aligned files."""
