@@ -35,7 +35,7 @@ _DOMAIN = re.compile(
 _RESERVED = re.compile(
     r"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost)\Z", re.IGNORECASE
 )
-"""RFC 2606 and 6761: nobody's."""
+"""Reserved domains (RFC 2606 and 6761)."""
 
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)", re.ASCII)
 _VERSION = re.compile(
@@ -135,7 +135,7 @@ def emails(text: str) -> Iterator[Span]:
 
 
 def ip_addresses(text: str) -> Iterator[Span]:
-    """Yield the public IP addresses of a text: private and reserved ones lead to nobody.
+    """Yield the public IP addresses of a text: private and reserved ones are skipped.
 
     >>> [text for _, _, text in ip_addresses("41.82.130.7, 10.0.0.1, v1.2.3.40, 1.2.3.4")]
     ['192.0.2.0']
@@ -164,7 +164,7 @@ def _is_public(written: str) -> bool:
 
 
 def account_urls(text: str) -> Iterator[Span]:
-    """Yield the parts of web addresses that name somebody's account.
+    """Yield the parts of web addresses that name an account.
 
     >>> url = "https://facebook.com/awa.d https://facebook.com/share http://u:p@h.sn/~awa"
     >>> [url[start:end] for start, end, _ in account_urls(url)]

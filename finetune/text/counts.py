@@ -1,4 +1,4 @@
-"""Letters, words and scripts of a text, counted so that they mean the same in every script."""
+"""Counts of letters, words and scripts, comparable across scripts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _UNSPACED = (
 Yi: blocks whose lines break elsewhere than at spaces (Unicode Standard Annex 14)."""
 _LETTERS = re.compile(r"[^\W\d_]")
 LONG_CHARACTERS = 80
-"""From this length on the share of letters says something."""
+"""From this length on the share of letters is meaningful."""
 UNSPACED_SHARE = 0.1
 """From this share of letters on, words between spaces say nothing about a text."""
 
 
 def is_letter(character: str) -> bool:
-    """Say whether a character is a letter, or a mark that belongs to one.
+    """Return whether a character is a letter, or a mark that belongs to one.
 
     >>> is_letter("ɓ"), is_letter("ा"), is_letter("7")
     (True, True, False)
@@ -36,7 +36,7 @@ def is_letter(character: str) -> bool:
 
 
 def has_few_letters(text: str, *, min_share: float) -> bool:
-    """Say whether a text has no letter, or a long one has few; 0.0 for `min_share` means never.
+    """Return whether a text has no letter, or a long one has few; 0.0 for `min_share` means never.
 
     >>> has_few_letters("12:30", min_share=0.4), has_few_letters("10 km", min_share=0.4)
     (True, False)
@@ -59,7 +59,7 @@ def _may_be_letter(character: str) -> bool:
 def count_words(text: str) -> int:
     """Count what stands between spaces and holds a letter or a digit.
 
-    A danda or dash that stands by itself is no word.
+    A lone danda or dash is no word.
 
     >>> count_words("ina kwana - lafiya"), count_words("ሰላም፡ለዓለም"), count_words("राम है ।")
     (3, 2, 2)
@@ -68,7 +68,7 @@ def count_words(text: str) -> int:
 
 
 def is_unspaced(character: str) -> bool:
-    """Say whether a letter is of a script that puts no spaces between words.
+    """Return whether a letter is of a script that puts no spaces between words.
 
     >>> is_unspaced("ก"), is_unspaced("한"), is_unspaced("अ")
     (True, False, False)
@@ -78,7 +78,7 @@ def is_unspaced(character: str) -> bool:
 
 
 def has_words(letters: Mapping[str, int]) -> bool:
-    """Say whether a text with these letters (letter -> times) can be counted in words."""
+    """Return whether a text with these letters (letter -> times) can be counted in words."""
     unspaced = sum(times for letter, times in letters.items() if is_unspaced(letter))
     return unspaced < UNSPACED_SHARE * sum(letters.values())
 

@@ -14,7 +14,7 @@ _LOST = re.compile("[\ufffd\x80-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 """Replacement characters, controls that no text has, and code points that are no characters. Not
 what this Python does not know yet: it may be a letter of a script younger than it."""
 _TRACES = re.compile("[\xc2-\xf4][\x80-\xbf\u0152-\u017e\u02c6-\u02dc\u2013-\u2122]")
-"""What the first two bytes of a character in UTF-8 become in Latin-1 or Windows-1252, the
+"""First two bytes of a character in UTF-8, read as Latin-1 or Windows-1252, the
 encodings that nearly all mojibake comes from."""
 
 
@@ -45,7 +45,7 @@ def repaired(text: str) -> str:
 
 
 def looks_broken(text: str) -> bool:
-    """Say whether a text holds what looks like mojibake, without changing it.
+    """Return whether a text holds what looks like mojibake, without changing it.
 
     >>> looks_broken("CÃ´te"), looks_broken("Côte")
     (True, False)
@@ -58,7 +58,7 @@ def looks_broken(text: str) -> bool:
 
 
 def is_damaged(text: str) -> bool:
-    r"""Say whether letters of a text are lost, or most of it has no public meaning (an old font).
+    r"""Return whether letters are lost, or most of a text has no public meaning (an old font).
 
     >>> is_damaged("na\ufffdga"), is_damaged("naga")
     (True, False)

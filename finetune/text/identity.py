@@ -1,7 +1,7 @@
 """National identity numbers, by country, as far as their format is published.
 
-A number without a check digit is taken for one only in its written form, or beside the word for it
-(NIN, CNI, ...): otherwise every long number would be somebody.
+A number without a check digit counts only in its printed format, or next to the word for it (NIN,
+CNI, ...): otherwise every long number would match.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Identity:
     """A number of digits that names a person."""
 
     groups: tuple[Groups, ...]
-    """How it is written: lengths of its groups of digits; one group is a bare number."""
+    """Lengths of its groups of digits; one group is a bare number."""
     check: str = ""
     """Module of python-stdnum that verifies it, with its check digit where it has one."""
     word: str = ""
@@ -58,7 +58,7 @@ DIGITS: Mapping[str, tuple[Identity, ...]] = {
 """Country -> numbers that are digits only."""
 
 WITH_LETTERS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    # PAN: five letters, the fourth says whose, four digits, a letter (Income Tax Department);
+    # PAN: five letters (the fourth: holder type), four digits, a letter (Income Tax Department);
     # EPIC: the voter's card, three letters and seven digits, Luhn (Election Commission)
     "IN": (
         (r"[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]", "stdnum.in_.pan"),
@@ -72,11 +72,11 @@ WITH_LETTERS: Mapping[str, tuple[tuple[str, str], ...]] = {
 """Country -> (regular expression, module that verifies it) of numbers with letters."""
 
 WORD_CHARACTERS = 24
-"""How far before a number the word for it may stand."""
+"""Maximum distance between a number and the word before it."""
 
 
 def matches(identity: Identity, digits: str, groups: Groups, *, before: str) -> bool:
-    """Say whether digits written in groups are such a number; `before` is what stands before."""
+    """Return whether digits written in groups are such a number; `before` is what stands before."""
     if groups not in identity.groups:
         return False
     if identity.shape and not re.fullmatch(identity.shape, digits):
@@ -87,7 +87,7 @@ def matches(identity: Identity, digits: str, groups: Groups, *, before: str) -> 
 
 
 def verified(module: str, number: str) -> bool:
-    """Say whether python-stdnum finds a number valid.
+    """Return whether python-stdnum finds a number valid.
 
     >>> verified("stdnum.luhn", "18"), verified("stdnum.luhn", "19")
     (True, False)

@@ -1,4 +1,4 @@
-"""Which letters a language is published to use, and which look-alikes stand for them in texts.
+"""Published alphabets of languages, and look-alikes of their letters in texts.
 
 A profile is data: the letters of a published orthography that are easily confused, with its source.
 What it repairs follows from LOOK_ALIKES: a look-alike that is itself a letter of the orthography is
@@ -84,6 +84,10 @@ LOOK_ALIKES: Mapping[str, str] = {
     "Ǝ": "\u018f\u04d8",
     "ə": "\u01dd\u04d9",
     "Ə": "\u04d8",
+    "ș": "ş",  # charts of U+0219 and U+015F: comma below for Romanian, cedilla for Turkish
+    "Ș": "Ş",
+    "ț": "ţ",
+    "Ț": "Ţ",
 }
 """Letter of an orthography -> what is typed for it by mistake. Hooked and tailed letters of one
 base (d, t) are no confusables by UTS #39, yet where an orthography has one of them the other is
@@ -99,12 +103,12 @@ ARABIC_LOOK_ALIKES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is repaired in a language: a look-alike inside a word of the language's own letters."""
+    """Repairs of a language: look-alikes inside words of the language's own letters."""
 
     letters: str
     """Letters of its orthography that are easily confused."""
     source: str
-    """Where that orthography is published."""
+    """Publication of that orthography."""
     repairs: Mapping[str, str] = field(default_factory=dict)
     """Look-alike -> letter."""
 
@@ -169,14 +173,17 @@ PROFILES: Mapping[str, Profile] = {
     "pnb_Arab": _arabic("یک", "CLDR pa-Arab"),
     "kas_Arab": _arabic("یک", "CLDR ks"),
     "pes_Arab": _arabic("یک", "CLDR fa"),
+    "ckb_Arab": _arabic("یک", "CLDR ckb"),
+    # Romance in the east
+    "ron_Latn": _latin("ăâîșț", "CLDR ro"),
 }
 """Language -> profile. A language that is not here keeps every letter as it is."""
 
 LATIN_MARKS = frozenset("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030c")
 """Grave, acute, circumflex, tilde, macron, breve, dot, diaeresis, caron."""
 
-OWN_ARABIC = frozenset("ٹڈڑںےھگپچژیکہؠۆٲۄ")
-"""Letters of these languages that Arabic itself does not have (CLDR ar, ur, ks, fa)."""
+OWN_ARABIC = frozenset("ٹڈڑںےھگپچژیکہؠۆٲۄەێڕڵڤ")
+"""Letters of these languages that Arabic itself does not have (CLDR ar, ur, ks, fa, ckb)."""
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""What in a text is no language: tags, templates of wikis, placeholders, addresses, code."""
+"""Markup in texts: tags, wiki templates, placeholders, addresses, code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKUP = re.compile(
 _MAYBE = re.compile(r"[<>{}\[\]|%&\\;=_']|https?:|^\||\$")
 """Without one of these nothing of it is there; a class of characters is found ten times as fast."""
 _CODE = re.compile(
-    r"\b(?:function\s*\w*\s*\(|var\s+\w+\s*=|document\.|window\.|@media\b|!important)"
+    r"\b(?:function\s*(?:\w+\s*)?\(|var\s+\w+\s*=|document\.|window\.|@media\b|!important)"
 )
 """JavaScript and style sheets that a page left in its text. C4 (Raffel et al. 2020) drops every
 line with the word JavaScript and every page with a brace, too much for the texts of software."""
@@ -38,7 +38,7 @@ def markup_share(text: str) -> float:
 
 
 def is_markup(text: str, *, max_share: float) -> bool:
-    """Say whether a text is mostly markup: no word is left without it, or little of it.
+    """Return whether a text is mostly markup: no word is left without it, or little of it.
 
     A word with a placeholder, however long its name, is a word: software writes so.
 
@@ -59,7 +59,7 @@ LONG_CHARACTERS = 80
 
 
 def is_placeholder_text(text: str) -> bool:
-    """Say whether a text is what typesetters fill pages with.
+    """Return whether a text is what typesetters fill pages with.
 
     >>> is_placeholder_text("Lorem ipsum dolor sit amet")
     True

@@ -1,4 +1,4 @@
-"""Text is kept: NFC, clean line ends, no invisible strays, and nothing that a reader could miss.
+"""Normalisation of texts: NFC, line ends, invisible characters; letters are kept.
 
 Never NFKC, and never a letter: ZWJ, ZWNJ, modifier letters (U+02BC, okina U+02BB), tone marks,
 nuktas and the Ethiopic wordspace carry meaning. NFC because decomposed text costs a byte-level
@@ -12,13 +12,16 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
-from finetune.spec.text_checks import TextChecks
+from finetune.messages import sentence
+from finetune.spec.sections.text_checks import TextChecks
 from finetune.text.damage import repaired
+from finetune.text.escapes import unescaped
 from finetune.text.letters import OWN_ARABIC, repairs_of
+from finetune.text.presentation import in_reading_order, without_forms
 from finetune.text.rules import Rule, by_key
 
-DEFAULT = TextChecks()
 MAX_MARKS = 30
 """Marks on one letter; Unicode's Stream-Safe Text Format (UAX #15, section 13) allows as many."""
 
@@ -61,14 +64,20 @@ class Normalized:
     changes: tuple[str, ...]
     """Keys of the changes that were made (CHANGES), in order."""
     refused: str | None = None
-    """Why the text has to be left out as it is: `direction-controls`, `mark-flood`."""
+    """The reason to reject the text: `direction-controls`, `mark-flood`."""
 
 
 Change = Rule[Callable[[str, str], str]]
 """Its function takes a text and its language (a code of ours, or nothing) and returns the text."""
 
 
-def normalize(text: str, *, language: str = "", checks: TextChecks = DEFAULT) -> Normalized:
+@cache
+def _default() -> TextChecks:
+    """Return the settings of a recipe that states none; made on use, since validators take long."""
+    return TextChecks()
+
+
+def normalize(text: str, *, language: str = "", checks: TextChecks | None = None) -> Normalized:
     r"""Return the text, normalised for a language, and the names of the changes that were made.
 
     Idempotent: a normalised text comes back as it is, without a change.
@@ -78,6 +87,7 @@ def normalize(text: str, *, language: str = "", checks: TextChecks = DEFAULT) ->
     >>> normalize("Seneg\u0430al", language="wol_Latn").changes
     ('look-alikes',)
     """
+    checks = checks or _default()
     changes: list[str] = []
     text = _changed(text, _DECODING, changes, language=language, checks=checks)
     refused = None
@@ -87,6 +97,7 @@ def normalize(text: str, *, language: str = "", checks: TextChecks = DEFAULT) ->
         if checks.direction_controls == "drop" and _EMBEDDINGS.search(text):
             refused = "direction-controls"
         text = _changed(text, _RARE, changes, language=language, checks=checks)
+    text = _changed(text, _SHAPES, changes, language=language, checks=checks)
     if _has_mark_flood(text):
         return Normalized(_space(text), tuple(changes), "mark-flood")
     text = _changed(text, _LAST, changes, language=language, checks=checks)
@@ -144,7 +155,7 @@ def _space(text: str) -> str:
 
 
 def _has_mark_flood(text: str) -> bool:
-    """Say whether more marks stand in a row than any writing has.
+    """Return whether more marks stand in a row than any writing has.
 
     Sorting them for NFC takes time that grows with their number squared.
     """
@@ -214,9 +225,15 @@ def _arabic_word(word: str, repairs: Mapping[str, str]) -> str:
 
 _DECODING: tuple[Change, ...] = (
     Rule(
+        "escapes",
+        sentence("HTML entities and escapes of Moses become their characters"),
+        switch="prepare.text.escapes",
+        off=(False,),
+        function=lambda text, _: unescaped(text),
+    ),
+    Rule(
         "mojibake",
-        "text that was decoded wrongly is repaired",
-        "un texte mal décodé est réparé",
+        sentence("wrongly decoded text is repaired"),
         switch="prepare.text.mojibake",
         off=(False,),
         function=lambda text, _: repaired(text),
@@ -224,8 +241,7 @@ _DECODING: tuple[Change, ...] = (
 )
 _TURNED: Change = Rule(
     "direction-controls",
-    "controls that turn the direction of text are removed",
-    "des commandes qui retournent le sens du texte sont retirées",
+    sentence("controls that turn the direction of text are removed"),
     switch="prepare.text.direction_controls",
     off=("drop", "keep"),
     function=lambda text, _: _EMBEDDINGS.sub("", text),
@@ -233,32 +249,27 @@ _TURNED: Change = Rule(
 _RARE: tuple[Change, ...] = (
     Rule(
         "surrogates",
-        "halves of a character are joined, or shown as U+FFFD",
-        "des moitiés de caractère sont réunies, ou montrées par U+FFFD",
+        sentence("halves of a character are joined, or replaced by U+FFFD"),
         function=lambda text, _: _joined_surrogates(text),
     ),
     Rule(
         "byte-order-mark",
-        "byte order marks inside the text are removed",
-        "des marques d'ordre des octets dans le texte sont retirées",
+        sentence("byte order marks inside the text are removed"),
         function=lambda text, _: text.replace("\ufeff", ""),
     ),
     Rule(
         "nul",
-        "NUL characters are removed",
-        "des caractères NUL sont retirés",
+        sentence("NUL characters are removed"),
         function=lambda text, _: text.replace("\0", ""),
     ),
     Rule(
         "line-ends",
-        "every kind of line end becomes a line feed",
-        "toute fin de ligne devient un saut de ligne simple",
+        sentence("every kind of line end becomes a line feed"),
         function=lambda text, _: _LINE_ENDS.sub("\n", text),
     ),
     Rule(
         "control-characters",
-        "control characters, which stand for no letter, are removed",
-        "des caractères de commande, qui n'écrivent rien, sont retirés",
+        sentence("control characters, which are no letters, are removed"),
         function=lambda text, _: _CONTROLS.sub("", text),
     ),
     _TURNED,
@@ -269,92 +280,103 @@ _RARE: tuple[Change, ...] = (
     ),
     Rule(
         "soft-hyphen",
-        "soft hyphens (invisible places for a line break) are removed",
-        "des traits d'union conditionnels (invisibles) sont retirés",
+        sentence("soft hyphens (invisible hyphenation points) are removed"),
         switch="prepare.text.invisible",
         off=("keep",),
         function=lambda text, _: text.replace("\xad", ""),
     ),
     Rule(
         "invisible",
-        "invisible format characters are removed; joiners stay",
-        "des caractères de format invisibles sont retirés ; les liants restent",
+        sentence("invisible format characters are removed; joiners are kept"),
         switch="prepare.text.invisible",
         off=("keep",),
         function=lambda text, _: _INVISIBLE.sub("", text),
     ),
     Rule(
         "tag-characters",
-        "tag characters, which hide text, are removed; flags stay",
-        "des caractères d'étiquette, qui cachent du texte, sont retirés",
+        sentence("tag characters, which hide text, are removed; flags are kept"),
         switch="prepare.text.invisible",
         off=("keep",),
         function=lambda text, _: _TAGS.sub(lambda found: found[1] or "", text),
     ),
     Rule(
         "variation-selectors",
-        "surplus variation selectors, which hide data, are removed",
-        "des sélecteurs de variante en trop, qui cachent du texte, sont retirés",
+        sentence("surplus variation selectors, which hide data, are removed"),
         switch="prepare.text.invisible",
         off=("keep",),
         function=lambda text, _: _EXTRA_SELECTORS.sub(r"\1", text),
     ),
     Rule(
         "zero-width-space",
-        "zero width spaces are removed where the script parts words by spaces",
-        "des espaces sans chasse sont retirées là où l'écriture met des espaces",
+        sentence("zero-width spaces are removed where the script separates words by spaces"),
         switch="prepare.text.invisible",
         off=("keep",),
         function=_without_zero_width_spaces,
     ),
 )
 """Rare characters. Removing comes before NFC, which joins what then stands together."""
+_SHAPES: tuple[Change, ...] = (
+    Rule(
+        "visual-order",
+        sentence("lines stored in the order of display are turned round"),
+        switch="prepare.text.visual_order",
+        off=(False,),
+        function=lambda text, _: in_reading_order(text),
+    ),
+    Rule(
+        "presentation-forms",
+        sentence("presentation forms become letters"),
+        switch="prepare.text.presentation_forms",
+        off=(False,),
+        function=lambda text, _: without_forms(text),
+    ),
+)
+"""Before the marks of a letter are counted, because one form may stand for several of them."""
 _LAST: tuple[Change, ...] = (
     Rule(
         "nfc",
-        "letters and their marks are composed (NFC)",
-        "les lettres et leurs signes sont composés (NFC)",
+        sentence("letters and their marks are composed (NFC)"),
         function=lambda text, _: text if text.isascii() else unicodedata.normalize("NFC", text),
     ),
     Rule(
         "look-alikes",
-        "Greek, Cyrillic or wrongly hooked letters become those of the orthography",
-        "des lettres grecques, cyrilliques ou mal crochues deviennent celles de l'orthographe",
+        sentence("Greek, Cyrillic or wrongly hooked letters become those of the orthography"),
         switch="prepare.text.look_alikes",
         off=(False,),
         function=_letters,
     ),
     Rule(
         "surrounding-space",
-        "space at the ends of lines and of the text is removed",
-        "les espaces en fin de ligne et autour du texte sont retirées",
+        sentence("spaces at the ends of lines and of the text are removed"),
         function=lambda text, _: _space(text),
     ),
 )
 CHANGES: Mapping[str, Change] = by_key(
+    Rule(
+        "cut-words",
+        sentence("words that a line end cuts in two are joined, if they stand elsewhere (PDF)"),
+    ),
     *_DECODING,
     *_RARE,
+    *_SHAPES,
     *_LAST,
     Rule(
         "markup-lines",
-        "lines of nothing but HTML, wikitext, placeholders or code are removed",
-        "des lignes presque seulement de HTML, de wikitexte ou de code sont retirées",
+        sentence("lines of nothing but HTML, wikitext, placeholders or code are removed"),
         switch="prepare.text.max_markup_share",
         off=(1,),
     ),
     Rule(
         "repeated-lines",
-        "lines that stand in many texts, such as page headers, are removed",
-        "des lignes qui figurent dans beaucoup de textes (en-têtes) sont retirées",
+        sentence("lines that occur in many texts, such as page headers, are removed"),
         switch="prepare.text.repeated_lines",
         off=(0,),
     ),
     Rule(
         "personal-data",
-        "personal data is masked",
-        "des données personnelles sont masquées",
+        sentence("personal data is masked"),
         switch="prepare.personal_data",
     ),
 )
-"""Every change that is made to texts, in the order in which they are tried. The last three are made
-after normalisation (finetune.prepare.checking.clean)."""
+"""Every change that is made to texts, in the order in which they are tried. The first is made
+by a reader, the last three after normalisation (finetune.prepare.checking.clean)."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from finetune.text.identity import DIGITS, Groups, matches, verified
-from finetune.text.telephone import MIN_DIGITS, is_telephone
+from finetune.text.telephone import MIN_DIGITS, is_named, is_telephone
 
 _SEPARATORS = " \t\u00a0\u2007\u2009\u202f().\u2010\u2011\u2012\u2013/-"
 _RUN = re.compile(
@@ -41,12 +41,18 @@ _JOINING = frozenset(".-\u2010\u2011")
 """Between groups of one number; a space or a slash may also part two numbers."""
 _YEAR = re.compile(r"1\d{3}|20\d\d|21\d\d")
 _MONTH_DAY = re.compile(r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_ADDRESS = re.compile(r"(?:https?|ftp|file)://\S+|\bwww\.\S+", re.IGNORECASE)
+_IN_PATH = re.compile(r"[^\W\d][/\\]\Z")
+_AFTER_SLASH = re.compile(r"[/\\][^\s/\\]*\Z")
+_FILE_ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}(?!\w)")
+_COUNTING = "01234567890123456789"
+"""Digits in order fill a form; they call no person."""
 _ISBN = re.compile(r"ISBN|ISSN|EAN|DOI|PMID|№|No\.?\s*\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Where a number of a kind stands."""
+    """Span of a number of a kind."""
 
     kind: str
     start: int
@@ -59,8 +65,15 @@ def numbers(text: str, regions: Sequence[str]) -> Iterator[Number]:
     >>> [n.kind for n in numbers("+221 33 889 00 00; 1 234 567; 2024-05-06", ["SN"])]
     ['phone']
     """
+    addresses = [one.span() for one in _ADDRESS.finditer(text)] if _has_address(text) else []
     for run in _RUN.finditer(text):
-        yield from _in_run(text, run, regions)
+        is_id = any(start < run.start() < end for start, end in addresses) and run[0][0] != "+"
+        if not is_id:
+            yield from _in_run(text, run, regions)
+
+
+def _has_address(text: str) -> bool:
+    return "://" in text or "www." in text.lower()
 
 
 def bank_accounts(text: str) -> Iterator[Number]:
@@ -113,12 +126,12 @@ def _in_run(text: str, run: re.Match[str], regions: Sequence[str]) -> Iterator[N
 
 
 def _is_length(digits: int, *, groups: int) -> bool:
-    """Say whether any number of a person has so many digits in so many groups."""
+    """Return whether any number of a person has so many digits in so many groups."""
     return MIN_DIGITS <= digits <= MAX_CARD_DIGITS and 5 * digits >= 9 * groups
 
 
 def _is_quantity(written: str, spans: Sequence[tuple[int, int]]) -> bool:
-    """Say whether a run is one quantity, with its digits grouped by thousands."""
+    """Return whether a run is one quantity, with its digits grouped by thousands."""
     first, *others = map(_size, spans)
     return bool(others) and first <= 3 and set(others) == {3} and written[0] not in "+\uff0b(0"
 
@@ -155,7 +168,8 @@ def _ascii(digits: str) -> str:
 
 def _kind(window: _Window, regions: Sequence[str]) -> str | None:
     digits, groups = window.digits, window.groups
-    if not digits.strip("0") or _is_date(window) or _is_book(window):
+    is_filler = not digits.strip("0") or digits in _COUNTING
+    if is_filler or _is_path(window) or _is_date(window) or _is_book(window):
         return None
     if window.written[0] in "+\uff0b":
         return "phone" if is_telephone(window.written, digits, groups, regions=()) else None
@@ -175,8 +189,17 @@ def _kind(window: _Window, regions: Sequence[str]) -> str | None:
     return None
 
 
+def _is_path(window: _Window) -> bool:
+    """Return whether a window is part of the path of a file: `shared/02/01140000.xhp`."""
+    if is_named(window.before):
+        return False
+    if "/" in window.written and _IN_PATH.search(window.before):
+        return True
+    return bool(_AFTER_SLASH.search(window.before) and _FILE_ENDING.match(window.after))
+
+
 def _is_date(window: _Window) -> bool:
-    """Say whether a window is a date, a span of years, or a time stamp in one group."""
+    """Return whether a window is a date, a span of years, or a time stamp in one group."""
     digits, groups = window.digits, window.groups
     if groups in ((4, 4), (4, 2, 2), (4, 2, 2, 2, 2), (4, 2, 2, 2, 2, 2)) or len(groups) == 1:
         year_first = _YEAR.match(digits) is not None

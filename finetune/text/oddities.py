@@ -1,4 +1,4 @@
-"""Findings: what is odd in a text and reported, not changed, such as scripts and directions."""
+"""Findings that are reported without a change, such as mixed scripts and directions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from finetune.messages import sentence
 from finetune.spec.script import RIGHT_TO_LEFT, fits, script_of, scripts_in
+from finetune.text.borrowed import letters_of
 from finetune.text.damage import PRIVATE_USE, looks_broken
+from finetune.text.escapes import has_entities, has_moses_escapes
+from finetune.text.presentation import FORM, is_visual
 from finetune.text.rules import Rule, by_key
 
 _LOOK_ALIKE_SCRIPTS = frozenset(("Latn", "Cyrl", "Grek"))
@@ -22,66 +26,88 @@ lost that have a script."""
 _MARKS = re.compile("[\u200e\u200f\u061c]")
 _CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
+_CUT = re.compile(r"[^\W\d_][-\u2010]$", re.MULTILINE)
+
 Finder = Rule[Callable[[str], object]]
 
 FINDINGS: Mapping[str, Finder] = by_key(
     Rule(
         "other-script",
-        "most letters of a line are of another script than the card says",
-        "la plupart des lettres d'une ligne sont d'une autre écriture que la fiche",
+        sentence("most letters of a line are in another script than the card declares"),
     ),
     Rule(
         "mixed-script",
-        "a line has letters of two scripts or more",
-        "une ligne a des lettres de deux écritures ou plus",
+        sentence("a line has letters of two or more scripts"),
     ),
     Rule(
         "mixed-script-word",
-        "one word has letters of two scripts, which look alike",
-        "un mot a des lettres de deux écritures qui se ressemblent",
+        sentence("one word has letters of two scripts that look alike"),
     ),
     Rule(
         "right-to-left",
-        "a line has letters that are written from right to left",
-        "une ligne a des lettres qui s'écrivent de droite à gauche",
+        sentence("a line has letters that are written from right to left"),
     ),
     Rule(
         "mixed-direction",
-        "a line has letters of both directions",
-        "une ligne a des lettres des deux sens",
+        sentence("a line has letters of both directions"),
     ),
     Rule(
         "direction-marks",
-        "invisible marks of direction, which are kept",
-        "des marques invisibles de sens, qui sont gardées",
+        sentence("invisible direction marks, which are kept"),
         function=_MARKS.search,
     ),
     Rule(
         "direction-controls",
-        "embeddings, isolates or overrides, which can make text look other",
-        "des commandes de sens qui peuvent faire passer un texte pour un autre",
+        sentence("embeddings, isolates or overrides, which can disguise text"),
         function=_CONTROLS.search,
     ),
     Rule(
         "private-use",
-        "characters without a public meaning, often of an old font; they are kept",
-        "des caractères sans sens public, souvent d'une vieille police ; gardés",
+        sentence("characters without a public meaning, often from an old font; they are kept"),
         function=PRIVATE_USE.search,
     ),
     Rule(
         "looks-broken",
-        "decoded with the wrong encoding, as it seems; `prepare.text.mojibake` repairs",
-        "semble mal décodé ; `prepare.text.mojibake` répare",
+        sentence("apparently decoded with the wrong encoding; `prepare.text.mojibake` repairs it"),
+    ),
+    Rule(
+        "presentation-forms",
+        sentence(
+            "letters stored as their shapes, as in PDF files; `prepare.text.presentation_forms` "
+            "makes them letters"
+        ),
+        function=FORM.search,
+    ),
+    Rule(
+        "visual-order",
+        sentence(
+            "a line stored in the order of display, from its last letter to its first; "
+            "`prepare.text.visual_order` turns it round"
+        ),
+        function=lambda text: any(map(is_visual, text.split("\n"))),
+    ),
+    Rule(
+        "html-entities",
+        sentence("HTML entities such as `&amp;`; `prepare.text.escapes` replaces them"),
+        function=has_entities,
+    ),
+    Rule(
+        "moses-escapes",
+        sentence("escapes of the tokenizer of Moses; `prepare.text.escapes` replaces them"),
+        function=has_moses_escapes,
+    ),
+    Rule(
+        "cut-words",
+        sentence("a word that a line end may cut in two: the line ends with a hyphen"),
+        function=_CUT.search,
     ),
     Rule(
         "length-outlier",
-        "far longer or shorter than the texts of its card",
-        "bien plus long ou plus court que les textes de sa fiche",
+        sentence("much longer or shorter than the other texts of its card"),
     ),
     Rule(
         "length-ratio",
-        "far longer or shorter than its translation leads one to expect",
-        "bien plus long ou plus court que sa traduction ne le laisse attendre",
+        sentence("much longer or shorter than expected from its translation"),
     ),
 )
 """Everything that is reported of texts and stays as it is; no switch turns counting off. A function
@@ -90,42 +116,56 @@ of a corpus (finetune.prepare.checking.outliers)."""
 _IN_LINES = [(rule.key, rule.function) for rule in FINDINGS.values() if rule.function is not None]
 
 
+REPAIRABLE = (
+    *("looks-broken", "presentation-forms", "visual-order", "html-entities", "moses-escapes"),
+    "look-alikes",
+)
+"""Findings with a setting of `prepare.text` that repairs them, named in their words; the last one
+is a change that is made by default."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something to look at, and the line where it first stands."""
 
     name: str
     lines: int
-    """How many lines of the text have it."""
+    """Number of lines that have it."""
     line: str
 
 
 def findings(text: str, *, script: str) -> Iterator[Finding]:
-    """Yield what is odd in a text that is said to be in a script (ISO 15924).
+    """Yield what is odd in a text declared as a script (ISO 15924).
 
     >>> [f.name for f in findings("abc \u0431\u0432", script="Latn")]
     ['mixed-script']
     """
-    if text.isascii() and script == "Latn":
+    if (
+        text.isascii()
+        and script == "Latn"
+        and "&" not in text
+        and "@" not in text
+        and "-\n" not in text
+    ):
         return
     yield from _scripts(text, script)
     for key, holds in _IN_LINES:
-        if holds(text):
-            having = [line for line in text.split("\n") if holds(line)]
+        having = [line for line in text.split("\n") if holds(line)] if holds(text) else []
+        if having:
             yield Finding(key, len(having), having[0])
     if looks_broken(text):
         yield Finding("looks-broken", text.count("\n") + 1, text.partition("\n")[0])
 
 
 def mostly_other(text: str, *, script: str) -> bool:
-    """Say whether most letters of a text are of another script; placeholders do not count.
+    """Return whether most letters of a text are of another script; placeholders do not count.
 
     >>> mostly_other("\u0431\u0432 a", script="Latn"), mostly_other("12", script="Latn")
     (True, False)
     """
     if script == "Latn" and text.isascii():
         return False
-    found = scripts_in(_MARKUP.sub(" ", text))
+    found = letters_of(text, script=script)
     expected = sum(times for one, times in found.items() if fits(script, one))
     return 2 * expected < found.total()
 

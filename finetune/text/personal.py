@@ -1,4 +1,4 @@
-"""Personal data in a text: found by pattern and check digit, and masked so that it reads on.
+"""Personal data in a text: detection by pattern and check digit, and masking.
 
 A mask keeps the shape of what it hides: digits become zeros of the same script, letters X, and
 addresses become those that are reserved for documentation. Such a text is still a text, in any
@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from finetune.text.addresses import account_urls, emails, ip_addresses
 from finetune.text.identity import WITH_LETTERS, with_letters
@@ -45,15 +46,12 @@ def find(text: str, *, regions: Sequence[str], names: Iterable[str] = ()) -> lis
     [('phone', '+000 00 000 00 00'), ('email', 'name@example.org')]
     """
     found: list[Found] = []
-    if _WORTH_A_LOOK.search(text):
-        for one in _patterns(text, regions):
-            if all(one.end <= other.start or other.end <= one.start for other in found):
-                found.append(one)
-    found += (
-        one
-        for one in _names(text, names)
-        if all(one.end <= other.start or other.end <= one.start for other in found)
-    )
+    taken = bytearray(len(text))  # a text of nothing else would be compared with itself otherwise
+    patterns = _patterns(text, regions) if _WORTH_A_LOOK.search(text) else iter(())
+    for one in chain(patterns, _names(text, names)):
+        if taken.find(1, one.start, one.end) < 0:
+            taken[one.start : one.end] = b"\1" * (one.end - one.start)
+            found.append(one)
     return sorted(found, key=lambda one: one.start)
 
 

@@ -1,4 +1,4 @@
-"""Countries where a language is spoken: whose telephone and identity numbers to look for in it."""
+"""Countries where a language is spoken, for telephone and identity numbers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Repetition: how much of a text it says again, and lines at the edges of many texts.
+"""Repetition within a text, and repeated lines at the edges of many texts.
 
-Rae et al. (2021, "Scaling Language Models", table A1) leave out web pages in which duplicate
+Rae et al. (2021, "Scaling Language Models", table A1) drop web pages in which duplicate
 5-grams cover more than 15 % of the characters. That is made for English pages: it would drop five
 of the 532 translations of the Universal Declaration of Human Rights (the highest has 25 %), and
 every song with a refrain. So the share is a setting here, half of the text by default.
@@ -28,13 +28,13 @@ MIN_RUN = 30
 FEW_CHARACTERS = 3
 _RUN = re.compile(r"(\S)\1{29,}")
 EDGE_LINES = 3
-"""How many lines at each end are looked at; lines in the middle are not counted."""
+"""Number of lines compared at each end; lines in the middle are not counted."""
 MAX_LINES = 1_000_000
 """Distinct lines that are remembered, about 100 bytes each; later new ones are not counted."""
 
 
 def is_repetition(text: str, *, max_share: float) -> bool:
-    """Say whether a text is mostly the same again; 1.0 for `max_share` means never.
+    """Return whether a text is mostly the same again; 1.0 for `max_share` means never.
 
     >>> is_repetition("ndank-ndank", max_share=0.5), is_repetition("ha" * 40, max_share=0.5)
     (False, True)

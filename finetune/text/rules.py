@@ -6,30 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from finetune.spec.text_checks import TextChecks
+from finetune.messages import Sentence
+from finetune.spec.sections.text_checks import TextChecks
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[Function]):
-    """What is looked for in texts, changed in them, or left out for."""
+    """A reason to reject texts, a change, or a finding."""
 
     key: str
     """Its name in rejected.jsonl and in reports."""
-    en: str
-    fr: str
-    """What it means, for people, in English and in French."""
+    about: Sentence
+    """Its meaning, for people."""
     switch: str = ""
     """The key of the recipe that turns it off (`prepare.text.damaged`), or of the card
     (`card: drop_matching`). Empty: nothing turns it off."""
     off: tuple[Any, ...] = ()
     """Values of the switch with which it does nothing."""
     function: Function | None = None
-    """What decides or changes. None: the step that gives this key does so by itself."""
+    """The function that decides or changes. None: the step with this key does it."""
 
     def is_on(self, checks: TextChecks) -> bool:
-        """Say whether the settings `prepare.text` let it act; one with another switch is on."""
+        """Return whether the settings `prepare.text` let it act; one with another switch is on."""
         section, _, field = self.switch.rpartition(".")
         return section != "prepare.text" or getattr(checks, field) not in self.off
 

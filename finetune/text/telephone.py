@@ -10,7 +10,7 @@ MIN_DIGITS = 7
 MAX_DIGITS = 15
 """ITU-T E.164."""
 LONG_ENOUGH = 8
-"""Shorter national numbers are like any number, unless a word says what they are."""
+"""Shorter national numbers are like any number, unless a word names them."""
 
 _WORD = re.compile(
     r"(?:\bt[eé]l(?:[eé]phone|\.|\b)|\bphone|\bmob(?:ile|\.|\b)|\bgsm\b|\bfax\b|\bwhats?app\b|\bsms\b"
@@ -31,7 +31,7 @@ def is_telephone(
     regions: Sequence[str],
     around: tuple[str, str] = ("", ""),
 ) -> bool:
-    """Say whether digits, written in groups, are a telephone number of one of the countries.
+    """Return whether digits, written in groups, are a telephone number of one of the countries.
 
     `around`: the text before and after. With a plus sign the country is known. Without one, a
     number counts if it is written in the groups of its country, or if it is a mobile number that
@@ -44,28 +44,40 @@ def is_telephone(
     before, after = around
     if _MONEY_BEFORE.search(before) or _MONEY_AFTER.match(after):
         return False
-    told = _WORD.search(before) is not None
+    named = is_named(before)
     if digits.startswith("00") and len(digits) > 10 and _is_valid(f"+{digits[2:]}", ""):
         return True
-    return any(_is_national(written, digits, groups, region, told=told) for region in regions)
+    return any(_is_national(written, digits, groups, region, named=named) for region in regions)
+
+
+def is_named(before: str) -> bool:
+    """Return whether the text before a number names it as one to call.
+
+    >>> is_named("Tél/"), is_named("shared/")
+    (True, False)
+    """
+    return _WORD.search(before) is not None
 
 
 def _is_national(
-    written: str, digits: str, groups: tuple[int, ...], region: str, *, told: bool
+    written: str, digits: str, groups: tuple[int, ...], region: str, *, named: bool
 ) -> bool:
-    if len(digits) < LONG_ENOUGH and not told:
+    if len(digits) < LONG_ENOUGH and not named:
         return False
     facts = _facts(digits, region)
     if facts is None:
         return False
     mobile, usual, prefixed = facts
-    if told or (groups in usual and len(groups) > 1):
+    if named:
         return True
-    if prefixed and len(groups) in (2, 3) and "." not in written:
+    # one model or another: 68881/68882
+    are_several = "/" in written and digits[0] != "0" and max(groups) > 3
+    if not are_several and groups in usual and len(groups) > 1:
         return True
-    if "." in written or "/" in written or "," in written:
-        return False
-    return mobile and (len(groups) == 1 or min(groups) > 1)
+    if not are_several and prefixed and len(groups) in (2, 3) and "." not in written:
+        return True
+    is_plain = not set(written) & set("./,")
+    return is_plain and mobile and (len(groups) == 1 or min(groups) > 1)
 
 
 def _is_valid(number: str, region: str) -> bool:
@@ -90,7 +102,8 @@ def _facts(digits: str, region: str) -> tuple[bool, frozenset[tuple[int, ...]], 
         number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_valid_number_for_region(number, region):
+    # also of a territory with the same country code, such as Guernsey beside the United Kingdom
+    if not phonenumbers.is_valid_number(number):
         return None
     kind = phonenumbers.number_type(number)
     mobile = kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)

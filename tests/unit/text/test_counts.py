@@ -39,7 +39,7 @@ def test_composing_changes_no_word(text):
     ],
 )
 def test_hand_counted_words(text, words):
-    """Spaces and wordspaces part words; punctuation by itself is none."""
+    """Spaces and wordspaces part words; lone punctuation is none."""
     assert count_words(text) == words
 
 

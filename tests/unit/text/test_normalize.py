@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from finetune.spec.script import direction, script_of
-from finetune.spec.text_checks import TextChecks
+from finetune.spec.sections.text_checks import TextChecks
 from finetune.text.damage import looks_broken, repaired
 from finetune.text.letters import LATIN_SHAPES, LOOK_ALIKES, PROFILES, repairs_of
 from finetune.text.normalize import CHANGES, MAX_MARKS, normalize
@@ -19,6 +19,7 @@ from finetune.text.normalize import CHANGES, MAX_MARKS, normalize
 ODD = (
     "\u200d\u200c\u02bc\u02bb\u1361\ufeff\0\r\n \u00a0\u0301\u0323\u0958eọ\u200b\u094d\u00ad"
     "\u202e\u2066\ufe0f\ufe0e\U000e0041\U0001f3f4\u2060\u2028\x0b\x1b\x85εаηɖ\u0439يکك\u0652"
+    "\ufe91\ufe8e\ufee6\ufefb\ufc60\ufb01&#;a(1"
 )
 TEXTS = st.text(st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"])))
 LANGUAGES = st.sampled_from(["", "xyz_Latn", "tha_Thai", *PROFILES])
@@ -28,6 +29,9 @@ CHECKS = st.builds(
     direction_controls=st.sampled_from(["remove", "drop", "keep"]),
     direction_overrides=st.sampled_from(["remove", "drop", "keep"]),
     look_alikes=st.booleans(),
+    escapes=st.booleans(),
+    presentation_forms=st.booleans(),
+    visual_order=st.booleans(),
 )
 SCRIPTS = (
     *("Latn", "Arab", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym"),
@@ -159,7 +163,7 @@ def test_look_alikes_are_of_one_shape_by_their_names() -> None:
 
 @given(TEXTS)
 def test_the_result_is_nfc(text: str) -> None:
-    """What comes out is in normalisation form C, without NUL, carriage return or BOM."""
+    """The result is in normalisation form C, without NUL, carriage return or BOM."""
     done = normalize(text)
     assert done.refused == "mark-flood" or unicodedata.is_normalized("NFC", done.text)
     assert not set("\0\r\ufeff") & set(done.text)
@@ -167,7 +171,7 @@ def test_the_result_is_nfc(text: str) -> None:
 
 @given(st.text(st.characters(), max_size=20))
 def test_halves_of_characters_never_pass(text: str) -> None:
-    """Two halves of a character are joined; a half by itself is shown as damage; UTF-8 works."""
+    """Two halves of a character are joined; a lone half is shown as damage; UTF-8 works."""
     halves = text + "\ud83d\ude00" + text + "\ud83d"
     done = normalize(halves).text
     done.encode()
@@ -212,7 +216,7 @@ def test_every_change_is_named() -> None:
     ],
 )
 def test_invisible_characters_go_by_policy(text: str, name: str, after: str) -> None:
-    """What nobody sees is removed and named; `keep` keeps all but what no file should hold."""
+    """Invisible characters are removed and named; `keep` keeps all but control characters."""
     assert normalize(text) == type(normalize(""))(after, (name,))
     keep = TextChecks(invisible="keep", direction_controls="keep", direction_overrides="keep")
     kept = normalize(text, checks=keep)

@@ -1,4 +1,4 @@
-"""What is reported of texts without changing them."""
+"""Findings on texts that are reported without a change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from finetune.text.oddities import FINDINGS, findings, mostly_other
         ("Latn", "a\u0430b", ["mixed-script", "mixed-script-word"]),
         ("Deva", "\u0915\u093e <b>{name}</b> %s", []),
         ("Deva", "\u0915\u093e\u0916\u0917 Ko", ["mixed-script"]),
-        ("Deva", "Kolibri", ["other-script"]),
+        ("Deva", "Kolibri", []),
+        ("Deva", "Good morning", ["other-script"]),
         ("Arab", "\u0627\u0628", ["right-to-left"]),
         ("Arab", "\u0627\u0628 a", ["mixed-direction", "mixed-script", "right-to-left"]),
         ("Nkoo", "\u07ca\u07cb", ["right-to-left"]),
@@ -29,6 +30,18 @@ from finetune.text.oddities import FINDINGS, findings, mostly_other
         ("Latn", "a\u200e\u2067\ue001", ["direction-controls", "direction-marks", "private-use"]),
         ("Latn", "C\u00c3\u00b4te", ["looks-broken"]),
         ("Latn", "C\u00f4te \u00c0 \u00bb", []),
+        ("Latn", "Tom &amp; Mary", ["html-entities"]),
+        ("Latn", "5 &lt; 7 &eacute;", ["html-entities"]),
+        ("Latn", "It&#39;s", ["html-entities"]),
+        ("Latn", "AT&T; R&D &c. x&y;", []),
+        ("Latn", "?a=1&copy=2", []),
+        ("Latn", "the teacher &apos;s", ["html-entities", "moses-escapes"]),
+        ("Latn", "well @-@ known", ["moses-escapes"]),
+        ("Latn", "so tired @-@", []),
+        ("Latn", "\ufb01n", ["presentation-forms"]),
+        ("Arab", "\ufe91\ufe8e", ["presentation-forms", "right-to-left"]),
+        ("Arab", "\ufe8e\ufe91", ["presentation-forms", "right-to-left", "visual-order"]),
+        ("Arab", "\u0628\u0627 \ufdfa \ufdf2 \ufd3e", ["right-to-left"]),
     ],
 )
 def test_odd_lines_are_found(script: str, text: str, names: list[str]) -> None:

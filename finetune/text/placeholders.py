@@ -1,0 +1,79 @@
+"""Placeholders of software messages: `%s`, `%(name)s`, `{0}`, `{{name}}`, `${name}`, `%1`, ICU."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+PLACEHOLDERS: Mapping[str, str] = {
+    # framework -> pattern of one placeholder; the first that fits counts
+    "ICU with cases": r"\{\s*(?P<cases>[\w.-]{1,60})\s*,\s*(?:plural|select|selectordinal)\s*,",
+    "ICU with a format": (
+        r"\{\s*(?P<formatted>[\w.-]{1,60})\s*,\s*(?:number|date|time|duration)\b[^{}]*\}"
+    ),
+    "Angular, Vue, Mustache": r"\{\{\{?\s*(?P<double>[^{}\n]{1,80}?)\s*\}?\}\}",
+    "shell, JavaScript, Ruby": r"[$#%]\{\s*(?P<marked>[\w.-]{1,60})\s*\}",
+    "Python's format, C#, Java, ICU": (
+        r"\{(?P<brace>\w{0,60}(?:\.\w{1,60}){0,9})(?:![rsa])?(?::[^{}\s]{0,20})?\}"
+    ),
+    "Python with names": r"%\((?P<named>\w{1,60})\)[-+#0 ]?\d{0,3}(?:\.\d{1,3})?[a-zA-Z]",
+    "C, PHP, Objective-C": (
+        r"(?<![\d%])%(?P<position>\d{1,2}\$)?[-+#0']{0,3}(?:\*|\d{1,3})?(?:\.(?:\*|\d{1,3}))?"
+        r"(?:hh|h|ll|l|L|q|j|z|t)?(?P<letter>[diouxXeEfFgGcspaA@])(?![A-Za-z]{2})"
+    ),
+    "Qt": r"(?<![\d%])%L?(?P<qt>[1-9]|n)(?![\w$%])",
+    "browser extensions": r"\$(?P<dollars>[A-Z][A-Z0-9_]{0,60}|[1-9])\$",
+}
+"""A percent sign after a digit is a percentage, and one with words behind it is too."""
+_ANY = re.compile("|".join(PLACEHOLDERS.values()))
+_MAYBE = re.compile(r"[%{$]")
+_LATEX = re.compile(r"\\[A-Za-z]{2,20}\{[^{}]{0,80}\}")
+_SAME_LETTER = {"i": "d", "u": "d", "@": "s"}
+
+
+def placeholders_in(text: str) -> list[str]:
+    """Return the placeholders of a text as it has them, in order.
+
+    >>> placeholders_in("Hi {{ name }}, %d of %(all)s at 100 % or 5%")
+    ['{{ name }}', '%d', '%(all)s']
+    """
+    return [found[0] for found in _ANY.finditer(text)] if _MAYBE.search(text) else []
+
+
+def placeholders_differ(source: str, target: str) -> bool:
+    """Return whether a translation lacks a placeholder of its source, or has another one.
+
+    Order, positions (`%1$s`), flags and repeated names are free. Of texts with cases (ICU `plural`
+    and `select`) only the arguments with cases are compared: the words of a case stand in braces.
+
+    >>> placeholders_differ("%s of %d", "%2$d ci %1$s"), placeholders_differ("Hi {name}", "Salaam")
+    (False, True)
+    """
+    if not _MAYBE.search(source + target):
+        return False
+    ours, theirs = _counts(source), _counts(target)
+    if any(kind == "cases" for kind, _ in (*ours, *theirs)):
+        return _cases(ours) != _cases(theirs)
+    # some languages put the percent sign before the number: `%5` is Qt's only if the source has it
+    theirs = Counter({one: n for one, n in theirs.items() if one[0] != "qt" or one in ours})
+    return ours != theirs
+
+
+def _cases(counts: Counter[tuple[str, str]]) -> set[str]:
+    return {name for kind, name in counts if kind == "cases"}
+
+
+def _counts(text: str) -> Counter[tuple[str, str]]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for found in _ANY.finditer(_LATEX.sub(" ", text)):
+        kinds = found.groupdict()
+        if letter := kinds["letter"]:
+            counts["c", _SAME_LETTER.get(letter, letter)] += 1
+            continue
+        kind, name = next((k, n) for k, n in kinds.items() if n is not None and k != "position")
+        # names may be said again, and a nameless {} may not
+        counts["brace" if kind == "formatted" else kind, name] = (
+            1 if name else (counts[kind, name] + 1)
+        )
+    return counts
