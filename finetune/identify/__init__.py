@@ -1,1 +1,1 @@
-"""Which language and script a line is in, as far as the models at hand can tell."""
+"""Language and script identification of lines."""

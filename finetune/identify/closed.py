@@ -1,4 +1,4 @@
-"""The closed set: which languages a text may turn out to be in."""
+"""The closed set of languages that a text is compared with."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ NEAR: Mapping[str, tuple[str, ...]] = {
     "quy": ("ayr", "spa"),
 }
 """Languages that are taken for each other: relatives and neighbours in the same script, and the
-confusions that were measured (docs/language-id.md). ISO 639-3 codes; the script is that of the
+confusions that were measured (docs/data/language-id.md). ISO 639-3 codes; the script is that of the
 text that is judged, because a text in another script is found without a model."""
 
 

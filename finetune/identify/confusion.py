@@ -1,4 +1,4 @@
-"""The confusion table: what texts claim to be against what they seem to be."""
+"""The confusion table: declared languages against identified ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ABSTAINED: tuple[Kind, ...] = ("unsure", "too-short", "no-letters")
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A line of a text, and what was found out about it."""
+    """A line of a text with its verdict."""
 
     line: str
     verdict: Verdict
@@ -25,7 +25,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A line that is not what it is said to be."""
+    """A line that is not in its declared language."""
 
     card: str
     where: str
@@ -35,7 +35,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Confusion:
-    """Counts of lines and texts, by card and claimed language, and samples of what was odd."""
+    """Counts of lines and texts, by card and claimed language, and samples of odd lines."""
 
     lines: Counter[tuple[str, str, Kind]] = field(default_factory=Counter)
     """(card, claimed, kind) -> lines."""
@@ -65,7 +65,7 @@ class Confusion:
                     samples.append(Sample(card, where, text, one.verdict.confidence))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row a card and claimed language, as plain data for reports."""
+        """Return one row per card and claimed language, as plain data for reports."""
         return [
             {
                 "card": card,
@@ -117,7 +117,7 @@ def judge_text(identifier: Identifier, text: str, *, claimed: str) -> list[Judge
 
 
 def odd_reason(judged: Sequence[Judged], *, share: float) -> str | None:
-    """Return why a text is not what it is said to be, or None.
+    """Return why a text is not in its declared language, or None.
 
     A text is odd if its odd lines hold more than `share` of its letters; the reason is that of
     most of these letters.

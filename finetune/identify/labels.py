@@ -1,8 +1,8 @@
-"""From the labels of language-identification models to codes of ours, in one table.
+"""Mapping from labels of language-identification models to our codes.
 
-Every model spells languages its own way: `__label__wol_Latn` (GlotLID, OpenLID), `__label__wo`
+Every model has its own labels: `__label__wol_Latn` (GlotLID, OpenLID), `__label__wo`
 (lid.176), `sat_Olch`, `tam_Tamil`, `kok_Deva` (IndicLID), `msaind` (HeLI-OTS). A join without this
-table would lose Santali, Tamil, Meitei and Konkani without a word.
+table would silently lose Santali, Tamil, Meitei and Konkani.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from finetune.spec.language import USED_AS_ONE
-from finetune.spec.macrolanguages import MEMBERS, SHORT
+from finetune.spec.tables.language_table import USED_AS_ONE, language_row, members_of
 
 PREFIX = "__label__"
 SCRIPTS: Mapping[str, str] = {
@@ -45,15 +44,15 @@ SPECIAL: Mapping[str, str] = {
 corpora call either."""
 
 NO_LANGUAGE = frozenset({"mis", "mul", "other", "und", "undhtml", "xx-unk", "zxx"})
-"""Labels that say that a text is in no language, or in none that the model knows."""
+"""Labels for no language, or for none that the model supports."""
 
 LANGUAGES_OF: Mapping[str, str] = {"Olck": "sat", "Mtei": "mni", "Vaii": "vai", "Cher": "chr"}
-"""Scripts that one language is written in: whoever knows the script knows the language."""
+"""Scripts of a single language: the script decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a label names: an ISO 639-3 code, maybe of a macrolanguage, and a script if it says."""
+    """Meaning of a label: an ISO 639-3 code, maybe of a macrolanguage, and a script if stated."""
 
     code: str
     script: str | None = None
@@ -61,7 +60,7 @@ class Label:
 
 @lru_cache(maxsize=8192)
 def read_label(raw: str) -> Label | None:
-    """Return what a label names, or None if it names no language that ISO 639 knows.
+    """Return the meaning of a label, or None for no language of ISO 639.
 
     >>> read_label("__label__sat_Olch"), read_label("__label__wo"), read_label("kok_Deva")
     (Label(code='sat', script='Olck'), Label(code='wol', script=None), \
@@ -82,18 +81,13 @@ Label(code='kok', script='Deva'))
 
 
 def _alpha3(code: str) -> str | None:
-    """Return the ISO 639-3 code of a two- or three-letter one, or None for no language."""
-    import langcodes  # loaded on use: costs 50 ms
-
-    if code in SHORT:  # the library would make one member of some macrolanguages
-        return SHORT[code]
-    if code in MEMBERS:
-        return code
-    language = langcodes.Language.get(code)
-    if not language.is_valid():
+    """Return the ISO 639-3 code of any code of ISO 639, or None for no language."""
+    row = language_row(code)
+    if row is None or row.kind == "special":
         return None
-    # a three-letter code is kept: the library would make `cmn` `zh`, which is a macrolanguage
-    return code if len(code) == 3 else str(language.to_alpha3())
+    if row.kind in ("short", "bibliographic", "retired") and len(row.to) == 1:
+        return row.to[0]
+    return code
 
 
 @lru_cache(maxsize=1024)
@@ -103,9 +97,8 @@ def usual_script(code: str) -> str | None:
     >>> usual_script("urd"), usual_script("wol")
     ('Arab', 'Latn')
     """
-    import langcodes
-
-    script = langcodes.Language.get(code).maximize().script
+    row = language_row(code)
+    script = row.scripts[0] if row and row.scripts else None
     return SCRIPTS.get(script, script) if script else None
 
 
@@ -126,9 +119,9 @@ def assign(labels: Iterable[str], closed: Sequence[str]) -> dict[str, tuple[str,
     }
     own = {language for languages in found.values() for language in languages}
     for raw, label in read.items():
-        if found[raw] or label.code not in MEMBERS or label.code in USED_AS_ONE:
+        members = members_of(label.code)
+        if found[raw] or not members or label.code in USED_AS_ONE:
             continue
-        members = MEMBERS[label.code].split()
         found[raw] = tuple(
             language
             for language in closed

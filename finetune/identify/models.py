@@ -1,7 +1,7 @@
-"""The models behind one interface: what each is called, which labels it has, how it scores.
+"""Language-identification models behind one interface: name, labels, scores.
 
-A model is asked for the log-likelihoods of some of its labels (up to a constant, natural
-logarithm); what they mean together is for finetune.identify.identifier to say. Imports nothing
+A model returns the log-likelihoods of some of its labels (up to a constant, natural logarithm);
+finetune.identify.identifier combines them. Imports nothing
 heavy until a model is loaded.
 """
 
@@ -17,9 +17,12 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.identify.fasttext_file import read_fasttext_file
-from finetune.sources.fetch import checksum
-from finetune.spec.identify import FastTextModel, Identify
+from finetune.messages import Place, problem, sentence
+from finetune.sources.checksums import checksum
+from finetune.spec.sections.identify import FastTextModel, Identify
+from finetune.spec.tables.extras import missing
 
+_MODELS = Place(key="prepare.identify.models")
 Scores = Mapping[str, float]
 """Label -> log-likelihood, up to a constant."""
 Scorer = Callable[[str], Scores]
@@ -36,8 +39,8 @@ FRANC_SCRIPTS: Mapping[str, str] = {
     "Hebrew": "Hebr",
     "Canadian_Aboriginal": "Cans",
 }
-"""Groups of franc's trigram models. What it calls by script alone (Bengali, Tamil) is left out: it
-cannot tell Assamese from Bengali, and the script is checked anyway."""
+"""Groups of franc's trigram models, without languages that it identifies by script alone (Bengali,
+Tamil): it cannot separate Assamese from Bengali, and the script is checked anyway."""
 PY3LANGID_SCALE = 2.0
 """Its probabilities are too flat for short lines (temperature = root of the bytes)."""
 FRANC_SCALE = 2.0
@@ -49,8 +52,8 @@ messages (smallest mean log-loss)."""
 PY3LANGID_THRESHOLD = 0.9
 FRANC_THRESHOLD = 0.98
 HELIPORT_THRESHOLD = 0.98
-"""Where fewer than 1 in 200 true lines of 20 letters and more were called another language
-(Kolibri's messages and the Universal Declaration, docs/language-id.md)."""
+"""Thresholds above which fewer than 1 in 200 true lines of 20 letters or more are misclassified
+(Kolibri's messages and the Universal Declaration, docs/data/language-id.md)."""
 FASTTEXT_THRESHOLD = 0.9
 """For files of the user nothing was measured; GlotLID's makers advise to set it by language."""
 
@@ -67,11 +70,11 @@ class Model:
     labels: tuple[str, ...]
     """Every label it has, as it writes it."""
     threshold: float
-    """How sure it must be, by default, before a text is called another language than it claims."""
+    """Default confidence threshold for calling a text another language than it declares."""
     bind: Callable[[Sequence[str]], Scorer]
     """Returns how to score a line (no line ends) for some of the labels."""
     last_resort: bool = False
-    """Whether what can be learned from the cards themselves is more to be trusted."""
+    """True if a classifier trained on the cards is more reliable."""
 
 
 def load_models(settings: Identify) -> tuple[Model, ...]:
@@ -81,7 +84,7 @@ def load_models(settings: Identify) -> tuple[Model, ...]:
     checksum or is no such model: all problems at once.
     """
     models: list[Model] = []
-    problems: list[str] = []
+    problems: list[Any] = []
     for wanted in settings.models:
         try:
             if isinstance(wanted, FastTextModel):
@@ -99,7 +102,7 @@ def load_models(settings: Identify) -> tuple[Model, ...]:
 @lru_cache(maxsize=1)
 def load_py3langid() -> Model:
     """Load py3langid: 140 languages, naive Bayes on byte n-grams (Lui and Baldwin 2012)."""
-    release = _installed("py3langid", extra=None)
+    release = _installed("py3langid")
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     whole = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -128,24 +131,23 @@ def load_py3langid() -> Model:
 @lru_cache(maxsize=1)
 def load_franc() -> Model:
     """Load pyfranc: trigram ranks (Cavnar and Trenkle 1994) of 380 languages."""
-    release = _installed("pyfranc", extra=None)
+    release = _installed("pyfranc")
     from pyfranc import franc
 
+    from finetune.identify.franc import make_scorer
+
     labels = {
-        f"{code}_{FRANC_SCRIPTS[group]}": code
+        f"{code}_{FRANC_SCRIPTS[group]}": (group, code)
         for group, languages in franc.data.items()
         for code in languages
     }
 
     def bind(chosen: Sequence[str]) -> Scorer:
-        wanted = {labels[label]: label for label in chosen}
-
-        def score(line: str) -> Scores:
-            found = franc.lang_detect(line, whitelist=list(wanted), minlength=1)
-            weight = FRANC_SCALE * math.sqrt(len(line))
-            return {wanted[code]: weight * value for code, value in found if code in wanted}
-
-        return score
+        wanted: dict[str, dict[str, str]] = {}
+        for label in chosen:
+            group, code = labels[label]
+            wanted.setdefault(group, {})[code] = label
+        return make_scorer(wanted, scale=FRANC_SCALE)
 
     return Model("franc", release, "MIT", tuple(labels), FRANC_THRESHOLD, bind, last_resort=True)
 
@@ -153,7 +155,7 @@ def load_franc() -> Model:
 @lru_cache(maxsize=1)
 def load_heliport() -> Model:
     """Load heliport: HeLI-OTS (Jauhiainen et al. 2022), words and n-grams of 200 languages."""
-    release = _installed("heliport", extra="heliport")
+    release = _installed("heliport")
     import heliport
 
     model = heliport.Identifier()
@@ -178,30 +180,40 @@ def load_fasttext(path: Path, *, sha256: str) -> Model:
 
     Raises DataError if the file is missing, has another checksum or is no such model.
     """
-    release = _installed("fasttext-predict", extra="fasttext")
+    release = _installed("fasttext-predict")
     if not path.is_file():
-        raise DataError(f"prepare.identify.models: there is no file {str(path)!r}")
+        raise DataError(problem("no-file", "there is no file {path!r}", at=_MODELS, path=str(path)))
     actual = checksum(path)
     if actual != sha256:
         raise DataError(
-            f"prepare.identify.models: {path}: sha256 is {actual}, the recipe says {sha256}; get "
-            "the file that was meant, or correct the recipe"
+            problem(
+                "wrong-checksum",
+                "{path}: sha256 is {actual}, the recipe states {stated}; get the file that was "
+                "meant, or correct the recipe",
+                at=_MODELS,
+                path=path,
+                actual=actual,
+                stated=sha256,
+            )
         )
     labels = read_fasttext_file(path).labels
     import fasttext
 
     try:
         model = fasttext.load_model(str(path))
-    except (ValueError, MemoryError) as error:
-        raise DataError(f"{path}: fastText cannot open it: {error}") from None
+    except (ValueError, MemoryError, RuntimeError) as error:
+        raise _unusable(path, error) from None
 
     def bind(chosen: Sequence[str]) -> Scorer:
         wanted = frozenset(chosen)
 
         def score(line: str) -> Scores:
-            # below any threshold, or a hierarchical softmax leaves out improbable labels
+            # below any threshold, or a hierarchical softmax omits improbable labels
             readable = line.encode("utf-8", "replace").decode()
-            names, shares = model.predict(readable, k=len(labels), threshold=-1.0)
+            try:
+                names, shares = model.predict(readable, k=len(labels), threshold=-1.0)
+            except RuntimeError as error:  # a number of the file is none
+                raise _unusable(path, error) from None
             return {
                 name: math.log(max(share, LEAST))
                 for name, share in zip(names, shares, strict=True)
@@ -214,16 +226,23 @@ def load_fasttext(path: Path, *, sha256: str) -> Model:
     return Model(path.name, named, "as its makers state", labels, FASTTEXT_THRESHOLD, bind)
 
 
-def _installed(package: str, *, extra: str | None) -> str:
-    """Return the version of a package. Raises DataError that says how to install it."""
+def _unusable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        problem("damaged-fasttext", "fastText cannot use it: {why}", at=Place(path), why=str(error))
+    )
+
+
+def _installed(package: str) -> str:
+    """Return the version of a package. Raises DataError with the command that installs it."""
     try:
         return version(package)
     except PackageNotFoundError:
-        how = f"pip install 'finetune-lowres[{extra}]'" if extra else f"pip install {package}"
-        raise DataError(
-            f"prepare.identify.models: {package} is not installed; {how}, or take the model out "
-            "of the list"
-        ) from None
+        lacking = missing(
+            package,
+            needed_by="prepare.identify.models",
+            instead=sentence(", or remove the model from the list"),
+        )
+        raise DataError(*lacking.problems) from None
 
 
 _PACKAGED: Mapping[str, Callable[[], Any]] = {

@@ -1,9 +1,9 @@
-"""A small classifier for languages that no model knows, learned from the texts at hand.
+"""A small classifier for languages that no model covers, trained on the cards' texts.
 
 Multinomial naive Bayes on hashed character n-grams of 1 to 5 (as Cavnar and Trenkle 1994 and Lui
-and Baldwin 2012 use them). Texts are dealt into two halves by their hash, and each half is judged
-by what was learned from the other: so a stray line never speaks for itself, and the accuracy that
-is stated is that of held-out text. Counts and scores are integers, the same on any machine.
+and Baldwin 2012 use them). Texts are split into two halves by their hash, and each half is judged
+by a classifier trained on the other: so a stray line does not confirm itself, and the stated
+accuracy is held-out. Counts and scores are integers, the same on any machine.
 
     b  n-grams of a line        k  buckets        c  languages
 """
@@ -35,14 +35,14 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Held-out lines that were told right, with a 95 % interval (Wilson 1927)."""
+    """Held-out accuracy, with a 95 % interval (Wilson 1927)."""
 
     right: int
     of: int
 
     @property
     def share(self) -> float:
-        """Share of lines that were told right."""
+        """Accuracy."""
         return self.right / self.of if self.of else 0.0
 
     @property
@@ -58,7 +58,7 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """What was learned, by half of the texts."""
+    """Trained counts, by half of the texts."""
 
     languages: tuple[str, ...]
     tables_kc: tuple[Any, ...]
@@ -140,7 +140,7 @@ def _log_probabilities(lines: Sequence[str]) -> Any:
 
 
 def _best_scale(scored: Mapping[str, Sequence[Mapping[str, float]]]) -> float:
-    """Return the scale under which held-out lines have the smallest mean log-loss."""
+    """Return the scale with the smallest mean log-loss on held-out text."""
 
     def loss(scale: float) -> float:
         total = 0.0

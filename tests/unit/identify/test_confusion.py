@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from finetune.identify.confusion import Confusion, Judged, judge_text, odd_reason
 from finetune.identify.identifier import Kind, Verdict, make_identifier
-from finetune.spec.identify import Identify
-from tests.unit.identify.test_identifier import ENGLISH, HAUSA
+from finetune.spec.sections.identify import Identify
+from tests.support.identify_texts import ENGLISH, HAUSA
 
 
 def judged(*kinds: Kind) -> list[Judged]:
@@ -19,14 +19,14 @@ def test_a_text_is_odd_when_most_of_its_letters_are() -> None:
     assert odd_reason(judged("other-language"), share=0.5) == "other-language"
 
 
-def test_what_nobody_could_judge_is_never_odd() -> None:
+def test_what_none_could_judge_is_never_odd() -> None:
     """Not covered, unsure and too short are no reason, and neither is an empty text."""
     silent: tuple[Kind, ...] = ("not-covered", "unsure", "too-short", "no-letters")
     assert odd_reason(judged(*silent), share=0.01) is None
     assert odd_reason([], share=0.5) is None
 
 
-def test_each_line_of_a_text_is_judged_by_itself() -> None:
+def test_each_line_of_a_text_is_judged_separately() -> None:
     """An English line in a Hausa document is found, and empty lines count for nothing."""
     identifier = make_identifier(["hau_Latn"], settings=Identify())
     found = judge_text(identifier, f"{HAUSA}\n\n{ENGLISH}\n{HAUSA}", claimed="hau_Latn")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,20 @@ from hypothesis import strategies as st
 from finetune.errors import DataError
 from finetune.identify.fasttext_file import read_fasttext_file
 from finetune.identify.models import load_fasttext, load_models
-from finetune.spec.identify import FastTextModel, Identify
+from finetune.messages import Place
+from finetune.spec.sections.identify import FastTextModel, Identify
 from tests.support.fasttext_file import write_model
+from tests.support.hostile_corpora import bytes_mutated
 
 WORDS = {"__label__wol_Latn": ["ab", "ba"], "sat_Olch": ["ᱚᱛ"], "__label__en": ["the", "cat"]}
+WORD_NGRAMS, BUCKETS, LONGEST = 28, 40, 48
+"""Places of settings in a model file."""
+TEN_TIMES = struct.pack("<q", 10)
+"""Count of each word."""
 
 
 def test_a_model_file_is_asked_by_its_own_labels(tmp_path: Path) -> None:
-    """What the file says about a line comes back under the labels that were asked for."""
+    """Predictions for a line are returned under the requested labels."""
     pytest.importorskip("fasttext", reason="the extra `fasttext` is not installed")
     path = tmp_path / "tiny.bin"
     model = load_fasttext(path, sha256=write_model(path, WORDS))
@@ -28,12 +36,15 @@ def test_a_model_file_is_asked_by_its_own_labels(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
-    """A file with another checksum than the recipe says is not opened, and both are shown."""
+    """A file with another checksum than the recipe states is not opened, and both are shown."""
     pytest.importorskip("fasttext", reason="the extra `fasttext` is not installed")
     path = tmp_path / "tiny.bin"
     actual = write_model(path, WORDS)
-    with pytest.raises(DataError, match=f"sha256 is {actual}, the recipe says {'0' * 64}"):
+    with pytest.raises(DataError) as caught:
         load_fasttext(path, sha256="0" * 64)
+    [problem] = caught.value.problems
+    assert problem.code == "wrong-checksum"
+    assert (problem.facts["actual"], problem.facts["stated"]) == (actual, "0" * 64)
 
 
 def test_all_models_that_cannot_be_had_are_named_at_once(tmp_path: Path) -> None:
@@ -57,6 +68,13 @@ def test_all_models_that_cannot_be_had_are_named_at_once(tmp_path: Path) -> None
         (lambda data: data + b"more", "4 bytes follow"),
         (lambda data: data[:64] + b"\xff\xff\xff\x7f" * 3 + data[76:], "a dictionary of"),
         (lambda data: data.replace(b"sat_Olch", b"sat_\xff\xfech"), "not UTF-8"),
+        # each of these made the library divide by zero, or read beyond a matrix
+        (lambda data: put(data, LONGEST, 5), "n-grams, but no rows"),
+        (lambda data: put(data, LONGEST, -65536), "of 0 to -65536 letters"),
+        (lambda data: put(data, WORD_NGRAMS, 2), "n-grams, but no rows"),
+        (lambda data: put(data, BUCKETS, 1000), "where 1005 x 3 belong"),
+        (lambda data: data.replace(TEN_TIMES, struct.pack("<q", -1)), "was seen -1 times"),
+        (lambda data: data.replace(TEN_TIMES + b"\0", TEN_TIMES + b"\1"), "is no word"),
     ],
 )
 def test_a_hostile_file_is_answered_before_native_code_sees_it(
@@ -66,9 +84,34 @@ def test_a_hostile_file_is_answered_before_native_code_sees_it(
     path = tmp_path / "bad.bin"
     write_model(path, WORDS)
     path.write_bytes(change(path.read_bytes()))  # type: ignore[operator]
-    with pytest.raises(DataError, match=why) as caught:
+    with pytest.raises(DataError) as caught:
         read_fasttext_file(path)
-    assert str(path) in str(caught.value)
+    [problem] = caught.value.problems
+    assert (problem.code, problem.place) == ("damaged-fasttext", Place(path))
+    assert why in problem.facts["why"]
+
+
+def put(data: bytes, at: int, number: int) -> bytes:
+    """Return a model file with another number in its head."""
+    return data[:at] + struct.pack("<i", number) + data[at + 4 :]
+
+
+def test_damaged_models_do_not_end_the_process(tmp_path: Path) -> None:
+    """A thousand damaged files: each can be asked, or is refused before the library reads it."""
+    pytest.importorskip("fasttext", reason="the extra `fasttext` is not installed")
+    path = tmp_path / "bad.bin"
+    write_model(path, WORDS)
+    whole, rng, ended = path.read_bytes(), random.Random(3), set()
+    for _ in range(1000):
+        data = bytes_mutated(rng, whole)
+        path.write_bytes(data)
+        try:
+            model = load_fasttext(path, sha256=hashlib.sha256(data).hexdigest())
+            model.bind(model.labels)("the cat ab zzz")
+            ended.add("asked")
+        except DataError:
+            ended.add("refused")
+    assert ended == {"asked", "refused"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)

@@ -15,13 +15,10 @@ from finetune.identify.identifier import (
     to_learn,
 )
 from finetune.identify.ngrams import learn
-from finetune.spec.identify import FastTextModel, Identify
+from finetune.spec.sections.identify import FastTextModel, Identify
 from tests.support.fasttext_file import write_model
-from tests.unit.identify.test_ngrams import FIRST, SECOND, made_up
+from tests.support.identify_texts import ENGLISH, FIRST, FRENCH, HAUSA, SECOND, made_up
 
-ENGLISH = "Everyone has the right to read what they like and to say so in their own words."
-FRENCH = "Chacun peut lire ce qui lui plaît et le dire avec ses propres mots, sans demander."
-HAUSA = "Ina kwana, lafiya lau, na gode ƙwarai da gaske; sai an jima, mun gode da zuwa."
 DEVANAGARI = "".join(chr(code) for code in range(0x0905, 0x0939))
 OL_CHIKI = "".join(chr(code) for code in range(0x1C5A, 0x1C78))
 
@@ -50,8 +47,8 @@ def test_a_line_is_what_it_claims_or_what_it_looks_like(hausa: Identifier) -> No
 
 def test_another_script_is_found_without_any_model() -> None:
     """The script check needs no model, no length and no knowledge of the language."""
-    nobody = make_identifier(["fuc_Latn"], settings=Identify(models=()))
-    found = nobody.judge(DEVANAGARI[:4], claimed="fuc_Latn")
+    no_model = make_identifier(["fuc_Latn"], settings=Identify(models=()))
+    found = no_model.judge(DEVANAGARI[:4], claimed="fuc_Latn")
     assert (found.kind, found.found) == ("other-script", "Deva")
 
 
@@ -64,7 +61,7 @@ def test_placeholders_and_addresses_are_in_no_script(hausa: Identifier) -> None:
     assert hausa.judge("{name} 12 https://example.org", claimed="hau_Latn").kind == "no-letters"
 
 
-def test_a_language_that_nobody_knows_is_not_covered() -> None:
+def test_a_language_that_none_knows_is_not_covered() -> None:
     """No model knows Pulaar: the English line is not judged, and the reason names each model."""
     identifier = make_identifier(["fuc_Latn"], settings=Identify())
     assert identifier.judge(ENGLISH, claimed="fuc_Latn").kind == "not-covered"
@@ -83,7 +80,7 @@ def test_a_model_has_no_say_on_a_language_it_does_not_know() -> None:
 
 
 def test_a_later_model_finds_only_what_the_first_does_not_know() -> None:
-    """For isiXhosa py3langid tells isiZulu apart; franc is left isiNdebele and siSwati."""
+    """For isiXhosa, py3langid separates isiZulu; franc covers isiNdebele and siSwati."""
     first, second = make_identifier(["xho_Latn"], settings=Identify()).coverage["xho_Latn"].voters
     assert (first.model, second.model) == ("py3langid", "franc")
     assert "zul_Latn" in first.finds
@@ -104,7 +101,7 @@ def test_what_was_learned_goes_before_the_model_of_last_resort() -> None:
 
 
 def test_it_is_learned_only_where_no_good_model_knows_a_language() -> None:
-    """Pulaar and Wolof are worth learning; Hausa is known, Santali's script tells it."""
+    """Pulaar and Wolof need a classifier; Hausa is supported, Santali has its own script."""
     claimed = ["hau_Latn", "fuc_Latn", "wol_Latn", "sat_Olck", "eng_Latn"]
     assert to_learn(claimed, settings=Identify()) == ["fuc_Latn", "wol_Latn"]
 
@@ -164,7 +161,7 @@ def test_a_shared_label_fits_each_that_it_stands_for(tmp_path: Path) -> None:
 
 
 def test_probabilities_sum_to_one(hausa: Identifier) -> None:
-    """What a voter says is a distribution over the languages it chooses among."""
+    """A model's vote is a distribution over its candidate languages."""
     [voter, *_] = hausa.coverage["hau_Latn"].voters
     shares = probabilities(HAUSA, voter)
     assert sum(shares.values()) == pytest.approx(1)

@@ -1,30 +1,16 @@
 from __future__ import annotations
 
-import random
-
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from finetune.identify.ngrams import BUCKETS, Accuracy, fold_of, learn, ngrams
+from tests.support.identify_texts import FIRST, SECOND, made_up
 
 
-def made_up(letters: str, *, lines: int, seed: int) -> list[str]:
-    """Return lines of made-up words of the letters, different from line to line."""
-    dice = random.Random(seed)
-    return [
-        " ".join("".join(dice.choices(letters, k=dice.randint(2, 7))) for _ in range(8))
-        for _ in range(lines)
-    ]
-
-
-FIRST = made_up("abdefghiklmno", lines=300, seed=1)
-SECOND = made_up("opqrstuwxyzɗƙ", lines=300, seed=2)
-
-
-def test_two_kinds_of_text_are_told_apart_on_lines_not_learned_from() -> None:
-    """The held-out accuracy is stated with its interval, and new lines are told right."""
+def test_two_kinds_of_text_differ_on_lines_not_learned_from() -> None:
+    """The held-out accuracy is stated with its interval, and new lines are classified correctly."""
     found = learn({"aaa_Latn": FIRST, "bbb_Latn": SECOND})
     assert found is not None
     for language in ("aaa_Latn", "bbb_Latn"):
@@ -38,7 +24,7 @@ def test_two_kinds_of_text_are_told_apart_on_lines_not_learned_from() -> None:
 
 
 def test_a_stray_line_does_not_speak_for_itself() -> None:
-    """Lines of one kind among the other's are found, although they were learned from."""
+    """Lines of one kind among the other's are found, although they were in the training text."""
     stray = made_up("opqrstuwxyzɗƙ", lines=30, seed=4)
     found = learn({"aaa_Latn": [*FIRST, *stray], "bbb_Latn": SECOND})
     assert found is not None

@@ -19,16 +19,18 @@ from finetune.sources import lock as outside
 from finetune.sources.lock import check_files
 from finetune.spec.load import Project, load_project
 from tests.support.fasttext_file import write_model
+from tests.support.problems import raises
 from tests.support.small_recipe import CARD, RECIPE
+from tests.support.surroundings import Inside
 
 pytest.importorskip("fasttext", reason="the extra `fasttext` is not installed")
 WORDS = {"__label__wol_Latn": ["ab"], "__label__en": ["the"]}
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Project]:
+def project(tmp_path: Path, inside: Inside) -> Callable[[str], Project]:
     """Return a function from the path of a model file to a project whose recipe names it."""
-    monkeypatch.chdir(tmp_path)
+    inside(tmp_path)
     Path("data_cards").mkdir()
     Path("data_cards/words.txt").write_text("benn\n")
     sha256 = hashlib.sha256(b"benn\n").hexdigest()
@@ -62,7 +64,7 @@ def test_a_key_holds_the_checksum_and_not_the_path(project: Callable[[str], Proj
 
 
 def test_the_lock_holds_versions_and_checksums(project: Callable[[str], Project]) -> None:
-    """What says which language a text is in is pinned like everything else from outside."""
+    """Language-identification models are pinned like every other download."""
     found = outside.identify_entries(project("models/a.bin"))
     assert found["language model franc"]["package"].startswith("pyfranc==")
     sha256 = hashlib.sha256(Path("models/a.bin").read_bytes()).hexdigest()
@@ -73,12 +75,16 @@ def test_another_file_than_the_recipe_says_is_refused_early(
     project: Callable[..., Project],
 ) -> None:
     """`check`, `submit` and `bundle` look at the file before anything starts."""
-    with pytest.raises(InputError, match=f"the recipe says {'1' * 64}"):
+    with pytest.raises(InputError) as caught:
         check_files(project("models/a.bin", "1" * 64))
+    [problem] = caught.value.problems
+    assert (problem.code, problem.facts["stated"]) == ("wrong-checksum", "1" * 64)
     loaded = project("models/a.bin")
     Path("models/a.bin").unlink()
-    with pytest.raises(InputError, match=r"there is no 'models/a\.bin'"):
+    with pytest.raises(InputError) as caught:
         check_files(loaded)
+    [problem] = caught.value.problems
+    assert (problem.code, problem.facts["path"]) == ("no-file", "models/a.bin")
 
 
 def test_a_snapshot_names_the_file_where_it_is(project: Callable[[str], Project]) -> None:
@@ -99,7 +105,7 @@ def test_a_bundle_carries_the_file(project: Callable[[str], Project], tmp_path: 
     outside_of_it = str(tmp_path.parent / "outside.bin")
     elsewhere = open_project(project(outside_of_it).path, purpose="bundle")
     contents = Contents(elsewhere, steps=(), store=Store(tmp_path / "s"), site=None, wheels=False)
-    with pytest.raises(RecipeError, match="lies outside this folder"):
+    with raises(RecipeError, code="outside-this-folder", path=outside_of_it):
         write_bundle(tmp_path / "other", contents)
 
 
