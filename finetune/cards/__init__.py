@@ -1,1 +1,1 @@
-"""What the owners of texts do with their data cards: write, check, take back, show, publish."""
+"""Data cards for the owners of texts: writing, checking, showing, publishing, withdrawing."""

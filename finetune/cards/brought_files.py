@@ -1,39 +1,154 @@
-"""Files that people bring: their format, their columns, and a place beside the card."""
+"""Files for a new card: their format, their columns, and their place beside the card."""
 
 from __future__ import annotations
 
+import filecmp
+import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from finetune.errors import RecipeError
+from finetune.cards.packed_files import (
+    first_inside,
+    format_inside,
+    format_of_names,
+    suffix_of,
+    unpack_first,
+)
+from finetune.errors import DataError, RecipeError
+from finetune.messages import Place, Problem, problem
+from finetune.output.paths import is_file, is_folder
+from finetune.readers.tabular.column_names import plain_name
+from finetune.readers.tabular.other_content import content_format
+from finetune.readers.translated.tags import fits_tag
+from finetune.sources.broken_files import explained_columns
 from finetune.sources.files import SourceFile
-from finetune.spec.entry_points import load
-from finetune.spec.formats import Format, format_of_suffix
-from finetune.spec.language import hub_codes, language_name
+from finetune.spec.entry_points import blamed, load
+from finetune.spec.formats import FORMATS, GROUP, Format, format_of_suffix
+from finetune.spec.language import find_languages
+from finetune.spec.language_search import fold, folded_names
 
+_NO_LETTERS = re.compile(r"[\W\d_]+")
+SAVED_AS: Mapping[str, str] = {
+    ".odt": ".docx",
+    ".doc": ".docx",
+    ".rtf": ".docx",
+    ".pages": ".docx",
+    ".ods": ".xlsx",
+    ".xls": ".xlsx",
+    ".numbers": ".xlsx",
+    ".mo": ".po",
+    ".gmo": ".po",
+}
+"""Suffix of a file that no reader takes -> what its program can save it as."""
 TEXT_COLUMNS = ("text", "texte", "sentence", "phrase", "content")
+CHAT_COLUMNS: Mapping[str, Sequence[str]] = {
+    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "turns"),
+    "instruction": ("instruction", "prompt", "question", "query"),
+    "input": ("input", "context"),
+    "answer": ("output", "answer", "response", "completion", "reply"),
+    "system": ("system", "system_prompt"),
+    "history": ("history",),
+}
+"""Role in a conversation -> usual names of its column, in lower case."""
+PREFERENCES = ({"chosen", "rejected"}, {"prompt", "completion", "label"})
+"""Columns of data sets of preferences, which hold bad answers too."""
 
 
 def format_of(files: Sequence[Path]) -> Format | None:
-    """Return the format that the files' names say, or None; RecipeError if they say several."""
-    found = {form.name if form else "": form for form in map(_format, files)}
-    if len(found) > 1:
-        raise RecipeError(f"{files[0].parent}: files of several kinds; make one card for each kind")
-    [form] = found.values()
-    return form
+    """Return the format from the names of files, or None.
+
+    RecipeError if there are several, for a folder, and for a file to be saved as another first.
+    """
+    unfit = [found for file in files if (found := _unfit(file))]
+    if unfit:
+        raise RecipeError(*unfit)
+    formats = {form.name if form else "": form for form in map(_format, files)}
+    if len(formats) > 1:
+        raise RecipeError(
+            problem(
+                "several-formats",
+                "files of several formats; make one card for each format",
+                at=Place(files[0].parent),
+            )
+        )
+    [form] = formats.values()
+    return form or format_of_names(files)
 
 
 def _format(file: Path) -> Format | None:
-    return format_of_suffix(file.suffix)
+    """Return the format that a file's first bytes or lines show, or else its name."""
+    if is_file(file) and (form := content_format(SourceFile(file, file.name))):
+        return form
+    if is_file(file) and (form := recognised_format(SourceFile(file, file.name))):
+        return form
+    return format_of_suffix(suffix_of(file)) or format_inside(file)
 
 
-def columns_of(file: Path, *, form: Format) -> list[str]:
-    """Return the columns that a file of a format has; DataError if it cannot be read."""
+def recognised_format(file: SourceFile) -> Format | None:
+    """Return the format that the first lines of a file called plain text show, or None."""
+    for form in FORMATS.values():
+        if form.recognised:
+            with suppress(DataError):  # bytes, or text in another encoding
+                if load(form.recognised)(file):
+                    return form
+    return None
+
+
+def _unfit(file: Path) -> Problem | None:
+    """Return why no card can be made of a file as it is, and what to do."""
+    suffix = file.suffix.lower()
+    if is_folder(file):
+        return problem("folder-given", "is a folder; name the files in it", at=Place(file))
+    if archive := unpack_first(file):
+        return archive
+    if suffix in SAVED_AS and format_of_suffix(suffix) is None:
+        return problem(
+            "save-as",
+            "{suffix} files are not read; open it in the program that made it, and save it as "
+            "{other}",
+            at=Place(file),
+            suffix=suffix,
+            other=SAVED_AS[suffix],
+        )
+    return None
+
+
+def columns_of(
+    file: Path, *, form: Format, keys: Mapping[str, Any] = MappingProxyType({})
+) -> list[str]:
+    """Return the columns that a file of a format has; DataError if it cannot be read.
+
+    `keys`: those of the card that the format takes (finetune/cards/asked_keys.py).
+    """
     if form.fixed_columns:
         return list(form.fixed_columns)
-    names: list[str] = load(form.columns)(SourceFile(file, file.name)) if form.columns else []
+    if not form.columns:
+        return []
+    with blamed(form.name, group=GROUP, known=FORMATS):
+        names: list[str] = explained_columns(load(form.columns))(
+            first_inside(SourceFile(file, file.name), form=form),
+            **(keys if form.found_keys else {}),
+        )
     return names
+
+
+def stated_columns(file: Path, *, form: Format, languages: Sequence[str]) -> dict[str, str]:
+    """Return role -> column of a pair by the language tags that a file states; none in doubt."""
+    if not form.tags or len(languages) != 2:
+        return {}
+    with blamed(form.name, group=GROUP, known=FORMATS):
+        tags: dict[str, str] = load(form.tags)(first_inside(SourceFile(file, file.name), form=form))
+    for first, second in (languages, languages[::-1]):
+        sides = dict(zip(form.fixed_columns, (first, second), strict=True))
+        fits = [fits_tag(sides[column], tag) for column, tag in tags.items()]
+        if fits and all(fits):
+            return {language: column for column, language in sides.items()}
+    return {}
 
 
 def guess_columns(
@@ -45,35 +160,101 @@ def guess_columns(
 
     >>> guess_columns(["id", "texte"], languages=["wol_Latn"])
     {'text': 'texte'}
-    >>> guess_columns(["en", "hausa"], languages=["eng_Latn", "hau_Latn"])
-    {'eng_Latn': 'en', 'hau_Latn': 'hausa'}
+    >>> guess_columns(["Titre", "Texte (wolof)", "Conteur"], languages=["wol_Latn"])
+    {'text': 'Texte (wolof)'}
+    >>> guess_columns(["en", "Texte (haoussa)"], languages=["eng_Latn", "hau_Latn"])
+    {'eng_Latn': 'en', 'hau_Latn': 'Texte (haoussa)'}
+    >>> guess_columns(["français", "sérère"], languages=["srr_Latn", "fra_Latn"])
+    {'srr_Latn': 'sérère', 'fra_Latn': 'français'}
     """
     if len(languages) == 1:
         if len(there) == 1:
             return {"text": there[0]}
-        named = [c for c in there if c.strip().lower() in TEXT_COLUMNS]
-        return {"text": named[0]} if len(named) == 1 else {}
+        return _guess_text(there, languages[0])
     if in_order:
         return dict(zip(languages, there, strict=False))
-    found = {}
+    columns_by_role = {}
     for language in languages:
-        names = {language.lower(), language_name(language).lower(), *hub_codes(language)}
-        # `fr-FR` of a translation memory is French too
-        columns = [c for c in there if {c.strip().lower(), c.lower().partition("-")[0]} & names]
-        if len(columns) == 1:
-            found[language] = columns[0]
-    return found
+        matching = [column for column in there if _names_language(column, language)]
+        if len(matching) == 1:
+            columns_by_role[language] = matching[0]
+    return columns_by_role
+
+
+def _guess_text(there: Sequence[str], language: str) -> dict[str, str]:
+    """Return the one column that is called text, names the language, or has text as a word."""
+    for named in (
+        [c for c in there if plain_name(c).lower() in TEXT_COLUMNS],
+        [c for c in there if _names_language(c, language)],
+        [c for c in there if set(fold(_NO_LETTERS.sub(" ", c)).split()) & set(TEXT_COLUMNS)],
+    ):
+        if named:
+            return {"text": named[0]} if len(named) == 1 else {}
+    return {}
+
+
+def has_text_column(there: Sequence[str]) -> bool:
+    """Return whether a column has a usual name of texts."""
+    return any(column.strip().lower() in TEXT_COLUMNS for column in there)
+
+
+def guess_conversation(there: Sequence[str]) -> dict[str, str]:
+    """Return role -> column of a table of conversations, or nothing if its columns are no such.
+
+    Raises RecipeError for preferences: their bad answers must not be trained on.
+
+    >>> guess_conversation(["instruction", "input", "output", "id"])
+    {'instruction': 'instruction', 'input': 'input', 'answer': 'output'}
+    >>> guess_conversation(["conversations", "source"])
+    {'messages': 'conversations'}
+    """
+    names = {column.strip().lower(): column for column in there}
+    if any(columns <= names.keys() for columns in PREFERENCES):
+        raise RecipeError(
+            problem(
+                "preference-data",
+                "holds preferences ({there}), good answers and bad ones, which are not trained on; "
+                "keep the good ones, and write --kind chat --column instruction=COLUMN --column "
+                "answer=COLUMN",
+                at=Place(key="--column"),
+                there=there,
+            )
+        )
+    found = {
+        role: next(names[name] for name in known if name in names)
+        for role, known in CHAT_COLUMNS.items()
+        if not names.keys().isdisjoint(known)
+    }
+    if "messages" in found:
+        return {role: found[role] for role in ("messages", "system") if role in found}
+    return found if {"instruction", "answer"} <= found.keys() else {}
+
+
+def _names_language(column: str, language: str) -> bool:
+    """True if a column is called by a code of a language, or has its name as some of its words."""
+    code = language.partition("_")[0]
+    if code in {found.partition("_")[0] for found in find_languages(column)}:
+        return True
+    words = f" {fold(_NO_LETTERS.sub(' ', column))} "
+    return any(f" {name} " in words for name in folded_names(code))
 
 
 def given_columns(entries: Iterable[str]) -> dict[str, str]:
     """Return the columns given as ROLE=COLUMN; RecipeError for another form."""
-    found = {}
+    columns_by_role = {}
     for entry in entries:
         role, equals, column = entry.partition("=")
         if not (role and equals and column):
-            raise RecipeError(f"--column {entry}: write ROLE=COLUMN, e.g. text=Sentence")
-        found[role] = column
-    return found
+            raise RecipeError(
+                problem(
+                    "option-column-form",
+                    "{entry!r}: write ROLE=COLUMN, e.g. text=Sentence",
+                    at=Place(key="--column"),
+                    entry=entry,
+                )
+            )
+        columns_by_role[role] = column
+    return columns_by_role
 
 
 def beside(cards: Path, files: Sequence[Path], *, name: str) -> dict[Path, str]:
@@ -82,23 +263,43 @@ def beside(cards: Path, files: Sequence[Path], *, name: str) -> dict[Path, str]:
     Raises RecipeError for a file that is not there, or a place that is taken by another file.
     """
     places: dict[Path, str] = {}
-    problems = []
+    problems: list[Problem] = []
     for file in files:
         if not file.is_file():
-            problems.append(f"{file}: there is no such file")
+            problems.append(no_such_file(file))
         elif file.resolve().is_relative_to(cards.resolve()):
             places[file] = file.resolve().relative_to(cards.resolve()).as_posix()
         else:
-            places[file] = f"texts/{name}/{file.name}"
+            same_name = [one for one in files if one.name == file.name]
+            folder = f"{file.parent.name}/" if len(same_name) > 1 else ""
+            places[file] = f"texts/{name}/{folder}{file.name}"
             target = cards / places[file]
-            if target.exists() and target.read_bytes() != file.read_bytes():
-                problems.append(f"{target}: another file is there; nothing was written")
-    twice = [p for p in places.values() if list(places.values()).count(p) > 1]
+            if target.exists() and not _same(target, file):
+                problems.append(_taken(target))
+    twice = [place for place, times in Counter(places.values()).items() if times > 1]
     if twice:
-        problems.append(f"{twice[0]}: two files have this name; rename one")
+        problems.append(
+            problem("same-name", "two files have this name; rename one", at=Place(twice[0]))
+        )
     if problems:
         raise RecipeError(*problems)
     return places
+
+
+def no_such_file(file: Path) -> Problem:
+    """Return the problem of a file that is not there."""
+    return problem("no-such-file", "there is no file {file}", file=file)
+
+
+def _taken(target: Path) -> Problem:
+    return problem(
+        "place-taken", "another file has this name already; nothing was written", at=Place(target)
+    )
+
+
+def _same(target: Path, file: Path) -> bool:
+    """Return whether two files have the same content; anything but a plain file has none."""
+    return target.is_file() and filecmp.cmp(target, file, shallow=False)
 
 
 def copy(places: Mapping[Path, str], *, cards: Path) -> list[Path]:

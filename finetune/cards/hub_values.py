@@ -1,4 +1,4 @@
-"""What the Hub takes as values of a dataset card's keys.
+"""Values that the Hub accepts for the keys of a dataset card.
 
 Source: huggingface_hub, `DatasetCardData` in repocard_data.py, and the Hub's page on dataset cards.
 """

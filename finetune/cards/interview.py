@@ -1,112 +1,249 @@
-"""Flags first, then questions at a terminal: the answers that a card is made from."""
+"""Options first, then questions at a terminal: the answers that a card is made from."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 from finetune.cards import brought_files as bringing
-from finetune.cards.new import Answers, name_from
-from finetune.cards.questions import QUESTIONS, Question, one_of
-from finetune.cards.words import Lang
-from finetune.errors import RecipeError, did_you_mean
+from finetune.cards.asking.asked_keys import settled_keys, stated_keys
+from finetune.cards.asking.draft import draft_of
+from finetune.cards.asking.opened import opened, read_through
+from finetune.cards.asking.person import Ask, Person, Tell, unheard, value_of
+from finetune.cards.new import Answers, name_from, refuse_name
+from finetune.cards.packed_files import language_parts, texts_among
+from finetune.cards.questions import NUMBER_OR_NAME, QUESTIONS, Question, not_among
+from finetune.errors import RecipeError, shortened, suggestion
+from finetune.messages import Place, Problem, counted, phrase, problem, sentence
+from finetune.output.digits import whole_number
+from finetune.output.paths import home_filled_in, is_file
+from finetune.readers.running_text import readings
+from finetune.readers.tabular.column_names import positions
+from finetune.sources.files import SourceFile
+from finetune.spec.card import Use
 from finetune.spec.formats import Format, all_formats, find_format
+from finetune.spec.language import Named
+from finetune.text.shown import quotable
 
-Ask = Callable[[str], str]
-FILE = {"en": "Which file holds the texts?", "fr": "Quel fichier contient les textes ?"}
-NO_FILE = {"en": "there is no file {file}", "fr": "il n'y a pas de fichier {file}"}
-COLUMN = {
-    "en": "Which column holds {what}? There are: {there}",
-    "fr": "Quelle colonne contient {what} ? Il y a : {there}",
-}
-WHICH_FORMAT = {
-    "en": "The name of {file} does not say what it is. Write one of:{formats}",
-    "fr": "Le nom de {file} ne dit pas ce que c'est. Écrivez un mot parmi :{formats}",
-}
-THE_TEXT = {"en": "the text", "fr": "le texte"}
+COLUMN = "column:"
+"""Beginning of the names of questions for columns; a role follows."""
 
 
-def answers_of(options: Namespace, *, lang: Lang, ask: Ask | None) -> Answers:
-    """Return the answers, from flags and, if `ask` is given, from the person who is asked.
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A file with columns, and how it is read."""
 
-    Raises RecipeError with every flag that is wrong or missing.
+    file: Path
+    form: Format
+    keys: Mapping[str, Any]
+
+    def columns(self) -> list[str]:
+        """Return the names of its columns; DataError if it cannot be read."""
+        return bringing.columns_of(self.file, form=self.form, keys=self.keys)
+
+
+def answers_of(options: Namespace, *, lang: str, ask: Ask | None, tell: Tell = unheard) -> Answers:
+    """Return the answers, from options and, if `ask` is given, from the person who is asked.
+
+    A person is shown the files first, answers are kept in a draft beside the card, and each may be
+    changed at the end. Raises RecipeError with every option that is wrong or missing, DataError for
+    files that cannot be read.
     """
-    files = list(options.file) or _ask_file(ask, lang)
-    said = _said(options, lang=lang, ask=ask)
-    languages = said.pop("language").split()
-    form = _format(options.format, files, lang=lang, ask=ask)
-    given = bringing.given_columns(options.column)
-    kind = options.kind or _kind(languages, given)
-    if form.has_columns and kind != "chat":
-        given = _columns(files[0], form, languages, given=given, lang=lang, ask=ask)
+    files = texts_among(options.file) or _ask_file(ask, lang)
+    if ask is None:
+        return _collected(options, files, lang=lang, person=None)
+    _replies(options, _given(options), lang=lang, person=None)
+    name = options.name or name_from(files[0].name)
+    refuse_name(name, cards=options.cards)
+    bringing.beside(options.cards, files, name=name)
+    person = Person(ask, lang, draft_of(options.cards, name), tell)
+    if kept := len(person.draft.answers):
+        person.say(
+            counted(
+                "Going on with {count} answer kept in {path}; delete that file to begin again.",
+                "Going on with {count} answers kept in {path}; delete that file to begin again.",
+                kept,
+                path=person.draft.path,
+            )
+        )
+    while True:
+        answers = _collected(options, files, lang=lang, person=person)
+        if not (person.draft.answers and (again := _to_change(person))):
+            return answers
+        person.draft.forget(again)
+
+
+def _to_change(person: Person) -> tuple[str, ...]:
+    """Show the answers; return the names of those to ask again, none if all is well."""
+    names = list(person.draft.answers)
+    given = [
+        f"  {number}  {name.removeprefix(COLUMN)}: {quotable(person.draft.answers[name]) or '—'}"
+        for number, name in enumerate(names, start=1)
+    ]
+    text = sentence("Enter: write the card. To change an answer, type its number.")
+    shown = "\n".join([*given, text.in_language(person.lang)])
+    while typed := person.ask(shown).strip():
+        if (number := whole_number(typed)) and number <= len(names):
+            break
+        # a word typed one line too late must not write the card
+        shown = text.in_language(person.lang)
+    else:
+        return ()
+    name = names[number - 1]
+    return (name, COLUMN) if name in ("language", "format") else (name,)
+
+
+def _collected(
+    options: Namespace, files: Sequence[Path], *, lang: str, person: Person | None
+) -> Answers:
+    """Return the answers of one round: those that are kept are not asked again."""
+    first, *others = QUESTIONS
+    form = _format(options.format, files, person=person)
+    if person is not None:
+        _refuse_missing(files)
+    keys = settled_keys(
+        files,
+        form,
+        stated_keys(options),
+        wanted=list(bringing.given_columns(options.column).values()),
+        answer=None if person is None else person.answer,
+    )
+    if person is not None:
+        names = bringing.given_columns(options.column).get("names")
+        names = names or person.draft.answers.get(f"{COLUMN}names", "")
+        person.say(*opened(files, form=form, given=keys, names=names).lines())
+        languages = _replies(options, [first], lang=lang, person=person)["language"].split(",")
+    else:
+        replies = _replies(options, QUESTIONS, lang=lang, person=None)
+        languages = replies["language"].split(",")
+    table = _Table(files[0], form, keys)
+    kind, columns = _kind_and_columns(options, files, table, languages, person=person)
+    _refuse_personal(files[0], columns)
+    if person is not None:
+        given = {"columns": columns, **keys}
+        read_through(files, form=form, kind=kind, languages=languages, given=given)
+        replies = _replies(options, others, lang=lang, person=person)
+    replies.pop("language", None)
     return Answers(
         name=options.name or name_from(files[0].name),
         languages=languages,
         files=files,
         format=form.name,
         kind=kind,
-        columns=given,
+        columns=columns,
+        unit=options.unit or _unit(table, kind, person=person),
+        keys=keys,
         uses=options.use,
-        samples=0 if options.no_samples or said["personal_data"] == "present" else 3,
-        **said,
+        samples=0 if options.no_samples or replies["personal_data"] == "present" else 3,
+        **replies,
     )
 
 
-def _said(options: Namespace, *, lang: Lang, ask: Ask | None) -> dict[str, str]:
-    said, problems = {}, []
-    for question in QUESTIONS:
-        given = getattr(options, question.field)
-        if given is None and ask is not None:
-            said[question.field] = _answer(question, lang=lang, ask=ask)
+def _kind_and_columns(
+    options: Namespace,
+    files: Sequence[Path],
+    table: _Table,
+    languages: Sequence[str],
+    *,
+    person: Person | None,
+) -> tuple[str, dict[str, str]]:
+    form = table.form
+    columns = bringing.given_columns(options.column)
+    kind = options.kind or _kind(languages, columns)
+    running_text = form.documents and kind == "text" and not columns
+    if turns := _conversation(table, languages, kind=options.kind, given=columns):
+        return "chat", turns
+    if form.has_columns and kind != "chat" and not running_text:
+        columns = _columns(table, languages, given=columns, person=person)
+    elif form.file_per_language and kind == "parallel":
+        columns = language_parts(files, languages) | columns
+    return kind, columns
+
+
+def _refuse_personal(file: Path, columns: Mapping[str, str]) -> None:
+    """Raise RecipeError for a column whose name is personal data: the card would publish it."""
+    for column in columns.values():
+        if (masked := quotable(column)) != column:
+            raise RecipeError(
+                problem(
+                    "personal-column",
+                    "the name of a column contains personal data ({column!r}); if the first line "
+                    "is a text, write a line with names of columns above it, otherwise rename it",
+                    at=Place(file),
+                    column=masked,
+                )
+            )
+
+
+def _replies(
+    options: Namespace, questions: Sequence[Question], *, lang: str, person: Person | None
+) -> dict[str, str]:
+    replies: dict[str, str] = {}
+    problems: list[Problem] = []
+    for question in questions:
+        given = getattr(options, question.name)
+        if given is None and person is not None:
+            replies[question.name] = person.answer(question)
             continue
-        said[question.field] = question.default if given is None else given.strip()
-        problem = question.problem(said[question.field], lang)
-        if problem:
-            flag = question.field.replace("_", "-")
-            problems.append(f"--{flag}: {problem}")
+        reply = value_of(question, given or "", lang)
+        replies[question.name] = reply
+        if unfit := question.problem(reply):
+            problems.append(unfit.at(Place(key=f"--{question.name.replace('_', '-')}")))
+    known_uses = dict.fromkeys(get_args(Use))
+    if set(options.use) - set(known_uses):
+        problems.append(not_among(known_uses).at(Place(key="--use")))
     if problems:
         raise RecipeError(*problems)
-    return said
+    return replies
 
 
-def _answer(question: Question, *, lang: Lang, ask: Ask) -> str:
-    default = f" [{question.default}]" if question.default else ""
-    text = question.text[lang] + default
-    while True:
-        answer = ask(text).strip() or question.default
-        problem = question.problem(answer, lang)
-        if problem is None:
-            return answer
-        text = problem
+def _given(options: Namespace) -> list[Question]:
+    """Return the questions that options answer."""
+    return [one for one in QUESTIONS if getattr(options, one.name) is not None]
 
 
-def _ask_file(ask: Ask | None, lang: Lang) -> list[Path]:
+def _refuse_missing(files: Sequence[Path]) -> None:
+    missing = [bringing.no_such_file(file) for file in files if not is_file(file)]
+    if missing:
+        raise RecipeError(*missing)
+
+
+def _ask_file(ask: Ask | None, lang: str) -> list[Path]:
     if ask is None:
-        raise RecipeError("finetune cards new: name the file that holds the texts")
-    text = FILE[lang]
+        raise RecipeError(
+            problem("file-needed", "name the file that holds the texts", at=Place(key="FILE"))
+        )
+    text = sentence("Which file holds the texts?").in_language(lang)
     while True:
-        file = Path(ask(text).strip()).expanduser()
-        if file.is_file():
+        file = home_filled_in(ask(text).strip())
+        if is_file(file):
             return [file]
-        text = NO_FILE[lang].format(file=file)
+        text = bringing.no_such_file(file).in_language(lang)
 
 
-def _format(given: str | None, files: Sequence[Path], *, lang: Lang, ask: Ask | None) -> Format:
-    """Return the format that was given, or that the files' names say, or that a person says."""
+def _format(given: str | None, files: Sequence[Path], *, person: Person | None) -> Format:
+    """Return the format from the option, the names of the files, or a person's answer."""
+    known = {form.name: form for form in all_formats()}
+    if given is not None and given not in known:
+        raise RecipeError(not_among(known, given).at(Place(key="--format")))
     form = find_format(given) if given else bringing.format_of(files)
     if form is not None:
         return form
-    known = {one.name: one for one in all_formats()}
-    if ask is None:
+    if person is None:
         raise RecipeError(
-            f"{files[0]}: its name does not say what it is; say it with --format, one of "
-            f"{', '.join(sorted(known))}"
+            problem(
+                "format-unknown",
+                "the name does not show the format; give it with --format, one of {known}",
+                at=Place(files[0]),
+                known=sorted(known),
+            )
         )
-    rows = "".join(f"\n  {one.in_words(lang)}" for one in known.values())
-    text = WHICH_FORMAT[lang].format(file=files[0], formats=rows)
-    question = Question("format", {lang: text + "\n"}, problem=one_of(list(known)))
-    return known[_answer(question, lang=lang, ask=ask)]
+    text = sentence("The name of {file} does not show its format. Which is it?", file=files[0])
+    choices = {name: form.about or phrase("") for name, form in known.items()}
+    return known[person.answer(Question("format", text, choices=choices))]
 
 
 def _kind(languages: Sequence[str], columns: dict[str, str]) -> str:
@@ -115,36 +252,147 @@ def _kind(languages: Sequence[str], columns: dict[str, str]) -> str:
     return "chat" if {"messages", "instruction"} & set(columns) else "text"
 
 
+def _unit(table: _Table, kind: str, *, person: Person | None) -> str:
+    """Return the unit of hard-wrapped lines as a person chooses it, who sees both readings."""
+    if person is None or kind != "text" or not table.form.line_per_text:
+        return ""
+    encoding = table.keys.get("encoding", "utf-8")
+    texts = readings(SourceFile(table.file, table.file.name), encoding=encoding)
+    if not texts:
+        return ""
+    choices = {unit: phrase(shortened(quotable(text))) for unit, text in texts.items()}
+    text = sentence("The lines look hard-wrapped. Which of these is one whole text?")
+    return person.answer(Question("unit", text, choices=choices))
+
+
+def _conversation(
+    table: _Table, languages: Sequence[str], *, kind: str | None, given: dict[str, str]
+) -> dict[str, str]:
+    """Return role -> column of conversations; nothing for what is text by its columns.
+
+    Raises RecipeError for conversations (`kind`) whose columns are not known.
+    """
+    is_text = len(languages) != 1 or "text" in given or kind not in (None, "chat")
+    if is_text or not table.form.columns or not is_file(table.file):
+        return {}
+    there = table.columns()
+    complete = {"messages"} <= given.keys() or {"instruction", "answer"} <= given.keys()
+    if not complete and kind is None and bringing.has_text_column(there):
+        return {}
+    turns = given if complete else bringing.guess_conversation(there) | given
+    _refuse_wrong(table.file, turns, there)
+    if not turns and kind == "chat":
+        raise RecipeError(
+            problem(
+                "columns-needed",
+                "state the columns: {flags}. The file has: {there}",
+                at=Place(table.file),
+                flags=phrase("--column messages=COLUMN"),
+                there=[quotable(column) for column in there],
+            )
+        )
+    return turns
+
+
 def _columns(
-    file: Path,
-    form: Format,
+    table: _Table,
     languages: Sequence[str],
     *,
     given: dict[str, str],
-    lang: Lang,
-    ask: Ask | None,
+    person: Person | None,
 ) -> dict[str, str]:
-    """Return which column holds what; asks, or refuses with the columns there are."""
-    if not file.is_file():
-        raise RecipeError(f"{file}: there is no such file")
-    there = bringing.columns_of(file, form=form)
+    """Return role -> column; asks for what is missing, or refuses with the columns of the file."""
+    file, form = table.file, table.form
+    _refuse_missing([file])
+    there = table.columns()
+    _refuse_wrong(file, given, there)
     in_order = bool(form.fixed_columns)  # the original stands first, as in the answer
-    found = bringing.guess_columns(there, languages=languages, in_order=in_order) | given
-    wanted = ["text"] if len(languages) == 1 else list(languages)
-    shown = ", ".join(there)
-    wrong = [f"--column {r}={c}" for r, c in given.items() if c.split(".")[0] not in there]
-    if wrong:
-        hint = did_you_mean(wrong[0].partition("=")[2], there)
-        raise RecipeError(f"{wrong[0]}: {file} has no such column{hint} There are: {shown}")
-    missing = [role for role in wanted if role not in found]
-    if missing and ask is None:
-        flags = " ".join(f"--column {role}=COLUMN" for role in missing)
-        raise RecipeError(f"{file}: say which column holds what: {flags}. There are: {shown}")
-    for role in missing:
-        assert ask is not None  # noqa: S101, without a person it was refused above
-        what = THE_TEXT[lang] if role == "text" else role
-        question = Question(
-            role, {lang: COLUMN[lang].format(what=what, there=shown)}, problem=one_of(there)
+    stated = bringing.stated_columns(file, form=form, languages=languages)
+    columns = stated or bringing.guess_columns(there, languages=languages, in_order=in_order)
+    columns |= given
+    roles = ["text"] if len(languages) == 1 else list(languages)
+    missing = [role for role in roles if role not in columns]
+    if missing and person is None:
+        raise RecipeError(
+            problem(
+                "columns-needed",
+                "state the columns: {flags}. The file has: {there}",
+                at=Place(file),
+                flags=phrase(" ".join(f"--column {role}=COLUMN" for role in missing)),
+                there=[quotable(column) for column in there],
+            )
         )
-        found[role] = _answer(question, lang=lang, ask=ask)
-    return found
+    if person is None:
+        return columns
+    for role in missing:
+        columns[role] = person.answer(_column_question(role, there))
+    if not in_order:
+        columns |= dict(_people(columns, there, person=person))
+    return columns
+
+
+OR_NONE = sentence("number or name; Enter: none")
+PEOPLE = {
+    "contributor": sentence(
+        "Which column names the contributor of each text, so that one person's texts can be "
+        "withdrawn?"
+    ),
+    "names": sentence("Which column lists the people who are named in each text, to mask them?"),
+}
+"""Role of a column about people -> its question."""
+
+
+def _people(
+    columns: Mapping[str, str], there: Sequence[str], *, person: Person
+) -> Iterator[tuple[str, str]]:
+    """Yield the roles about people that a column has, with the column."""
+    taken = set(columns.values())
+    for role, text in PEOPLE.items():
+        left = [column for column in there if column not in taken]
+        if role in columns or not left:
+            continue
+        choices = {column: phrase("") for column in left}
+        column = person.answer(
+            Question(COLUMN + role, text, hint=OR_NONE, choices=choices, optional=True)
+        )
+        if column:
+            taken.add(column)
+            yield role, column
+
+
+def _refuse_wrong(file: Path, given: dict[str, str], there: Sequence[str]) -> None:
+    for column in given.values():
+        if not _names_one(column, there):
+            raise RecipeError(
+                problem(
+                    "option-no-column",
+                    "{file} has no column {column!r}; it has: {there}{near}",
+                    at=Place(key="--column"),
+                    file=file,
+                    column=column,
+                    there=[quotable(one) for one in there],
+                    near=suggestion(column, there),
+                )
+            )
+
+
+def _names_one(column: str, there: Sequence[str]) -> bool:
+    """Return whether a column of a card is one of a file: by name, path or pattern."""
+    path = column.split(".", maxsplit=1)[0] in there
+    return bool(positions(column, there)) or path or ("*" in column and _fits(column, there))
+
+
+def _fits(pattern: str, there: Sequence[str]) -> bool:
+    """Return whether a pattern with `*` fits one of the names, as those of speakers' tiers do."""
+    before, _, after = pattern.partition("*")
+    return any(name.startswith(before) and name.endswith(after) for name in there)
+
+
+def _column_question(role: str, there: Sequence[str]) -> Question:
+    if role == "text":
+        text = sentence("Which column holds the text?")
+    else:
+        text = sentence("Which column holds {language}?", language=Named(role))
+    return Question(
+        COLUMN + role, text, hint=NUMBER_OR_NAME, choices={column: phrase("") for column in there}
+    )

@@ -1,7 +1,7 @@
-"""Which languages the first texts of a card seem to be in, with the models that come along.
+"""Language identification of the first texts of a card, with the installed models.
 
-No file and no text leaves the machine, and nothing is learned: `finetune prepare` does that, with
-all the cards of a recipe (docs/language-id.md).
+No text leaves the machine, and no classifier is trained: `finetune prepare` does that, with all the
+cards of a recipe (docs/data/language-id.md).
 """
 
 from __future__ import annotations
@@ -11,46 +11,53 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from finetune.cards.look import Look, shortened
-from finetune.spec.identify import Identify
+from finetune.cards.look import Look
+from finetune.spec.sections.identify import Identify
+from finetune.spec.tables.extras import lacking
+from finetune.text.shown import shown
 
 if TYPE_CHECKING:
     from finetune.identify.identifier import Identifier
 
-SETTINGS = Identify()
-"""What a recipe does that says nothing about it."""
+SETTINGS = Identify.with_defaults()
+"""The defaults of a recipe."""
 LOOK_LINES = 300
-"""How many lines of a language are judged, at most: the slowest model needs 3 ms a line."""
+"""Upper bound of the lines per language: the slowest model needs 3 ms per line."""
 
 
 @dataclass(slots=True)
 class Spoken:
-    """What the first texts that are said to be in a language seem to be in."""
+    """Languages of the first texts that are declared as one language."""
 
     asked: Sequence[str]
-    """The models that were asked; none if the script is enough, or nobody knows the language."""
+    """The models; none if the script is enough, or no model supports the language."""
     covered: bool
     texts: int = 0
-    """Texts looked at, those without an answer included."""
+    """Texts examined, undecided ones included."""
     lines: Counter[str] = field(default_factory=Counter)
-    """Lines by language or script that they seem to be in; the claimed one among them."""
+    """Lines by detected language or script, the declared one included."""
     silent: int = 0
-    """Lines that are too short, or about which no model is sure enough."""
+    """Lines that are too short or undecided."""
     odd: Counter[str] = field(default_factory=Counter)
-    """Language -> texts that seem to be in it, and not in the one they are said to be in."""
+    """Detected other language -> texts."""
     first: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Language -> place and beginning of the first such text."""
+    """Detected other language -> place and beginning of the first such text."""
+
+
+def can_judge() -> bool:
+    """Return whether the models of the extra `langid` are installed."""
+    return not lacking("langid")
 
 
 def languages_in(seen: Look, *, claimed: Sequence[str]) -> Mapping[str, Spoken]:
-    """Judge the first texts of a look; `claimed` are the languages of the card.
+    """Identify the languages of the first texts of a look; `claimed`: the languages of the card.
 
-    Raises DataError if a model that comes with finetune is not installed.
+    Ask `can_judge` first: raises DataError if a model of the extra `langid` is not installed.
     """
     from finetune.identify.identifier import make_identifier
 
     identifier = make_identifier(claimed, settings=SETTINGS)
-    found = {}
+    by_language = {}
     for language, texts in seen.first.items():
         coverage = identifier.coverage[language]
         spoken = Spoken([voter.model for voter in coverage.voters], coverage.covered)
@@ -58,8 +65,8 @@ def languages_in(seen: Look, *, claimed: Sequence[str]) -> Mapping[str, Spoken]:
             if spoken.lines.total() + spoken.silent >= LOOK_LINES:
                 break
             _judge(spoken, text, where=where, claimed=language, identifier=identifier)
-        found[language] = spoken
-    return found
+        by_language[language] = spoken
+    return by_language
 
 
 def _judge(spoken: Spoken, text: str, *, where: str, claimed: str, identifier: Identifier) -> None:
@@ -76,8 +83,8 @@ def _judge(spoken: Spoken, text: str, *, where: str, claimed: str, identifier: I
         spoken.lines[name] += 1
         if kind == "other-language":
             others[name] += 1
-    # texts in another script are told apart already
+    # texts in another script are a finding of their own
     if odd_reason(judged, share=SETTINGS.drop_share) == "other-language":
         name = min(others, key=lambda one: (-others[one], one))
         spoken.odd[name] += 1
-        spoken.first.setdefault(name, (where, shortened(text)))
+        spoken.first.setdefault(name, (where, shown(text)))

@@ -1,41 +1,95 @@
-"""`finetune cards list`: one row a card."""
+"""`finetune cards list`: one row per card."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.cards.words import Lang
 from finetune.errors import RecipeError
-from finetune.spec.card import DataCard, LocalSource, PackageSource
+from finetune.messages import Sentence, phrase, sentence
+from finetune.spec.card import DataCard
 from finetune.spec.load import load_card
+from finetune.spec.sections.source import LocalSource, PackageSource
 
-COLUMNS: Mapping[Lang, tuple[str, ...]] = {
-    "en": ("card", "languages", "kind", "licence", "size", "consent", "status"),
-    "fr": ("fiche", "langues", "type", "licence", "taille", "consentement", "état"),
+COLUMNS: Mapping[str, Sentence] = {
+    "card": sentence("card"),
+    "languages": sentence("languages"),
+    "kind": sentence("kind"),
+    "licence": sentence("licence"),
+    "size_bytes": sentence("size"),
+    "consent": sentence("consent"),
+    "status": sentence("status"),
 }
-_ELSEWHERE: Mapping[Lang, str] = {"en": "elsewhere", "fr": "ailleurs"}
-_BROKEN: Mapping[Lang, str] = {
-    "en": "cannot be read: finetune cards check {name}",
-    "fr": "illisible : finetune cards check {name}",
+"""Key in JSON -> heading of the column."""
+KINDS: Mapping[str, Sentence] = {
+    "text": sentence("text"),
+    "parallel": sentence("translations"),
+    "chat": sentence("conversations"),
 }
+BASES: Mapping[str, Sentence] = {
+    "written": sentence("written"),
+    "spoken": sentence("spoken"),
+    "community": sentence("community"),
+    "licence": sentence("licence"),
+    "public-domain": sentence("public domain"),
+    "not-stated": sentence("not stated"),
+}
+STATUSES: Mapping[str, Sentence] = {
+    "not-stated": sentence("not stated"),
+    "verified": sentence("verified"),
+    "not-run": sentence("not run"),
+    "withdrawn": sentence("withdrawn"),
+    "unreadable": sentence("unreadable"),
+}
+NONE = phrase("—")
 
 
-def card_row(path: Path, *, lang: Lang) -> tuple[str, ...]:
-    """Return the row of a card; one that cannot be read says how to find out why."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The facts of a card in the table; a card that cannot be read has only its name."""
+
+    card: str
+    languages: tuple[str, ...] = ()
+    kind: str = ""
+    licence: str = ""
+    size_bytes: int | None = None
+    """None where the files are not on this machine."""
+    consent: str = ""
+    """Basis; empty if the card states nothing."""
+    status: str = ""
+
+    def cells(self, lang: str) -> tuple[str, ...]:
+        """Return the cells of the row for people."""
+        if self.status == "unreadable":
+            hint = sentence("unreadable: finetune cards check {name}", name=self.card)
+            return (self.card, "", "", "", "", "", hint.in_language(lang))
+        size = sentence("elsewhere") if self.size_bytes is None else people_size(self.size_bytes)
+        return (
+            self.card,
+            " ".join(self.languages),
+            KINDS[self.kind].in_language(lang),
+            self.licence,
+            size.in_language(lang),
+            BASES.get(self.consent, NONE).in_language(lang),
+            STATUSES.get(self.status, NONE).in_language(lang),
+        )
+
+
+def card_row(path: Path) -> Row:
+    """Return the row of the card at `path`."""
     try:
         card = load_card(path)
     except RecipeError:
-        return (path.stem, "", "", "", "", "", _BROKEN[lang].format(name=path.stem))
+        return Row(path.stem, status="unreadable")
     block = card.corpus
-    size = size_bytes(card)
-    return (
+    return Row(
         card.name,
-        " ".join(block.languages),
+        tuple(block.languages),
         block.kind,
         licence_name(card),
-        _ELSEWHERE[lang] if size is None else people_size(size),
-        block.consent.basis if block.consent.sentence else "—",
+        size_bytes(card),
+        block.consent.basis if block.consent.sentence else "",
         "withdrawn" if card.is_withdrawn else block.status,
     )
 
@@ -59,20 +113,20 @@ def size_bytes(card: DataCard) -> int | None:
             return None
     else:
         return None
-    found = [root / file.path for file in source.files]
-    return sum(p.stat().st_size for p in found) if all(p.is_file() for p in found) else None
+    paths = [root / file.path for file in source.files]
+    return sum(p.stat().st_size for p in paths) if all(p.is_file() for p in paths) else None
 
 
-def people_size(size: float) -> str:
+def people_size(size: float) -> Sentence:
     """Return a size for people.
 
-    >>> people_size(900), people_size(2_300_000)
+    >>> str(people_size(900)), str(people_size(2_300_000))
     ('900 B', '2.3 MB')
     """
     if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} GB"
+        return sentence("{size:.0f} B", size=size)
+    if size < 1000**2:
+        return sentence("{size:.1f} kB", size=size / 1000)
+    if size < 1000**3:
+        return sentence("{size:.1f} MB", size=size / 1000**2)
+    return sentence("{size:.1f} GB", size=size / 1000**3)

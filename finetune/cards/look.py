@@ -1,34 +1,48 @@
-"""A look into the texts of a card: how many, which letters, the first ones."""
+"""Texts of a card: counts of all, scripts and samples of the first."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from finetune.artefacts.job import Artifact
-from finetune.identify.lines import MARKUP
-from finetune.readers.record import Record
-from finetune.sources.files import reader_of, resolve_files
-from finetune.spec.card import DataCard
-from finetune.spec.script import fits, scripts_in
+from finetune.cards.check.without_recipe import reason_of
+from finetune.identify.lines import other_script
+from finetune.messages import Problem
+from finetune.readers.content import Texts, claims, texts_of
+from finetune.readers.reasons import WITHDRAWN
+from finetune.readers.record import Record, Rejection, Unit
+from finetune.readers.units import records_of as records_of_files
+from finetune.readers.units import units_of
+from finetune.sources.files import resolve_files
+from finetune.spec.card import DataCard, drop_pattern
+from finetune.spec.formats import known_format
+from finetune.spec.values.expressions import Expression
+from finetune.spec.withdrawn import record_hash
+from finetune.text.borrowed import letters_of
+from finetune.text.damage import is_damaged
+from finetune.text.normalize import normalize
+from finetune.text.oddities import REPAIRABLE, findings
+from finetune.text.personal import find, replaced
+from finetune.text.regions import regions_of
+from finetune.text.shown import shown
 
 LOOK_RECORDS = 20_000
-"""How many records a look reads: enough to judge, and under a second."""
+"""Upper bound of the records whose scripts are counted: enough to judge, and under a second."""
+ALL_UNITS = 5_000_000
+"""Upper bound of the text units that are counted: some minutes."""
+SHOWN_PLACES = 3
+"""Rejected text units per reason whose places are shown."""
 LOOK_TEXTS = 300
-"""How many texts of each language are kept to find out the language they are in."""
+"""Texts per language that are kept for language identification."""
 TEXT_CHARACTERS = 4000
-"""What is kept of one of them."""
-SAMPLE_CHARACTERS = 160
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Upper bound of the length of one of them."""
 
 
 @dataclass(slots=True)
 class Odd:
-    """Texts in another script than said: the first one, and how many there are."""
+    """Texts that are not as declared, or need a repair: the first one, and their number."""
 
     where: str
     sample: str
@@ -37,11 +51,21 @@ class Odd:
 
 @dataclass(slots=True)
 class Look:
-    """What the first records of a corpus show."""
+    """Counts of the text units of a corpus, and samples of the first."""
 
     records: int = 0
-    """Records looked at; all of them if `whole`."""
+    """Records that `prepare` reads, as far as the card alone decides; all of them if `whole`."""
     whole: bool = True
+    judged: int = 0
+    """Records whose scripts were counted: the first ones."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Reason -> rejected text units (finetune.readers.reasons)."""
+    places: dict[str, list[str]] = field(default_factory=dict)
+    """Reason -> places of the first rejected units."""
+    problems: list[Problem] = field(default_factory=list)
+    """Problems of the first malformed records."""
+    blank: tuple[str, ...] = ()
+    """Files without a text unit."""
     size_bytes: int = 0
     """Size of the files."""
     files: int = 0
@@ -52,91 +76,132 @@ class Look:
     samples: list[dict[str, str]] = field(default_factory=list)
     """The first records: language -> text, shortened."""
     odd: dict[tuple[str, str], Odd] = field(default_factory=dict)
-    """By (language, script): texts in a script that they are not said to be in."""
+    """(language, script) -> texts in that script, which the language is not declared in."""
+    repairable: dict[tuple[str, str], Odd] = field(default_factory=dict)
+    """(language, finding) -> texts that a setting of `prepare.text` repairs, or that it rejects as
+    `damaged`."""
     first: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    """The first texts of each language, with their places; what is left out of runs is not."""
+    """Language -> places and beginnings of the first texts; rejected texts are not among them.
+    Personal data is masked in them, as in all texts here."""
+    personal: Counter[str] = field(default_factory=Counter)
+    """Kind of personal data -> judged texts in which a pattern finds it."""
+    personal_at: str = ""
+    """Place of the first such text."""
 
 
 def is_here(card: DataCard) -> bool:
-    """Say whether the files of a card are on this machine without fetching."""
+    """Return whether the files of a card are on this machine without fetching."""
     return not card.corpus.is_fetched
 
 
 def records_of(card: DataCard, *, inputs: Mapping[str, Artifact] | None = None) -> Iterator[Record]:
-    """Yield the records of a card; DataError as the reader finds problems.
+    """Yield the records of a card; DataError as finetune.readers.units.units_of.
 
     `inputs`: what was fetched for it (finetune.pipeline.corpora), if its files are not here.
     """
     files = resolve_files(card, inputs=inputs or {})
-    found: Iterator[Record] = reader_of(card)(files, corpus=card.corpus)
-    return found
+    return records_of_files(card, files)
 
 
-def look(card: DataCard, *, records: int = LOOK_RECORDS, samples: int = 3) -> Look:
-    """Read the first records of a card; DataError if they cannot be read."""
+def look(card: DataCard, *, units: int = LOOK_RECORDS, samples: int = 3) -> Look:
+    """Read the first text units of a card; DataError if they cannot be read."""
     files = resolve_files(card, inputs={})
     seen = Look(size_bytes=sum(f.path.stat().st_size for f in files), files=len(files))
-    for record in islice(records_of(card), records + 1):
-        if seen.records == records:
+    dropped, found = drop_pattern(card), set[str]()
+    for number, unit in enumerate(units_of(card, files)):
+        if number == units:
             seen.whole = False
             break
-        _add(seen, record, card=card, samples=samples)
+        found.add(str(unit.place.file))
+        if isinstance(unit, Rejection):
+            _reject(seen, unit, unit.reason)
+            continue
+        texts = texts_of(unit, card.corpus)
+        reason = _reason(unit, texts, card=card, dropped=dropped)
+        if reason is not None:
+            _reject(seen, unit, reason)
+        elif not isinstance(texts, Rejection):
+            _add(seen, unit, texts, card=card, samples=samples)
+    form = known_format(card.corpus.format)
+    paired = form is not None and form.file_per_language  # records are placed in one file of a set
+    if seen.whole and not paired:
+        seen.blank = tuple(file.name for file in files if file.name not in found)
     return seen
 
 
-def by_language(card: DataCard, fields: Mapping[str, Any]) -> dict[str, str]:
-    """Return the texts of a record by language; a conversation is joined line by line."""
-    if card.corpus.kind == "parallel":
-        texts = {lang: fields.get(lang) for lang in card.corpus.languages}
-    elif "messages" in fields:
-        texts = {card.corpus.languages[0]: _conversation(fields["messages"])}
-    else:
-        texts = {card.corpus.languages[0]: "\n".join(str(v) for v in fields.values() if v)}
-    return {lang: text for lang, text in texts.items() if isinstance(text, str) and text}
+def _reason(
+    record: Record, texts: Texts | Rejection, *, card: DataCard, dropped: Expression | None
+) -> str | None:
+    if card.withdrawn and record_hash(record.fields) in card.withdrawn:
+        return WITHDRAWN
+    if isinstance(texts, Rejection):
+        return texts.reason
+    return reason_of(texts, card=card, dropped=dropped)
 
 
-def _conversation(turns: Any) -> str:
-    if not isinstance(turns, list):
-        return str(turns or "")
-    said = (t.get("content", t.get("value")) for t in turns if isinstance(t, Mapping))
-    return "\n".join(str(text) for text in said if text)
+def _reject(seen: Look, unit: Unit, reason: str) -> None:
+    seen.rejected[reason] += 1
+    places = seen.places.setdefault(reason, [])
+    if len(places) < SHOWN_PLACES:
+        places.append(unit.where)
+    if isinstance(unit, Rejection) and unit.problem and len(seen.problems) < SHOWN_PLACES:
+        seen.problems.append(unit.problem)
 
 
-def _add(seen: Look, record: Record, *, card: DataCard, samples: int) -> None:
-    texts = by_language(card, record.fields)
-    if not texts:
-        return
+def _add(seen: Look, record: Record, texts: Texts, *, card: DataCard, samples: int) -> None:
     seen.records += 1
-    dropped = card.corpus.drop_matching
-    for language, text in texts.items():
-        seen.characters += len(text)
-        seen.words += len(text.split())
-        if dropped and re.search(dropped, text):
-            continue  # markup is in no script, and the text is left out of every run
-        first = seen.first.setdefault(language, [])
-        if len(first) < LOOK_TEXTS:
-            first.append((record.where, text[:TEXT_CHARACTERS]))
-        found = scripts_in(MARKUP.sub(" ", text))
-        seen.letters.setdefault(language, Counter()).update(found)
-        if found:
-            [(script, _)] = found.most_common(1)
-            if not fits(language.rpartition("_")[2], script):
-                odd = seen.odd.setdefault((language, script), Odd(record.where, shortened(text)))
-                odd.count += 1
+    for one in texts.values():
+        seen.characters += len(one.text)
+        seen.words += len(one.text.split())
+    if seen.judged == LOOK_RECORDS:
+        return
+    seen.judged += 1
+    regions = regions_of(card.corpus.languages)
+    masked = {
+        name: replace(one, text=_masked(seen, one.text, record, regions=regions))
+        for name, one in texts.items()
+    }
+    for language, text in claims(masked):
+        if text:
+            _judge(seen, record, text, language=language)
     if len(seen.samples) < samples:
-        seen.samples.append({lang: shortened(text) for lang, text in texts.items()})
+        parts: dict[str, list[str]] = {}
+        for part in masked.values():
+            parts.setdefault(part.language, []).append(part.text)
+        seen.samples.append(
+            {code: shown("\n".join(texts), regions=regions) for code, texts in parts.items()}
+        )
 
 
-def shortened(text: str) -> str:
-    """Return text on one line that does nothing to a terminal or page, cut at a word.
+def _masked(seen: Look, text: str, record: Record, *, regions: Sequence[str]) -> str:
+    """Return a text without personal data, as `finetune prepare` masks it, and count the kinds."""
+    found = find(text, regions=regions, names=record.names)
+    if not found:
+        return text
+    seen.personal.update({one.kind for one in found})
+    seen.personal_at = seen.personal_at or record.where
+    return replaced(text, found, lambda one: one.mask)
 
-    Controls (also those that turn the direction of other text) are shown as U+FFFD; joiners stay.
 
-    >>> shortened("a\\nb")
-    'a b'
-    """
-    line = _CONTROL.sub("\ufffd", " ".join(text.split()))
-    if len(line) <= SAMPLE_CHARACTERS:
-        return line
-    head, _, _ = line[:SAMPLE_CHARACTERS].rpartition(" ")
-    return f"{head or line[:SAMPLE_CHARACTERS]} …"
+def _judge(seen: Look, record: Record, text: str, *, language: str) -> None:
+    """Count the letters of a text by script and what it needs, and keep its beginning."""
+    first = seen.first.setdefault(language, [])
+    if len(first) < LOOK_TEXTS:
+        first.append((record.where, text[:TEXT_CHARACTERS]))
+    for name in _in_need_of_repair(text, language=language):
+        broken = seen.repairable.setdefault((language, name), Odd(record.where, shown(text)))
+        broken.count += 1
+    declared = language.rpartition("_")[2]
+    letters = letters_of(text, script=declared)
+    seen.letters.setdefault(language, Counter()).update(letters)
+    if script := other_script(letters, script=declared):
+        odd = seen.odd.setdefault((language, script), Odd(record.where, shown(text)))
+        odd.count += 1
+
+
+def _in_need_of_repair(text: str, *, language: str) -> list[str]:
+    # the same steps as in `prepare`, so that both count the same texts
+    done = normalize(text, language=language)
+    odd = findings(done.text, script=language.rpartition("_")[2])
+    found = [name for name in (*done.changes, *(one.name for one in odd)) if name in REPAIRABLE]
+    return [*found, "damaged"] if is_damaged(done.text) else found

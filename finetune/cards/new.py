@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from finetune.cards import brought_files as bringing
 from finetune.cards.hub_values import size_category
-from finetune.cards.languages import languages_in
-from finetune.cards.look import Look, look
+from finetune.cards.look import ALL_UNITS, Look, look
+from finetune.cards.prose import prose_of
+from finetune.cards.written import not_written
 from finetune.errors import FinetuneError, RecipeError
+from finetune.messages import ENGLISH, Place, Problem, Sentence, problem, sentence
+from finetune.output.paths import is_there
 from finetune.output.yaml import yaml_text
-from finetune.sources.fetch import checksum
+from finetune.readers.running_text import proposed_unit, wrapping
+from finetune.sources.checksums import checksums
+from finetune.sources.files import resolve_files
+from finetune.sources.zipped import uncompressed_name
 from finetune.spec.card import DataCard
-from finetune.spec.language import bcp47, hub_code, language_name
+from finetune.spec.language import Named, bcp47, hub_code
 from finetune.spec.load import load_card
 
-NOT_STATED = "Not stated."
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a person said about the texts; an empty answer is an honest one."""
+    """The answers of a person about the texts; empty means not stated."""
 
     name: str
     languages: Sequence[str]
@@ -33,6 +41,10 @@ class Answers:
     format: str
     kind: str
     columns: Mapping[str, str] = field(default_factory=dict)
+    unit: str = ""
+    """One text: a line, paragraph or file; empty: what the lines show."""
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the format: encoding, separator, header, quotes, sheets."""
     title: str = ""
     licence: str = ""
     """A Hub id, or name and address of a community licence."""
@@ -43,39 +55,73 @@ class Answers:
     consent: str = ""
     withdrawal: str = ""
     contact: str = ""
-    personal_data: str = "none-known"
+    personal_data: str = "not-stated"
+    personal_names: str = "not-stated"
     uses: Sequence[str] = ()
     samples: int = 3
-    """How many texts the card shows; 0 for none."""
+    """Number of texts that the card shows; 0 for none."""
 
 
 def name_from(text: str) -> str:
     """Return a name for a card from a file's name.
 
     >>> name_from("Contes du Sénégal (1).txt")
-    'contes-du-s-n-gal-1'
+    'contes-du-senegal-1'
     """
-    return re.sub(r"[^a-z0-9._]+", "-", Path(text).stem.lower()).strip("-._") or "texts"
+    letters = unicodedata.normalize("NFD", Path(uncompressed_name(text)).stem.lower())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._") or "texts"
 
 
-def write_card(answers: Answers, *, cards: Path) -> tuple[DataCard, Look]:
-    """Copy the files beside the card, look into them, and write the card.
+def refuse_name(name: str, *, cards: Path) -> None:
+    """Raise RecipeError for a name that no card can have, or that a card has already."""
+    if not _NAME.fullmatch(name):
+        raise RecipeError(
+            problem(
+                "card-name",
+                "{name!r} is not a name for a card: only small letters, digits and . _ - are "
+                "possible, at most 80; e.g. --name {possible}",
+                at=Place(key="--name"),
+                name=name[:80],
+                possible=name_from(name)[:80],
+            )
+        )
+    if is_there(target := cards / f"{name}.md"):
+        raise RecipeError(
+            problem("already-exists", "already exists; nothing was written", at=Place(target))
+        )
+
+
+def write_card(answers: Answers, *, cards: Path, lang: str = ENGLISH) -> tuple[DataCard, Look]:
+    """Copy the files beside the card, examine them, and write the card, its prose in `lang`.
 
     Raises RecipeError or DataError, and then leaves nothing behind, if the card is there already,
     an answer cannot stand in a card, or the files cannot be read.
     """
+    refuse_name(answers.name, cards=cards)
     target = cards / f"{answers.name}.md"
-    if target.exists():
-        raise RecipeError(f"{target}: already there; nothing was written")
     places = bringing.beside(cards, answers.files, name=answers.name)
     made = bringing.copy(places, cards=cards)
     try:
-        sums = [{"path": p, "sha256": checksum(cards / p)} for p in places.values()]
-        front = _front(answers, sums)
+        by_path = checksums(cards / p for p in places.values())
+        sums = [{"path": p, "sha256": by_path[cards / p]} for p in places.values()]
+        front = _front(answers, sums, lang=lang)
         card = _loaded(f"---\n{yaml_text(front)}---\n", target)
-        seen = look(card, samples=answers.samples)
+        if found := wrapping(card, resolve_files(card, inputs={})):
+            front["corpus"] = _with_unit(front["corpus"], proposed_unit(found))
+            card = _loaded(f"---\n{yaml_text(front)}---\n", target)
+        seen = look(card, units=ALL_UNITS, samples=answers.samples)
         front = _counted(front, seen)
-        text = f"---\n{yaml_text(front)}---\n{_body(card, answers, seen)}"
+        prose = prose_of(
+            card,
+            seen,
+            variety=(answers.dialect, answers.orthography),
+            speakers=answers.speakers,
+            licence=answers.licence,
+            personal_data=answers.personal_data,
+            lang=lang,
+        )
+        text = f"---\n{yaml_text(front)}---\n{prose}"
         card = _loaded(text, target)
         with target.open("x", encoding="utf-8", newline="\n") as out:
             out.write(text)
@@ -83,9 +129,25 @@ def write_card(answers: Answers, *, cards: Path) -> tuple[DataCard, Look]:
         for file in made:
             file.unlink()
         if isinstance(error, OSError):
-            raise RecipeError(f"{target}: cannot be written: {error.strerror}") from None
+            raise RecipeError(not_written(target, error)) from None
         raise
     return card, seen
+
+
+def next_commands(card: DataCard) -> list[tuple[Sentence, str]]:
+    """Return what to do with a new card: purpose and command, with its names."""
+    recipe = f"recipes/{card.name}.yaml"
+    return [
+        (
+            sentence("look through the card again"),
+            shlex.join(["finetune", "cards", "check", str(card.path)]),
+        ),
+        (
+            sentence("propose a recipe"),
+            shlex.join(["finetune", "advise", "--card", str(card.path), "--output", recipe]),
+        ),
+        (sentence("train with it"), shlex.join(["finetune", "run", recipe])),
+    ]
 
 
 def _loaded(text: str, target: Path) -> DataCard:
@@ -96,37 +158,61 @@ def _loaded(text: str, target: Path) -> DataCard:
         try:
             card = load_card(draft)
         except RecipeError as error:
-            problems = [problem.replace(str(draft), str(target)) for problem in error.problems]
-            raise RecipeError(*problems) from None
+            raise RecipeError(*(_moved(one, draft, target) for one in error.problems)) from None
     return card.model_copy(update={"path": target})
 
 
-def _front(answers: Answers, sums: list[dict[str, str]]) -> dict[str, Any]:
+def _moved(one: Problem, draft: Path, target: Path) -> Problem:
+    """Return a problem of the draft as one of the card."""
+    if one.place is None or one.place.file != str(draft):
+        return one
+    return one.at(replace(one.place, file=target))
+
+
+def _front(answers: Answers, sums: list[dict[str, str]], *, lang: str) -> dict[str, Any]:
     languages = list(answers.languages)
     front: dict[str, Any] = {
         "language": list(dict.fromkeys(hub_code(language) for language in languages)),
         "language_details": [bcp47(language) for language in languages],
     }
     front |= _licence(answers.licence)
-    front["pretty_name"] = answers.title or f"{_names(languages)} texts"
+    front["pretty_name"] = answers.title or _title(languages).in_language(lang)
     front["multilinguality"] = ["translation" if len(languages) > 1 else "monolingual"]
     consent = {"statement": answers.consent, "withdrawal": answers.withdrawal}
     block: dict[str, Any] = {
         "kind": answers.kind,
         "format": answers.format,
+        "unit": answers.unit,
         "languages": languages,
         "columns": dict(answers.columns),
+        **answers.keys,
         "varieties": _varieties(answers),
         "speakers": answers.speakers,
         "consent": {"basis": answers.basis} | {k: v for k, v in consent.items() if v},
         "permitted_uses": list(answers.uses),
         "contact": answers.contact,
         "personal_data": answers.personal_data,
+        "personal_names": answers.personal_names,
         "not_established": [] if answers.licence else ["license"],
         "source": {"kind": "files", "files": sums},
     }
     front["corpus"] = {key: value for key, value in block.items() if value}
     return front
+
+
+def _with_unit(corpus: dict[str, Any], unit: str) -> dict[str, Any]:
+    """Return a block `corpus` with a unit behind the format."""
+    places = list(corpus)
+    places.insert(places.index("format") + 1, "unit")
+    return {key: (corpus | {"unit": unit})[key] for key in places}
+
+
+def _title(languages: Sequence[str]) -> Sentence:
+    """Return the title of a card whose owner gave none."""
+    names = [Named(language, "{name}") for language in languages]
+    if len(names) == 1:
+        return sentence("{language} texts", language=names[0])
+    return sentence("Translations: {languages}", languages=names)
 
 
 def _licence(licence: str) -> dict[str, str]:
@@ -139,8 +225,8 @@ def _licence(licence: str) -> dict[str, str]:
 
 
 def _varieties(answers: Answers) -> list[dict[str, str]]:
-    said = {"dialect": answers.dialect, "orthography": answers.orthography}
-    known = {key: value for key, value in said.items() if value}
+    parts = {"dialect": answers.dialect, "orthography": answers.orthography}
+    known = {key: value for key, value in parts.items() if value}
     # of translations the last one is the language that the card is about
     return [{"language": answers.languages[-1], **known}] if known else []
 
@@ -150,72 +236,3 @@ def _counted(front: dict[str, Any], seen: Look) -> dict[str, Any]:
         return front
     corpus = front.pop("corpus")
     return front | {"size_categories": [size_category(seen.records)], "corpus": corpus}
-
-
-def _names(languages: Sequence[str]) -> str:
-    return " and ".join(language_name(language) for language in languages)
-
-
-def _body(card: DataCard, answers: Answers, seen: Look) -> str:
-    known = [f"{text}." for text in (answers.dialect, answers.orthography) if text]
-    variety = " ".join(known) or "Dialect and spelling: not stated."
-    said = [f"{language_name(x)} (`{x}`)" for x in answers.languages]
-    parts = {
-        "Curation rationale": NOT_STATED,
-        "Language varieties": f"{', '.join(said)}. {_prose(variety)}",
-        "Speaker demographic": _prose(answers.speakers) or NOT_STATED,
-        "Annotator demographic": NOT_STATED,
-        "Speech situation and text characteristics": _measured(card, seen),
-        "Preprocessing and data formatting": NOT_STATED,
-        "Capture quality": NOT_STATED,
-        "Limitations": NOT_STATED,
-        "Personal and sensitive information": _PERSONAL[answers.personal_data],
-        "Licence": _prose(answers.licence) or "Not decided yet.",
-    }
-    prose = "".join(f"\n## {heading}\n\n{text}\n" for heading, text in parts.items())
-    return f"# {_prose(card.pretty_name)}\n{prose}"
-
-
-_PERSONAL = {
-    "none-known": "None known.",
-    "present": "The texts hold personal data.",
-    "removed": "Personal data was removed.",
-}
-
-
-def _prose(text: str) -> str:
-    """Return an answer as a paragraph that cannot become a heading, a fence or HTML."""
-    return re.sub(r"^([#>`~|=+*-])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")
-
-
-def _measured(card: DataCard, seen: Look) -> str:
-    """Return what was counted in the files, and the first texts in a block of their own."""
-    more = "" if seen.whole else f" (the first {seen.records:,}; there are more)"
-    rows = [
-        "| counted in the files | |",
-        "|---|---:|",
-        f"| files | {seen.files:,} |",
-        f"| bytes | {seen.size_bytes:,} |",
-        f"| texts{more} | {seen.records:,} |",
-        f"| words (between spaces) in them | {seen.words:,} |",
-    ]
-    for language, letters in seen.letters.items():
-        shares = ", ".join(
-            f"{script} {100 * n / letters.total():.1f} %" for script, n in letters.most_common(4)
-        )
-        rows.append(f"| letters of {language} by script | {shares} |")
-    rows += _languages(card, seen)
-    if not seen.samples:
-        return "\n".join(rows)
-    lines = [f"{lang}: {text}" for sample in seen.samples for lang, text in sample.items()]
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", "\n".join(lines))), default=0))
-    return "\n".join([*rows, "", "The first texts:", "", f"{fence}text", *lines, fence])
-
-
-def _languages(card: DataCard, seen: Look) -> Iterator[str]:
-    for language, spoken in languages_in(seen, claimed=card.corpus.languages).items():
-        told = [f"{found} {count:,}" for found, count in spoken.lines.most_common(4)]
-        told += [f"not sure or too short {spoken.silent:,}"] if spoken.silent else []
-        by = f" (by {', '.join(spoken.asked)})" if spoken.asked else ""
-        said = ", ".join(told) if spoken.covered else "no model knows the language"
-        yield f"| lines of {language} by language{by}, first {spoken.texts:,} texts | {said} |"

@@ -1,8 +1,8 @@
 """`finetune cards publish`: the texts of a card with the card, as a data set of a hub.
 
-Nothing goes out that the card does not allow: withdrawn texts, consent that ended, uses without
-`share`, a licence that nobody established. What is not open is private, or behind the gate that the
-card asks for.
+The card decides: withdrawn texts, expired consent, uses without `share` and a licence that is not
+established are refused. Restricted access makes a private data set, or one behind the gate that the
+card names.
 """
 
 from __future__ import annotations
@@ -14,59 +14,25 @@ from pathlib import Path
 from typing import Literal
 
 from finetune.cards.look import records_of
-from finetune.cards.words import Lang
+from finetune.cards.update import update_command
 from finetune.errors import ReleaseError
+from finetune.messages import Place, Problem, problem
 from finetune.release.leaks import private_facts, scan
 from finetune.release.publish import to_directory
-from finetune.sources.fetch import endpoint
 from finetune.sources.files import resolve_files
-from finetune.spec.card import DataCard, LocalSource
+from finetune.sources.hub_fetch import endpoint
+from finetune.spec.card import DataCard
 from finetune.spec.licence import KNOWN
+from finetune.spec.sections.source import LocalSource
 from finetune.spec.withdrawn import record_hash
 
-REFUSALS: Mapping[str, Mapping[Lang, str]] = {
-    "withdrawn": {
-        "en": "the corpus was withdrawn by its owners",
-        "fr": "le corpus a été retiré par ses propriétaires",
-    },
-    "records": {
-        "en": "the files still hold {count} withdrawn records ({where}); remove them and correct "
-        "the checksum in the card",
-        "fr": "les fichiers contiennent encore {count} enregistrements retirés ({where}) ; "
-        "retirez-les et corrigez l'empreinte dans la fiche",
-    },
-    "expired": {
-        "en": "consent.expires: the consent ended on {day}",
-        "fr": "consent.expires : le consentement a pris fin le {day}",
-    },
-    "share": {
-        "en": "permitted_uses: the owners do not permit passing the texts on (`share`)",
-        "fr": "permitted_uses : les propriétaires ne permettent pas la diffusion (`share`)",
-    },
-    "licence": {
-        "en": "license: {licence!r} is not established or not known",
-        "fr": "license : {licence!r} n'est pas établie ou pas connue",
-    },
-    "personal": {
-        "en": "personal_data: present; what everybody can see must hold none",
-        "fr": "personal_data : present ; ce que tous peuvent voir ne doit pas en contenir",
-    },
-    "elsewhere": {
-        "en": "source: the texts are not files beside the card, but published elsewhere already",
-        "fr": "source : les textes ne sont pas des fichiers à côté de la fiche, mais déjà publiés "
-        "ailleurs",
-    },
-    "readme": {
-        "en": "source.files: a file is called README.md, which is the card's place",
-        "fr": "source.files : un fichier s'appelle README.md, qui est la place de la fiche",
-    },
-}
+SHOWN_PLACES = 5
 _GATES: Mapping[str, Literal["auto", "manual"]] = {"agree": "auto", "ask": "manual"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a data set goes."""
+class Destination:
+    """The data set of a hub that texts are published to."""
 
     repo: str
     """`org/name`."""
@@ -83,27 +49,25 @@ class Place:
         return f"{endpoint()}/datasets/{self.repo}"
 
 
-def files_of(card: DataCard, *, public: bool, today: date, lang: Lang) -> dict[str, Path]:
-    """Return what goes out, relative path -> file: the card as README.md, and its texts.
+def files_of(card: DataCard, *, public: bool, today: date) -> dict[str, Path]:
+    """Return the files to publish, relative path -> file: the card as README.md, and its texts.
 
     Raises ReleaseError with every clause of the card that forbids it, DataError for files that are
-    not what the card says.
+    not what the card states.
     """
-    problems = [
-        f"data card {card.name!r}: " + REFUSALS[code][lang].format(**facts)
-        for code, facts in _refusals(card, public=public, today=today)
-    ]
+    place = Place(card.path)
+    problems = [one.at(place) for one in _refusals(card, public=public, today=today)]
     if problems:
-        raise ReleaseError("\n".join(problems))
+        raise ReleaseError(*problems)
     files = {"README.md": card.path}
     files |= {file.name: file.path for file in resolve_files(card, inputs={})}
     machine = private_facts(folders=[card.path.parent])
-    scan({"README.md": card.path}, private=machine, public=_said(card))
+    scan({"README.md": card.path}, private=machine, public=_public_words(card))
     return files
 
 
-def publish(card: DataCard, files: Mapping[str, Path], place: Place) -> bool:
-    """Put the data set where it belongs; return whether anything changed there.
+def publish(card: DataCard, files: Mapping[str, Path], place: Destination) -> bool:
+    """Publish the data set; return whether anything changed there.
 
     Raises ReleaseError if the hub refused, or the folder cannot be written.
     """
@@ -125,33 +89,64 @@ def publish(card: DataCard, files: Mapping[str, Path], place: Place) -> bool:
     )
 
 
-def _refusals(
-    card: DataCard, *, public: bool, today: date
-) -> Iterator[tuple[str, dict[str, object]]]:
+def _refusals(card: DataCard, *, public: bool, today: date) -> Iterator[Problem]:
+    """Yield every clause of a card that forbids publishing its texts."""
     block = card.corpus
     if card.is_withdrawn:
-        yield "withdrawn", {}
+        yield problem("publish-withdrawn", "the corpus was withdrawn by its owners")
     if block.consent.expires and block.consent.expires < today:
-        yield "expired", {"day": block.consent.expires}
+        yield problem(
+            "publish-consent-expired",
+            "consent.expires: the consent ended on {day}",
+            day=block.consent.expires.isoformat(),
+        )
     if block.permitted_uses and "share" not in block.permitted_uses:
-        yield "share", {}
+        yield problem(
+            "publish-not-permitted",
+            "permitted_uses: the owners do not permit passing the texts on (`share`)",
+        )
     if card.license not in KNOWN or "license" in block.not_established:
-        yield "licence", {"licence": card.license}
+        yield problem(
+            "publish-licence",
+            "license: {licence!r} is not established or not known",
+            licence=card.license,
+        )
     if public and block.personal_data == "present":
-        yield "personal", {}
-    if not isinstance(block.source, LocalSource):
-        yield "elsewhere", {}
+        yield problem(
+            "publish-personal-data",
+            "personal_data: present; a public data set must not contain personal data",
+        )
+    yield from _of_files(card)
+
+
+def _of_files(card: DataCard) -> Iterator[Problem]:
+    source = card.corpus.source
+    if not isinstance(source, LocalSource):
+        yield problem(
+            "publish-elsewhere",
+            "source: the texts are not files beside the card; they are published elsewhere already",
+        )
         return
-    if any(file.path.lower() == "readme.md" for file in block.source.files):
-        yield "readme", {}
+    if any(file.path.lower() == "readme.md" for file in source.files):
+        yield problem(
+            "publish-readme",
+            "source.files: a file is called README.md, but that is the place of the card",
+        )
     if card.withdrawn and not card.is_withdrawn:
         held = [r.where for r in records_of(card) if record_hash(r.fields) in card.withdrawn]
         if held:
-            yield "records", {"count": len(held), "where": ", ".join(held[:5])}
+            yield problem(
+                "publish-withdrawn-records",
+                "the files still contain withdrawn records ({count}: {places}); remove them, then "
+                "run: {command}",
+                count=len(held),
+                places=held[:SHOWN_PLACES],
+                command=update_command(card.path),
+            )
 
 
-def _said(card: DataCard) -> tuple[str, ...]:
-    """Return what its owners chose to publish: a user's name in it is no leak."""
+def _public_words(card: DataCard) -> tuple[str, ...]:
+    """Return the words that its owners publish: a user's name in them is no leak."""
     block = card.corpus
     people = [p.who for p in (block.speakers, block.annotators) if p]
     strings = [card.name, card.pretty_name, block.contact, block.consent.statement, *people]

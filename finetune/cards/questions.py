@@ -1,165 +1,253 @@
-"""The questions of `finetune cards new`, in English and in French, and what an answer must be."""
+"""The questions of `finetune cards new`, their choices, and the rules for their answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import get_args
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from finetune.cards.words import Lang
-from finetune.errors import did_you_mean
-from finetune.spec.card import Consent, CorpusBlock
-from finetune.spec.language import is_language, macrolanguage_problem
+from finetune.errors import suggestion
+from finetune.messages import ENGLISH, Problem, Sentence, phrase, problem, sentence
+from finetune.output.digits import whole_number
+from finetune.spec.language import language_problem
 from finetune.spec.licence import KNOWN
+from finetune.text.shown import shown
 
-BASES: tuple[str, ...] = get_args(Consent.model_fields["basis"].annotation)
-PERSONAL: tuple[str, ...] = get_args(CorpusBlock.model_fields["personal_data"].annotation)
+MIN_BEGINNING = 3
+MAX_ENDING = 2
+Choices = Mapping[str, Any]
+"""Value that stands in a card -> its words for people: a sentence, or a language by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question: what is asked, what an empty answer means, and what is wrong with an answer."""
+    """One question, the answer that Enter stands for, and what makes an answer unfit."""
 
-    field: str
-    text: Mapping[Lang, str]
+    name: str
+    text: Sentence
     default: str = ""
-    problem: Callable[[str, Lang], str | None] = lambda _answer, _lang: None
+    choices: Choices = field(default_factory=dict)
+    """The only answers, if there are any."""
+    proposals: Choices = field(default_factory=dict)
+    """Answers that are shown with a number; others are possible."""
+    hint: Sentence | None = None
+    """Hint for a terminal; a page shows the choices themselves."""
+    optional: bool = False
+    """True if Enter is an answer beside the choices."""
+    rule: Callable[[str], Problem | None] = lambda _answer: None
+
+    def problem(self, answer: str) -> Problem | None:
+        """Return what is wrong with an answer, or None."""
+        if self.optional and not answer:
+            return None
+        if self.choices and answer not in self.choices:
+            return not_among(self.choices, answer)
+        return self.rule(answer)
+
+    def asked(self, language: str) -> str:
+        """Return the question as a person sees it: with numbered choices and the default."""
+        lines = [self.text.in_language(language)]
+        if self.hint is not None:
+            lines[-1] += f" ({self.hint.in_language(language)})"
+        if self.choices or self.proposals:
+            lines.append(self.listed(language))
+        elif self.default:
+            lines[-1] += f" [{self.default}]"
+        if self.default and self.choices:
+            enter = sentence("Enter: {default}", default=self._words(self.default))
+            lines.append(f"  {enter.in_language(language)}")
+        return "\n".join(lines)
+
+    def listed(self, language: str) -> str:
+        """Return the choices or proposals, a numbered line for each."""
+        lines = []
+        for number, (value, words) in enumerate((self.choices or self.proposals).items(), start=1):
+            about = words.in_language(language)
+            lines.append(f"  {number}  {shown(value)}" + (f" ({about})" if about else ""))
+        return "\n".join(lines)
+
+    def _words(self, value: str) -> Sentence:
+        """Return the words of a choice, or itself where it has none."""
+        words = self.choices[value]
+        return words if str(words) else phrase(shown(value))
+
+    def value_of(self, answer: str, language: str) -> str:
+        """Return the value that an answer stands for: a number or words of a choice, or itself.
+
+        The beginning of the words is enough where no other choice begins so.
+        """
+        answer = answer.strip() or self.default
+        if not answer:
+            return ""
+        known = self.choices or self.proposals
+        number = whole_number(answer.rstrip(".)"))
+        if number and number <= len(known):
+            return list(known)[number - 1]
+        typed = _folded(answer)
+        words = {
+            value: [_folded(value)]
+            + [_folded(about.in_language(one)) for one in (language, ENGLISH) if self.choices]
+            for value, about in known.items()
+        }
+        for fits in (str.__eq__, _begins):
+            found = [value for value, texts in words.items() if any(fits(t, typed) for t in texts)]
+            if len(found) == 1:
+                return found[0]
+            if answer in known:
+                return answer
+        return answer
 
 
-def _language_problem(answer: str, lang: Lang) -> str | None:
-    codes = answer.split()
-    for code in codes:
-        if not is_language(code):
-            hint = {
-                "en": f"{code!r}: write three small letters, a low line and the script: wol_Latn",
-                "fr": f"{code!r} : écrivez trois minuscules, un tiret bas et l'écriture : wol_Latn",
-            }
-            return macrolanguage_problem(code) or hint[lang]
-    if codes:
-        return None
-    return {"en": "a language is needed", "fr": "il faut une langue"}[lang]
+def _begins(text: str, typed: str) -> bool:
+    """Return whether what was typed is the beginning of a text, or the text with an ending."""
+    longer = len(typed) - len(text)
+    return len(typed) >= MIN_BEGINNING and (
+        text.startswith(typed) or (0 < longer <= MAX_ENDING and typed.startswith(text))
+    )
 
 
-def _licence_problem(answer: str, lang: Lang) -> str | None:
+def not_among(known: Mapping[str, Any], answer: str = "") -> Problem:
+    """Return the problem of an answer that is none of the choices."""
+    return problem(
+        "no-such-choice",
+        "write one of these: {known}{hint}",
+        known=list(known),
+        hint=suggestion(answer, known),
+    )
+
+
+def _folded(text: str) -> str:
+    """Return a text without case, accents and what stands in brackets."""
+    letters = unicodedata.normalize("NFD", text.partition("(")[0].strip().casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def _language_rule(answer: str) -> Problem | None:
+    languages = [one.strip() for one in answer.split(",") if one.strip()]
+    unfit = [found for one in languages if (found := language_problem(one))]
+    if unfit:
+        return unfit[0]
+    return None if languages else problem("language-needed", "a language is needed")
+
+
+def _licence_rule(answer: str) -> Problem | None:
     if not answer or answer in KNOWN - {"other"}:
         return None
     if "://" in answer:  # a community licence: its name and where it can be read
-        return None if len(answer.split()) >= 2 else _community(lang)
-    near = did_you_mean(answer, KNOWN)
-    return {
-        "en": f"{answer!r} is no licence that the Hub knows{near} For a licence of your community "
-        "write its name and its address: nwulite-obodo https://...",
-        "fr": f"{answer!r} n'est pas une licence connue du Hub{near} Pour une licence de votre "
-        "communauté, écrivez son nom et son adresse : nwulite-obodo https://...",
-    }[lang]
-
-
-def _community(lang: Lang) -> str:
-    return {
-        "en": "write its name before the address, separated by a space",
-        "fr": "écrivez son nom avant l'adresse, séparés par une espace",
-    }[lang]
-
-
-def one_of(known: Sequence[str]) -> Callable[[str, Lang], str | None]:
-    """Return a check that an answer is one of `known`."""
-
-    def problem(answer: str, lang: Lang) -> str | None:
-        if answer in known:
+        if len(answer.split()) >= 2:
             return None
-        start = {"en": "write one of", "fr": "écrivez un mot parmi"}[lang]
-        return f"{start}: {', '.join(known)}"
+        return problem(
+            "licence-without-name", "write its name before the address, with a space between them"
+        )
+    if _folded(answer) in _VAGUE:
+        return problem(
+            "licence-vague",
+            "{answer!r} can mean several licences; write one of these, or nothing if it is not "
+            "decided yet: {known}",
+            answer=answer,
+            known=list(LICENCES),
+        )
+    return problem(
+        "licence-not-listed",
+        "{answer!r} is not a licence that the Hub knows; for a licence of your community, write "
+        "its name and its address, e.g. nwulite-obodo https://example.org{near}",
+        answer=answer,
+        near=suggestion(answer, sorted(KNOWN)) if re.search(r"\d|-", answer) else phrase(""),
+    )
 
-    return problem
 
-
+_VAGUE = frozenset(
+    {"libre", "licence libre", "free", "open", "ouvert", "ouverte", "licence ouverte", "gratuit"}
+    | {"cc", "creative commons", "creative common", "public", "publique", "open source"}
+    | {"domaine public", "public domain", "share alike", "non commercial"}
+)
+"""Answers that name no licence, folded."""
+LICENCES: Choices = {
+    "cc0-1.0": sentence("everyone may do anything; naming you is not required"),
+    "cc-by-4.0": sentence("everyone may do anything, if they name you"),
+    "cc-by-sa-4.0": sentence("the same, and what is made of it gets this licence too"),
+    "cc-by-nc-4.0": sentence("if they name you, and earn nothing with it"),
+    "cc-by-nc-sa-4.0": sentence("the same, and what is made of it gets this licence too"),
+}
+"""The usual licences of texts, with what they permit."""
+BASES: Choices = {
+    "written": sentence("in writing"),
+    "spoken": sentence("by word of mouth"),
+    "community": sentence("by a decision of the community"),
+    "licence": sentence("the texts were published under a licence, and no one was asked"),
+    "public-domain": sentence("public domain"),
+    "not-stated": sentence("not known"),
+}
+PERSONAL: Choices = {
+    "none-known": sentence("none known"),
+    "present": sentence("present"),
+    "removed": sentence("removed"),
+    "not-stated": sentence("not known"),
+}
+NAMES: Choices = {
+    "none": sentence("no one is named"),
+    "public-figures": sentence("only public figures"),
+    "pseudonymised": sentence("names were replaced by others"),
+    "present": sentence("private people are named"),
+    "not-stated": sentence("not known"),
+}
+UNKNOWN = sentence("Enter: not known")
+NUMBER_OR_WORD = sentence("number or word")
+NUMBER_OR_NAME = sentence("number or name")
 QUESTIONS = (
     Question(
         "language",
-        {
-            "en": "Which language is it? Code and script, e.g. wol_Latn, hau_Arab. For "
-            "translations all of them, separated by spaces",
-            "fr": "Quelle langue est-ce ? Code et écriture, p. ex. wol_Latn, hau_Arab. Pour des "
-            "traductions, toutes, séparées par des espaces",
-        },
-        problem=_language_problem,
+        sentence(
+            "Which language are the texts in? (name or code, e.g. Wolof or wol_Latn; for "
+            "translations all of them, separated by commas)"
+        ),
+        rule=_language_rule,
     ),
-    Question(
-        "title",
-        {"en": "A title for people", "fr": "Un titre pour les gens"},
-    ),
-    Question(
-        "dialect",
-        {
-            "en": "Which dialect or region? (Enter if you do not know)",
-            "fr": "Quel dialecte ou quelle région ? (Entrée si vous ne savez pas)",
-        },
-    ),
+    Question("title", sentence("A title, as readers will see it")),
+    Question("dialect", sentence("Which dialect or region?"), hint=UNKNOWN),
     Question(
         "orthography",
-        {
-            "en": "Which spelling standard do the texts follow, if one?",
-            "fr": "Quelle norme d'orthographe les textes suivent-ils, s'il y en a une ?",
-        },
+        sentence("Which spelling standard do the texts follow, if any?"),
+        hint=UNKNOWN,
     ),
     Question(
         "speakers",
-        {
-            "en": "Who spoke or wrote the texts, as far as they agreed to tell?",
-            "fr": "Qui a parlé ou écrit les textes, autant que ces personnes ont accepté de dire ?",
-        },
+        sentence("Who spoke or wrote these texts? (only what these people agree to make public)"),
     ),
     Question(
         "licence",
-        {
-            "en": "Under which licence? e.g. cc-by-4.0, cc-by-nc-4.0, cc0-1.0; or name and address "
-            "of your community's (Enter: not decided)",
-            "fr": "Sous quelle licence ? p. ex. cc-by-4.0, cc-by-nc-4.0, cc0-1.0 ; ou nom et "
-            "adresse de celle de votre communauté (Entrée : pas décidé)",
-        },
-        problem=_licence_problem,
+        sentence(
+            "Under which licence? If it is your community's own, write its name and its address."
+        ),
+        hint=sentence("number or name; Enter: not decided yet"),
+        proposals=LICENCES,
+        rule=_licence_rule,
     ),
     Question(
         "basis",
-        {
-            "en": "How did people agree? written, spoken, community, licence (published, nobody "
-            "was asked), public-domain, not-stated",
-            "fr": "Comment l'accord a-t-il été donné ? written (écrit), spoken (oral), community "
-            "(communauté), licence (publié, personne n'a été consulté), public-domain, not-stated",
-        },
+        sentence("How did people agree?"),
+        hint=NUMBER_OR_WORD,
         default="not-stated",
-        problem=one_of(BASES),
+        choices=BASES,
     ),
-    Question(
-        "consent",
-        {
-            "en": "What was agreed, in a sentence?",
-            "fr": "Qu'est-ce qui a été convenu, en une phrase ?",
-        },
-    ),
-    Question(
-        "withdrawal",
-        {
-            "en": "Who may take texts back, and how do they ask for it?",
-            "fr": "Qui peut reprendre ses textes, et comment le demander ?",
-        },
-    ),
-    Question(
-        "contact",
-        {
-            "en": "Whom can one ask about the texts? (an address)",
-            "fr": "À qui s'adresser au sujet des textes ? (une adresse)",
-        },
-    ),
+    Question("consent", sentence("What was agreed, in one sentence?")),
+    Question("withdrawal", sentence("Who may withdraw texts, and how do they ask for it?")),
+    Question("contact", sentence("Who can be asked about the texts? (an address)")),
     Question(
         "personal_data",
-        {
-            "en": "Personal data (names, numbers, health): none-known, present, removed",
-            "fr": "Données personnelles (noms, numéros, santé) : none-known (aucune connue), "
-            "present (présentes), removed (retirées)",
-        },
-        default="none-known",
-        problem=one_of(PERSONAL),
+        sentence("Personal data in the texts (names, numbers, health)?"),
+        hint=NUMBER_OR_WORD,
+        default="not-stated",
+        choices=PERSONAL,
+    ),
+    Question(
+        "personal_names",
+        sentence("Are people named in the texts?"),
+        hint=NUMBER_OR_WORD,
+        default="not-stated",
+        choices=NAMES,
     ),
 )
-"""In the order in which they are asked. The fields are flags of the command line too."""
+"""In the order in which they are asked; each is an option of the command line too."""

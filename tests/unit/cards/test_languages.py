@@ -1,4 +1,4 @@
-"""What `finetune cards new` and `check` say about the languages that texts seem to be in."""
+"""Findings of `finetune cards new` and `check` on the languages of texts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cards.findings import Finding
+from finetune.cards.check.findings import Finding
 from finetune.cards.languages import LOOK_LINES
 from finetune.cards.new import Answers, write_card
 from finetune.cli import main
 from finetune.sources.files import resolve_files
 from finetune.spec.formats import reader
+from finetune.spec.language import Named
 from finetune.spec.load import load_card
-from tests.unit.cards.test_check import found, write
+from tests.support.good_card import found, write
+from tests.support.identify_texts import FIRST, SECOND
 
 ENGLISH = [
     f"The teacher wrote {n} long words on the wall and asked us to read them." for n in range(400)
@@ -54,13 +56,12 @@ def test_a_share_in_another_language_is_said_in_both_languages(
 ) -> None:
     """A tenth of English is said with count, name, code and the first such text in its place."""
     finding = check(tmp_path, [*hausa[:135], *ENGLISH[:15]])["other-language"]
-    assert finding.level == "advice"
+    assert finding.level == "warning"
     assert (finding.facts["count"], finding.facts["of"]) == (15, 150)
-    for lang in ("en", "fr"):
-        sentence = finding.sentence(lang)  # type: ignore[arg-type]  # both are languages of ours
-        assert "Hausa (hau_Latn)" in sentence
-        assert "English (eng_Latn)" in sentence
-        assert sentence.endswith(f"(radio.txt:136){': ' if lang == 'en' else ' : '}{ENGLISH[0]}")
+    assert finding.facts["language"] == Named("hau_Latn")
+    assert finding.facts["detected"] == (Named("eng_Latn"),)
+    assert str(finding.facts["where"]) == "radio.txt:136"
+    assert str(finding.facts["sample"]) == ENGLISH[0]
 
 
 def test_a_few_lines_are_no_matter(tmp_path: Path, hausa: Sequence[str]) -> None:
@@ -70,15 +71,14 @@ def test_a_few_lines_are_no_matter(tmp_path: Path, hausa: Sequence[str]) -> None
 
 
 def test_a_language_that_no_model_knows_is_said_and_not_accused(tmp_path: Path) -> None:
-    """English texts in a card of Pulaar are not called English: nobody could tell, and that is
+    """English texts in a card of Pulaar are not called English: no model covers it, and that is
     said, in English and French."""
     edits = (("wol_Latn", "fuc_Latn"), ("[wo]", "[fuc]"))
     findings = check(tmp_path, ENGLISH[:120], *edits)
     assert "other-language" not in findings
     finding = findings["language-not-covered"]
     assert finding.level == "note"
-    assert "Pulaar (fuc_Latn) was not looked at" in finding.sentence("en")
-    assert "Pulaar (fuc_Latn), seulement leurs lettres" in finding.sentence("fr")
+    assert finding.facts["language"] == Named("fuc_Latn")
 
 
 def test_a_script_of_its_own_needs_no_model(tmp_path: Path) -> None:
@@ -97,28 +97,43 @@ def test_letters_of_another_script_are_said_once(tmp_path: Path, hausa: Sequence
     assert "other-language" not in findings
 
 
-def test_a_new_card_shows_what_its_lines_are_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hausa: Sequence[str]
-) -> None:
+def test_a_new_card_shows_what_its_lines_are_in(tmp_path: Path, hausa: Sequence[str]) -> None:
     """The counted part of a new card has the languages found and who was asked; no more lines
     than that are judged."""
-    monkeypatch.chdir(tmp_path)
-    file = Path("tales.txt")
+    file = tmp_path / "tales.txt"
     file.write_text("".join(f"{x}\n" for x in [*hausa[:100], *ENGLISH]), encoding="utf-8")
     answers = Answers("tales", ["hau_Latn"], [file], "text", "text")
     card, _ = write_card(answers, cards=tmp_path / "data_cards")
     row = next(x for x in card.body.splitlines() if "by language" in x)
-    assert row.startswith(f"| lines of hau_Latn by language (by py3langid), first {LOOK_LINES}")
+    assert row.startswith(f"| lines of hau_Latn by language (py3langid), first {LOOK_LINES}")
     assert f"eng_Latn {LOOK_LINES - 100:,}, hau_Latn 100" in row
 
 
-def test_a_new_card_says_what_nobody_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.usefixtures("workdir")
+def test_a_new_card_says_what_none_knows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`cards new` with a language that no model knows writes so into the card, and says so."""
-    monkeypatch.chdir(tmp_path)
-    Path("tales.txt").write_text("".join(f"{x}\n" for x in ENGLISH), encoding="utf-8")
-    assert main(["cards", "new", "tales.txt", "--language=fuc_Latn", "--lang=fr"]) == 0
-    body = load_card(Path("data_cards/tales.md")).body
-    assert "| no model knows the language |" in body
-    assert "Personne n'a vérifié" in " ".join(capsys.readouterr().out.split())
+    """`cards new` with a language that no model knows writes so into the card, and reports it."""
+    texts, cards = tmp_path / "tales.txt", tmp_path / "data_cards"
+    texts.write_text("".join(f"{x}\n" for x in ENGLISH), encoding="utf-8")
+    options = ["--language=fuc_Latn", "--lang=fr", "--cards", str(cards)]
+    assert main(["cards", "new", str(texts), *options]) == 0
+    body = load_card(cards / "tales.md").body
+    assert "| aucun modèle ne reconnaît cette langue |" in body
+    assert "Pulaar (fuc_Latn)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_can_be_learned_of_an_unsupported_language_is_measured(tmp_path: Path) -> None:
+    """Beside a card in the same script, the held-out accuracy after 10, 50 and more lines is a
+    note; alone, nothing is claimed."""
+    fuc = (("wol_Latn", "fuc_Latn"), ("[wo]", "[fuc]"))
+    assert "learnable" not in check(tmp_path, FIRST, *fuc)
+    srr = (("wol_Latn", "srr_Latn"), ("[wo]", "[srr]"), ("radio.txt", "serer.txt"))
+    write(tmp_path, *srr, texts="\n".join(SECOND)).rename(tmp_path / "serer.md")
+    (tmp_path / "radio.txt").rename(tmp_path / "serer.txt")
+    finding = check(tmp_path, FIRST, *fuc)["learnable"]
+    assert finding.level == "note"
+    assert finding.facts["language"] == Named("fuc_Latn")
+    assert finding.facts["others"] == (Named("srr_Latn"),)
+    sizes = [str(one).partition(":")[0] for one in finding.facts["shares"]]
+    assert sizes == ["10", "50", "100"]

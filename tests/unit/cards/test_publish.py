@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from finetune.cards.publish import files_of
 from finetune.cli import main
+from finetune.errors import ReleaseError
+from finetune.spec.load import load_card
 from finetune.spec.withdrawn import add_withdrawn, record_hash
+from tests.support.good_card import LINES, TODAY, write
 from tests.support.hub_server import HubServer
-from tests.unit.cards.test_check import LINES, TODAY, write
+from tests.support.surroundings import Inside, Variables
 
 REPO = "amina/radio"
 Edit = tuple[str, str]
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
+def hub(variables: Variables, inside: Inside, tmp_path: Path) -> Iterator[HubServer]:
     """A hub on this machine, and the token of its user amina."""
-    monkeypatch.chdir(tmp_path)
+    inside(tmp_path)
     with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_TOKEN", server.token("amina"))
-        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        variables(
+            HF_ENDPOINT=server.url, HF_TOKEN=server.token("amina"), HF_HOME=str(tmp_path / "hf")
+        )
         yield server
 
 
@@ -31,6 +36,13 @@ def put(*arguments: str, hub: str = "huggingface", lang: str = "en") -> int:
     """Publish the card radio; return the exit code."""
     options = ["--repo", REPO, "--hub", hub, "--cards", ".", "--lang", lang, *arguments]
     return main(["cards", "publish", "radio", *options])
+
+
+def refusals(path: Path, *, public: bool = False) -> tuple[str, ...]:
+    """Return the codes of the clauses of a card that forbid publishing its texts."""
+    with pytest.raises(ReleaseError) as caught:
+        files_of(load_card(path), public=public, today=TODAY)
+    return caught.value.codes
 
 
 def test_texts_go_up_with_their_card(hub: HubServer, tmp_path: Path) -> None:
@@ -57,9 +69,9 @@ def test_the_default_is_a_folder(
     (tmp_path / "radio.txt").rename(tmp_path / "deep/radio.txt")
     card = tmp_path / "radio.md"
     card.write_text(card.read_text().replace("path: radio.txt", "path: deep/radio.txt"))
-    for said in ("Publié : ", "a déjà ces textes"):
-        assert main(["cards", "publish", "radio", "--repo", REPO, "--cards", ".", "--lang=fr"]) == 0
-        assert said in capsys.readouterr().out
+    for changed in (True, False):
+        assert main(["cards", "publish", "radio", "--repo", REPO, "--cards", ".", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["changed"] == changed
     folder = tmp_path / ".finetune/hub/datasets" / REPO
     assert (folder / "deep/radio.txt").read_text(encoding="utf-8") == LINES
     assert (folder / "README.md").read_bytes() == card.read_bytes()
@@ -67,7 +79,7 @@ def test_the_default_is_a_folder(
 
 
 def test_a_public_data_set_is_asked_for(hub: HubServer, tmp_path: Path) -> None:
-    """--public makes a new one that everybody sees; one that is public takes no private upload."""
+    """--public makes a new public one; a public one takes no private upload."""
     write(tmp_path)
     assert put("--public") == 0
     assert not hub.repos["dataset", REPO].private
@@ -75,7 +87,7 @@ def test_a_public_data_set_is_asked_for(hub: HubServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "gate"), [("agree", "auto"), ("ask", "manual")])
-def test_nobody_sees_a_gated_one_before_the_gate_is_there(
+def test_none_sees_a_gated_one_before_the_gate_is_there(
     hub: HubServer, tmp_path: Path, kind: str, gate: str
 ) -> None:
     """Public with conditions: made private, gated, filled, and only then shown."""
@@ -87,21 +99,17 @@ def test_nobody_sees_a_gated_one_before_the_gate_is_there(
 
 
 @pytest.mark.parametrize(
-    ("edit", "arguments", "words"),
+    ("edit", "arguments", "code"),
     [
-        (("  contact", "  status: withdrawn\n  contact"), [], "withdrawn by its owners"),
+        (("  contact", "  status: withdrawn\n  contact"), [], "publish-withdrawn"),
+        (("a call to the station", "us, expires: 2026-01-01"), [], "publish-consent-expired"),
+        (("  contact", "  permitted_uses: [train-models]\n  contact"), [], "publish-not-permitted"),
+        (("  contact", "  not_established: [license]\n  contact"), [], "publish-licence"),
+        (("cc-by-4.0", "my-own"), [], "publish-licence"),
         (
-            ("a call to the station", "us, expires: 2026-01-01"),
-            [],
-            "the consent ended on 2026-01-01",
-        ),
-        (("  contact", "  permitted_uses: [train-models]\n  contact"), [], "passing the texts on"),
-        (("  contact", "  not_established: [license]\n  contact"), [], "is not established"),
-        (("cc-by-4.0", "my-own"), [], "not established or not known"),
-        (
-            ("  contact", "  personal_data: present\n  contact"),
+            ("personal_data: none-known", "personal_data: present"),
             ["--public"],
-            "what everybody can see must hold none",
+            "publish-personal-data",
         ),
     ],
 )
@@ -109,65 +117,55 @@ def test_nobody_sees_a_gated_one_before_the_gate_is_there(
 def test_what_the_card_does_not_allow_stays_here(
     hub: HubServer,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
     *,
     edit: Edit,
     arguments: list[str],
-    words: str,
+    code: str,
     where: str,
 ) -> None:
     """Each clause that says no is named, and nothing is sent or written."""
-    write(tmp_path, edit)
+    path = write(tmp_path, edit)
+    assert refusals(path, public="--public" in arguments) == (code,)
     assert put(*arguments, hub=where) == 1
-    err = capsys.readouterr().err
-    assert "data card 'radio': " in err
-    assert words in err
     assert hub.requests == []
     assert not (tmp_path / ".finetune").exists()
 
 
-def test_all_clauses_are_named_in_french_too(
-    hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Two clauses give two lines."""
-    write(
+def test_all_clauses_are_named(tmp_path: Path) -> None:
+    """Two clauses that forbid it are two problems."""
+    path = write(
         tmp_path,
         ("  contact", "  status: withdrawn\n  permitted_uses: [research]\n  contact"),
     )
-    assert put(lang="fr") == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert "le corpus a été retiré" in lines[0]
-    assert "ne permettent pas la diffusion" in lines[1]
+    assert refusals(path) == ("publish-withdrawn", "publish-not-permitted")
 
 
-def test_withdrawn_records_do_not_go_out(
-    hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As long as the files hold one it is refused with its place; once removed it goes."""
+def test_withdrawn_records_do_not_go_out(hub: HubServer, tmp_path: Path) -> None:
+    """While the files contain one, publishing is refused with its place; then it is uploaded."""
     path = write(tmp_path)
     gone = record_hash({"text": LINES.splitlines()[2]})
     add_withdrawn(path, [gone], day=TODAY)
-    assert put() == 1
-    assert "still hold 1 withdrawn records (radio.txt:3)" in capsys.readouterr().err
+    with pytest.raises(ReleaseError) as caught:
+        files_of(load_card(path), public=False, today=TODAY)
+    [refused] = caught.value.problems
+    assert (refused.code, refused.facts["count"]) == ("publish-withdrawn-records", 1)
+    assert [str(place) for place in refused.facts["places"]] == ["radio.txt:3"]
     write(tmp_path, texts=LINES.replace(LINES.splitlines()[2] + "\n", ""))
     assert put() == 0
 
 
-def test_texts_of_others_are_not_published_again(
-    hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_texts_of_others_are_not_published_again() -> None:
     """A card of a package or of the Hub describes what is published elsewhere already."""
     shipped = Path(__file__).parents[3] / "data_cards" / "kolibri-hau.md"
-    assert main(["cards", "publish", str(shipped), "--repo", REPO, "--lang=en"]) == 1
-    assert "published elsewhere already" in capsys.readouterr().err
+    assert "publish-elsewhere" in refusals(shipped)
 
 
 def test_a_token_in_a_card_stops_it(
     hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What nobody means to publish is found in the card before anything is sent."""
+    """Secrets in a card are found before anything is sent."""
     write(tmp_path, ("# Radio stories", f"# Radio stories\n\nhf_{'a' * 30}\n"))
-    assert put() == 1
+    assert put() == 2
     assert "an access token" in capsys.readouterr().err
     assert hub.requests == []
 
@@ -190,19 +188,19 @@ def test_a_dry_run_sends_nothing(
     assert put("--dry-run") == 0
     out = capsys.readouterr().out
     assert "radio.txt" in out
-    assert f"{hub.url}/datasets/{REPO}; nothing was sent" in out
+    assert f"{hub.url}/datasets/{REPO}" in out
     assert hub.requests == []
 
 
 def test_a_wrong_token_names_the_option(
     hub: HubServer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    variables: Variables,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A refusal of the hub says what to change, without a traceback."""
+    """A refusal of the hub states what to change, without a traceback."""
     write(tmp_path)
-    monkeypatch.setenv("HF_TOKEN", hub.token("musa"))
+    variables(HF_TOKEN=hub.token("musa"))
     assert put() == 1
     err = capsys.readouterr().err
     assert "HTTP 403" in err

@@ -8,16 +8,14 @@ from finetune.cli import main
 
 
 @pytest.fixture
-def wolof(tmp_path, monkeypatch, capsys):
+def wolof(tmp_path, inside, capsys):
     """A project whose card can be edited; returns a function from (old, new) to (code, output)."""
-    monkeypatch.chdir(tmp_path)
+    inside(tmp_path)
     Path("my.txt").write_text("benn\nñaar\n", encoding="utf-8")
-    assert main(["init", "--language", "wol_Latn", "--text", "my.txt"]) == 0
+    assert main(["init", "--language", "wol_Latn", "--text", "my.txt", "--licence", "mit"]) == 0
     capsys.readouterr()
     card = Path("data_cards/wol-latn.md")
-    text = card.read_text(encoding="utf-8").replace("  not_established:\n    - license\n", "")
-    text = text.replace("license_name: not-decided\nlicense_link: LICENSE.md\n", "")
-    text = text.replace("license: other", "license: mit")
+    text = card.read_text(encoding="utf-8")
 
     def check(old="", new="", *arguments):
         card.write_text(text.replace(old, new, 1), encoding="utf-8")
@@ -31,7 +29,7 @@ def wolof(tmp_path, monkeypatch, capsys):
     ("new", "code", "words"),
     [
         ("license: mit", 0, "may be released under apache-2.0"),
-        ("license: cc-by-nc-4.0", 0, "because data card 'wol-latn' (cc-by-nc-4.0) allows no"),
+        ("license: cc-by-nc-4.0", 0, "data card 'wol-latn' (cc-by-nc-4.0)"),
         ("license: cc-by-nd-4.0", 2, "data card 'wol-latn': licence cc-by-nd-4.0 forbids"),
         ("license: cc-by-sa-4.0", 0, "may be released under cc-by-sa-4.0"),
     ],

@@ -1,0 +1,1 @@
+"""The interview of `finetune cards new` as a page in a browser on the same machine."""
