@@ -1,1 +1,1 @@
-"""Talking to base and adapter in the terminal."""
+"""Chat with base and adapter in the terminal."""

@@ -1,4 +1,4 @@
-"""Base and adapter as functions from a laid-out prompt to an answer."""
+"""Base and adapter as functions from a formatted prompt to a generation."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import torch
 from finetune.chat.talk import Manner
 from finetune.models.generate import Decoding
 from finetune.models.kinds import kind_of
-from finetune.models.load import choose_device, load_tokenizer, resolve_precision, set_threads
+from finetune.models.load import adapter_tokenizer, choose_device, resolve_precision, set_threads
 from finetune.models.template import encode
 
-Answer = Callable[[str], str]
+Generator = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Systems:
-    """What one can talk to, by name, and how long a prompt may be."""
+    """Generators by system, and the limit of their prompts."""
 
-    answers: dict[str, Answer]
+    generators: dict[str, Generator]
     fits: Callable[[str], bool]
-    """Whether a prompt and its answer fit into the model's context."""
+    """True if a prompt and its generation fit into the model's context."""
 
 
 def load_systems(
@@ -33,11 +33,11 @@ def load_systems(
 ) -> Systems:
     """Load the base once, with the adapter on it if there is one.
 
-    The base's answers come from the same weights with the adapter switched off; with its own
-    tokenizer, and none of the tokens that an adapter added.
+    The base generates from the same weights with the adapter switched off, with its own tokenizer
+    and none of the tokens that an adapter added.
     """
     set_threads(manner.threads)
-    torch.manual_seed(0)  # the same lines get the same answers, sampled ones too
+    torch.manual_seed(0)  # the same lines get the same generations, sampled ones too
     device = choose_device()
     kind = kind_of(base_dir)
     model = kind.load_base(
@@ -50,12 +50,13 @@ def load_systems(
     added: Sequence[int] = ()
     if adapter_dir is not None:
         model = kind.load_adapter(model, adapter_dir)
-        own, added = _tokenizer_of(adapter_dir, tokenizer)
+        own = adapter_tokenizer(adapter_dir, tokenizer)
+        added = range(len(tokenizer), len(own))
 
-    def answer_of(
+    def generator_of(
         switch: Callable[[], AbstractContextManager[Any]], its: Any, barred: Sequence[int] = ()
-    ) -> Answer:
-        def answer(prompt: str) -> str:
+    ) -> Generator:
+        def generate(prompt: str) -> str:
             with switch():
                 return kind.generate(
                     model,
@@ -67,14 +68,14 @@ def load_systems(
                     batch_size=1,
                 )[0]
 
-        return answer
+        return generate
 
     if adapter_dir is None:
-        answers = {"base": answer_of(nullcontext, tokenizer)}
+        generators = {"base": generator_of(nullcontext, tokenizer)}
     else:
-        answers = {
-            "base": answer_of(model.disable_adapter, tokenizer, added),
-            "adapter": answer_of(nullcontext, own),
+        generators = {
+            "base": generator_of(model.disable_adapter, tokenizer, added),
+            "adapter": generator_of(nullcontext, own),
         }
     limit = kind.context_tokens(model)
 
@@ -82,13 +83,4 @@ def load_systems(
         length = max(len(encode(one, prompt)) for one in (tokenizer, own))
         return limit is None or length + manner.max_new_tokens <= limit
 
-    return Systems(answers=answers, fits=fits)
-
-
-def _tokenizer_of(adapter_dir: Path, tokenizer: Any) -> tuple[Any, Sequence[int]]:
-    """Return an adapter's own tokenizer and the tokens that it added, or the base's and none."""
-    if not (adapter_dir / "tokenizer.json").is_file():
-        return tokenizer, ()
-    own = load_tokenizer(adapter_dir)
-    own.chat_template = tokenizer.chat_template
-    return own, range(len(tokenizer), len(own))
+    return Systems(generators=generators, fits=fits)

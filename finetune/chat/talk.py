@@ -1,4 +1,4 @@
-"""Talk to base and adapter in the terminal: one line in, both answers out, side by side.
+"""The chat loop in the terminal: one line in, generations of base and adapter side by side.
 
 Each system keeps its own history, so that its second answer follows from its own first one.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from finetune.errors import DataError
+from finetune.messages import Place, problem
 from finetune.output.console import Console
 from finetune.spec.recipe import Quantization
 
@@ -21,40 +22,42 @@ Template = Literal["model", "chatml", "plain"] | None
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How the models are loaded, what a line is wrapped in, and how they answer."""
+    """Loading, chat format and decoding of a chat."""
 
     max_new_tokens: int = 256
     temperature: float = 0.0
-    """0 is greedy; above it answers are sampled (nucleus 0.95)."""
+    """0 is greedy; above it, generations are sampled (nucleus 0.95)."""
     chat_template: Template = "model"
-    """Without a template there is no history: `plain` puts a newline behind the line, as training
-    did between prompt and answer; None lets the model continue the line."""
+    """Without a template there is no history: `plain` appends a newline, as training did between
+    prompt and target; None lets the model continue the line."""
+    system_prompt: str = "base"
+    """`prepare.system_prompt` of the recipe."""
     quantization: Quantization = "none"
     threads: int | None = None
 
 
-_HELP = "/reset forgets the conversation, /quit or Ctrl-D ends."
+_HELP = "/reset starts a new conversation, /quit or Ctrl-D ends."
 
 
 @dataclass(slots=True)
 class Conversation:
-    """One system and what was said with it."""
+    """One system and its history."""
 
-    answer: Callable[[str], str]
+    generate: Callable[[str], str]
     lay_out: Callable[[Messages], str]
     fits: Callable[[str], bool]
     messages: Messages = field(default_factory=list)
 
     def say(self, text: str) -> str:
-        """Return the system's answer to a new line; the oldest turns go when the context is full.
+        """Return the generation for a new line; the oldest turns are dropped from a full context.
 
-        If the answer is interrupted the line is not kept either.
+        An interrupted generation leaves the history unchanged.
         """
-        asked = [*self.messages, {"role": "user", "content": text}]
-        while len(asked) > 1 and not self.fits(self.lay_out(asked)):
-            asked = asked[2:]
-        reply = self.answer(self.lay_out(asked))
-        self.messages = [*asked, {"role": "assistant", "content": reply}]
+        messages = [*self.messages, {"role": "user", "content": text}]
+        while len(messages) > 1 and not self.fits(self.lay_out(messages)):
+            messages = messages[2:]
+        reply = self.generate(self.lay_out(messages))
+        self.messages = [*messages, {"role": "assistant", "content": reply}]
         return reply
 
 
@@ -67,31 +70,34 @@ def talk(
     side_by_side: bool = True,
     read: Callable[[str], str] = input,
 ) -> None:
-    """Read lines until /quit or the end of input, and show what the systems answer.
+    """Read lines until /quit or the end of input, and show the generations of the systems.
 
-    `base_dir` is a transformers folder. With an adapter and `side_by_side` both systems answer,
+    `base_dir` is a transformers folder. With an adapter and `side_by_side` both systems generate,
     else the adapter alone; without an adapter the base. Raises RecipeError if the base has no chat
     template and one is asked for.
     """
     from finetune.models.load import load_tokenizer
+    from finetune.models.system_prompt import SystemPrompt, system_prompt_of
     from finetune.models.template import chat_template_of, prompt_text
 
     tokenizer = load_tokenizer(base_dir)
     template = manner.chat_template
-    if template in ("model", "chatml"):
-        chat_template_of(tokenizer, template)  # refused here, before the model is loaded
+    system = SystemPrompt()
+    if template in ("model", "chatml"):  # refused here, before the model is loaded
+        chat_template_of(tokenizer, template)
+        system = system_prompt_of(tokenizer, manner.system_prompt)
 
     def lay_out(messages: Messages) -> str:
         if template in ("model", "chatml"):
-            return prompt_text(tokenizer, messages)
+            return prompt_text(tokenizer, system.arranged(messages))
         return messages[-1]["content"] + ("\n" if template == "plain" else "")
 
     from finetune.chat.systems import load_systems
 
     systems = load_systems(base_dir, adapter_dir, tokenizer=tokenizer, manner=manner)
-    names = list(systems.answers) if side_by_side else list(systems.answers)[-1:]
+    names = list(systems.generators) if side_by_side else list(systems.generators)[-1:]
     _converse(
-        {name: Conversation(systems.answers[name], lay_out, systems.fits) for name in names},
+        {name: Conversation(systems.generators[name], lay_out, systems.fits) for name in names},
         console=console,
         read=read,
     )
@@ -100,25 +106,25 @@ def talk(
 def _converse(
     conversations: Mapping[str, Conversation], *, console: Console, read: Callable[[str], str]
 ) -> None:
-    console.say(f"Talking to {' and '.join(conversations)}. {_HELP}")
+    console.say(f"Chat with {' and '.join(conversations)}. {_HELP}")
     for line in _lines(read, prompt="" if console.json_lines else "> "):
         if line == "/reset":
             for conversation in conversations.values():
                 conversation.messages = []
-            console.say("The conversation is forgotten.")
+            console.say("New conversation.")
         elif line.startswith("/"):
-            console.say(f"There is no command {line.split()[0]}. {_HELP}")
+            console.say(f"Unknown command {line.split()[0]}. {_HELP}")
         else:
             try:
-                answers = {name: each.say(line) for name, each in conversations.items()}
+                generations = {name: each.say(line) for name, each in conversations.items()}
             except KeyboardInterrupt:
-                console.say("Stopped answering.")
+                console.say("Generation stopped.")
                 continue
-            _show(console, answers)
+            _show(console, generations)
 
 
 def _lines(read: Callable[[str], str], *, prompt: str) -> Iterator[str]:
-    """Yield lines that say something, until /quit, Ctrl-D or Ctrl-C."""
+    """Yield non-empty lines until /quit, Ctrl-D or Ctrl-C."""
     if read is input and sys.stdin.isatty():
         import readline  # noqa: F401  # importing it gives input() editing and history
     else:
@@ -131,7 +137,12 @@ def _lines(read: Callable[[str], str], *, prompt: str) -> Iterator[str]:
             return
         except UnicodeError as error:
             raise DataError(
-                f"chat: the input is not UTF-8 ({error}); convert it, or use a UTF-8 terminal"
+                problem(
+                    "input-not-utf8",
+                    "the input is not UTF-8 ({why}); convert it, or use a UTF-8 terminal",
+                    at=Place(key="chat"),
+                    why=str(error),
+                )
             ) from error
         if line == "/quit":
             return
@@ -139,19 +150,12 @@ def _lines(read: Callable[[str], str], *, prompt: str) -> Iterator[str]:
             yield line
 
 
-def _show(console: Console, answers: Mapping[str, str]) -> None:
+def _show(console: Console, generations: Mapping[str, str]) -> None:
     if console.json_lines:
-        for name, answer in answers.items():
-            console.say(answer, system=name)
+        for name, text in generations.items():
+            console.show(text, system=name)
         return
-    if len(answers) == 1:
-        console.say(next(iter(answers.values())) or "(nothing)")
+    if len(generations) == 1:
+        console.show(next(iter(generations.values())) or "(empty)")
         return
-    from rich.console import Console as RichConsole
-    from rich.table import Table
-
-    table = Table(expand=True)
-    for name in answers:
-        table.add_column(name, ratio=1, overflow="fold")
-    table.add_row(*(answer or "(nothing)" for answer in answers.values()))
-    RichConsole(file=console.out, markup=False, highlight=False).print(table, markup=False)
+    console.side_by_side({name: text or "(empty)" for name, text in generations.items()})

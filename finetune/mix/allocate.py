@@ -1,10 +1,10 @@
-"""Sizes of languages and cards, and how a number of rows is shared out among them, exactly.
+"""Sizes of languages and cards, and the exact allocation of packed sequences to them.
 
-Rows of a prepared corpus belong to one (language, card) each, a `Cell`; cells that have a share
+Rows of a prepared corpus belong to one (language, card) each, a `Subset`; subsets that have a share
 together are a `Group`. UniMax (Chung et al. 2023, Algorithm 1) gives every language the same
 amount, but none more than a number of epochs: a level up to which every language is filled. Here
-the level is found at which the rows of the training are used up, because a training is so many
-rows long and rows of different languages do not hold equally many tokens or bytes.
+the level is found at which the rows of the run are used up, because a run is a number of rows, and
+rows of different languages do not hold equally many tokens or bytes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from finetune.spec.mix import Mix
+from finetune.spec.sections.mixture import DataMixture
 
 _DECIMAL = Context(prec=40)
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Subset:
     """Texts of one language and card in the training split."""
 
     language: str
@@ -29,7 +29,7 @@ class Cell:
     rows: int
     tokens: int
     bytes: int
-    """UTF-8 bytes of the text that is learned."""
+    """UTF-8 bytes of target text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,19 @@ class Group:
     name: str
     """A language, or a card."""
     replay: bool
-    cells: tuple[Cell, ...]
+    subsets: tuple[Subset, ...]
     units: int
     """Its size in what is counted: tokens or bytes."""
 
     @property
     def rows(self) -> int:
         """Rows of one pass."""
-        return sum(cell.rows for cell in self.cells)
+        return sum(subset.rows for subset in self.subsets)
 
     @property
     def tokens(self) -> int:
         """Tokens of one pass."""
-        return sum(cell.tokens for cell in self.cells)
+        return sum(subset.tokens for subset in self.subsets)
 
     @property
     def label(self) -> str:
@@ -60,21 +60,21 @@ class Group:
 
 
 def allocate(
-    mix: Mix,
+    mixture: DataMixture,
     groups: Sequence[Group],
     *,
     rows: int,
     replay: Fraction,
     room: Sequence[Fraction],
 ) -> list[Fraction]:
-    """Return the units of each group in `rows` rows; less than that if UniMax has no room left.
+    """Return the units of each group in `rows` packed sequences; fewer if UniMax has no room left.
 
     `room`: units that each group may still give (used by `unimax` alone).
     """
     mains = [i for i, g in enumerate(groups) if not g.replay]
     others = [i for i, g in enumerate(groups) if g.replay]
-    weights = dict(zip(mains, _weights(mix, [groups[i] for i in mains]), strict=True))
-    capped = mix.method == "unimax"
+    weights = dict(zip(mains, _weights(mixture, [groups[i] for i in mains]), strict=True))
+    capped = mixture.method == "unimax"
     beside = replay / (1 - replay) if others else Fraction(0)
     size = sum((Fraction(groups[i].units) for i in others), Fraction(0))
     spare = sum((room[i] for i in others), Fraction(0))
@@ -101,7 +101,7 @@ def allocate(
 def level_of(
     curve: Callable[[Fraction], Fraction], breaks: Iterable[Fraction], target: Fraction
 ) -> Fraction | None:
-    """Return where a rising curve from 0, straight between `breaks`, has a value; None if nowhere.
+    """Solve curve(x) = value for a monotone piecewise-linear curve from 0; None without a solution.
 
     >>> curve = lambda x: min(x, Fraction(2)) + min(x, Fraction(5))
     >>> level_of(curve, [Fraction(2), Fraction(5)], Fraction(6))
@@ -118,18 +118,18 @@ def level_of(
 
 
 def rows_of(units: Sequence[Fraction], groups: Sequence[Group]) -> Fraction:
-    """Return the rows that hold so many units of each group."""
+    """Return the packed sequences for these units of each group."""
     return sum((u * g.rows / g.units for u, g in zip(units, groups, strict=True) if u), Fraction(0))
 
 
-def _weights(mix: Mix, groups: Sequence[Group]) -> list[Fraction]:
-    if mix.method == "unimax":
+def _weights(mixture: DataMixture, groups: Sequence[Group]) -> list[Fraction]:
+    if mixture.method == "unimax":
         return [Fraction(1) for _ in groups]
-    if mix.method == "proportional":
+    if mixture.method == "proportional":
         return [Fraction(g.units) for g in groups]
-    if mix.method == "fixed":
-        return [exact(mix.weights.get(g.name, 0.0)) for g in groups]
-    power = _DECIMAL.divide(Decimal(1), Decimal(repr(mix.temperature)))
+    if mixture.method == "fixed":
+        return [exact(mixture.weights.get(g.name, 0.0)) for g in groups]
+    power = _DECIMAL.divide(Decimal(1), Decimal(repr(mixture.temperature)))
     return [Fraction(_DECIMAL.power(Decimal(g.units), power)) for g in groups]
 
 

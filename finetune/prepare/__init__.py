@@ -1,1 +1,1 @@
-"""Cards -> documents -> packed tokens, with a report on everything kept and left out."""
+"""Stage `prepare`: cards -> documents -> packed sequences, with a corpus report."""

@@ -1,8 +1,8 @@
 """Texts of an audit: those that `prepare` would keep of a card or file, with their English.
 
 An audit measures and trains nothing, so that a card's texts are read whatever its consent and
-permitted uses say of training; those that were taken back are never read. Whoever measures for a
-training (`finetune advise`) refuses such cards first.
+permitted uses say of training; withdrawn ones are not read. A caller that measures for a
+training run (`finetune advise`) refuses such cards first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from finetune.errors import DataError, RecipeError
+from finetune.errors import DataError, RecipeError, suggestion
+from finetune.messages import Place, problem
 from finetune.pipeline.corpora import fetched_files
 from finetune.pipeline.store import Store
 from finetune.prepare.checking.checks import REASONS
@@ -22,11 +23,13 @@ from finetune.prepare.overlap.exact import Digests
 from finetune.prepare.reading.document_layout import Layout
 from finetune.prepare.reading.drafts import entry_of
 from finetune.readers.numbered_lines import numbered_lines
-from finetune.readers.record import Record
-from finetune.sources.files import SourceFile, reader_of, resolve_files
+from finetune.readers.record import Record, Unit
+from finetune.readers.units import units_of
+from finetune.sources.files import SourceFile, resolve_files
 from finetune.spec.card import CorpusBlock, DataCard
-from finetune.spec.load import card_path, cards_folder, did_you_mean, load_card
+from finetune.spec.load import card_path, cards_folder, load_card
 from finetune.spec.recipe import Corpus, Prepare
+from finetune.text.shown import EVERYWHERE
 from finetune.tokenizer.measure import Text
 
 ENGLISH = "eng_Latn"
@@ -40,18 +43,27 @@ _BARE = Layout(
 class Texts:
     """Texts of one audit; it owns what was counted of them while they are read."""
 
-    def __init__(self, card: DataCard, corpus: Corpus, records: Iterator[Record]) -> None:
-        self.card, self.corpus, self._records = card, corpus, records
+    def __init__(self, card: DataCard, corpus: Corpus, units: Iterator[Unit]) -> None:
+        self.card, self.corpus, self._units = card, corpus, units
         self.rejected: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Text]:
         ledger = Ledger()
         entry = entry_of(self.corpus, self.card)
-        shared = Shared(Prepare(), _BARE, seen=Digests())
-        for document in documents_of(entry, self._records, shared=shared, ledger=ledger):
+        shared = Shared(_settings(self.card), _BARE, seen=Digests())
+        for document in documents_of(entry, self._units, shared=shared, ledger=ledger):
             english = document.source if self.corpus.use == "translation" else None
             yield Text(document.target, document.where, english)
-        self.rejected = {REASONS[why].en: times for why, times in ledger.by_reason().items()}
+        self.rejected = {
+            str(REASONS[why].about): times for why, times in ledger.by_reason().items()
+        }
+
+
+def _settings(card: DataCard) -> Prepare:
+    """Return the checks of an audit; of a file in no stated language, numbers of all countries."""
+    if UNKNOWN not in card.corpus.languages:
+        return Prepare()
+    return Prepare.model_validate({"personal_data": {"regions": EVERYWHERE}})
 
 
 def texts_of_file(path: Path, *, english: Path | None) -> Texts:
@@ -62,14 +74,16 @@ def texts_of_file(path: Path, *, english: Path | None) -> Texts:
     """
     for option, file in (("--text", path), ("--parallel", english)):
         if file is not None and not file.is_file():
-            raise RecipeError(f"{option} {file}: there is no such file")
+            raise RecipeError(
+                problem("no-such-file", "there is no such file", at=Place(f"{option} {file}"))
+            )
     languages = [ENGLISH, UNKNOWN] if english else [UNKNOWN]
     # not a card that anybody wrote: only what reading needs
     block = CorpusBlock.model_construct(kind="parallel" if english else "text", languages=languages)
     card = DataCard.model_construct(name=path.stem, path=path, corpus=block)
     if english is None:
         lines = numbered_lines(SourceFile(path, path.name), encoding="utf-8")
-        plain = (Record(f"{path}:{n}", {"text": line}) for n, line in lines if line.strip())
+        plain = (Record(Place(path, n), {"text": line}) for n, line in lines if line.strip())
         return Texts(card, _corpus(card, UNKNOWN, use="text"), plain)
     return Texts(card, _corpus(card, UNKNOWN, use="translation"), _pairs(path, english))
 
@@ -81,7 +95,13 @@ def card_to_read(name: str) -> DataCard:
     """
     card = load_card(card_path(name, cards_folder(Path.cwd() / "recipe")))
     if card.is_withdrawn:
-        raise RecipeError(f"--card {name}: its texts were taken back; nothing of it is read")
+        raise RecipeError(
+            problem(
+                "withdrawn-card",
+                "its texts were withdrawn; nothing of it is read",
+                at=Place(card.path),
+            )
+        )
     return card
 
 
@@ -98,8 +118,7 @@ def texts_of_card(card: DataCard, *, language: str | None, store: Store) -> Text
     else:
         use = block.kind
     files = resolve_files(card, inputs=fetched_files(card, store=store))
-    records = reader_of(card)(files, corpus=block)
-    return Texts(card, _corpus(card, target, use=use), records)
+    return Texts(card, _corpus(card, target, use=use), units_of(card, files))
 
 
 def languages_of(card: DataCard) -> list[str]:
@@ -125,10 +144,15 @@ def _pairs(path: Path, english: Path) -> Iterator[Record]:
         if one is None or other is None:
             longer, shorter = (english, path) if one is None else (path, english)
             raise DataError(
-                f"{longer}:{number}: {shorter} ends before this line; line n of one file must be "
-                "the translation of line n of the other"
+                problem(
+                    "other-number-of-lines",
+                    "{shorter} ends before this line; line n of one file must be the translation "
+                    "of line n of the other",
+                    at=Place(longer, number),
+                    shorter=shorter,
+                )
             )
-        yield Record(f"{path}:{number}", {UNKNOWN: one[1], ENGLISH: other[1]})
+        yield Record(Place(path, number), {UNKNOWN: one[1], ENGLISH: other[1]})
 
 
 def _language(card: DataCard, wanted: str | None) -> str:
@@ -136,11 +160,22 @@ def _language(card: DataCard, wanted: str | None) -> str:
     others = [code for code in languages if code != ENGLISH]
     if wanted is not None and wanted not in languages:
         raise RecipeError(
-            f"--language {wanted}: card {card.name!r} has {', '.join(languages)}"
-            f"{did_you_mean(wanted, languages)}"
+            problem(
+                "language-not-in-card",
+                "{language!r} is not in card {card!r}{hint}",
+                at=Place("--language"),
+                language=wanted,
+                card=card.name,
+                hint=suggestion(wanted, languages, listed=len(languages)),
+            )
         )
     if wanted is None and len(others) > 1:
         raise RecipeError(
-            f"--card {card.name}: say which language with --language: {', '.join(others)}"
+            problem(
+                "several-languages",
+                "name one of its languages with --language: {languages}",
+                at=Place(f"--card {card.name}"),
+                languages=others,
+            )
         )
     return wanted or (others or languages)[0]

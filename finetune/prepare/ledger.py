@@ -1,6 +1,6 @@
 """The ledger: counts and samples of all that happened to texts, and every rejected text, on disk.
 
-A speaker of the language can read in `rejected.jsonl` what was left out, and why.
+A speaker of the language can read rejected texts and reasons in `rejected.jsonl`.
 """
 
 from __future__ import annotations
@@ -8,11 +8,14 @@ from __future__ import annotations
 import bisect
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import IO, Any
 
 from finetune.identify.confusion import Confusion
+from finetune.messages import Problem
 from finetune.prepare.checking.checks import REASONS
+from finetune.prepare.checking.clean import countries
 from finetune.prepare.reading.document import Document, Split
 from finetune.prepare.step import (
     Changed,
@@ -21,20 +24,41 @@ from finetune.prepare.step import (
     JudgedText,
     Met,
     Note,
+    NotLaidOut,
     Outlier,
     PersonalFind,
     Place,
     Result,
 )
 from finetune.spec.card import DataCard
+from finetune.spec.recipe import Prepare
 from finetune.text.counts import count_words
 from finetune.text.oddities import Finding
+from finetune.text.shown import masked
 
 SAMPLES = 8
 SAMPLE_CHARACTERS = 600
 LENGTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000)
-"""Where classes of length begin, in characters (code points)."""
+"""Lower bounds of the length classes, in characters (code points)."""
 Sample = dict[str, Any]
+Quote = Callable[[str, Item], str]
+"""Returns a text of an item without what its readers must not see."""
+
+
+def in_full(text: str, _item: Item) -> str:
+    """Return a text as it is: what was found in it is masked already."""
+    return text
+
+
+def quoting(settings: Prepare, cards: Mapping[str, DataCard]) -> Quote:
+    """Return what masks the personal data that a recipe keeps in the texts.
+
+    They are kept for training; the list of rejected texts and the report have other readers.
+    """
+    if not settings.personal_data.kept:
+        return in_full
+    regions = {name: countries(settings, card) for name, card in cards.items()}
+    return lambda text, item: masked(text, regions=regions[item.card], names=item.names)
 
 
 def ledger_line(document: Document, card: DataCard, *, split: str) -> str:
@@ -85,9 +109,9 @@ class Kept:
 
 @dataclass(slots=True)
 class MetSet:
-    """What was found of an evaluation set."""
+    """Contamination by an evaluation set."""
 
-    left_out: int = 0
+    rejected: int = 0
     """Documents that hold one of its texts."""
     texts: set[int] = field(default_factory=set)
     """Numbers of its texts that were met."""
@@ -99,6 +123,8 @@ class Ledger:
     """Counts and samples; rejections are written to `stream` as they come, or nowhere."""
 
     stream: IO[str] | None = None
+    quote: Quote = in_full
+    """Applied to every text that is written down or shown."""
     read: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(card, language) -> records."""
     rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -106,7 +132,7 @@ class Ledger:
     rejected_samples: dict[tuple[str, str], list[Rejected]] = field(default_factory=dict)
     """(language, reason) -> the first few."""
     rejected_lengths: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """(language, class of length) -> texts that are left out."""
+    """(language, class of length) -> rejected texts."""
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(language, change) -> texts that were changed."""
     change_samples: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
@@ -134,8 +160,10 @@ class Ledger:
     """Documents laid out token by token."""
     copies: list[Sample] = field(default_factory=list)
     """The first near duplicates for each reason, beside what they are copies of."""
+    not_laid_out: tuple[Problem, ...] = ()
+    """Problems of the first conversation that the base's chat template cannot lay out."""
     parts: dict[str, Any] = field(default_factory=dict)
-    """What steps say of themselves in report.json, by their own key there."""
+    """Additional results of steps in report.json, by key."""
 
     def write(self, result: Result) -> None:
         """Write down what a step made of an item."""
@@ -148,12 +176,16 @@ class Ledger:
         match note:
             case Cleaning():
                 self.clean(note)
-            case Outlier():
-                self._find(note.finding, note.place)
+            case Outlier(place, finding):
+                self._find(replace(finding, line=self.quote(finding.line, item)), place)
             case JudgedText(card, claimed, where, lines, is_odd):
+                if self.quote is not in_full:
+                    lines = [replace(one, line=self.quote(one.line, item)) for one in lines]
                 self.confusion.add(lines, card=card, claimed=claimed, where=where, odd=is_odd)
             case Met():
                 self._meet(note, item)
+            case NotLaidOut():
+                self.not_laid_out = self.not_laid_out or note.problems
 
     def clean(self, done: Cleaning) -> None:
         """Count a text that was looked through, and all that was done to it."""
@@ -191,10 +223,11 @@ class Ledger:
 
     def _meet(self, met: Met, item: Item) -> None:
         found = self.met.setdefault(met.set_name, MetSet())
-        found.left_out += 1
+        found.rejected += 1
         found.texts.add(met.number)
         if len(found.samples) < SAMPLES:
-            sample = {"card": item.card, "where": item.where, "text": met.text[:SAMPLE_CHARACTERS]}
+            text = self.quote(met.text, item)
+            sample = {"card": item.card, "where": item.where, "text": text[:SAMPLE_CHARACTERS]}
             found.samples.append(sample | {"share": round(met.share, 3)})
 
     def per_thousand(self, language: str, kind: str) -> float:
@@ -202,8 +235,9 @@ class Ledger:
         return 1000 * self.people[language, kind]["texts"] / self.texts[language]
 
     def reject(self, item: Item, reason: str) -> None:
-        """Count an item that is left out, and write its text down."""
-        rejected = Rejected(item.card, item.language, reason, item.where, item.shown)
+        """Count a rejected item, and write its text down."""
+        text = self.quote(item.shown, item)
+        rejected = Rejected(item.card, item.language, reason, item.where, text)
         self.rejected[item.card, item.language, reason] += 1
         if rejected.text:
             self.rejected_lengths[item.language, length_class(len(rejected.text))] += 1
@@ -227,7 +261,7 @@ class Ledger:
         """Remember a few kept texts of every language."""
         samples = self.kept_samples.setdefault(document.language, [])
         if len(samples) < SAMPLES:
-            samples.append(document.shown[:SAMPLE_CHARACTERS])
+            samples.append(self.quote(document.shown, document)[:SAMPLE_CHARACTERS])
 
     def by_reason(self) -> dict[str, int]:
         """Return reason -> records, over all cards, in the order of REASONS."""

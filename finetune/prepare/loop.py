@@ -1,4 +1,4 @@
-"""The loop of the stage: it drives the steps, writes down what they did, and spools what is left.
+"""The loop of the stage: drives the steps, writes the ledger, spools kept documents.
 
 The way of a text: read -> clean -> check -> identify language -> exact duplicates -> layout ->
 length outliers -> lowest hashes -> contamination -> spool -> held out -> near duplicates -> encode.
@@ -9,7 +9,7 @@ counted, written and shown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from finetune.artefacts.job import Job
+from finetune.messages import counted
 from finetune.prepare.checking.checks import Limits, checked
 from finetune.prepare.checking.clean import Cleaner, countries
 from finetune.prepare.checking.identification import LanguageCheck
@@ -30,13 +31,13 @@ from finetune.prepare.overlap.near import NearDuplicates
 from finetune.prepare.packing.encode import Encoder, segments_of, token_view
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments
-from finetune.prepare.reading.document import Document, Split, lowest_hashes, split_of
+from finetune.prepare.reading.document import Document, Split, id_of, lowest_hashes, split_of
 from finetune.prepare.reading.document_layout import Layout, laid_out
 from finetune.prepare.reading.drafts import Draft, Entry, read, standing
-from finetune.prepare.reading.phase_corpora import layout_of, records_of, refuse_withdrawn
+from finetune.prepare.reading.phase_corpora import layout_of, refuse_withdrawn, units_of_phase
 from finetune.prepare.reading.spool import Spool
-from finetune.prepare.step import Decision, Result, Step, each
-from finetune.readers.record import Record
+from finetune.prepare.step import Decision, RejectedUnit, Result, Step, each
+from finetune.readers.record import Record, Unit
 from finetune.spec.card import drop_pattern
 from finetune.spec.recipe import Phase, Prepare
 
@@ -62,13 +63,11 @@ def _passed(results: Iterable[Result], ledger: Ledger) -> Iterator[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all corpus entries of a phase have in common."""
+    """Settings shared by all corpus entries of a phase."""
 
     settings: Prepare
     layout: Layout
     seen: Seen
-    regions: Sequence[str] = ()
-    """Countries whose telephone and identity numbers are looked for."""
     language_check: LanguageCheck | None = None
     contamination: Contamination | None = None
 
@@ -80,13 +79,13 @@ def steps_of(entry: Entry, shared: Shared) -> list[Step]:
     steps = [
         each(standing),
         each(read),
-        each(Cleaner(limits, shared.regions, use=entry.use)),
+        each(Cleaner(limits, countries(settings, entry.card), use=entry.use)),
         each(checked(limits)),
     ]
     if shared.language_check is not None:
         steps.append(each(shared.language_check))
     steps += [
-        each(once(shared.seen)),
+        each(once(shared.seen, is_test=partial(_is_test, settings=settings))),
         each(partial(laid_out, layout=shared.layout)),
         usual_lengths(drop=settings.text.length_outliers == "drop"),
     ]
@@ -103,16 +102,21 @@ def _uncontaminated(document: Document, *, sets: Contamination, settings: Prepar
 
 
 def documents_of(
-    entry: Entry, records: Iterable[Record], *, shared: Shared, ledger: Ledger
+    entry: Entry, units: Iterable[Unit], *, shared: Shared, ledger: Ledger
 ) -> Iterator[Document]:
     """Yield the documents of a corpus entry that pass all steps."""
-    return through(_drafts(entry, records, ledger), steps_of(entry, shared), ledger=ledger)
+    return through(_drafts(entry, units, ledger), steps_of(entry, shared), ledger=ledger)
 
 
-def _drafts(entry: Entry, records: Iterable[Record], ledger: Ledger) -> Iterator[Draft]:
-    for record in records:
-        ledger.read[entry.card.name, entry.language] += 1
-        yield Draft(entry, record)
+def _drafts(entry: Entry, units: Iterable[Unit], ledger: Ledger) -> Iterator[Draft]:
+    card, language = entry.card.name, entry.language
+    ledger.read[card, language] += 0  # a card without text is a row too
+    for unit in units:
+        ledger.read[card, language] += 1
+        if isinstance(unit, Record):
+            yield Draft(entry, unit)
+        else:
+            ledger.reject(RejectedUnit(card, language, unit.where, unit.text), unit.reason)
 
 
 @contextmanager
@@ -164,7 +168,6 @@ def _shared(
         settings,
         layout_of(job, phase, tokenizer),
         Digests(),
-        countries(settings, job.cards.values()),
         language_check,
         contamination,
     )
@@ -172,8 +175,8 @@ def _shared(
 
 def _documents(job: Job, phase: Phase, *, shared: Shared, ledger: Ledger) -> Iterator[Document]:
     """Yield the documents of a phase, each once."""
-    for entry, records in records_of(job, phase):
-        yield from documents_of(entry, records, shared=shared, ledger=ledger)
+    for entry, units in units_of_phase(job, phase):
+        yield from documents_of(entry, units, shared=shared, ledger=ledger)
 
 
 def _elsewhere(
@@ -186,7 +189,7 @@ def _elsewhere(
     """
     if job.recipe.prepare.identify.action != "drop":
         language_check = None  # one that only reports decides nothing
-    for phase in job.recipe.stages_of_training:
+    for phase in job.recipe.training_phases:
         if phase.name != job.phase.name:
             shared = _shared(job, phase, tokenizer, language_check)
             for document in _documents(job, phase, shared=shared, ledger=Ledger()):
@@ -208,14 +211,14 @@ def apply(decisions: Iterable[Decision], spool: Spool, *, ledger: Ledger) -> Non
                 {
                     "reason": decision.reason,
                     "similarity": round(decision.copy.similarity, 3),
-                    "left_out": _sample(document, part=decision.copy.part),
-                    "kept": _sample(kept, part=decision.copy.kept_part),
+                    "rejected": _sample(document, ledger, part=decision.copy.part),
+                    "kept": _sample(kept, ledger, part=decision.copy.kept_part),
                 }
             )
 
 
-def _sample(document: Document, *, part: int) -> dict[str, str]:
-    text = document.texts[part][:SAMPLE_CHARACTERS]
+def _sample(document: Document, ledger: Ledger, *, part: int) -> dict[str, str]:
+    text = ledger.quote(document.texts[part], document)[:SAMPLE_CHARACTERS]
     return {"card": document.card, "where": document.where, "text": text}
 
 
@@ -229,7 +232,7 @@ def encode(
     left = spool.left()
     total = int(left.sum())
     settings = job.recipe.prepare
-    with job.console.progress("encode", total=total, unit="documents") as progress:
+    with job.console.progress("tokenizing", total=total, unit="documents") as progress:
         for done, (number, document) in enumerate(spool.documents(left), start=1):
             segments, reason = segments_of(document, encoder=encoder, settings=settings)
             if reason is not None:
@@ -254,6 +257,9 @@ def show(job: Job, segments: Segments, spool: Spool, *, encoder: Encoder, ledger
         for shown, number in enumerate(list(first)[:SAMPLES]):
             document = spool.read(number)
             ledger.show(document)
+            whole = "".join(text for text, _ in document.pieces)
+            if ledger.quote(whole, document) != whole:
+                continue  # its tokens would show what is kept from readers
             if shown < EXAMPLES_PER_LANGUAGE and len(ledger.examples) < EXAMPLES:
                 ledger.examples.append(_example(document, encoder, settings=job.recipe.prepare))
 
@@ -285,11 +291,22 @@ def _add(
             signatures.add(text)
 
 
+def _is_test(draft: Draft, *, settings: Prepare) -> bool:
+    if draft.tested is not None:
+        return draft.tested
+    return _split_of(id_of(draft.anchor), settings) == "test"
+
+
 def _split(document: Document, settings: Prepare) -> Split:
+    return _split_of(document.id, settings, tested=document.tested)
+
+
+def _split_of(document_id: str, settings: Prepare, *, tested: bool | None = None) -> Split:
     return split_of(
-        document.id,
+        document_id,
         validation_share=settings.validation_share,
         test_share=settings.test_share,
+        tested=tested,
     )
 
 
@@ -299,4 +316,5 @@ def _tell(job: Job, spool: Spool) -> None:
     for kind, number in zip(spool.kinds, np.bincount(spool.kind_numbers()), strict=True):
         counts[kind.card] += int(number)
     for name, total in counts.items():
-        job.console.detail(f"{name}: {total} documents")
+        number = counted("{count} document", "{count} documents", total)
+        job.console.detail(f"{name}: {number}")

@@ -1,4 +1,4 @@
-"""The shape of a step: it takes an item and returns it, changed, or the reason to leave it out.
+"""The interface of a step: an item in, the item or a reason to reject it out.
 
 Steps are functions. What they find on the way they return as notes; the loop writes all of it
 down (finetune.prepare.loop), and no step knows of the ledger (an import contract holds that).
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from finetune.identify.confusion import Judged
-from finetune.spec.text_checks import Action
+from finetune.messages import Problem
+from finetune.spec.sections.text_checks import Action
 from finetune.text.oddities import Finding
 
 
 class Item(Protocol):
-    """What passes the steps: a draft of a record, then a document."""
+    """Item that passes the steps: a draft of a record, then a document."""
 
     @property
     def card(self) -> str:
@@ -32,16 +33,28 @@ class Item(Protocol):
 
     @property
     def shown(self) -> str:
-        """Its texts as a person reads them in a list of what was left out."""
+        """Its texts, for a list of rejected texts."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of people in its texts, if the card has a column for that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text stands, for counts and samples."""
+    """Origin of a text, for counts and samples."""
 
     card: str
     language: str
     where: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedUnit(Place):
+    """A text unit that a reader rejected, as an item of the loop."""
+
+    shown: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ class Changed:
     before: str
     after: str
     may_show: bool = True
-    """Whether samples may show it; not where it holds what is masked or kept from readers."""
+    """True if samples may show it; not where it holds what is masked or kept from readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,7 @@ class PersonalFind:
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """What was done to one text, and found in it."""
+    """Changes of one text, and findings in it."""
 
     place: Place
     changes: tuple[Changed, ...] = ()
@@ -100,7 +113,7 @@ class JudgedText:
     where: str
     lines: Sequence[Judged]
     is_odd: bool
-    """Whether the text as a whole is not what it is said to be."""
+    """True if the text as a whole is not in its declared script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +126,26 @@ class Met:
     text: str
     """The text of the document that holds it."""
     share: float
-    """How much of it is held."""
+    """Fraction of it that the document holds."""
 
 
-Note = Cleaning | Outlier | JudgedText | Met
+@dataclass(frozen=True, slots=True)
+class NotLaidOut:
+    """A conversation that the base's chat template cannot lay out."""
+
+    problems: tuple[Problem, ...]
+
+
+Note = Cleaning | Outlier | JudgedText | Met | NotLaidOut
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a step made of an item: the item as it goes on, or as it was when it was left out."""
+    """Result of a step: the item, changed or not, and a reason if it is rejected."""
 
     item: Any
     reason: str | None = None
-    """Key of finetune.prepare.checking.checks.REASONS if it is left out."""
+    """Key of finetune.prepare.checking.checks.REASONS if it is rejected."""
     notes: tuple[Note, ...] = ()
 
 
@@ -135,26 +155,26 @@ decides (lengths, the lowest hashes) may hold some back."""
 
 
 def each(function: Callable[[Any], Result]) -> Step:
-    """Return the step that looks at every item by itself."""
+    """Return the step that looks at one item at a time."""
     return lambda items: map(function, items)
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What a near duplicate is a copy of, and how near."""
+    """Original of a near duplicate, and their similarity."""
 
     similarity: float
     part: int
-    """Which text of the document that is left out (`Document.texts`)."""
+    """Index of the text in the rejected document (`Document.texts`)."""
     kept: int
     """Number in the spool of the document that stays."""
     kept_part: int
-    """Which of its texts."""
+    """Index of the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A document of the spool that is left out because of others in it."""
+    """A document of the spool that is rejected because of others in it."""
 
     number: int
     reason: str

@@ -1,1 +1,1 @@
-"""Second step: texts are cleaned and checked; each leaves with a reason, or goes on."""
+"""Second step: cleaning and checks of texts; each is kept or rejected with a reason."""

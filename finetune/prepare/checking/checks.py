@@ -1,4 +1,4 @@
-"""The table of reasons: every reason to leave a text out, with its words, its switch, its check.
+"""The table of reasons to reject a text, with words, switch and check of each.
 
 A new check of texts is one function and one row. Rows stand in the order of the reports; of checks
 that are asked at one place the first that holds gives the reason.
@@ -11,24 +11,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from finetune.messages import sentence
 from finetune.prepare.reading.drafts import Draft
 from finetune.prepare.step import Result
+from finetune.readers import reasons
 from finetune.spec.recipe import Prepare
+from finetune.spec.values.expressions import Expression
 from finetune.text.counts import has_few_letters
 from finetune.text.damage import is_damaged
 from finetune.text.markup import is_markup, is_placeholder_text
 from finetune.text.oddities import mostly_other
 from finetune.text.personal import Found
+from finetune.text.placeholders import placeholders_differ
 from finetune.text.repetition import is_repetition
 from finetune.text.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the texts of a corpus entry are held to."""
+    """Settings of the checks for the texts of a corpus entry."""
 
     settings: Prepare
-    drop: re.Pattern[str] | None = None
+    drop: Expression | None = None
     """Of the card: `drop_matching`."""
     special: re.Pattern[str] | None = None
     """Finds a control mark of the model; in a corpus it would end or fake a turn."""
@@ -40,9 +44,9 @@ class TextFacts:
 
     text: str
     script: str = ""
-    """The script that it is said to be in (ISO 15924)."""
+    """Its declared script (ISO 15924)."""
     personal_data: Sequence[Found] = ()
-    """What was found in it before it was masked."""
+    """Personal data found before masking."""
     needs_letters: bool = True
     """An answer in a conversation may be a number."""
 
@@ -52,13 +56,13 @@ class Reason(Rule[Callable[[Any, Limits], bool]]):
     """A row of the table."""
 
     asked: Literal["record", "text", "use", ""] = ""
-    """Where its function is asked: about a record (`Draft`) with all its texts, about each text
-    (`TextFacts`), about a record by its use once its texts are good. Empty: another step gives
+    """Scope of its function: called for a record (`Draft`) with all its texts, for each text
+    (`TextFacts`), or for a record by its use once its texts are good. Empty: another step gives
     this reason."""
 
 
 def _is_empty(draft: Draft, _: Limits) -> bool:
-    return not all(draft.texts)
+    return not draft.texts or not all(draft.texts)
 
 
 def _is_too_short(draft: Draft, limits: Limits) -> bool:
@@ -75,6 +79,10 @@ def _holds_special_token(draft: Draft, limits: Limits) -> bool:
 
 def _is_untranslated(draft: Draft, _: Limits) -> bool:
     return draft.entry.use == "translation" and draft.texts[0] == draft.texts[1]
+
+
+def _has_other_placeholders(draft: Draft, _: Limits) -> bool:
+    return draft.entry.use == "translation" and placeholders_differ(*draft.texts)
 
 
 def _has_no_answer(draft: Draft, _: Limits) -> bool:
@@ -119,31 +127,25 @@ def _is_repetition(facts: TextFacts, limits: Limits) -> bool:
 
 
 _TABLE = (
+    Reason(reasons.WITHDRAWN, reasons.ALL[reasons.WITHDRAWN]),
+    *(Reason(key, about) for key, about in reasons.REASONS.items()),
     Reason(
-        "withdrawn",
-        "taken back by its contributor or owner; its text is not kept here",
-        "repris par qui l'avait donné ou par le propriétaire ; rien n'en est gardé ici",
-    ),
-    Reason(
-        "empty",
-        "no text (on one of its sides)",
-        "pas de texte (d'un de ses côtés)",
+        reasons.EMPTY,
+        reasons.ALL[reasons.EMPTY],
         asked="record",
         function=_is_empty,
     ),
     Reason(
         "too-short",
-        "fewer characters than prepare.min_characters",
-        "moins de caractères que prepare.min_characters",
+        sentence("fewer characters than prepare.min_characters"),
         switch="prepare.min_characters",
         off=(1,),
         asked="record",
         function=_is_too_short,
     ),
     Reason(
-        "matches-drop-pattern",
-        "the card's drop_matching finds something in it",
-        "l'expression drop_matching de la fiche y trouve quelque chose",
+        reasons.DROPPED,
+        reasons.ALL[reasons.DROPPED],
         switch="card: drop_matching",
         off=(None,),
         asked="record",
@@ -151,35 +153,38 @@ _TABLE = (
     ),
     Reason(
         "untranslated",
-        "translation and source are the same text",
-        "la traduction et sa source sont le même texte",
+        sentence("source and target are the same text"),
         asked="use",
         function=_is_untranslated,
     ),
     Reason(
+        "placeholder-mismatch",
+        sentence("source and target have different placeholders, such as {{name}}"),
+        switch="prepare.text.placeholders",
+        off=("keep",),
+        asked="use",
+        function=_has_other_placeholders,
+    ),
+    Reason(
         "direction-controls",
-        "controls that turn the direction of text hide what is stored",
-        "des commandes qui retournent le sens du texte cachent ce qui est écrit",
+        sentence("controls that turn the direction of text hide its real content"),
         switch="prepare.text.direction_overrides",
         off=("remove", "keep"),
     ),
     Reason(
         "mark-flood",
-        "more than 30 marks stand on one letter, as in no writing",
-        "plus de 30 signes sur une seule lettre, comme dans aucune écriture",
+        sentence("more than 30 marks on one letter, as in no script"),
     ),
     Reason(
         "personal-data",
-        "holds personal data that the recipe drops (prepare.personal_data)",
-        "contient des données personnelles que la recette écarte",
+        sentence("contains personal data that the recipe rejects (prepare.personal_data)"),
         switch="prepare.personal_data",
         asked="text",
         function=_has_dropped_personal_data,
     ),
     Reason(
         "other-script",
-        "most letters are of another script than the card says",
-        "la plupart des lettres sont d'une autre écriture que celle de la fiche",
+        sentence("most letters are in another script than the card declares"),
         switch="prepare.text.other_script",
         off=("keep",),
         asked="text",
@@ -187,8 +192,10 @@ _TABLE = (
     ),
     Reason(
         "damaged",
-        "letters were lost, or are of an old font (U+FFFD, controls, private characters)",
-        "des lettres sont perdues, ou d'une ancienne police de caractères",
+        sentence(
+            "letters were lost, or come from an old font (U+FFFD, controls, private characters); "
+            "`prepare.text.mojibake` repairs controls that were quotation marks"
+        ),
         switch="prepare.text.damaged",
         off=("keep",),
         asked="text",
@@ -196,8 +203,7 @@ _TABLE = (
     ),
     Reason(
         "markup",
-        "mostly HTML, wikitext, placeholders or code",
-        "presque seulement du HTML, du wikitexte, des variables ou du code",
+        sentence("mostly HTML, wikitext, placeholders or code"),
         switch="prepare.text.max_markup_share",
         off=(1,),
         asked="text",
@@ -205,8 +211,7 @@ _TABLE = (
     ),
     Reason(
         "placeholder-text",
-        "what typesetters fill pages with (lorem ipsum)",
-        "du faux texte de mise en page (lorem ipsum)",
+        sentence("placeholder text of typesetters (lorem ipsum)"),
         switch="prepare.text.placeholder_text",
         off=("keep",),
         asked="text",
@@ -214,8 +219,7 @@ _TABLE = (
     ),
     Reason(
         "few-letters",
-        "no letter, or few for its length",
-        "aucune lettre, ou peu pour sa longueur",
+        sentence("no letters, or few for its length"),
         switch="prepare.text.min_letter_share",
         off=(0,),
         asked="text",
@@ -223,8 +227,7 @@ _TABLE = (
     ),
     Reason(
         "repetition",
-        "most of it was said before in the same text",
-        "la plus grande partie était déjà dite dans le même texte",
+        sentence("most of it repeats earlier parts of the same text"),
         switch="prepare.text.max_repetition",
         off=(1,),
         asked="text",
@@ -232,88 +235,83 @@ _TABLE = (
     ),
     Reason(
         "repeated-lines",
-        "holds nothing but lines that stand in many texts",
-        "seulement des lignes qui se trouvent dans beaucoup de textes",
+        sentence("only lines that occur in many texts"),
         switch="prepare.text.repeated_lines",
         off=(0,),
     ),
     Reason(
         "length-outlier",
-        "far longer or shorter than the texts of its card",
-        "beaucoup plus long ou plus court que les textes de sa fiche",
+        sentence("much longer or shorter than the other texts of its card"),
         switch="prepare.text.length_outliers",
         off=("report",),
     ),
     Reason(
         "length-ratio",
-        "far longer or shorter than its translation leads one to expect",
-        "beaucoup plus long ou plus court que sa traduction ne le fait attendre",
+        sentence("much longer or shorter than expected from its translation"),
         switch="prepare.text.length_outliers",
         off=("report",),
     ),
     Reason(
         "special-token",
-        "holds a control mark of the model, which would end or fake a turn",
-        "contient une marque de commande du modèle, qui finirait ou feindrait un tour",
+        sentence("contains a control token of the model, which would end or fake a turn"),
         asked="record",
         function=_holds_special_token,
     ),
     Reason(
-        "no-answer",
-        "a conversation without an answer of the assistant",
-        "une conversation sans réponse de l'assistant",
-        asked="use",
+        reasons.NO_ANSWER,
+        reasons.ALL[reasons.NO_ANSWER],
+        asked="record",
         function=_has_no_answer,
     ),
     Reason(
         "other-language",
-        "seems to be in another language than the card says (prepare.identify)",
-        "semble être dans une autre langue que celle de la fiche (prepare.identify)",
+        sentence("apparently in another language than the card declares (prepare.identify)"),
         switch="prepare.identify.action",
         off=("report", "off"),
     ),
     Reason(
         "duplicate",
-        "the same text was there before (after normalisation)",
-        "le même texte était déjà là (après normalisation)",
+        sentence("same text as an earlier one (after normalisation)"),
+    ),
+    Reason(
+        "template-unfit",
+        sentence(
+            "the base's chat template refuses its roles, or changes an answer "
+            "(prepare.mask_history, prepare.chat_template)"
+        ),
+        switch="prepare.mask_history",
     ),
     Reason(
         "max-documents",
-        "beyond max_documents of the recipe",
-        "au-delà de max_documents de la recette",
+        sentence("beyond max_documents of the recipe"),
         switch="corpora.max_documents",
         off=(None,),
     ),
     Reason(
         "in-evaluation",
-        "one of its texts is held out for validation or test",
-        "un de ses textes est mis de côté pour la validation ou l'examen",
+        sentence("overlaps with validation or test: one of its texts is held out"),
     ),
     Reason(
         "contaminated",
-        "holds a text of an evaluation set (prepare.evaluation_sets)",
-        "contient un texte d'un jeu d'évaluation (prepare.evaluation_sets)",
+        sentence("contains a text of an evaluation set (prepare.evaluation_sets)"),
         switch="prepare.evaluation_sets",
         off=([],),
     ),
     Reason(
         "near-evaluation",
-        "nearly the same as a text that is held out for validation or test",
-        "presque le même qu'un texte mis de côté pour la validation ou l'examen",
+        sentence("near-duplicate of a text held out for validation or test"),
         switch="prepare.duplicates.near",
         off=("off",),
     ),
     Reason(
         "near-duplicate",
-        "nearly the same as a text that comes before (prepare.duplicates)",
-        "presque le même qu'un texte qui vient avant (prepare.duplicates)",
+        sentence("near-duplicate of an earlier text (prepare.duplicates)"),
         switch="prepare.duplicates.near",
         off=("off",),
     ),
     Reason(
         "over-length",
-        "longer than a row (prepare.sequence_tokens) and not to be split",
-        "plus long qu'une ligne (prepare.sequence_tokens), et ne doit pas être coupé",
+        sentence("longer than a packed sequence (prepare.sequence_tokens) and not to be split"),
         switch="prepare.over_length",
     ),
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from finetune.prepare.checking.checks import Limits, Reason, TextFacts, checks_of, first_reason
 from finetune.prepare.reading.drafts import Draft, Part
@@ -17,6 +17,7 @@ from finetune.text.oddities import findings
 from finetune.text.personal import Found, covered, find, replaced
 from finetune.text.regions import regions_of
 from finetune.text.repetition import RepeatedLines
+from finetune.text.shown import masked as masked_in_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Cleaner:
             cleaned = self.clean(part.text, place, names=draft.record.names)
             parts[name] = Part(cleaned.text, part.language, part.role, cleaned.refused)
             notes.append(cleaned.done)
+        if notes and draft.record.changes:
+            notes[0] = _with_edits(notes[0], draft)
         return Result(Draft(draft.entry, draft.record, parts, draft.trained), notes=tuple(notes))
 
     def clean(self, text: str, place: Place, *, names: Sequence[str] = ()) -> Cleaned:
@@ -73,7 +76,10 @@ class Cleaner:
             changes.append(Changed("personal-data", before, masked, may_show=all_masked))
         kept = self._lines(masked, changes) if self.use == "text" else masked
         script = place.language.rpartition("_")[2]
-        odd = tuple(findings(kept or masked, script=script))
+        shown = kept or masked
+        if any(one.action == "keep" for one in personal):
+            shown = masked_in_all(shown, regions=self.regions, names=names)
+        odd = tuple(findings(shown, script=script))
         done = Cleaning(place, tuple(changes), personal, odd)
         if masked and not kept:
             return Cleaned(masked, "repeated-lines", done)
@@ -100,7 +106,7 @@ class Cleaner:
             return text
         max_share = self.limits.settings.text.max_markup_share
         plain = without_markup_lines(text, max_share=max_share).strip()
-        if plain and plain != text:  # a text of nothing else is left out as a whole
+        if plain and plain != text:  # a text of nothing else is rejected as a whole
             changes.append(Changed("markup-lines", text, plain))
             text = plain
         rest = self.repeated.without(text)
@@ -109,12 +115,18 @@ class Cleaner:
         return rest
 
 
-def countries(settings: Prepare, cards: Iterable[DataCard]) -> tuple[str, ...]:
-    """Return the countries whose numbers are looked for in a run.
+def _with_edits(done: Cleaning, draft: Draft) -> Cleaning:
+    """Return what was done to a text, after what its reader did."""
+    may_show = not done.personal_data
+    edits = (
+        Changed(one.key, one.before, one.after, may_show=may_show) for one in draft.record.changes
+    )
+    return replace(done, changes=(*edits, *done.changes))
 
-    One set for all cards: the same English sentence beside two languages stays the same sentence.
-    """
+
+def countries(settings: Prepare, card: DataCard) -> tuple[str, ...]:
+    """Return the countries whose numbers are looked for in the texts of a card."""
     regions = settings.personal_data.regions
     if regions != "auto":
         return tuple(regions)
-    return regions_of({language for card in cards for language in card.corpus.languages})
+    return regions_of(card.corpus.languages)

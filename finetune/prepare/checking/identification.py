@@ -1,4 +1,4 @@
-"""Language identification: texts held against the language that their card claims."""
+"""Language identification: comparison of texts with the declared language of their card."""
 
 from __future__ import annotations
 
@@ -9,41 +9,43 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.artefacts.job import Job
 from finetune.identify.confusion import Confusion, coverage_facts, judge_text, odd_reason
-from finetune.identify.identifier import OWN_TEXTS, Identifier, make_identifier, to_learn
+from finetune.identify.identifier import Identifier, make_identifier, to_learn
 from finetune.identify.lines import plain
 from finetune.prepare.reading.drafts import Draft
 from finetune.prepare.step import JudgedText, Result
-from finetune.readers.record import Record
-from finetune.sources.files import reader_of, resolve_files
+from finetune.readers.content import claims, texts_of
+from finetune.readers.record import Record, Rejection
+from finetune.readers.units import records_of
+from finetune.sources.files import resolve_files
 from finetune.spec.card import DataCard, drop_pattern
-from finetune.spec.identify import Identify
+from finetune.spec.sections.identify import Identify
 from finetune.spec.withdrawn import record_hash
 from finetune.text.normalize import normalize
 
 if TYPE_CHECKING:
     from finetune.identify.ngrams import Classifier
 
-LEARN_LINES = 50_000
-LEARN_CHARACTERS = 1_000_000
-"""What is learned from: the first lines of a card, until a language has this much text."""
+TRAINING_LINES = 50_000
+TRAINING_CHARACTERS = 1_000_000
+"""Training text of the classifier: the first lines of a card, up to this size per language."""
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageCheck:
-    """The step that holds texts against the language that they claim."""
+    """The step that compares texts with the language that their card declares."""
 
     identifier: Identifier
     settings: Identify
     claimed: Sequence[str]
-    """Every language that a card claims."""
-    learned: Classifier | None
+    """Every language that a card declares."""
+    classifier: Classifier | None
     missing: Sequence[str]
-    """Languages that had to be learned from the texts at hand and could not be."""
+    """Languages that needed the trained classifier and have too little text for it."""
 
     def __call__(self, draft: Draft) -> Result:
         """Judge the texts of a draft.
 
-        It is left out only with `action: drop`, and never for a language that is not covered.
+        It is rejected only with `action: drop`, and never for a language that is not covered.
         """
         notes, reasons = [], []
         for claimed, text in draft.claims:
@@ -69,8 +71,8 @@ class LanguageCheck:
                 for model in self.identifier.models
             ],
             "coverage": coverage_facts(self.identifier, self.claimed),
-            "learned": _learned_facts(self.learned),
-            "not_learned": list(self.missing),
+            "own_classifier": _classifier_facts(self.classifier),
+            "without_classifier": list(self.missing),
             "table": confusion.rows(),
             "samples": confusion.shown_samples(),
         }
@@ -86,82 +88,77 @@ def make_language_check(job: Job) -> LanguageCheck | None:
         return None
     cards = [card for card in job.cards.values() if not card.is_withdrawn]
     claimed = tuple(dict.fromkeys(x for card in cards for x in card.corpus.languages))
-    wanted = to_learn(claimed, settings=settings) if settings.fallback else []
-    learned = _learn(job, cards) if wanted else None
-    known = learned.languages if learned else ()
+    unsupported = to_learn(claimed, settings=settings) if settings.fallback else []
+    classifier = _trained(job, cards) if unsupported else None
+    known = classifier.languages if classifier else ()
     return LanguageCheck(
-        make_identifier(claimed, settings=settings, learned=learned),
+        make_identifier(claimed, settings=settings, learned=classifier),
         settings,
         claimed,
-        learned,
-        [language for language in wanted if language not in known],
+        classifier,
+        [language for language in unsupported if language not in known],
     )
 
 
 def said_by(card: DataCard, record: Record) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a record as (language, text): every language, and what an assistant says.
+    """Yield the texts of a record as (language, text): every language, and assistant turns.
 
-    Of records as they are, to learn from; what is no text is passed over here, and an error where a
-    draft is read.
+    None of a record whose texts cannot be read; those are counted where drafts are read.
     """
-    fields = record.fields
-    if card.corpus.kind == "parallel":
-        yield from ((x, fields.get(x) or "") for x in card.corpus.languages)
-    elif card.corpus.kind == "text":
-        yield card.corpus.languages[0], fields.get("text") or ""
-    else:
-        yield card.corpus.languages[0], _answers(fields)
+    texts = texts_of(record, card.corpus)
+    if not isinstance(texts, Rejection):
+        yield from claims(texts)
 
 
-def _answers(fields: Mapping[str, Any]) -> str:
-    turns = fields.get("messages")
-    if not isinstance(turns, list):
-        return str(fields.get("answer") or "")
-    said = (
-        turn.get("content", turn.get("value"))
-        for turn in turns
-        if isinstance(turn, Mapping) and turn.get("role", turn.get("from")) in ("assistant", "gpt")
-    )
-    return "\n".join(text for text in said if isinstance(text, str))
-
-
-def _learn(job: Job, cards: Sequence[DataCard]) -> Classifier | None:
+def _trained(job: Job, cards: Sequence[DataCard]) -> Classifier | None:
     from finetune.identify.ngrams import learn
 
     texts: dict[str, dict[str, None]] = {}
     characters: dict[str, int] = {}
     for card in cards:
-        for language, line in islice(_lines(job, card), LEARN_LINES):
-            if characters.get(language, 0) < LEARN_CHARACTERS:
+        for language, line in islice(_lines(job, card), TRAINING_LINES):
+            if characters.get(language, 0) < TRAINING_CHARACTERS:
                 characters[language] = characters.get(language, 0) + len(line)
                 texts.setdefault(language, {})[line] = None  # each line once
     return learn({language: list(lines) for language, lines in texts.items()})
 
 
 def _lines(job: Job, card: DataCard) -> Iterator[tuple[str, str]]:
-    read = reader_of(card)
     dropped = drop_pattern(card)
-    for record in read(resolve_files(card, inputs=job.inputs), corpus=card.corpus):
+    for record in records_of(card, resolve_files(card, inputs=job.inputs)):
         if card.withdrawn and record_hash(record.fields) in card.withdrawn:
             continue
         for language, text in said_by(card, record):
-            if isinstance(text, str) and not (dropped and dropped.search(text)):
+            if not (dropped and dropped.search(text)):
                 clean = normalize(text, language=language).text
                 lines = (plain(line) for line in clean.split("\n"))
                 yield from ((language, line) for line in lines if line)
 
 
-def _learned_facts(learned: Classifier | None) -> dict[str, Any] | None:
-    if learned is None:
+def _classifier_facts(classifier: Classifier | None) -> dict[str, Any] | None:
+    if classifier is None:
         return None
     return {
         language: {
-            "right": found.right,
-            "of": found.of,
-            "share": round(found.share, 4),
-            "interval": [round(bound, 4) for bound in found.interval],
+            "right": accuracy.right,
+            "of": accuracy.of,
+            "share": round(accuracy.share, 4),
+            "interval": [round(bound, 4) for bound in accuracy.interval],
         }
-        for language, found in learned.accuracy.items()
+        for language, accuracy in classifier.accuracy.items()
+    }
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the table for `--json`."""
+    return {
+        "card": row["card"],
+        "declared": row["claimed"],
+        "lines": row["lines"],
+        "confirmed": row["fits"],
+        "other_languages": dict(row["found"]),
+        "undecided": sum(row["abstained"].values()),
+        "unsupported": row["not_covered"],
     }
 
 
@@ -171,25 +168,32 @@ def tell(check: LanguageCheck, confusion: Confusion, job: Job) -> None:
     rows = []
     for row in confusion.rows():
         asked = check.identifier.coverage[row["claimed"]]
-        found = ", ".join(f"{name} {n}" for name, n in list(row["found"].items())[:4]) or "-"
-        by = "not covered" if not asked.covered else ", ".join(v.model for v in asked.voters)
+        found = ", ".join(f"{name} {n:,}" for name, n in list(row["found"].items())[:4]) or "-"
+        by = "unsupported" if not asked.covered else ", ".join(v.model for v in asked.voters)
         silent = sum(row["abstained"].values())
         cells = [row["card"], row["claimed"], by or "script", row["lines"], row["fits"]]
         rows.append([*cells, found, silent, row["not_covered"]])
-    columns = ["card", "claimed", "asked", "lines", "fits", "found", "no answer", "not covered"]
-    console.table("what the texts are in, line by line", columns, rows)
-    if check.learned is not None:
-        told = ", ".join(
+    columns = ["card", "declared", "model", "lines", "confirmed", "other language"]
+    columns += ["undecided", "unsupported"]
+    console.table(
+        "language identification, per line",
+        columns,
+        [[f"{x:,}" if isinstance(x, int) else x for x in row] for row in rows],
+        name="identification",
+        facts=(_facts(row) for row in confusion.rows()),
+    )
+    if check.classifier is not None:
+        accuracies = ", ".join(
             f"{x} {a.share:.1%} [{a.interval[0]:.1%}, {a.interval[1]:.1%}] of {a.of}"
-            for x, a in check.learned.accuracy.items()
+            for x, a in check.classifier.accuracy.items()
         )
-        console.say(f"{OWN_TEXTS}: held-out lines told right: {told}")
+        console.say(f"classifier trained on your cards: held-out accuracy: {accuracies}")
     for language in check.claimed:
         coverage = check.identifier.coverage[language]
         if not coverage.covered:
             console.say(
-                f"{language}: not covered: {_why(check, language)}. Its script was checked, its "
-                "language was not, and nothing of it is dropped",
+                f"{language}: unsupported: {_why(check, language)}. Its script was checked, its "
+                "language was not, and none of its texts is rejected",
                 language=language,
                 covered=False,
             )
@@ -201,7 +205,7 @@ def tell(check: LanguageCheck, confusion: Confusion, job: Job) -> None:
 def _why(check: LanguageCheck, language: str) -> str:
     if language in check.missing:
         return (
-            "no model knows it, and the cards hold too little text of it, or of another language "
+            "no model covers it, and the cards hold too little text of it, or of another language "
             "in its script to contrast it with"
         )
     return check.identifier.coverage[language].reason or "no model was named"
@@ -212,13 +216,13 @@ def _warn(row: Mapping[str, Any], job: Job) -> None:
     found = ", ".join(row["found"])
     dropped = job.recipe.prepare.identify.action == "drop"
     advice = (
-        "they were left out"
+        "they were rejected"
         if dropped
-        else "look at the samples in report.html; `prepare.identify.action: drop` leaves them out"
+        else "look at the samples in report.html; `prepare.identify.action: drop` rejects them"
     )
     job.console.say(
-        f"warning: {row['card']}: {row['odd_texts']} of {row['texts']} texts ({share:.1%}) that "
-        f"claim {row['claimed']} look like something else ({found}); {advice}",
+        f"warning: {row['card']}: {row['odd_texts']:,} of {row['texts']:,} texts ({share:.1%}) "
+        f"declared {row['claimed']} look like another language ({found}); {advice}",
         card=row["card"],
         claimed=row["claimed"],
         share=share,

@@ -18,7 +18,7 @@ from finetune.prepare.step import Outlier, Place, Result, Step
 from finetune.text.oddities import Finding
 
 FIRST_DOCUMENTS = 1000
-"""How many are looked at before the first is judged; what comes later is judged by all before."""
+"""Texts seen before the first is judged; later ones are compared with all before."""
 BINS_PER_DOUBLING = 8
 MAX_SCORE = 8.0
 NORMAL = 1.4826
@@ -73,7 +73,7 @@ def _median(counted: Counter[int]) -> int:
 
 
 def usual_lengths(*, drop: bool) -> Step:
-    """Return the step that reports documents far outside, or with `drop` leaves them out."""
+    """Return the step that reports length outliers, or rejects them with `drop`."""
 
     def judged(documents: Iterator[Document]) -> Iterator[Result]:
         spreads: dict[str, Spread] = {}

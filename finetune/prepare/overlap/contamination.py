@@ -1,4 +1,4 @@
-"""Contamination: no text of an evaluation set is trained on, in whichever language.
+"""Contamination: removal of texts that overlap an evaluation set, in any language.
 
 A training text is contaminated if it holds a stated share of the character 16-grams of one text of
 a set. So a sentence inside a document is found, one with a word changed, and half of one. Texts of
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.errors import DataError
+from finetune.messages import Place, problem
 from finetune.prepare.overlap.fingerprints import (
     Fingerprint,
     fingerprint_of,
@@ -27,8 +28,8 @@ from finetune.prepare.overlap.fingerprints import (
 )
 from finetune.prepare.reading.document import Document
 from finetune.prepare.step import Met, Result
-from finetune.sources.fetch import checksum
-from finetune.spec.overlap import EvaluationSet
+from finetune.sources.checksums import checksum
+from finetune.spec.sections.overlap import EvaluationSet
 
 MIN_GRAMS = 13
 """Fewer n-grams than this are met only by a whole text."""
@@ -47,7 +48,7 @@ class Contamination:
     set_T: NDArray[np.int64]
 
     def __call__(self, document: Document) -> Result:
-        """Leave a document out if it holds a text of a set."""
+        """Reject a document that contains a text of a set."""
         for text in document.texts:
             for grams in grams_of([text]):
                 hit = self._hit(grams)
@@ -115,17 +116,30 @@ def load_sets(sets: Sequence[EvaluationSet]) -> Contamination | None:
 
 
 def _print_of(one: EvaluationSet) -> Fingerprint:
-    path = Path(one.path).expanduser()
+    path, at = Path(one.path).expanduser(), Place(one.path)
     try:
         actual = checksum(path)
     except OSError as error:
-        raise DataError(f"{one.path}: cannot be read: {error.strerror}") from None
+        raise DataError(
+            problem("cannot-be-read", "cannot be read: {why}", at=at, why=error.strerror)
+        ) from None
     if actual != one.sha256:
-        raise DataError(f"{one.path}: sha256 is {actual}, the recipe says {one.sha256}")
+        raise DataError(
+            problem(
+                "other-checksum",
+                "sha256 is {actual}, and the recipe has {expected}; get the file again, or write "
+                "its checksum into the recipe",
+                at=at,
+                actual=actual,
+                expected=one.sha256,
+            )
+        )
     if one.kind == "fingerprint":
         found = read_fingerprint(path)
     else:
         found = fingerprint_of(texts_of_file(path, columns=one.columns))
     if not found.texts:
-        raise DataError(f"{one.path}: holds no text; nothing could be held out by it")
+        raise DataError(
+            problem("empty-evaluation-set", "contains no text; correct the file or columns", at=at)
+        )
     return found

@@ -1,4 +1,4 @@
-"""Exact overlap: texts that stand in a corpus twice, and texts that are held out for evaluation."""
+"""Exact overlap: duplicates in a corpus, and held-out texts in training data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from finetune.prepare.reading.document import DIGEST_BYTES, digest
 from finetune.prepare.reading.drafts import Draft
 from finetune.prepare.reading.spool import Spool
 from finetune.prepare.step import Decision, Result
+from finetune.text.spellings import one_spelling
 
 _PREFIX_BYTES = 2
 _REST_BYTES = DIGEST_BYTES - _PREFIX_BYTES
@@ -18,7 +19,7 @@ class Seen(Protocol):
     """A set of digests that grows."""
 
     def __contains__(self, digest: bytes, /) -> bool:
-        """Whether a digest was added."""
+        """Return whether a digest was added."""
 
     def add(self, digest: bytes, /) -> None:
         """Remember a digest."""
@@ -63,16 +64,22 @@ class Digests:
         self._count += 1
 
 
-def once(seen: Seen) -> Callable[[Draft], Result]:
-    """Return the step that leaves out a draft whose texts were there before.
+def once(seen: Seen, *, is_test: Callable[[Draft], bool]) -> Callable[[Draft], Result]:
+    """Return the step that rejects a draft whose texts occurred before on the same side.
 
-    The same text in two cards is one, whatever they say its language is; the same pair in another
-    direction is another.
+    The same text in two cards is one, whatever they say its language is, and so are equivalent
+    spellings of it (finetune.text.spellings); the same pair in another direction is another. A copy
+    for training of a text of the test (`is_test`) is left to `held_out`, so that the test keeps its
+    texts in whatever order they come.
     """
 
     def look(draft: Draft) -> Result:
         use = draft.entry.use
-        said = [*draft.roles, *draft.texts]
+        said = [
+            *draft.roles,
+            *map(one_spelling, draft.texts),
+            *(["test"] if is_test(draft) else []),
+        ]
         key = digest(use, *said) if use == "text" else digest(use, _source(draft), *said)
         if key in seen:
             return Result(draft, "duplicate")
@@ -87,7 +94,7 @@ def _source(draft: Draft) -> str:
 
 
 def held_out(spool: Spool) -> Iterator[Decision]:
-    """Yield every document that would train on a held-out text, to be left out.
+    """Yield every document that would train on a held-out text, to be rejected.
 
     Two documents may share one text only (one translation of two English texts; a translation
     that is also a plain text of another phase), so that their hashes put them into different
@@ -102,7 +109,7 @@ def held_out(spool: Spool) -> Iterator[Decision]:
     for number, digests in spool.text_digests():
         if spool.split_of(number) != "validation":
             continue
-        if _meets(digests, test):  # held out by nobody any more, in whichever phase
+        if _meets(digests, test):  # no longer held out, in any phase
             yield Decision(number, "in-evaluation")
         else:
             _remember(validation, digests)

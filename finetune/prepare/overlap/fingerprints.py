@@ -7,7 +7,6 @@ N texts, G n-grams.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,13 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.errors import DataError
+from finetune.messages import Place, problem
+from finetune.output.small_files import UnreadableError, open_regular
 from finetune.prepare.overlap.shingles import comparable, gram_hashes
+from finetune.readers.guards import listed
 from finetune.readers.numbered_lines import numbered_lines
+from finetune.readers.tabular.column_names import positions
+from finetune.readers.tabular.table_shape import Stated, body, shape_of
 from finetune.sources.files import SourceFile
 
 GRAM = 16
 """Characters of an n-gram: about three words, so that chance meetings are rare."""
-FORMAT, VERSION = "finetune-fingerprint", 1
+FORMAT, VERSION = "finetune-fingerprint", 2
 BATCH_TEXTS = 1000
 
 
@@ -44,7 +48,7 @@ class Fingerprint:
 
 
 def fingerprint_of(texts: Iterator[str]) -> Fingerprint:
-    """Return the fingerprint of texts; those without a letter or digit are left out."""
+    """Return the fingerprint of texts; those without a letter or digit are skipped."""
     counts: list[int] = []
     parts: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
     while batch := list(islice(texts, BATCH_TEXTS)):
@@ -74,7 +78,7 @@ def texts_of_file(path: Path, *, columns: Sequence[str]) -> Iterator[str]:
     if suffix == ".jsonl":
         yield from _of_records(path, lines, columns)
     elif suffix in (".csv", ".tsv"):
-        yield from _of_rows(path, lines, columns, delimiter="," if suffix == ".csv" else "\t")
+        yield from _of_rows(path, columns, separator="," if suffix == ".csv" else "\t")
     else:
         yield from (line for _, line in lines if line.strip())
 
@@ -91,25 +95,48 @@ def write_fingerprint(found: Fingerprint, path: Path) -> None:
             file.write(found.counts_N.astype("<u4").tobytes())
             file.write(found.grams_G.astype("<u8").tobytes())
     except FileExistsError:
-        raise DataError(f"{path}: is there already; name another file") from None
+        raise DataError(
+            problem("already-exists", "exists already; name another file", at=Place(path))
+        ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+        raise DataError(
+            problem(
+                "cannot-be-written",
+                "cannot be written: {why}",
+                at=Place(path),
+                why=error.strerror,
+            )
+        ) from None
 
 
 def read_fingerprint(path: Path) -> Fingerprint:
     """Read a fingerprint file. Raises DataError if it is none, damaged, or of another version."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             header = _header(path, file.readline(4096))
             counts = np.frombuffer(file.read(4 * header["texts"]), dtype="<u4")
             grams = np.frombuffer(file.read(8 * header["grams"] + 1), dtype=np.uint8)
     except OSError as error:
-        raise DataError(f"{path.name}: cannot be read: {error.strerror}") from None
+        raise DataError(
+            problem(
+                "cannot-be-read",
+                "cannot be read: {why}",
+                at=Place(path.name),
+                why=error.strerror,
+            )
+        ) from None
+    except UnreadableError as error:
+        raise DataError(
+            problem(
+                "unreadable-fingerprint",
+                "{why}; name a fingerprint file",
+                at=Place(path.name),
+                why=error.why,
+            )
+        ) from None
     whole = len(counts) == header["texts"] and len(grams) == 8 * header["grams"]
     if not whole or int(counts.sum(dtype=np.uint64)) != header["grams"]:
-        raise DataError(
-            f"{path.name}: is not whole; make it again with `finetune cards fingerprint`"
-        )
+        raise _damaged(path)
     return Fingerprint(counts.astype(np.uint32), grams.view("<u8").astype(np.uint64))
 
 
@@ -121,18 +148,36 @@ def _header(path: Path, line: bytes) -> dict[str, int]:
         largest = path.stat().st_size
     except (ValueError, KeyError, TypeError):
         raise DataError(
-            f"{path.name}: is no fingerprint; make one with `finetune cards fingerprint`"
+            problem(
+                "no-fingerprint",
+                "is no fingerprint; make one with `finetune cards fingerprint`",
+                at=Place(path.name),
+            )
         ) from None
     if not known:
         raise DataError(
-            f"{path.name}: is a fingerprint of another version ({header['version']!r}, n-grams of "
-            f"{header['gram']!r}); make it again with `finetune cards fingerprint`"
+            problem(
+                "fingerprint-of-other-version",
+                "is a fingerprint of another version ({version!r}, n-grams of {gram!r}); make it "
+                "again with `finetune cards fingerprint`",
+                at=Place(path.name),
+                version=header["version"],
+                gram=header["gram"],
+            )
         )
     if any(not 0 <= size <= largest for size in sizes.values()):
-        raise DataError(
-            f"{path.name}: is not whole; make it again with `finetune cards fingerprint`"
-        )
+        raise _damaged(path)
     return sizes
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(
+        problem(
+            "damaged-fingerprint",
+            "is incomplete; make it again with `finetune cards fingerprint`",
+            at=Place(path.name),
+        )
+    )
 
 
 def _of_records(
@@ -144,31 +189,45 @@ def _of_records(
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{path.name}:{number}: not JSON: {error}") from None
+            raise DataError(
+                problem("not-json", "not JSON: {why}", at=Place(path.name, number), why=str(error))
+            ) from None
         for column in columns:
             if not isinstance(record, dict) or column not in record:
-                raise DataError(f"{path.name}:{number}: no {column!r}; correct `columns`")
+                raise DataError(
+                    problem(
+                        "no-field",
+                        "no {field!r}; correct `columns`",
+                        at=Place(path.name, number),
+                        field=column,
+                    )
+                )
             if isinstance(record[column], str) and record[column].strip():
                 yield record[column]
 
 
-def _of_rows(
-    path: Path, lines: Iterator[tuple[int, str]], columns: Sequence[str], *, delimiter: str
-) -> Iterator[str]:
-    whole = (f"{line}\n" for _, line in lines)
-    if delimiter == ",":
-        rows = csv.reader(whole)
-    else:
-        rows = csv.reader(whole, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    try:
-        header = next(rows, [])
-        missing = [column for column in columns if column not in header]
-        if missing:
-            raise DataError(
-                f"{path.name}:1: no column {missing[0]!r}; there are: {', '.join(header)}"
+def _of_rows(path: Path, columns: Sequence[str], *, separator: str) -> Iterator[str]:
+    file = SourceFile(path=path, name=path.name)
+    stated = Stated(wanted=tuple(columns))
+    shape = shape_of(file, stated, usual=separator)
+    if shape is None:
+        return
+    places = [positions(column, shape.names) for column in columns]
+    if [] in places:
+        raise DataError(
+            problem(
+                "no-column-of-set",
+                "no column {column!r}; there are: {columns}",
+                at=Place(path.name, 1),
+                column=columns[places.index([])],
+                columns=listed(shape.names),
             )
-        places = [header.index(column) for column in columns]
-        for row in rows:
-            yield from (row[at] for at in places if at < len(row) and row[at].strip())
-    except csv.Error as error:
-        raise DataError(f"{path.name}:{rows.line_num}: {error}") from None
+        )
+    for row in body(file, stated, shape):
+        if row.broken:
+            raise DataError(
+                problem("no-csv", "{why}", at=Place(path.name, row.line), why=row.broken)
+            )
+        if row.line >= shape.first_line:
+            cells = row.cells
+            yield from (cells[at] for [at, *_] in places if at < len(cells) and cells[at].strip())

@@ -1,4 +1,4 @@
-"""Which texts may be near duplicates: MinHash signatures in bands (Broder 1997; LSH: Indyk 1998).
+"""Candidates of near duplicates: MinHash signatures in bands (Broder 1997; LSH: Indyk 1998).
 
 Two texts share all rows of a band with probability J**rows, where J is the Jaccard similarity of
 their n-grams. Written with numpy, because the values must be the same on every machine and in
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.prepare.overlap.shingles import comparable, gram_hashes
+from finetune.prepare.overlap.words import WordCounts
 
 HASHES = 128
 RECALL = 0.985
@@ -27,7 +28,7 @@ BATCH_CHARACTERS = 2**17
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """How a signature is cut."""
+    """Banding of a MinHash signature."""
 
     bands: int
     rows: int
@@ -48,7 +49,7 @@ def bands_for(threshold: float) -> Bands:
 
 
 class Signatures:
-    """Owns files of band hashes, one a band, 8 bytes a text; texts are numbered as they come."""
+    """Owns files of band hashes, one per band, 8 bytes per text; texts are numbered in order."""
 
     def __init__(self, folder: Path, bands: Bands) -> None:
         self.bands = bands
@@ -60,6 +61,7 @@ class Signatures:
         ]
         numbers = _numbers(2 * bands.bands * bands.rows)
         self._factors_K, self._terms_K = numbers[::2] | np.uint32(1), numbers[1::2]
+        self.words = WordCounts()  # of the same texts
         self._waiting: list[str] = []
         self._characters = 0
 
@@ -97,7 +99,9 @@ class Signatures:
     def _write(self) -> None:
         if not self._waiting:
             return
-        signatures_KD = self._signatures(comparable(self._waiting))
+        texts = comparable(self._waiting)
+        self.words.add(texts)
+        signatures_KD = self._signatures(texts)
         rows = self.bands.rows
         for band, file in enumerate(self._files):
             part = signatures_KD[band * rows : (band + 1) * rows].astype(np.uint64)

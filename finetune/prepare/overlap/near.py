@@ -4,7 +4,9 @@ A document has one text, or two (source and target). Two documents of one split 
 are trained the same way are near duplicates if each text of one is near that of the other: pairs
 with one source and two translations stay. Across splits one text is enough: what is near a
 text of test leaves validation and train, and what is near one of validation leaves train, in
-whichever phase of the recipe it is held out. Of near duplicates the one that comes first is kept:
+whichever phase of the recipe it is held out. Among training texts minimal pairs stay
+(finetune.prepare.overlap.minimal_pairs); of a document with two texts one such difference is
+enough. Of near duplicates the one that comes first is kept:
 test before validation before train, then by the order of cards in the recipe and of texts in
 their files. U texts ("units") of all documents.
 """
@@ -20,15 +22,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.prepare.overlap.minhash import Signatures
+from finetune.prepare.overlap.minimal_pairs import (
+    KNOWN_TEXTS,
+    front_of,
+    is_minimal_pair,
+    signs_differ,
+)
 from finetune.prepare.overlap.shingles import comparable, gram_hashes
 from finetune.prepare.reading.document import SPLITS
 from finetune.prepare.reading.spool import Spool
 from finetune.prepare.step import Copy, Decision
-from finetune.spec.overlap import Duplicates
+from finetune.spec.sections.overlap import Duplicates
 
 MAX_COMPARED = 32
 """A text is compared with at most so many others that share a band with it, so that one band of
 a large corpus of forms does not take a day."""
+SAMPLES = 8
 _CACHE_GRAMS = 2**20
 _MAX_APART = 2**16
 TEST, TRAIN = SPLITS.index("test"), SPLITS.index("train")
@@ -57,6 +66,8 @@ class NearDuplicates:
     compared: int = 0
     _cache: OrderedDict[int, _Text] = field(default_factory=OrderedDict)
     _cached_grams: int = 0
+    _minimal_pairs: dict[int, tuple[float, int, int]] = field(default_factory=dict)
+    """Document -> similarity, and the texts of the first minimal pair for which it stays."""
     _apart: set[tuple[int, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -66,10 +77,10 @@ class NearDuplicates:
         self.forms = [names.index(name) for name in names]
 
     def __iter__(self) -> Iterator[Decision]:
-        """Yield the documents to be left out.
+        """Yield the documents to be rejected.
 
-        Each has to be dropped from the spool before the next is asked for: nothing is left out for
-        a text that is gone itself.
+        Each has to be dropped from the spool before the next is asked for: nothing is rejected for
+        a text that is rejected itself.
         """
         self.signatures.flush()
         order_U = self._first_come()
@@ -90,7 +101,7 @@ class NearDuplicates:
         alike: dict[tuple[int, int, int], list[int]] = {}
         for unit in units:
             document = int(self.documents_U[unit])
-            if self.spool.is_gone(document):
+            if self.spool.is_rejected(document):
                 continue
             split = self.spool.split_number(document)
             form = self.forms[self.spool.kind_number(document)]
@@ -128,21 +139,47 @@ class NearDuplicates:
         """Return how near a text is to one that is held out before it, if near enough."""
         one, other = int(self.documents_U[held]), int(self.documents_U[unit])
         before = self.spool.split_number(one) > self.spool.split_number(other)
-        if not before or self.spool.is_gone(one):
+        if not before or self.spool.is_rejected(one):
             return None
         return self._near(held, unit)
 
     def _doubles(self, kept: int, unit: int) -> float | None:
         """Return how near all texts of a document are to those of one that came before."""
         one, other = int(self.documents_U[kept]), int(self.documents_U[unit])
-        if one == other or self.spool.is_gone(one):
+        if one == other or self.spool.is_rejected(one):
             return None
         near = self._near(kept, unit)
+        pairs = [(kept, unit)]
         if near is not None and (self._is_pair(kept) or self._is_pair(unit)):
             both = self._is_pair(kept) and self._is_pair(unit)
             rest = self._near(self._partner(kept), self._partner(unit)) if both else None
             near = None if rest is None else min(near, rest)
-        return near
+            pairs.append((self._partner(kept), self._partner(unit)))
+        if near is None or not self._is_for_training(unit):
+            return near
+        minimal = next((pair for pair in pairs if self._is_minimal_pair(*pair)), None)
+        if minimal is None:
+            return near
+        self._minimal_pairs.setdefault(other, (near, *minimal))
+        self._apart.add((kept, unit))  # not to be compared again
+        return None
+
+    def _is_for_training(self, unit: int) -> bool:
+        return self.spool.split_number(int(self.documents_U[unit])) == TRAIN
+
+    def _is_minimal_pair(self, one: int, other: int) -> bool:
+        """Return whether two short near texts differ in a word, number or sign that matters."""
+        first, second = self._text(one), self._text(other)
+        if max(len(first.text), len(second.text)) > self.settings.minimal_pair_characters:
+            return False
+        raw = self._raw(one), self._raw(other)
+        if first.text == second.text:
+            return signs_differ(*raw)
+        front = front_of(*raw)
+        return is_minimal_pair(first.text, second.text, known=self._is_known, front=front)
+
+    def _is_known(self, word: str) -> bool:
+        return self.signatures.words[word] >= KNOWN_TEXTS
 
     def _is_pair(self, unit: int) -> bool:
         return self.spool.text_count(int(self.documents_U[unit])) > 1
@@ -195,7 +232,24 @@ class NearDuplicates:
             "rows": bands.rows,
             "found_at_threshold": round(bands.chance(self.settings.threshold), 4),
             "compared": self.compared,
+            **self._kept_minimal_pairs(),
         }
+
+    def _kept_minimal_pairs(self) -> dict[str, Any]:
+        """Return how many documents stay as one of a minimal pair, and the first such pairs."""
+        left = self.spool.left()
+        kept = [(n, pair) for n, pair in sorted(self._minimal_pairs.items()) if left[n]]
+        samples = [
+            {"similarity": round(near, 3), "one": self._sample(one), "other": self._sample(other)}
+            for _, (near, one, other) in kept
+            if left[self.documents_U[one]]
+        ]
+        return {"minimal_pairs": len(kept), "minimal_pair_samples": samples[:SAMPLES]}
+
+    def _sample(self, unit: int) -> dict[str, str]:
+        document = self.spool.read(int(self.documents_U[unit]))
+        text = document.texts[self._role(unit)]
+        return {"card": document.card, "where": document.where, "text": text}
 
 
 def _buckets(hashes_U: NDArray[np.uint64], order_U: NDArray[np.int64]) -> Iterator[list[int]]:

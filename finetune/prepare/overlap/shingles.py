@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.text.spellings import inside_words, letters_alike
+
 GRAM = 5
 """Characters of an n-gram."""
 _PRIME = np.uint64(0x100000001B3)  # of FNV-1a
@@ -27,9 +29,10 @@ _BLOCK = 256
 def comparable(texts: Sequence[str]) -> list[str]:
     r"""Return texts without what copies of a text differ in by accident.
 
-    Case is folded, digits of any script become 0-9, what is no letter, mark or digit becomes one
-    space, and format characters (ZWJ, ZWNJ, soft hyphen) vanish. Marks stay: vowel signs and tones
-    make words. A text of punctuation alone stays as it is.
+    Equivalent spellings become one (finetune.text.spellings), case is folded, digits of any script
+    become 0-9, what is no letter, mark or digit becomes one space, and format characters (ZWJ,
+    ZWNJ, soft hyphen) vanish. Marks stay: vowel signs and tones make words; so does an apostrophe
+    inside a word. A text of punctuation alone stays as it is.
 
     >>> comparable(["  Ina  KWANA?! Lafiya-lau…", "१२ é", "?!"])
     ['ina kwana lafiya lau', '12 é', '?!']
@@ -37,7 +40,8 @@ def comparable(texts: Sequence[str]) -> list[str]:
     bare = (text.replace(_BETWEEN, " ") for text in texts)  # of a file that nothing normalised
     whole = _BETWEEN.join(("", *bare, "")).casefold()
     if not whole.isascii():
-        whole = unicodedata.normalize("NFC", whole)
+        whole = letters_alike(whole)
+    whole = inside_words(whole)
     codes = _MEANINGS[np.frombuffer(whole.encode("utf-32-le"), dtype=_UNIT)]
     codes = codes[codes != _NOTHING]
     space, border = codes == ord(" "), codes == ord(_BETWEEN)
@@ -50,7 +54,7 @@ def comparable(texts: Sequence[str]) -> list[str]:
 
 
 class Meanings:
-    """What stands for each code point in a comparison, looked up for blocks of them as they occur.
+    """Folded form of each code point in a comparison, filled lazily in blocks.
 
     All of Unicode at once takes a second per process.
     """
@@ -61,7 +65,7 @@ class Meanings:
 
     @property
     def blocks(self) -> int:
-        """How many blocks were looked up."""
+        """Number of blocks filled."""
         return int(self._known.sum())
 
     def __getitem__(self, codes: NDArray[np.uint32]) -> NDArray[np.uint32]:

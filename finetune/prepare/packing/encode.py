@@ -1,4 +1,4 @@
-"""Documents -> token ids, which of them are targets, and how many bytes of text those spell.
+"""Documents -> token ids, supervised positions, and bytes of target text.
 
 n is the number of tokens of a document. The tokens of a whole document are the tokenizer's own on
 its whole text. Only where a token would reach across the border between prompt and answer is the
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.errors import DataError
+from finetune.messages import Place, problem
 from finetune.models.template import opening
 from finetune.prepare.reading.document import Document, Piece
 from finetune.spec.recipe import Prepare
@@ -71,7 +72,7 @@ class Encoder:
         return len(self.backend.encode(text, add_special_tokens=False).ids)
 
     def document(self, pieces: Sequence[Piece], *, row_tokens: int) -> list[Encoded]:
-        """Return the segments of a document: one if it fits into a row of `row_tokens`.
+        """Return the segments of a document: one if it fits into a sequence of `row_tokens`.
 
         A longer one is cut. Each later segment repeats the last token of the one before as
         context, which is no target there: every token is predicted exactly once.
@@ -124,18 +125,24 @@ class Encoder:
 def segments_of(
     document: Document, *, encoder: Encoder, settings: Prepare
 ) -> tuple[list[Encoded], str | None]:
-    """Return the segments of a document; none, and the reason, if it is too long for a row.
+    """Return the segments of a document; none, and the reason, if it is too long for a sequence.
 
-    Raises DataError for one that is too long where the recipe says `over_length: error`.
+    Raises DataError for one that is too long if the recipe has `over_length: error`.
     """
     parts = encoder.document(document.pieces, row_tokens=settings.sequence_tokens)
     if len(parts) == 1 or (document.splittable and settings.over_length == "split"):
         return parts, None
     if settings.over_length == "error":
         raise DataError(
-            f"{document.where} (card {document.card}): longer than a row of "
-            f"{settings.sequence_tokens} tokens, and the recipe says `over_length: error`; "
-            "raise prepare.sequence_tokens, or choose `split` or `drop`"
+            problem(
+                "over-length",
+                "a document of card {card!r} is longer than a sequence of {tokens} tokens, and the "
+                "recipe has `over_length: error`; raise prepare.sequence_tokens, or choose `split` "
+                "or `drop`",
+                at=Place(document.where),
+                card=document.card,
+                tokens=settings.sequence_tokens,
+            )
         )
     return [], "over-length"
 
@@ -166,7 +173,7 @@ def _ends(offsets: Sequence[tuple[int, int]], length: int) -> list[int]:
     """Return the character where each token ends.
 
     Tokens that share a character (parts of its bytes) all but the last end before it. Space that
-    the tokenizer leaves out of its offsets belongs to the token after it.
+    the tokenizer omits in its offsets belongs to the token after it.
     """
     ends = [min(end, after[0]) for (_, end), after in pairwise(offsets)]
     return [*ends, length] if offsets else []

@@ -1,8 +1,8 @@
-"""Documents into rows of fixed length: best-fit decreasing.
+"""Packing of documents into sequences of fixed length: best-fit decreasing.
 
-T is the length of a row in tokens. Short ragged documents fill 99 % and more of the rows this
+A row is a packed sequence of T tokens. Short ragged documents fill 99 % and more of the rows this
 way, where padding each one to T would waste most of the work. n documents are a few arrays of n
-numbers here (about 60 bytes a document), so that a corpus of any size can be packed.
+numbers here (about 60 bytes per document), so that a corpus of any size can be packed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CHUNK = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of indices: row r is `members_n[starts[r]:starts[r + 1]]`."""
+    """Packed sequences as rows of indices: row r is `members_n[starts[r]:starts[r + 1]]`."""
 
     members_n: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -61,7 +61,7 @@ def pack(lengths: ArrayLike, *, row_tokens: int, seed: int) -> Rows:
 
 
 def pack_groups(lengths: ArrayLike, groups: ArrayLike, *, row_tokens: int, seed: int) -> Rows:
-    """Return rows as `pack` does, each of one group, so that groups can be drawn by shares.
+    """Return rows as `pack` does, each of one group, so that groups can be sampled by weight.
 
     `groups` (n): a number of what each index belongs to. Rows of a group stand together.
 

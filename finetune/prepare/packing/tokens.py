@@ -1,6 +1,6 @@
-"""Encoded segments on disk, from which rows are written; a few numbers of each stay in memory.
+"""Encoded segments on disk, for packed sequences; a few numbers of each stay in memory.
 
-A segment is a document, or a part of one that was split. n tokens a segment, S segments.
+A segment is a document, or a part of one that was split. n tokens per segment, S segments.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A packed split onto disk, in the format of finetune.artefacts.packed_split.
 
 Files are written from beginning to end and never through a memory map: on a full disk that is an
-error, where a map dies by a signal. N rows, T tokens a row, S segments of all splits, D segments
+error, where a map dies by a signal. N rows, T tokens per row, S segments of all splits, D segments
 of this one.
 """
 
@@ -24,7 +24,7 @@ from finetune.prepare.reading.document import SPLITS, Document, Split
 from finetune.prepare.reading.spool import Spool
 
 BLOCK_TOKENS = 2**18
-"""Tokens in memory while rows are written."""
+"""Tokens in memory while packed sequences are written."""
 ARRAYS: dict[str, np.dtype[Any]] = {
     "tokens": np.dtype("<u4"),
     "segments": np.dtype("<i4"),
@@ -56,7 +56,7 @@ class Segments:
 
     @property
     def num_documents(self) -> int:
-        """How many documents they are of."""
+        """Number of their documents."""
         return int(self.documents_D[-1]) + 1 if len(self.documents_D) else 0
 
 

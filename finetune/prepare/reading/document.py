@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from finetune.prepare.step import Result, Step
+from finetune.text.shown import masked
+from finetune.text.spellings import one_spelling
 
 Piece = tuple[str, bool]
 """Text, and whether its tokens are training targets."""
@@ -22,8 +24,8 @@ class Document:
     """One text, pair or conversation, ready to become tokens."""
 
     id: str
-    """SHA-256 (hex) of the source text: decides the split. Translations of one sentence share
-    it, whatever the language."""
+    """SHA-256 (hex) of the source text in one spelling: decides the split. Translations of one
+    sentence share it, whatever the language."""
     content: bytes
     """Digest of the whole content: exact duplicates share it."""
     text_digests: frozenset[bytes]
@@ -34,10 +36,10 @@ class Document:
     record: str
     """Hash of the record it was made from (finetune.spec.withdrawn.record_hash)."""
     contributor: str | None
-    """Who gave the record, if the card has a column for that."""
+    """Contributor of the record, if the card has a column for that."""
     pieces: tuple[Piece, ...]
     splittable: bool
-    """Whether it may be cut where a row ends (plain text only)."""
+    """True if it may be cut where a row ends (plain text only)."""
     target: str
     """The text in `language` that is supervised, without any mark-up: what is counted."""
     reference: str | None = None
@@ -46,27 +48,31 @@ class Document:
     """The text to translate, or the question."""
     direction: str | None = None
     """`eng_Latn>hau_Latn` for a translation."""
+    tested: bool | None = None
+    """True: its card puts it into the test split; False: keeps it out; None: its hash decides."""
+    names: tuple[str, ...] = ()
+    """Names of people in its texts, if the card has a column for that."""
 
     @property
     def shown(self) -> str:
-        """Its texts as a person reads them in a list: source and target, a line each."""
+        """Its texts as a person reads them in a list: source and target, one per line."""
         return "\n".join(text for text in (self.source, self.target) if text)
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What copies are looked for in: target, and the source that it answers or translates."""
+        """Text for deduplication: target, and the source that it answers or translates."""
         if self.source is None or self.source == self.target:
             return (self.target,)
         return (self.target, self.source)
 
     @property
     def form(self) -> str:
-        """How it is trained: only documents of one form can be duplicates of each other."""
+        """Form of training: only documents of one form can be duplicates of each other."""
         return self.direction or ("text" if self.source is None else "chat")
 
     @property
     def prompt(self) -> str | None:
-        """What a model is given for `reference`, laid out: all that stands before it."""
+        """Prompt for `reference`, in the chat format: everything before it."""
         if self.reference is None:
             return None
         return "".join(text for text, _ in self.pieces[:-1])
@@ -83,12 +89,26 @@ def digest(*texts: str) -> bytes:
 
 
 def text_id(text: str) -> str:
-    """Return the SHA-256 (hex) of a text in UTF-8."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Return the SHA-256 (hex) of a text in UTF-8, in one of its equivalent spellings."""
+    return hashlib.sha256(one_spelling(text).encode()).hexdigest()
 
 
-def split_of(document_id: str, *, validation_share: float, test_share: float) -> Split:
+def id_of(anchor: str) -> str:
+    """Return the id of a document by the text that decides its split.
+
+    A sentence that stands on two cards may be masked on one of them only, because numbers are
+    those of the languages of a card. Its id is of the text with the numbers of all countries
+    masked, so that it is the same on both.
+    """
+    return text_id(masked(anchor))
+
+
+def split_of(
+    document_id: str, *, validation_share: float, test_share: float, tested: bool | None = None
+) -> Split:
     """Return the split of a document; `document_id` is the SHA-256 (hex) of its source text.
+
+    `tested`: whether its card puts it into the test split, where the card decides.
 
     It depends on that text alone: the same text falls into the same split in every recipe,
     whatever else is in the corpus, and however many languages it is translated into.
@@ -100,7 +120,7 @@ def split_of(document_id: str, *, validation_share: float, test_share: float) ->
     'test'
     """
     place = int(document_id[:13], 16) / 16**13
-    if place < test_share:
+    if place < test_share if tested is None else tested:
         return "test"
     # Counted from the other end, so that another test share does not move validation texts.
     return "validation" if place >= 1 - validation_share else "train"

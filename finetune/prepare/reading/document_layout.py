@@ -11,12 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from finetune.errors import RecipeError
+from finetune.errors import DataError, RecipeError
+from finetune.messages import Place, problem
 from finetune.models import template
-from finetune.prepare.reading.document import Document, Piece, digest, text_id
+from finetune.models.system_prompt import BASE, SystemPrompt, system_prompt_of
+from finetune.output.fields import filled
+from finetune.prepare.reading.document import Document, Piece, digest, id_of
 from finetune.prepare.reading.drafts import Draft, Message
-from finetune.prepare.step import Result
+from finetune.prepare.step import NotLaidOut, Result
 from finetune.spec.withdrawn import record_hash
+from finetune.text.shown import masked
+from finetune.text.spellings import one_spelling
+
+_OF_TEMPLATE = {"template-changes-turns", "template-refuses-roles"}
+"""Codes of problems that one conversation has with a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,9 @@ class Layout:
     """Finds a control mark of the model; in a corpus it would end or fake a turn."""
     chat_template: str | None
     """The template in use, if conversations are laid out with one."""
+    system_prompt: SystemPrompt = SystemPrompt()  # noqa: RUF009, frozen
+    mask_history: bool = False
+    """Train on the last answer only."""
 
     def text(self, text: str) -> tuple[Piece, ...]:
         """Lay plain text out: every token is supervised, and that the text ends."""
@@ -38,12 +49,13 @@ class Layout:
     def conversation(self, messages: Sequence[Message]) -> tuple[Piece, ...]:
         """Lay a conversation out: answers are supervised, each with its stop token.
 
-        What follows the last stop token teaches nothing and is left out.
+        Tokens after the last stop token are not trained on and are removed.
         """
         if self.kind == "plain":
             pieces = self._plain(messages)
         else:
-            pieces = template.segments(self.tokenizer, messages)
+            arranged = self.system_prompt.arranged(messages)
+            pieces = template.segments(self.tokenizer, arranged, last_only=self.mask_history)
         while pieces and not pieces[-1][1]:
             pieces.pop()
         if pieces and not self._stops(pieces[-1][0]):  # a template without a stop token
@@ -52,9 +64,11 @@ class Layout:
 
     def _plain(self, messages: Sequence[Message]) -> list[Piece]:
         pieces: list[Piece] = []
-        for message in messages:
+        last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
+        for number, message in enumerate(messages):
             if message["role"] == "assistant":
-                pieces += [(message["content"] + self.eos, True), ("\n", False)]
+                supervised = number == last or not self.mask_history
+                pieces += [(message["content"] + self.eos, supervised), ("\n", False)]
             else:
                 pieces.append((message["content"] + "\n", False))
         return pieces
@@ -69,6 +83,8 @@ def make_layout(
     kind: Literal["chat", "plain"],
     chat_template: Literal["model", "chatml"],
     conversations: bool,
+    system_prompt: str = BASE,
+    mask_history: bool = False,
 ) -> Layout:
     """Return the layout of a recipe; the template is looked up only if there are conversations.
 
@@ -77,17 +93,26 @@ def make_layout(
     """
     if not tokenizer.is_fast:
         raise RecipeError(
-            f"base.model: its tokenizer ({type(tokenizer).__name__}) has no tokenizer.json; "
-            "use a base that has one"
+            problem(
+                "no-fast-tokenizer",
+                "its tokenizer ({kind}) has no tokenizer.json; use a base that has one",
+                at=Place(key="base.model"),
+                kind=type(tokenizer).__name__,
+            )
         )
     if tokenizer.eos_token is None:
         raise RecipeError(
-            "base.model: its tokenizer has no eos token, so a model could not learn to stop; "
-            "use a base that has one"
+            problem(
+                "no-eos-token",
+                "its tokenizer has no eos token, so the model cannot learn to end a text; use a "
+                "base that has one",
+                at=Place(key="base.model"),
+            )
         )
-    used = None
+    used, system = None, SystemPrompt()
     if conversations and kind == "chat":
         used = template.chat_template_of(tokenizer, chat_template)
+        system = system_prompt_of(tokenizer, system_prompt)
     marks = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
     marks |= {tokenizer.eos_token}
     longest_first = sorted(marks, key=lambda mark: (-len(mark), mark))
@@ -97,11 +122,23 @@ def make_layout(
         eos=tokenizer.eos_token,
         special=re.compile("|".join(map(re.escape, longest_first))),
         chat_template=used,
+        system_prompt=system,
+        mask_history=mask_history,
     )
 
 
 def laid_out(draft: Draft, *, layout: Layout) -> Result:
-    """Return the document of a draft."""
+    """Return the document of a draft, rejected if the base's template cannot lay it out."""
+    try:
+        return _laid_out(draft, layout)
+    except DataError as error:
+        if not set(error.codes) <= _OF_TEMPLATE:
+            raise
+        found = [one.at(draft.record.place) for one in error.problems]
+        return Result(draft, "template-unfit", notes=(NotLaidOut(tuple(found)),))
+
+
+def _laid_out(draft: Draft, layout: Layout) -> Result:
     if draft.entry.use == "chat":
         return Result(_conversation(draft, layout))
     if draft.entry.use == "text":
@@ -114,12 +151,11 @@ def _conversation(draft: Draft, layout: Layout) -> Document:
     messages = [
         {"role": role, "content": text} for role, text in zip(draft.roles, texts, strict=True)
     ]
-    question = next((m["content"] for m in messages if m["role"] == "user"), texts[0])
+    question = draft.anchor
     return _document(
         draft,
         layout.conversation(messages),
-        anchor=question,
-        text_digests=frozenset([digest(question)]),
+        text_digests=frozenset([digest(one_spelling(masked(question)))]),
         target="\n".join(draft.answers),
         reference=texts[-1],
         source=question,
@@ -129,7 +165,7 @@ def _conversation(draft: Draft, layout: Layout) -> Document:
 def _translation(draft: Draft, layout: Layout) -> Document:
     corpus = draft.entry.corpus
     source, target = draft.texts
-    asked = corpus.prompt.format(text=source, **draft.entry.names)
+    asked = filled(corpus.prompt, {"text": source, **draft.entry.names})
     messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": target}]
     return _document(
         draft,
@@ -140,36 +176,27 @@ def _translation(draft: Draft, layout: Layout) -> Document:
     )
 
 
-def _document(
-    draft: Draft, pieces: tuple[Piece, ...], *, anchor: str | None = None, **facts: Any
-) -> Document:
-    """Return a document of pieces; `anchor`: the text whose hash decides the split."""
-    texts = (part.text for part in draft.parts.values())
+def _document(draft: Draft, pieces: tuple[Piece, ...], **facts: Any) -> Document:
+    """Return a document of pieces.
+
+    Like its id, the digests of its texts are of those with the numbers of all countries masked.
+    """
+    texts = (masked(part.text) for part in draft.parts.values())
     values: dict[str, Any] = {
-        "text_digests": frozenset(digest(text) for text in texts if text),
+        "text_digests": frozenset(digest(one_spelling(text)) for text in texts if text),
         "splittable": False,
         "target": draft.texts[-1],
     }
     return Document(
-        id=text_id(_anchor(draft) if anchor is None else anchor),
+        id=id_of(draft.anchor),
         content=digest(*(text for text, _ in pieces)),
         card=draft.card,
         language=draft.language,
         where=draft.where,
         record=record_hash(draft.record.fields),
         contributor=draft.record.contributor,
+        tested=draft.tested,
+        names=draft.record.names,
         pieces=pieces,
         **(values | facts),
     )
-
-
-def _anchor(draft: Draft) -> str:
-    """Return the text whose hash decides the split.
-
-    On a parallel card it is the language that the card lists first, whichever direction is trained,
-    so that both directions of a pair stay together too.
-    """
-    first = draft.parts.get(draft.entry.card.corpus.languages[0])
-    if draft.entry.is_parallel and first is not None and first.text:
-        return first.text
-    return draft.texts[0]

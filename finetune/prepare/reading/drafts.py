@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from finetune.errors import DataError
 from finetune.prepare.step import Result
-from finetune.readers.record import Record
+from finetune.readers.content import texts_of, trained_turns
+from finetune.readers.record import Record, Rejection
 from finetune.spec.card import DataCard
-from finetune.spec.entries import learned_language
+from finetune.spec.entries import resolved_use, target_language
 from finetune.spec.language import language_name
-from finetune.spec.load import resolved_use
 from finetune.spec.recipe import Corpus
 from finetune.spec.withdrawn import record_hash
 
-ROLES = {"human": "user", "gpt": "assistant", "system": "system"}
-"""Roles of the ShareGPT spelling ({"from", "value"})."""
 Message = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of `corpora` with its card: what its texts are used for."""
+    """An entry of `corpora` with its card and the use of its texts."""
 
     corpus: Corpus
     card: DataCard
     use: str
     """`text`, `translation` or `chat`."""
     language: str
-    """The language that it teaches."""
+    """Its target language."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """What the prompt of a translation calls its languages."""
+    """Names of the languages in the prompt of a translation."""
 
     @property
     def is_parallel(self) -> bool:
-        """Whether records have one text for each language, named by it."""
+        """Return whether records have one text for each language, named by it."""
         return self.card.corpus.kind == "parallel"
 
     @property
-    def sides(self) -> tuple[str, ...]:
+    def trained_languages(self) -> tuple[str, ...]:
         """Languages of the texts that are trained on: source and target, or one."""
         if self.use == "translation":
             return (str(self.corpus.source), str(self.corpus.target))
@@ -57,7 +53,7 @@ def entry_of(corpus: Corpus, card: DataCard) -> Entry:
             "source_name": language_name(str(corpus.source)),
             "target_name": language_name(str(corpus.target)),
         }
-    return Entry(corpus, card, use, learned_language(corpus, card), names)
+    return Entry(corpus, card, use, target_language(corpus, card), names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +63,9 @@ class Part:
     text: str
     language: str
     role: str = ""
-    """Who says it, in a conversation."""
+    """Its speaker, in a conversation."""
     refused: str | None = None
-    """The reason to leave out what is trained on it."""
+    """The reason to reject the texts that are trained on with it."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +95,34 @@ class Draft:
         return self.record.where
 
     @property
+    def anchor(self) -> str:
+        """The text whose hash decides the split: of a conversation the first question.
+
+        On a parallel card it is the language that the card lists first, whichever direction is
+        trained, so that both directions of a pair stay together too.
+        """
+        if self.entry.use == "chat":
+            turns = zip(self.roles, self.texts, strict=True)
+            return next((text for role, text in turns if role == "user"), self.texts[0])
+        first = self.parts.get(self.entry.card.corpus.languages[0])
+        if self.entry.is_parallel and first is not None and first.text:
+            return first.text
+        return self.texts[0]
+
+    @property
+    def tested(self) -> bool | None:
+        """True if the card puts it into the test split, False if not; None: its hash decides."""
+        test = self.entry.card.corpus.test
+        if test is None:
+            return None
+        return test != "none" and self.record.place.file in test
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of people in its texts, if the card has a column for that."""
+        return self.record.names
+
+    @property
     def shown(self) -> str:
         """Its texts as a person reads them in a list: a line each."""
         return "\n".join(text for text in self.texts if text)
@@ -110,14 +134,14 @@ class Draft:
 
     @property
     def roles(self) -> list[str]:
-        """Who says each text of a conversation; nothing for other records."""
+        """Roles of the texts of a conversation; empty for other records."""
         if self.entry.use != "chat":
             return []
         return [self.parts[name].role for name in self.trained]
 
     @property
     def answers(self) -> list[str]:
-        """What the assistant of a conversation says."""
+        """Texts of the assistant turns of a conversation."""
         parts = (self.parts[name] for name in self.trained)
         return [part.text for part in parts if part.role == "assistant"]
 
@@ -126,18 +150,18 @@ class Draft:
         """The texts that are trained on as (language claimed, text); of a conversation answers."""
         if self.entry.use == "chat":
             return [(self.language, text) for text in self.answers]
-        return list(zip(self.entry.sides, self.texts, strict=True))
+        return list(zip(self.entry.trained_languages, self.texts, strict=True))
 
     @property
     def refused(self) -> str | None:
-        """Why the first of its texts that must not go on must not; of a conversation any text."""
+        """Reason of the first rejected text among its targets; in a conversation, of any text."""
         names = self.parts if self.entry.use == "chat" else self.trained
         refusals = (self.parts[name].refused for name in names if name in self.parts)
         return next((reason for reason in refusals if reason), None)
 
 
 def standing(draft: Draft) -> Result:
-    """Leave out what was withdrawn, before its texts are read: they are written nowhere."""
+    """Reject a withdrawn record before its texts are read, so that they are written nowhere."""
     withdrawn = draft.entry.card.withdrawn
     if withdrawn and record_hash(draft.record.fields) in withdrawn:
         return Result(draft, "withdrawn")
@@ -145,76 +169,15 @@ def standing(draft: Draft) -> Result:
 
 
 def read(draft: Draft) -> Result:
-    """Return a draft with the texts of its record. DataError for what is no text."""
-    if draft.entry.use == "chat":
-        return Result(_read_conversation(draft))
+    """Return a draft with the texts of its record. DataError if it has none that can be read."""
+    texts = texts_of(draft.record, draft.entry.card.corpus)
+    if isinstance(texts, Rejection):  # units of a card have none (finetune.readers.units)
+        if texts.problem is not None:
+            raise DataError(texts.problem)
+        return Result(draft, texts.reason)
     entry = draft.entry
-    parts = {}
-    for name, value in draft.record.fields.items():
-        if value is not None and not isinstance(value, str):
-            raise DataError(
-                f"{draft.where}: {name}: {type(value).__name__} where a text belongs; "
-                "correct `columns` in the card"
-            )
-        parts[name] = Part(value or "", name if entry.is_parallel else entry.language)
-    trained = entry.sides if entry.is_parallel else ("text",)
+    parts = {name: Part(text.text, text.language, text.role) for name, text in texts.items()}
+    if entry.use == "chat":
+        return Result(Draft(entry, draft.record, parts, trained_turns(texts)))
+    trained = entry.trained_languages if entry.is_parallel else ("text",)
     return Result(Draft(entry, draft.record, parts, trained))
-
-
-def _read_conversation(draft: Draft) -> Draft:
-    """Return a conversation; what follows the last answer teaches nothing and is not trained on."""
-    messages = _messages(draft.record)
-    parts = {
-        str(number): Part(message["content"], draft.language, message["role"])
-        for number, message in enumerate(messages)
-    }
-    answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
-    trained = tuple(parts)[: answers[-1] + 1] if answers else tuple(parts)
-    return Draft(draft.entry, draft.record, parts, trained)
-
-
-def _messages(record: Record) -> list[Message]:
-    """Return a conversation as role and content, from whichever spelling the record has."""
-    if "messages" not in record.fields:
-        question, context, answer = (
-            _content(record, name, record.fields.get(name))
-            for name in ("instruction", "input", "answer")
-        )
-        asked = "\n\n".join(text for text in (question, context) if text)
-        return [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    turns = record.fields["messages"]
-    if isinstance(turns, str):  # a CSV or Parquet column that holds JSON
-        try:
-            turns = json.loads(turns)
-        except ValueError as error:
-            raise DataError(f"{record.where}: messages: not JSON: {error}") from None
-    if not isinstance(turns, list):
-        raise _no_conversation(record, turns)
-    messages = []
-    for turn in turns:
-        if not isinstance(turn, Mapping):
-            raise _no_conversation(record, turn)
-        role = turn.get("role", ROLES.get(str(turn.get("from"))))
-        if role not in ("system", "user", "assistant"):
-            raise _no_conversation(record, turn)
-        content = _content(record, "content", turn.get("content", turn.get("value")))
-        messages.append({"role": str(role), "content": content})
-    if not messages:
-        raise _no_conversation(record, turns)
-    return messages
-
-
-def _content(record: Record, name: str, value: Any) -> str:
-    if value is not None and not isinstance(value, str):
-        raise DataError(
-            f"{record.where}: {name}: {type(value).__name__} where a text belongs; only text can "
-            "be trained on"
-        )
-    return value or ""
-
-
-def _no_conversation(record: Record, value: Any) -> DataError:
-    return DataError(
-        f"{record.where}: messages: {str(value)[:80]!r} is no conversation; it must be a list of "
-        '{"role": "system" | "user" | "assistant", "content": "text"}'
-    )

@@ -9,14 +9,17 @@ from finetune.artefacts.job import Job
 from finetune.errors import DataError
 from finetune.prepare.reading.document_layout import Layout, make_layout
 from finetune.prepare.reading.drafts import Entry, entry_of
-from finetune.readers.record import Record
-from finetune.sources.files import reader_of, resolve_files
-from finetune.spec.load import resolved_use
+from finetune.readers.record import Unit
+from finetune.readers.running_text import wrapped_problem, wrapping
+from finetune.readers.units import units_of
+from finetune.sources.files import resolve_files
+from finetune.spec.entries import resolved_use
+from finetune.spec.permission import all_withdrawn
 from finetune.spec.recipe import Corpus, Phase
 
 
-def records_of(job: Job, phase: Phase) -> Iterator[tuple[Entry, Iterator[Record]]]:
-    """Yield the corpus entries of a phase with their records, in the order of the recipe.
+def units_of_phase(job: Job, phase: Phase) -> Iterator[tuple[Entry, Iterator[Unit]]]:
+    """Yield the corpus entries of a phase with their text units, in the order of the recipe.
 
     All files are looked for before the first is read: DataError for one that is missing or changed.
     """
@@ -24,8 +27,9 @@ def records_of(job: Job, phase: Phase) -> Iterator[tuple[Entry, Iterator[Record]
     files = {c.card: resolve_files(job.cards[c.card], inputs=job.inputs) for c in corpora}
     for corpus in corpora:
         card = job.cards[corpus.card]
-        records = reader_of(card)(files[corpus.card], corpus=card.corpus)
-        yield entry_of(corpus, card), records
+        if phase is job.phase and (found := wrapping(card, files[corpus.card])):
+            job.console.say(f"warning: {wrapped_problem(card, found)}", card=card.name)
+        yield entry_of(corpus, card), units_of(card, files[corpus.card])
 
 
 def layout_of(job: Job, phase: Phase, tokenizer: Any) -> Layout:
@@ -37,6 +41,8 @@ def layout_of(job: Job, phase: Phase, tokenizer: Any) -> Layout:
         kind=settings.layout,
         chat_template=settings.chat_template,
         conversations=uses != {"text"},
+        system_prompt=settings.system_prompt,
+        mask_history=settings.mask_history,
     )
 
 
@@ -52,6 +58,4 @@ def refuse_withdrawn(job: Job) -> None:
         if job.cards[name].is_withdrawn:
             job.console.say(f"{name}: withdrawn by its owners; nothing of it is read", card=name)
     if not corpora_of(job, job.phase):
-        raise DataError(
-            f"every card was withdrawn ({', '.join(names)}); there is nothing to train on"
-        )
+        raise DataError(all_withdrawn(names))

@@ -27,14 +27,14 @@ _FIELDS = tuple(field.name for field in fields(Document))
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What many documents have in common."""
+    """Properties shared by many documents."""
 
     phase: str
     """The phase they belong to; those of others than the job's are only held against it."""
     card: str
     language: str
     form: str
-    """How they are trained (`Document.form`)."""
+    """Form of training (`Document.form`)."""
 
 
 class Spool:
@@ -50,7 +50,7 @@ class Spool:
         self._contents = array("Q")  # of the digest of the content, the first 8 bytes
         self._kinds = array("H")
         self._splits = bytearray()
-        self._gone = bytearray()
+        self._rejected = bytearray()
         self._text_counts = bytearray()
         self._digests_each = array("H")
         self._closing = ExitStack()
@@ -91,7 +91,7 @@ class Spool:
         self._contents.append(int.from_bytes(document.content[:8], "big"))
         self._kinds.append(self._kind(kind))
         self._splits.append(SPLITS.index(split))
-        self._gone.append(0)
+        self._rejected.append(0)
         self._text_counts.append(len(document.texts))
         self._digests_each.append(len(document.text_digests))
 
@@ -126,7 +126,7 @@ class Spool:
         return self.kinds[self._kinds[number]]
 
     def is_own(self, number: int) -> bool:
-        """Whether a document is of the job's own phase."""
+        """Return whether a document is of the job's own phase."""
         return self.kind_of(number).phase == self.phase
 
     def read(self, number: int) -> Document:
@@ -136,24 +136,24 @@ class Spool:
         return _document(os.pread(self._documents.fileno(), end - start, start))
 
     def drop(self, number: int) -> None:
-        """Leave a document out of all that follows."""
-        self._gone[number] = 1
+        """Reject a document."""
+        self._rejected[number] = 1
 
-    def is_gone(self, number: int) -> bool:
-        """Whether a document was left out."""
-        return self._gone[number] == 1
+    def is_rejected(self, number: int) -> bool:
+        """Return whether a document was rejected."""
+        return self._rejected[number] == 1
 
     def standing(self) -> NDArray[np.bool_]:
-        """Return for each document, of whichever phase, whether it was not left out."""
-        return np.frombuffer(self._gone, dtype=np.uint8) == 0
+        """Return for each document, of any phase, whether it was kept."""
+        return np.frombuffer(self._rejected, dtype=np.uint8) == 0
 
     def left(self) -> NDArray[np.bool_]:
-        """Return for each document whether it is of the job's own phase and was not left out."""
+        """Return for each document whether it is of the job's own phase and was kept."""
         own_of_kind = np.array([kind.phase == self.phase for kind in self.kinds], dtype=bool)
         return np.asarray(own_of_kind[self.kind_numbers()] & self.standing(), dtype=bool)
 
     def documents(self, numbers: NDArray[np.bool_]) -> Iterator[tuple[int, Document]]:
-        """Yield the documents for which `numbers` (one truth value a document) says so."""
+        """Yield the documents that `numbers` selects (one truth value per document)."""
         self._documents.flush()
         with (self.folder / "documents.jsonl").open("rb") as file:
             for number, line in enumerate(file):
@@ -203,4 +203,5 @@ def _document(line: bytes) -> Document:
     facts["content"] = bytes.fromhex(facts["content"])
     facts["text_digests"] = frozenset(map(bytes.fromhex, facts["text_digests"]))
     facts["pieces"] = tuple((text, wanted) for text, wanted in facts["pieces"])
+    facts["names"] = tuple(facts["names"])
     return Document(**facts)

@@ -1,1 +1,1 @@
-"""Last step: the corpus report."""
+"""The corpus report, the last step of preparation."""

@@ -1,13 +1,13 @@
 """The corpus report for people: report.html (one offline file) and report.json, from the ledger.
 
 Numbers per language are of the target texts (the answers, not the prompts), without control marks,
-so that bytes per token and tokens per word say how well the base's tokenizer fits.
+so that bytes per token and tokens per word measure the base's tokenizer.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from finetune.spec.card import DataCard
 from finetune.spec.permission import unlooked_for
 from finetune.text.normalize import CHANGES
 from finetune.text.oddities import FINDINGS
+
+NAMES_SHOWN = 3
+"""Names of cards in a note; of more, the number is shown."""
 
 
 def write_report(
@@ -36,7 +39,7 @@ def write_report(
         "counts": counts,
         "funnel": _funnel(ledger),
         "languages": per_language(ledger),
-        "reasons": {reason: REASONS[reason].en for reason in ledger.by_reason()},
+        "reasons": {reason: str(REASONS[reason].about) for reason in ledger.by_reason()},
         "lengths": histograms(ledger.kept_lengths, ledger.rejected_lengths),
         "changes": _changes(ledger),
         "findings": _findings(ledger),
@@ -70,54 +73,69 @@ def per_language(ledger: Ledger) -> dict[str, dict[str, Any]]:
 
 
 def personal_data_notes(cards: Iterable[DataCard], ledger: Ledger) -> list[str]:
-    """Return what people should know of personal data in a run, a sentence each."""
-    said = [f"{card.name}: {why}" for card in cards if (why := unlooked_for(card))]
+    """Return notes on personal data in a run, a sentence each; one for all cards of a kind."""
+    cards_of: dict[str, list[str]] = {}
+    for card in cards:
+        if why := unlooked_for(card):
+            cards_of.setdefault(why, []).append(card.name)
+    notes = [f"{_some(names)}: {why}" for why, names in cards_of.items()]
     for (language, kind), counts in sorted(ledger.people.items()):
         rate = ledger.per_thousand(language, kind)
-        said.append(f"{language}: {kind} in {counts['texts']} texts ({rate:.1f} of 1,000)")
-    return said
+        notes.append(f"{language}: {kind} in {counts['texts']:,} texts ({rate:.1f} per 1,000)")
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names in a list: the first ones, and the number of the others.
+
+    >>> _some(["a", "b"]), _some(list("abcdef"))
+    ('a, b', 'a, b, c and 3 more cards')
+    """
+    if len(names) <= NAMES_SHOWN + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMES_SHOWN])} and {len(names) - NAMES_SHOWN} more cards"
 
 
 def histograms(
-    kept: Mapping[tuple[str, int], int], left_out: Mapping[tuple[str, int], int]
+    kept: Mapping[tuple[str, int], int], rejected: Mapping[tuple[str, int], int]
 ) -> dict[str, list[dict[str, Any]]]:
     """Return for each language its classes of length from the shortest to the longest that occurs.
 
-    `kept`, `left_out`: (language, class) -> texts. A class is `from` (characters), `kept` and
-    `left_out` (texts).
+    `kept`, `rejected`: (language, class) -> texts. A class is `from` (characters), `kept` and
+    `rejected` (texts).
     """
-    languages = sorted({language for language, _ in (*kept, *left_out)})
-    return {language: _classes(language, kept, left_out) for language in languages}
+    languages = sorted({language for language, _ in (*kept, *rejected)})
+    return {language: _classes(language, kept, rejected) for language in languages}
 
 
 def _classes(
-    language: str, kept: Mapping[tuple[str, int], int], left_out: Mapping[tuple[str, int], int]
+    language: str, kept: Mapping[tuple[str, int], int], rejected: Mapping[tuple[str, int], int]
 ) -> list[dict[str, Any]]:
-    found = [place for counts in (kept, left_out) for name, place in counts if name == language]
+    places = [place for counts in (kept, rejected) for name, place in counts if name == language]
     return [
         {
             "from": LENGTHS[place],
             "kept": kept.get((language, place), 0),
-            "left_out": left_out.get((language, place), 0),
+            "rejected": rejected.get((language, place), 0),
         }
-        for place in range(min(found), max(found) + 1)
+        for place in range(min(places), max(places) + 1)
     ]
 
 
 def _parts(ledger: Ledger) -> dict[str, Any]:
-    """Return what steps say of themselves, with what the ledger counted of them."""
+    """Return the sections of the steps, with the counts of the ledger."""
     parts = dict(ledger.parts)
     if "contamination" in parts:
         parts["contamination"] = [_met(one, ledger) for one in parts["contamination"]]
     if "duplicates" in parts:
         near = {r: n for r, n in sorted(ledger.by_reason().items()) if r.startswith("near-")}
-        parts["duplicates"] = parts["duplicates"] | {"left_out": near, "samples": ledger.copies}
+        parts["duplicates"] = parts["duplicates"] | {"rejected": near, "samples": ledger.copies}
     return parts
 
 
 def _met(one: Mapping[str, Any], ledger: Ledger) -> dict[str, Any]:
     met = ledger.met.get(one["name"], MetSet())
-    counts = {"met": len(met.texts), "left_out": met.left_out, "samples": met.samples}
+    counts = {"met": len(met.texts), "rejected": met.rejected, "samples": met.samples}
     return {**one, **counts}
 
 
@@ -143,7 +161,7 @@ def _changes(ledger: Ledger) -> list[dict[str, Any]]:
         {
             "language": language,
             "change": change,
-            "meaning": CHANGES[change].en,
+            "meaning": str(CHANGES[change].about),
             "texts": number,
             "samples": ledger.change_samples[language, change],
         }
@@ -156,7 +174,7 @@ def _findings(ledger: Ledger) -> list[dict[str, Any]]:
         {
             "language": language,
             "finding": name,
-            "meaning": FINDINGS[name].en,
+            "meaning": str(FINDINGS[name].about),
             "lines": number,
             "samples": ledger.finding_samples[language, name],
         }
@@ -165,7 +183,7 @@ def _findings(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _personal_data(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return what was found per language and kind, and how often in a thousand texts."""
+    """Return the counts per language and kind, and the rate per thousand texts."""
     return [
         {
             "language": language,

@@ -1,4 +1,4 @@
-"""What changed in a text, so that a reader sees it: invisible characters get a name."""
+"""Differences between two versions of a text, with invisible characters made visible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Literal
 
 CONTEXT_CHARACTERS = 60
-"""Unchanged text shown on each side of a change; the rest between two changes is left out."""
+"""Unchanged text shown before and after a change; the rest between two changes is omitted."""
 MAX_CHARACTERS = 2000
 """Of a longer text only the part around its first change is compared: the method is quadratic."""
 ELLIPSIS = "…"
@@ -18,7 +18,7 @@ Kind = Literal["same", "removed", "added"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of text that both versions share, or that only one of them has."""
+    """A part of a text that both versions share, or that only one of them has."""
 
     kind: Kind
     text: str
@@ -28,7 +28,7 @@ def difference(before: str, after: str) -> tuple[Part, ...]:
     r"""Return the parts of two versions of a text in order, with long unchanged parts shortened.
 
     Letters are compared with the marks that stand on them, so that a mark is never shown alone.
-    In changed parts, characters that cannot be seen are spelled out.
+    In changed parts, invisible characters are written as code points.
 
     >>> [(p.kind, p.text) for p in difference("a\u200bb", "ab")]
     [('same', 'a'), ('removed', '[U+200B]'), ('same', 'b')]
@@ -100,7 +100,7 @@ def _around_first_change(before: str, after: str) -> tuple[str, str]:
 
 
 def _shortened(text: str, *, first: bool, last: bool) -> str:
-    """Return an unchanged part with its far middle (or far end) left out."""
+    """Return an unchanged part without its far middle (or far end)."""
     keep_head = 0 if first and not last else CONTEXT_CHARACTERS
     keep_tail = 0 if last and not first else CONTEXT_CHARACTERS
     if first and last:

@@ -1,4 +1,4 @@
-"""The corpus report as one HTML page for people: English and French, offline, any script.
+"""The corpus report as one HTML page for people: every language of messages, offline, any script.
 
 Only draws: what it shows was counted elsewhere and stands in report.json as well.
 """
@@ -9,15 +9,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from finetune.messages import Sentence, phrase, sentence
 from finetune.output.templates import environment, number
+from finetune.prepare.checking.checks import REASONS
 from finetune.prepare.reading.document import SPLITS
 from finetune.prepare.report.difference import difference, visible
-from finetune.prepare.report.page_words import CHANGES_FR, FINDINGS_FR, PERSONAL, REASONS_FR, WORDS
-from finetune.spec.language import language_name
+from finetune.prepare.report.page_words import PERSONAL, WORDS
+from finetune.spec.language import Named
 from finetune.spec.script import direction
+from finetune.text.normalize import CHANGES
+from finetune.text.oddities import FINDINGS
 
 HIDDEN = frozenset({"direction-marks", "direction-controls", "private-use"})
-"""Findings of characters that cannot be seen, so that their samples spell them out."""
+"""Findings about invisible characters: their samples show code points."""
 
 
 def render(facts: Mapping[str, Any]) -> str:
@@ -26,50 +30,52 @@ def render(facts: Mapping[str, Any]) -> str:
     `facts` is what report.json holds (finetune.prepare.report.corpus_report).
     """
     names = {
-        "CHANGES_FR": CHANGES_FR,
-        "FINDINGS_FR": FINDINGS_FR,
         "HIDDEN": HIDDEN,
         "PERSONAL": PERSONAL,
         "SPLITS": SPLITS,
         "WORDS": WORDS,
-        "both": _both,
+        "about_change": lambda key: CHANGES[key].about,
+        "about_finding": lambda key: FINDINGS[key].about,
+        "about_reason": lambda key: REASONS[key].about,
         "columns_of": _columns,
         "difference": difference,
         "direction": direction,
-        "language_name": language_name,
         "largest": _largest,
+        "looks_like": _looks_like,
+        "named": lambda code: Named(code, "{name}"),
+        "two_decimals": _two_decimals,
         "visible": visible,
     }
     template = environment("finetune.prepare.report", names=names).get_template("report.html.j2")
     others = dict.fromkeys(("identification", "duplicates", "contamination"))
-    return template.render(
-        **(others | dict(facts)),
-        total=total(facts["funnel"], reasons=facts["reasons"]),
-        reason_words={
-            reason: _both(meaning, name=reason, french=REASONS_FR)
-            for reason, meaning in facts["reasons"].items()
-        },
-    )
+    sums = total(facts["funnel"], reasons=facts["reasons"])
+    return template.render(**(others | dict(facts)), total=sums)
 
 
-def _both(english: str, *, name: str, french: Mapping[str, str]) -> dict[str, str]:
-    return {"en": english, "fr": french.get(name, english)}
+def _looks_like(detected: str) -> Sentence:
+    """Return that texts look like a language or languages (`a/b`), or like a script."""
+    names = [Named(one) if "_" in one else phrase(one) for one in detected.split("/")]
+    return sentence("looks like {language}", language=names)
+
+
+def _two_decimals(value: float) -> Sentence:
+    return Sentence("{value:.2f}", (("value", value),))
 
 
 def _columns(classes: Sequence[Mapping[str, int]]) -> list[tuple[str, Any, str]]:
-    """Return the columns of a histogram: label, left out above kept, number of texts."""
+    """Return the columns of a histogram: label, rejected above kept, number of texts."""
     return [
         (
             number(one["from"]),
-            [("out", one["left_out"]), ("bar", one["kept"])],
-            number(one["kept"] + one["left_out"]),
+            [("out", one["rejected"]), ("bar", one["kept"])],
+            number(one["kept"] + one["rejected"]),
         )
         for one in classes
     ]
 
 
 def _largest(classes: Sequence[Mapping[str, int]]) -> int:
-    return max((one["kept"] + one["left_out"] for one in classes), default=0)
+    return max((one["kept"] + one["rejected"] for one in classes), default=0)
 
 
 def total(funnel: Sequence[Mapping[str, Any]], *, reasons: Iterable[str]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def script(*lines: str) -> Callable[[str], str]:
 def said(
     base: Path, adapter: Path | None, *lines: str, side_by_side: bool = True, **manner: Any
 ) -> list[dict]:
-    """Return what is emitted with --json, the greeting left out."""
+    """Return what is emitted with --json, without the greeting."""
     console = Console(json_lines=True, out=io.StringIO())
     talk(
         base,
@@ -124,7 +124,7 @@ def test_quit_ends_and_unknown_commands_are_named(base):
     """/quit stops reading; another slash is answered with the commands there are."""
     found = said(base, None, "/help me", "/quit", "hi")
     assert len(found) == 1
-    assert found[0]["message"].startswith("There is no command /help. /reset")
+    assert found[0]["message"].startswith("Unknown command /help. /reset")
 
 
 def test_text_is_shown_side_by_side(base, adapter):
@@ -132,7 +132,7 @@ def test_text_is_shown_side_by_side(base, adapter):
     console = Console(out=io.StringIO())
     talk(base, adapter, console=console, manner=Manner(6), read=script("[bold]hi"))
     text = console.out.getvalue()
-    assert "Talking to base and adapter." in text
+    assert "Chat with base and adapter." in text
     assert "│" in text
 
 
@@ -146,19 +146,21 @@ def test_sampling_repeats_with_the_session(base):
 def test_a_base_without_template_is_refused_before_loading(tmp_path):
     """chat_template `model` on a base that has none is a RecipeError; None and plain still work."""
     bare = write_tiny_model(tmp_path / "bare", chat_template=False)
-    with pytest.raises(RecipeError, match="no chat template"):
+    with pytest.raises(RecipeError) as refused:
         said(bare, None, "hi")
+    assert refused.value.codes == ("no-chat-template",)
     assert len(said(bare, None, "hi", chat_template=None)) == 1
     assert len(said(bare, None, "hi", chat_template="plain")) == 1
 
 
 def test_bytes_that_are_no_utf8_are_a_clear_error(base):
     """A lone surrogate, as a C locale makes of stray bytes, is a DataError."""
-    with pytest.raises(DataError, match="not UTF-8"):
+    with pytest.raises(DataError) as refused:
         said(base, None, "caf\udce9")
+    assert refused.value.codes == ("input-not-utf8",)
 
 
-def test_the_recipes_quantization_and_threads_are_used(base, adapter, monkeypatch):
+def test_the_recipes_quantization_and_threads_are_used(base, adapter, constants):
     """One talks to the base in the bits that the adapter was trained on, on so many threads."""
     loaded: list[Any] = []
 
@@ -166,7 +168,7 @@ def test_the_recipes_quantization_and_threads_are_used(base, adapter, monkeypatc
         loaded.append(CAUSAL.load_base(*args, **settings))
         return loaded[-1]
 
-    monkeypatch.setattr(kinds, "KINDS", (replace(CAUSAL, load_base=load),))
+    constants(kinds, KINDS=(replace(CAUSAL, load_base=load),))
     before = torch.get_num_threads()
     try:
         found = said(base, adapter, "hi", quantization="4bit", threads=before + 1)

@@ -22,7 +22,7 @@ from finetune.spec.card import DataCard
 from finetune.spec.load import load_project
 from finetune.spec.permission import personal_problems, unlooked_for
 from finetune.spec.recipe import Prepare
-from finetune.spec.text_checks import PersonalData
+from finetune.spec.sections.text_checks import PersonalData
 from tests.support.prepare_job import HAUSA, make_card, make_job, pairs_card
 from tests.support.small_recipe import CARD, RECIPE
 
@@ -86,7 +86,7 @@ def test_each_kind_follows_its_policy(
 ) -> None:
     """Mask, drop (masked in what is written down), keep, and countries of one's own."""
     settings = Prepare.model_validate({"personal_data": policy})
-    regions = countries(settings, []) if "regions" in policy else ("IN",)
+    regions = tuple(settings.personal_data.regions) if "regions" in policy else ("IN",)
     done = cleaner(regions=regions, personal_data=policy).clean(f"kira {NUMBER}", PLACE)
     assert (done.text, done.refused) == (text, refused)
 
@@ -122,24 +122,28 @@ def declared(folder: Path, **corpus: Any) -> DataCard:
 
 
 def test_what_a_card_declares_binds_the_recipe(tmp_path: Path) -> None:
-    """Present data may not be kept; private names need a column or consent; silence is said."""
+    """Data that may be there may not be kept; private names need a column or consent."""
     keep = PersonalData(phone="keep", names="keep")
-    assert personal_problems(declared(tmp_path), keep) == []
+    assert personal_problems(declared(tmp_path, personal_data="none-known"), keep) == []
+    assert personal_problems(declared(tmp_path), PersonalData.with_defaults()) == []
+    assert [one.code for one in personal_problems(declared(tmp_path), keep)] == [
+        "personal-data-kept"
+    ]
     (problem,) = personal_problems(declared(tmp_path, personal_data="present"), keep)
-    assert "phone, names: keep" in problem
-    assert "personal_data: present" in problem
+    assert (problem.code, problem.facts["kinds"]) == ("personal-data-kept", ("phone", "names"))
     assert personal_problems(declared(tmp_path, personal_data="present"), PersonalData()) == []
     named = declared(tmp_path, personal_names="present")
     (problem,) = personal_problems(named, PersonalData())
-    assert "without a column `names`" in problem
-    agreed = declared(tmp_path, personal_names="present", consent={"basis": "spoken"})
+    assert problem.code == "names-without-column"
+    known = {"personal_names": "present", "personal_data": "none-known"}
+    agreed = declared(tmp_path, **known, consent={"basis": "spoken"})
     assert personal_problems(agreed, keep) == []
     column = {"text": "t", "names": "n"}
-    masked = declared(tmp_path, personal_names="present", format="tsv", columns=column)
+    masked = declared(tmp_path, **known, format="tsv", columns=column)
     assert personal_problems(masked, PersonalData()) == []
-    assert "names: keep" in personal_problems(masked, keep)[0]
+    assert [problem.code for problem in personal_problems(masked, keep)] == ["names-kept"]
     assert unlooked_for(masked) is None
-    assert "not looked for" in (unlooked_for(declared(tmp_path)) or "")
+    assert "not detected" in (unlooked_for(declared(tmp_path)) or "")
     assert "consent" in (unlooked_for(agreed) or "")
     assert personal_data_notes([declared(tmp_path)], Ledger())[0].startswith("c: ")
 
@@ -153,8 +157,10 @@ def test_a_recipe_that_does_less_than_a_card_needs_is_refused(tmp_path: Path) ->
     recipe.write_text(RECIPE, encoding="utf-8")
     assert load_project(recipe).cards["words"].corpus.personal_data == "present"
     recipe.write_text(RECIPE + "prepare:\n  personal_data:\n    email: keep\n", encoding="utf-8")
-    with pytest.raises(RecipeError, match="email: keep, but card 'words' says"):
+    with pytest.raises(RecipeError) as caught:
         load_project(recipe)
+    assert caught.value.codes == ("personal-data-kept",)
+    assert caught.value.problems[0].facts["stated"] == "present"
 
 
 def test_nothing_personal_is_written_into_the_artefact(tmp_path: Path) -> None:
@@ -181,10 +187,12 @@ def test_nothing_personal_is_written_into_the_artefact(tmp_path: Path) -> None:
     assert "hau_Latn: national_id in 2 texts" in said.getvalue()
 
 
-def test_countries_are_those_of_all_cards(tmp_path: Path) -> None:
-    """English beside Hausa and beside Hindi is searched alike, so that it stays the same text."""
+def test_each_card_is_searched_with_the_countries_of_its_own_languages(tmp_path: Path) -> None:
+    """A card beside it adds no country; a recipe may name them for all."""
     cards = [pairs_card(tmp_path), pairs_card(tmp_path, "h", target="hin_Deva")]
-    assert countries(Prepare(), cards) == ("IN", "NE", "NG")
+    assert [countries(Prepare(), card) for card in cards] == [("NE", "NG"), ("IN",)]
+    named = Prepare.model_validate({"personal_data": {"regions": ["SN"]}})
+    assert countries(named, cards[0]) == ("SN",)
 
 
 def test_lines_are_taken_out_of_running_text_only(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from finetune.errors import DataError
+from finetune.messages import Place
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.loop import Shared, documents_of
 from finetune.prepare.reading.document import Document
@@ -27,14 +28,14 @@ def make(
 ) -> tuple[list[Document], Ledger]:
     """Return the documents that records become, and the ledger."""
     ledger = Ledger(io.StringIO())
-    prepare = {k: facts.pop(k) for k in ("min_characters", "seed") if k in facts}
+    prepare = {k: facts.pop(k) for k in ("min_characters", "seed", "text") if k in facts}
     kind = facts.pop("layout", "chat")
     layout = make_layout(tiny_tokenizer(), kind=kind, chat_template="model", conversations=True)
     if card.corpus.kind == "parallel":
         facts = {"source": "eng_Latn", "target": card.corpus.languages[1]} | facts
     corpus = Corpus(card=card.name, **facts)
     shared = Shared(Prepare(**prepare), layout, seen=set() if seen is None else seen)
-    numbered = (Record(f"f:{n}", fields) for n, fields in enumerate(records, start=1))
+    numbered = (Record(Place("f", n), fields) for n, fields in enumerate(records, start=1))
     made = documents_of(entry_of(corpus, card), numbered, shared=shared, ledger=ledger)
     return list(made), ledger
 
@@ -82,6 +83,16 @@ def test_every_pair_is_kept_or_counted_under_one_reason(tmp_path: Path) -> None:
     }
     (sample,) = ledger.change_samples["hau_Latn", "surrounding-space"]
     assert (sample["before"], sample["after"]) == (" Ina kwana ", "Ina kwana")
+
+
+def test_pairs_with_other_placeholders_are_rejected(tmp_path: Path) -> None:
+    """A lost `%s` is a reason, order is free, and a switch keeps the pair."""
+    card = pairs_card(tmp_path)
+    records = [pair("%s files", "fayiloli"), pair("{0} of {1}", "{1} cikin {0}")]
+    documents, ledger = make(card, records)
+    assert [d.target for d in documents] == ["{1} cikin {0}"]
+    assert ledger.by_reason() == {"placeholder-mismatch": 1}
+    assert len(make(card, records, text={"placeholders": "keep"})[0]) == 2
 
 
 def test_a_control_mark_of_the_model_is_rejected(tmp_path: Path) -> None:
@@ -164,29 +175,29 @@ def test_conversations_in_every_spelling(tmp_path: Path) -> None:
 
 
 def test_a_conversation_without_an_answer_is_counted(tmp_path: Path) -> None:
-    """Nothing can be learned from questions alone, and nothing is lost silently."""
+    """Questions without an answer are rejected, and nothing is lost silently."""
     card = make_card(tmp_path, "chat", "", **CHAT)
-    _, ledger = make(card, [{"messages": [{"role": "user", "content": "Sannu"}]}])
-    assert ledger.by_reason() == {"no-answer": 1}
+    _, ledger = make(card, [{"messages": [{"role": "user", "content": "Sannu"}]}, {"messages": []}])
+    assert ledger.by_reason() == {"no-answer": 1, "empty": 1}
 
 
 @pytest.mark.parametrize(
     "messages",
-    ["no json", [], ["a"], [{"role": "bishop", "content": "a"}], {"role": "user"}, 3],
+    ["no json", ["a"], [{"role": "bishop", "content": "a"}], [{"role": "user"}], {"a": 1}, 3],
 )
 def test_what_is_no_conversation_is_an_error(tmp_path: Path, messages: Any) -> None:
     """A record of another shape is named with its line."""
-    with pytest.raises(DataError, match="f:1: messages: "):
+    with pytest.raises(DataError) as caught:
         make(make_card(tmp_path, "chat", "", **CHAT), [{"messages": messages}])
+    [found] = caught.value.problems
+    assert str(found.place) == "f:1: messages"
+    assert found.code in ("no-conversation", "not-json", "unknown-role")
 
 
 def test_a_number_where_a_text_belongs_is_an_error(tmp_path: Path) -> None:
     """A wrong column is not silently written out as text."""
-    with pytest.raises(DataError, match="f:1: hau_Latn: int where a text belongs"):
+    with pytest.raises(DataError) as caught:
         make(pairs_card(tmp_path), [{"eng_Latn": "a", "hau_Latn": 3}])
-
-
-def test_a_wrong_drop_pattern_is_an_error(tmp_path: Path) -> None:
-    """A regular expression that is none is named with the card."""
-    with pytest.raises(DataError, match=r"drop_matching: '\[' is no regular expression"):
-        make(pairs_card(tmp_path, drop_matching="["), [])
+    [found] = caught.value.problems
+    assert (found.code, str(found.place)) == ("field-without-text", "f:1: hau_Latn")
+    assert str(found.facts["kind"]) == "a number"

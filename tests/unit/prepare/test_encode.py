@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from finetune.errors import RecipeError
 from finetune.models import template
 from finetune.prepare.packing.encode import Encoded, Encoder
 from finetune.prepare.reading.document_layout import make_layout
+from tests.support.problems import raises
 from tests.support.tiny import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -62,7 +62,7 @@ def test_bytes_are_those_that_the_learned_tokens_spell(text: str) -> None:
 @given(st.lists(TEXTS, min_size=1, max_size=3), TEXTS)
 @settings(max_examples=80)
 def test_a_conversation_has_the_tokenizers_own_tokens(turns: list[str], last: str) -> None:
-    """Ids equal the tokenizer's on the whole text, and just answers and stops are learned."""
+    """Ids equal the tokenizer's on the whole text, and only answers and stops are supervised."""
     texts = [t for turn in turns for t in (turn, turn[::-1])] + [last, last]
     pieces = LAYOUT.conversation(talk(*texts))
     (encoded,) = ENCODER.document(pieces, row_tokens=100_000)
@@ -76,6 +76,12 @@ def test_a_conversation_has_the_tokenizers_own_tokens(turns: list[str], last: st
     # where nothing merges across "assistant\n", that is exactly the tokenizer's output
     if not any(answer[0].isspace() for answer in answers):
         assert encoded.tokens_n.tolist() == tokens(whole)
+
+
+def test_every_answer_of_a_plain_conversation_ends_with_a_supervised_stop() -> None:
+    """Not only the last one: a model must learn to stop after each."""
+    pieces = PLAIN.conversation(talk("a", "b", "c", "d"))
+    assert [text for text, supervised in pieces if supervised] == ["b" + STOP, "d" + STOP]
 
 
 @given(TEXTS, TEXTS)
@@ -95,7 +101,7 @@ def test_a_prompt_has_the_tokens_it_has_when_the_model_is_used(asked: str, answe
 
 
 def test_a_token_never_reaches_from_prompt_into_answer() -> None:
-    """Where the tokenizer would merge across the border, the text is cut there, ids and bytes."""
+    """If the tokenizer would merge across the boundary, ids and bytes are split there."""
     assert len(tokens(" cat")) == 1
     pieces = (("the ca", False), ("t sat" + STOP, True), (" on the m", False), ("at" + STOP, True))
     (encoded,) = ENCODER.document(pieces, row_tokens=99)
@@ -132,7 +138,7 @@ def with_bos() -> Any:
 
 
 def test_a_bos_token_opens_plain_text_once() -> None:
-    """With a bos the first token of the text is learned; a template's own bos is not doubled."""
+    """With a bos the first token of the text is supervised; a template's bos is not doubled."""
     tokenizer = with_bos()
     encoder = Encoder(tokenizer)
     (encoded,) = encoder.document((("Ina kwana<|im_end|>", True),), row_tokens=99)
@@ -154,7 +160,7 @@ def test_truncation_of_a_tokenizer_file_is_switched_off() -> None:
 def test_a_tokenizer_without_a_template_is_refused_where_one_is_needed() -> None:
     """The error names the settings that help; plain layout and plain text need no template."""
     bare = tiny_tokenizer(chat_template=False)
-    with pytest.raises(RecipeError, match="chat_template: chatml"):
+    with raises(RecipeError, code="no-chat-template", at="prepare.chat_template"):
         make_layout(bare, kind="chat", chat_template="model", conversations=True)
     assert make_layout(bare, kind="chat", chat_template="model", conversations=False)
     assert make_layout(bare, kind="plain", chat_template="model", conversations=True)
@@ -166,7 +172,7 @@ def test_a_tokenizer_without_eos_is_refused() -> None:
     """A model that cannot learn to stop is not trained."""
     tokenizer = tiny_tokenizer()
     tokenizer.eos_token = None
-    with pytest.raises(RecipeError, match="no eos token"):
+    with raises(RecipeError, code="no-eos-token", at="base.model"):
         make_layout(tokenizer, kind="chat", chat_template="model", conversations=False)
 
 

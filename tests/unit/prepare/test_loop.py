@@ -55,7 +55,7 @@ def test_each_item_passes_all_steps_before_the_next_is_taken() -> None:
 
 
 def test_a_step_may_hold_items_back() -> None:
-    """What a later step leaves out is written when the items come; notes of kept items too."""
+    """Rejections of a later step are written when the items come; notes of kept items too."""
     ledger = Ledger()
     steps = [without("b"), held_back, without("a")]
     left = through(map(document, "abcd"), steps, ledger=ledger)

@@ -3,61 +3,29 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.prepare.checking.checks import REASONS
+from finetune.messages import available
 from finetune.prepare.ledger import LENGTHS, length_class
 from finetune.prepare.report.corpus_report import histograms
 from finetune.prepare.report.difference import MAX_CHARACTERS, difference, visible
 from finetune.prepare.report.page import render, total
 from finetune.prepare.report.page_words import PERSONAL, WORDS
-from finetune.spec.text_checks import KINDS
+from finetune.spec.sections.text_checks import KINDS
 from finetune.text.normalize import CHANGES
 from finetune.text.oddities import FINDINGS
 from tests.support.browser import measured, needs_browser
+from tests.support.corpus_report import facts
 
 LETTERS = st.text(alphabet="abɓ\u0915\u094d\u200d\u0301\u0639 ", max_size=40)
 
 
-def facts(**other: Any) -> dict[str, Any]:
-    counts = {"documents": 1, "rows": 1, "tokens": 9, "supervised_tokens": 5}
-    splits = {"train": 1, "validation": 0, "test": 0}
-    return {
-        "counts": dict.fromkeys(splits, counts),
-        "funnel": [
-            {
-                "card": "c",
-                "language": "urd_Arab",
-                "read": 3,
-                "rejected": {"empty": 2},
-                "kept": splits,
-            }
-        ],
-        "languages": {
-            "urd_Arab": {
-                **{"documents": 1, "splits": splits, "words": 2, "bytes": 9, "tokens": 3},
-                **{"bytes_per_token": 3.0, "tokens_per_word": 1.5},
-            }
-        },
-        "reasons": {"empty": REASONS["empty"].en},
-        "lengths": {"urd_Arab": [{"from": 5, "kept": 1, "left_out": 2}]},
-        "changes": [],
-        "findings": [],
-        "personal_data": [],
-        "kept_samples": {"urd_Arab": ["\u0627\u0628"]},
-        "rejected_samples": [],
-        "examples": [],
-        **other,
-    }
-
-
 @given(LETTERS, LETTERS)
 def test_a_difference_spells_both_versions(before: str, after: str) -> None:
-    """What is shared and removed spells the text before, what is shared and added the one after."""
+    """Shared and removed parts give the text before, shared and added parts the text after."""
     parts = difference(before, after)
     shown = [(p.kind, p.text) for p in parts]
     for kind, version in (("removed", before), ("added", after)):
@@ -76,7 +44,7 @@ def test_a_mark_is_never_shown_without_its_letter() -> None:
     ]
 
 
-def test_far_text_is_left_out_and_long_texts_are_compared_near_the_change() -> None:
+def test_far_text_is_omitted_and_long_texts_are_compared_near_the_change() -> None:
     """A change at the end of a very long text is shown with its surroundings only."""
     long = "x" * (10 * MAX_CHARACTERS)
     parts = difference(long + "a", long + "b")
@@ -98,10 +66,10 @@ def test_a_length_falls_into_the_class_that_begins_at_or_below_it(characters: in
 
 
 def test_a_histogram_counts_every_text_once() -> None:
-    """Kept and left out are counted apart, and classes between them are there with 0."""
+    """Kept and rejected are counted apart, and classes between them have 0."""
     kept = Counter(("wol_Latn", length_class(characters)) for characters in (1, 25))
     out = Counter({("wol_Latn", length_class(5)): 1})
-    assert [(c["from"], c["kept"], c["left_out"]) for c in histograms(kept, out)["wol_Latn"]] == [
+    assert [(c["from"], c["kept"], c["rejected"]) for c in histograms(kept, out)["wol_Latn"]] == [
         (1, 1, 0),
         (2, 0, 0),
         (5, 0, 1),
@@ -110,9 +78,8 @@ def test_a_histogram_counts_every_text_once() -> None:
     ]
 
 
-def test_every_word_has_both_languages() -> None:
-    """Nobody reads half a page in a language that they did not choose."""
-    assert all(both.keys() == {"en", "fr"} and all(both.values()) for both in WORDS.values())
+def test_every_kind_of_personal_data_has_words() -> None:
+    """The page names all kinds."""
     assert PERSONAL.keys() == set(KINDS)
 
 
@@ -123,9 +90,9 @@ def test_texts_are_shown_in_their_direction_and_escaped() -> None:
 
 
 def test_changes_are_marked_inside_the_text() -> None:
-    """What was removed and what came instead stand where they were."""
+    """Removed and inserted parts keep their positions."""
     sample = {"where": "a.txt:1", "before": "\u03b5na", "after": "\u025bna"}
-    named = {"change": "look-alikes", "meaning": CHANGES["look-alikes"].en}
+    named = {"change": "look-alikes", "meaning": str(CHANGES["look-alikes"].about)}
     change = {"language": "bam_Latn", **named, "texts": 1, "samples": [sample]}
     page = render(facts(changes=[change]))
     assert "<del>\u03b5</del><ins>\u025b</ins>na" in page
@@ -136,7 +103,7 @@ def test_hidden_characters_are_spelled_out_and_personal_data_is_counted() -> Non
     sample = {"where": "a.txt:1", "text": "ab\u202ec"}
     finding = {
         **{"language": "bam_Latn", "finding": "direction-controls", "lines": 1},
-        **{"meaning": FINDINGS["direction-controls"].en, "samples": [sample]},
+        **{"meaning": str(FINDINGS["direction-controls"].about), "samples": [sample]},
     }
     masked = {"where": "a.txt:2", "before": "\u2588\u2588", "after": "00"}
     person = {
@@ -147,15 +114,19 @@ def test_hidden_characters_are_spelled_out_and_personal_data_is_counted() -> Non
     assert "ab[U+202E]c" in page
     assert "\u202e" not in page
     assert ">4.50<" in page
-    assert all(PERSONAL["phone"][lang] in page for lang in ("en", "fr"))
+    assert all(PERSONAL["phone"].in_language(language) in page for language in available())
 
 
 def test_copies_contamination_and_other_languages_are_shown() -> None:
-    """What differs between copies is marked, sets are counted, other languages have their names."""
+    """Differences between copies are marked, sets are counted, other languages are named."""
     shown = {"where": "a.txt:1", "text": "ina kwana"}
     copy = {"where": "a.txt:2", "text": "ina kwano"}
-    duplicates = {"left_out": {"near-duplicate": 1}, "samples": [{"kept": shown, "left_out": copy}]}
-    sets = [{"name": "held", "texts": 40, "met": 3, "left_out": 7, "samples": [shown]}]
+    pair = {"one": shown | {"text": "to the left"}, "other": copy | {"text": "to the right"}}
+    duplicates = {
+        **{"rejected": {"near-duplicate": 1}, "samples": [{"kept": shown, "rejected": copy}]},
+        **{"minimal_pairs": 12, "minimal_pair_samples": [pair]},
+    }
+    sets = [{"name": "held", "texts": 40, "met": 3, "rejected": 7, "samples": [shown]}]
     row = {
         **{"card": "c", "claimed": "hau_Latn", "lines": 9, "fits": 5, "not_covered": 1},
         **{"found": {"swh_Latn": 2, "Arab": 1}},
@@ -165,11 +136,11 @@ def test_copies_contamination_and_other_languages_are_shown() -> None:
     assert "ina kwan<del>a</del><ins>o</ins>" in page
     assert "<td>held</td><td>40</td><td>3</td><td>7</td>" in page
     assert "Swahili" in page
-    assert WORDS["not-covered"]["fr"] in page
+    assert WORDS["unsupported"].in_language("fr") in page
 
 
 def test_the_funnel_of_all_cards_adds_up() -> None:
-    """What was read is what was left out and what was kept, over all cards."""
+    """Texts read are the rejected and the kept ones, over all cards."""
     one = {"read": 5, "rejected": {"empty": 2}, "kept": {"train": 2, "validation": 1, "test": 0}}
     two = {
         "read": 3,
@@ -205,7 +176,7 @@ def test_a_real_browser_shows_the_report(tmp_path: Path, width: int) -> None:
     found = measured(tmp_path, "report.html", width=width, script=SCRIPT)
     assert found.pop("overflow") <= 0  # below 0 where a scroll bar takes its width
     assert found == {
-        "title": WORDS["title"]["en"],
+        "title": str(WORDS["title"]),
         **{"english": True, "french": True, "still": False},
         **{"aligned": "rtl", "right": True, "bars": True},
     }

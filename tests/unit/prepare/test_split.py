@@ -92,7 +92,7 @@ def test_no_text_stands_in_two_splits(pairs: list[tuple[int, int]]) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.booleans()), max_size=80))
 def test_no_text_stands_in_two_splits_of_two_phases(drawn: list[tuple[int, int, bool]]) -> None:
-    """What one phase holds out, as source or target, no phase trains on; nor validates test.
+    """No phase trains on text that another holds out, as source or target, nor validates on test.
 
     Sources and targets share texts, as plain texts of one phase are translations in the next.
     """
@@ -119,7 +119,7 @@ def test_no_text_stands_in_two_splits_of_two_phases(drawn: list[tuple[int, int, 
 
 
 def test_a_dropped_validation_text_of_another_phase_holds_nothing_back() -> None:
-    """A pair that leaves validation for a text of test is held out by nobody any more."""
+    """A pair that leaves validation for a text of test is no longer held out."""
     at = {"validation": 0.99, "test": 0.0, "train": 0.5}
 
     def placed(where: str, *texts: str) -> Document:

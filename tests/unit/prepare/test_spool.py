@@ -65,7 +65,7 @@ def test_what_is_gone_or_of_another_phase_is_not_left(tmp_path: Path) -> None:
         left = spool.left()
         assert left.tolist() == [True, False, True, False, True, True]
         assert [n for n, _ in spool.documents(left)] == [0, 2, 4, 5]
-        assert (spool.is_gone(1), spool.is_own(3)) == (True, False)
+        assert (spool.is_rejected(1), spool.is_own(3)) == (True, False)
 
 
 def test_nothing_stays_on_disk(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_full_disk_is_an_error_and_not_a_short_file(tmp_path: Path) -> None:
 
 
 def test_a_ledger_needs_no_documents_in_memory(tmp_path: Path) -> None:
-    """What is dropped after it was spooled is read back for the list of rejections."""
+    """Documents rejected after spooling are read back for the list of rejections."""
     stream = io.StringIO()
     ledger = Ledger(stream)
     with Spool(tmp_path / "s", phase="p") as spool:
