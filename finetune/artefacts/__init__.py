@@ -1,1 +1,1 @@
-"""The contract between stages: what a stage is given, and formats on disk."""
+"""The contract between stages: inputs of a stage, and formats on disk."""

@@ -1,4 +1,4 @@
-"""Test items beside a prepared split: what was asked, and what a good answer is."""
+"""Test items of a prepared split: prompts, references and sources."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import StoreError
+from finetune.messages import Place, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,14 @@ def read_items(directory: Path, split: PreparedItems) -> list[Item]:
         items = [_item(json.loads(line)) for line in lines]
     if len(items) != len(split.documents_D):
         raise StoreError(
-            f"{path.parent.name}/{path.name}: {len(items)} items for "
-            f"{len(split.documents_D)} documents; remove the prepared corpus and prepare it again"
+            problem(
+                "items-do-not-fit",
+                "has {items} items for {documents} documents; remove the prepared corpus and "
+                "prepare it again",
+                at=Place(f"{path.parent.name}/{path.name}"),
+                items=len(items),
+                documents=len(split.documents_D),
+            )
         )
     return items
 

@@ -1,4 +1,4 @@
-"""What a stage is given, and what it must do: the one interface between plan and stages.
+"""Inputs and duties of a stage: the one interface between plan and stages.
 
 A stage is a function `run(job: Job) -> dict`: it writes files into `job.workspace` and returns the
 JSON-able `result` of its manifest. It never sees keys or the layout of the store.
@@ -43,7 +43,7 @@ class Job:
     workspace: Path
     """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop."""
     console: Console
-    """Where progress and results are shown."""
+    """Output of progress and results."""
 
     @property
     def prepared(self) -> tuple[tuple[str | None, Artifact], ...]:
@@ -56,7 +56,7 @@ class Job:
         return self._of_phases("plain")
 
     def _of_phases(self, role: str) -> tuple[tuple[str | None, Artifact], ...]:
-        *earlier, last = self.recipe.stages_of_training
+        *earlier, last = self.recipe.training_phases
         roles: dict[str | None, str] = {phase.name: f"{role}:{phase.name}" for phase in earlier}
         roles[last.name if earlier else None] = role
         return tuple((n, self.inputs[role]) for n, role in roles.items() if role in self.inputs)

@@ -1,4 +1,4 @@
-"""Packed tokens on disk: what `prepare` writes and `train` and `evaluate` read.
+"""Packed sequences on disk, written by `prepare` and read by `train` and `evaluate`.
 
 A split is a folder:
 
@@ -11,7 +11,7 @@ A split is a folder:
                     {"id", "card", "language", "prompt", "reference", "source"}
 
 Positions restart at 0 in every segment (`segment_positions`). A split document gives several
-segments with one `document` number. N rows, T tokens a row, D segments.
+segments with one `document` number. N rows, T tokens per row, D segments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.artefacts.prepared_items import PreparedItems
-from finetune.mix.allocate import Cell
+from finetune.mix.allocate import Subset
 
 DOCUMENT_DTYPE = np.dtype(
     [
@@ -61,7 +61,7 @@ class PackedSplit:
         return int(self.tokens_NT.shape[1])
 
     def tokens_of(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-        """Return the tokens of each of these rows (or of all), padding left out."""
+        """Return the tokens of each of these rows (or of all), without padding."""
         segments_NT = self.segments_NT if rows is None else self.segments_NT[rows]
         return (segments_NT > 0).sum(axis=1, dtype=np.int64)
 
@@ -92,10 +92,11 @@ def open_split(
     )
 
 
-def cells_of(split: PreparedItems) -> list[Cell]:
+def subsets_of(split: PreparedItems) -> list[Subset]:
     """Return what a split holds of each language and card, in that order of names.
 
-    A row counts for each cell that has a segment in it; with a mix that is one (prepare.pack).
+    A sequence counts for each subset that has a segment in it; with a mixture that is one
+    (prepare.packing.pack).
     """
     documents_D = split.documents_D
     keys = documents_D["language"].astype(np.int64) * len(split.cards) + documents_D["card"]
@@ -104,7 +105,7 @@ def cells_of(split: PreparedItems) -> list[Cell]:
         inside = documents_D[keys == key]
         language, card = divmod(int(key), len(split.cards))
         found.append(
-            Cell(
+            Subset(
                 language=split.languages[language],
                 card=split.cards[card],
                 rows=len(np.unique(inside["row"])),
@@ -112,7 +113,7 @@ def cells_of(split: PreparedItems) -> list[Cell]:
                 bytes=int(inside["supervised_bytes"].sum(dtype=np.int64)),
             )
         )
-    return sorted(found, key=lambda cell: (cell.language, cell.card))
+    return sorted(found, key=lambda subset: (subset.language, subset.card))
 
 
 def segment_positions(segments_NT: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The protocol of prepared items: what training and evaluation ask of a split."""
+"""The protocol of prepared items, used by training and evaluation."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class PreparedItems(Protocol):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """What `documents_D["language"]` counts."""
+        """Languages indexed by `documents_D["language"]`."""
 
     @property
     def cards(self) -> tuple[str, ...]:
-        """What `documents_D["card"]` counts."""
+        """Cards indexed by `documents_D["card"]`."""
 
     @property
     def num_rows(self) -> int:
@@ -36,7 +36,7 @@ class PreparedItems(Protocol):
         """Most tokens of an item."""
 
     def tokens_of(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-        """Return the tokens of each of these items (or of all), padding left out."""
+        """Return the tokens of each of these items (or of all), without padding."""
 
     def supervised_tokens_of(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Return the supervised tokens of each of these items (or of all)."""

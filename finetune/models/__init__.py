@@ -1,1 +1,1 @@
-"""Base models, adapters, scoring and generation: what train, evaluate and chat share (heavy)."""
+"""Base models, adapters, scoring and generation (heavy imports)."""

@@ -1,8 +1,8 @@
-"""Attention that stays within documents: one causal kernel call a document, no mask, no waste.
+"""Attention within documents: one causal kernel call per document, without a mask.
 
-A packed row of 512 tokens with documents of 40 needs 13 small squares of scores, not one big one.
-Registered with transformers as an attention implementation; a call without `segment_lengths`
-(generation) is passed on to transformers' own SDPA.
+A packed sequence of 512 tokens with documents of 40 needs 13 small squares of scores, not one big
+square. Registered with transformers as an attention implementation; without `segment_lengths`
+(generation) a call is passed on to transformers' own SDPA.
 
 Legend: B=1 batch, S tokens of all documents, H query heads, K key heads, D head width.
 """
@@ -19,6 +19,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from finetune.errors import TrainError
+from finetune.messages import problem
 
 NAME = "finetune_segments"
 
@@ -51,8 +52,13 @@ def segment_attention_forward(
     unknown = [k for k in ("softcap", "position_bias", "s_aux") if settings.get(k) is not None]
     if unknown:
         raise TrainError(
-            f"{type(module).__name__}: attention per document does not know {', '.join(unknown)}; "
-            "take another base model"
+            problem(
+                "unsupported-attention",
+                "attention per document does not support {settings} of {module}; choose another "
+                "base",
+                settings=unknown,
+                module=type(module).__name__,
+            )
         )
     scale = settings.get("scaling") or query.shape[-1] ** -0.5
     window = settings.get("sliding_window")

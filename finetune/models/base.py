@@ -1,29 +1,36 @@
-"""Stage `base`: the open model as a transformers folder, wherever it comes from.
+"""The stage `base`: the open model as a transformers folder.
 
-A GGUF file is turned back into float32 weights, once; a folder is linked or copied; a Hub model
-is downloaded at its pinned revision. Only safetensors weights are ever accepted.
+A GGUF file is dequantized to float32 weights, once; a folder is copied; a Hub model is downloaded
+at its pinned revision. Only complete safetensors weights are accepted.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import math
-import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Job
+from finetune.artefacts.results import BaseResult, as_json
 from finetune.errors import RecipeError
-from finetune.sources.fetch import fetch_model, package_file
+from finetune.messages import Place, problem
+from finetune.models.intact import explained, inspect, refuse_no_numbers, refuse_report, report_read
+from finetune.models.save import follow_umask, save_model
+from finetune.output.copy_file import copy_file
+from finetune.sources.hub_fetch import fetch_model
+from finetune.sources.model_folder import MANY, Weights, look_at_gguf
+from finetune.sources.packages import package_file
 from finetune.spec.recipe import Base
 
-# What a model folder may bring along. Code, pickles and other formats stay behind.
+# Allowed files of a model folder. Code, pickles and other formats are not copied.
 KEPT_FILES = (
     "config.json",
     "generation_config.json",
-    "*.safetensors",
     "model.safetensors.index.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -38,40 +45,47 @@ KEPT_FILES = (
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Make `model/` in the workspace; return what the manifest says of the base."""
+    """Make `model/` in the workspace; return the manifest's entry for the base.
+
+    Raises RecipeError if the base is not whole: a file is missing or damaged, tensors are missing,
+    unexpected or differ in shape from its configuration, or values are NaN or infinite.
+    """
     base, target = job.recipe.base, job.workspace / "model"
+    where = f"base.model: {base.model}"
     if target.exists():  # left by a build that was stopped
         shutil.rmtree(target)
     target.mkdir(parents=True)
-    dequantized = False
     if base.kind == "hub":
-        job.console.say(f"fetching {base.model} at {base.revision}")
-        download = job.workspace / "download"  # kept after a stop: the next run goes on with it
-        fetch_model(base.model, str(base.revision), download)
-        _copy_model(download, target, source=base.model)
-        shutil.rmtree(download)
+        job.console.say(f"downloading {base.model} at {base.revision}")
+        folder = job.workspace / "download"  # kept after a stop: the next run resumes it
+        fetch_model(base.model, str(base.revision), folder)
         source = f"Hub {base.model}@{base.revision}"
     elif base.kind == "directory":
         folder = Path(base.model).expanduser()
-        _copy_model(folder, target, source=base.model)
         source = f"folder {folder.resolve().name}"
     else:
         path, source = find_gguf(base)
+        folder = target
         job.console.say(f"converting {path.name} (less than a minute for small models)")
-        convert_gguf(path, target)
-        dequantized = True
-    return {
-        "hub_id": base.released_id,
-        "revision": base.revision,
-        "licence": base.licence,
-        "dequantized": dequantized,
-        "parameters": count_parameters(target),
-        "source": source,
-    }
+        convert_gguf(path, target, where=where)
+    weights = inspect(folder, where=where)
+    refuse_no_numbers(folder, weights, where=where)
+    if folder != target:
+        _take_over(folder, target, weights=weights, ours=base.kind == "hub")
+    return as_json(
+        BaseResult(
+            hub_id=base.released_id,
+            revision=base.revision,
+            licence=base.licence,
+            dequantized=folder == target,
+            parameters=sum(math.prod(entry.shape) for entry in weights.tensors.values()),
+            source=source,
+        )
+    )
 
 
 def find_gguf(base: Base) -> tuple[Path, str]:
-    """Return the GGUF file of a base of kind `gguf` or `package`, and its name for people.
+    """Return the GGUF file of a base of kind `gguf` or `package`, and a readable name of it.
 
     A package is found through its metadata and never imported. Raises RecipeError if the package
     or the file is missing.
@@ -79,7 +93,11 @@ def find_gguf(base: Base) -> tuple[Path, str]:
     if base.kind == "gguf":
         path = Path(base.model).expanduser()
         if not path.is_file():
-            raise RecipeError(f"base.model: no file {base.model}")
+            raise RecipeError(
+                problem(
+                    "no-such-file", "no file {file}", at=Place(key="base.model"), file=base.model
+                )
+            )
         return path, f"file {path.name}"
     name, _, inner = base.model.removeprefix("package:").partition("/")
     path = package_file(name, inner)
@@ -87,29 +105,38 @@ def find_gguf(base: Base) -> tuple[Path, str]:
     return path, f"package {name} {version}, {path.name}"
 
 
-def convert_gguf(path: Path, target: Path) -> None:
-    """Turn a GGUF file into a transformers folder with float32 weights.
+def convert_gguf(path: Path, target: Path, *, where: str) -> None:
+    """Dequantize a GGUF file into a transformers folder with float32 weights.
 
-    Quantised weights are multiplied out: the result computes what the GGUF file computes.
+    The result computes the same as the GGUF file. Raises RecipeError, beginning with `where`, if
+    the file is damaged or tensors are missing.
     """
     import torch
     from transformers import AutoModelForCausalLM, GgufConfig
 
+    look_at_gguf(path, where=where)
     directory, name = str(path.parent), path.name
-    gguf_tokenizer(path).save_pretrained(target)
-    # Without dequantize the quantizer stays attached, and the model cannot be saved or trained
-    model = AutoModelForCausalLM.from_pretrained(
-        directory,
-        gguf_file=name,
-        dtype=torch.float32,
-        quantization_config=GgufConfig(dequantize=True),
-    )
-    model.config.name_or_path = ""  # the folder of the file is nobody's business
-    model.save_pretrained(target)
+    remedy = "download it again, or choose another file"
+    with explained(where, remedy=remedy), report_read(where):
+        _refuse_absurd_gguf(path, where=where)
+        gguf_tokenizer(path).save_pretrained(target)
+        # Without dequantize the quantizer stays attached: it could not be saved or trained
+        opener: Any = AutoModelForCausalLM  # its types forget the report
+        model, report = opener.from_pretrained(
+            directory,
+            gguf_file=name,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+            ignore_mismatched_sizes=True,  # so that they are in the report, which is read
+            output_loading_info=True,
+        )
+    refuse_report(report, where=where, remedy=remedy)
+    model.config.name_or_path = ""  # the folder of the file stays private
+    save_model(model, target)
 
 
 def gguf_tokenizer(path: Path) -> Any:
-    """Return the tokenizer in a GGUF file, as models are trained with it; it knows its context."""
+    """Return the tokenizer of a GGUF file, with `model_max_length` and pre-tokenizer restored."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
@@ -122,27 +149,56 @@ def gguf_tokenizer(path: Path) -> Any:
 
 
 def gguf_field(path: Path, key: str) -> Any:
-    """Return one value of a GGUF file's header, or None."""
+    """Return a scalar from a GGUF file's header, or None."""
+    return _gguf_header(path).values.get(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _GgufHeader:
+    """Metadata of a GGUF file."""
+
+    values: Mapping[str, Any]
+    """None for an array, such as the vocabulary."""
+    tensors: int
+
+
+def _gguf_header(path: Path) -> _GgufHeader:
+    facts = path.stat()
+    return _read_gguf_header(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+@lru_cache(maxsize=2)
+def _read_gguf_header(path: Path, *stamp: int) -> _GgufHeader:  # noqa: ARG001, the cache's key
+    """Read a header once while the file stays the same: a vocabulary in it costs seconds."""
     import gguf
 
-    field = gguf.GGUFReader(path).fields.get(key)
-    return None if field is None else field.contents()
+    reader = gguf.GGUFReader(path)
+    array = gguf.GGUFValueType.ARRAY
+    values = {k: None if array in f.types else f.contents() for k, f in reader.fields.items()}
+    return _GgufHeader(values, len(reader.tensors))
 
 
-def count_parameters(directory: Path) -> int:
-    """Return the number of weights in a folder's safetensors files, read from their headers."""
-    from safetensors import safe_open
-
-    total = 0
-    for path in sorted(directory.glob("*.safetensors")):
-        with safe_open(path, framework="np") as file:
-            for name in file.keys():  # noqa: SIM118, not a mapping
-                total += math.prod(file.get_slice(name).get_shape())
-    return total
+def _refuse_absurd_gguf(path: Path, *, where: str) -> None:
+    """Raise RecipeError for a header that claims more layers than the file has tensors."""
+    header = _gguf_header(path)
+    for key, count in header.values.items():
+        if key.endswith(("block_count", "expert_count")) and (
+            not isinstance(count, int) or count > max(MANY, header.tensors)
+        ):
+            raise RecipeError(
+                problem(
+                    "damaged-gguf",
+                    "{key} is {count}, but the file has {tensors} tensors; download it again",
+                    at=Place(key=where),
+                    key=key,
+                    count=repr(count)[:40],
+                    tensors=header.tensors,
+                )
+            )
 
 
 def _split_digits(tokenizer: Any) -> None:
-    """Put back what the converter loses: SmolLM tokenizers take every digit by itself."""
+    """Put back what the converter loses: SmolLM tokenizers split every digit."""
     from tokenizers import pre_tokenizers
 
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -153,31 +209,18 @@ def _split_digits(tokenizer: Any) -> None:
     )
 
 
-def _copy_model(folder: Path, target: Path, *, source: str) -> None:
-    """Link (or copy across disks) the files of a model folder that are allowed."""
-    if not (folder / "config.json").is_file():
-        raise RecipeError(f"base.model: {source} is no model folder, config.json is missing")
-    if not any(folder.glob("*.safetensors")):
-        raise RecipeError(
-            f"base.model: {source} has no *.safetensors weights; pickled weights "
-            "(pytorch_model.bin) are not loaded because they can run code: convert them first"
-        )
-    if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
-        raise RecipeError(
-            f"base.model: {source} brings its own code (auto_map in config.json), which is never "
-            "run; choose a model that transformers itself knows"
-        )
-    for pattern in KEPT_FILES:
-        for path in sorted(folder.glob(pattern)):
-            # Weights are linked: nobody writes them in place. Small files may be edited: copied.
-            _link(path, target / path.name, link=path.suffix == ".safetensors")
+def _take_over(folder: Path, target: Path, *, weights: Weights, ours: bool) -> None:
+    """Copy the files of a model folder that are allowed, of the weights those that are loaded.
 
-
-def _link(path: Path, target: Path, *, link: bool) -> None:
-    if link:
-        try:
-            os.link(path.resolve(), target)
-        except OSError:  # another disk, or a file system without links
-            shutil.copyfile(path, target)
-    else:
-        shutil.copyfile(path, target)
+    A hard link would be the owner's own file, and change with it. What was downloaded for this
+    artefact is `ours`: moved, and the rest of the folder is removed.
+    """
+    names = [path.name for pattern in KEPT_FILES for path in sorted(folder.glob(pattern))]
+    for name in (*names, *weights.files):
+        if ours and (folder / name).lstat().st_nlink == 1 and not (folder / name).is_symlink():
+            (folder / name).replace(target / name)
+            follow_umask(target / name)
+        else:
+            copy_file(folder / name, target / name)
+    if ours:
+        shutil.rmtree(folder)

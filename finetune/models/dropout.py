@@ -1,4 +1,4 @@
-"""LoRA dropout whose masks depend on step, row and layer, never on how rows were batched."""
+"""LoRA dropout with masks keyed by step, sequence and layer, independent of batching."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @dataclass(slots=True)
 class DropoutState:
-    """What the masks of the present forward pass hang on; shared by all layers of a model."""
+    """Seeds of the dropout masks of the current forward pass; shared by all layers of a model."""
 
     key: int = 0
     rows: tuple[int, ...] = ()

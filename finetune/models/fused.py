@@ -1,4 +1,4 @@
-"""Layers rewritten to pass over memory less often and to keep less for the backward pass.
+"""Fused layers: fewer passes over memory and fewer tensors kept for the backward pass.
 
 Only layers whose form is exactly known are rewritten, only while they hold plain LoRA (no DoRA, no
 dropout, no quantisation, no sharding) in float32 on a CPU; everything else runs the forward that

@@ -1,4 +1,4 @@
-"""Generation in batches, left padded: greedy, or sampled."""
+"""Batched generation with left padding: greedy, or sampled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from finetune.models.template import encode, stop_token_ids
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How answers are written."""
+    """Generation settings."""
 
     max_new_tokens: int
     min_new_tokens: int | None = None

@@ -1,4 +1,4 @@
-"""From hidden states to the loss without ever holding the logits.
+"""Fused output head and loss: hidden states -> loss, without materializing the logits.
 
 The logits of 2048 tokens over 49152 words are 403 MB, and a plain loss keeps several copies. Here
 a chunk of logits lives in one buffer; in training the gradient of the hidden states is computed
@@ -62,7 +62,7 @@ def head_nll(
 
 
 def is_plain_head(head: nn.Module) -> bool:
-    """Whether the head is a frozen linear layer without bias, as `chunked_nll` needs it."""
+    """Return whether the head is a frozen linear layer without bias, as `chunked_nll` needs it."""
     return type(head) is nn.Linear and head.bias is None and not head.weight.requires_grad
 
 

@@ -1,4 +1,4 @@
-"""Kinds of base: what training, scoring and generation need of a model, and one table of them.
+"""Kinds of base: the interface for training, scoring and generation, and a table of kinds.
 
 The training loop, validation, evaluation and chat ask a row of `KINDS` and the two protocols
 `TrainableModel` and `PreparedItems`, never an architecture. An encoder-decoder or a speech base is
@@ -13,7 +13,6 @@ its logits.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +26,13 @@ from torch import Tensor, nn
 from finetune.artefacts.packed_split import open_split
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem
 from finetune.models.generate import Decoding, context_tokens, generate
 from finetune.models.load import attach_lora, load_adapter, load_base
 from finetune.models.packed_model import PackedModel, Sizes, idle_batch, make_batch, sizes_of
 from finetune.models.score import score_documents
+from finetune.output.small_files import UnreadableError
+from finetune.sources.model_folder import read_config, reason_of
 
 Batch = Any
 """Some items of a split on a device; only the functions of their kind look inside."""
@@ -100,7 +102,7 @@ class Kind:
 
     name: str
     takes: Callable[[Mapping[str, Any]], bool]
-    """Whether a base with this config.json is of the kind."""
+    """True if a base with this config.json is of the kind."""
     load_base: Callable[..., Any]
     """The base in a folder, frozen; arguments are those of finetune.models.load.load_base."""
     attach_lora: Callable[..., Any]
@@ -119,7 +121,7 @@ class Kind:
     context_tokens: Callable[[Any], int | None]
     """Most tokens of prompt and answer together; None if the model has no limit."""
     sizes: Callable[[Any], Sizes]
-    """Of a base with its adapter; on a CPU `run.micro_batch_rows: auto` depends on them."""
+    """Of a base with its adapter; on a CPU `run.micro_batch_size: auto` depends on them."""
 
 
 def _is_causal(config: Mapping[str, Any]) -> bool:
@@ -149,12 +151,23 @@ def kind_of(directory: Path) -> Kind:
     """Return the kind of the base in a folder. RecipeError if there is none for it."""
     path = directory / "config.json"
     if not path.is_file():
-        return CAUSAL  # its loader says what is missing
-    config = json.loads(path.read_text("utf-8"))
+        return CAUSAL  # its loader reports the missing parts
+    try:
+        config = read_config(path)
+    except (OSError, UnreadableError) as error:
+        raise RecipeError(
+            problem("unreadable-config", "{why}", at=Place(path), why=reason_of(error))
+        ) from error
     for kind in KINDS:
         if kind.takes(config):
             return kind
     raise RecipeError(
-        f"base.model: a {config.get('model_type', 'model')} base is of no kind that can be trained "
-        f"here (there is: {', '.join(kind.name for kind in KINDS)}); choose another base"
+        problem(
+            "unknown-kind",
+            "a {model_type} base is of no kind that can be trained here ({kinds}); choose another "
+            "base",
+            at=Place(key="base.model"),
+            model_type=config.get("model_type", "model"),
+            kinds=[kind.name for kind in KINDS],
+        )
     )

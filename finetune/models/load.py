@@ -1,10 +1,10 @@
-"""Loading tokenizer, base and adapter, and what the hardware does well."""
+"""Loading of tokenizer, base and adapter; device and precision."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +12,26 @@ import torch
 from torch import nn
 
 from finetune.artefacts.job import Job
-from finetune.errors import StoreError, TrainError
+from finetune.errors import RecipeError, StoreError, TrainError
 from finetune.launch.ranks import ranks_of
+from finetune.messages import Place, problem
 from finetune.models import rows
+from finetune.models.adapter_files import (
+    CONFIG,
+    WEIGHTS,
+    look_at_adapter,
+    refuse_other_tensors,
+)
+from finetune.models.intact import explained, refuse_report, report_read
 from finetune.models.rows import NewRows
+from finetune.output.digits import whole_number
+from finetune.output.small_files import UnreadableError
 from finetune.sizing.policy import Device, choose_precision
-from finetune.spec.recipe import Lora, Precision, Quantization
+from finetune.sources.model_folder import TOKENIZER_CONFIG, TOKENIZERS, read_object, reason_of
+from finetune.spec.recipe import Quantization
+from finetune.spec.sections.training import Lora, Precision
 
+REBUILD = "if it is in the store, `finetune runs` removes it, and the next run makes it again"
 _DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
@@ -26,15 +39,43 @@ _DTYPES: dict[str, torch.dtype] = {
 }
 
 
-def load_tokenizer(directory: Path) -> Any:
-    """Return the tokenizer in a model folder."""
+def load_tokenizer(directory: Path, *, where: str | None = None) -> Any:
+    """Return the tokenizer in a model folder; `where` is the folder's name in messages.
+
+    Raises RecipeError if its files cannot be read or bring their own code.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(Path(directory), local_files_only=True)
+    directory, where = Path(directory), where or str(directory)
+    settings = directory / TOKENIZER_CONFIG
+    if settings.is_file():
+        try:
+            read_object(settings)  # with code of its own the library would ask on the terminal
+        except (OSError, UnreadableError) as error:
+            place = Place(key=f"{where}/{settings.name}")
+            raise RecipeError(
+                problem("unreadable-tokenizer", "{why}", at=place, why=reason_of(error))
+            ) from error
+    file = next((name for name in TOKENIZERS if (directory / name).is_file()), TOKENIZERS[0])
+    remedy = "take the tokenizer files that came with the weights"
+    with explained(f"{where}/{file}", remedy=remedy):
+        return AutoTokenizer.from_pretrained(directory, local_files_only=True)
+
+
+def adapter_tokenizer(adapter_dir: Path, tokenizer: Any) -> Any:
+    """Return an adapter's own tokenizer, with the base's chat template; the base's if it has none.
+
+    Tokens that the adapter added follow those of `tokenizer`, the base's.
+    """
+    if not (adapter_dir / "tokenizer.json").is_file():
+        return tokenizer
+    own = load_tokenizer(adapter_dir)
+    own.chat_template = tokenizer.chat_template
+    return own
 
 
 def tokenizer_folder(job: Job) -> Path:
-    """Return the folder of the tokenizer that a job's texts are cut with."""
+    """Return the folder of the tokenizer of a job."""
     vocabulary = job.inputs.get("vocabulary")
     if vocabulary is not None:
         return vocabulary.path / rows.TOKENIZER
@@ -50,16 +91,21 @@ def load_base(
 ) -> Any:
     """Return the causal language model in a folder, frozen, in evaluation mode, on the device.
 
-    Raises StoreError if the folder holds no safetensors weights.
+    Raises StoreError if the folder holds no safetensors weights, RecipeError if a tensor is
+    missing, unexpected or of another shape than the configuration states: nothing is made up.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # "Loading weights" says nothing a user waits for
+    disable_progress_bar()  # "Loading weights" is no progress that a user needs
     directory = Path(directory)
     if not (directory / "config.json").is_file() or not any(directory.glob("*.safetensors")):
         raise StoreError(
-            f"{directory}: no model here (config.json and *.safetensors); rebuild the base artefact"
+            problem(
+                "no-model",
+                "no model here (config.json and *.safetensors); rebuild the base artefact",
+                at=Place(directory),
+            )
         )
     settings: dict[str, Any] = {"dtype": _DTYPES[precision], "attn_implementation": "sdpa"}
     if quantization != "none":
@@ -69,9 +115,17 @@ def load_base(
         # Not run by the authors: no GPU was at hand. Restarting positions without a mask make
         # transformers use flash attention's variable-length kernel.
         settings["attn_implementation"] = "flash_attention_2"
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        directory, local_files_only=True, use_safetensors=True, **settings
-    )
+    with explained(str(directory), remedy=REBUILD), report_read(str(directory)):
+        opener: Any = AutoModelForCausalLM  # its types forget the report
+        model, report = opener.from_pretrained(
+            directory,
+            local_files_only=True,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # so that they are in the report, which is read
+            output_loading_info=True,
+            **settings,
+        )
+    refuse_report(report, where=str(directory))
     if quantization == "none":
         model = model.to(device)
     model.requires_grad_(False)
@@ -97,10 +151,10 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
-    check_targets(model, lora.targets)
+    check_targets(model, lora.target_modules)
     new: dict[str, Any] = {}
     if new_rows is not None:
-        rows.refuse_updates(model, lora.targets)
+        rows.refuse_updates(model, lora.target_modules)
         rows.start_rows(model, new_rows)
         new["trainable_token_indices"] = rows.trainable_tokens(model, new_rows)
     if getattr(model, "is_quantized", False):
@@ -110,7 +164,7 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float works, the recipe allows one
         lora_dropout=lora.dropout,
-        target_modules=lora.targets,
+        target_modules=lora.target_modules,
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         init_lora_weights=True if lora.init == "default" else lora.init,
@@ -127,17 +181,34 @@ def load_adapter(model: Any, adapter_dir: Path) -> Any:
     """Put a saved adapter on a base; return the PEFT model, in evaluation mode.
 
     An adapter with new tokens gets room for their rows. Raises StoreError if the folder holds no
-    adapter in safetensors.
+    adapter in safetensors, RecipeError if it is damaged or its tensors are not exactly those that
+    its configuration asks for on this base.
     """
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
 
     adapter_dir = Path(adapter_dir)
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
+    for name in (CONFIG, WEIGHTS):
         if not (adapter_dir / name).is_file():
-            raise StoreError(f"{adapter_dir}: no adapter here, {name} is missing")
-    config = json.loads((adapter_dir / "adapter_config.json").read_text("utf-8"))
-    rows.make_room(model, 1 + max(rows.trained_ids(config), default=-1))
-    adapted = PeftModel.from_pretrained(model, str(adapter_dir), is_trainable=False)
+            raise StoreError(
+                problem(
+                    "no-adapter",
+                    "no adapter here, {name} is missing",
+                    at=Place(adapter_dir),
+                    name=name,
+                )
+            )
+    config, tensors = look_at_adapter(adapter_dir)
+    ids = rows.trained_ids(config)
+    rows.refuse_distant(model, ids, where=adapter_dir / CONFIG)
+    rows.make_room(model, 1 + max(ids, default=-1))
+    with explained(str(adapter_dir), remedy=REBUILD), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is missing or bent: reported below, as an error
+        adapted = PeftModel.from_pretrained(
+            model, str(adapter_dir), is_trainable=False, ignore_mismatched_sizes=True
+        )
+        held = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    expected = {name: tuple(tensor.shape) for name, tensor in held.items()}
+    refuse_other_tensors(tensors, expected, where=adapter_dir)
     rows.install(adapted)
     return adapted.eval()
 
@@ -158,11 +229,16 @@ def check_targets(model: nn.Module, targets: Literal["all-linear"] | list[str]) 
             continue
         near = difflib.get_close_matches(target, endings, n=3) or endings
         problems.append(
-            f"lora.targets: no linear layer is called {target!r}. "
-            f"Did you mean {', '.join(near)}? (or write all-linear)"
+            problem(
+                "no-such-layer",
+                "no linear layer is named {name!r}. Did you mean {names}? (or write all-linear)",
+                at=Place(key="lora.target_modules"),
+                name=target,
+                names=near,
+            )
         )
     if problems:
-        raise TrainError("\n".join(problems))
+        raise TrainError(*problems)
 
 
 def choose_device() -> torch.device:
@@ -175,11 +251,20 @@ def choose_device() -> torch.device:
     return torch.device("cpu")
 
 
-def resolve_precision(asked: Literal["auto", Precision], device: torch.device | str) -> Precision:
-    """Return the precision on a device (finetune.sizing.policy.choose_precision)."""
+def resolve_precision(
+    asked: Literal["auto", Precision],
+    device: torch.device | str,
+    *,
+    gpu_has_bf16: bool | None = None,
+) -> Precision:
+    """Return the precision on a device (finetune.sizing.policy.choose_precision).
+
+    `gpu_has_bf16`: None: the driver is asked.
+    """
     kind = kind_of_device(device)
-    has_bf16 = kind == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return choose_precision(asked, device=kind, has_bf16=has_bf16)
+    if kind == "gpu" and gpu_has_bf16 is None:
+        gpu_has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return choose_precision(asked, device=kind, has_bf16=kind == "gpu" and bool(gpu_has_bf16))
 
 
 def kind_of_device(device: torch.device | str) -> Device:
@@ -195,8 +280,8 @@ def set_threads(count: int | None) -> int:
     """
     import psutil
 
-    if count is None and os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        count = int(os.environ["OMP_NUM_THREADS"])
+    if count is None:
+        count = whole_number(os.environ.get("OMP_NUM_THREADS", "")) or None
     if count is None:
         allowed = len(os.sched_getaffinity(0))
         count = min(allowed, psutil.cpu_count(logical=False) or allowed) // ranks_of().local_world

@@ -1,10 +1,10 @@
-"""The model as training and scoring see it: packed rows in, loss of the supervised tokens out.
+"""The model for training and scoring: packed sequences -> loss of the supervised tokens.
 
 Rows are flattened into one sequence without padding; attention runs document by document, the
 head only where a token is supervised, and the loss in chunks. Documents in a row never see each
 other and their positions restart, on every device.
 
-Legend: B rows, T tokens a row, S tokens that are no padding, E hidden width.
+Legend: B rows, T tokens per row, S tokens that are no padding, E hidden width.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PackedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the memory of a row depends on, as a model's configuration says it."""
+    """Dimensions from a model's configuration on which the memory of a sequence depends."""
 
     layers: int
     hidden: int
@@ -61,7 +61,7 @@ def make_batch(
 
 
 def idle_batch(device: torch.device | str) -> PackedBatch:
-    """Return one token of nothing: a rank without rows runs it, so that no other waits in vain."""
+    """Return a dummy one-token batch; ranks without rows run it to keep collectives matched."""
     one = torch.zeros(1, 1, dtype=torch.int64, device=device)
     nothing = torch.zeros(1, 1, dtype=torch.bool, device=device)
     return PackedBatch(one, one, one, nothing, rows=(0,))
@@ -88,7 +88,7 @@ class PackedModel(nn.Module):
         """Return the sum of the nll (nats, float32) over the supervised tokens, differentiable.
 
         `dropout_key` must be new for every step; with rows and layers it decides the masks.
-        `each_token` leaves out the sum.
+        `each_token` omits the sum.
         """
         nll = self._nll(batch, dropout_key)
         return nll if each_token else nll.sum()
@@ -211,7 +211,7 @@ def sizes_of(model: Any) -> Sizes:
 
 @torch.no_grad()
 def _isolates_documents(causal: Any) -> bool:
-    """Whether restarting positions keep two documents apart, and head(hidden) is the logits.
+    """Return whether restarting positions keep two documents apart, and head(hidden) is the logits.
 
     Tried once on a model whose architecture is not in DOCUMENT_ATTENTION, or on a GPU.
     """

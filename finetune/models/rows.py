@@ -1,4 +1,4 @@
-"""Rows of new tokens: room for them in a base, how they start, and layers that use them sparingly.
+"""Embedding rows of new tokens: allocation, initialisation, and layers that update only them.
 
 The rows are PEFT's trainable tokens: a matrix of their own beside the frozen one, saved with the
 adapter. PEFT's layers put them into a copy of the whole frozen matrix in every forward pass, and
@@ -15,17 +15,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from finetune.errors import RecipeError, StoreError
+from finetune.messages import Place, problem, sentence
+from finetune.output.small_files import UnreadableError, read_json
 
 FILE = "vocabulary.json"
 TOKENIZER = "tokenizer"
 """Folder of the extended tokenizer beside it."""
+MAX_FILE_BYTES = 256 * 2**20
+_UNEMBEDDED = 1000
+"""Tokens that a tokenizer may have beyond the rows of its base (pictures that are not read)."""
 _PARAMETER = "trainable_tokens_delta"
+_VOCABULARY = Place(key="vocabulary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,21 @@ class NewRows:
     def ids(self) -> list[int]:
         """The ids of the new tokens."""
         return list(range(self.first, self.first + len(self.weights)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    id: Annotated[int, Field(ge=0)]
+    starts_as: dict[Annotated[int, Field(ge=0)], float]
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The file of new rows."""
+
+    first: Annotated[int, Field(ge=0)]
+    tokens: list[_Token]
 
 
 class HeadRows(NamedTuple):
@@ -63,15 +85,34 @@ def write_rows(folder: Path, rows: NewRows, *, names: list[str]) -> None:
 def read_rows(folder: Path) -> NewRows:
     """Read what `write_rows` wrote. Raises StoreError if it is missing or damaged."""
     try:
-        stored = json.loads((folder / FILE).read_text("utf-8"))
-        weights = tuple(
-            {int(k): float(v) for k, v in token["starts_as"].items()} for token in stored["tokens"]
-        )
-        return NewRows(int(stored["first"]), weights)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        stored = read_json(folder / FILE, _Stored, max_bytes=MAX_FILE_BYTES)
+    except (OSError, UnreadableError) as error:
         raise StoreError(
-            f"{folder / FILE}: cannot be read ({error!r}); remove this artefact and run again"
+            problem(
+                "unreadable-rows",
+                "cannot be read ({why}); remove this artefact and run again",
+                at=Place(folder / FILE),
+                why=str(error),
+            )
         ) from error
+    return NewRows(stored.first, tuple(token.starts_as for token in stored.tokens))
+
+
+def refuse_distant(model: Any, ids: Sequence[int], *, where: Path) -> None:
+    """Raise RecipeError for new tokens that would need more rows than there are new tokens."""
+    have = int(model.get_input_embeddings().weight.shape[0])
+    if ids and (min(ids) < 0 or max(ids) >= have + len(ids)):
+        raise RecipeError(
+            problem(
+                "adapter-of-another-base",
+                "has new tokens from {first:d} to {last:d}, but this base has {rows} embedding "
+                "rows: the adapter belongs to another base",
+                at=Place(where),
+                first=min(ids),
+                last=max(ids),
+                rows=have,
+            )
+        )
 
 
 def make_room(model: Any, count: int) -> None:
@@ -93,14 +134,37 @@ def make_room(model: Any, count: int) -> None:
 def start_rows(model: Any, rows: NewRows) -> None:
     """Make room for new rows and set them to the means that they start as, in float32 sums.
 
-    Raises RecipeError for a head with a bias, which would need new numbers of its own.
+    Raises RecipeError for a head with a bias, which would need new numbers of its own, and for rows
+    of another base.
     """
     head = model.get_output_embeddings()
     if not isinstance(head, nn.Linear) or head.bias is not None:
+        kind = type(head).__name__
+        biased = getattr(head, "bias", None) is not None
         raise RecipeError(
-            f"vocabulary: the head of this base ({type(head).__name__}"
-            f"{' with a bias' if getattr(head, 'bias', None) is not None else ''}) cannot get new "
-            "rows; leave `vocabulary` out, or choose another base"
+            problem(
+                "head-takes-no-rows",
+                "the head of this base ({head}) cannot get new rows; remove `vocabulary`, or "
+                "choose another base",
+                at=_VOCABULARY,
+                head=sentence("{kind} with a bias", kind=kind) if biased else kind,
+            )
+        )
+    have = int(model.get_input_embeddings().weight.shape[0])
+    parts = max((number for weights in rows.weights for number in weights), default=0)
+    if rows.first > have + _UNEMBEDDED or parts >= have:
+        raise RecipeError(
+            problem(
+                "vocabulary-of-another-base",
+                "new tokens begin at {first:d} and are initialised from tokens up to {last:d}, but "
+                "this base has {rows} embedding rows: {file} belongs to another base; remove that "
+                "artefact (`finetune runs --remove STAGE/KEY`) and run again",
+                at=_VOCABULARY,
+                first=rows.first,
+                last=parts,
+                rows=have,
+                file=FILE,
+            )
         )
     make_room(model, rows.first + len(rows.weights))
     for layer in _matrices(model):
@@ -120,8 +184,13 @@ def refuse_updates(model: Any, targets: str | Sequence[str]) -> None:
         for target in ends:
             if name == target or name.endswith(f".{target}"):
                 raise RecipeError(
-                    f"lora.targets: {target} cannot be combined with vocabulary, which trains rows "
-                    "of its own there; leave one of them out"
+                    problem(
+                        "target-with-vocabulary",
+                        "{target} cannot be combined with vocabulary, which trains embedding rows "
+                        "there; remove one of them",
+                        at=Place(key="lora.target_modules"),
+                        target=target,
+                    )
                 )
 
 
@@ -134,7 +203,7 @@ def trainable_tokens(model: Any, rows: NewRows) -> list[int] | dict[str, list[in
 
 
 def is_tied(model: Any) -> bool:
-    """Whether the head is the embedding."""
+    """Return whether the head is the embedding."""
     return len(_matrices(model)) == 1
 
 
@@ -151,7 +220,7 @@ def trained_ids(config: Mapping[str, Any]) -> list[int]:
 
 
 def is_row(name: str) -> bool:
-    """Whether a parameter (or a tensor of an adapter) of this name holds new rows."""
+    """Return whether a parameter (or a tensor of an adapter) of this name holds new rows."""
     return _PARAMETER in name
 
 

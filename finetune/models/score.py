@@ -1,4 +1,4 @@
-"""Scoring documents: the negative log-likelihood of the supervised tokens of each."""
+"""Document scores: negative log-likelihood of the supervised tokens."""
 
 from __future__ import annotations
 

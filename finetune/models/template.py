@@ -1,4 +1,4 @@
-"""Chat layout: where each turn goes, which characters are training targets, what ends an answer.
+"""Chat formats: position of each turn, supervised characters, and stop tokens.
 
 Everything that lays a conversation out (prepare, evaluate, chat) does it here, so that training
 and use agree to the character.
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from finetune.errors import DataError, RecipeError
+from finetune.errors import DataError, RecipeError, first_line
+from finetune.messages import Place, Problem, problem
+from finetune.text.shown import quotable
 
 Messages = Sequence[dict[str, str]]
 
@@ -19,6 +21,8 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 _CHATML_MARK = "<|im_end|>"
+SHOWN_CHARACTERS = 60
+_KEY = Place(key="prepare.chat_template")
 
 
 def chat_template_of(tokenizer: Any, choice: Literal["model", "chatml"]) -> str:
@@ -33,15 +37,24 @@ def chat_template_of(tokenizer: Any, choice: Literal["model", "chatml"]) -> str:
             mark = tokenizer.eos_token
         if mark is None:
             raise RecipeError(
-                "prepare.chat_template: chatml needs a token that ends a turn, and the base's "
-                f"tokenizer has neither {_CHATML_MARK} nor an eos token; write `layout: plain`"
+                problem(
+                    "no-end-of-turn",
+                    "chatml needs a token that ends a turn, but the base's tokenizer has neither "
+                    "{mark} nor an eos token; write `layout: plain`",
+                    at=_KEY,
+                    mark=_CHATML_MARK,
+                )
             )
         tokenizer.chat_template = CHATML.replace(_CHATML_MARK, mark)
     template = tokenizer.chat_template
     if not template:
         raise RecipeError(
-            "prepare.chat_template: model, but the base model has no chat template; "
-            "write `chat_template: chatml`, or `layout: plain`"
+            problem(
+                "no-chat-template",
+                "model, but the base model has no chat template; write `chat_template: chatml`, or "
+                "`layout: plain`",
+                at=_KEY,
+            )
         )
     return str(template)
 
@@ -56,19 +69,21 @@ def conversation_text(tokenizer: Any, messages: Messages) -> str:
     return _lay_out(tokenizer, messages, prompt=False)
 
 
-def segments(tokenizer: Any, messages: Messages) -> list[tuple[str, bool]]:
+def segments(
+    tokenizer: Any, messages: Messages, *, last_only: bool = False
+) -> list[tuple[str, bool]]:
     """Return the conversation in pieces (text, supervised), none empty.
 
     Together they are `conversation_text`. Supervised is what the assistant has to write: its
-    answers, each with the stop token behind it. Raises DataError if the template cannot be cut
-    (it rewrites earlier turns when later ones come).
+    answers, each with the stop token behind it; with `last_only` the last one. Raises DataError if
+    the template cannot be cut (it rewrites earlier turns when later ones come).
     """
+    answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
+    supervised = answers[-1:] if last_only else answers
     whole = conversation_text(tokenizer, messages)
     pieces: list[tuple[str, bool]] = []
     done = 0
-    for number, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
+    for number in supervised:
         begin, end = _answer_span(tokenizer, messages, number, whole)
         pieces += [(whole[done:begin], False), (whole[begin:end], True)]
         done = end
@@ -116,10 +131,18 @@ def _answer_span(tokenizer: Any, messages: Messages, number: int, whole: str) ->
         prompt = so_far[: so_far.find(content)] if content else so_far
     at = so_far.find(content, len(prompt))
     if at < 0 or not so_far.startswith(prompt) or not whole.startswith(so_far):
+        now, later = _where_they_differ(so_far, whole)
         raise DataError(
-            f"message {number + 1} of a conversation: the base's chat template changes earlier "
-            "turns when a later one is added, so answers cannot be told from prompts; use "
-            "`chat_template: chatml`"
+            problem(
+                "template-changes-turns",
+                "message {number} of a conversation: the base's chat template changes an answer, "
+                "or an earlier turn when a later one is added ({now!r}, then {later!r}), so target "
+                "text cannot be separated from prompts; `prepare.mask_history: true` trains on the "
+                "last answer only, `prepare.chat_template: chatml` uses another template",
+                number=number + 1,
+                now=now,
+                later=later,
+            )
         )
     after = at + len(content)
     ends = [
@@ -130,20 +153,72 @@ def _answer_span(tokenizer: Any, messages: Messages, number: int, whole: str) ->
     return len(prompt), min(ends, default=len(so_far))
 
 
+def _where_they_differ(so_far: str, whole: str) -> tuple[str, str]:
+    """Return what a template makes of the same turns alone and with later ones, shortened."""
+    pairs = enumerate(zip(so_far, whole, strict=False))
+    at = max(0, next((n for n, (a, b) in pairs if a != b), len(so_far)) - SHOWN_CHARACTERS // 4)
+    end = at + SHOWN_CHARACTERS
+    return quotable(so_far[at:end]), quotable(whole[at:end])
+
+
 def _marks(tokenizer: Any) -> list[str]:
     return [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
 
 
-def _lay_out(tokenizer: Any, messages: Messages, *, prompt: bool) -> str:
-    from jinja2 import TemplateError
+def try_out(tokenizer: Any, *, where: str) -> None:
+    """Raise RecipeError, beginning with `where`, if the tokenizer's own template cannot be used.
 
+    A template that refuses a conversation in its own words can be used.
+    """
+    probe = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     try:
-        text = tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=prompt
+        for prompt in (False, True):
+            _lay_out(tokenizer, probe[: 2 - prompt], prompt=prompt)
+    except RecipeError as error:
+        place = Place(key=where)
+        raise RecipeError(*(each.at(place) for each in error.problems)) from error
+    except DataError:
+        return
+
+
+def _lay_out(tokenizer: Any, messages: Messages, *, prompt: bool) -> str:
+    from jinja2 import TemplateError, TemplateSyntaxError
+
+    from finetune.models.bounded_template import TooMuchWork, render
+
+    remedy = (
+        "correct it (chat_template.jinja, or chat_template in tokenizer_config.json), or take it "
+        "away and write `chat_template: chatml`"
+    )
+    try:
+        return render(
+            tokenizer.get_chat_template(),
+            messages=[dict(message) for message in messages],
+            values={**tokenizer.special_tokens_map, "add_generation_prompt": prompt},
         )
+    except TooMuchWork as error:
+        raise RecipeError(_failed_template(str(error), remedy=remedy)) from error
     except TemplateError as error:
-        roles = ", ".join(m["role"] for m in messages)
+        if isinstance(error, TemplateSyntaxError):
+            why = f"line {error.lineno}: {first_line(error)}"
+            raise RecipeError(_failed_template(why, remedy=remedy)) from error
+        roles = [message["role"] for message in messages]
         raise DataError(
-            f"a conversation with the roles {roles}: the base's chat template refuses it: {error}"
+            problem(
+                "template-refuses-roles",
+                "a conversation with the roles {roles}: the base's chat template refuses it: {why}",
+                roles=roles,
+                why=str(error),
+            )
         ) from error
-    return str(text)
+    except MemoryError:
+        raise
+    except Exception as error:  # a foreign program, which may fail in any way
+        what = "it is nested too deeply" if isinstance(error, RecursionError) else first_line(error)
+        raise RecipeError(_failed_template(what, remedy=remedy)) from error
+
+
+def _failed_template(why: str, *, remedy: str) -> Problem:
+    return problem(
+        "template-failed", "the base's chat template fails: {why}; {remedy}", why=why, remedy=remedy
+    )

@@ -1,1 +1,1 @@
-"""How well the tokenizer of a base fits a language: audit."""
+"""Tokenizer fertility, its audit, and new tokens for a language."""

@@ -1,7 +1,7 @@
-"""What the measures mean in plain words, and what is known about making it cheaper.
+"""Plain-language meaning of the measures, and published evidence on new tokens.
 
-Advice rests on a measurement: of this text, or a published one, whose source is named. Where there
-is none, nothing is said.
+Advice rests on a measurement: of this text, or a published one with its source. Without one there
+is no advice.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Remark:
 def costs(
     cost: BaseCost, *, context_tokens: int | None, phone_tokens_per_second: float
 ) -> list[str]:
-    """Say what a base costs on this text: context, training, and speed on a phone."""
+    """Return the cost of a base on this text: context, training, and speed on a phone."""
     unit, per_unit = _unit(cost)
     english = cost.english_tokens_per_word.value if cost.english_tokens_per_word else None
     lines = []
@@ -65,8 +65,8 @@ def costs(
     lines.append(line + ".")
     speed = phone_tokens_per_second / per_unit
     line = (
-        f"Phone: at {phone_tokens_per_second:g} tokens a second (an assumption; measure yours) it "
-        f"writes {speed:.2g} {unit} a second"
+        f"Phone: at {phone_tokens_per_second:g} tokens per second (assumed; measure yours) it "
+        f"writes {speed:.2g} {unit} per second"
     )
     if english:
         line += f" ({phone_tokens_per_second / english:.2g} words of English)"
@@ -75,7 +75,7 @@ def costs(
 
 
 def losses(cost: BaseCost) -> list[str]:
-    """Say what is lost, and what decomposed text costs."""
+    """Return the losses of a base, and the cost of decomposed text."""
     lines = []
     if cost.unknown.value:
         unknown = shown(cost.unknown, digits=1, percent=True)
@@ -86,13 +86,13 @@ def losses(cost: BaseCost) -> list[str]:
     if (cost.nfd.low or cost.nfd.value) >= WORTH_SAYING_NFD:
         lines.append(
             f"Decomposed (NFD) text would cost {_shown(cost.nfd)} times the tokens; `finetune "
-            "prepare` composes (NFC), and whoever uses the model should too."
+            "prepare` composes (NFC), and users of the model should too."
         )
     return lines
 
 
 def letters(cost: BaseCost) -> list[tuple[str, str]]:
-    """Return the most frequent letters without a token: as shown, and what is said of it.
+    """Return the most frequent letters that are not in the vocabulary, with their counts.
 
     A mark is shown on a dotted circle, for it cannot stand alone.
     """
@@ -106,19 +106,19 @@ def letters(cost: BaseCost) -> list[tuple[str, str]]:
 
 
 def letters_line(cost: BaseCost) -> list[str]:
-    """Say in one line which letters have no token."""
+    """Return one line about letters that are not in the vocabulary."""
     if not cost.missing_letters:
         return []
     more = len(cost.missing_letters) - SHOWN_LETTERS
     shown = ", ".join(" ".join(pair) for pair in letters(cost))
     return [
-        f"Letters without a token of their own ({len(cost.missing_letters)}): {shown}"
+        f"Characters not in the vocabulary ({len(cost.missing_letters)}): {shown}"
         + (f", and {more} more." if more > 0 else ".")
     ]
 
 
 def extension(audit: Audit, cost: BaseCost) -> list[Remark]:
-    """Say whether adding tokens to this base is likely to pay; nothing where no fact speaks."""
+    """Return whether adding tokens to this base is likely to pay; nothing without a measurement."""
     if cost.unknown.value:
         text = (
             "Adding tokens is needed: without them part of the text is lost. Or take another base."
@@ -128,11 +128,11 @@ def extension(audit: Audit, cost: BaseCost) -> list[Remark]:
     if per_word and (per_word.low or 0) >= PAYS_TOKENS_PER_WORD:
         remarks = [
             Remark(
-                f"At {_shown(per_word)} tokens a word, adding tokens is likely to pay in speed and "
-                "context: in Kazakh 31,510 new tokens brought 4.73 tokens a word down to 2.04.",
+                f"At {_shown(per_word)} tokens per word, new tokens are likely to pay in speed and "
+                "context: in Kazakh 31,510 new tokens reduced 4.73 tokens per word to 2.04.",
                 KAZAKH,
             ),
-            Remark("In Hindi new tokens cut tokens a word by 54 %.", HINDI),
+            Remark("In Hindi new tokens reduced tokens per word by 54 %.", HINDI),
         ]
         if audit.bytes <= SMALL_TEXT_BYTES:
             remarks.append(
@@ -158,7 +158,7 @@ def extension(audit: Audit, cost: BaseCost) -> list[Remark]:
 
 
 def choice(audit: Audit) -> list[Remark]:
-    """Say which of the bases needs the fewest tokens, where the difference is sure and matters."""
+    """Return the bases that need clearly more tokens than the cheapest one."""
     cheapest = min(audit.bases, key=lambda cost: cost.tokens)
     dearer = [
         cost for cost in audit.bases if (cost.against_cheapest.low or 0) >= CHEAPER_BASE_FACTOR
@@ -166,7 +166,7 @@ def choice(audit: Audit) -> list[Remark]:
     return [
         Remark(
             f"{cost.name} needs {_shown(cost.against_cheapest)} times the tokens of "
-            f"{cheapest.name} for the same text. That says nothing about which model knows the "
+            f"{cheapest.name} for the same text. That does not show which model knows the "
             "language better.",
             MEASURED_HERE,
         )
@@ -175,7 +175,7 @@ def choice(audit: Audit) -> list[Remark]:
 
 
 def same_tokenizer(fingerprints: Mapping[str, str]) -> list[str]:
-    """Say which bases have one tokenizer, so that nobody wonders at equal numbers."""
+    """Name bases that share one tokenizer, which explains equal numbers."""
     groups: dict[str, list[str]] = {}
     for name, fingerprint in fingerprints.items():
         groups.setdefault(fingerprint, []).append(name)
@@ -187,7 +187,7 @@ def same_tokenizer(fingerprints: Mapping[str, str]) -> list[str]:
 
 
 def notes(audit: Audit) -> list[str]:
-    """Say what of the measures is left out, and why."""
+    """Name the measures that are omitted, with the reason."""
     lines = []
     if audit.words is None:
         lines.append(

@@ -1,8 +1,8 @@
-"""A tokenizer.json with tokens put in behind the others, so that no id of before moves.
+"""A tokenizer.json with tokens appended, so that existing ids do not change.
 
 New tokens of a BPE tokenizer are real merges at the end of its list: they act on what the base's
-own merges leave, so a text without their parts side by side is cut exactly as before. New tokens of
-a Unigram tokenizer are pieces with a score: a text that does not contain them has the same
+own merges leave, so a text without their parts side by side is tokenized exactly as before. Those
+of a Unigram tokenizer are pieces with a score: a text that does not contain them has the same
 segmentations to choose from as before.
 """
 
@@ -17,9 +17,14 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem
 
 UNREACHABLE = -1e6
 """Score of a Unigram piece that only holds the place of a control mark's id."""
+
+
+VOCABULARY = Place(key="vocabulary")
+"""Section of a recipe that asks for new tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Extended:
 
 @lru_cache(maxsize=4)
 def opened(definition: str) -> Any:
-    """Return the tokenizer of a definition, without truncation and padding; nobody changes it."""
+    """Return the tokenizer of a definition, without truncation and padding; read-only."""
     tokenizer = Tokenizer.from_str(definition)
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -77,10 +82,15 @@ def algorithm_of(definition: str) -> str:
     kind = str(model.get("type"))
     affixed = model.get("continuing_subword_prefix") or model.get("end_of_word_suffix")
     if kind not in ("BPE", "Unigram") or affixed:
-        also = f" with {affixed!r} at the edges of its pieces" if affixed else ""
+        whole_kind = f"{kind} ({affixed})" if affixed else kind
         raise RecipeError(
-            f"vocabulary: the base's tokenizer is {kind}{also}; tokens can be added to plain BPE "
-            "and Unigram tokenizers only: leave `vocabulary` out, or choose another base"
+            problem(
+                "tokenizer-kind",
+                "the base's tokenizer is {kind}; tokens can be added to BPE and Unigram tokenizers "
+                "without prefixes and suffixes only: remove `vocabulary`, or choose another base",
+                at=VOCABULARY,
+                kind=whole_kind,
+            )
         )
     return "bpe" if kind == "BPE" else "unigram"
 
@@ -103,8 +113,14 @@ def add(definition: str, steps: Sequence[Step]) -> Extended:
     moved = [token for token, number in before.items() if after.get(token) != number]
     if moved or len(after) != len(before) + len(tokens):
         raise RecipeError(
-            f"vocabulary: the ids of this base's tokenizer cannot be kept ({len(moved)} would "
-            f"move, e.g. {moved[:3]}): leave `vocabulary` out, or choose another base"
+            problem(
+                "moved-ids",
+                "the ids of this base's tokenizer cannot be kept ({count} would move: "
+                "{tokens!r}): remove `vocabulary`, or choose another base",
+                at=VOCABULARY,
+                count=len(moved),
+                tokens=moved[:3],
+            )
         )
     return found
 
@@ -150,7 +166,12 @@ def _add_pieces(
     holes = [number for number in range(len(by_id)) if number not in by_id]
     if holes:
         raise RecipeError(
-            f"vocabulary: the base's tokenizer has no token {holes[0]}; choose another base"
+            problem(
+                "hole-in-ids",
+                "the base's tokenizer has no token {number:d}; choose another base",
+                at=VOCABULARY,
+                number=holes[0],
+            )
         )
     pieces += [[by_id[number], UNREACHABLE] for number in range(len(pieces), len(by_id))]
     scores = {step.token: step.score for step in steps}

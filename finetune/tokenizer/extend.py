@@ -1,7 +1,7 @@
-"""How many new tokens, and which: decided by what they save on text they were not learned on.
+"""Choice of new tokens by their savings on held-out text.
 
 Three things are measured: what each number of tokens saves; whether words kept whole save enough
-to change how the base splits text; and that protected texts are cut exactly as before.
+to change how the base splits text; and that protected texts are tokenized exactly as before.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 from finetune.errors import DataError, RecipeError
-from finetune.spec.vocabulary import Vocabulary
-from finetune.tokenizer.definition import Extended, Step, add, algorithm_of, opened
+from finetune.messages import Place, Problem, problem
+from finetune.spec.sections.vocabulary import Vocabulary
+from finetune.tokenizer.definition import VOCABULARY, Extended, Step, add, algorithm_of, opened
 from finetune.tokenizer.learn import BATCH_TEXTS, Texts, Wanted, beginning, learn
 from finetune.tokenizer.marks import marked_letters, widen
 
@@ -38,7 +39,7 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What some number of new tokens makes of the validation texts."""
+    """Effect of a number of new tokens on the validation texts."""
 
     size: int
     tokens: int
@@ -62,7 +63,7 @@ class Found:
 
     extended: Extended
     curve: tuple[Point, ...]
-    """From no new token on; the largest is all that could be learned."""
+    """From no new token on; the largest has every token that was found."""
     point: Point
     """The one that was chosen."""
     whole_words: bool
@@ -96,8 +97,14 @@ def extend(
     algorithm = algorithm_of(definition)
     if settings.algorithm not in ("auto", algorithm):
         raise RecipeError(
-            f"vocabulary.algorithm: {settings.algorithm}, but the base's tokenizer is {algorithm} "
-            "and can take no other kind of token; write auto"
+            problem(
+                "tokenizer-kind",
+                "{asked}, but the base's tokenizer is {kind} and can take no other kind of token; "
+                "write auto",
+                at=Place(key="vocabulary.algorithm"),
+                asked=settings.algorithm,
+                kind=algorithm,
+            )
         )
     candidates = _candidates(definition, corpus, settings, scripts)
     base = opened(definition)
@@ -106,9 +113,7 @@ def extend(
     curve = _curve(base, chosen, corpus, most=_most(settings))
     point = curve[-1] if settings.size != "auto" else smallest_that_pays(curve, settings.min_gain)
     if point.size == 0:
-        raise DataError(
-            f"vocabulary: nothing to add: {_told(curve)}. Leave `vocabulary` out of the recipe"
-        )
+        raise DataError(_nothing_to_add(curve))
     extended = _extended(chosen, point.size)
     other = next((c for c in candidates if c is not chosen), None)
     return Found(
@@ -135,7 +140,7 @@ def smallest_that_pays(curve: Sequence[Point], min_gain: float) -> Point:
 
 
 def compare(base: Any, other: Any, texts: Sequence[str]) -> Kept:
-    """Say how many texts a second tokenizer cuts otherwise than the first."""
+    """Count the texts that a second tokenizer tokenizes differently from the first."""
     changed = before = after = 0
     for one, two in _pairs(base, other, texts):
         changed += one != two
@@ -165,7 +170,13 @@ def protect(base: Any, definition: str, steps: Sequence[Step], texts: Sequence[s
         if not guilty:
             break
         kept = _without(kept, guilty)
-    raise RecipeError("vocabulary: protected texts would be split otherwise; write `words: keep`")
+    raise RecipeError(
+        problem(
+            "protected-split",
+            "protected texts would be tokenized differently; write `words: keep`",
+            at=VOCABULARY,
+        )
+    )
 
 
 def _without(steps: Sequence[Step], tokens: set[str]) -> list[Step]:
@@ -250,9 +261,20 @@ def _pairs(base: Any, other: Any, texts: Sequence[str]) -> list[tuple[list[int],
     return list(zip(_ids(base, texts), _ids(other, texts), strict=True))
 
 
-def _told(curve: Sequence[Point]) -> str:
+def _nothing_to_add(curve: Sequence[Point]) -> Problem:
     first, last = curve[0], curve[-1]
     if last.size == 0:
-        return "no token was learned (a token must stand `min_count` times in the training texts)"
-    saved = 100 * (1 - last.tokens / max(1, first.tokens))
-    return f"{last.size} new tokens save {saved:.1f} % of the tokens of the validation texts"
+        return problem(
+            "no-new-token",
+            "no new token to add (a token must occur `min_count` times in the training texts); "
+            "remove `vocabulary` from the recipe",
+            at=VOCABULARY,
+        )
+    return problem(
+        "no-new-token",
+        "nothing to add: {count} new tokens save {share:.1%} of the tokens of the validation "
+        "texts; remove `vocabulary` from the recipe",
+        at=VOCABULARY,
+        count=last.size,
+        share=1 - last.tokens / max(1, first.tokens),
+    )

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from finetune.errors import RecipeError
+from finetune.messages import problem
 from finetune.models.load import load_tokenizer
 from finetune.models.template import opening
-from finetune.tokenizer.definition import Extended
+from finetune.tokenizer.definition import VOCABULARY, Extended
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-"""What an extended tokenizer consists of; the last one only where the base has a template."""
+"""Files of an extended tokenizer; the last one only where the base has a template."""
 _OF_THIS_MACHINE = ("is_local", "local_files_only", "backend", "name_or_path")
 
 
@@ -46,7 +47,15 @@ def _check(before: Any, after: Any, extended: Extended) -> None:
     }
     wrong = [what for what, (one, two) in facts.items() if one != two]
     if wrong:
+        before_it, after_it = facts[wrong[0]]
         raise RecipeError(
-            f"vocabulary: {wrong[0]} of this base's tokenizer cannot be kept "
-            f"({facts[wrong[0]][0]!r} would become {facts[wrong[0]][1]!r}); leave it out"
+            problem(
+                "tokenizer-changed",
+                "the base's tokenizer cannot be kept ({what}: {before} would become {after}); "
+                "remove `vocabulary` from the recipe",
+                at=VOCABULARY,
+                what=wrong[0],
+                before=str(before_it)[:200],
+                after=str(after_it)[:200],
+            )
         )

@@ -1,8 +1,8 @@
-"""New tokens for a base's tokenizer, learned on text: what to add, the most useful first.
+"""New tokens for a base's tokenizer, trained on text, the most useful first.
 
-BPE goes on where the base's own training ended (Sennrich et al. 2016): the text is cut with the
+BPE continues the base's own training (Sennrich et al. 2016): the text is tokenized with the
 base, and its tokens are the letters over which `tokenizers` learns further merges. Before that,
-characters that the base spells in pieces are put together. For a Unigram base (Kudo 2018)
+characters that the base splits are put together. For a Unigram base (Kudo 2018)
 `tokenizers` learns a vocabulary on the words; pieces are taken by the tokens that they save.
 
 Only words of the given scripts are looked at, and every token holds a letter or mark of them.
@@ -34,13 +34,13 @@ _FIRST_CODE, _SURROGATES = 0x100, (0xD800, 0x800)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be learned."""
+    """Limits of the new tokens."""
 
     scripts: frozenset[str]
     most: int
     """New tokens, at most."""
     min_count: int
-    """How often a token must stand in the text by itself; its row could not be learned else."""
+    """Minimum occurrences of a token in the text; a rarer embedding row could not be trained."""
 
 
 def learn(definition: str, texts: Texts, wanted: Wanted) -> list[Step]:
@@ -70,7 +70,7 @@ def beginning(steps: Sequence[Step], *, known: Mapping[str, int], tokens: int) -
 
 
 def _characters(definition: str, texts: Texts, wanted: Wanted) -> list[Step]:
-    """Return steps that make one token of each frequent character that is spelled in pieces."""
+    """Return steps that make one token of each frequent character that the base splits."""
     tokenizer = opened(definition)
     byte_level = kind_of(json.loads(definition)) == "bytes"
     found: Counter[str] = Counter()
@@ -126,7 +126,7 @@ def _merges(extended: Extended, texts: Texts, wanted: Wanted) -> list[Step]:
     code = {unit: _letter(number) for number, unit in enumerate(units)}
     learner = Tokenizer(models.BPE())
     trainer = trainers.BpeTrainer(
-        vocab_size=len(units) + 2 * room,  # some are left out afterwards
+        vocab_size=len(units) + 2 * room,  # some are rejected afterwards
         min_frequency=max(2, wanted.min_count),
         show_progress=False,
     )
@@ -274,7 +274,7 @@ def _repeated(words: Mapping[str, Counter[str]], code: Mapping[int, str]) -> Ite
 
 
 def _is_of(text: str, scripts: frozenset[str]) -> bool:
-    """Whether a letter or mark of the scripts stands in it, whole."""
+    """Return whether a letter or mark of the scripts stands in it, whole."""
     return any(scripts_of_character(character) & scripts for character in text)
 
 

@@ -1,4 +1,4 @@
-"""Words that a base's tokenizer cuts at their vowel signs, kept whole.
+"""Whole words for base tokenizers that split at vowel signs.
 
 Most byte-level tokenizers split text by an expression in which a word is `\\p{L}+`, letters alone.
 Vowel signs, viramas and combining tones are marks, so that हिन्दी falls into six pieces before any
@@ -20,11 +20,11 @@ from finetune.spec.script import scripts_of_character
 JOINERS = frozenset("\u200c\u200d")
 _WORD = r"\p{L}+"
 _BYTE_LEVEL = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-"""What `ByteLevel` splits by itself (GPT-2: Radford et al. 2019)."""
+"""The splitting expression of `ByteLevel` (GPT-2: Radford et al. 2019)."""
 
 
 def belongs(character: str, scripts: frozenset[str]) -> bool:
-    """Say whether a character may stand in a token for words of these scripts.
+    """Return whether a character may stand in a token for words of these scripts.
 
     Marks and modifier letters that belong to no script (tones, apostrophes) may, and joiners.
 

@@ -1,4 +1,4 @@
-"""What a text costs with each of several tokenizers, with intervals, in one pass over the text.
+"""Cost of a text with several tokenizers, with intervals, in one pass.
 
 Every measure is a ratio of sums over documents (sum first, then divide), so that a long document
 weighs as much as it has text. Intervals are bootstrap intervals over documents; all bases see the
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.errors import DataError
+from finetune.messages import problem
 from finetune.statistics.bootstrap import MIN_ITEMS, interval_of, resampled_sums
 from finetune.text.counts import count_words, has_words, is_letter, scripts_of
 from finetune.tokenizer.vocabulary import BROKEN, PIECES, TOKENS, UNKNOWN, Vocabulary
@@ -53,7 +54,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class BaseCost:
-    """What the text costs with one base."""
+    """Cost of the text with one base."""
 
     name: str
     tokens: int
@@ -67,7 +68,7 @@ class BaseCost:
     pieces: Measure
     """Share of tokens that spell only a piece of a character: byte fallback, of whichever kind."""
     broken: Measure
-    """Share of characters that no single token spells whole."""
+    """Share of characters that the tokenizer splits."""
     unknown: Measure
     """Share of tokens that are the unknown token: text that is lost."""
     missing: Measure | None
@@ -92,13 +93,13 @@ class Audit:
     distinct_letters: int
     parallel: bool
     decomposed_differs: bool
-    """Whether the text has letters that NFD takes apart at all."""
+    """True if the text has letters that NFD takes apart at all."""
     bases: tuple[BaseCost, ...]
 
 
 @dataclass(slots=True)
 class _Sums:
-    """What one pass gathers."""
+    """Counts of one pass."""
 
     text_US: NDArray[np.float64]
     bases_BUC: NDArray[np.float64]
@@ -116,13 +117,13 @@ def audit(
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Audit:
-    """Measure texts (in NFC) with every vocabulary; `progress` is told how many were read.
+    """Measure texts (in NFC) with every vocabulary; `progress` gets the number of texts read.
 
     Raises DataError if there is no text, or if one holds half of a surrogate pair.
     """
     sums = _gather(texts, list(vocabularies.values()), seed=seed, progress=progress)
     if not sums.documents or not sums.bases_BUC[:, :, TOKENS].sum(axis=1).all():
-        raise DataError("there is no text to measure: every document is empty")
+        raise DataError(problem("no-text", "there is no text to measure: every document is empty"))
     units = min(sums.documents, MAX_UNITS)
     flat = np.concatenate([sums.text_US, *sums.bases_BUC], axis=1)[:units]
     (drawn,) = resampled_sums((flat,), resamples=resamples, seed=seed)
@@ -286,7 +287,12 @@ def _check(one: Text) -> None:
         (one.text + (one.english or "")).encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{one.where}: character {error.start + 1} is half of a surrogate pair "
-            f"(U+{ord(error.object[error.start]):04X}), which is no character; export the text "
-            "again as UTF-8"
+            problem(
+                "lone-surrogate",
+                "{place}: character {number} is half of a surrogate pair (U+{code:04X}), which is "
+                "no character; export the text again as UTF-8",
+                place=one.where,
+                number=error.start + 1,
+                code=ord(error.object[error.start]),
+            )
         ) from None

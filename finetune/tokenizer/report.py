@@ -1,4 +1,4 @@
-"""The audit for people: rows of a table, and one HTML file that needs no network."""
+"""The audit as a table and as one offline HTML file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from finetune.tokenizer.measure import Audit, Measure
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measure in words."""
+    """One measure with its label."""
 
     field: str
     label: str
@@ -31,14 +31,14 @@ class Row:
 
 
 ROWS = (
-    Row("bytes_per_token", "bytes a token", "UTF-8 bytes that a token spells; more is cheaper"),
-    Row("characters_per_token", "characters a token", "code points, composed; more is cheaper"),
-    Row("tokens_per_word", "tokens a word", "what stands between spaces; fewer is cheaper"),
-    Row("premium", "times English", "tokens of the text over tokens of its English translation"),
-    Row("pieces", "pieces of characters", "tokens that spell no whole character", 1, percent=True),
-    Row("broken", "characters in pieces", "characters no token spells whole", 1, percent=True),
+    Row("bytes_per_token", "bytes per token", "UTF-8 bytes that a token covers; more is cheaper"),
+    Row("characters_per_token", "characters per token", "code points, NFC; more is cheaper"),
+    Row("tokens_per_word", "tokens per word", "fertility; fewer is cheaper"),
+    Row("premium", "premium over English", "tokens over those of the English translation"),
+    Row("pieces", "byte-fallback tokens", "tokens without a whole character", 1, percent=True),
+    Row("broken", "characters split", "characters that no token covers", 1, percent=True),
     Row("unknown", "unknown tokens", "text that is lost", 1, percent=True),
-    Row("missing", "letters without a token", "of the letters as they occur", 1, percent=True),
+    Row("missing", "not in the vocabulary", "share of letters in the text", 1, percent=True),
     Row("nfd", "decomposed (NFD)", "tokens of decomposed text over tokens of composed text"),
     Row("against_cheapest", "times the cheapest", "tokens over those of the cheapest base here"),
 )
@@ -47,17 +47,17 @@ _PICTURES = ("tokens_per_word", "premium", "bytes_per_token", "broken")
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """An audit with all that is said about it."""
+    """An audit with its remarks."""
 
     title: str
     audit: Audit
     bases: Mapping[str, OpenedBase]
     phone_tokens_per_second: float
     left_out: Mapping[str, int]
-    """Why texts were not measured -> how many."""
+    """Reason why texts were not measured -> their number."""
 
     def table(self) -> list[tuple[str, ...]]:
-        """Return one row a measure: its label, then a cell a base."""
+        """Return one row per measure: its label, then one cell per base."""
         return [
             (row.label, *(row.cell(getattr(cost, row.field)) for cost in self.audit.bases))
             for row in ROWS
@@ -65,7 +65,7 @@ class Findings:
         ]
 
     def about_bases(self) -> list[dict[str, Any]]:
-        """Return for each base what it costs, what it loses, and whether extending pays."""
+        """Return cost, losses and the advice on extension of each base."""
         return [
             {
                 "name": cost.name,
@@ -88,17 +88,17 @@ class Findings:
         ]
 
     def choice(self) -> list[advice.Remark]:
-        """Return what the comparison of the bases says."""
+        """Return the remarks on the comparison of the bases."""
         return advice.choice(self.audit)
 
     def notes(self) -> list[str]:
-        """Return what is left out of the measures, and why."""
+        """Return the omitted texts and measures with their reasons."""
         prints = {name: one.vocabulary.fingerprint for name, one in self.bases.items()}
-        left = [f"{times:,} texts left out: {why}." for why, times in self.left_out.items()]
+        left = [f"{times:,} texts not measured: {why}." for why, times in self.left_out.items()]
         return [*left, *advice.notes(self.audit), *advice.same_tokenizer(prints)]
 
     def facts(self) -> dict[str, str]:
-        """Return what the text is, as label -> value."""
+        """Return the facts of the text, as label -> value."""
         audit = self.audit
         scripts = ", ".join(
             f"{name} {share:.1%}" for name, share in audit.scripts.items() if share >= 0.0005

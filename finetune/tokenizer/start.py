@@ -1,4 +1,4 @@
-"""What the row of a new token starts as: a mean of rows that the base has.
+"""Initial embedding rows of new tokens: means of rows of the base.
 
 For little text, means of old sub-tokens do better than random rows and than methods that need
 embeddings of the language (Yamaguchi et al. 2024).
@@ -29,8 +29,8 @@ def aligned(
 ) -> tuple[Mapping[int, float], ...]:
     """Return for each token the base's tokens that stand in its place in the texts.
 
-    Each counts by the characters that both have in common. A token that never stands there by
-    itself starts as its mean.
+    Each counts by the characters that both have in common. A token that does not occur there
+    alone starts as its mean.
     """
     base, new = opened(definition), extended.tokenizer()
     first = extended.tokens[0].id

@@ -1,4 +1,4 @@
-"""A tokenizer seen from its vocabulary: which tokens spell whole characters, and which only pieces.
+"""Tokens of a vocabulary: whole characters, or fragments of them.
 
 Three kinds: `bytes` (byte-level BPE: a token is any run of bytes), `byte fallback` (characters
 without a token are spelled `<0xE1> <0x88> <0xB0>`) and `closed` (they become an unknown token, and
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 Kind = Literal["bytes", "byte fallback", "closed"]
 TOKENS, PIECES, BROKEN, UNKNOWN = range(4)
-"""Columns of `count`: tokens; those that are pieces; characters that no single token spells whole;
+"""Columns of `count`: tokens; those that are pieces; characters that are split;
 unknown tokens."""
 _FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -58,7 +58,7 @@ class Vocabulary:
         return counts
 
     def has(self, letter: str) -> bool:
-        """Say whether a letter by itself is spelled without pieces and unknown tokens."""
+        """Return whether a single letter is tokenized without fragments and unknown tokens."""
         if letter not in self._whole:
             [counts] = self.count([letter])
             self._whole[letter] = not counts[PIECES] and not counts[UNKNOWN]
@@ -108,7 +108,7 @@ def spelled(token: str, kind: Kind) -> bytes:
 
 
 def unfinished(data: bytes) -> tuple[bool, int]:
-    """Say whether bytes are no whole characters of UTF-8, and how many they begin without an end.
+    """Return whether bytes are no whole characters, and how many they begin without an end.
 
     >>> unfinished("aé".encode()), unfinished(b"a\\xe0\\xa4"), unfinished(b"\\xa4")
     ((False, 0), (True, 1), (True, 0))

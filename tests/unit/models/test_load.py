@@ -1,4 +1,4 @@
-"""Loading bases and adapters, and what is said when it cannot be done."""
+"""Loading bases and adapters, and what is reported when it cannot be done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finetune.errors import StoreError, TrainError
 from finetune.models import load
 from finetune.models.generate import Decoding, generate
 from finetune.models.packed_model import PackedModel
-from finetune.spec.recipe import Lora
+from finetune.spec.sections.training import Lora
 from tests.support.tiny import write_tiny_model
 
 
@@ -47,8 +47,11 @@ def test_wrong_target_names_near_ones(tmp_path: Path) -> None:
     """A target that matches nothing is an error that lists what was probably meant."""
     write_tiny_model(tmp_path)
     base = load.load_base(tmp_path, precision="fp32")
-    with pytest.raises(TrainError, match=r"'q_porj'.*q_proj"):
-        load.attach_lora(base, Lora(targets=["q_porj", "v_proj"]), seed=0)
+    with pytest.raises(TrainError) as refused:
+        load.attach_lora(base, Lora(target_modules=["q_porj", "v_proj"]), seed=0)
+    [found] = refused.value.problems
+    assert (found.code, found.facts["name"]) == ("no-such-layer", "q_porj")
+    assert "q_proj" in found.facts["names"]
 
 
 def test_saved_adapter_comes_back(tmp_path: Path) -> None:
@@ -67,11 +70,13 @@ def test_saved_adapter_comes_back(tmp_path: Path) -> None:
 
 def test_missing_folders_are_explained(tmp_path: Path) -> None:
     """No weights and no adapter are StoreErrors that name the folder."""
-    with pytest.raises(StoreError, match="no model here"):
+    with pytest.raises(StoreError) as refused:
         load.load_base(tmp_path, precision="fp32")
+    assert refused.value.codes == ("no-model",)
     write_tiny_model(tmp_path)
-    with pytest.raises(StoreError, match=r"adapter_config\.json is missing"):
+    with pytest.raises(StoreError) as refused:
         load.load_adapter(load.load_base(tmp_path, precision="fp32"), tmp_path)
+    assert refused.value.codes == ("no-adapter",)
 
 
 def test_auto_precision_on_a_cpu_is_fp32() -> None:

@@ -52,23 +52,26 @@ def test_template_that_rewrites_earlier_turns_is_refused() -> None:
     """If a later turn changes an earlier one, the answer cannot be cut out: DataError."""
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ messages|length }}" + tokenizer.chat_template
-    with pytest.raises(DataError, match="changes earlier turns"):
+    with pytest.raises(DataError) as refused:
         template.segments(tokenizer, TURNS)
+    assert refused.value.codes == ("template-changes-turns",)
 
 
 def test_template_that_refuses_a_role_is_a_data_error() -> None:
     """A template's own exception is explained, not passed on."""
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ raise_exception('no system role') }}"
-    with pytest.raises(DataError, match="no system role"):
+    with pytest.raises(DataError) as refused:
         template.prompt_text(tokenizer, TURNS)
+    assert refused.value.codes == ("template-refuses-roles",)
 
 
 def test_base_without_template() -> None:
     """`model` is refused with advice; `chatml` sets ChatML, ended by <|im_end|>."""
     tokenizer = tiny_tokenizer(chat_template=False)
-    with pytest.raises(RecipeError, match="chatml"):
+    with pytest.raises(RecipeError) as refused:
         template.chat_template_of(tokenizer, "model")
+    assert refused.value.codes == ("no-chat-template",)
     assert template.chat_template_of(tokenizer, "chatml") == tokenizer.chat_template
     assert template.stop_token_ids(tokenizer) == [tokenizer.eos_token_id]
 

@@ -1,4 +1,4 @@
-"""What is said rests on a measurement, and nothing is said without one."""
+"""Advice rests on a measurement; without one there is none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def audit(*costs: BaseCost, scripts: dict[str, float] | None = None, size: int =
 
 
 def test_costs_are_computed_from_the_measures():
-    """8,192 tokens at 2 a word are 4,100 words; 10 tokens a second are 5 words a second."""
+    """8,192 tokens at 2 per word are 4,100 words; 10 tokens per second are 5 words per second."""
     one = cost(premium=sure(1.5), english_tokens_per_word=sure(1.25))
     context, training, phone = advice.costs(one, context_tokens=8192, phone_tokens_per_second=10)
     assert (
@@ -57,8 +57,8 @@ def test_costs_are_computed_from_the_measures():
     )
     assert "1,000 words are about 2,000 tokens" in training
     assert "1.50 [1.48, 1.52] times the tokens of English" in training
-    assert "at 10 tokens a second" in phone
-    assert "writes 5 words a second (8 words of English)" in phone
+    assert "at 10 tokens per second" in phone
+    assert "writes 5 words per second (8 words of English)" in phone
 
 
 def test_without_words_characters_are_meant_and_without_facts_nothing_is_said():
@@ -66,7 +66,7 @@ def test_without_words_characters_are_meant_and_without_facts_nothing_is_said():
     lines = advice.costs(cost(tokens_per_word=None), context_tokens=None, phone_tokens_per_second=4)
     assert len(lines) == 2
     assert "1,000 characters are about 500 tokens." in lines[0]
-    assert "8 characters a second." in lines[1]
+    assert "8 characters per second." in lines[1]
     assert "English" not in "".join(lines)
 
 
@@ -89,7 +89,7 @@ def test_extension_is_advised_only_where_something_was_measured(one, scripts, so
     assert [remark.source for remark in remarks] == sources
 
 
-def test_a_large_text_is_not_told_of_small_ones():
+def test_a_large_text_is_not_reported_of_small_ones():
     """The finding about 10 MB is for texts of about that size."""
     one = cost(tokens_per_word=sure(5.0))
     remarks = advice.extension(audit(one, size=10**9), one)
@@ -122,14 +122,14 @@ def test_decomposed_text_is_mentioned_where_it_costs():
 
 
 def test_equal_tokenizers_are_named():
-    """Two bases with one tokenizer are not compared in vain."""
+    """Two bases with one tokenizer are not compared."""
     assert advice.same_tokenizer({"a": "x", "b": "y", "c": "x"}) == [
         "a and c have the same tokenizer."
     ]
 
 
-def test_notes_say_what_is_left_out():
-    """No words, no English, no intervals, nothing to decompose: each is said."""
+def test_notes_say_what_is_omitted():
+    """No words, no English, no intervals, nothing to decompose: each is reported."""
     one = cost(against_cheapest=Measure(1.0, None, None))
     whole = replace(audit(one, scripts={"Thai": 1.0}), words=None, decomposed_differs=False)
     text = "\n".join(advice.notes(whole))

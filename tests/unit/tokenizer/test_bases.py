@@ -1,4 +1,4 @@
-"""A base is found where a recipe would find it; what is missing is said, all at once."""
+"""A base is found where a recipe would find it; what is missing is reported, all at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from finetune.errors import RecipeError
 from finetune.pipeline.store import Request, Store
 from finetune.tokenizer.bases import open_bases
-from tests.unit.tokenizer.vocabularies import byte_fallback
+from tests.support.results import base_result
+from tests.support.vocabularies import byte_fallback
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -26,7 +27,7 @@ def folder(path: Path, *, config: dict[str, object] | None = None) -> Path:
 def fetched(store: Store, *, key: str, revision: str = COMMIT) -> None:
     def run(workspace: Path) -> dict[str, object]:
         folder(workspace / "model", config={"max_position_embeddings": 2048})
-        return {"hub_id": "org/model", "source": f"Hub org/model@{revision}"}
+        return base_result(hub_id="org/model", source=f"Hub org/model@{revision}")
 
     request = Request(stage="base", key=key, name="test", content={}, inputs={})
     store.build(request, run)
@@ -92,9 +93,9 @@ def test_two_folders_of_one_name_keep_apart(tmp_path, store):
     assert list(open_bases([str(one), str(two)], store=store)) == ["model", str(two)]
 
 
-def test_all_that_is_wrong_is_said_at_once(tmp_path, store, monkeypatch):
+@pytest.mark.usefixtures("workdir")
+def test_all_that_is_wrong_is_said_at_once(tmp_path, store):
     """Each base with what to do; nothing is opened by running code or going to a network."""
-    monkeypatch.chdir(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     torn = folder(tmp_path / "torn")
@@ -106,14 +107,18 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path, store, monkeypatch):
     names += ["package:no-such-package/x.gguf", "./none.gguf"]
     with pytest.raises(RecipeError) as caught:
         open_bases(names, store=store)
-    said = dict(zip(names, caught.value.problems, strict=True))
-    assert "no such folder" in said["./none"]
-    assert "needs a tokenizer.json" in said[str(empty)]
-    assert "tokenizer.json cannot be read" in said[str(torn)]
-    assert "write ./mine/model" in said["mine/model"]
-    assert f"Hub models there: org/model@{COMMIT}" in said["org/modal"]
-    assert "finetune fetch" in said["org/modal"]
-    assert "no tokenizer can be read" in said["./weights.gguf"]
-    assert "not installed" in said["package:no-such-package/x.gguf"]
-    assert "no file ./none.gguf" in said["./none.gguf"]
-    assert all(said[name].startswith(f"--base {name}: ") for name in names)
+    of_name = dict(zip(names, caught.value.problems, strict=True))
+    assert {name: found.code for name, found in of_name.items()} == {
+        "./none": "no-folder",
+        str(empty): "no-tokenizer",
+        str(torn): "damaged-model",
+        "mine/model": "base-not-fetched",
+        "org/modal": "base-not-fetched",
+        "./weights.gguf": "damaged-tokenizer",
+        "package:no-such-package/x.gguf": "package-missing",
+        "./none.gguf": of_name["./none.gguf"].code,
+    }
+    assert all(str(found).startswith(f"--base {name}: ") for name, found in of_name.items())
+    assert "write ./mine/model" in str(of_name["mine/model"])
+    assert f"Hub models there: org/model@{COMMIT}" in str(of_name["org/modal"])
+    assert "./none.gguf" in str(of_name["./none.gguf"]).removeprefix("--base ./none.gguf: ")

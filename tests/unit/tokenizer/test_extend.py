@@ -1,4 +1,4 @@
-"""New tokens: what is learned, what stays as it was, and how many are taken."""
+"""New tokens: their training, unchanged texts, and their number."""
 
 from __future__ import annotations
 
@@ -11,43 +11,19 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from finetune.errors import DataError, RecipeError
-from finetune.spec.vocabulary import Vocabulary
+from finetune.spec.sections.vocabulary import Vocabulary
 from finetune.tokenizer.definition import Step, add, algorithm_of, opened
 from finetune.tokenizer.extend import Corpus, Point, extend, smallest_that_pays
 from finetune.tokenizer.learn import Wanted, learn
 from finetune.tokenizer.marks import marked_letters, widen
 from finetune.tokenizer.start import aligned, means
+from tests.support.new_tokens import CORPUS_DEVA, EXTENDED, LEXICON, SYLLABLES, extended, texts
 from tests.support.tiny import CORPUS
-from tests.unit.tokenizer.vocabularies import byte_fallback, byte_level, closed
+from tests.support.vocabularies import byte_fallback, byte_level, closed
 
 DEVA = frozenset({"Deva"})
-# Syllables made from code points: a consonant, and a vowel sign, virama or nothing behind it.
-SYLLABLES = [
-    chr(0x0915 + n) + mark for n in range(12) for mark in ("", "\u093f", "\u0940", "\u094d")
-]
 
 
-def words(seed: int, *, count: int = 60) -> list[str]:
-    rng = random.Random(seed)
-    return ["".join(rng.choices(SYLLABLES, k=rng.randint(2, 4))) for _ in range(count)]
-
-
-LEXICON = words(0)
-
-
-def texts(seed: int, *, count: int = 80) -> list[str]:
-    rng = random.Random(seed)
-    return [" ".join(rng.choices(LEXICON, k=8)) + " \u0964" for _ in range(count)]
-
-
-CORPUS_DEVA = Corpus({"hin_Deva": texts(1)}, {"hin_Deva": texts(2)}, protected=CORPUS)
-
-
-def found(**keys: object):
-    return extend(byte_level().to_str(), CORPUS_DEVA, Vocabulary(**keys), scripts=DEVA)
-
-
-EXTENDED = found()
 BASE, NEW = byte_level(), EXTENDED.extended.tokenizer()
 OTHERS = st.text(
     st.one_of(
@@ -120,7 +96,7 @@ def test_words_are_kept_whole_where_that_saves():
     """A base that cuts words at vowel signs gets words back; `keep` leaves its splitting alone."""
     assert EXTENDED.whole_words
     assert EXTENDED.alternative_tokens > 1.1 * EXTENDED.point.tokens
-    kept = found(words="keep")
+    kept = extended(words="keep")
     assert not kept.whole_words
     assert kept.point.tokens > EXTENDED.point.tokens
     split = [opened(d).pre_tokenizer for d in (BASE.to_str(), kept.extended.definition)]
@@ -137,7 +113,7 @@ def test_whole_words_change_nothing_where_no_mark_follows_a_letter_of_the_corpus
 
 def test_the_same_corpus_gives_the_same_tokenizer():
     """Learning has no chance in it, whichever algorithm the base has."""
-    assert found().extended.definition == EXTENDED.extended.definition
+    assert extended().extended.definition == EXTENDED.extended.definition
     large = {"hin_Deva": texts(1, count=1000)}
     pieces = [learn(unigram().to_str(), large, Wanted(DEVA, 200, 4)) for _ in range(3)]
     assert pieces[0] == pieces[1] == pieces[2]
@@ -145,7 +121,7 @@ def test_the_same_corpus_gives_the_same_tokenizer():
 
 
 def test_protected_texts_of_the_same_script_stay():
-    """Tokens that would change an English text are left out, and those made of them."""
+    """Tokens that would change an English text are rejected, and those made of them."""
     rng = random.Random(3)
     lines = [" ".join(rng.choices(["zaman", "zamani", "zaure", "kasuwa"], k=6)) for _ in range(60)]
     protected = ["the zaman and the kas"]
@@ -257,17 +233,22 @@ def test_a_unigram_base_gets_pieces_with_scores():
 
 def test_another_algorithm_than_the_base_has_is_refused():
     """Unigram for a BPE base is an error that names both; a base of whole words takes nothing."""
-    with pytest.raises(RecipeError, match=r"algorithm: unigram.*is bpe"):
-        found(algorithm="unigram")
-    with pytest.raises(RecipeError, match="WordLevel"):
+    with pytest.raises(RecipeError) as caught:
+        extended(algorithm="unigram")
+    [problem] = caught.value.problems
+    assert (problem.facts["asked"], problem.facts["kind"]) == ("unigram", "bpe")
+    with pytest.raises(RecipeError) as caught:
         add(closed().to_str(), [Step("a", (0,))])
+    [problem] = caught.value.problems
+    assert (problem.code, problem.facts["kind"]) == ("tokenizer-kind", "WordLevel")
 
 
 def test_nothing_to_add_is_said():
-    """A text too small to learn from is an error that says what to do."""
+    """A text too small to learn from is an error that states the remedy."""
     corpus = Corpus({"hin_Deva": texts(1)[:1]}, {"hin_Deva": texts(2)[:1]})
-    with pytest.raises(DataError, match="Leave `vocabulary` out"):
+    with pytest.raises(DataError) as caught:
         extend(byte_level().to_str(), corpus, Vocabulary(min_count=50), scripts=DEVA)
+    assert caught.value.codes == ("no-new-token",)
 
 
 def test_the_size_is_where_doubling_no_longer_pays():
@@ -275,7 +256,7 @@ def test_the_size_is_where_doubling_no_longer_pays():
     curve = [Point(0, 1000, {}), Point(64, 700, {}), Point(128, 600, {}), Point(256, 595, {})]
     assert smallest_that_pays(curve, 0.02).size == 128
     assert smallest_that_pays(curve, 0.5).size == 0
-    assert found(size=70).point.size == 70
+    assert extended(size=70).point.size == 70
 
 
 def test_align_follows_the_text_and_mean_the_spelling():

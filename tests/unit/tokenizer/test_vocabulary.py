@@ -1,4 +1,4 @@
-"""Which tokens spell whole characters, for the three kinds of vocabularies."""
+"""Tokens with whole characters, for the three kinds of vocabularies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from finetune.tokenizer.vocabulary import (
     unfinished,
     vocabulary_of,
 )
-from tests.unit.tokenizer.vocabularies import byte_fallback, byte_level, closed
+from tests.support.vocabularies import byte_fallback, byte_level, closed
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 BYTES = vocabulary_of(byte_level())
@@ -45,7 +45,7 @@ def characters_cut(text: str, sizes: list[int]) -> int:
 
 @given(TEXTS, st.lists(st.integers(1, 5), max_size=200))
 def test_parts_of_a_text_begin_as_many_characters_as_are_cut(text, sizes):
-    """However bytes are cut into tokens, the characters begun and not ended are those cut."""
+    """For any split of bytes into tokens, characters begun and not ended are the split ones."""
     data, parts, at = text.encode(), [], 0
     for size in [*sizes, len(text) * 4]:
         if data[at : at + size]:
@@ -128,7 +128,7 @@ def test_bytes_that_were_added_as_tokens_are_pieces_too():
 
 
 def test_equal_tokenizers_have_one_fingerprint():
-    """The fingerprint tells tokenizers apart by what they do."""
+    """The fingerprint separates tokenizers by their behaviour."""
     assert vocabulary_of(byte_fallback()).fingerprint == FALLBACK.fingerprint
     assert vocabulary_of(byte_fallback(letters="ab")).fingerprint != FALLBACK.fingerprint
 
