@@ -1,4 +1,4 @@
-"""What a training costs: arithmetic, hours and energy. Assumptions are named with their source.
+"""Cost of a training run: operations, hours and energy, with the source of each assumption.
 
 Floating-point operations of a token of LoRA training, two for each multiplication and addition: 4 N
 (forward, and backward to activations; a frozen weight gets no gradient), 6 for each parameter of
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finetune.sizing.shape import ModelShape, adapter_parameters, linear_parameters
-from finetune.spec.recipe import Lora
+from finetune.spec.sections.training import Lora
 
 Range = tuple[float, float]
 """The favourable end, and the other one."""
@@ -56,7 +56,7 @@ GPUS: Mapping[str, Gpu] = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a training costs; ranges begin with the favourable end."""
+    """Cost of a training run; ranges begin with the favourable end."""
 
     flops: float
     hours: Range | None

@@ -1,64 +1,78 @@
-"""How long a training is: steps and tokens, exact where the corpus is prepared."""
+"""Length of a training run: steps and tokens, exact once the corpus is prepared."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 from finetune.errors import StoreError
-from finetune.mix.allocate import Cell
-from finetune.mix.mixture import groups_of, replayed_cells, rows_of_an_epoch
+from finetune.messages import Place, Problem, problem
+from finetune.mix.allocate import Subset
+from finetune.mix.mixture_plan import groups_of, replayed_subsets, rows_of_an_epoch
 from finetune.pipeline import plan
 from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Store
-from finetune.spec.card import DataCard, HubSource, PackageSource
-from finetune.spec.entries import learned_language
-from finetune.spec.load import Project, resolved_use
+from finetune.pipeline.store_folder import named_store
+from finetune.spec.card import DataCard
+from finetune.spec.entries import resolved_use, target_language
+from finetune.spec.load import Project
+from finetune.spec.sections.source import HubSource, PackageSource
 from finetune.train.schedule import total_steps
 
 BYTES_PER_TOKEN = 2.4
-"""UTF-8 bytes of a token before anything was tokenised: what SmolLM2's tokenizer makes of Hausa,
-Swahili and Chichewa. It makes 4.6 of English, 1.8 of Yoruba and 1.05 of Telugu."""
+"""UTF-8 bytes per token assumed before tokenization: SmolLM2's tokenizer on Hausa, Swahili and
+Chichewa. It has 4.6 on English, 1.8 on Yoruba and 1.05 on Telugu."""
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """One training of a recipe."""
+    """Length of the training run of one phase."""
 
     phase: str
     steps: int
     rows_per_step: int
     tokens: int
-    """Tokens that are trained on, padding left out."""
+    """Tokens trained on, without padding."""
     epochs: float | None
-    """Passes over the training rows; None where their number is not known."""
+    """Passes over the training split; None where its size is not known."""
     exact: bool
-    """Whether it was counted on the prepared corpus."""
+    """True if it was counted on the prepared corpus."""
     source: str
-    """Where the number of rows is from."""
+    """Source of the number of packed sequences."""
+    warning: Problem | None = None
+    """A warm-up that takes most of the run."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the length without its warning."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "warning"}
 
 
 def lengths(project: Project, *, store: Store) -> list[Length]:
     """Return the length of each phase.
 
-    Raises StoreError where epochs are asked for and the size of a corpus cannot be told.
+    Raises StoreError for epochs of a corpus of unknown size.
     """
     steps = plan.prepared_for_training(project)
     return [_length(project, step, store=store) for step in steps]
 
 
-def cells_of(project: Project, step: Step, *, store: Store) -> tuple[list[Cell] | None, bool]:
+def subsets_of(project: Project, step: Step, *, store: Store) -> tuple[list[Subset] | None, bool]:
     """Return what a phase trains on by language and card, and whether it was counted.
 
     Else it is estimated from the sizes of files, or None if a corpus is not here yet. `step` is
-    the phase's `prepare`. An artefact of before there were cells is estimated too.
+    the phase's `prepare`. An artefact of before there were subsets is estimated too.
     """
     prepared = store.find("prepare", step.key)
-    if prepared is not None and "cells" in prepared.result:
-        return [Cell(**cell) for cell in prepared.result["cells"]], True
+    if prepared is not None:
+        from finetune.artefacts.results import PrepareResult, read_result  # loaded on use: 30 ms
+
+        counted = read_result(prepared, PrepareResult).subsets
+        if counted is not None:
+            return list(counted), True
     found: dict[tuple[str, str], int] = {}
     for corpus in step.phase.corpora:
         card = project.cards[corpus.card]
@@ -69,51 +83,62 @@ def cells_of(project: Project, step: Step, *, store: Store) -> tuple[list[Cell] 
             return None, False
         use, sides = resolved_use(corpus, card), len(card.corpus.languages)
         part = {"translation": min(1.0, 2 / sides), "text": 1 / sides}.get(use, 1.0)
-        cell = (learned_language(corpus, card), corpus.card)
-        found[cell] = found.get(cell, 0) + round(size * part)
-    return [_estimated(*cell, size, project) for cell, size in found.items()], False
+        subset = (target_language(corpus, card), corpus.card)
+        found[subset] = found.get(subset, 0) + round(size * part)
+    return [_estimated(*subset, size, project) for subset, size in found.items()], False
 
 
-def _estimated(language: str, card: str, size_bytes: int, project: Project) -> Cell:
+def _estimated(language: str, card: str, size_bytes: int, project: Project) -> Subset:
     settings = project.recipe.prepare
     kept = round(size_bytes * (1 - settings.validation_share - settings.test_share))
     tokens = max(1, math.ceil(kept / BYTES_PER_TOKEN))
     rows = max(1, math.ceil(tokens / settings.sequence_tokens))
-    return Cell(language=language, card=card, rows=rows, tokens=tokens, bytes=max(1, kept))
+    return Subset(language=language, card=card, rows=rows, tokens=tokens, bytes=max(1, kept))
 
 
 def _length(project: Project, step: Step, *, store: Store) -> Length:
     phase, row_tokens = step.phase, project.recipe.prepare.sequence_tokens
     train, rows_per_step = phase.train, phase.train.rows_per_step(row_tokens)
     prepared = store.find("prepare", step.key)
-    cells, counted = cells_of(project, step, store=store)
-    rows, fill = None if cells is None else sum(cell.rows for cell in cells), 1.0
-    source = f"the size of the cards' files, {BYTES_PER_TOKEN:g} bytes a token"
+    subsets, counted = subsets_of(project, step, store=store)
+    rows, fill = None if subsets is None else sum(subset.rows for subset in subsets), 1.0
+    source = f"the size of the cards' files, {BYTES_PER_TOKEN:g} bytes per token"
     if prepared is not None:
-        counts = prepared.result["counts"]["train"]
-        rows, fill = counts["rows"], counts["tokens"] / (counts["rows"] * row_tokens)
+        from finetune.artefacts.results import PrepareResult, read_result  # loaded on use: 30 ms
+
+        train_split = read_result(prepared, PrepareResult).counts.train
+        rows = train_split.rows
+        fill = train_split.tokens / (rows * row_tokens)
         source = "the prepared corpus"
-    if phase.mixing is not None and cells is not None:
-        replayed = replayed_cells(phase.corpora, project.cards)
-        groups = groups_of(cells, mix=phase.mixing, replayed=replayed)
+    if phase.active_mixture is not None and subsets is not None:
+        replayed = replayed_subsets(phase.corpora, project.cards)
+        groups = groups_of(subsets, mixture=phase.active_mixture, replayed=replayed)
         rows = rows_of_an_epoch(phase, project.cards, groups)
     if rows is None and train.max_steps is None:
+        there = named_store(store.root)
         raise StoreError(
-            f"{project.path}: how much text the cards hold is not known yet: run `finetune fetch "
-            f"{project.path}` and `finetune prepare {project.path}`, or give train.max_steps"
+            problem(
+                "corpus-size-unknown",
+                "the size of its corpora is not known yet: run `{fetch}` and `{prepare}`, or set "
+                "train.max_steps",
+                at=Place(project.path),
+                fetch=project.typed("fetch", *there),
+                prepare=project.typed("prepare", *there),
+            )
         )
     count = total_steps(train, num_rows=rows or 1, rows_per_step=rows_per_step)
     seen = count * rows_per_step
     if rows is None:
-        source = "batch_tokens x max_steps, as if no row were padded"
+        source = "batch_tokens x max_steps, without padding"
     return Length(
         phase=phase.name,
         steps=count,
         rows_per_step=rows_per_step,
         tokens=round(seen * row_tokens * fill),
         epochs=None if rows is None else seen / rows,
-        exact=prepared is not None and (counted or phase.mixing is None),
+        exact=prepared is not None and (counted or phase.active_mixture is None),
         source=source,
+        warning=train.warmup_warning(count),
     )
 
 

@@ -1,66 +1,76 @@
-"""Show what a training will draw of each language or card, and refuse what cannot be drawn."""
+"""Table of the data mixture of each phase: share, epochs, unique and repeated tokens."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
 from finetune.errors import RecipeError
 from finetune.estimate.planned_mixture import Mixture, mixtures
-from finetune.mix.mixture import Portion
+from finetune.messages import Problem
+from finetune.mix.mixture_plan import DrawnGroup
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
 from finetune.spec.load import Project
-from finetune.spec.text import shown
 
-COLUMNS = ("mixed", "share", "epochs", "tokens", "unique", "repeated")
+COLUMNS = ("group", "share", "epochs", "tokens", "first pass", "repeated passes")
 
 
 def show_mixtures(project: Project, *, store: Store, console: Console) -> None:
-    """Print a table a training: share, epochs, unique and repeated tokens.
+    """Print one table per phase: share, epochs, unique and repeated tokens.
 
-    Raises RecipeError with file and line if a mix is impossible with what was counted; where the
-    sizes are only estimated it is a warning.
+    Raises RecipeError with file and line if the counted sizes make a mixture impossible; with
+    estimated sizes it is a warning.
     """
-    refused: list[str] = []
+    refused: list[Problem] = []
     known = {found.phase: found for found in mixtures(project, store=store)}
-    for phase in project.recipe.stages_of_training:
+    for phase in project.recipe.training_phases:
         if phase.name not in known:
-            console.say(f"{phase.name}: its shares are not known before `finetune fetch`")
+            console.say(f"{phase.name}: shares are unknown before `finetune fetch`")
     for found in known.values():
-        console.table(_title(found), COLUMNS, _rows(found))
+        console.table(
+            _title(found),
+            COLUMNS,
+            _rows(found),
+            name="mixture",
+            facts=map(_facts(found), found.drawn),
+        )
         for number, (until, shares) in enumerate(found.stages, start=1):
             each = ", ".join(
                 f"{_name(p)} {100 * share:.1f} %"
-                for p, share in zip(found.portions, shares, strict=True)
+                for p, share in zip(found.drawn, shares, strict=True)
             )
-            console.say(f"stage {number}, up to {100 * until:g} % of the steps: {each}")
+            console.say(f"curriculum part {number}, up to {100 * until:g} % of the steps: {each}")
         for note in found.notes:
             console.say(f"note: {note}")
         for path, why in found.problems:
-            problem = f"{project.where(path)}: {shown(path)}: {why}"
+            impossible = why.at(project.at(path))
             if found.exact:
-                refused.append(problem)
+                refused.append(impossible)
             else:
-                console.say(f"warning, from estimated sizes: {problem}")
+                console.say(f"warning, from estimated sizes: {impossible}")
     if refused:
         raise RecipeError(*refused)
 
 
 def _title(found: Mixture) -> str:
-    how = "as the texts are" if found.mix is None else _method(found)
+    how = "proportional sampling (no mixing)" if found.mixture is None else _method(found)
     word = "counted on" if found.exact else "estimated from"
-    return f"{found.phase}, {found.steps} steps: {how} ({word} {found.source})"
+    return f"{found.phase}, {found.steps:,} steps: {how} ({word} {found.source})"
 
 
 def _method(found: Mixture) -> str:
-    assert found.mix is not None  # noqa: S101, the caller asked
-    mix = found.mix
+    assert found.mixture is not None  # noqa: S101, the caller asked
+    mixture = found.mixture
     words = {
-        "proportional": "by size",
-        "temperature": f"by size, temperature {mix.temperature:g}",
-        "unimax": f"UniMax, at most {mix.max_epochs:g} epochs",
+        "proportional": "proportional",
+        "temperature": f"temperature {mixture.temperature:g}",
+        "unimax": f"UniMax, at most {mixture.max_epochs:g} epochs",
         "fixed": "fixed weights",
     }
-    methods = dict.fromkeys(words[part.method] for _, part in mix.parts)
-    return f"{', then '.join(methods)}, by {mix.by} in {mix.unit}"
+    methods = dict.fromkeys(words[part.method] for _, part in mixture.parts)
+    return f"{', then '.join(methods)}, by {mixture.by} in {mixture.unit}"
 
 
 def _rows(found: Mixture) -> list[tuple[str, ...]]:
@@ -73,9 +83,25 @@ def _rows(found: Mixture) -> list[tuple[str, ...]]:
             f"{p.unique_tokens:,}",
             f"{p.repeated_tokens:,}",
         )
-        for p in found.portions
+        for p in found.drawn
     ]
 
 
-def _name(portion: Portion) -> str:
-    return f"{portion.name} (replay)" if portion.replay else portion.name
+def _facts(found: Mixture) -> Callable[[DrawnGroup], dict[str, Any]]:
+    """Return the function from a group to its row in JSON."""
+
+    def facts(group: DrawnGroup) -> dict[str, Any]:
+        return {
+            "phase": found.phase,
+            "group": _name(group),
+            "mixed": found.mixture is not None,
+            "counted": found.exact,
+            **asdict(group),
+            "repeated_tokens": group.repeated_tokens,
+        }
+
+    return facts
+
+
+def _name(group: DrawnGroup) -> str:
+    return f"{group.name} (replay)" if group.replay else group.name

@@ -1,4 +1,4 @@
-"""What a recipe needs before anything is queued: memory, time, energy, and a setting that fits.
+"""Resources of a recipe on a target: memory, time, energy, and the cheapest settings that fit.
 
 Everything is computed from the recipe, the base's config.json and the sizes of what is in the
 store; nothing heavy is imported and nothing is run.
@@ -6,14 +6,12 @@ store; nothing heavy is imported and nothing is run.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from finetune.errors import StoreError
+from finetune.estimate.base_shape import shape_with_new_tokens
 from finetune.estimate.cost import (
     CPU_GFLOPS_PER_CORE,
     GPU_UTILISATION,
@@ -26,9 +24,8 @@ from finetune.estimate.cost import (
 )
 from finetune.estimate.length import Length, lengths
 from finetune.estimate.target import Target
-from finetune.pipeline import plan
 from finetune.pipeline.store import Store
-from finetune.sizing.memory import Memory, Placement, device_memory, work_on
+from finetune.sizing.memory import MEMORY_LABELS, Memory, Placement, device_memory, work_on
 from finetune.sizing.policy import (
     ELEMENT_BYTES,
     GIB,
@@ -42,9 +39,10 @@ from finetune.sizing.policy import (
     refuse_sharding,
     rows_per_rank,
 )
-from finetune.sizing.shape import ModelShape, adapter_parameters, base_parameters, model_shape
+from finetune.sizing.shape import ModelShape, adapter_parameters, base_parameters
 from finetune.spec.load import Project
-from finetune.spec.recipe import Lora, Offload, Precision, Quantization, Sharding
+from finetune.spec.recipe import Quantization
+from finetune.spec.sections.training import Lora, Offload, Precision, Sharding
 
 USABLE = 0.9
 """Of a GPU's memory; the rest is lost to fragments, which are not estimated."""
@@ -52,7 +50,7 @@ USABLE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One way to run the training; all but `quantization` give the same adapter."""
+    """A setting of the training run; all but `quantization` give the same adapter."""
 
     sharding: Sharding
     gradient_checkpointing: bool
@@ -61,7 +59,7 @@ class Setting:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The keys of a recipe that say so."""
+        """The recipe keys of this setting."""
         keys: dict[str, str] = {"train.sharding": self.sharding}
         if self.gradient_checkpointing:
             keys["run.gradient_checkpointing"] = "true"
@@ -73,7 +71,7 @@ class Setting:
 
     @property
     def text(self) -> str:
-        """In few words."""
+        """Short label."""
         again = "gradient checkpointing" if self.gradient_checkpointing else ""
         packed = self.quantization if self.quantization != "none" else ""
         aside = f"offload {self.offload}" if self.offload != "none" else ""
@@ -90,12 +88,12 @@ class Candidate:
     fits: bool | None
     """None if the memory of the target is not known."""
     why: str
-    """In words; empty if it fits."""
+    """Reason why it does not fit; empty if it does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """All of it."""
+    """Memory, time, energy and cost of a recipe on a target."""
 
     shape: ModelShape
     target: Target
@@ -130,7 +128,7 @@ def estimate(
     Raises StoreError if the base is not in the store yet, RecipeError if it cannot be counted.
     """
     lora = _largest_adapter(project)
-    shape, unknown = _with_new_tokens(read_shape(project, store=store), project, store=store)
+    shape, unknown = shape_with_new_tokens(project, store=store)
     found = lengths(project, store=store)
     precision = _precision(project, target)
     share = rows_per_rank(min(each.rows_per_step for each in found), ranks=target.ranks)
@@ -170,45 +168,9 @@ def estimate(
     )
 
 
-def _with_new_tokens(
-    shape: ModelShape, project: Project, *, store: Store
-) -> tuple[ModelShape, tuple[str, ...]]:
-    """Return the shape with the recipe's new tokens, and a note while their number is not known."""
-    settings = project.recipe.vocabulary
-    if settings is None:
-        return shape, ()
-    for step in plan.steps_of(project):
-        learned = store.find(step.stage.name, step.key) if step.stage.name == "vocabulary" else None
-        if learned is not None:
-            return replace(shape, new_tokens=learned.result["tokens"]), ()
-    most = settings.max_size if settings.size == "auto" else settings.size
-    note = f"new tokens are not learned yet; counted with the most there can be, {most:,}"
-    return replace(shape, new_tokens=most), (note,)
-
-
-def read_shape(project: Project, *, store: Store) -> ModelShape:
-    """Return the shape of the base. StoreError if neither store nor folder has its config.json."""
-    base, step = project.recipe.base, plan.steps_of(project)[0]
-    found = store.find("base", step.key)
-    folder = Path(base.model).expanduser() if base.kind == "directory" else None
-    path = found.path / "model" / "config.json" if found else folder and folder / "config.json"
-    if path is None:
-        raise StoreError(
-            f"{project.path}: base {base.model} is not in the store yet, so its size is not known: "
-            f"run `finetune fetch {project.path}` first"
-        )
-    try:
-        config: Any = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read as a model's configuration ({error})") from None
-    if not isinstance(config, dict):
-        raise StoreError(f"{path}: not a model's configuration: it holds no mapping")
-    return model_shape(config, source=str(path))
-
-
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """What does not change between settings."""
+    """Facts that all settings share."""
 
     project: Project
     lora: Lora
@@ -216,10 +178,10 @@ class _Room:
     target: Target
     precision: Precision
     share: int
-    """Rows of a step that one rank has."""
+    """Packed sequences per rank and step."""
 
     def candidate(self, setting: Setting) -> Candidate:
-        """Return the largest micro-batch that a setting has room for, and what it needs."""
+        """Return the largest micro-batch that fits a setting, and its memory."""
         rows = self._rows(setting)
         memory = self._memory(setting, rows)
         limit = self.limit_bytes
@@ -232,14 +194,14 @@ class _Room:
         if refused is not None:
             return Candidate(setting, rows, memory, False, refused.short)
         if limit is None:
-            return Candidate(setting, rows, memory, None, "memory of the device not known")
+            return Candidate(setting, rows, memory, None, "device memory unknown")
         over = memory.total - limit
-        why = "" if over <= 0 else f"{over / GIB:.1f} GiB too much: {_largest(memory)}"
+        why = "" if over <= 0 else f"exceeds memory by {over / GIB:.1f} GiB: {_largest(memory)}"
         return Candidate(setting, rows, memory, over <= 0, why)
 
     @property
     def limit_bytes(self) -> int | None:
-        """Bytes that a training may take at its peak."""
+        """Most bytes that a training run may take at its peak."""
         given = self.target.memory_gib or self.project.recipe.run.memory_gib
         if given is None:
             return None
@@ -247,14 +209,14 @@ class _Room:
 
     @property
     def budget_bytes(self) -> int:
-        """Bytes that `auto` fills with rows; 0 if the memory is not known."""
+        """Bytes that a micro-batch of `auto` may fill; 0 if the memory is not known."""
         device_bytes = GIB * (self.target.memory_gib or 0)
         return budget_bytes(self.project.recipe.run.memory_gib, device_bytes=device_bytes)
 
     def _rows(self, setting: Setting) -> int:
-        """Return the rows that `auto` takes, or the recipe's own number."""
+        """Return the packed sequences per micro-batch: of `auto`, or the recipe's own number."""
         return choose_micro_batch_rows(
-            self.project.recipe.run.micro_batch_rows,
+            self.project.recipe.run.micro_batch_size,
             rows_of_rank=self.share,
             sequence_tokens=self.project.recipe.prepare.sequence_tokens,
             device=self.target.device,
@@ -284,13 +246,13 @@ class _Room:
 def _largest_adapter(project: Project) -> Lora:
     """Return the settings of the adapter of the last phase: none before it has a larger one."""
     lora = project.recipe.lora
-    return lora if len(project.recipe.stages_of_training) == 1 else handed_on(lora)
+    return lora if len(project.recipe.training_phases) == 1 else handed_on(lora)
 
 
 def _own(project: Project, room: _Room) -> Candidate:
     """The recipe's setting, with what `auto` means."""
     recipe = project.recipe
-    train = recipe.stages_of_training[0].train
+    train = recipe.training_phases[0].train
     own = Setting(
         sharding="none",
         gradient_checkpointing=recipe.run.gradient_checkpointing,
@@ -327,7 +289,7 @@ def _settings(own: Setting, target: Target) -> Iterator[Setting]:
 
 
 def _precision(project: Project, target: Target) -> Precision:
-    asked = project.recipe.stages_of_training[0].train.precision
+    asked = project.recipe.training_phases[0].train.precision
     gpu = find_gpu(target.gpu)
     return choose_precision(asked, device=target.device, has_bf16=gpu is None or gpu.bf16)
 
@@ -350,9 +312,9 @@ def _power(target: Target, watts: float | None) -> Range | None:
 
 
 def _largest(memory: Memory) -> str:
-    parts = ("weights", "gathered", "adapter", "moments", "activations", "temporary", "loading")
-    name = max(parts, key=lambda part: getattr(memory, part))
-    return f"{name} {getattr(memory, name) / GIB:.1f} GiB"
+    parts = set(MEMORY_LABELS) - {"gradients", "allocator_overhead", "runtime", "host"}
+    name = max(sorted(parts), key=lambda part: getattr(memory, part))
+    return f"{MEMORY_LABELS[name]} {getattr(memory, name) / GIB:.1f} GiB"
 
 
 def _attempts(target: Target, cost: Cost) -> Iterator[str]:
@@ -363,8 +325,8 @@ def _attempts(target: Target, cost: Cost) -> Iterator[str]:
     if most > 1:
         count = f"{most}" if least == most else f"{least} to {most}"
         yield (
-            f"longer than one attempt may take (time_limit, {limit / 3600:.3g} h): it takes "
-            f"{count} attempts, each of which goes on from the checkpoint of the one before"
+            f"longer than the time limit of one job ({limit / 3600:.3g} h): it takes {count} "
+            "attempts, each resuming from the checkpoint of the one before"
         )
 
 
@@ -373,14 +335,14 @@ def _notes(
 ) -> Iterator[str]:
     if not shape.exact:
         yield (
-            f"{shape.model_type} is not counted exactly: an architecture that was never looked at "
-            "is taken for a Llama of its sizes, and of a model with pictures only the text part"
+            f"{shape.model_type} is not counted exactly: an unknown architecture is counted as a "
+            "Llama of its sizes, and of a multimodal model only the text part is counted"
         )
     rows = min(each.rows_per_step for each in found)
     if rows < target.ranks:
         yield (
-            f"a step has {rows} rows, so that {target.ranks - rows} of {target.ranks} processes "
-            "have no work: raise train.batch_tokens (it changes the training), or take fewer"
+            f"a step has {rows} packed sequences, so {target.ranks - rows} of {target.ranks} ranks "
+            "are idle: raise train.batch_tokens (it changes the training), or use fewer ranks"
         )
     if chosen.setting.sharding in SPLITS_WEIGHTS:
         yield (

@@ -1,4 +1,4 @@
-"""An estimate for people and for machines."""
+"""Estimates as terminal output and as JSON."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Any
 
 from finetune.estimate import cost
 from finetune.estimate.resources import Candidate, Estimate
+from finetune.messages import sentence
 from finetune.output.console import Console
-from finetune.sizing.memory import Memory
+from finetune.sizing.memory import MEMORY_LABELS, Memory
 from finetune.sizing.policy import GIB
 
 ERROR = (
-    "memory on a CPU was within 10 % of measured peaks (benchmarks/README.md); on a GPU it was "
-    "compared with none"
+    "on a CPU, memory was within 10 % of measured peaks (benchmarks/README.md); on a GPU it was "
+    "not compared with measurements"
 )
 
 
 def show(found: Estimate, *, console: Console, watts: float | None, pue: float) -> None:
-    """Show an estimate; `watts` (of one device) and `pue` are what its energy was counted with."""
+    """Show an estimate; its energy was computed with `watts` (per device) and `pue`."""
     _show_target(found, console)
     _show_candidates(found, console)
     _show_memory(found, console)
@@ -26,11 +27,11 @@ def show(found: Estimate, *, console: Console, watts: float | None, pue: float) 
     _show_cost(found, console, watts=watts, pue=pue)
     for note in found.notes:
         console.say(f"note: {note}")
-    console.say(f"all of this is an estimate: {ERROR}")
+    console.say(f"these numbers are estimates: {ERROR}")
 
 
 def as_json(found: Estimate, *, pue: float) -> dict[str, Any]:
-    """Return an estimate for machines: bytes, hours, kWh; ranges as [favourable, other end]."""
+    """Return an estimate as JSON: bytes, hours, kWh; ranges as [best case, worst case]."""
     cheapest = found.cheapest
     return {
         "model_type": found.shape.model_type,
@@ -41,7 +42,7 @@ def as_json(found: Estimate, *, pue: float) -> dict[str, Any]:
         "recipe": _candidate_json(found.recipe),
         "cheapest": None if cheapest is None else _candidate_json(cheapest),
         "settings": [_candidate_json(candidate) for candidate in found.candidates],
-        "trainings": [asdict(each) for each in found.lengths],
+        "training_runs": [each.as_json() for each in found.lengths],
         "cost": asdict(found.cost),
         "assumptions": {
             "gpu_utilisation": cost.GPU_UTILISATION,
@@ -67,16 +68,18 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
 def _show_target(found: Estimate, console: Console) -> None:
     target, adapter = found.target, sum(found.adapter_parameters.values())
     memory = "" if target.memory_gib is None else f", {target.memory_gib:.4g} GiB each"
+    nodes = "1 node" if target.nodes == 1 else f"{target.nodes:,} nodes"
+    several = "" if target.devices_per_node == 1 else "s"
     kind = (
-        f"GPU(s) {target.gpu or ''}".rstrip()
+        f"GPU{several} {target.gpu or ''}".rstrip()
         if target.device == "gpu"
-        else f"process(es) on {target.cores} CPU core(s)"
+        else f"rank{several} on {target.cores} CPU core{'' if target.cores == 1 else 's'}"
     )
     console.say(
-        f"{found.shape.model_type}: {found.base_parameters:,} parameters, frozen, and an adapter "
-        f"of {adapter:,} ({100 * adapter / found.base_parameters:.2g} %), in {found.precision}"
+        f"{found.shape.model_type}: {found.base_parameters:,} frozen parameters, {adapter:,} "
+        f"trainable ({100 * adapter / found.base_parameters:.2g} %), {found.precision}"
     )
-    console.say(f"{target.nodes} node(s) x {target.devices_per_node} {kind}{memory}")
+    console.say(f"{nodes} x {target.devices_per_node} {kind}{memory}")
 
 
 def _show_candidates(found: Estimate, console: Console) -> None:
@@ -84,78 +87,80 @@ def _show_candidates(found: Estimate, console: Console) -> None:
     last = len(found.candidates) if cheapest is None else found.candidates.index(cheapest) + 1
     rows = [
         (
-            candidate.setting.text + (" (the recipe)" if candidate == found.recipe else ""),
+            candidate.setting.text + (" (recipe)" if candidate == found.recipe else ""),
             candidate.rows,
             f"{candidate.memory.total / GIB:.2f}",
-            {True: "fits", False: candidate.why, None: "not known"}[candidate.fits],
+            {True: "fits", False: candidate.why, None: "unknown"}[candidate.fits],
         )
         for number, candidate in enumerate(found.candidates)
         if number < last or candidate == found.recipe or console.verbose
     ]
-    device = "GPU" if found.target.device == "gpu" else "process"
-    console.table("", ("setting", "rows at once", f"GiB per {device}", "verdict"), rows)
+    device = "GPU" if found.target.device == "gpu" else "rank"
+    console.table("", ("setting", "micro-batch", f"GiB per {device}", "verdict"), rows)
     if found.recipe.fits:
-        console.say("the recipe's setting fits")
+        console.say("the recipe's settings fit in memory")
     if cheapest is not None and cheapest != found.recipe:
         keys = " ".join(f"--set {k}={v}" for k, v in cheapest.setting.keys.items())
         other = cheapest.setting.quantization != found.recipe.setting.quantization
         console.say(
-            f"the cheapest setting that fits: {keys}"
+            f"cheapest settings that fit: {keys}"
             + (" (quantization changes the adapter; the other keys do not)" if other else "")
         )
     elif found.recipe.fits is False:
-        console.say("nothing that was tried fits: take more or larger GPUs, or a shorter row")
+        console.say("nothing fits: use more or larger GPUs, or a smaller prepare.sequence_tokens")
 
 
 def _show_memory(found: Estimate, console: Console) -> None:
     candidate = _chosen(found)
     rows = [
-        (name, f"{size / GIB:.2f}")
+        (MEMORY_LABELS[name], f"{size / GIB:.2f}")
         for name, size in ((f.name, getattr(candidate.memory, f.name)) for f in fields(Memory))
         if size >= GIB / 200
     ]
-    console.say(f"memory with {candidate.setting.text}, {candidate.rows} row(s) at once:")
-    console.table("", ("part", "GiB"), rows)
+    console.say(f"memory ({candidate.setting.text}; micro-batch {candidate.rows}):")
+    console.table("", ("component", "GiB"), rows)
 
 
 def _show_length(found: Estimate, console: Console) -> None:
     for each in found.lengths:
-        epochs = "" if each.epochs is None else f", {each.epochs:.3g} times over the corpus"
+        epochs = "" if each.epochs is None else f", {each.epochs:.3g} epochs"
         word = "counted on" if each.exact else "estimated from"
         console.say(
-            f"{each.phase}: {each.steps} steps of {each.rows_per_step} rows, {each.tokens:,} "
-            f"tokens{epochs} ({word} {each.source})"
+            f"{each.phase}: {each.steps:,} steps of {each.rows_per_step:,} packed sequences, "
+            f"{each.tokens:,} tokens{epochs} ({word} {each.source})"
         )
+        if each.warning is not None:
+            console.say(sentence("warning: {what}", what=each.warning))
 
 
 def _show_cost(found: Estimate, console: Console, *, watts: float | None, pue: float) -> None:
     price, target = found.cost, found.target
-    console.say(f"arithmetic: {price.flops:.3g} floating-point operations")
+    console.say(f"compute: {price.flops:.3g} FLOPs")
     if price.hours is None or price.device_hours is None or price.tokens_per_second is None:
         return
     if target.device == "gpu":
         low, high = cost.GPU_UTILISATION
-        basis = f"{100 * high:.0f} to {100 * low:.0f} % of the peak"
+        basis = f"{100 * high:.0f} to {100 * low:.0f} % of peak"
     else:
         low, high = cost.CPU_GFLOPS_PER_CORE
-        basis = f"{high:.0f} to {low:.0f} GFLOP/s a core"
+        basis = f"{high:.0f} to {low:.0f} GFLOP/s per core"
     console.say(
         f"training: {_duration(price.hours)}, {_range(price.tokens_per_second[::-1])} tokens/s "
         f"({basis}); {_range(price.device_hours)} "
-        f"{'GPU' if target.device == 'gpu' else 'process'} hours. Validation, evaluation and "
-        "waiting in queues are not counted"
+        f"{'GPU' if target.device == 'gpu' else 'rank'}-hours. Validation, evaluation and "
+        "queueing are not included"
     )
     if price.kwh is None:
-        console.say("energy: not known without the power of a device: --watts")
+        console.say("energy: not estimated; give the device power with --watts")
         return
     carbon = "" if price.co2_kg is None else f", {_range(price.co2_kg)} kg CO2e"
     low, high = cost.POWER_OF_NODE
-    basis = f"{watts:g} W" if watts else f"{low:g} to {high:g} times its GPUs' watts"
-    console.say(f"energy: {_range(price.kwh)} kWh{carbon} (a node draws {basis}; PUE {pue})")
+    basis = f"{watts:g} W" if watts else f"{low:g} to {high:g} times the watts of its GPUs"
+    console.say(f"energy: {_range(price.kwh)} kWh{carbon} ({basis} per node; PUE {pue})")
 
 
 def _chosen(found: Estimate) -> Candidate:
-    """The recipe's setting, or the one that fits in its place."""
+    """Return the setting of the recipe, or the cheapest that fits."""
     return found.recipe if found.recipe.fits is not False else found.cheapest or found.recipe
 
 
@@ -165,7 +170,7 @@ def _range(ends: tuple[float, ...]) -> str:
 
 
 def _duration(hours: tuple[float, ...]) -> str:
-    """Return a range of hours in the unit that reads well."""
+    """Return a range of hours in a suitable unit."""
     if hours[1] >= 1.5:
         return f"{_range(hours)} hours"
     minutes = tuple(60 * end for end in hours)

@@ -1,4 +1,4 @@
-"""Where a training is to run: a site, numbers from the command line, or this machine."""
+"""The target of an estimate: a site, numbers from the command line, or this machine."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from finetune.cluster.job.batch_script import time_limit_seconds
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem, sentence
 from finetune.sizing.policy import GIB, Device
 from finetune.spec.site import Site
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a training is to run."""
+    """The target machine of a training run."""
 
     device: Device
     nodes: int
@@ -25,11 +26,11 @@ class Target:
     cores: int = 1
     """Of one CPU process."""
     time_limit_seconds: int | None = None
-    """Of one attempt at the training."""
+    """Of one attempt of the training run."""
 
     @property
     def ranks(self) -> int:
-        """Processes of the training."""
+        """Ranks of the training run."""
         return self.nodes * self.devices_per_node
 
 
@@ -44,11 +45,11 @@ def choose_target(
     """Return the target that a site and the command line describe; what is given wins.
 
     Without both it is one process on this machine's CPUs. Raises RecipeError for numbers that
-    cannot be, or if the memory of a GPU is not said.
+    cannot be, or if the memory of a GPU is unknown.
     """
     given = {"--nodes": nodes, "--gpus-per-node": gpus_per_node, "--gpu-memory-gib": gpu_memory_gib}
     wrong = [
-        f"{name} {value}: must be more than 0"
+        problem("not-positive", "{value} must be greater than 0", at=Place(key=name), value=value)
         for name, value in given.items()
         if value is not None and value <= 0
     ]
@@ -60,8 +61,16 @@ def choose_target(
         return _cpus(site, nodes=nodes)
     memory = gpu_memory_gib or (site.gpu_memory_gib if site else None)
     if memory is None:
-        where = f"the site {site.name} does not say it" if site else "no --site says it"
-        raise RecipeError(f"--gpu-memory-gib: how much memory has one GPU, in GiB? ({where})")
+        raise RecipeError(
+            problem(
+                "gpu-memory-unknown",
+                "the memory of one GPU is unknown ({source}); give it in GiB",
+                at=Place(key="--gpu-memory-gib"),
+                source=sentence("site {name} does not state it", name=site.name)
+                if site
+                else sentence("no --site is given"),
+            )
+        )
     return Target(
         device="gpu",
         nodes=nodes,

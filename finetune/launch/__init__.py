@@ -1,1 +1,1 @@
-"""One launch of the program: its processes, how they end, their libraries, their energy."""
+"""One launch of the program: ranks, outcomes, library settings, energy."""

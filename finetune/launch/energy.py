@@ -1,10 +1,10 @@
-"""The energy that a training used: counters of the hardware where there are, else an estimate.
+"""Energy of a training run: hardware counters where available, else an estimate.
 
 Every rank meters itself (its GPU by NVML; the first one on a node the processors, by RAPL) and
 writes down what it used so far, every few seconds, into a file of its own in the folder of the
-training. So nothing is lost by a kill, and a training that was stopped and continued counts whole,
-steps that had to be done again included. Where there is no counter the CPU time counts, at a
-stated number of watts, and the method says that this is an estimate.
+training. So nothing is lost by a kill, and a run that was stopped and resumed counts whole,
+repeated steps included. Where there is no counter the CPU time counts, at a
+stated number of watts, and the method states that this is an estimate.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from finetune.output.durable import write_json
 
 WATTS_A_BUSY_CORE = 10.0
-"""A round figure between a core of a large server and one of a desktop; nobody measured it here."""
+"""A round figure between a core of a large server and one of a desktop; not measured here."""
 WRITE_SECONDS = 20.0  # far more often than a RAPL counter of 262 kJ wraps at any power
 JOULES_A_KWH = 3.6e6
 POWERCAP = Path("/sys/class/powercap")
@@ -33,48 +32,13 @@ Counter = Callable[[], float]
 """Joules since a fixed instant; never falls."""
 
 
-@contextmanager
-def metered(
-    folder: Path, *, rank: int = 0, first_on_node: bool = True, gpu_uuid: str | None = None
-) -> Iterator[None]:
-    """Add what this rank uses inside the block to `energy-RANK.json` in a folder.
-
-    `gpu_uuid` names the GPU that the rank trains on (torch's spelling). If its energy cannot be
-    read nothing is written: the energy of the rest would be a small part that looks like the whole.
-    """
-    counters = _counters(first_on_node=first_on_node, gpu_uuid=gpu_uuid)
-    if counters is None:
-        yield
-        return
-    path = folder / f"energy-{rank}.json"
-    earlier = json.loads(path.read_text("utf-8")) if path.is_file() else []
-    begun = {method: counter() for method, counter in counters.items()}
-
-    def write() -> None:
-        used = {method: counter() - begun[method] for method, counter in counters.items()}
-        write_json(path, [*earlier, used])
-
-    done = threading.Event()
-    writer = threading.Thread(target=_write_now_and_then, args=(write, done), daemon=True)
-    writer.start()
-    try:
-        yield
-    finally:
-        done.set()
-        writer.join()
-        if folder.is_dir():
-            write()
+def carry(folder: Path, *, kilowatt_hours: float, method: str) -> None:
+    """Start from the energy of the shorter training run that this one resumes."""
+    write_json(folder / "energy-before.json", [{method: kilowatt_hours * JOULES_A_KWH}])
 
 
-def carry(folder: Path, before: Mapping[str, Any] | None) -> None:
-    """Begin with what `recorded` said of an earlier training, which this one continues."""
-    if before is not None:
-        used = {before["method"]: before["kilowatt_hours"] * JOULES_A_KWH}
-        write_json(folder / "energy-before.json", [used])
-
-
-def recorded(folder: Path) -> dict[str, Any] | None:
-    """Return {"kilowatt_hours", "method"} over all ranks and starts; None if there is nothing."""
+def recorded(folder: Path) -> tuple[float, str] | None:
+    """Return kilowatt hours and method over all ranks and starts; None if nothing was metered."""
     joules: dict[str, float] = {}
     for path in sorted(folder.glob("energy-*.json")):
         for start in json.loads(path.read_text("utf-8")):
@@ -83,32 +47,13 @@ def recorded(folder: Path) -> dict[str, Any] | None:
     if not joules:
         return None
     methods = dict.fromkeys(method for several in joules for method in several.split("; "))
-    return {
-        "kilowatt_hours": sum(joules.values()) / JOULES_A_KWH,
-        "method": "; ".join(methods),
-    }
+    return sum(joules.values()) / JOULES_A_KWH, "; ".join(methods)
 
 
 def forget(folder: Path) -> None:
     """Remove the files of `metered`, once what they say stands in the result."""
     for path in folder.glob("energy-*.json*"):  # and what a kill left of one half-written
         path.unlink()
-
-
-def _counters(*, first_on_node: bool, gpu_uuid: str | None) -> dict[str, Counter] | None:
-    """Return the counters of this rank by method, or None where a GPU cannot be metered."""
-    found: dict[str, Counter] = {}
-    if gpu_uuid is not None:
-        gpu = nvml_counter(gpu_uuid)
-        if gpu is None:
-            return None
-        found[NVML_METHOD] = gpu
-    packages = rapl_counters()
-    if not packages:
-        found[ESTIMATE] = lambda: time.process_time() * WATTS_A_BUSY_CORE
-    elif first_on_node:
-        found[RAPL_METHOD] = lambda: sum(counter() for counter in packages)
-    return found
 
 
 def rapl_counters(root: Path | None = None) -> list[Counter]:
@@ -170,7 +115,61 @@ def nvml_counter(gpu_uuid: str) -> Counter | None:
     return read
 
 
+@contextmanager
+def metered(
+    folder: Path,
+    *,
+    rank: int = 0,
+    first_on_node: bool = True,
+    gpu_uuid: str | None = None,
+    gpu_counter: Callable[[str], Counter | None] = nvml_counter,
+    package_counters: Callable[[], list[Counter]] = rapl_counters,
+) -> Iterator[None]:
+    """Add what this rank uses inside the block to `energy-RANK.json` in a folder.
+
+    `gpu_uuid` names the GPU that the rank trains on (torch's spelling). If its energy cannot be
+    read nothing is written: the energy of the rest would be a small part that looks like the whole.
+    """
+    gpu = None if gpu_uuid is None else gpu_counter(gpu_uuid)
+    if gpu_uuid is not None and gpu is None:
+        yield
+        return
+    counters = _counters(gpu, package_counters(), first_on_node=first_on_node)
+    path = folder / f"energy-{rank}.json"
+    earlier = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    begun = {method: counter() for method, counter in counters.items()}
+
+    def write() -> None:
+        used = {method: counter() - begun[method] for method, counter in counters.items()}
+        write_json(path, [*earlier, used])
+
+    done = threading.Event()
+    writer = threading.Thread(target=_write_now_and_then, args=(write, done), daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        writer.join()
+        if folder.is_dir():
+            write()
+
+
+def _counters(
+    gpu: Counter | None, packages: list[Counter], *, first_on_node: bool
+) -> dict[str, Counter]:
+    """Return the counters of this rank by method."""
+    found: dict[str, Counter] = {}
+    if gpu is not None:
+        found[NVML_METHOD] = gpu
+    if not packages:
+        found[ESTIMATE] = lambda: time.process_time() * WATTS_A_BUSY_CORE
+    elif first_on_node:
+        found[RAPL_METHOD] = lambda: sum(counter() for counter in packages)
+    return found
+
+
 def _write_now_and_then(write: Callable[[], None], done: threading.Event) -> None:
     while not done.wait(WRITE_SECONDS):
-        with suppress(OSError):  # on a full disk: the last writing says so, in the main thread
+        with suppress(OSError):  # on a full disk: the last write reports it, in the main thread
             write()

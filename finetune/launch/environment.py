@@ -1,4 +1,4 @@
-"""Settings of other people's libraries that must be made before they are imported."""
+"""Environment variables of libraries, set before they are imported."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ _ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    # bars of libraries would be drawn over ours, and fill logs
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS repeats its results only with this
     # DDP warns of a setting that is meant (finetune/train/sharding.py); failures raise errors
     "TORCH_CPP_LOG_LEVEL": "ERROR",
@@ -25,7 +29,7 @@ def configure_libraries(*, verbose: bool) -> None:
         os.environ.setdefault(name, value)
     if verbose:
         return
-    for name in ("bitsandbytes", "deepspeed", "DeepSpeed", "accelerate"):
+    for name in ("bitsandbytes", "deepspeed", "DeepSpeed", "accelerate", "mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     # deepspeed sets its own logger's level when imported; nothing below an error is for users
     logging.getLogger("DeepSpeed").addFilter(lambda record: record.levelno >= logging.ERROR)

@@ -1,4 +1,4 @@
-"""How a process tells the batch script that started it how it ended: one small file a rank.
+"""Exit records: one small file per rank, read by the batch script.
 
 Exit codes alone do not do: `srun --kill-on-bad-exit` has to end all ranks as soon as one fails,
 and then reports the highest code of all, whichever rank was the cause.
@@ -9,20 +9,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from finetune.errors import Stopped
 from finetune.output.durable import replace_text
+from finetune.output.secrets import hide
+from finetune.output.terminal import aside
 
 VARIABLE = "FINETUNE_OUTCOMES"
 """Names the folder; only batch scripts set it."""
 MOST_CHARACTERS = 400
+MOST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one rank ended."""
+    """Outcome of one rank."""
 
     rank: int
     exit_code: int
@@ -32,27 +36,51 @@ class Outcome:
     """False for an exception that is a bug or came from hardware, a library or another rank."""
 
 
-def note(exit_code: int, reason: str = "", *, expected: bool = True) -> int:
-    """Write the outcome if somebody wants to know; return the code to exit with.
+def note(
+    exit_code: int,
+    reason: str = "",
+    *,
+    expected: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Write the exit record if requested; return the exit code.
+
+    Secrets in the reason are not written. A failed write is reported.
 
     A clean stop is then no failure to `srun`, which would otherwise kill the ranks that are still
     writing: it is noted, and the process ends with 0.
     """
-    folder = os.environ.get(VARIABLE)
-    if folder is None:
+    variables = os.environ if environment is None else environment
+    folder = variables.get(VARIABLE, "")
+    if not folder:
         return exit_code
-    rank = int(os.environ.get("RANK", "0"))
-    outcome = Outcome(rank, exit_code, " ".join(reason.split())[:MOST_CHARACTERS], expected)
+    number = variables.get("RANK", "0")
+    rank = int(number) if number.isascii() and number.isdigit() and len(number) < 9 else 0
+    said = " ".join(hide(reason).split())[:MOST_CHARACTERS]
+    outcome = Outcome(rank, exit_code, said, expected)
     path = Path(folder) / f"rank-{rank}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(path, json.dumps(asdict(outcome), ensure_ascii=False))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, json.dumps(asdict(outcome)))
+    except (OSError, ValueError) as error:  # what was made is made; only the note is missing
+        why = error.strerror if isinstance(error, OSError) else error
+        aside(
+            f"finetune: {VARIABLE}={folder!r}: how this process ended cannot be noted there "
+            f"({why}); its exit code, {exit_code}, is right"
+        )
+        return exit_code
     return 0 if exit_code == Stopped.exit_code else exit_code
 
 
 def read(folder: Path) -> list[Outcome]:
-    """Return the outcomes in a folder, by rank. A rank that was killed has none."""
+    """Return the outcomes in a folder, by rank. A rank that was killed has none.
+
+    Neither has one whose note is damaged: what it did not say is judged by its exit code.
+    """
+    from finetune.output.small_files import UnreadableError, read_json  # pydantic is slow to start
+
     found = []
     for path in folder.glob("rank-*.json"):
-        values: Mapping[str, object] = json.loads(path.read_text("utf-8"))
-        found.append(Outcome(**values))  # type: ignore[arg-type]  # we wrote it
+        with suppress(OSError, UnreadableError):
+            found.append(read_json(path, Outcome, max_bytes=MOST_BYTES))
     return sorted(found, key=lambda outcome: outcome.rank)

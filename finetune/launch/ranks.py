@@ -1,4 +1,4 @@
-"""Which of the processes of one launch this is, read from torchrun's variables alone.
+"""This process's rank in a launch, from the variables of torchrun.
 
 `torchrun`, `accelerate launch` and our batch scripts set RANK, WORLD_SIZE, LOCAL_RANK,
 LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT; without them there is one process. Rank 0 does the
@@ -13,29 +13,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finetune.errors import TrainError
+from finetune.messages import problem
+from finetune.output.digits import whole_number
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """The place of this process among those of its launch."""
+    """The rank of this process and the size of its launch."""
 
     rank: int = 0
     world: int = 1
     local_rank: int = 0
-    """Its number on this node: which GPU is its own."""
+    """Rank on this node, which selects the GPU."""
     local_world: int = 1
-    """Processes on this node: they share its memory and its CPUs."""
+    """Ranks on this node, which share its memory and CPUs."""
     launched: bool = False
-    """Whether a launcher set the variables, be it for one process."""
+    """True if a launcher set the variables, even for a single rank."""
 
     @property
     def is_main(self) -> bool:
-        """Whether this process prepares, writes and prints."""
+        """Return whether this process prepares, writes and prints."""
         return self.rank == 0
 
 
 def ranks_of(environment: Mapping[str, str] | None = None) -> Ranks:
-    """Return what the environment says. TrainError for variables that contradict each other.
+    """Return the ranks of the environment. TrainError for variables that contradict each other.
 
     >>> ranks_of({})
     Ranks(rank=0, world=1, local_rank=0, local_world=1, launched=False)
@@ -47,8 +49,12 @@ def ranks_of(environment: Mapping[str, str] | None = None) -> Ranks:
     if "RANK" not in found:
         if _number(found, "WORLD_SIZE", 1) > 1:
             raise TrainError(
-                f"WORLD_SIZE is {found['WORLD_SIZE']}, but RANK is not set: start the processes "
-                "with torchrun, accelerate launch or srun (docs/cluster.md), or unset WORLD_SIZE"
+                problem(
+                    "rank-not-set",
+                    "WORLD_SIZE is {world}, but RANK is not set: start the ranks with torchrun, "
+                    "accelerate launch or srun (docs/cluster/slurm.md), or unset WORLD_SIZE",
+                    world=found["WORLD_SIZE"],
+                )
             )
         return Ranks()
     world = _number(found, "WORLD_SIZE", 1)
@@ -61,17 +67,30 @@ def ranks_of(environment: Mapping[str, str] | None = None) -> Ranks:
     )
     missing = [n for n in ("MASTER_ADDR", "MASTER_PORT") if n not in found]
     if world > 1 and missing:
-        raise TrainError(f"RANK is set and {missing[0]} is not: the processes cannot meet")
+        raise TrainError(
+            problem(
+                "no-rendezvous-address",
+                "RANK is set, but {name} is not: the ranks have no address for their rendezvous",
+                name=missing[0],
+            )
+        )
     if not (0 <= ranks.rank < world and 0 <= ranks.local_rank < ranks.local_world <= world):
         raise TrainError(
-            f"RANK {ranks.rank} of WORLD_SIZE {world}, LOCAL_RANK {ranks.local_rank} of "
-            f"LOCAL_WORLD_SIZE {ranks.local_world}: these cannot be; start the processes anew"
+            problem(
+                "ranks-contradict",
+                "RANK {rank:d} of WORLD_SIZE {world:d} and LOCAL_RANK {local_rank:d} of "
+                "LOCAL_WORLD_SIZE {local_world:d} contradict each other; restart the launch",
+                rank=ranks.rank,
+                world=world,
+                local_rank=ranks.local_rank,
+                local_world=ranks.local_world,
+            )
         )
     return ranks
 
 
 def launch_id(environment: Mapping[str, str] | None = None) -> str | None:
-    """Return a name that all processes of one launch share and no other launch has, if any."""
+    """Return a name that all ranks of one launch share and no other launch has, if any."""
     found = os.environ if environment is None else environment
     names = (
         *("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"),
@@ -84,6 +103,11 @@ def launch_id(environment: Mapping[str, str] | None = None) -> str | None:
 
 def _number(found: Mapping[str, str], name: str, default: int) -> int:
     text = found.get(name, str(default))
-    if not text.isdigit():
-        raise TrainError(f"{name} is {text!r}, which is no number")
-    return int(text)
+    number = whole_number(text)
+    if number is None:
+        raise TrainError(
+            problem(
+                "rank-no-number", "{name} is {value!r}, not a number", name=name, value=text[:40]
+            )
+        )
+    return number

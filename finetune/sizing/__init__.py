@@ -1,1 +1,1 @@
-"""Parameters, memory and operations of a model, counted from its configuration."""
+"""Parameters, memory and operations of a model, computed from its configuration."""

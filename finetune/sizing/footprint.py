@@ -1,9 +1,9 @@
-"""How much memory a training needs, from the numbers of `config.json` and the recipe alone.
+"""Memory of activations, work buffers and allocator, from `config.json` and the recipe.
 
 What a forward pass keeps for its backward pass is counted tensor by tensor, as the code keeps it
 (finetune/models/fused.py on a CPU; PEFT's and transformers' own layers elsewhere) and as
 tests/parity/test_footprint.py finds it with autograd's hooks. What an allocator adds is measured:
-`finetune estimate` says how far off it is.
+`finetune estimate` states its error.
 
 Legend: T tokens of a row, S tokens of a micro-batch, E hidden width, F width of the MLP.
 """
@@ -21,7 +21,8 @@ from finetune.sizing.shape import (
     head_is_targeted,
     targeted,
 )
-from finetune.spec.recipe import Lora, Precision, Quantization
+from finetune.spec.recipe import Quantization
+from finetune.spec.sections.training import Lora, Precision
 
 CPU_ALLOCATOR_SHARES: Mapping[bool, float] = {False: 1.25, True: 0.9}
 """glibc's allocator holds this much of one whole forward pass beside what is in use, without and
@@ -41,13 +42,13 @@ class Work:
     quantization: Quantization = "none"
     gradient_checkpointing: bool = False
     fused: bool = False
-    """Whether the layers of finetune/models/fused.py run: on a CPU, unsharded, in fp32."""
+    """True if the layers of finetune/models/fused.py run: on a CPU, unsharded, in fp32."""
     masked: bool = False
-    """Whether attention gets a mask over all of S: on a GPU without flash attention."""
+    """True if attention gets a mask over all of S: on a GPU without flash attention."""
     half_adapter: bool = False
-    """Whether the adapter, too, is in half precision: DeepSpeed casts it with the base."""
+    """True if the adapter, too, is in half precision: DeepSpeed casts it with the base."""
     supervised_share: float = 1.0
-    """Share of tokens that are learned."""
+    """Fraction of supervised tokens."""
 
     @property
     def tokens(self) -> int:
@@ -67,7 +68,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRow:
-    """What is known of a row that was run: enough for a model of any architecture."""
+    """Measurements of a sequence that was run; enough for any architecture."""
 
     kept: int
     """Bytes that its forward pass keeps without gradient checkpointing."""
@@ -139,8 +140,8 @@ def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> 
 
 def logit_bytes(shape: ModelShape, work: Work) -> int:
     """Return the bytes of a chunk of logits and its temporaries."""
-    learned = max(1, int(work.tokens * work.supervised_share))
-    rows = min(learned, head_chunk_tokens(shape.vocabulary))
+    supervised_tokens = max(1, int(work.tokens * work.supervised_share))
+    rows = min(supervised_tokens, head_chunk_tokens(shape.vocabulary))
     plain = not shape.soft_capped and not head_is_targeted(shape, work.lora)
     if plain:  # one buffer; in half precision a float32 copy, and a half of its exponentials
         copies = FLOAT if work.element == FLOAT else FLOAT + 2 * work.element
@@ -169,7 +170,7 @@ def _attention(shape: ModelShape, work: Work) -> int:
 
 
 def _linear_inputs(shape: ModelShape, work: Work) -> int:
-    """What adapters keep: their input, x A, and more with dropout or DoRA.
+    """Activations kept by adapters: their input, x A, and more with dropout or DoRA.
 
     An input in the adapter's precision is one tensor for all that read it; a cast one is made for
     each of them.
@@ -210,7 +211,7 @@ def _mlp_is_fused(shape: ModelShape, work: Work) -> bool:
 
 def _experts(shape: ModelShape, work: Work) -> int:
     """Each token's chosen experts, and all weights of the layer with their updates added."""
-    adapted = work.lora.targets == "all-linear"
+    adapted = work.lora.target_modules == "all-linear"
     width = 4 * shape.inner + 2 * shape.hidden if adapted else 3 * shape.inner + shape.hidden
     routed = work.tokens * shape.experts_per_token * width * work.element
     router = work.tokens * ((shape.hidden if adapted else 0) + 6 * shape.experts) * FLOAT
@@ -221,6 +222,6 @@ def _outside_bytes(shape: ModelShape, work: Work) -> int:
     """The last norm, the rotary tables, and before the head the gradient of the hidden states; for
     rows of new tokens also the hidden states, and the probabilities of these."""
     width = 2 * shape.hidden + shape.new_tokens if shape.new_tokens else shape.hidden
-    learned = work.supervised_share * width * work.element
+    supervised = work.supervised_share * width * work.element
     rotary = 0 if shape.positions else 2 * shape.head_width * work.element
-    return _norms(shape, work, count=1) + int(work.tokens * (learned + rotary + 8))
+    return _norms(shape, work, count=1) + int(work.tokens * (supervised + rotary + 8))

@@ -1,8 +1,8 @@
-"""What one device holds in a training: weights, adapter, its state, activations, buffers.
+"""Memory per device in training: weights, adapter, optimizer state, activations, buffers.
 
 How ranks share it is that of finetune/train/sharding.py. Frozen weights are most of it, so that
 only what splits them (`zero3`, `fsdp`) makes a large base fit; gradients and moments exist for the
-adapter alone and are small, whoever holds them.
+adapter alone and are small on any rank.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from finetune.sizing.shape import (
     layer_parameters,
     linear_parameters,
 )
-from finetune.spec.recipe import Lora, Offload, Precision, Quantization, Sharding
+from finetune.spec.recipe import Quantization
+from finetune.spec.sections.training import Lora, Offload, Precision, Sharding
 
 LIVE_ELEMENTS = 1_000_000_000
 """Parameters that DeepSpeed's third stage keeps gathered on a GPU (its default)."""
@@ -47,7 +48,7 @@ GPU_PROCESS_BYTES = int(1.5 * GIB)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the ranks are and how they share."""
+    """Placement of the ranks, and sharding between them."""
 
     sharding: Sharding = "none"
     ranks: int = 1
@@ -62,30 +63,30 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes on one device at the peak of a step, by what they are for."""
+    """Bytes on one device at the peak of a step, by use."""
 
     weights: int
     """The frozen base, or this rank's part of it."""
     gathered: int
-    """Weights of other ranks, while they are needed."""
+    """Weights of other ranks, gathered while they are needed."""
     adapter: int
     gradients: int
-    moments: int
+    optimizer_state: int
     """AdamW's two moments, and the float32 copy that ZeRO steps on."""
-    buffers: int
-    """What communication is gathered in."""
+    communication_buffers: int
+    """Buckets in which ranks exchange gradients and parameters."""
     activations: int
-    """Kept from the forward for the backward pass."""
-    temporary: int
-    """A layer's gradients or a chunk of logits, whichever is larger."""
-    allocator: int
-    """What the CPU's allocator holds and cannot use. On a GPU it is not estimated."""
-    process: int
-    """Libraries and their buffers."""
+    """Kept from the forward pass for the backward pass."""
+    work_buffers: int
+    """Gradients of a layer or a chunk of logits, whichever is larger."""
+    allocator_overhead: int
+    """Memory that the CPU's allocator holds and cannot use. On a GPU it is not estimated."""
+    runtime: int
+    """Libraries, and on a GPU the CUDA context."""
     host: int
-    """Bytes that wait in the CPU's memory (offload); not in the total."""
+    """State offloaded to CPU memory; not in the total."""
     loading: int
-    """The peak before training begins, where it is another one."""
+    """Peak of loading the model, where it can exceed that of a step."""
 
     @property
     def total(self) -> int:
@@ -95,12 +96,29 @@ class Memory:
             + self.gathered
             + self.adapter
             + self.gradients
-            + self.moments
-            + self.buffers
+            + self.optimizer_state
+            + self.communication_buffers
             + self.activations
-            + self.temporary
+            + self.work_buffers
         )
-        return max(held + self.allocator, self.loading) + self.process
+        return max(held + self.allocator_overhead, self.loading) + self.runtime
+
+
+MEMORY_LABELS = {
+    "weights": "base weights",
+    "gathered": "gathered weights",
+    "adapter": "adapter",
+    "gradients": "gradients",
+    "optimizer_state": "optimizer state",
+    "communication_buffers": "communication buffers",
+    "activations": "activations",
+    "work_buffers": "work buffers",
+    "allocator_overhead": "allocator overhead",
+    "runtime": "runtime",
+    "host": "offloaded to CPU memory",
+    "loading": "loading",
+}
+"""Labels of the fields of `Memory`."""
 
 
 def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory:
@@ -109,8 +127,9 @@ def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory
     weights = whole // placement.ranks if placement.sharding in SPLITS_WEIGHTS else whole
     trained = sum(adapter_parameters(shape, work.lora).values())
     adapter, gradients, moments, buffers = _trained(trained, work, placement)
-    gathers, host = placement.sharding == "zero3" and placement.ranks > 1, 0
-    if placement.device == "gpu":
+    on_gpu, host = placement.device == "gpu", 0
+    gathers = placement.sharding == "zero3" and placement.ranks > 1
+    if on_gpu:
         if placement.offload != "none":
             host, moments = moments, 0
         if placement.offload == "all":
@@ -120,12 +139,14 @@ def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory
         gathered=_gathered(shape, work, placement),
         adapter=adapter,
         gradients=gradients,
-        moments=moments,
-        buffers=buffers,
+        optimizer_state=moments,
+        communication_buffers=buffers,
         activations=kept_bytes(shape, work),
-        temporary=temporary_bytes(shape, work),
-        allocator=0 if placement.device == "gpu" else allocator_bytes(shape, work, gathers=gathers),
-        process=GPU_PROCESS_BYTES if placement.device == "gpu" else CPU_PROCESS_BYTES,
+        work_buffers=temporary_bytes(shape, work),
+        allocator_overhead=0
+        if placement.device == "gpu"
+        else allocator_bytes(shape, work, gathers=gathers),
+        runtime=GPU_PROCESS_BYTES if placement.device == "gpu" else CPU_PROCESS_BYTES,
         host=host,
         loading=whole + adapter if placement.sharding == "fsdp" else 0,
     )

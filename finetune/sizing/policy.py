@@ -1,8 +1,7 @@
-"""Rules behind every `auto` of a training, and the constants that go with them: facts in, decision
-out.
+"""Rules behind every `auto` of a training run, with their constants: facts -> decision.
 
 `finetune estimate` asks them before anything runs, `finetune train` on the machine itself, so that
-both decide alike. One rule only predicts: `fuses_layers` says for `estimate` what
+both decide alike. One rule only predicts: `fuses_layers` predicts for `estimate` what
 finetune/models/fused.py sees at the tensors of each call (tests/parity/test_footprint.py holds both
 together). Nothing heavy is imported: what torch knows of a device is handed in as facts.
 
@@ -10,7 +9,7 @@ together). Nothing heavy is imported: what torch knows of a device is handed in 
 |------------------------|-------------------------------------------|---------------------------|
 | `train.precision`      | device, whether it has bf16               | `choose_precision`        |
 | `train.sharding`       | ranks, memory, precision, quantization    | `choose_sharding`         |
-| `run.micro_batch_rows` | rows of a step per rank, device, memory   | `choose_micro_batch_rows` |
+| `run.micro_batch_size` | rows of a step per rank, device, memory   | `choose_micro_batch_rows` |
 | `run.memory_gib`       | memory of the device, processes on it     | `budget_bytes`            |
 | rank after PiSSA       | initialisation, rank, alpha               | `handed_on`               |
 | document attention     | architecture, device                      | `attends_by_document`     |
@@ -25,7 +24,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from finetune.spec.recipe import Lora, Precision, Quantization, Sharding
+from finetune.spec.recipe import Quantization
+from finetune.spec.sections.training import Lora, Precision, Sharding
 
 Device = Literal["cpu", "gpu"]
 
@@ -48,9 +48,9 @@ BUCKET_ELEMENTS = 2_000_000
 ZERO_STAGES: Mapping[Sharding, int] = {"zero1": 1, "zero2": 2, "zero3": 3}
 """Stages of ZeRO (Rajbhandari et al. 2020)."""
 SPLITS_WEIGHTS: frozenset[Sharding] = frozenset(("zero3", "fsdp"))
-"""What leaves a rank only its part of the frozen weights."""
+"""Shardings that split the frozen weights across ranks."""
 NEEDS_LAUNCHER: frozenset[Sharding] = frozenset(("ddp", "fsdp"))
-"""What a process that was started alone cannot do; DeepSpeed can."""
+"""Shardings that need a launcher; DeepSpeed does not."""
 DOCUMENT_ATTENTION = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma3_text"})
 """Architectures whose attention, mask and head were read and tested (tests/parity/test_packed.py):
 on a CPU their attention runs document by document."""
@@ -89,7 +89,7 @@ def budget_bytes(asked_gib: float | None, *, device_bytes: float, processes: int
 
 
 def leaves_room(weights_bytes: int, *, budget_bytes: float) -> bool:
-    """Whether `sharding: auto` lets each rank hold all weights: they fill no more than half.
+    """Return whether `sharding: auto` lets each rank hold all weights: they fill no more than half.
 
     >>> leaves_room(5, budget_bytes=10), leaves_room(6, budget_bytes=10)
     (True, False)
@@ -123,12 +123,12 @@ def choose_sharding(
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a sharding cannot be had."""
+    """Reason against a sharding."""
 
     short: str
     """For a table of settings."""
     reason: str
-    """For an error, behind `train.sharding: VALUE`; it says what to take instead."""
+    """For an error, behind `train.sharding: VALUE`; it names the alternative."""
 
 
 def refuse_sharding(
@@ -217,7 +217,7 @@ def pissa_as_plain(*, rank: int, alpha: float, rslora: bool) -> tuple[int, float
 
 
 def attends_by_document(model_type: str, *, device: Device) -> bool:
-    """Whether attention runs document by document, without a mask over the packed row."""
+    """Return whether attention runs document by document, without a mask over the packed row."""
     return device == "cpu" and model_type in DOCUMENT_ATTENTION
 
 
@@ -230,7 +230,7 @@ def fuses_layers(
     quantization: Quantization,
     sharding: Sharding,
 ) -> bool:
-    """Whether the layers of finetune/models/fused.py run: plain LoRA in float32, weights whole.
+    """True if the layers of finetune/models/fused.py run: plain LoRA in float32, weights whole.
 
     `fsdp` gathers a layer's weights before its forward; `zero3` only within the written modules.
     """

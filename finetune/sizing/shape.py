@@ -1,8 +1,8 @@
-"""What a transformers `config.json` says about a decoder: its layers, and how many parameters.
+"""The shape of a decoder from its `config.json`: layers and parameter counts.
 
 Counted from the numbers in the file alone, without torch. Architectures in `KNOWN` are counted
 exactly (tests/unit/sizing/test_shape.py compares with transformers and PEFT); any other one that
-has the usual keys is counted as if it were a Llama, and says so.
+has the usual keys is counted as a Llama, with a note.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from finetune.errors import RecipeError
-from finetune.spec.recipe import Lora
+from finetune.messages import Place, problem
+from finetune.spec.sections.training import Lora
 
 Reads = Literal["attention", "heads", "mlp", "inner", "hidden"]
-"""What a linear layer takes in; layers that read the same tensor share it."""
+"""Input of a linear layer; layers that read the same tensor share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class ModelShape:
 
     model_type: str
     exact: bool
-    """Whether the architecture is known, so that counts are exact."""
+    """True if the architecture is known, so that counts are exact."""
     layers: int
     hidden: int
     heads: int
@@ -53,11 +54,11 @@ class ModelShape:
     """Linear layers of one decoder layer that are no experts."""
     head: Linear
     tied: bool
-    """Whether the head is the embedding."""
+    """True if the head is the embedding."""
     block_norms: int = 2
     """Norms of the residual stream in a layer."""
     norms_queries: bool = False
-    """Whether queries and keys are normalised head by head."""
+    """True if queries and keys are normalised head by head."""
     layer_norm: bool = False
     """LayerNorm with a bias instead of RMSNorm."""
     experts: int = 0
@@ -65,7 +66,7 @@ class ModelShape:
     positions: int = 0
     """Learned positions; 0 where they are rotary."""
     soft_capped: bool = False
-    """Whether logits go through a tanh."""
+    """True if logits go through a tanh."""
     new_tokens: int = 0
     """Tokens that a recipe adds; their rows are trained."""
 
@@ -77,7 +78,7 @@ class ModelShape:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What an architecture has that its configuration does not say."""
+    """Features of an architecture that are not in its configuration."""
 
     head_width: int | None = None
     query_bias: bool = False
@@ -105,7 +106,8 @@ KNOWN: Mapping[str, _Kind] = {
 
 def model_shape(config: Mapping[str, Any], *, source: str = "config.json") -> ModelShape:
     """Read a transformers configuration. RecipeError if it is no decoder that can be counted."""
-    outer, config = config, config.get("text_config") or config
+    inner = config.get("text_config")
+    outer, config = config, inner if inner and isinstance(inner, Mapping) else config
     model_type = str(config.get("model_type", "unknown"))
     if model_type == "gpt2":
         return _gpt2(config, source=source)
@@ -181,27 +183,38 @@ def targeted(shape: ModelShape, lora: Lora) -> tuple[Linear, ...]:
 
     RecipeError if a target is the end of no layer's name.
     """
-    if lora.targets == "all-linear":
+    if lora.target_modules == "all-linear":
         return shape.linears
     known = (*shape.linears, shape.head)
-    unknown = [t for t in lora.targets if not any(_is_called(linear, t) for linear in known)]
+    unknown = [t for t in lora.target_modules if not any(_is_called(linear, t) for linear in known)]
     if unknown:
-        names = ", ".join(dict.fromkeys(linear.name.rpartition(".")[2] for linear in known))
+        names = list(dict.fromkeys(linear.name.rpartition(".")[2] for linear in known))
         raise RecipeError(
             *(
-                f"lora.targets: a {shape.model_type} model has no linear layer {t!r}; it has: "
-                f"{names} (or write all-linear)"
-                for t in unknown
+                problem(
+                    "no-such-layer",
+                    "a {model_type} model has no linear layer {name!r}; it has: {names} (or write "
+                    "all-linear)",
+                    at=Place(key="lora.target_modules"),
+                    model_type=shape.model_type,
+                    name=name,
+                    names=names,
+                )
+                for name in unknown
             )
         )
     return tuple(
-        linear for linear in shape.linears if any(_is_called(linear, t) for t in lora.targets)
+        linear
+        for linear in shape.linears
+        if any(_is_called(linear, t) for t in lora.target_modules)
     )
 
 
 def head_is_targeted(shape: ModelShape, lora: Lora) -> bool:
-    """Whether the head gets an update; `all-linear` leaves it out."""
-    return lora.targets != "all-linear" and any(_is_called(shape.head, t) for t in lora.targets)
+    """Return whether the head gets an update; `all-linear` leaves it out."""
+    return lora.target_modules != "all-linear" and any(
+        _is_called(shape.head, t) for t in lora.target_modules
+    )
 
 
 def adapter_parameters(shape: ModelShape, lora: Lora) -> dict[str, int]:
@@ -209,7 +222,7 @@ def adapter_parameters(shape: ModelShape, lora: Lora) -> dict[str, int]:
     found = {linear.name: shape.layers * _update(linear, lora) for linear in targeted(shape, lora)}
     if head_is_targeted(shape, lora):
         found[shape.head.name] = _update(shape.head, lora)
-    if shape.experts and lora.targets == "all-linear":
+    if shape.experts and lora.target_modules == "all-linear":
         found["mlp.experts"] = shape.layers * _experts_update(shape, lora)
     if shape.new_tokens:
         found["new tokens"] = shape.row_parameters
@@ -303,11 +316,23 @@ def _soft_cap(config: Mapping[str, Any], model_type: str) -> float | None:
 
 
 def _numbers(config: Mapping[str, Any], names: tuple[str, ...], *, source: str) -> tuple[int, ...]:
-    missing = [name for name in names if not isinstance(config.get(name), int)]
+    missing = [name for name in names if not _is_size(config.get(name))]
+    optional = ("head_dim", "num_key_value_heads", "num_local_experts", "num_experts_per_tok")
+    missing += [n for n in (*optional, "n_inner") if config.get(n) and not _is_size(config[n])]
     if missing:
         raise RecipeError(
-            f"{source}: model_type {config.get('model_type', 'unknown')!r} without "
-            f"{', '.join(missing)}: not a decoder whose size can be told from its configuration. "
-            f"Known architectures: {', '.join(KNOWN)}"
+            problem(
+                "unknown-architecture",
+                "model_type {model_type!r} without a usable {missing}: not a decoder with a size "
+                "in its configuration. Known architectures: {known}",
+                at=Place(source),
+                model_type=str(config.get("model_type", "unknown"))[:100],
+                missing=missing,
+                known=list(KNOWN),
+            )
         )
     return tuple(int(config[name]) for name in names)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**40

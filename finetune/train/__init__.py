@@ -1,1 +1,1 @@
-"""Stage `train`: tokens -> adapter."""
+"""The training stage: packed tokens -> adapter."""

@@ -1,4 +1,4 @@
-"""The adapter as a folder that PEFT loads: written at the end, or read to start from.
+"""The adapter as a PEFT folder: saved after training, or loaded as a starting point.
 
 PiSSA (Meng et al. 2024) moves part of the base weight into the first A0 and B0, so its A and B do
 not belong to the base that the release names. What it learnt there is s(BA - B0A0), which is
@@ -10,23 +10,29 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
 from torch import Tensor
 
-from finetune.errors import RecipeError, StoreError
+from finetune.errors import RecipeError
+from finetune.messages import Place, Problem, problem, sentence
+from finetune.models.adapter_files import CONFIG, WEIGHTS, look_at_adapter
+from finetune.models.intact import explained
 from finetune.models.rows import is_row
 from finetune.sizing.policy import handed_on, pissa_as_plain
-from finetune.spec.recipe import Base, Lora
+from finetune.sources.weight_index import named
+from finetune.spec.recipe import Base
+from finetune.spec.sections.training import Lora
 from finetune.train.checkpoint import full_disk_explained, write_folder
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 TOKENIZER_JSON = "tokenizer.json"
+_START = Place(key="train.start_from")
+_VOCABULARY = Place(key="vocabulary")
 
 
 def save_adapter(
@@ -71,7 +77,7 @@ def save_adapter(
 def load_start(model: PeftModel, directory: Path, *, lora: Lora) -> None:
     """Set the weights of the adapter in `directory` (or its `adapter/`) into a fresh adapter.
 
-    Raises StoreError when it cannot be read and RecipeError when it is of another shape.
+    Raises RecipeError when it cannot be read, lacks a tensor or is of another shape.
     """
     config, weights = read_adapter(directory)
     kinds = {
@@ -81,56 +87,109 @@ def load_start(model: PeftModel, directory: Path, *, lora: Lora) -> None:
         "lora.rank": (config.get("r"), lora.rank),
     }
     problems = [
-        f"{field}: {wanted} does not match the adapter to start from ({directory} has {found}): "
-        f"set {field}: {found}"
+        problem(
+            "start-setting-differs",
+            "{wanted} does not match the adapter to start from ({directory} has {found}); set "
+            "{field}: {found}",
+            at=Place(key=field),
+            wanted=wanted,
+            found=str(found),
+            field=field,
+            directory=directory,
+        )
         for field, (found, wanted) in kinds.items()
         if found != wanted
     ]
     if problems:
         raise RecipeError(*problems)
     expected = _adapter_keys(model, None)
-    if any(map(is_row, weights)) and not any(map(is_row, expected)):
-        raise RecipeError(
-            f"vocabulary: the adapter to start from ({directory}) has new tokens of its own; a "
-            "recipe without `vocabulary` cannot go on with it"
-        )
-    if any(map(is_row, expected)) and not any(map(is_row, weights)):
-        raise RecipeError(
-            f"vocabulary: the adapter to start from ({directory}) has no new tokens: leave "
-            "`vocabulary` out, or start from an adapter with the same ones"
-        )
-    for one, other, text in (
-        (weights, expected, "the adapter to start from also changes"),
-        (expected, weights, "the adapter to start from does not change"),
-    ):
-        extra = sorted({_module(k) for k in one} - {_module(k) for k in other})
-        if extra:
-            raise RecipeError(
-                f"lora.targets: {text} {extra[0]} and {len(extra) - 1} other modules "
-                f"({directory}): name the same targets"
-            )
+    _refuse_other_modules(weights, expected, directory=directory)
     bent = [k for k in weights if k not in expected or weights[k].shape != expected[k].shape]
     if bent:
         raise RecipeError(
-            f"base.model: {bent[0]} of the adapter to start from ({directory}) has shape "
-            f"{tuple(weights[bent[0]].shape)}, which this base has no place for: it was trained "
-            f"on another base ({config.get('base_model_name_or_path')})"
+            problem(
+                "start-of-another-base",
+                "{tensor} of the adapter to start from ({directory}) has the shape {shape}, which "
+                "does not fit this base: it was trained on another base ({base})",
+                at=Place(key="base.model"),
+                tensor=bent[0],
+                directory=directory,
+                shape=str(tuple(weights[bent[0]].shape)),
+                base=str(config.get("base_model_name_or_path")),
+            )
         )
-    set_peft_model_state_dict(model, weights)
+    lost = sorted(set(expected) - set(weights))
+    report: Any = set_peft_model_state_dict(model, weights) if not lost else None
+    strange = [] if report is None else report.unexpected_keys
+    if lost or strange:
+        raise RecipeError(
+            problem(
+                "start-tensors-differ",
+                "the adapter to start from ({directory}) lacks {lost} and has {strange}, which "
+                "this base has no place for; copy it again",
+                at=_START,
+                directory=directory,
+                lost=named(lost) or "nothing",
+                strange=named(strange) or "nothing",
+            )
+        )
+
+
+def _refuse_other_modules(
+    weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, directory: Path
+) -> None:
+    """Raise RecipeError if an adapter to start from trains other modules or new tokens."""
+    has_rows, wants_rows = any(map(is_row, weights)), any(map(is_row, expected))
+    if has_rows != wants_rows:
+        raise RecipeError(
+            problem(
+                "start-new-tokens-differ",
+                "the new tokens of the adapter to start from ({directory}) differ: {difference}",
+                at=_VOCABULARY,
+                directory=directory,
+                difference=sentence(
+                    "it has its own, and this recipe has no `vocabulary`; start from another "
+                    "adapter, or train both phases in one recipe"
+                )
+                if has_rows
+                else sentence(
+                    "it has none; remove `vocabulary`, or start from an adapter with the same ones"
+                ),
+            )
+        )
+    theirs, ours = ({_module(k) for k in one} for one in (weights, expected))
+    if theirs != ours:
+        raise RecipeError(
+            problem(
+                "start-targets-differ",
+                "the adapter to start from ({directory}) also trains {extra} and does not train "
+                "{missing}; name the same target modules",
+                at=Place(key="lora.target_modules"),
+                directory=directory,
+                extra=named(sorted(theirs - ours)) or "nothing",
+                missing=named(sorted(ours - theirs)) or "nothing",
+            )
+        )
 
 
 def read_adapter(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return configuration and tensors of the adapter in a folder or in its `adapter/`."""
+    """Return configuration and tensors of the adapter in a folder or in its `adapter/`.
+
+    Raises RecipeError if a file is missing or damaged, or the two do not belong together.
+    """
     inner = directory / "adapter"
     folder = inner if (inner / CONFIG).is_file() else directory
     try:
-        config = json.loads((folder / CONFIG).read_bytes())
+        config, _ = look_at_adapter(folder)
+    except RecipeError as error:
+        raise RecipeError(*(one.at(_under_start(one)) for one in error.problems)) from error
+    with explained(f"train.start_from: {folder / WEIGHTS}", remedy="copy it again"):
         return config, safetensors.torch.load((folder / WEIGHTS).read_bytes())
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StoreError(
-            f"train.start_from: no adapter can be read in {directory}: it needs {CONFIG} and "
-            f"{WEIGHTS} ({error})"
-        ) from error
+
+
+def _under_start(found: Problem) -> Place:
+    place = found.place or Place()
+    return replace(place, key=": ".join(filter(None, ["train.start_from", place.key])))
 
 
 def lora_to_attach(lora: Lora, *, start: Path | None) -> Lora:
@@ -152,9 +211,14 @@ def same_tokenizer(start: Path, tokenizer: Path) -> None:
     theirs = (inner if (inner / CONFIG).is_file() else start) / TOKENIZER_JSON
     if not theirs.is_file() or theirs.read_bytes() != (tokenizer / TOKENIZER_JSON).read_bytes():
         raise RecipeError(
-            f"vocabulary: the adapter to start from ({start}) was trained with other tokens than "
-            "this recipe's corpora give, so its rows would stand for other text; leave "
-            "`start_from` out, or train both phases in one recipe"
+            problem(
+                "start-of-other-tokens",
+                "the adapter to start from ({directory}) was trained with other new tokens than "
+                "those of this recipe's corpora; remove `start_from`, or train both phases in one "
+                "recipe",
+                at=_VOCABULARY,
+                directory=start,
+            )
         )
 
 
@@ -191,5 +255,12 @@ def _as_plain_lora(weights: Mapping[str, Tensor], start: Mapping[str, Tensor]) -
         elif is_row(key):
             plain[key] = tensor
         else:
-            raise RecipeError(f"lora.init: pissa cannot be combined with what trains {key}")
+            raise RecipeError(
+                problem(
+                    "pissa-combined",
+                    "pissa cannot be combined with {other}; remove one of them",
+                    at=Place(key="lora.init"),
+                    other=sentence("a trained {key}", key=key),
+                )
+            )
     return plain

@@ -6,7 +6,7 @@
         state.json          {"progress", "layout", "sha256": {file or section: checksum}}
 
 A checkpoint is written aside, synced and renamed, so that a kill at any instant leaves the ones
-before it. Checksums tell a damaged one, and the one before it is used.
+before it. Checksums detect a damaged one; then the previous one is used.
 """
 
 from __future__ import annotations
@@ -15,33 +15,38 @@ import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from torch import Tensor
 
 from finetune.errors import StoreError
+from finetune.messages import Place, problem
 from finetune.output.durable import flush, write_synced
+from finetune.output.small_files import read_json
+from finetune.pipeline.disk_errors import full_place
 from finetune.train.state import Layout, Progress
 
 TENSORS, NUMBERS = "state.safetensors", "state.json"
+_MAX_NUMBER_BYTES = 16 * 2**20
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything a training needs to go on."""
+    """The state from which a training run resumes."""
 
     progress: Progress
     layout: Layout
     tensors: Mapping[str, Tensor]
     folder: Path | None = None
-    """Where it was read."""
+    """Its folder."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors called `PREFIX.NAME` by NAME."""
@@ -49,21 +54,42 @@ class Checkpoint:
         return {k.removeprefix(head): t for k, t in self.tensors.items() if k.startswith(head)}
 
 
+class _Numbers(BaseModel):
+    """Content of state.json."""
+
+    progress: dict[str, Any]
+    layout: dict[str, Any]
+    sha256: dict[str, str]
+
+
 @contextmanager
 def full_disk_explained(path: Path, *, what: str) -> Iterator[None]:
-    """Turn a full disk (or quota) inside the block into a StoreError that says what to free."""
+    """Turn a full disk (or quota) inside the block into a StoreError that names the space to free.
+
+    One that is full elsewhere, as the folder for temporary files, goes through as it is.
+    """
     try:
         yield
     except (OSError, SafetensorError) as error:
         number = error.errno if isinstance(error, OSError) else None
         if number not in _FULL and "os error 28" not in str(error):
             raise
+        full = error if isinstance(error, OSError) else OSError(errno.ENOSPC, str(error))
+        beside = path.absolute().parent  # where a folder is written aside
+        if not full_place(full, root=path).absolute().is_relative_to(beside):
+            raise
         free_mib = shutil.disk_usage(path if path.exists() else path.parent).free / 2**20
         raise StoreError(
-            f"{path}: could not write {what}: {_FULL.get(number or 0, 'the disk is full')} "
-            f"({free_mib:.0f} MiB free). Free some space there (`finetune runs` lists artefacts "
-            "and removes those you name), then repeat the same command: it continues from the "
-            "last checkpoint, which is intact"
+            problem(
+                "disk-full",
+                "could not write {what}: {why} ({free_mib:.0f} MiB free). Free some space there "
+                "(`finetune runs --remove STAGE/KEY` removes artefacts), then rerun the same "
+                "command to resume from the last checkpoint, which is intact",
+                at=Place(path),
+                what=what,
+                why=_FULL.get(number or 0, "the disk is full"),
+                free_mib=free_mib,
+            )
         ) from error
 
 
@@ -75,7 +101,7 @@ def write_folder(directory: Path, files: Mapping[str, bytes]) -> None:
     """Make a folder with these files, all of it or nothing, in place of one of that name."""
     aside = directory.with_name(directory.name + ".tmp")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside.mkdir()
     try:
         for name, content in files.items():
             write_synced(aside / name, content)
@@ -109,7 +135,7 @@ def save_checkpoint(
     """
     target = directory / folder_name(checkpoint.progress)
     with full_disk_explained(directory, what=f"the checkpoint of step {checkpoint.progress.step}"):
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(exist_ok=True)  # not the folder above: that may have been taken away
         write_folder(target, checkpoint_files(checkpoint))
     for old in _superfluous(directory, target, keep=keep, keep_gib=keep_gib):
         shutil.rmtree(old)
@@ -164,25 +190,47 @@ def checkpoint_files(checkpoint: Checkpoint) -> dict[str, bytes]:
 def read_checkpoint(directory: Path) -> Checkpoint:
     """Read one checkpoint folder. Raises StoreError when anything in it is missing or damaged."""
     try:
+        if not (directory / TENSORS).is_file():  # a pipe would be waited for
+            raise _damaged(directory, f"{TENSORS} is missing or no file")
         tensors = (directory / TENSORS).read_bytes()
-        stored = json.loads((directory / NUMBERS).read_bytes())
-        expected = stored["sha256"]
+        stored = read_json(directory / NUMBERS, _Numbers, max_bytes=_MAX_NUMBER_BYTES)
         found = {
             TENSORS: hashlib.sha256(tensors).hexdigest(),
-            "progress": hashlib.sha256(_canonical(stored["progress"])).hexdigest(),
-            "layout": hashlib.sha256(_canonical(stored["layout"])).hexdigest(),
+            "progress": hashlib.sha256(_canonical(stored.progress)).hexdigest(),
+            "layout": hashlib.sha256(_canonical(stored.layout)).hexdigest(),
         }
-        wrong = [name for name in found if found[name] != expected[name]]
+        wrong = [name for name in found if found[name] != stored.sha256.get(name)]
         if wrong:
-            raise StoreError(f"{directory}: damaged checkpoint: checksum of {wrong[0]} differs")
+            raise _damaged(directory, f"the checksum of {wrong[0]} differs")
         return Checkpoint(
-            progress=Progress.from_json(stored["progress"]),
-            layout=Layout(**stored["layout"]),
+            progress=Progress.from_json(stored.progress),
+            layout=Layout(**stored.layout),
             tensors=safetensors.torch.load(tensors),
             folder=directory,
         )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise StoreError(f"{directory}: damaged checkpoint: {error!r}") from error
+    except OSError as error:
+        raise _damaged(directory, error.strerror) from error
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise _damaged(directory, str(error)) from error
+
+
+def _damaged(directory: Path, why: str | None) -> StoreError:
+    return StoreError(
+        problem("damaged-checkpoint", "damaged checkpoint: {why}", at=Place(directory), why=why)
+    )
+
+
+def of_another_run(names: Sequence[str]) -> StoreError:
+    """Return the error for a checkpoint without these parameters, or with other ones."""
+    return StoreError(
+        problem(
+            "checkpoint-of-another-run",
+            "the checkpoint is of another training run: {count} parameters differ, e.g. {name}. "
+            "Remove the unfinished artefact (`finetune runs --remove STAGE/KEY`) and start again",
+            count=len(names),
+            name=names[0],
+        )
+    )
 
 
 def newest_checkpoint(
@@ -190,7 +238,7 @@ def newest_checkpoint(
 ) -> tuple[Checkpoint | None, list[str]]:
     """Return the newest sound checkpoint below `directory`, and a line for each damaged one.
 
-    `also` is one more folder to look at first (the state of a training that had finished).
+    `also` is one more folder to look at first (the state of a finished run).
     """
     problems: list[str] = []
     candidates = _folders(directory)

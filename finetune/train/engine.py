@@ -1,4 +1,4 @@
-"""What the loop trains with: one interface over torch (alone, DDP, FSDP) and DeepSpeed (ZeRO).
+"""Training engines: one interface over torch (single process, DDP, FSDP) and DeepSpeed (ZeRO).
 
 Gradients are averaged over ranks by all of them, so the loop hands in losses that are multiplied by
 the number of ranks. State goes in and out as full tensors by parameter name, whatever the sharding,
@@ -16,9 +16,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from finetune.errors import TrainError
 from finetune.models.kinds import Batch, TrainableModel
-from finetune.spec.recipe import Lora, Train
+from finetune.spec.sections.training import Lora, Train
 from finetune.train.model import TrainedModel
 from finetune.train.optimizer import (
     MOMENTS,
@@ -28,7 +27,7 @@ from finetune.train.optimizer import (
     set_learning_rate,
     trainable_parameters,
 )
-from finetune.train.sharding import Sharing
+from finetune.train.sharding import Sharing, not_engaged
 
 
 class Engine(Protocol):
@@ -157,7 +156,7 @@ def make_engine(
         )
         engine, _ = accelerator.prepare(trainable, optimizer)
         if engine.zero_optimization_stage() != plan.zero_stage:
-            raise TrainError(f"DeepSpeed runs stage {engine.zero_optimization_stage()}, not ours")
+            raise not_engaged(plan.sharding, found=f"ZeRO stage {engine.zero_optimization_stage()}")
         return DeepSpeedEngine(engine, kind=model.kind, parameters=parameters)
     if plan.sharding == "fsdp":
         return _fsdp(plan, model, accelerator=accelerator, train=train, lora=lora)
@@ -193,7 +192,7 @@ def _fsdp(
     sharded: Any = fully_shard(whole, mesh=mesh, offload_policy=offload)
     parameters = trainable_parameters(model.peft)  # others than before: each is sharded
     if not all(hasattr(p, "device_mesh") for p in parameters.values()):
-        raise TrainError("train.sharding: fsdp did not engage: a parameter is not sharded")
+        raise not_engaged("fsdp", found="a parameter that is not sharded")
 
     @contextmanager
     def synced(last: bool) -> Iterator[None]:

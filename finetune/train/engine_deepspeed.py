@@ -1,7 +1,7 @@
-"""Training by a DeepSpeed engine: ZeRO stages 1, 2 and 3 (Rajbhandari et al. 2020).
+"""The DeepSpeed engine: ZeRO stages 1, 2 and 3 (Rajbhandari et al. 2020).
 
 The engine reduces gradients, clips and steps; it takes no step when their norm is not finite, and
-says so. Its own checkpoints are never used: they are pickles of one layout.
+states that. Its own checkpoints are never used: they are pickles of one layout.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from finetune.errors import StoreError
+from finetune.messages import problem
 from finetune.models.kinds import Batch, Kind, TrainableModel
+from finetune.train.checkpoint import of_another_run
 from finetune.train.optimizer import MOMENTS, set_learning_rate
 
 
@@ -109,7 +111,7 @@ class DeepSpeedEngine:
         wanted = ("adapter", *MOMENTS)
         missing = [part for part in wanted if f"{part}.{name}" not in tensors]
         if missing:
-            raise StoreError(f"checkpoint has no {missing[0]}.{name}: it is of another training")
+            raise of_another_run([f"{missing[0]}.{name}"])
         adapter, *moments = (tensors[f"{p}.{name}"].to(self._engine.device) for p in wanted)
         safe_set_full_fp32_param(parameter, adapter)
         for moment, value in zip(MOMENTS, moments, strict=True):
@@ -118,5 +120,7 @@ class DeepSpeedEngine:
 
 def _known(tensor: Tensor | None, name: str) -> Tensor:
     if tensor is None:
-        raise StoreError(f"DeepSpeed holds no state of {name}; is it trained?")
+        raise StoreError(
+            problem("no-optimizer-state", "DeepSpeed has no optimizer state of {name}", name=name)
+        )
     return tensor.detach().float().cpu().clone()

@@ -20,9 +20,13 @@ from torch import Tensor
 
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import Stopped, TrainError
+from finetune.messages import problem, sentence
 from finetune.models.kinds import Kind
-from finetune.output.console import Bar, Console
-from finetune.spec.recipe import Run, Train
+from finetune.output.console import Console
+from finetune.output.work import Bar
+from finetune.spec.recipe import Run
+from finetune.spec.sections.training import Train
+from finetune.spec.tables.metric import VALIDATION
 from finetune.train.checkpoint import Checkpoint, save_checkpoint
 from finetune.train.engine import Engine
 from finetune.train.metrics import Metrics
@@ -34,14 +38,18 @@ from finetune.train.processes import Processes
 from finetune.train.sample import even_sample
 from finetune.train.schedule import learning_rate_factor
 from finetune.train.state import Layout, Progress, after_validation
-from finetune.train.stop import Interrupted, StopFlag
+from finetune.train.stop import Interrupted, StopFlag, stopped_on_request
 from finetune.train.training_mix import epochs_by_language
-from finetune.train.validate import bits_per_byte_by_language, score_together
+from finetune.train.validate import (
+    bits_per_byte_by_language,
+    score_together,
+    validation_line,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is trained on and how: fixed for the whole training."""
+    """Data and settings of a run, fixed for its whole length."""
 
     train: Train
     run: Run
@@ -58,7 +66,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What one step found before its parameters were changed."""
+    """Results of one step before the optimizer update."""
 
     loss: float
     tokens: int
@@ -67,7 +75,7 @@ class StepOutcome:
 
 
 class Trainer:
-    """Owns how far a training has come; the engine owns the model."""
+    """Owns the progress of a training run; the engine owns the model."""
 
     def __init__(
         self,
@@ -78,6 +86,7 @@ class Trainer:
         progress: Progress,
         best: dict[str, Tensor],
         stop: StopFlag,
+        console: Console,
     ) -> None:
         self.plan = plan
         self.engine = engine
@@ -86,19 +95,22 @@ class Trainer:
         self.best = best
         """Parameters of the best validation by name, on the CPU; empty before the first."""
         self.stop = stop
+        self.console = console
         self._saved: Progress | None = progress if progress.step else None
+        self._interval = plan.train.validation_interval(plan.total_steps)
         self._validated_records = even_sample(
             plan.validation.documents_D, most=plan.train.validation_documents
         )
 
-    def run(self, *, console: Console, metrics: Metrics) -> None:
+    def run(self, metrics: Metrics) -> None:
         """Train to the last step, or until validation stopped gaining.
 
         Raises Stopped after a checkpoint when a stop was asked for, TrainError on a loss that is
         not finite or when memory runs out, StoreError on a full disk.
         """
         try:
-            with console.progress("train", total=self.plan.total_steps) as bar:
+            total, start = self.plan.total_steps, self.progress.step
+            with self.console.progress("train", total=total, start=start) as bar:
                 while True:
                     self._validate_when_due(metrics)
                     if self.finished:
@@ -119,15 +131,15 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether the last step is done, or patience has run out."""
-        patience = self.plan.train.patience
+        """Return whether the last step is done, or patience has run out."""
+        patience = self.plan.train.early_stopping_patience
         early = 0 < patience <= self.progress.validations_without_gain
         return early or self.progress.step >= self.plan.total_steps
 
     def validate_at_end(self, metrics: Metrics) -> tuple[Progress, dict[str, Tensor]]:
         """Return progress and best parameters once the last step, too, has been validated.
 
-        The trainer itself stays as it was: a longer training that continues from its state would
+        The trainer itself stays as it was: a longer run that resumes from its state would
         not have validated here.
         """
         if self.progress.validated_step == self.progress.step or not self._can_validate:
@@ -168,7 +180,7 @@ class Trainer:
 
     def _validate_when_due(self, metrics: Metrics) -> None:
         step = self.progress.step
-        due = step > 0 and step % self.plan.train.validate_every_steps == 0
+        due = step > 0 and step % self._interval == 0
         if due and self.progress.validated_step != step and self._can_validate:
             self.progress, self.best = self._validated(metrics)
 
@@ -183,6 +195,7 @@ class Trainer:
             batch_rows=self.plan.layout.micro_batch_rows,
             processes=self.processes,
             on_batch=lambda: self.stop.check(self.processes.any),
+            console=self.console,
         )
         bits = bits_per_byte_by_language(
             nll_D,
@@ -191,8 +204,13 @@ class Trainer:
         )
         if not all(math.isfinite(value) for value in bits.values()):
             raise TrainError(
-                f"validation after step {self.progress.step} is not finite: {bits}. "
-                "Lower train.learning_rate, or set train.precision: fp32"
+                problem(
+                    "validation-not-finite",
+                    "the validation after step {step} is not finite: {bits_per_byte}. Lower "
+                    "train.learning_rate, or set train.precision: fp32",
+                    step=self.progress.step,
+                    bits_per_byte=[f"{name} {value}" for name, value in bits.items()],
+                )
             )
         progress = after_validation(self.progress, bits)
         progress = replace(progress, seconds=progress.seconds + time.monotonic() - begun)
@@ -203,6 +221,10 @@ class Trainer:
             rows=progress.step * self.plan.rows_per_step,
         )
         metrics.validation(progress.step, scores=bits, epochs=epochs)
+        if bits:
+            best = (progress.best_step, progress.best_bits)
+            line = validation_line(progress.step, bits, best=best)
+            self.console.event(line, step=progress.step, **{VALIDATION: bits})
         if progress.best_step != progress.step:
             return progress, self.best
         return progress, self.engine.parameters()
@@ -213,7 +235,7 @@ class Trainer:
         learning_rate = train.learning_rate * learning_rate_factor(
             step,
             schedule=train.schedule,
-            warmup_steps=train.warmup_steps,
+            warmup_steps=train.warmup_of(self.plan.total_steps),
             total_steps=self.plan.total_steps,
         )
         while True:
@@ -226,7 +248,7 @@ class Trainer:
             if math.isfinite(grad_norm):
                 break
             if self.progress.loss_scale <= 1:
-                raise self._not_finite("the norm of the gradients", step, rows=outcome.rows)
+                raise self._not_finite("the gradient norm", step, rows=outcome.rows)
             # in fp16 an overflow of gradients is answered with a smaller loss scale
             self.progress = after_overflow(self.progress)
         seconds = time.monotonic() - begun
@@ -322,17 +344,24 @@ class Trainer:
 
     def _not_finite(self, what: str, step: int, *, rows: NDArray[np.int64]) -> TrainError:
         return TrainError(
-            f"step {step + 1}: {what} is not finite, in {describe_rows(self.plan.split, rows)}. "
-            f"No step was taken; the state after step {step} is as it was. Lower "
-            "train.learning_rate, set train.precision: fp32, or look at these documents"
+            problem(
+                "not-finite",
+                "step {step}: {what} is not finite, in {sequences}. No optimizer step was taken; "
+                "the state after step {kept} is unchanged. Lower train.learning_rate, set "
+                "train.precision: fp32, or inspect these documents",
+                step=step + 1,
+                what=what,
+                sequences=describe_rows(self.plan.split, rows),
+                kept=step,
+            )
         )
 
     def _stopped(self, stopped: Interrupted) -> Stopped:
         step = self.progress.step
-        kept = "its state is saved" if step else "nothing had been trained yet"
-        return Stopped(
-            f"training stopped after step {step} of {self.plan.total_steps} as asked ({stopped}); "
-            f"{kept}. The same command continues from there"
+        return stopped_on_request(
+            sentence("after step {step} of {steps}", step=step, steps=self.plan.total_steps),
+            reason=str(stopped),
+            saved=step > 0,
         )
 
     def _out_of_memory(self) -> TrainError:
@@ -344,7 +373,7 @@ class Trainer:
 
 
 def describe_rows(split: PreparedItems, rows: NDArray[np.int64], *, most: int = 8) -> str:
-    """Name rows with the cards and documents in them; at most `most` rows in full."""
+    """Return packed sequences with their cards and documents; at most `most` in full."""
     parts = []
     for row in sorted({int(r) for r in rows})[:most]:
         inside = split.documents_D[split.documents_D["row"] == row]
@@ -354,6 +383,6 @@ def describe_rows(split: PreparedItems, rows: NDArray[np.int64], *, most: int = 
             listed = ", ".join(str(n) for n in numbers[:most])
             more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
             cards.append(f"{split.cards[card]} documents {listed}{more}")
-        parts.append(f"row {row} ({'; '.join(cards)})")
+        parts.append(f"packed sequence {row} ({'; '.join(cards)})")
     hidden = len({int(r) for r in rows}) - most
-    return ", ".join(parts) + (f" and {hidden} more rows" if hidden > 0 else "")
+    return ", ".join(parts) + (f" and {hidden} more packed sequences" if hidden > 0 else "")

@@ -1,4 +1,4 @@
-"""What a training reports: metrics.jsonl, TensorBoard events and a picture of the loss.
+"""Training metrics: metrics.jsonl, TensorBoard events and a plot of the loss.
 
 metrics.jsonl has one object a line: {"kind": "train", "step", "loss" (nats a supervised token),
 "learning_rate", "grad_norm", "tokens", "supervised_tokens", "seconds"} and
@@ -13,25 +13,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Literal
 
+from pydantic import BaseModel, ValidationError
+
+from finetune.output.small_files import UnreadableError, parse_json
 from finetune.spec.tables.metric import VALIDATION, metric
+from finetune.train.curves.event_file import EventFile
+from finetune.train.curves.trackers import Guarded
 from finetune.train.state import Progress
 
 METRICS = "metrics.jsonl"
+STEP_VALUES = ("loss", "learning_rate", "grad_norm")
+"""Values of a step that trackers show."""
+
+
+class _Record(BaseModel):
+    """Fields of every line."""
+
+    kind: Literal["train", "validation"]
+    step: int
+
+
 LANGUAGES_IN_PICTURE = 12
 
 
 def read_metrics(path: Path, *, until: Progress | None = None) -> list[dict[str, Any]]:
-    """Return the records of a metrics file, those after `until` left out.
+    """Return the records of a metrics file up to `until`.
 
-    A last line that a kill cut short is left out too.
+    A line that a kill cut short, or that is damaged, is dropped with all after it.
     """
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    records: list[dict[str, Any]] = []
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
         try:
-            record = json.loads(line)
-        except ValueError:
+            record = parse_json(line, dict[str, Any])
+            _Record(**record)
+        except (UnreadableError, ValidationError):
             break  # nothing after a torn line was written before it
         if until is not None:
             validated = record["kind"] == "validation"
@@ -42,11 +59,19 @@ def read_metrics(path: Path, *, until: Progress | None = None) -> list[dict[str,
 
 
 class Metrics:
-    """Owns the open metrics file and the TensorBoard writer."""
+    """Owns the open metrics file, the TensorBoard writer and other trackers."""
 
-    def __init__(self, directory: Path | None, *, resumed: Progress, tensorboard: bool) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        *,
+        resumed: Progress,
+        tensorboard: bool,
+        trackers: Guarded | None = None,
+    ) -> None:
         """Open the files in `directory`; with None (ranks that do not write) nothing is kept."""
-        self._board: Any = None
+        self._board: EventFile | None = None
+        self._trackers = trackers
         if directory is None:
             self._file: IO[str] = Path(os.devnull).open("a", encoding="utf-8")  # noqa: SIM115, kept
             return
@@ -57,11 +82,8 @@ class Metrics:
         aside.rename(path)
         self._file = path.open("a", buffering=1, encoding="utf-8")
         if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(
-                str(directory / "tensorboard"), purge_step=resumed.step + 1 if kept else None
-            )
+            purge_step = resumed.step + 1 if kept else None
+            self._board = EventFile(directory / "tensorboard", purge_step=purge_step)
 
     def __enter__(self) -> Metrics:
         return self
@@ -75,14 +97,16 @@ class Metrics:
         self._file.close()
         if self._board is not None:
             self._board.close()
+        if self._trackers is not None:
+            self._trackers.close()
 
     def train_step(self, step: int, **values: float) -> None:
         """Record one optimizer step."""
         self._file.write(_line({"kind": "train", "step": step, **values}))
-        if self._board is not None:
-            for name in ("loss", "learning_rate", "grad_norm", "tokens_per_second"):
-                if name in values:
-                    self._board.add_scalar(f"train/{name}", values[name], step)
+        shown = {name: values[name] for name in list(values) if name in STEP_VALUES}
+        if values.get("seconds") and "tokens" in values:
+            shown["tokens_per_second"] = values["tokens"] / values["seconds"]
+        self._scalars({f"train/{name}": value for name, value in shown.items()}, step)
 
     def validation(
         self, step: int, *, scores: Mapping[str, float], epochs: Mapping[str, float]
@@ -91,18 +115,24 @@ class Metrics:
         mean = fmean(scores.values())
         record = {"kind": "validation", "step": step, VALIDATION: dict(scores)}
         self._file.write(_line(record | {"mean": mean, "epochs": dict(epochs)}))
+        shown = {"validation/mean": mean}
+        shown |= {f"validation/{language}": value for language, value in scores.items()}
+        shown |= {f"epochs/{language}": value for language, value in epochs.items()}
+        self._scalars(shown, step)
+
+    def _scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Give values of a step to TensorBoard and to the trackers, under the same names."""
         if self._board is not None:
-            self._board.add_scalar("validation/mean", mean, step)
-            for language, value in scores.items():
-                self._board.add_scalar(f"validation/{language}", value, step)
-            for language, value in epochs.items():
-                self._board.add_scalar(f"epochs/{language}", value, step)
+            for name, value in values.items():
+                self._board.scalar(name, value, step)
+        if self._trackers is not None:
+            self._trackers.log(values, step)
 
     def sync(self) -> None:
-        """Wait until all records are on the disk; done before a checkpoint that counts on them."""
+        """Wait until all records are on the disk, before a checkpoint that depends on them."""
         os.fsync(self._file.fileno())
         if self._board is not None:
-            self._board.flush()
+            self._board.sync()
 
 
 def _line(record: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The micro-batch: how many rows of a step go through the model at once.
+"""Choice of the micro-batch: packed sequences per forward pass of a rank.
 
 The loss does not depend on it, so it is chosen by memory and speed alone (the rule:
 finetune/sizing/policy.py): recorded, asked for, or `auto`. A rank that holds the whole model runs
@@ -9,7 +9,6 @@ run it alone, and memory is computed from the model's configuration, as `finetun
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -22,9 +21,11 @@ from torch import Tensor, nn
 
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
-from finetune.errors import TrainError
+from finetune.errors import RecipeError, TrainError
 from finetune.launch.ranks import ranks_of
+from finetune.messages import Place, phrase, problem, sentence
 from finetune.models.load import kind_of_device
+from finetune.output.small_files import UnreadableError
 from finetune.sizing.footprint import MeasuredRow, measured_bytes
 from finetune.sizing.memory import Placement, device_memory, state_bytes, work_on
 from finetune.sizing.policy import (
@@ -35,12 +36,22 @@ from finetune.sizing.policy import (
     rows_per_rank,
 )
 from finetune.sizing.shape import model_shape
+from finetune.sources.model_folder import read_config, reason_of
 from finetune.spec.recipe import Run
+from finetune.spec.sections.training import Sharding as Sharded
 from finetune.train.model import TrainedModel
 from finetune.train.processes import Processes
 from finetune.train.sharding import Sharing
 from finetune.train.state import Layout
 
+SHARDING_NAMES: dict[Sharded, str] = {
+    "none": "no sharding",
+    "ddp": "DDP",
+    "zero1": "ZeRO-1",
+    "zero2": "ZeRO-2",
+    "zero3": "ZeRO-3",
+    "fsdp": "FSDP",
+}
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -71,7 +82,7 @@ def choose_layout(
         budget = process_budget_bytes(wanted, processes.device)
         rows = processes.least(
             choose_micro_batch_rows(
-                wanted.micro_batch_rows,
+                wanted.micro_batch_size,
                 rows_of_rank=share,
                 sequence_tokens=split.sequence_tokens,
                 device=kind_of_device(processes.device),
@@ -80,11 +91,8 @@ def choose_layout(
         )
     if wanted.gradient_checkpointing:
         _recompute(model)
-    many = (
-        f"{processes.count} processes, {sharing.sharding}" if processes.count > 1 else "1 process"
-    )
     job.console.say(
-        f"{many}; {rows} of the {share} rows that each has of a step at once; {sharing.precision}",
+        layout_in_words(sharing, ranks=processes.count, micro_batch=rows, per_rank=share),
         ranks=processes.count,
         sharding=sharing.sharding,
         micro_batch_rows=rows,
@@ -97,6 +105,20 @@ def choose_layout(
         gradient_checkpointing=wanted.gradient_checkpointing,
         sharding=sharing.sharding,
         ranks=processes.count,
+    )
+
+
+def layout_in_words(sharing: Sharing, *, ranks: int, micro_batch: int, per_rank: int) -> str:
+    """Return ranks, sharding, precision and micro-batch in one line.
+
+    `per_rank`: packed sequences per rank and step.
+    """
+    steps = -(-per_rank // micro_batch)
+    sharded = "" if ranks == 1 else f", {SHARDING_NAMES[sharing.sharding]}"
+    return (
+        f"{ranks} {'rank' if ranks == 1 else 'ranks'}{sharded}, {sharing.precision}; micro-batch "
+        f"{micro_batch} {'sequence' if micro_batch == 1 else 'sequences'} x {steps} "
+        f"gradient-accumulation {'step' if steps == 1 else 'steps'} per rank"
     )
 
 
@@ -121,7 +143,12 @@ def _computed(
 ) -> Callable[[int], int]:
     """Return the peak of a process as a function of rows, from the model's configuration."""
     path, run = job.inputs["base"].path / "model/config.json", job.recipe.run
-    shape = model_shape(json.loads(path.read_text("utf-8")))
+    try:
+        shape = model_shape(read_config(path), source=str(path))
+    except (OSError, UnreadableError) as error:
+        raise RecipeError(
+            problem("unreadable-config", "{why}", at=Place(path), why=reason_of(error))
+        ) from error
     placement = Placement(
         sharding=sharing.sharding,
         ranks=processes.count,
@@ -249,17 +276,27 @@ def fixed_bytes(model: nn.Module, *, device: torch.device) -> int:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch means that memory ran out (GPU, or the CPU's allocator)."""
+    """Return whether an error of torch means that memory ran out (GPU, or the CPU's allocator)."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def out_of_memory(rows: int, *, sequence_tokens: int, run: Run) -> TrainError:
-    """Return the error that says which setting fits."""
-    where = f"out of memory with {rows} rows of {sequence_tokens} tokens in one forward pass"
+    """Return the error that names a setting that fits."""
     if rows > 1:
-        advice = f"set run.micro_batch_rows: {rows // 2} (the loss does not depend on it)"
+        remedy = sentence(
+            "run.micro_batch_size: {rows:d} (the loss does not depend on it)", rows=rows // 2
+        )
     elif not run.gradient_checkpointing:
-        advice = "set run.gradient_checkpointing: true"
+        remedy = phrase("run.gradient_checkpointing: true")
     else:
-        advice = "set a smaller prepare.sequence_tokens, or base.quantization: 4bit"
-    return TrainError(f"{where}: {advice} and repeat the same command; it continues from there")
+        remedy = sentence("a smaller prepare.sequence_tokens, or base.quantization: 4bit,")
+    return TrainError(
+        problem(
+            "out-of-memory",
+            "out of memory with a micro-batch of {micro_batch} x {tokens} tokens: set {remedy} and "
+            "rerun the same command to resume",
+            micro_batch=rows,
+            tokens=sequence_tokens,
+            remedy=remedy,
+        )
+    )

@@ -1,4 +1,4 @@
-"""Which rows a step trains on if languages have shares: a pure function of (seed, step), too.
+"""Data order under a data mixture: a pure function of (seed, step).
 
 Every group of rows is an endless sequence of its own: a permutation of its rows for its epoch 0,
 another one for epoch 1, and so on. All groups run along one time line, each at the speed of its
@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.mix.mixture import WEIGHT_UNITS, Stretch
+from finetune.mix.mixture_plan import WEIGHT_UNITS, Interval
 from finetune.train.order import words
 
 PHASE_UNITS = 2**16
@@ -41,7 +41,7 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class _Begin:
-    """Where a stretch begins: rows taken of each group, and how far each had got."""
+    """Start of an interval: rows drawn of each group, and the position in each."""
 
     row: int
     taken: tuple[int, ...]
@@ -56,27 +56,27 @@ class MixedOrder:
         seed: int,
         *,
         groups: Sequence[RowGroup],
-        stretches: Sequence[Stretch],
+        intervals: Sequence[Interval],
     ) -> None:
-        """`stretches` have a weight for each group; each has one above 0."""
+        """`intervals` have a weight for each group; each has one above 0."""
         self.groups = tuple(groups)
         self._seeds = [_seed_of(seed, group.name) for group in groups]
         self._totals = [int(g.units_N.sum()) * PHASE_UNITS for g in groups]
         self._longest = max(int(g.units_N.max()) for g in groups) * PHASE_UNITS
         self._epoch = lru_cache(maxsize=2 * len(groups) + 2)(self._epoch_of)
         self._cut = lru_cache(maxsize=4)(self._cut_at)
-        self._stretches = tuple(stretches)
+        self._intervals = tuple(intervals)
         self._begins = [_Begin(0, (0,) * len(groups), (0,) * len(groups))]
-        for number, stretch in enumerate(stretches[:-1]):
-            self._begins.append(self._begin_after(number, stretch.end))
+        for number, interval in enumerate(intervals[:-1]):
+            self._begins.append(self._begin_after(number, interval.end))
 
     def take(self, first: int, last: int) -> NDArray[np.int64]:
         """Return rows `first` to `last` (exclusive) of the sequence, shape (last - first,)."""
         found: list[tuple[int, int, int, int]] = []
         for number in range(self._number_of(first), self._number_of(last - 1) + 1):
             begin = max(first, self._begins[number].row)
-            is_last = number + 1 == len(self._stretches)
-            end = last if is_last else min(last, self._stretches[number].end)
+            is_last = number + 1 == len(self._intervals)
+            end = last if is_last else min(last, self._intervals[number].end)
             before, after = self.taken(begin, of=number), self.taken(end, of=number)
             for group, (a, b) in enumerate(zip(before, after, strict=True)):
                 found += [
@@ -99,14 +99,14 @@ class MixedOrder:
         return times
 
     def _number_of(self, row: int) -> int:
-        """Return the number of the stretch in which a row of the sequence is."""
+        """Return the number of the interval in which a row of the sequence is."""
         return sum(begin.row <= max(row, 0) for begin in self._begins) - 1
 
     def _begin_after(self, number: int, row: int) -> _Begin:
-        """Return where the stretch after stretch `number` begins."""
+        """Return where the interval after interval `number` begins."""
         taken, time = self._cut(number, row)
         before = self._begins[number].reached
-        weights = self._stretches[number].weights
+        weights = self._intervals[number].weights
         reached = (r + _passed(time, w) for r, w in zip(before, weights, strict=True))
         return _Begin(row, taken, tuple(reached))
 
@@ -133,7 +133,7 @@ class MixedOrder:
 
     def _bracket(self, number: int, row: int) -> tuple[int, int]:
         """Return times before and after which fewer, and as many rows as `row` are taken."""
-        weights = self._stretches[number].weights
+        weights = self._intervals[number].weights
         each = sum(
             w * len(g.rows_N) * PHASE_UNITS / total
             for w, g, total in zip(weights, self.groups, self._totals, strict=True)
@@ -148,8 +148,8 @@ class MixedOrder:
         return low, high
 
     def _counts(self, number: int, time: int) -> tuple[int, ...]:
-        """Return rows taken of each group up to a time of a stretch, that instant included."""
-        begin, weights = self._begins[number], self._stretches[number].weights
+        """Return rows taken of each group up to a time of an interval, that instant included."""
+        begin, weights = self._begins[number], self._intervals[number].weights
         if time < 0:
             return begin.taken
         return tuple(
@@ -169,7 +169,7 @@ class MixedOrder:
         epoch, offset = divmod(place, len(self.groups[group].rows_N))
         at = epoch * self._totals[group] + int(self._epoch(group, epoch)[1][offset])
         left = at - self._begins[number].reached[group]
-        return max(0, -(-left * WEIGHT_UNITS // self._stretches[number].weights[group]))
+        return max(0, -(-left * WEIGHT_UNITS // self._intervals[number].weights[group]))
 
     def _row(self, group: int, place: int) -> int:
         epoch, offset = divmod(place, len(self.groups[group].rows_N))
@@ -186,7 +186,7 @@ class MixedOrder:
 
 
 def _passed(time: int, weight: int) -> int:
-    """Return how far a group gets until a time of a stretch."""
+    """Return how far a group gets until a time of an interval."""
     return max(0, time) * weight // WEIGHT_UNITS
 
 

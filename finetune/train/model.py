@@ -1,4 +1,4 @@
-"""The model in training: base, adapter, and what it starts from."""
+"""The model in training: base, adapter, and their starting values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from finetune.artefacts.job import Job
-from finetune.errors import RecipeError, StoreError
+from finetune.errors import RecipeError
+from finetune.messages import Place, problem
 from finetune.models.kinds import Kind, TrainableModel
 from finetune.models.load import tokenizer_folder
 from finetune.models.rows import read_rows
 from finetune.train.adapter import load_start, lora_to_attach, same_tokenizer
-from finetune.train.checkpoint import Checkpoint
+from finetune.train.checkpoint import Checkpoint, of_another_run
 from finetune.train.optimizer import trainable_parameters
 from finetune.train.sharding import Sharing
 
@@ -26,7 +27,7 @@ class TrainedModel:
 
     kind: Kind
     trainable: TrainableModel
-    """What engines train: the PEFT model, wrapped by its kind."""
+    """Module that engines train: the PEFT model, wrapped by its kind."""
     peft: PeftModel
     parameters: dict[str, nn.Parameter]
     """The trainable ones, by name."""
@@ -43,7 +44,14 @@ def load_model(job: Job, *, kind: Kind, sharing: Sharing, device: torch.device) 
     lora = recipe.lora
     if lora.init == "pissa" and (lora.dora or recipe.base.quantization != "none"):
         other = "lora.dora" if lora.dora else f"base.quantization: {recipe.base.quantization}"
-        raise RecipeError(f"lora.init: pissa cannot be combined with {other}: leave one out")
+        raise RecipeError(
+            problem(
+                "pissa-combined",
+                "pissa cannot be combined with {other}; remove one of them",
+                at=Place(key="lora.init"),
+                other=other,
+            )
+        )
     start = _start(job)
     new_rows = None
     if "vocabulary" in job.inputs:
@@ -81,17 +89,14 @@ def _start(job: Job) -> Path | None:
 
 
 def restore(parameters: dict[str, nn.Parameter], resumed: Checkpoint) -> None:
-    """Set the adapter of a checkpoint. StoreError if it is of another training."""
+    """Set the adapter of a checkpoint. StoreError if another training run wrote it."""
     stored = resumed.part("adapter")
     wrong = sorted(
         (set(stored) ^ set(parameters))
         | {n for n, p in parameters.items() if n in stored and stored[n].shape != p.shape}
     )
     if wrong:
-        raise StoreError(
-            f"the checkpoint is of another training: {wrong[0]} and {len(wrong) - 1} other "
-            "parameters differ. Remove the unfinished artefact (`finetune runs`) and start again"
-        )
+        raise of_another_run(wrong)
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(stored[name])

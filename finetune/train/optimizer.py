@@ -1,4 +1,4 @@
-"""AdamW over the adapter, its LoRA+ groups, and the loss scale that fp16 needs."""
+"""AdamW over the adapter with LoRA+ parameter groups, and the loss scale of fp16."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from finetune.errors import StoreError, TrainError
+from finetune.errors import TrainError
+from finetune.messages import problem
 from finetune.models.rows import is_row
-from finetune.spec.recipe import Lora, Train
+from finetune.spec.sections.training import Lora, Train
+from finetune.train.checkpoint import of_another_run
 from finetune.train.state import Progress
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -22,7 +24,11 @@ def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return the trainable parameters by name. Raises TrainError when there are none."""
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not parameters:
-        raise TrainError("nothing to train: the model has no trainable parameters")
+        raise TrainError(
+            problem(
+                "no-trainable-parameters", "nothing to train: the model has no trainable parameters"
+            )
+        )
     return parameters
 
 
@@ -36,12 +42,12 @@ def make_optimizer(
     """Return AdamW with a group for A and one for B (LoRA+, Hayou et al. 2024), and new rows.
 
     Each group carries `rate_ratio`, its share of the scheduled learning rate; `rows_learning_rate`
-    is the peak rate of new rows. Only the matrices of the update decay: a DoRA magnitude or the
-    row of a token that shrinks would undo what it is there for.
+    is the peak rate of new embedding rows. Weight decay applies to the LoRA A and B matrices only:
+    shrinking a DoRA magnitude or a token's embedding row would undo its purpose.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
-        ratio = lora.plus_ratio if "lora_B" in name or "lora_embedding_B" in name else 1.0
+        ratio = lora.loraplus_lr_ratio if "lora_B" in name or "lora_embedding_B" in name else 1.0
         decay = train.weight_decay if parameter.ndim > 1 else 0.0
         if is_row(name):
             ratio, decay = (rows_learning_rate or train.learning_rate) / train.learning_rate, 0.0
@@ -91,7 +97,7 @@ def load_optimizer(
     for index, name in enumerate(ordered):
         missing = [m for m in MOMENTS if f"{m}.{name}" not in tensors]
         if missing:
-            raise StoreError(f"checkpoint has no {missing[0]}.{name}: it is of another training")
+            raise of_another_run([f"{missing[0]}.{name}"])
         state[index] = {m: tensors[f"{m}.{name}"] for m in MOMENTS}
         state[index]["step"] = torch.tensor(float(step))
     groups = optimizer.state_dict()["param_groups"]

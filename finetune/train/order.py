@@ -1,4 +1,4 @@
-"""Which rows a step trains on: a pure function of (seed, step), so that resume needs no state.
+"""Data order without a mixture: a pure function of (seed, step), so that resuming needs no state.
 
 The rows of all steps are one endless sequence: a permutation of all rows for epoch 0, another one
 for epoch 1, and so on. Step s takes `rows_per_step` of it from place `s * rows_per_step`.

@@ -1,4 +1,4 @@
-"""The processes that train together, and what they agree on.
+"""The ranks of a training run: rendezvous, agreement, reductions.
 
 Every method of `Processes` is collective: all ranks call it at the same place. With one process it
 returns at once. They talk over gloo on the CPU, also where gradients go over NCCL, so that no
@@ -22,9 +22,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from finetune.errors import LostContactError, Stopped, TrainError, first_line
+from finetune.errors import LostContactError, TrainError, first_line
 from finetune.launch.ranks import Ranks, ranks_of
-from finetune.train.stop import StopFlag
+from finetune.messages import problem, sentence
+from finetune.train.stop import StopFlag, stopped_on_request
 
 TIMEOUT = timedelta(minutes=10)
 """Ranks are never further apart than a checkpoint and a micro-batch."""
@@ -39,23 +40,23 @@ _LOST = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """All ranks of a training, seen from one of them."""
+    """All ranks of a training run, seen from one of them."""
 
     ranks: Ranks
     device: torch.device
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of ranks."""
         return self.ranks.world
 
     @property
     def is_main(self) -> bool:
-        """Whether this one writes and prints."""
+        """Return whether this rank writes and prints."""
         return self.ranks.is_main
 
     def any(self, flag: bool) -> bool:
-        """Whether `flag` is set on any rank."""
+        """Return whether `flag` is set on any rank."""
         return self._reduced(int(flag), dist.ReduceOp.MAX) > 0
 
     def least(self, number: int) -> int:
@@ -91,8 +92,14 @@ class Processes:
         lowest = self.least(number)
         if self.any(number != lowest):
             raise TrainError(
-                f"{what} differs between the {self.count} processes (here: {value!r}); start all "
-                "of them with the same files, versions and kind of device"
+                problem(
+                    "ranks-disagree",
+                    "{what} differs between the {ranks} ranks (here: {value}); start all of them "
+                    "with the same files, versions and kind of device",
+                    what=what,
+                    ranks=self.count,
+                    value=repr(value),
+                )
             )
 
     def _reduced(self, number: int, how: dist.ReduceOp.RedOpType) -> int:
@@ -104,7 +111,7 @@ class Processes:
 
 
 def join(device: torch.device, *, stop: StopFlag) -> Processes:
-    """Meet the other ranks (once a process; the group lasts until its end) and return them.
+    """Meet the other ranks (once per process; the group lasts until its end) and return them.
 
     Raises Stopped when that was asked for meanwhile, TrainError when the others do not come, or are
     not as many as were launched.
@@ -124,7 +131,14 @@ def join(device: torch.device, *, stop: StopFlag) -> Processes:
         atexit.register(_leave)
     found = dist.get_world_size() if dist.is_initialized() else 1
     if found != ranks.world:
-        raise TrainError(f"{ranks.world} processes were launched and {found} met")
+        raise TrainError(
+            problem(
+                "ranks-missing",
+                "{ranks} ranks were launched, but {found} are in the process group",
+                ranks=ranks.world,
+                found=found,
+            )
+        )
     return Processes(ranks=ranks, device=device)
 
 
@@ -136,11 +150,11 @@ def _met(ranks: Ranks, *, stop: StopFlag) -> dist.Store:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     until = time.monotonic() + TIMEOUT.total_seconds()
     store: dist.Store | None = None
-    problem = ""
+    why = ""
     while time.monotonic() < until:
         if stop.reason is not None:
-            raise Stopped(
-                f"stopped as asked ({stop.reason}) before training began; the same command starts"
+            raise stopped_on_request(
+                sentence("before training began"), reason=stop.reason, saved=False
             )
         try:
             if store is None:
@@ -149,9 +163,9 @@ def _met(ranks: Ranks, *, stop: StopFlag) -> dist.Store:
             elif store.add("ranks", 0) >= ranks.world:
                 return store
         except RuntimeError as error:  # rank 0 is not there yet
-            problem = first_line(error)
+            why = first_line(error)
         time.sleep(POLL_SECONDS)
-    raise _not_met(ranks, problem or "some did not come")
+    raise _not_met(ranks, why or "some ranks did not start")
 
 
 def _open_store(ranks: Ranks) -> dist.Store:
@@ -167,9 +181,16 @@ def _open_store(ranks: Ranks) -> dist.Store:
 
 def _not_met(ranks: Ranks, why: str) -> TrainError:
     return TrainError(
-        f"rank {ranks.rank} of {ranks.world} on {socket.gethostname()}, looking for "
-        f"{os.environ.get('MASTER_ADDR', 'itself')}: the processes could not meet ({why}); "
-        "`finetune doctor` tries the network between nodes"
+        problem(
+            "rendezvous-failed",
+            "rank {rank:d} of {ranks:d} on {host}: no rendezvous at {address} ({why}); `finetune "
+            "doctor` tests the network between nodes",
+            rank=ranks.rank,
+            ranks=ranks.world,
+            host=socket.gethostname(),
+            address=os.environ.get("MASTER_ADDR", "itself"),
+            why=why,
+        )
     )
 
 
@@ -193,9 +214,13 @@ def loss_of_contact_explained(processes: Processes) -> Iterator[None]:
         if isinstance(error, TrainError) or processes.count == 1 or not _LOST.search(str(error)):
             raise
         raise LostContactError(
-            f"rank {processes.ranks.rank}: lost contact with another process "
-            f"({first_line(error)}). The first error in the log is the cause; the state of the "
-            "last checkpoint is intact and the same command continues from it"
+            problem(
+                "lost-contact",
+                "rank {rank:d} lost contact with another rank ({why}). The first error in the log "
+                "is the cause; the last checkpoint is intact: rerun the same command to resume",
+                rank=processes.ranks.rank,
+                why=first_line(error),
+            )
         ) from error
 
 

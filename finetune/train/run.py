@@ -1,4 +1,4 @@
-"""Stage `train`: tokens -> adapter."""
+"""The stage `train`: packed tokens -> adapter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,20 @@ from torch import Tensor
 
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
-from finetune.errors import Stopped, TrainError
+from finetune.artefacts.results import (
+    BaseResult,
+    Energy,
+    PrepareResult,
+    TrainResult,
+    Validation,
+    as_json,
+    read_result,
+)
+from finetune.errors import TrainError
 from finetune.launch import energy
 from finetune.launch.energy import metered
-from finetune.mix.mixture import MixPlan
+from finetune.messages import problem, sentence
+from finetune.mix.mixture_plan import MixturePlan
 from finetune.models.kinds import Kind, kind_of
 from finetune.models.load import (
     choose_device,
@@ -27,7 +38,7 @@ from finetune.models.load import (
     tokenizer_folder,
 )
 from finetune.sizing.policy import ELEMENT_BYTES, leaves_room
-from finetune.spec.tables.metric import VALIDATED
+from finetune.spec.tables.extras import lacking, pip_line, refuse_missing_trackers
 from finetune.train import training_mix
 from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (
@@ -38,6 +49,7 @@ from finetune.train.checkpoint import (
     read_checkpoint,
     write_folder,
 )
+from finetune.train.curves.trackers import Guarded, RunName, opened
 from finetune.train.engine import make_engine
 from finetune.train.loop import Plan, Trainer
 from finetune.train.metrics import METRICS, Metrics, draw_loss, read_metrics
@@ -48,7 +60,7 @@ from finetune.train.processes import Processes, join, loss_of_contact_explained
 from finetune.train.schedule import total_steps
 from finetune.train.sharding import Sharing, accelerated, choose
 from finetune.train.state import Progress
-from finetune.train.stop import StopFlag, stop_on_signals
+from finetune.train.stop import StopFlag, stop_on_signals, stopped_on_request
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -58,6 +70,7 @@ def run(job: Job) -> dict[str, Any]:
 
     Raises Stopped (the same command continues), TrainError, RecipeError or StoreError.
     """
+    refuse_missing_trackers(job.recipe.run.trackers)
     job.workspace.mkdir(parents=True, exist_ok=True)
     with (
         stop_on_signals() as stop,
@@ -71,24 +84,27 @@ def run(job: Job) -> dict[str, Any]:
                 result = _train(job, processes=processes, stop=stop)
             asked = processes.any(stop.reason is not None)
         if asked:
-            raise Stopped(
-                f"stopped as asked ({stop.reason or 'on another rank'}) when training had just "
-                "ended; its state is saved. The same command continues from there"
+            raise stopped_on_request(
+                sentence("at the end of training"),
+                reason=stop.reason or "on another rank",
+                saved=True,
             )
         if processes.is_main:
-            result["energy"] = energy.recorded(job.workspace)
+            metered_energy = energy.recorded(job.workspace)
+            if metered_energy is not None:
+                result = replace(result, energy=Energy(*metered_energy))
             energy.forget(job.workspace)
-        return result
+        return as_json(result)
 
 
 def _meter(processes: Processes) -> dict[str, Any]:
-    """Return what this rank meters: its GPU, and once a node the processors."""
+    """Return what this rank meters: its GPU, and the processors once per node."""
     ranks, device = processes.ranks, processes.device
     gpu = str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
     return {"rank": ranks.rank, "first_on_node": ranks.local_rank == 0, "gpu_uuid": gpu}
 
 
-def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
+def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
     settings = job.phase.train
     kind = kind_of(job.inputs["base"].path / "model")
     split, validation = _splits(job, kind=kind)
@@ -144,19 +160,27 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> dict[str, Any]:
             progress=progress,
             best=resumed.part("best") if resumed else {},
             stop=stop,
+            console=job.console,
         )
-        return _finish(job, model=model, trainer=trainer) | {"mix": training_mix.recorded(mixed)}
+        result = _finish(job, model=model, trainer=trainer)
+        return replace(result, mixture=training_mix.recorded(mixed))
 
 
-def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any]:
+def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> TrainResult:
     """Train, then write adapter, state and picture, drop the checkpoints, return the result."""
     writes = trainer.processes.is_main
+    if writes:
+        _warn_of_warmup(job, steps=trainer.plan.total_steps)
+    can_track = not lacking("trackers")
+    if writes and job.recipe.run.tensorboard and not can_track:
+        job.console.say(f"no TensorBoard curves, metrics.jsonl only: {pip_line('trackers')}")
     with Metrics(
         job.workspace if writes else None,
         resumed=trainer.progress,
-        tensorboard=job.recipe.run.tensorboard,
+        tensorboard=job.recipe.run.tensorboard and can_track,
+        trackers=_trackers(job) if writes else None,
     ) as board:
-        trainer.run(console=job.console, metrics=board)
+        trainer.run(board)
         final, best = trainer.validate_at_end(board)
     chosen: dict[str, Tensor] = best or trainer.engine.parameters()
     state = trainer.checkpoint()
@@ -175,32 +199,32 @@ def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> dict[str, Any
     result = _result(trainer, final, trainable=sum(t.numel() for t in chosen.values()))
     plan = trainer.plan
     rows = final.step * plan.rows_per_step
-    return result | {
-        "seen": training_mix.seen(job, plan.split, plan.mixed, rows=rows),
-        "seen_before": training_mix.seen_before(job),
-    }
+    return replace(
+        result,
+        seen=training_mix.seen(job, plan.split, plan.mixed, rows=rows),
+        seen_before=training_mix.seen_before(job),
+    )
 
 
-def _result(trainer: Trainer, final: Progress, *, trainable: int) -> dict[str, Any]:
+def _result(trainer: Trainer, final: Progress, *, trainable: int) -> TrainResult:
     layout = trainer.plan.layout
-    return {
-        "steps": final.step,
-        "best_step": final.best_step or final.step,
-        "tokens": final.tokens,
-        "supervised_tokens": final.supervised_tokens,
-        "precision": layout.precision,
-        "micro_batch_rows": layout.micro_batch_rows,
-        "sharding": layout.sharding,
-        "ranks": layout.ranks,
-        "trainable_parameters": trainable,
-        "seconds": final.seconds,
-        "tokens_per_second": final.tokens / max(final.seconds, 1e-9),
-        VALIDATED: final.best_bits_per_byte or {},
-        "history": list(final.history),
-        "loss_first": final.loss_first,
-        "loss_last": final.loss_last,
-        "energy": None,
-    }
+    return TrainResult(
+        steps=final.step,
+        best_step=final.best_step or final.step,
+        tokens=final.tokens,
+        supervised_tokens=final.supervised_tokens,
+        precision=layout.precision,
+        micro_batch_rows=layout.micro_batch_rows,
+        sharding=layout.sharding,
+        ranks=layout.ranks,
+        trainable_parameters=trainable,
+        seconds=final.seconds,
+        tokens_per_second=final.tokens / max(final.seconds, 1e-9),
+        validation_bits_per_byte=final.best_bits_per_byte or {},
+        history=tuple(Validation(**entry) for entry in final.history),
+        loss_first=final.loss_first,
+        loss_last=final.loss_last,
+    )
 
 
 @contextmanager
@@ -224,16 +248,35 @@ def deterministic(device: torch.device) -> Iterator[None]:
         filling.fill_uninitialized_memory = before[2]
 
 
+def _trackers(job: Job) -> Guarded | None:
+    """Return the open trackers of the recipe; their files are outside of the artefact."""
+    if not job.recipe.run.trackers:
+        return None
+    key = job.workspace.name.partition(".")[0]
+    name = RunName(job.recipe.name, key, job.workspace.parents[1] / "trackers")
+    return opened(job.recipe.run.trackers, name, say=job.console.event)
+
+
+def _warn_of_warmup(job: Job, *, steps: int) -> None:
+    if warning := job.phase.train.warmup_warning(steps):
+        job.console.say(sentence("warning: {what}", what=warning))
+
+
 def _splits(job: Job, *, kind: Kind) -> tuple[PreparedItems, PreparedItems]:
     prepared = job.inputs["prepare"]
-    names = {key: tuple(prepared.result[key]) for key in ("languages", "cards")}
-    split = kind.open_split(prepared.path / "train", **names)
-    validation = kind.open_split(prepared.path / "validation", **names)
+    result = read_result(prepared, PrepareResult)
+    languages, cards = result.languages, result.cards
+    split = kind.open_split(prepared.path / "train", languages=languages, cards=cards)
+    validation = kind.open_split(prepared.path / "validation", languages=languages, cards=cards)
     if not split.supervised_tokens_of().any():
-        cards = ", ".join(names["cards"]) or "none"
         raise TrainError(
-            f"nothing to train on: the training split has {split.num_rows} rows and no supervised "
-            f"token (cards: {cards}). `finetune prepare` reports what was rejected and why"
+            problem(
+                "nothing-to-train-on",
+                "the training split has {count} packed sequences and no supervised token (cards: "
+                "{cards}); the corpus report shows what was rejected and why",
+                count=split.num_rows,
+                cards=cards or ["none"],
+            )
         )
     return split, validation
 
@@ -247,7 +290,8 @@ def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> S
     )
 
     def fits() -> bool:
-        weights = job.inputs["base"].result["parameters"] * ELEMENT_BYTES[precision]
+        parameters = read_result(job.inputs["base"], BaseResult).parameters
+        weights = parameters * ELEMENT_BYTES[precision]
         budget = process_budget_bytes(job.recipe.run, processes.device)
         return processes.least(int(leaves_room(weights, budget_bytes=budget))) == 1
 
@@ -262,9 +306,9 @@ def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> S
 
 
 def _resume(
-    job: Job, *, steps: int, rows_per_step: int, mixed: MixPlan | None, processes: Processes
+    job: Job, *, steps: int, rows_per_step: int, mixed: MixturePlan | None, processes: Processes
 ) -> Checkpoint | None:
-    """Return the state to continue from: an own checkpoint, else that of a shorter training.
+    """Return the state to continue from: an own checkpoint, else that of a shorter run.
 
     Rank 0 chooses it, so that all ranks read the same one.
     """
@@ -285,30 +329,35 @@ def _resume(
         resumed = _of_the_same_mix(job, resumed, mixed=mixed, rows_per_step=rows_per_step)
         if resumed is not None:
             shutil.copyfile(shorter.path / METRICS, job.workspace / METRICS)
-            energy.carry(job.workspace, shorter.result.get("energy"))
+            used = read_result(shorter, TrainResult).energy
+            if used is not None:
+                energy.carry(job.workspace, kilowatt_hours=used.kilowatt_hours, method=used.method)
             if (shorter.path / "tensorboard").is_dir() and job.recipe.run.tensorboard:
                 events = job.workspace / "tensorboard"
                 shutil.copytree(shorter.path / "tensorboard", events, dirs_exist_ok=True)
-    for problem in problems:
-        job.console.say(f"{problem}; the one before it is used")
+    for damage in problems:
+        job.console.say(f"{damage}; using the one before it")
     if resumed is not None:
         step = resumed.progress.step
-        job.console.say(f"continuing after step {step} of {steps}", step=step, total=steps)
+        job.console.say(
+            f"resuming from the checkpoint at step {step:,} of {steps:,}", step=step, total=steps
+        )
     processes.text(None if resumed is None else str(resumed.folder))
     return resumed
 
 
 def _of_the_same_mix(
-    job: Job, resumed: Checkpoint | None, *, mixed: MixPlan | None, rows_per_step: int
+    job: Job, resumed: Checkpoint | None, *, mixed: MixturePlan | None, rows_per_step: int
 ) -> Checkpoint | None:
     """Return the state of the shorter training if it drew its rows as this one draws them."""
     if resumed is None:
         return None
     row = resumed.progress.step * rows_per_step
-    if training_mix.same_until(mixed, job.inputs["shorter"].result.get("mix"), row=row):
+    stored = read_result(job.inputs["shorter"], TrainResult).mixture
+    if training_mix.same_until(mixed, stored, row=row):
         return resumed
     job.console.say(
-        f"the training of {resumed.progress.step} steps in the store is not continued: languages "
-        "have other shares in one of this length. With mix.budget_tokens they would be the same"
+        f"not resuming from the training run of {resumed.progress.step:,} steps in the store: its "
+        "data mixture has other shares. With mixture.budget_tokens they do not depend on the length"
     )
     return None

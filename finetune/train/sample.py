@@ -1,4 +1,4 @@
-"""Which held-out documents a validation scores: as many of each language, the same every time."""
+"""The validation sample: equally many held-out documents per language, always the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def even_sample(documents_D: NDArray[np.void], *, most: int) -> NDArray[np.int64
     A language with fewer documents than its share gives all it has, and the rest goes to the
     others. Documents are numbered in the order of their content hash, so that the first of each
     language are a random sample that does not depend on how they are packed. All parts of a split
-    document go together; those that spell no text are left out.
+    document go together; those without text are skipped.
     """
     with_text_D = documents_D["supervised_bytes"] > 0
     numbers = [

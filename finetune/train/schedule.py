@@ -1,11 +1,11 @@
-"""Length of a training and its learning rate: pure functions of the step."""
+"""Number of steps and learning-rate schedule: pure functions of the step."""
 
 from __future__ import annotations
 
 import math
 from typing import Literal
 
-from finetune.spec.recipe import Train
+from finetune.spec.sections.training import Train
 
 
 def total_steps(train: Train, *, num_rows: int, rows_per_step: int) -> int:

@@ -1,4 +1,4 @@
-"""Sharding of model, gradients and optimizer over ranks: the choice, and the Accelerator for it.
+"""Sharding of model, gradients and optimizer state over ranks, and its Accelerator.
 
 Accelerate's plug-ins are filled here and nowhere else. What really engaged is looked at afterwards:
 on a CPU a launcher or plug-in that does not fit is otherwise silently one process, or no sharding.
@@ -23,6 +23,7 @@ from accelerate.utils import (
 )
 
 from finetune.errors import RecipeError, TrainError
+from finetune.messages import Place, problem
 from finetune.sizing.policy import (
     BUCKET_ELEMENTS,
     NEEDS_LAUNCHER,
@@ -31,13 +32,16 @@ from finetune.sizing.policy import (
     choose_sharding,
     refuse_sharding,
 )
-from finetune.spec.recipe import Offload, Precision, Quantization, Sharding, Train
+from finetune.spec.recipe import Quantization
+from finetune.spec.sections.training import Offload, Precision, Sharding, Train
 from finetune.train.processes import Processes, meet_alone
+
+_SHARDING = Place(key="train.sharding")
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How a training is shared out; recorded with its artefact."""
+    """The sharding of a training run; recorded with its artefact."""
 
     sharding: Sharding
     offload: Offload
@@ -51,7 +55,7 @@ class Sharing:
 
     @property
     def splits_weights(self) -> bool:
-        """Whether a rank holds only its part of the frozen weights."""
+        """Return whether a rank holds only its part of the frozen weights."""
         return self.sharding in SPLITS_WEIGHTS
 
 
@@ -78,25 +82,55 @@ def choose(
     )
     if sharding == "none" and processes.count > 1:
         raise RecipeError(
-            f"train.sharding: none, but {processes.count} processes were launched; "
-            "write auto or ddp, or launch one"
+            problem(
+                "sharding-none-with-ranks",
+                "none, but {ranks} ranks were launched; write auto or ddp, or launch one rank",
+                at=_SHARDING,
+                ranks=processes.count,
+            )
         )
     if sharding in NEEDS_LAUNCHER and not processes.ranks.launched:
         raise RecipeError(
-            f"train.sharding: {sharding} needs a launcher (torchrun, accelerate launch, or "
-            "`finetune submit`); one process alone takes auto or none"
+            problem(
+                "sharding-needs-launcher",
+                "{sharding} needs a launcher (torchrun, accelerate launch, or `finetune submit`); "
+                "for a single process write auto or none",
+                at=_SHARDING,
+                sharding=sharding,
+            )
         )
     refused = refuse_sharding(
         sharding, precision=precision, quantization=quantization, new_tokens=new_tokens
     )
     if refused is not None:
-        raise RecipeError(f"train.sharding: {sharding} {refused.reason}")
+        raise RecipeError(
+            problem(
+                "sharding-refused",
+                "{sharding} {reason}",
+                at=_SHARDING,
+                sharding=sharding,
+                reason=refused.reason,
+            )
+        )
     return Sharing(sharding, train.offload, precision, train.max_grad_norm)
+
+
+def not_engaged(sharding: str, *, found: str) -> TrainError:
+    """Return the error for a sharding that the libraries did not set up."""
+    return TrainError(
+        problem(
+            "sharding-not-engaged",
+            "{sharding} did not engage: found {found}",
+            at=_SHARDING,
+            sharding=sharding,
+            found=found,
+        )
+    )
 
 
 @contextmanager
 def accelerated(plan: Sharing, *, processes: Processes) -> Iterator[Accelerator]:
-    """Give the Accelerator of one training, and forget it afterwards (there may be phases).
+    """Give the Accelerator of one training run, and reset it afterwards (there may be phases).
 
     Raises TrainError if it engaged something else than was planned.
     """
@@ -154,8 +188,14 @@ def _engaged(accelerator: Accelerator, plan: Sharing, *, processes: Processes) -
     found = (accelerator.num_processes, accelerator.device.type)
     if found != (processes.count, processes.device.type):
         raise TrainError(
-            f"Accelerate sees {found[0]} processes on {found[1]}; {processes.count} on "
-            f"{processes.device.type} were launched"
+            problem(
+                "ranks-differ",
+                "Accelerate sees {found} ranks on {found_device}, not {ranks} on {device}",
+                found=found[0],
+                found_device=found[1],
+                ranks=processes.count,
+                device=processes.device.type,
+            )
         )
     if processes.device.type == "cuda":
         expected = DistributedType.MULTI_GPU
@@ -164,10 +204,7 @@ def _engaged(accelerator: Accelerator, plan: Sharing, *, processes: Processes) -
     if plan.zero_stage:
         expected = DistributedType.DEEPSPEED
     if plan.sharding != "none" and accelerator.distributed_type != expected:
-        raise TrainError(
-            f"train.sharding: {plan.sharding} did not engage: Accelerate says "
-            f"{accelerator.distributed_type}"
-        )
+        raise not_engaged(plan.sharding, found=str(accelerator.distributed_type))
 
 
 def deepspeed_settings(plan: Sharing) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How far a training has come: the numbers of a checkpoint, and how validations change them."""
+"""Training progress: the numbers of a checkpoint, and their update after a validation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from statistics import fmean
 from typing import Any
 
-from finetune.spec.recipe import Precision, Run
+from finetune.spec.recipe import Run
+from finetune.spec.sections.training import Precision
 from finetune.spec.tables.metric import VALIDATION
 
 
@@ -19,13 +20,13 @@ class Layout:
     memory_gib: float | None
     gradient_checkpointing: bool
     sharding: str = "none"
-    """What really engaged."""
+    """Sharding in effect."""
     ranks: int = 1
 
     def fits(self, run: Run) -> bool:
-        """Whether the choice of rows still answers what the recipe asks of this machine."""
+        """Return whether the choice of rows still answers what the recipe asks of this machine."""
         return (
-            run.micro_batch_rows in ("auto", self.micro_batch_rows)
+            run.micro_batch_size in ("auto", self.micro_batch_rows)
             and run.memory_gib == self.memory_gib
             and run.gradient_checkpointing == self.gradient_checkpointing
         )
@@ -45,7 +46,7 @@ class Progress:
     best_bits_per_byte: dict[str, float] | None = None
     validations_without_gain: int = 0
     tokens: int = 0
-    """Tokens trained on, padding left out."""
+    """Tokens trained on, without padding."""
     supervised_tokens: int = 0
     seconds: float = 0.0
     """Time in training and validation, over all starts."""

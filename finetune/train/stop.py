@@ -1,4 +1,4 @@
-"""A stop that was asked for: a signal sets a flag, the loop looks at it where it can stop."""
+"""Graceful stop: a signal sets a flag that the loop reads at step boundaries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from finetune.errors import Stopped
+from finetune.messages import Sentence, problem, sentence
+
 
 class Interrupted(Exception):
     """Unwinds a step or a validation to the last step boundary; never leaves this package."""
@@ -16,14 +19,14 @@ class Interrupted(Exception):
 
 @dataclass(slots=True)
 class StopFlag:
-    """Whether, and by which signal, a stop was asked for."""
+    """A requested stop, with its signal."""
 
     reason: str | None = None
 
     def check(self, agree: Callable[[bool], bool] = bool) -> None:
         """Raise `Interrupted` when a stop was asked for.
 
-        With several ranks `agree` says whether it was asked of any, so that all unwind together.
+        With several ranks `agree` returns whether any was asked, so that all unwind together.
         """
         if agree(self.reason is not None):
             raise Interrupted(self.reason or "on another rank")
@@ -55,3 +58,18 @@ def stop_on_signals() -> Iterator[StopFlag]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stopped_on_request(when: Sentence, *, reason: str, saved: bool) -> Stopped:
+    """Return the error that ends a training run that was asked to stop."""
+    state = sentence("its state is saved") if saved else sentence("nothing was trained yet")
+    return Stopped(
+        problem(
+            "stopped",
+            "training stopped on request {when} ({reason}); {state}. Rerun the same command to "
+            "resume",
+            when=when,
+            reason=reason,
+            state=state,
+        )
+    )

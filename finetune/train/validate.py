@@ -1,16 +1,19 @@
-"""Validation: bits per byte by language, the measure that chooses the best checkpoint."""
+"""Validation: bits per byte by language, the measure that selects the best checkpoint."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from finetune.artefacts.prepared_items import PreparedItems
+from finetune.messages import Sentence, sentence
 from finetune.models.kinds import Kind, TrainableModel
+from finetune.output.console import Console
 from finetune.train.processes import Processes
 
 
@@ -23,6 +26,7 @@ def score_together(
     batch_rows: int,
     processes: Processes,
     on_batch: Callable[[], None],
+    console: Console,
 ) -> NDArray[np.float64]:
     """Return the nll (nats) of each record of `split.documents_D`, the rows shared out over ranks.
 
@@ -33,14 +37,22 @@ def score_together(
     rows_R = np.unique(rows_D)
     mine_D = np.isin(rows_D, rows_R[processes.ranks.rank :: processes.count])
     nll_D = np.zeros(len(records), dtype=np.float64)
-    nll_D[mine_D] = kind.score(
-        model,
-        split,
-        records=records[mine_D],
-        batch_rows=batch_rows,
-        device=processes.device,
-        on_progress=lambda *_: on_batch(),
-    )
+    with console.progress(
+        "validation", total=len(np.unique(rows_D[mine_D])), unit="sequences"
+    ) as bar:
+
+        def report(done: int, _: int) -> None:
+            bar.update(done)
+            on_batch()
+
+        nll_D[mine_D] = kind.score(
+            model,
+            split,
+            records=records[mine_D],
+            batch_rows=batch_rows,
+            device=processes.device,
+            on_progress=report,
+        )
     most = -(-len(rows_R[:: processes.count]) // batch_rows)
     own = -(-len(rows_R[processes.ranks.rank :: processes.count]) // batch_rows)
     for _ in range(most - own):
@@ -49,12 +61,36 @@ def score_together(
     return processes.total(torch.from_numpy(nll_D)).numpy()
 
 
+def validation_line(
+    step: int, bits_per_byte: Mapping[str, float], *, best: tuple[int | None, float | None]
+) -> Sentence:
+    """Return the result of a validation in a line; `best`: step and mean of the best one so far."""
+    best_step, best_mean = best
+    several = len(bits_per_byte)
+    values = [f"{language} {value:.3f}" for language, value in bits_per_byte.items()]
+    shown = sentence("{values}", values=values)
+    if several > 1:
+        mean = fmean(bits_per_byte.values())
+        shown = sentence("mean {mean:.3f} of {count} languages", mean=mean, count=several)
+    if several in (2, 3):
+        shown = sentence("{values} (mean {mean:.3f})", values=values, mean=mean)
+    facts = {"step": step, "shown": shown}
+    if best_step == step or best_mean is None:
+        return sentence("validation at step {step}: {shown} bits per byte, best so far", **facts)
+    return sentence(
+        "validation at step {step}: {shown} bits per byte; best {best:.3f} at step {at}",
+        best=best_mean,
+        at=best_step,
+        **facts,
+    )
+
+
 def bits_per_byte_by_language(
     nll_D: NDArray[np.float64], *, documents_D: NDArray[np.void], languages: Sequence[str]
 ) -> dict[str, float]:
     """Return bits per UTF-8 byte of the supervised text, by language.
 
-    `nll_D` holds nats per record of `documents_D`. Languages without supervised bytes are left out.
+    `nll_D` holds nats per record of `documents_D`. Languages without supervised bytes are skipped.
     """
     bits = {}
     for index, language in enumerate(languages):

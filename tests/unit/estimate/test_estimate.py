@@ -15,11 +15,11 @@ from finetune.errors import RecipeError
 from finetune.estimate.cost import CPU_GFLOPS_PER_CORE, cost_of, find_gpu, flops_per_token
 from finetune.estimate.target import choose_target
 from finetune.sizing.shape import model_shape
-from finetune.spec.recipe import Lora
+from finetune.spec.sections.training import Lora
 from finetune.spec.site import Site, load_site
+from tests.support.model_shapes import LLAMA_8B, SMOLLM2_135M
 from tests.support.project import write_project
-from tests.unit.sizing.test_memory import LLAMA_8B
-from tests.unit.sizing.test_shape import SMOLLM2_135M
+from tests.support.surroundings import Inside
 
 SITES = Path(__file__).parents[3] / "slurm" / "sites"
 GPUS = ["--gpus-per-node", "4", "--gpu", "A100 40GB", "--gpu-memory-gib", "40"]
@@ -31,8 +31,8 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _in_project(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(recipe.parent.parent)
+def _in_project(recipe: Path, inside: Inside) -> None:
+    inside(recipe.parent.parent)
 
 
 def _large(tmp_path: Path) -> list[str]:
@@ -48,13 +48,13 @@ def _json(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, A
 
 
 def test_here_without_any_option(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On this machine's CPU a tiny recipe fits; parameters, steps, tokens and time are told."""
+    """On this machine's CPU a tiny recipe fits; parameters, steps, tokens and time are printed."""
     assert main(["estimate", str(recipe)]) == 0
     shown = capsys.readouterr().out
-    assert "106,816 parameters, frozen" in shown
-    assert "4 steps of 4 rows" in shown
-    assert "the recipe's setting fits" in shown
-    assert "GFLOP/s a core" in shown
+    assert "106,816 frozen parameters" in shown
+    assert "4 steps of 4 packed sequences" in shown
+    assert "the recipe's settings fit in memory" in shown
+    assert "GFLOP/s per core" in shown
     assert "estimate" in shown
 
 
@@ -66,8 +66,8 @@ def test_settings_that_do_not_fit_say_why(
     options = ["--gpus-per-node", "1", "--gpu", "V100", "--gpu-memory-gib", "16"]
     assert main(["estimate", str(recipe), *_large(tmp_path), *options]) == 0
     shown = capsys.readouterr().out
-    assert "GiB too much: weights 15.0 GiB" in shown
-    assert "cheapest setting that fits: --set train.sharding=none" in shown
+    assert "base weights 15.0 GiB" in shown
+    assert "cheapest settings that fit: --set train.sharding=none" in shown
     assert "base.quantization=" in shown
     assert "quantization changes the adapter" in shown
 
@@ -91,19 +91,19 @@ def test_a_cheaper_setting_than_auto_is_pointed_out(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`auto` is cautious and splits a base that fills more than half; if a cheaper setting fits,
-    both are said."""
+    both are reported."""
     larger = [*_large(tmp_path), "--set", "prepare.sequence_tokens=1024"]
     assert main(["estimate", str(recipe), *larger, *GPUS]) == 0
     shown = capsys.readouterr().out
-    assert "zero3 (the recipe)" in shown
-    assert "the recipe's setting fits" in shown
-    assert "the cheapest setting that fits: --set train.sharding=ddp\n" in shown
+    assert "zero3 (recipe)" in shown
+    assert "the recipe's settings fit in memory" in shown
+    assert "cheapest settings that fit: --set train.sharding=ddp\n" in shown
 
 
 def test_micro_batch_grows_with_memory(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A larger GPU takes more rows at once, never more than a rank has, and the recipe's number
+    """A larger GPU takes a larger micro-batch, never more than a rank has, and the recipe's number
     wins."""
     large = [*_large(tmp_path), "--set", "prepare.sequence_tokens=512", "--gpus-per-node", 1]
     large += ["--set", "train.batch_tokens=8192"]
@@ -113,22 +113,22 @@ def test_micro_batch_grows_with_memory(
     ]
     assert rows == sorted(rows)
     assert rows[0] < rows[2] == 16
-    set_rows = ["--set", "run.micro_batch_rows=3", "--gpu-memory-gib", 40]
+    set_rows = ["--set", "run.micro_batch_size=3", "--gpu-memory-gib", 40]
     assert _json(capsys, recipe, *large, *set_rows)["recipe"]["micro_batch_rows"] == 3
 
 
 def test_prepared_corpus_is_counted(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before `prepare` the rows come from file sizes and say so; afterwards they are counted."""
+    """Before `prepare` the rows come from file sizes and report it; afterwards they are counted."""
     asked = [recipe, "--store", tmp_path / "store", "--set", "train.max_steps=null"]
     asked += ["--set", "train.epochs=3"]
-    before = _json(capsys, *asked)["trainings"][0]
+    before = _json(capsys, *asked)["training_runs"][0]
     assert not before["exact"]
-    assert "bytes a token" in before["source"]
+    assert "bytes per token" in before["source"]
     assert main(["prepare", *map(str, asked)]) == 0
     capsys.readouterr()
-    after = _json(capsys, *asked)["trainings"][0]
+    after = _json(capsys, *asked)["training_runs"][0]
     (manifest,) = (tmp_path / "store" / "prepare").glob("*/manifest.json")
     counts = json.loads(manifest.read_text())["result"]["counts"]["train"]
     assert after["exact"]
@@ -148,19 +148,19 @@ def test_base_that_was_not_fetched_names_the_command(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--nodes", "0"], "--nodes 0: must be more than 0"),
-        (["--gpus-per-node", "-1"], "--gpus-per-node -1: must be more than 0"),
-        (["--gpus-per-node", "2"], "--gpu-memory-gib: how much memory has one GPU"),
-        (["--pue", "0.5"], "--pue 0.5: a data centre draws at least what its computers do"),
-        (["--watts", "0"], "--watts 0.0: must be more than 0"),
-        (["--set", "lora.targets=[query]"], "no linear layer 'query'"),
+        (["--nodes", "0"], "--nodes: 0 must be greater than 0"),
+        (["--gpus-per-node", "-1"], "--gpus-per-node: -1 must be greater than 0"),
+        (["--gpus-per-node", "2"], "--gpu-memory-gib: the memory of one GPU is unknown"),
+        (["--pue", "0.5"], "--pue 0.5: must be 1 or more"),
+        (["--watts", "0"], "--watts 0: must be more than 0"),
+        (["--set", "lora.target_modules=[query]"], "no linear layer 'query'"),
         (["--site", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
 def test_wrong_input_is_refused(
     recipe: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What cannot be is refused with exit code 2, the value and what to do."""
+    """Impossible values are rejected with exit code 2, the value and a remedy."""
     assert main(["estimate", str(recipe), *options]) == 2
     assert message in capsys.readouterr().err
 
@@ -175,7 +175,7 @@ def test_shipped_sites_are_targets(
     more = ["--gpu-memory-gib", "40"] if asked else []
     if asked:
         assert main(["estimate", str(recipe), "--site", str(site)]) == 2
-        assert "does not say it" in capsys.readouterr().err
+        assert "does not state it" in capsys.readouterr().err
     found = _json(capsys, recipe, "--site", site, *more)
     assert found["target"]["ranks"] == profile.ranks
     assert found["target"]["device"] == ("gpu" if profile.gpus_per_node else "cpu")
@@ -191,10 +191,10 @@ def test_the_store_of_a_site_is_looked_into(
     site.write_text("name: here\ndescription: Made up.\nstore: $SCRATCH_OF_TEST/store\n")
     assert main(["prepare", str(recipe), "--store", str(tmp_path / "store")]) == 0
     capsys.readouterr()
-    assert not _json(capsys, recipe, "--site", site)["trainings"][0]["exact"]
+    assert not _json(capsys, recipe, "--site", site)["training_runs"][0]["exact"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCRATCH_OF_TEST", str(tmp_path))
-        assert _json(capsys, recipe, "--site", site)["trainings"][0]["exact"]
+        assert _json(capsys, recipe, "--site", site)["training_runs"][0]["exact"]
 
 
 def test_a_site_is_a_target(tmp_path: Path) -> None:
@@ -218,8 +218,9 @@ def test_a_site_is_a_target(tmp_path: Path) -> None:
     )
     assert choose_target(site, nodes=3, gpu_memory_gib=80).ranks == 12
     without = site.model_copy(update={"gpu_memory_gib": None})
-    with pytest.raises(RecipeError, match="the site here does not say it"):
+    with pytest.raises(RecipeError) as refused:
         choose_target(without)
+    assert refused.value.codes == ("gpu-memory-unknown",)
     cpus = site.model_copy(update={"gpus_per_node": 0, "gpu": None, "gpu_memory_gib": None})
     assert choose_target(cpus).device == "cpu"
 
@@ -236,7 +237,7 @@ def test_arithmetic_is_that_of_lora() -> None:
     eight, sixteen = (
         flops_per_token(
             model_shape(mixture | {"num_local_experts": n}),
-            Lora(targets=["q_proj"]),
+            Lora(target_modules=["q_proj"]),
             sequence_tokens=512,
         )
         for n in (8, 16)
@@ -244,8 +245,8 @@ def test_arithmetic_is_that_of_lora() -> None:
     assert eight == sixteen > plain
 
 
-def test_speed_of_this_program_lies_in_the_range_that_is_told() -> None:
-    """231.8 and 200.8 tokens a second on two cores (benchmarks/README.md) are in the range."""
+def test_speed_of_this_program_lies_in_the_range_that_is_reported() -> None:
+    """231.8 and 200.8 tokens per second on two cores (benchmarks/README.md) are in the range."""
     per_token = flops_per_token(model_shape(SMOLLM2_135M), Lora(), sequence_tokens=512)
     found = cost_of(
         per_token * 1000,
@@ -274,7 +275,7 @@ def test_energy_and_co2_follow_from_hours() -> None:
 def test_time_limit_of_a_site_gives_attempts(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A training that one attempt cannot finish says how many it takes."""
+    """A training that one attempt cannot finish states how many it takes."""
     site = tmp_path / "site.yaml"
     limit = "gpu: A100\ngpus_per_node: 1\ngpu_memory_gib: 80\ntrain: {time_limit: '10:00'}\n"
     site.write_text(f"name: here\ndescription: Made up.\n{limit}")
@@ -302,7 +303,7 @@ def test_every_phase_is_counted(recipe: Path, capsys: pytest.CaptureFixture[str]
             f"phases:\n{phases}{tail}"
         )
         found = _json(capsys, path)
-        assert [(each["phase"], each["steps"]) for each in found["trainings"]] == [
+        assert [(each["phase"], each["steps"]) for each in found["training_runs"]] == [
             ("text", 3),
             ("again", 5),
         ]
@@ -327,7 +328,7 @@ def test_more_processes_than_rows_is_noted(
     """Ranks without work are pointed out, and the hours do not count them."""
     few, many = (_json(capsys, recipe, *GPUS, "--nodes", n) for n in (1, 4))
     assert not few["notes"]
-    assert any("12 of 16 processes have no work" in note for note in many["notes"])
+    assert any("12 of 16 ranks are idle" in note for note in many["notes"])
     assert few["cost"]["hours"] == many["cost"]["hours"]
 
 
@@ -351,7 +352,7 @@ def test_new_tokens_are_counted_and_keep_the_embedding_whole(
     assert found["parameters"]["adapter"] == plain["parameters"]["adapter"] | {
         "new tokens": 300 * 64
     }
-    assert any("not learned yet" in note for note in found["notes"])
+    assert any("not known yet" in note for note in found["notes"])
     split = _json(capsys, recipe, *words, *GPUS, "--set", "train.sharding=zero3")["recipe"]
     assert split["fits"] is False
     assert "new tokens" in split["why"]

@@ -1,4 +1,4 @@
-"""What a device holds: never more by sharing, by packing or by smaller work."""
+"""Memory of a device: not more by sharding, packing or smaller work."""
 
 from __future__ import annotations
 
@@ -12,18 +12,9 @@ from hypothesis import strategies as st
 from finetune.sizing.memory import Placement, device_memory, weight_bytes, work_on
 from finetune.sizing.policy import BUCKET_ELEMENTS, GIB
 from finetune.sizing.shape import adapter_parameters, model_shape
-from finetune.spec.recipe import Lora
-from tests.unit.sizing.test_shape import SMOLLM2_135M
+from finetune.spec.sections.training import Lora
+from tests.support.model_shapes import LLAMA_8B, SMOLLM2_135M
 
-LLAMA_8B = {
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_attention_heads": 32,
-    "num_hidden_layers": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-}
 CASES = st.fixed_dictionaries(
     {
         "rows": st.integers(1, 4),

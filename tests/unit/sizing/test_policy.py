@@ -27,16 +27,21 @@ from finetune.models.kinds import CAUSAL
 from finetune.sizing import policy
 from finetune.sizing.policy import GIB, choose_micro_batch_rows, handed_on, refuse_sharding
 from finetune.sizing.shape import base_parameters, model_shape
-from finetune.spec.recipe import Lora, Offload, Precision, Quantization, Sharding, Train
+from finetune.spec.recipe import Quantization
+from finetune.spec.sections.training import Lora, Offload, Precision, Sharding, Train
 from finetune.train import micro_batch, sharding
 from finetune.train.model import load_model
 from finetune.train.processes import Processes
 from finetune.train.sharding import Sharing
+from tests.support.model_shapes import LLAMA_8B
 from tests.support.training_job import CARDS, LANGUAGES, make_job, write_inputs
-from tests.unit.sizing.test_memory import LLAMA_8B
 
 PACKAGE = Path(finetune.__file__).parent
-WHERE = {"policy": PACKAGE / "sizing/policy.py", "recipe": PACKAGE / "spec/recipe.py"}
+WHERE = {
+    "policy": PACKAGE / "sizing/policy.py",
+    "recipe": PACKAGE / "spec/recipe.py",
+    "training": PACKAGE / "spec/sections/training.py",
+}
 
 
 def _nodes() -> Iterator[tuple[str, ast.AST]]:
@@ -53,7 +58,7 @@ def _strings(node: ast.AST) -> frozenset[str]:
 
 
 def test_closed_sets_are_written_once() -> None:
-    """Precision, quantization, sharding and offload are types of `spec.recipe`; no other module
+    """Precision, quantization, sharding and offload are types of the recipe; no other module
     spells a `Literal` or a set of two or more of their values."""
     sets = [frozenset(get_args(each)) for each in (Precision, Quantization, Sharding, Offload)]
     sets = [each - {"none", "all"} for each in sets] + [policy.DOCUMENT_ATTENTION]
@@ -104,7 +109,7 @@ def test_no_other_module_says_what_auto_means() -> None:
         if isinstance(node, ast.Compare) and where.startswith(rooms) and "auto" in _strings(node)
     ]
     assert [each.partition(":")[0] for each in again] == [
-        "estimate/resources.py",  # the size of a vocabulary, which `auto` leaves open
+        "estimate/base_shape.py",  # the size of a vocabulary, which `auto` leaves open
         "train/state.py",  # whether recorded rows still answer what is asked
     ], again
 
@@ -122,16 +127,16 @@ def _processes(ranks: int) -> Processes:
 @pytest.mark.parametrize("asked", ["auto", *get_args(Precision)])
 @pytest.mark.parametrize(("gpu", "bf16"), [(None, False), ("A100", True), ("V100", False)])
 def test_both_halves_choose_the_same_precision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, gpu: str | None, bf16: bool
+    tmp_path: Path, asked: Any, gpu: str | None, bf16: bool
 ) -> None:
     """For a CPU, a GPU with bf16 and one without, whatever the recipe asks for."""
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
     project = _project(tmp_path, train={"precision": asked})
     target = Target("gpu" if gpu else "cpu", 1, 1, 16.0, gpu=gpu)
-    told = estimates._precision(project, target)
-    assert load.resolve_precision(asked, "cuda" if gpu else "cpu") == told
+    estimated = estimates._precision(project, target)
+    device = "cuda" if gpu else "cpu"
+    assert load.resolve_precision(asked, device, gpu_has_bf16=bf16) == estimated
     expected = "fp32" if gpu is None else "bf16" if bf16 else "fp16"
-    assert told == (expected if asked == "auto" else asked)
+    assert estimated == (expected if asked == "auto" else asked)
 
 
 @pytest.mark.parametrize("asked", ["auto", *get_args(Sharding)])
@@ -153,7 +158,7 @@ def test_both_halves_choose_and_refuse_the_same_sharding(
         room = estimates._Room(
             project, Lora(), replace(shape, new_tokens=new_tokens), target, precision, 4
         )
-        told = estimates._own(project, room)
+        candidate = estimates._own(project, room)
         weights = base_parameters(shape) * policy.ELEMENT_BYTES[precision]
         budget = policy.budget_bytes(memory_gib, device_bytes=80 * GIB)
         try:
@@ -166,15 +171,15 @@ def test_both_halves_choose_and_refuse_the_same_sharding(
                 fits=lambda w=weights, b=budget: policy.leaves_room(w, budget_bytes=b),
             )
         except RecipeError:
-            assert told.fits is False
+            assert candidate.fits is False
             refused = refuse_sharding(
                 asked, precision=precision, quantization=quantization, new_tokens=bool(new_tokens)
             )
             assert refused is not None
-            assert told.why == refused.short
+            assert candidate.why == refused.short
         else:
-            assert told.setting.sharding == chosen.sharding
-            assert told.why not in ("new tokens need the embedding whole",)
+            assert candidate.setting.sharding == chosen.sharding
+            assert candidate.why not in ("new tokens need the embedding whole",)
 
 
 @given(
@@ -214,7 +219,7 @@ def test_both_halves_choose_the_same_rows(tmp_path: Path, again: bool) -> None:
     split = open_split(inputs["prepare"].path / "train", **names)
     found = []
     for rows in (0, 1, 2, 3, 4):
-        asked = {"micro_batch_rows": "auto", "gradient_checkpointing": again}
+        asked = {"micro_batch_size": "auto", "gradient_checkpointing": again}
         job = make_job(tmp_path / str(rows), inputs, run=asked)
         whole = Sharing("none", "none", "fp32", 1.0)
         model = load_model(job, kind=CAUSAL, sharing=whole, device=torch.device("cpu"))
@@ -239,8 +244,8 @@ def test_both_halves_choose_the_same_rows(tmp_path: Path, again: bool) -> None:
             "fp32",
             16,
         )
-        told = estimates._own(SimpleNamespace(recipe=job.recipe), room)
-        assert told.rows == layout.micro_batch_rows, (rows, told.memory)
+        candidate = estimates._own(SimpleNamespace(recipe=job.recipe), room)
+        assert candidate.rows == layout.micro_batch_rows, (rows, candidate.memory)
     assert found == [1, 1, 2, 3, 4]
 
 
@@ -255,5 +260,5 @@ def test_a_pissa_phase_hands_on_what_it_writes(tmp_path: Path, rslora: bool) -> 
     assert (plain.rank, plain.init) == (8, "default")
     job = make_job(tmp_path, {}, lora=lora.model_dump())
     phases = (job.phase, job.phase)
-    recipe = SimpleNamespace(lora=lora, stages_of_training=phases)
+    recipe = SimpleNamespace(lora=lora, training_phases=phases)
     assert estimates._largest_adapter(SimpleNamespace(recipe=recipe)) == plain

@@ -9,19 +9,9 @@ import pytest
 
 from finetune.errors import RecipeError
 from finetune.sizing import shape
-from finetune.spec.recipe import Lora
+from finetune.spec.sections.training import Lora
+from tests.support.model_shapes import SMOLLM2_135M
 from tests.support.tiny import KINDS, tiny_model
-
-SMOLLM2_135M = {
-    "model_type": "llama",
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_attention_heads": 9,
-    "num_hidden_layers": 30,
-    "num_key_value_heads": 3,
-    "tie_word_embeddings": True,
-    "vocab_size": 49152,
-}
 
 
 def _config(model: Any) -> dict[str, Any]:
@@ -39,7 +29,7 @@ def test_base_counts_are_those_of_transformers(kind: str, tied: bool) -> None:
 
 @pytest.mark.parametrize("name", ["Gemma", "Gemma2", "Gemma3", "Phi3", "Qwen3", "SmolLM3"])
 def test_real_sizes_with_only_what_the_file_says(name: str) -> None:
-    """At the default size of an architecture, defaults that its file leaves out are known."""
+    """At the default size of an architecture, defaults that its file omits are known."""
     import torch
     import transformers
 
@@ -63,8 +53,8 @@ def test_smollm2_has_its_known_size() -> None:
     [
         Lora(rank=4),
         Lora(rank=3, dora=True),
-        Lora(rank=8, targets=["q_proj", "down_proj"]),
-        Lora(rank=2, targets=["self_attn.v_proj", "lm_head"]),
+        Lora(rank=8, target_modules=["q_proj", "down_proj"]),
+        Lora(rank=2, target_modules=["self_attn.v_proj", "lm_head"]),
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,9 +62,9 @@ def test_adapter_counts_are_those_of_peft(kind: str, lora: Lora) -> None:
     """The adapter has exactly as many parameters as PEFT trains, for every form and target."""
     from finetune.models.load import attach_lora
 
-    if kind == "gpt2" and lora.targets != "all-linear":
-        lora = lora.model_copy(update={"targets": ["c_proj", "attn.c_attn"]})
-    if kind == "mixtral" and (lora.dora or "down_proj" in lora.targets):
+    if kind == "gpt2" and lora.target_modules != "all-linear":
+        lora = lora.model_copy(update={"target_modules": ["c_proj", "attn.c_attn"]})
+    if kind == "mixtral" and (lora.dora or "down_proj" in lora.target_modules):
         lora = Lora(rank=8)  # PEFT has no DoRA on experts, which have no down_proj of their own
     model = tiny_model(kind, tie_word_embeddings=False).requires_grad_(False)
     found = shape.model_shape(_config(model))
@@ -99,11 +89,15 @@ def test_the_text_part_of_a_model_with_pictures_is_counted_and_says_so() -> None
 
 def test_what_is_no_decoder_is_refused() -> None:
     """A configuration without the numbers of a decoder names what is missing."""
-    with pytest.raises(RecipeError, match=r"x/config\.json: model_type 't5' .*num_hidden_layers"):
+    with pytest.raises(RecipeError) as refused:
         shape.model_shape({"model_type": "t5", "hidden_size": 4}, source="x/config.json")
+    assert refused.value.codes == ("unknown-architecture",)
+    assert "num_hidden_layers" in refused.value.problems[0].facts["missing"]
 
 
 def test_wrong_target_is_refused_with_the_names_there_are() -> None:
     """A target that no layer ends in is an error that lists the layers."""
-    with pytest.raises(RecipeError, match=r"'query' *.*q_proj, k_proj"):
-        shape.adapter_parameters(shape.model_shape(SMOLLM2_135M), Lora(targets=["query"]))
+    with pytest.raises(RecipeError) as refused:
+        shape.adapter_parameters(shape.model_shape(SMOLLM2_135M), Lora(target_modules=["query"]))
+    assert refused.value.codes == ("no-such-layer",)
+    assert set(refused.value.problems[0].facts["names"]) >= {"q_proj", "k_proj"}

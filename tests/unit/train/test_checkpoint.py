@@ -1,8 +1,10 @@
-"""Checkpoints on disk: whole or absent, told apart when damaged, safe on a full disk."""
+"""Checkpoints on disk: whole or absent, identified when damaged, safe on a full disk."""
 
 from __future__ import annotations
 
 import errno
+import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,19 @@ def test_a_damaged_later_checkpoint_does_not_push_out_a_sound_one(tmp_path: Path
     assert read_checkpoint(kept).progress.step == 45
 
 
+def test_a_changed_number_among_the_tensors_is_found(tmp_path: Path) -> None:
+    """The file can still be read; only its checksum is wrong, and the previous one is used."""
+    save(tmp_path, of_step(1))
+    file = save(tmp_path, of_step(2)) / "state.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    found, problems = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.progress.step == 1
+    assert len(problems) == 1
+
+
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -105,7 +120,7 @@ def test_any_changed_or_missing_byte_falls_back(tmp_path: Path, data: Any, name:
 def test_a_full_disk_is_a_clear_error_and_the_checkpoint_before_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, file: str
 ) -> None:
-    """The message says what to do; the checkpoint before is whole and no half one is left."""
+    """The message states what to do; the checkpoint before is whole and no half one is left."""
     save(tmp_path, of_step(1), keep=1)
     write = module.write_synced
 
@@ -115,8 +130,9 @@ def test_a_full_disk_is_a_clear_error_and_the_checkpoint_before_stays(
             raise OSError(number, "no space")
 
     monkeypatch.setattr(module, "write_synced", full)
-    with pytest.raises(StoreError, match=r"MiB free\). Free some space .* same command"):
+    with pytest.raises(StoreError) as refused:
         save(tmp_path, of_step(2), keep=1)
+    assert refused.value.codes == ("disk-full",)
     assert len(list(tmp_path.iterdir())) == 1
     found, problems = newest_checkpoint(tmp_path)
     assert found is not None
@@ -131,7 +147,7 @@ def test_other_errors_of_the_disk_are_not_called_full(tmp_path: Path) -> None:
 
 
 def test_a_half_written_folder_is_no_checkpoint(tmp_path: Path) -> None:
-    """What a kill leaves before the rename is not looked at, and the next save clears it."""
+    """Files of a save killed before the rename are ignored, and the next save removes them."""
     folder = save(tmp_path, of_step(2))
     folder.rename(folder.with_name(folder.name + ".tmp"))
     assert newest_checkpoint(tmp_path) == (None, [])
@@ -148,3 +164,61 @@ def test_a_validated_step_is_newer_than_the_same_step_before(tmp_path: Path) -> 
     assert found is not None
     assert found.progress.validated_step == 5
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "null", "[]", "3", "{}", '{"progress": [], "layout": {}, "sha256": {}}', "[" * 10**5],
+)
+def test_odd_numbers_of_a_checkpoint_fall_back(tmp_path: Path, content: str) -> None:
+    """Whatever JSON stands there, the checkpoint before it is used, and the damage is reported."""
+    save(tmp_path, of_step(1))
+    (save(tmp_path, of_step(2)) / "state.json").write_text(content)
+    found, problems = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert found.progress.step == 1
+    assert len(problems) == 1
+    assert "damaged checkpoint" in problems[0]
+
+
+@pytest.mark.parametrize("name", ["state.json", "state.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link to itself"])
+def test_what_is_no_file_in_a_checkpoint_is_not_read(tmp_path: Path, name: str, kind: str) -> None:
+    """A pipe is not waited for and a device not read to its end, which it has not."""
+    save(tmp_path, of_step(1))
+    place = save(tmp_path, of_step(2)) / name
+    place.unlink()
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to("/dev/zero" if kind == "device" else place)
+    found, problems = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert (found.progress.step, len(problems)) == (1, 1)
+
+
+def test_a_full_disk_is_reported_also_where_a_folder_is_written_aside(tmp_path: Path) -> None:
+    """The name that the system gives is then that of the folder beside."""
+    error = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "adapter.tmp" / "x"))
+    with (
+        pytest.raises(StoreError) as refused,
+        module.full_disk_explained(tmp_path / "adapter", what="the adapter"),
+    ):
+        raise error
+    assert refused.value.codes == ("disk-full",)
+
+
+def test_a_full_folder_for_temporary_files_is_not_called_the_training_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes through to the caller that knows that folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    error = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "temporary" / "x"))
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        module.full_disk_explained(tmp_path / "store" / "train", what="files"),
+    ):
+        raise error
+    assert caught.value is error

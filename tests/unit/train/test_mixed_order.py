@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from finetune.mix.mixture import WEIGHT_UNITS, Stretch
+from finetune.mix.mixture_plan import WEIGHT_UNITS, Interval
 from finetune.train.mixed_order import MixedOrder, RowGroup
 
 SEEDS = st.integers(min_value=-(2**70), max_value=2**70)
@@ -22,13 +22,13 @@ SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=5)
 
 def order_of(
     sizes: Sequence[int],
-    *stretches: tuple[int, Sequence[float]],
+    *intervals: tuple[int, Sequence[float]],
     seed: int = 0,
     units: tuple[int, int] = (200, 512),
 ) -> tuple[MixedOrder, NDArray[np.int64]]:
     """Return an order over groups of so many rows, and the units of every row.
 
-    `stretches`: (end, shares of the groups).
+    `intervals`: (end, shares of the groups).
     """
     units_N = units[0] + np.arange(sum(sizes)) * 7919 % (units[1] - units[0] + 1)
     ends = np.cumsum(sizes)
@@ -36,8 +36,8 @@ def order_of(
         RowGroup(f"group {n}", np.arange(end - size, end), units_N[end - size : end])
         for n, (size, end) in enumerate(zip(sizes, ends, strict=True))
     ]
-    made = [Stretch(e, tuple(round(WEIGHT_UNITS * s) for s in shares)) for e, shares in stretches]
-    return MixedOrder(seed, groups=groups, stretches=made), units_N
+    made = [Interval(e, tuple(round(WEIGHT_UNITS * s) for s in shares)) for e, shares in intervals]
+    return MixedOrder(seed, groups=groups, intervals=made), units_N
 
 
 def even(sizes: Sequence[int]) -> tuple[int, list[float]]:
@@ -86,10 +86,10 @@ def test_steps_are_parts_of_one_sequence(
 ) -> None:
     """Whatever was asked for before, and however the sequence is cut, a step has the same rows."""
     cut = data.draw(st.integers(1, each * steps + 5))
-    stretches = [(cut, even(sizes)[1]), (10**9, [1.0] + [0.0] * (len(sizes) - 1))]
-    order, _ = order_of(sizes, *stretches, seed=seed)
+    intervals = [(cut, even(sizes)[1]), (10**9, [1.0] + [0.0] * (len(sizes) - 1))]
+    order, _ = order_of(sizes, *intervals, seed=seed)
     whole = order.take(0, each * steps).tolist()
-    again, _ = order_of(sizes, *stretches, seed=seed)
+    again, _ = order_of(sizes, *intervals, seed=seed)
     for step in data.draw(st.permutations(range(steps))):
         rows = again.take(step * each, (step + 1) * each).tolist()
         assert rows == whole[step * each : (step + 1) * each]
@@ -119,7 +119,7 @@ def test_every_row_of_a_group_comes_once_before_any_comes_again(
 
 
 def test_a_group_without_weight_is_not_drawn() -> None:
-    """Not even the row that was due when its stretch ended."""
+    """Not even the row that was due when its interval ended."""
     order, _ = order_of([5, 5], (7, [0.5, 0.5]), (20, [0.0, 1.0]), (10**9, [0.5, 0.5]))
     assert (order.take(7, 20) >= 5).all()
     assert (order.take(20, 40) < 5).any()

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from finetune.errors import TrainError
-from finetune.spec.recipe import Lora, Run, Train
+from finetune.spec.recipe import Run
+from finetune.spec.sections.training import Lora, Train
 from finetune.train.metrics import Metrics, draw_loss, read_metrics
 from finetune.train.micro_batch import out_of_memory, process_budget_bytes, saved_bytes
 from finetune.train.optimizer import (
@@ -35,8 +36,8 @@ def parameters() -> dict[str, nn.Parameter]:
 
 
 def test_lora_plus_gives_b_its_own_rate_and_only_matrices_decay() -> None:
-    """B learns plus_ratio times as fast; a DoRA magnitude never decays."""
-    train, lora = Train(max_steps=1, weight_decay=0.1), Lora(plus_ratio=16)
+    """B learns loraplus_lr_ratio times as fast; a DoRA magnitude never decays."""
+    train, lora = Train(max_steps=1, weight_decay=0.1), Lora(loraplus_lr_ratio=16)
     optimizer = make_optimizer(parameters(), train=train, lora=lora)
     set_learning_rate(optimizer, 0.5)
     found = {
@@ -48,7 +49,7 @@ def test_lora_plus_gives_b_its_own_rate_and_only_matrices_decay() -> None:
 
 def test_a_restored_optimizer_steps_to_the_same_bits() -> None:
     """Moments by name are the whole state: both take the same steps afterwards."""
-    train, lora = Train(max_steps=1, weight_decay=0.1), Lora(plus_ratio=4)
+    train, lora = Train(max_steps=1, weight_decay=0.1), Lora(loraplus_lr_ratio=4)
 
     def steps(named: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, at: range) -> None:
         for step in at:
@@ -71,8 +72,9 @@ def test_a_restored_optimizer_steps_to_the_same_bits() -> None:
 
 def test_a_model_with_nothing_to_train_is_refused() -> None:
     """No trainable parameter is an error before any step."""
-    with pytest.raises(TrainError, match="nothing to train"):
+    with pytest.raises(TrainError) as refused:
         trainable_parameters(nn.Linear(2, 2).requires_grad_(False))
+    assert refused.value.codes == ("no-trainable-parameters",)
 
 
 def test_fp16_scale_grows_after_many_good_steps() -> None:
@@ -160,7 +162,7 @@ def test_memory_follows_the_recipe_or_the_machine() -> None:
 def test_out_of_memory_names_the_next_setting() -> None:
     """Fewer rows first, then recomputation, then shorter rows."""
     tight = Run(gradient_checkpointing=True)
-    assert "run.micro_batch_rows: 4" in str(out_of_memory(8, sequence_tokens=512, run=Run()))
+    assert "run.micro_batch_size: 4" in str(out_of_memory(8, sequence_tokens=512, run=Run()))
     assert "gradient_checkpointing" in str(out_of_memory(1, sequence_tokens=512, run=Run()))
     assert "sequence_tokens" in str(out_of_memory(1, sequence_tokens=512, run=tight))
 

@@ -1,4 +1,4 @@
-"""What validation scores: every language, whole documents, the same whatever the packing."""
+"""Validation sample: every language, whole documents, independent of packing."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Curves of a training run: event files of TensorBoard, and other trackers."""
