@@ -3,16 +3,16 @@
 # (slurm-wlm 22.05, built with --enable-multiple-slurmd), on loopback only, without systemd
 # or cgroups, with every file in one state directory.
 #
-#   cluster.sh up [N]            install what is missing, start, wait until N nodes are idle (default 4)
-#   cluster.sh down              end every job and daemon this script started; files stay, jobs are remembered
+#   cluster.sh up [N]            install missing packages, start, wait until N nodes are idle (default 4)
+#   cluster.sh down              end all jobs and daemons of this script; files and job records stay
 #   cluster.sh wipe              down, then delete the state directory (a fresh cluster next time)
 #   cluster.sh status            exit 0 iff the controller answers and every node is usable
 #   cluster.sh env               print shell code:  eval "$(cluster.sh env)"  (sets SLURM_CONF)
 #   cluster.sh crash NODE        power failure: SIGKILL to the node's slurmd and every process on it
-#                                (the controller finds out after about 1.5 x SlurmdTimeout)
+#                                (detected by the controller after about 1.5 x SlurmdTimeout)
 #   cluster.sh boot NODE         start a crashed node, wait until it has registered, resume it if DOWN
 #   cluster.sh reboot NODE       crash, 2.5 s, boot: its jobs end NODE_FAIL or are requeued in about 3 s
-#   cluster.sh kill-slurmd NODE  only the daemon dies, the jobs on the node go on; `boot` restarts it
+#   cluster.sh kill-slurmd NODE  only the daemon ends, the jobs on the node continue; `boot` restarts it
 #
 # Environment:
 #   SLURM_CLUSTER_DIR        state directory                     (slurm-cluster in the temporary directory)
@@ -20,7 +20,7 @@
 #   SLURM_CLUSTER_NS         auto|1|0: own PID, UTS, mount and time namespaces per node (auto: if root and allowed).
 #                            With them each node has its own host name, process table and boot time.
 #   SLURM_CLUSTER_DBD        1: also MariaDB and slurmdbd (sacct, accounts, QOS)   (0)
-#   SLURM_CLUSTER_CPUS, _MEM_MB, _GPUS   what each node claims   (64, 512000, 8)
+#   SLURM_CLUSTER_CPUS, _MEM_MB, _GPUS   what each node reports  (64, 512000, 8)
 #   SLURM_CLUSTER_GPU_TYPE   the GPUs' type name; empty: untyped  (h100)
 #   SLURM_CLUSTER_NODE_EXTRA more for the NodeName line, e.g. Feature=ib
 #   SLURM_CLUSTER_FIRST_JOB  id of the first job; jobs derive ports from it, so two clusters should differ   (1)
@@ -43,7 +43,7 @@ DB_PORT=$((PORT + 1000))
 DBD_PORT=$((PORT + 1001))
 ME=$(id -un)
 PATH=$PATH:/usr/sbin:/sbin
-# The caller may itself be in a job or have sbatch defaults set: neither may reach our calls or daemons.
+# The caller may be in a job or have sbatch defaults: neither may reach our commands or daemons.
 for v in $(compgen -e); do
   case $v in
     SLURM_CLUSTER_*) ;;
@@ -184,7 +184,7 @@ SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 $grestypes
-# ask for more than a partition can ever give: refused at submission instead of pending for ever
+# ask for more than a partition can ever give: refused at submission instead of pending indefinitely
 EnforcePartLimits=ALL
 # quick reactions, for tests
 SchedulerType=sched/backfill
@@ -492,7 +492,7 @@ case ${1:-} in
   reboot)
     is_node "${2:-}"
     crash_node "$2"
-    # noticed by itself only if the node's boot time is later, in whole seconds, than its last answer
+    # noticed without a request only if the node's boot time is later, in whole seconds, than its last answer
     if use_ns; then sleep 2.5; else scontrol update NodeName="$2" State=DOWN Reason="Node unexpectedly rebooted"; fi
     boot_node "$2"
     ;;

@@ -1,1 +1,1 @@
-"""One archive with everything a recipe needs, for air-gapped clusters."""
+"""Archives with everything a recipe needs, for air-gapped clusters."""

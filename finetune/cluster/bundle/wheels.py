@@ -1,4 +1,4 @@
-"""The packages that a recipe runs with, as wheels to install without a network."""
+"""Wheels of the packages of a recipe, for installation without a network."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from importlib import metadata
 from pathlib import Path
 
 from finetune.errors import InputError
-from finetune.spec.card import PackageSource
-from finetune.spec.identify import PACKAGES
+from finetune.messages import problem
 from finetune.spec.load import Project
+from finetune.spec.sections.identify import PACKAGES
+from finetune.spec.sections.source import PackageSource
 
 DISTRIBUTION = "finetune-lowres"
 REQUIREMENTS = "requirements.txt"
@@ -32,17 +33,22 @@ def packages_of(project: Project) -> dict[str, str]:
     identify = project.recipe.prepare.identify
     named += [PACKAGES[model] for model in identify.models if isinstance(model, str)]
     named += ["fasttext-predict"] if identify.files else []
-    found = closure([DISTRIBUTION])
-    # texts and weights that come as packages are read as files; what they depend on is not used
-    return dict(sorted((found | {_canonical(n): metadata.version(n) for n in named}).items()))
+    versions = training_packages()
+    # packages of texts and weights are read as files; their dependencies are not needed
+    return dict(sorted((versions | {_canonical(n): metadata.version(n) for n in named}).items()))
 
 
-def closure(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> installed version of packages and of everything that they need here."""
+def training_packages() -> dict[str, str]:
+    """Return name -> installed version of finetune and of everything that a training run needs."""
+    return closure([DISTRIBUTION], extras=frozenset({"train"}))
+
+
+def closure(names: Iterable[str], *, extras: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return name -> installed version of packages with extras, and of all that they need here."""
     from packaging.requirements import Requirement
 
-    found: dict[str, str] = {}
-    waiting = [(name, frozenset[str]()) for name in names]
+    versions: dict[str, str] = {}
+    waiting = [(name, extras) for name in names]
     seen = set()
     while waiting:
         name, extras = waiting.pop()
@@ -53,9 +59,13 @@ def closure(names: Iterable[str]) -> dict[str, str]:
             installed = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             raise InputError(
-                f"package {name!r} is not installed here; run `finetune doctor`"
+                problem(
+                    "package-not-installed",
+                    "package {package!r} is not installed here; run `finetune doctor`",
+                    package=name,
+                )
             ) from None
-        found[_canonical(name)] = installed.version
+        versions[_canonical(name)] = installed.version
         for text in installed.requires or ():
             one = Requirement(text)
             chosen = [
@@ -63,26 +73,26 @@ def closure(names: Iterable[str]) -> dict[str, str]:
             ]
             if any(chosen):
                 waiting.append((_canonical(one.name), frozenset(one.extras)))
-    return dict(sorted(found.items()))
+    return dict(sorted(versions.items()))
 
 
 def write_wheels(folder: Path, packages: dict[str, str], *, skip: Sequence[str]) -> list[str]:
     """Put wheels of packages into `folder/wheels`, pins into `folder/requirements.txt`.
 
-    `skip`: patterns of names that the cluster has already; they are left out. Returns the names
+    `skip`: patterns of names that the cluster has already; they are omitted. Returns the names
     that were. The wheels fit this machine's Python and processor. Raises InputError if pip cannot
     get one.
     """
     skipped = [name for name in packages if any(fnmatch(name, pattern) for pattern in skip)]
     pins = {name: version for name, version in packages.items() if name not in skipped}
     source = _source_folder()
-    wanted = [f"{n}=={v}" for n, v in pins.items() if n != DISTRIBUTION or source is None]
+    requirements = [f"{n}=={v}" for n, v in pins.items() if n != DISTRIBUTION or source is None]
     if source is not None and DISTRIBUTION in pins:
-        wanted.append(str(source))
+        requirements.append(str(source))
     lines = [f"{name}=={version}\n" for name, version in pins.items()]
     (folder / REQUIREMENTS).write_text("".join(lines), encoding="utf-8")
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-cache-dir"]
-    command += ["--wheel-dir", str(folder / "wheels"), *wanted]
+    command += ["--wheel-dir", str(folder / "wheels"), *requirements]
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -94,8 +104,12 @@ def write_wheels(folder: Path, packages: dict[str, str], *, skip: Sequence[str])
     if done.returncode != 0:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise InputError(
-            f"pip cannot get every wheel: {(errors or done.stderr.splitlines() or ['?'])[-1]}; "
-            "leave out what the cluster has with --skip-wheel NAME, or all with --without-wheels"
+            problem(
+                "no-wheel",
+                "pip cannot get every wheel: {error}; omit packages that the cluster has with "
+                "--skip-wheel NAME, or all with --without-wheels",
+                error=(errors or done.stderr.splitlines() or ["?"])[-1],
+            )
         )
     return skipped
 

@@ -1,1 +1,1 @@
-"""A chain of Slurm jobs as files: its jobs, its copy of the inputs, its progress."""
+"""Files of a job chain: its jobs, the snapshot of its inputs, its progress."""

@@ -1,16 +1,16 @@
-"""The files of a chain: what was submitted, under which job ids, and how every attempt went.
+"""Files of a job chain: submitted jobs, job ids, and records of every attempt.
 
     <store>/chains/<id>/
-        chain.json             what the chain is; written once, before anything is queued
+        chain.json             jobs and settings; written once, before submission
         project/               the resolved recipe, its data cards and its lock, as submitted
         scripts/NAME.sh        the batch script of a job
         logs/NAME-<job id>.log
-        submitted.jsonl        one line a submission
+        submitted.jsonl        one line per submission
         attempts/NAME.jsonl    one line at the start and one at the end of every attempt
-        cancelled.jsonl        one line a `finetune cancel`
+        cancelled.jsonl        one line per `finetune cancel`
 
-Everything is read from these files, so that a chain can be followed from another terminal, after a
-purge of the scheduler's memory, and where there is no accounting.
+The state of a chain is read from these files, so it can be followed from another terminal, after
+Slurm has forgotten the jobs, and without an accounting database.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from finetune.errors import RecipeError, StoreError
+from finetune.messages import Place, problem
 from finetune.output.durable import replace_text
 
 SCHEMA = 1
@@ -41,32 +42,32 @@ class ChainJob:
     """Unique in the chain: `prepare`, `train` (`train-PHASE`), `evaluate`, `release`; a task of an
     array is called `train.3`."""
     stages: tuple[str, ...]
-    """Labels of the plan's steps that the job makes, as `finetune plan` shows them."""
+    """Labels of the stages that the job runs, as `finetune plan` shows them."""
     script: str
     """Batch script, relative to the chain's folder."""
     log: str
-    """Log file relative to the chain's folder; %j stands for the job id."""
+    """Log file relative to the chain's folder, with %j for the job id."""
     depends_on: tuple[str, ...] = ()
-    """Names of the jobs that have to be done before."""
+    """Names of the jobs that it depends on."""
     total_steps: int | None = None
-    """Optimizer steps of a training with `max_steps`."""
+    """Optimizer steps of a training run with `max_steps`."""
     artefacts: tuple[str, ...] = ()
-    """`stage/key` of each of `stages`, so that nobody has to compute keys to follow a chain."""
+    """`stage/key` of each of `stages`, so that following a chain computes no keys."""
     inputs: tuple[str, ...] = ()
-    """`stage/key` of what has to be in the store before; a job that finds one missing fails."""
+    """`stage/key` of its input artefacts; the job fails if one is not in the store."""
     array: str | None = None
-    """Name of the job array that this is a task of (`train`); its tasks share script and id."""
+    """Name of its job array (`train`), whose tasks share script and id."""
     task: int | None = None
     """Index in the array (SLURM_ARRAY_TASK_ID); the job id of a task is `ARRAY ID_INDEX`."""
     recipe: str | None = None
-    """Resolved recipe of this task, relative to the chain's folder; None: the chain's."""
+    """Resolved recipe of this task, relative to the chain's folder; None: that of the chain."""
     settings: tuple[str, ...] = ()
-    """What this task changes in the recipe, `key=value`."""
+    """Recipe values that this task overrides, `key=value`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What was submitted. `folder` is where it lies; it is not in the file."""
+    """A submitted chain. `folder` is not in the file."""
 
     folder: Path
     id: str
@@ -79,11 +80,11 @@ class Chain:
     jobs: tuple[ChainJob, ...]
     max_restarts: int
     requeue: Literal["allowed", "forbidden"] = "allowed"
-    """Whether a stopped job goes back into the queue, or a new job continues it."""
+    """True if a stopped job is requeued, or continued by a new job."""
     array_limit: int | None = None
-    """Tasks of each job array that may run at the same time."""
+    """Maximum number of tasks of a job array that run at the same time."""
     purge_days: int | None = None
-    """The site deletes files of the store that nobody read for so many days."""
+    """The site deletes files of the store that were unread for this many days."""
 
     @property
     def recipe_path(self) -> Path:
@@ -95,8 +96,15 @@ class Chain:
         for job in self.jobs:
             if job.name == name:
                 return job
-        known = ", ".join(job.name for job in self.jobs)
-        raise RecipeError(f"chain {self.id} has no job {name!r}; it has: {known}")
+        raise RecipeError(
+            problem(
+                "no-such-job",
+                "chain {chain} has no job {job!r}; its jobs: {jobs}",
+                chain=self.id,
+                job=name,
+                jobs=[job.name for job in self.jobs],
+            )
+        )
 
     def recipe_of(self, name: str) -> Path:
         """Return the resolved recipe of a job."""
@@ -109,13 +117,13 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job that was given to the scheduler."""
+    """A job submitted to Slurm."""
 
     name: str
     job_id: str
     time: str
     continues: str | None = None
-    """Id of the job that this one goes on from, where a job may not go back into the queue."""
+    """Id of the job that this one continues, on sites that forbid requeueing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +134,9 @@ class AttemptEvent:
     time: str
     job_id: str
     restart: int
-    """How often Slurm had started the job before (SLURM_RESTART_COUNT)."""
+    """Restarts of the job by Slurm (SLURM_RESTART_COUNT)."""
     checkpoint_step: int | None = None
-    """Optimizer step of the newest checkpoint; None for a job that trains nothing."""
+    """Optimizer step of the newest checkpoint; None for a job without training."""
     outcome: Outcome | None = None
     """At the end."""
     exit_code: int | None = None
@@ -136,19 +144,19 @@ class AttemptEvent:
     reason: str | None = None
     """At the end: one line."""
     log_bytes: int | None = None
-    """At the start: size of the job's log, so that the log of one attempt can be shown alone."""
+    """At the start: size of the job's log, to show the log of one attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """A `finetune cancel`: these jobs must not go on, whatever they were doing then."""
+    """A `finetune cancel`: jobs that are neither requeued nor continued."""
 
     time: str
     job_ids: tuple[str, ...]
 
 
 def now() -> str:
-    """Return the time as the chain's files write it (UTC, ISO 8601)."""
+    """Return the current time in the format of the chain's files (UTC, ISO 8601)."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -164,7 +172,7 @@ def chains_folder(store: Path) -> Path:
 
 
 def write_chain(chain: Chain) -> None:
-    """Write `chain.json`; a reader sees all of it or nothing."""
+    """Write `chain.json` atomically."""
     values = asdict(chain)
     del values["folder"]
     chain.folder.mkdir(parents=True, exist_ok=True)
@@ -181,11 +189,24 @@ def read_chain(folder: Path) -> Chain:
     try:
         values = json.loads(path.read_text("utf-8"))
         if values.pop("schema") != SCHEMA:
-            raise StoreError(f"{path}: written by another version of finetune; use that one")
+            raise StoreError(
+                problem(
+                    "chain-of-another-version",
+                    "the chain was written by another version of finetune; use that version",
+                    at=Place(path),
+                )
+            )
         jobs = tuple(_job(job) for job in values.pop("jobs"))
         return Chain(folder=folder, jobs=jobs, **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: not a chain that can be read ({error!r})") from None
+        raise StoreError(
+            problem(
+                "unreadable-chain",
+                "the chain cannot be read ({error}); submit the recipe again",
+                at=Place(path),
+                error=repr(error),
+            )
+        ) from None
 
 
 def chains_of(store: Path) -> list[Chain]:
@@ -194,30 +215,44 @@ def chains_of(store: Path) -> list[Chain]:
     return sorted((read_chain(p.parent) for p in paths), key=lambda c: (c.created, c.id))
 
 
-def find_chain(store: Path, wanted: str | None = None) -> Chain:
-    """Return a chain by folder, id or the beginning of an id; the newest if nothing is named.
+def find_chain(store: Path, name: str | None = None) -> Chain:
+    """Return a chain by folder, id or first letters of an id; the newest if `name` is None.
 
-    Raises RecipeError when none or several fit.
+    Raises RecipeError if no chain, or more than one, matches.
     """
-    if wanted is not None and (Path(wanted) / CHAIN).is_file():
-        return read_chain(Path(wanted).absolute())
+    if name is not None and (Path(name) / CHAIN).is_file():
+        return read_chain(Path(name).absolute())
     chains = chains_of(store)
     if not chains:
-        raise RecipeError(f"{chains_folder(store)}: no chain was submitted; is it this --store?")
-    if wanted is None:
+        raise RecipeError(
+            problem(
+                "no-chain",
+                "no chain was submitted from this store; name its store with --store",
+                at=Place(chains_folder(store)),
+            )
+        )
+    if name is None:
         return chains[-1]
-    fitting = [c for c in chains if c.id == wanted] or [
-        c for c in chains if c.id.startswith(wanted)
-    ]
-    if len(fitting) == 1:
-        return fitting[0]
-    listed = ", ".join(c.id for c in (fitting or chains)[-10:])
-    problem = "fits several chains" if fitting else "no such chain"
-    raise RecipeError(f"{wanted}: {problem}; there are: {listed}")
+    matching = [c for c in chains if c.id == name] or [c for c in chains if c.id.startswith(name)]
+    if len(matching) == 1:
+        return matching[0]
+    ids = [c.id for c in (matching or chains)[-10:]]
+    raise RecipeError(
+        problem(
+            "several-chains", "{name!r} matches several chains: {chains}", name=name, chains=ids
+        )
+        if matching
+        else problem(
+            "no-such-chain",
+            "there is no chain {name!r}; the newest chains: {chains}",
+            name=name,
+            chains=ids,
+        )
+    )
 
 
 def append_submission(chain: Chain, submission: Submission) -> None:
-    """Note that a job was submitted."""
+    """Record a submission."""
     _append(chain.folder / SUBMITTED, asdict(submission))
 
 
@@ -232,23 +267,23 @@ def job_ids(chain: Chain) -> dict[str, str]:
 
 
 def append_cancellation(chain: Chain, job_ids: Iterable[str]) -> None:
-    """Note that jobs are cancelled; done before the scheduler is told."""
+    """Record that jobs are cancelled; called before Slurm is asked to cancel them."""
     _append(chain.folder / CANCELLED, asdict(Cancellation(now(), tuple(job_ids))))
 
 
 def read_cancellations(chain: Chain) -> list[Cancellation]:
     """Return every cancellation, oldest first."""
-    found = [_of(Cancellation, line) for line in _lines(chain.folder / CANCELLED)]
-    return [Cancellation(c.time, tuple(c.job_ids)) for c in found]
+    records = [_of(Cancellation, line) for line in _lines(chain.folder / CANCELLED)]
+    return [Cancellation(c.time, tuple(c.job_ids)) for c in records]
 
 
 def is_cancelled(chain: Chain, job_id: str) -> bool:
-    """Whether a job was cancelled; it must then neither requeue itself nor submit another."""
+    """Return whether a job was cancelled, so that it must not requeue itself or submit another."""
     return any(job_id in c.job_ids for c in read_cancellations(chain))
 
 
 def append_event(chain: Chain, name: str, event: AttemptEvent) -> None:
-    """Note the start or end of an attempt."""
+    """Record the start or end of an attempt."""
     values = {k: v for k, v in asdict(event).items() if v is not None or k == "checkpoint_step"}
     _append(_attempts(chain, name), values)
 
@@ -273,7 +308,7 @@ def _of(kind: type[Any], values: Mapping[str, Any]) -> Any:
 
 
 def _append(path: Path, values: Mapping[str, Any]) -> None:
-    """Append one line in one write; a torn line before it is closed first."""
+    """Append one line in one write, after completing a torn last line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(values, ensure_ascii=False) + "\n"
     with path.open("ab+") as file:
@@ -288,12 +323,12 @@ def _append(path: Path, values: Mapping[str, Any]) -> None:
 def _lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    found = []
+    values = []
     for line in path.read_text("utf-8", errors="replace").splitlines():
         try:
             value = json.loads(line)
         except ValueError:
-            continue  # torn by a kill in the middle of the write; the next line is whole again
+            continue  # torn by a kill during the write
         if isinstance(value, dict):
-            found.append(value)
-    return found
+            values.append(value)
+    return values

@@ -1,4 +1,4 @@
-"""How far a job of a chain is, from the store alone: metrics, leases, logs, checkpoints."""
+"""Progress of a job, from the store alone: metrics, leases, logs, checkpoints."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from finetune.artefacts.results import PrepareResult, TrainResult, parse_result
 from finetune.cluster.chain.chain import Chain, ChainJob, read_events
 from finetune.errors import FinetuneError, StoreError
-from finetune.pipeline.store import Store, read_manifest
+from finetune.pipeline.build import lease_of
+from finetune.pipeline.lease import seconds_since_beat
+from finetune.pipeline.manifest import read_manifest
+from finetune.pipeline.store import Store
 from finetune.spec.load import load_recipe
 from finetune.train.schedule import total_steps
 
@@ -25,37 +29,37 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the store shows of one job."""
+    """Progress of one job."""
 
     done: bool | None
-    """Whether every artefact of the job is there; None if the chain does not name them."""
+    """True if all artefacts of the job are in the store; None if the chain does not name them."""
     damaged: str | None = None
-    """What is wrong with one that is there, and what to do."""
+    """Damage of an artefact, and what to do."""
     step: int | None = None
     """Optimizer steps done."""
     total_steps: int | None = None
     loss: float | None = None
-    """Nats a supervised token, of the newest step."""
+    """Nats per supervised token, of the newest step."""
     tokens_per_second: float | None = None
-    """Over the last steps; of a finished training, over all."""
+    """Mean over the last steps; over all steps of a finished training run."""
     step_seconds: float | None = None
     """Median over the last steps."""
     moved: float | None = None
-    """When the newest step was written, or else the log; seconds since the epoch."""
+    """Time of the newest step, else of the log; seconds since the epoch."""
     beat: float | None = None
-    """When the builder of the artefact last showed that it lives (its lease)."""
-    said: str | None = None
+    """Last heartbeat of the artefact's lease, on this machine's clock."""
+    last_line: str | None = None
     """Last line of the log."""
     lost_step: int | None = None
-    """A checkpoint of this step was written and is gone."""
+    """Step of a checkpoint that was written and no longer exists."""
     checkpoint_step: int | None = None
-    """The newest checkpoint that is there."""
+    """Step of the newest checkpoint."""
     checkpoint_used: float | None = None
-    """When it was last written or read; seconds since the epoch."""
+    """Time of its last use; seconds since the epoch."""
 
     @property
     def seconds_left(self) -> float | None:
-        """Computing time to the last step, at the speed of the last ones."""
+        """Time to the last step, at the recent speed."""
         if self.done or None in (self.step, self.total_steps, self.step_seconds):
             return None
         assert self.step is not None and self.total_steps is not None  # noqa: S101, PT018
@@ -63,47 +67,51 @@ class Progress:
 
 
 def progress_of(chain: Chain, job: ChainJob, *, job_id: str | None) -> Progress:
-    """Read what the store shows of a job; never waits and never changes anything."""
+    """Read the progress of a job from the store; changes nothing."""
     store = Store(Path(chain.store))
     damaged = _damaged(store, job)
     done = not store.lacking(job.artefacts) and damaged is None if job.artefacts else None
     log = chain.log_path(job.name, job_id) if job_id else None
-    beats = [_time(store.path_of(*a.split("/")).with_suffix(".lease")) for a in job.artefacts]
+    beats = [_last_beat(lease_of(store.path_of(*a.split("/")))) for a in job.artefacts]
     facts: dict[str, Any] = {
         "done": done,
         "damaged": damaged,
         "beat": max((b for b in beats if b is not None), default=None),
         "moved": _time(log) if log else None,
-        "said": last_line(log) if log else None,
+        "last_line": last_line(log) if log else None,
     }
     training = next((a for a in job.artefacts if a.startswith("train/")), None)
     if training is None or damaged is not None:
         return Progress(**facts)
     path = store.path_of(*training.split("/"))
-    finished = _finished(path)
+    try:
+        finished = _finished(path)
+    except StoreError as error:
+        return Progress(**facts | {"done": False, "damaged": str(error)})
     if finished is not None:
         return Progress(**facts | finished)
-    return Progress(**facts | _training(chain, job, path.with_suffix(".partial")))
+    begun = store.partial_of(*training.split("/")) or path.with_suffix(".partial")
+    return Progress(**facts | _training(chain, job, begun))
 
 
 def recent_steps(path: Path) -> list[dict[str, Any]]:
-    """Return the newest training records of a metrics file, oldest first, without reading it all.
+    """Return the newest training records of a metrics file, oldest first.
 
-    A line that a kill or the edge of what was read cut short is left out.
+    Only its end is read; incomplete lines are skipped.
     """
-    found = []
+    records = []
     for line in _tail(path).splitlines():
         try:
             record = json.loads(line)
         except ValueError:
             continue
         if isinstance(record, dict) and record.get("kind") == "train":
-            found.append(record)
-    return found[-_RECENT_STEPS:]
+            records.append(record)
+    return records[-_RECENT_STEPS:]
 
 
 def last_line(path: Path) -> str | None:
-    """Return the last line of a log that says something, without control characters."""
+    """Return the last non-empty line of a log, without control characters."""
     for line in reversed(_tail(path).splitlines()):
         shown = _CONTROL.sub("", line.rpartition("\r")[2]).strip()
         if shown:
@@ -123,12 +131,12 @@ def _damaged(store: Store, job: ChainJob) -> str | None:
 def _finished(path: Path) -> dict[str, Any] | None:
     if not path.is_dir():
         return None
-    result = read_manifest(path)["result"]
+    result = parse_result(read_manifest(path).result, TrainResult, path=path)
     return {
-        "step": result.get("steps"),
-        "total_steps": result.get("steps"),
-        "loss": result.get("loss_last"),
-        "tokens_per_second": result.get("tokens_per_second"),
+        "step": result.steps,
+        "total_steps": result.steps,
+        "loss": result.loss_last,
+        "tokens_per_second": result.tokens_per_second,
     }
 
 
@@ -157,12 +165,12 @@ def _training(chain: Chain, job: ChainJob, partial: Path) -> dict[str, Any]:
 def newest_step(checkpoints: Path) -> int | None:
     """Return the optimizer step of the newest checkpoint folder; None if there is none."""
     names = [p.name for p in checkpoints.glob("step-*") if p.suffix != ".tmp"]
-    found = [re.match(r"step-(\d+)", name) for name in names]
-    return max((int(m[1]) for m in found if m), default=None)
+    matches = [re.match(r"step-(\d+)", name) for name in names]
+    return max((int(m[1]) for m in matches if m), default=None)
 
 
 def _counted_steps(chain: Chain, job: ChainJob) -> int | None:
-    """Return the steps of a training that is given in epochs, once its corpus is prepared."""
+    """Return the steps of a training run in epochs, once its corpus is prepared."""
     label = next(s for s in job.stages if s.startswith("train"))
     prepared = next((i for i in reversed(job.inputs) if i.startswith("prepare/")), None)
     path = Path(chain.store) / (prepared or "prepare/none")
@@ -170,13 +178,14 @@ def _counted_steps(chain: Chain, job: ChainJob) -> int | None:
         return None
     try:
         recipe = load_recipe(chain.recipe_of(job.name))
-        rows = int(read_manifest(path)["result"]["counts"]["train"]["rows"])
-    except (FinetuneError, KeyError, TypeError, ValueError):
-        return None  # a total is a comfort; the chain is followed without it
+        prepared_result = parse_result(read_manifest(path).result, PrepareResult, path=path)
+    except FinetuneError:
+        return None  # the total is optional
     name = label.removeprefix("train").strip()
-    phases = recipe.stages_of_training
+    phases = recipe.training_phases
     phase = next((p for p in phases if p.name == name), phases[0])
     rows_per_step = phase.train.rows_per_step(recipe.prepare.sequence_tokens)
+    rows = prepared_result.counts.train.rows
     return total_steps(phase.train, num_rows=rows, rows_per_step=rows_per_step)
 
 
@@ -184,8 +193,14 @@ def _last_used(checkpoints: Path) -> float | None:
     try:
         files = [path.stat() for path in checkpoints.glob("step-*/*")]
     except FileNotFoundError:
-        return time.time()  # one was removed at this moment: a training is at work
+        return time.time()  # one was just removed: a training run is active
     return max((max(file.st_mtime, file.st_atime) for file in files), default=None)
+
+
+def _last_beat(lease: Path) -> float | None:
+    """Return when a lease last changed; the store may have another clock."""
+    age = seconds_since_beat(lease)
+    return None if age is None else time.time() - age
 
 
 def _time(path: Path) -> float | None:

@@ -1,12 +1,12 @@
-"""A chain's own copy of what it runs: the resolved recipe, its cards and files, its lock.
+"""Snapshot of the inputs of a chain: the resolved recipe, its cards and files, its lock.
 
     project/recipe.json          the recipe with --set applied, paths absolute (JSON is YAML)
     project/recipe.lock.json     checksums of what was fetched, if the recipe has a lock
-    project/versions.json        versions of the packages that decide results
-    project/data_cards/          the cards, their withdrawal lists, and their files as hard links
-                                 where the disk can
+    project/versions.json        versions of the packages that affect results
+    project/data_cards/          the cards, their withdrawal lists, and their files
 
-Whatever happens to the recipe after `finetune submit`, the jobs run what was submitted.
+Later changes to the recipe do not affect the jobs: every file is a copy with an inode of its own (a
+reflink where the file system supports it), and no link that leaves its folder is followed.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem
+from finetune.output.copy_file import copy_file
 from finetune.output.durable import write_json
-from finetune.pipeline.store import environment
-from finetune.sources import fetch
+from finetune.output.paths import is_absent
+from finetune.output.small_files import UnreadableError, read_json
+from finetune.pipeline.manifest import environment
 from finetune.sources.files import resolve_files
+from finetune.sources.lock_file import lock_path
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_recipe
 from finetune.spec.recipe import Prepare, Recipe
@@ -33,24 +36,24 @@ _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def write_snapshot(project: Project, folder: Path, *, versions: bool) -> Path:
-    """Write the snapshot into `folder`; return the path of the recipe in it.
+    """Write the snapshot into `folder`; return the path of its recipe.
 
-    `versions`: whether jobs run with this Python, so that they must find the same versions.
+    `versions`: record package versions, because jobs run with this Python.
     """
     folder.mkdir(parents=True)
     path = folder / RECIPE
     write_recipe(absolute(project.recipe), path)
     add_cards(project, folder)
-    lock = fetch.lock_path(project.path)
-    if lock.is_file():
-        shutil.copyfile(lock, fetch.lock_path(path))
+    lock = lock_path(project.path)
+    if os.path.lexists(lock):
+        copy_inside(lock, lock_path(path), root=project.path.parent)
     if versions:
         write_json(folder / VERSIONS, environment()["packages"])
     return path
 
 
 def add_cards(project: Project, folder: Path) -> None:
-    """Copy the cards of a project, their withdrawal lists and files, where they are not yet."""
+    """Copy the cards of a project, their withdrawal lists and files; skip existing ones."""
     cards = folder / "data_cards"
     cards.mkdir(exist_ok=True)
     for card in project.cards.values():
@@ -58,23 +61,63 @@ def add_cards(project: Project, folder: Path) -> None:
             _copy_card(card, cards)
 
 
+def copy_inside(source: Path, target: Path, *, root: Path) -> None:
+    """Copy a file of the folder `root`; refuse links that leave it.
+
+    Raises:
+        RecipeError: it leaves `root`, is not a regular file, or cannot be read.
+        OSError: `target` exists or cannot be written.
+    """
+    try:
+        real = source.resolve(strict=True)
+        inside = real.is_relative_to(root.resolve())
+        odd = not real.is_file()
+    except (OSError, RuntimeError):  # missing, or a link to itself
+        raise RecipeError(
+            problem("dangling-link", "is a link to no file; put the file there", at=Place(source))
+        ) from None
+    if not inside:
+        raise RecipeError(
+            problem(
+                "link-leaves-folder",
+                "is a link that leaves {folder}, to {target}; put a copy of the file there instead",
+                at=Place(source),
+                folder=root,
+                target=real,
+            )
+        )
+    if odd:
+        raise RecipeError(
+            problem("not-a-file", "is not a regular file; put the file there", at=Place(source))
+        )
+    if not os.access(real, os.R_OK):
+        raise RecipeError(
+            problem("unreadable-file", "cannot be read; put the file there", at=Place(source))
+        )
+    copy_file(real, target)
+
+
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe such that it is read back as it is. Raises RecipeError if it is not."""
+    """Write a recipe. Raises RecipeError if it is not read back unchanged."""
     text = json.dumps(recipe.model_dump(mode="json"), ensure_ascii=False, indent=1)
-    text = _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     path.write_text(text + "\n", encoding="utf-8")
     if load_recipe(path) != recipe:
-        raise RecipeError(f"{path}: a value of the recipe is changed by writing it down")
+        raise RecipeError(
+            problem(
+                "changed-by-writing", "a value of the recipe changes when written", at=Place(path)
+            )
+        )
 
 
 def absolute(recipe: Recipe) -> Recipe:
-    """Return the recipe with the paths that jobs open made absolute; no key depends on them."""
+    """Return the recipe with absolute paths for what jobs open; keys do not depend on them."""
     changes: dict[str, Any] = {}
     if recipe.base.kind in ("gguf", "directory"):
         changes["base"] = recipe.base.model_copy(update={"model": _absolute(recipe.base.model)})
     if recipe.prepare.identify.files or recipe.prepare.evaluation_sets:
         changes["prepare"] = _with_absolute_files(recipe.prepare)
-    first = recipe.stages_of_training[0].train
+    first = recipe.training_phases[0].train
     if first.start_from is not None:
         train = first.model_copy(update={"start_from": _absolute(first.start_from)})
         if recipe.phases is None:
@@ -86,7 +129,7 @@ def absolute(recipe: Recipe) -> Recipe:
 
 
 def shortened(recipe: Recipe, *, steps: int) -> Recipe:
-    """Return the recipe with trainings of at most so many steps."""
+    """Return the recipe with training runs of at most `steps` steps."""
 
     def short(train: Any) -> Any:
         fewer = steps if train.max_steps is None else min(steps, train.max_steps)
@@ -99,14 +142,17 @@ def shortened(recipe: Recipe, *, steps: int) -> Recipe:
 
 
 def changed_versions(folder: Path) -> list[str]:
-    """Say which packages have other versions here than where the chain was submitted."""
+    """Return the packages whose versions differ from those at submission."""
     path = folder / VERSIONS
     if not path.exists():
         return []
     now = environment()["packages"]
-    then = json.loads(path.read_text("utf-8"))
+    try:
+        then = read_json(path, dict[str, str])
+    except UnreadableError as error:
+        return [f"{path}: {error}"]
     return [
-        f"{name} is {now.get(name)} here and was {version} when submitting"
+        f"{name} is {now.get(name)} here and was {version} at submission"
         for name, version in then.items()
         if now.get(name) != version
     ]
@@ -129,19 +175,16 @@ def _absolute(path: str) -> str:
 
 
 def _copy_card(card: DataCard, cards: Path) -> None:
-    shutil.copyfile(card.path, cards / card.path.name)
-    if card.withdrawn:
+    root = card.path.parent
+    copy_inside(card.path, cards / card.path.name, root=root)
+    if not is_absent(list_path(card.path)):
         target = list_path(cards / card.path.name)
         target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(list_path(card.path), target)
+        copy_inside(list_path(card.path), target, root=root)
     if card.corpus.source.kind != "files":
         return
     for file in resolve_files(card, inputs={}):
         target = cards / file.name
-        if target.exists():  # of another card
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(file.path.resolve(), target)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(file.path, target)
+        if not target.exists():  # shared with another card
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy_inside(file.path, target, root=root)

@@ -1,1 +1,1 @@
-"""Diagnosis of a machine or a cluster."""
+"""Diagnosis of a machine or a cluster: probes, and findings with advice."""

@@ -1,6 +1,6 @@
-"""What findings mean: each function judges one thing and says what to do about it.
+"""Judgement of probed facts: one finding per check, with advice.
 
-Nothing here looks at a machine; `finetune.cluster.doctor.doctor` and `probe` bring the facts.
+Pure functions: `finetune.cluster.doctor.doctor` and `probe` collect the facts.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ GIB, MIB = 2**30, 2**20
 LOW_BYTES, NO_BYTES = 5 * GIB, 512 * MIB
 LOW_INODES, NO_INODES = 20_000, 1_000
 SKEW_WARN_SECONDS, SKEW_SECONDS = 5.0, 60.0
-"""A builder is taken for dead after 120 s of silence; clocks must agree much better than that."""
+"""A lease expires after 120 s without a heartbeat, so clocks must agree much better."""
 PURGE_WARN_DAYS = 7.0
 _DECISIVE = ("torch", "transformers", "peft", "accelerate", "deepspeed", "numpy", "tokenizers")
 
 SETUP_MARK = "finetune-setup "
-"""Begins a line that says which set-up command failed."""
+"""Prefix of a line that names a failed setup command."""
 _TELLING = re.compile(r"[Ee]rror|No module|not found|no answer")
 
 State = Literal["ok", "warning", "failed"]
@@ -30,29 +30,29 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's table."""
+    """Result of one check."""
 
     check: str
     state: State
     found: str
     advice: str = ""
-    """What to do; empty when all is well."""
+    """Remedy; empty if the check passed."""
 
 
-def answers(probes: Sequence[Probe], *, nodes: int, ranks_per_node: int, said: str) -> Finding:
-    """Judge whether every rank answered; `said`: what srun printed as errors."""
-    wanted = nodes * ranks_per_node
+def answers(probes: Sequence[Probe], *, nodes: int, ranks_per_node: int, error: str) -> Finding:
+    """Check that every rank answered; `error`: main error line of srun."""
+    expected = nodes * ranks_per_node
     hosts = {probe.host for probe in probes}
-    if len(probes) == wanted and len(hosts) == nodes:
-        return Finding("compute nodes", "ok", f"{wanted} process(es) on {', '.join(sorted(hosts))}")
-    found = f"{len(probes)} of {wanted} processes on {len(hosts)} of {nodes} nodes answered"
+    if len(probes) == expected and len(hosts) == nodes:
+        return Finding("compute nodes", "ok", f"{expected} ranks on {', '.join(sorted(hosts))}")
+    found = f"{len(probes)} of {expected} ranks on {len(hosts)} of {nodes} nodes answered"
     return Finding(
-        "compute nodes", "failed", f"{found}: {said or 'srun said nothing'}", why_refused(said)
+        "compute nodes", "failed", f"{found}: {error or 'no output of srun'}", advice_for(error)
     )
 
 
-def told(errors: str, *, output: str) -> str:
-    """Return the line that tells most of what the ranks, or else srun, said."""
+def main_line(errors: str, *, output: str) -> str:
+    """Return the most informative line of the ranks' errors, else of srun's."""
     lines = [line.strip() for line in f"{errors}\n{output}".splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith((MARK, SETUP_MARK, "srun: job "))]
     own = [line for line in lines if not line.startswith(("srun:", "slurmstepd:"))]
@@ -60,138 +60,138 @@ def told(errors: str, *, output: str) -> str:
     return (telling or own or lines or [""])[-1 if telling else 0]
 
 
-def why_refused(said: str) -> str:
+def advice_for(error: str) -> str:
     """Return what to do about an error of srun or sbatch."""
     known = {
-        "no answer in": "the queue is long (try --wait with more seconds, or the site's debug "
-        "queue), or a node does not start programs: look at `squeue --me` and `sinfo`",
-        "account": "the account is not yours, or not for this partition: `sacctmgr show "
-        "associations user=$USER` lists them; set `account` or `values` in your overlay",
-        "qos": "set a QOS that is yours in your overlay; `sacctmgr show associations user=$USER` "
+        "no answer in": "the queue is long (use --wait with more seconds, or the site's debug "
+        "queue), or a node does not start programs: see `squeue --me` and `sinfo`",
+        "account": "the account is not yours, or not valid for this partition: `sacctmgr show "
+        "associations user=$USER` lists yours; set `account` or `values` in your overlay",
+        "qos": "set a QOS of yours in your overlay; `sacctmgr show associations user=$USER` "
         "lists them",
         "partition": "`sinfo -s` lists the partitions; set `partition` in your overlay",
         "constraint": "`sinfo -o '%N %f'` lists the features of nodes; correct --constraint",
-        "configuration is not available": "no node that is up has what is asked for; compare the "
+        "configuration is not available": "no available node has these resources; compare the "
         "site's lines with `sinfo -o '%P %D %c %m %G'`",
-        "module: ": "a set-up command fails in a job; submit from a login shell, and compare "
-        "with `module avail`",
+        "module: ": "a setup command fails in a job; submit from a login shell, and check "
+        "`module avail`",
         "No module named": "the jobs' Python has no finetune: install it there, or set `command` "
         "and `setup` of the site",
     }
-    lower = said.lower()
+    lower = error.lower()
     for word, advice in known.items():
         if word.lower() in lower:
             return advice
-    return "read what srun said; the site's lines and set-up commands are tried as they are"
+    return "see the error of srun; lines and setup commands of the site were used unchanged"
 
 
 def set_up(errors: str) -> Finding | None:
-    """Judge the set-up commands of the site; None if all of them ended well."""
+    """Check the setup commands of the site; None if all of them succeeded."""
     failed = [line for line in errors.splitlines() if line.startswith(SETUP_MARK)]
     if not failed:
         return None
     return Finding(
-        "set-up",
+        "setup",
         "failed",
         _shortened(list(dict.fromkeys(line.removeprefix(SETUP_MARK) for line in failed))),
-        "correct `setup` of the site or of your overlay; `module` exists only where the login "
-        "shell's profile makes it, so submit from a login shell",
+        "correct `setup` in the site or your overlay; `module` is defined by the profile of a "
+        "login shell, so submit from one",
     )
 
 
 def processors(machines: Sequence[Machine], *, cpus_per_rank: int) -> Finding:
-    """Judge whether each process may use the CPUs that were asked for."""
+    """Check that each rank may use the requested CPUs."""
     few = {m.host: m.cpus for m in machines if m.cpus < cpus_per_rank}
     if not few:
         seen = min((m.cpus for m in machines), default=0)
-        return Finding("CPUs", "ok", f"{seen} for a process, {cpus_per_rank} asked for")
+        return Finding("CPUs", "ok", f"{seen} per rank, {cpus_per_rank} requested")
     return Finding(
         "CPUs",
         "warning",
-        f"{_listed(few)} for a process, but {cpus_per_rank} asked for",
-        "preparing texts and feeding a GPU is slower; correct cpus_per_rank, --hint or --cpu-bind",
+        f"{_listed(few)} per rank, but {cpus_per_rank} requested",
+        "data preparation and GPU feeding are slower; correct cpus_per_rank, --hint or --cpu-bind",
     )
 
 
-def gpus(machines: Sequence[Machine], *, wanted: int) -> Finding:
-    """Judge whether torch can use the GPUs of each node; `wanted`: how many the site has."""
+def gpus(machines: Sequence[Machine], *, expected: int) -> Finding:
+    """Check that torch can use the GPUs of each node; `expected`: GPUs per node of the site."""
     facts = {m.host: m.gpus for m in machines if m.gpus is not None}
-    bad = {host: g for host, g in facts.items() if g.seen < wanted or (g.error and wanted)}
+    bad = {host: g for host, g in facts.items() if g.seen < expected or (g.error and expected)}
     if not bad:
         names = sorted({name for g in facts.values() for name in g.names})
         counts = sorted({g.seen for g in facts.values()})
-        found = f"{' or '.join(map(str, counts))} a node" + (
+        found = f"{' or '.join(map(str, counts))} per node" + (
             f": {', '.join(names)}" if names else ""
         )
         return Finding("GPUs", "ok", found if any(counts) else "none; training runs on CPUs")
     host, worst = next(iter(bad.items()))
-    found = f"{host}: torch {worst.torch or 'is missing'} sees {worst.seen} of {wanted}"
+    found = f"{host}: torch {worst.torch or 'is missing'} sees {worst.seen} of {expected}"
     if worst.error:
         found += f": {worst.error}"
     if worst.torch is None:
-        advice = "install torch where jobs run, or load its module in `setup`"
+        advice = "install torch on the nodes, or load its module in `setup`"
     elif "CPU only" in worst.torch:
         advice = (
-            "this is a CPU build of torch: install one for CUDA (or ROCm); see README, CPU and GPU"
+            "this is a CPU build of torch: install one for CUDA or ROCm; see README, CPU and GPU"
         )
     elif worst.driver:
         advice = (
             f"the driver sees {len(worst.driver)} ({worst.driver[0]}): the build of torch is too "
-            "new for it or for the GPU, or fewer are asked for than `gpus_per_node` says"
+            "new for the driver or the GPU, or fewer GPUs are requested than `gpus_per_node`"
         )
     else:
-        advice = "no driver answers: ask for GPUs in the `train` lines (--gres or --gpus-per-node)"
+        advice = "no driver answers: request GPUs in the `train` lines (--gres or --gpus-per-node)"
     return Finding("GPUs", "failed", found, advice)
 
 
 def exchanges(probes: Sequence[Probe]) -> Finding:
-    """Judge the all-reduce among all ranks."""
+    """Check the all-reduce over all ranks."""
     results = [(probe.host, probe.exchange) for probe in probes if probe.exchange is not None]
     if not results:
-        return Finding("ranks talk", "ok", "one process: nothing to exchange")
+        return Finding("all-reduce", "ok", "one rank: nothing to exchange")
     broken = [(host, result) for host, result in results if result.error or result.seconds is None]
     if broken:
         host, result = broken[0]
         return Finding(
-            "ranks talk",
+            "all-reduce",
             "failed",
             f"{len(broken)} of {len(results)} ranks: {result.backend} on {host}: {result.error}",
             "name the network between nodes in the site's `environment`: NCCL_SOCKET_IFNAME and "
-            "GLOO_SOCKET_IFNAME (`ip -brief address` on a node lists them); NCCL_DEBUG=INFO tells "
-            "more; a firewall may close ports 20000 to 29999",
+            "GLOO_SOCKET_IFNAME (`ip -brief address` on a node lists them); NCCL_DEBUG=INFO prints "
+            "details; a firewall may close ports 20000 to 29999",
         )
     slowest = max(result.seconds or 0 for _, result in results)
     backend = results[0][1].backend
-    found = f"{backend}, {len(results)} ranks: all-reduce of 16 MiB in {1000 * slowest:.0f} ms"
-    return Finding("ranks talk", "ok", found)
+    found = f"{backend}, {len(results)} ranks: 16 MiB in {1000 * slowest:.0f} ms"
+    return Finding("all-reduce", "ok", found)
 
 
 def shared_store(store: str, login: Machine, machines: Sequence[Machine]) -> Finding:
-    """Judge whether everybody can write and rename in the store, and sees the same one."""
+    """Check that all machines can write and rename in the store, and share it."""
     errors = {m.host: m.store.error for m in (login, *machines) if m.store.error}
     if errors:
         return Finding(
             "store",
             "failed",
             f"{store}: {_listed(errors)}",
-            "artefacts are built aside and renamed; choose a folder where that works with --store "
-            "or `store:` (full disk or quota: see the lines below)",
+            "artefacts are renamed into place; choose a folder that supports it with --store "
+            "or `store:` (full disk or quota: see below)",
         )
     blind = [m.host for m in machines if m.store.token_seen is False]
     if blind:
         return Finding(
             "store",
             "failed",
-            f"{store}: {', '.join(blind)} do not see what this machine writes there",
+            f"{store}: {', '.join(blind)} do not see files written by this machine",
             "choose a folder that login and compute nodes share (not /tmp, not a local disk); in a "
             "container, bind it",
         )
-    seen = f", seen by {len(machines)} node(s)" if machines else ""
+    seen = f", seen by {len(machines)} node{'s' * (len(machines) != 1)}" if machines else ""
     return Finding("store", "ok", f"{store}: written, flushed and renamed{seen}")
 
 
 def clocks(machines: Sequence[Machine]) -> Finding:
-    """Judge the clocks against the one that stamps files: leases and status rely on them."""
+    """Check the clocks against that of the file system: leases and status rely on them."""
     skews = {m.host: m.store.clock_skew_seconds for m in machines}
     known = {host: skew for host, skew in skews.items() if skew is not None}
     worst = max(map(abs, known.values()), default=0.0)
@@ -203,13 +203,13 @@ def clocks(machines: Sequence[Machine]) -> Finding:
         "clocks",
         "failed" if worst > SKEW_SECONDS else "warning",
         _listed(off),
-        "have time synchronisation (NTP) repaired there: a builder with a wrong clock is taken for "
-        "dead, and another takes its work over",
+        "have time synchronisation (NTP) repaired there: with a wrong clock a lease seems expired, "
+        "and another process takes the work over",
     )
 
 
 def versions(login: Machine, machines: Sequence[Machine], *, same_python: bool) -> Finding:
-    """Judge whether all run the same; `same_python`: jobs run with this machine's Python."""
+    """Check that package versions agree; `same_python`: jobs run with this machine's Python."""
     if not machines:
         return Finding("versions", "ok", f"Python {login.python}")
     first = machines[0]
@@ -221,11 +221,11 @@ def versions(login: Machine, machines: Sequence[Machine], *, same_python: bool) 
             "versions",
             "failed",
             _shortened(different),
-            "nodes run different environments: put it on a shared disk, or into one image",
+            "nodes have different environments: use one on a shared disk, or one image",
         )
     away = _differences(login, first)
     if not away:
-        number = f"{len(first.packages)} packages, the same everywhere"
+        number = f"{len(first.packages):,} packages, the same on all machines"
         return Finding("versions", "ok", f"Python {first.python}, {number}")
     decisive = [line for line in away if line.split()[0] in (*_DECISIVE, "finetune-lowres")]
     return Finding(
@@ -234,8 +234,8 @@ def versions(login: Machine, machines: Sequence[Machine], *, same_python: bool) 
         _shortened(decisive + [line for line in away if line not in decisive]),
         "submit with the Python that jobs use"
         if same_python
-        else "jobs have an environment of their own (`command`, `launcher`); at least finetune "
-        "must be the same version, or keys differ",
+        else "jobs have their own environment (`command`, `launcher`); finetune must have the "
+        "same version there, or keys differ",
     )
 
 
@@ -251,66 +251,70 @@ def _differences(one: Machine, other: Machine) -> list[str]:
 
 
 def space(found: Space) -> Finding:
-    """Judge the room of the store's file system, in bytes and files."""
+    """Check the free space of the store's file system, in bytes and inodes."""
     inodes = found.free_inodes
-    text = f"{found.free_bytes / GIB:.1f} GiB"
-    text += "" if inodes is None else f" and {inodes:,} files".replace(",", " ")
+    text = f"{found.free_bytes / GIB:,.1f} GiB"
+    text += "" if inodes is None else f" and {inodes:,} inodes"
     low = found.free_bytes < LOW_BYTES or (inodes is not None and inodes < LOW_INODES)
     none = found.free_bytes < NO_BYTES or (inodes is not None and inodes < NO_INODES)
-    advice = "`finetune runs` lists what is in the store; --remove frees it" if low or none else ""
+    advice = (
+        "`finetune runs` lists the artefacts of the store; --remove deletes them"
+        if low or none
+        else ""
+    )
     return Finding(
         "space", "failed" if none else "warning" if low else "ok", f"{text} free", advice
     )
 
 
 def quotas(found: Sequence[Quota]) -> Finding:
-    """Judge quotas of bytes and files."""
+    """Check quotas of bytes and files."""
     if not found:
-        return Finding("quotas", "ok", "neither `lfs quota` nor `quota` names one")
+        return Finding("quotas", "ok", "no quota reported by `lfs quota` or `quota`")
     worst = max(found, key=lambda quota: quota.share)
-    text = f"{worst.file_system}: {worst.used_bytes / GIB:.1f} GiB"
-    text += f" of {worst.limit_bytes / GIB:.1f}" if worst.limit_bytes else ""
-    text += f", {worst.used_files} files"
-    text += f" of {worst.limit_files}" if worst.limit_files else ""
+    text = f"{worst.file_system}: {worst.used_bytes / GIB:,.1f} GiB"
+    text += f" of {worst.limit_bytes / GIB:,.1f}" if worst.limit_bytes else ""
+    text += f", {worst.used_files:,} files"
+    text += f" of {worst.limit_files:,}" if worst.limit_files else ""
     if not worst.is_nearly_used:
         return Finding("quotas", "ok", text)
     return Finding(
         "quotas",
         "failed" if worst.share >= 1 else "warning",
         text,
-        "a full quota ends a job with `Disk quota exceeded` though the disk has room. Caches of "
-        "pip and uv and old environments hold most files; or ask for more",
+        "a full quota ends jobs with `Disk quota exceeded`. Remove caches of pip and uv and old "
+        "environments, or request a larger quota",
     )
 
 
 def purged(lost: Sequence[Lost]) -> Finding:
-    """Judge whether files of finished artefacts were deleted behind our back."""
+    """Check that no files of finished artefacts were deleted."""
     if not lost:
-        return Finding("artefacts", "ok", "all files of finished artefacts are there")
-    named = ", ".join(f"{item.stage}/{item.key} ({len(item.missing)} files)" for item in lost[:3])
+        return Finding("artefacts", "ok", "no files are missing")
+    named = ", ".join(f"{item.stage}/{item.key} ({len(item.missing):,} files)" for item in lost[:3])
     more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
     commands = " ".join(f"--remove {item.stage}/{item.key}" for item in lost)
     return Finding(
         "artefacts",
         "failed",
-        f"files are gone from {named}{more}",
-        f"the site deletes what nobody reads: `finetune runs {commands}`, then fetch or run again; "
+        f"files are missing from {named}{more}",
+        f"the site deletes unread files: `finetune runs {commands}`, then fetch or run again; "
         "keep the store where nothing is purged",
     )
 
 
 def purge_soon(days: float | None, *, purge_days: int) -> Finding:
-    """Judge when the site deletes the first file of an artefact."""
+    """Check when the site deletes the first file of an artefact."""
     if days is None:
         return Finding(
-            "purge", "ok", f"files unread for {purge_days} days are deleted; none here yet"
+            "purge", "ok", f"files unread for {purge_days} days are deleted; the store is empty"
         )
     state: State = "ok" if days > PURGE_WARN_DAYS else "warning"
     return Finding(
         "purge",
         state,
         f"the site deletes the first file in {max(0.0, days):.0f} days",
-        "" if state == "ok" else "copy the store, or what you need of it, to a place that is kept",
+        "" if state == "ok" else "copy the store, or parts of it, to storage that is not purged",
     )
 
 

@@ -1,7 +1,7 @@
-"""`finetune doctor`: does this machine, and do the compute nodes of a site, do what jobs need?
+"""Diagnosis of this machine and of the compute nodes of a site.
 
-The nodes are asked by one short srun that goes through what a training job goes through: the site's
-lines, set-up commands, environment, launcher and one process a rank.
+The nodes are probed by one short srun with the same lines, setup commands, environment, launcher
+and ranks as a training job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from finetune.cluster.doctor import diagnosis, probe
 from finetune.cluster.doctor.diagnosis import Finding
 from finetune.cluster.job.batch_script import OFFLINE, Kind, request_of
 from finetune.cluster.slurm import commands as slurm
-from finetune.cluster.submit.submit import missing_packages
+from finetune.cluster.submit.preflight import missing_packages
 from finetune.errors import ClusterError
 from finetune.pipeline import storage
 from finetune.pipeline.store import Store
@@ -32,33 +32,33 @@ _STEP_TIME = "00:05:00"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """How the compute nodes are asked."""
+    """Settings of the probe of compute nodes."""
 
     site: Site
     command: tuple[str, ...]
-    """How finetune is started there."""
+    """Command that starts finetune on the nodes."""
     nodes: int
     wait_seconds: float
-    """For the queue and the answers."""
+    """Maximum time in the queue and for the answers."""
 
     @property
     def kind(self) -> Kind:
-        """The job whose lines are used: the short queue's if there is one."""
+        """The job whose lines are used: `debug` if the site has a short queue."""
         return "debug" if self.site.debug else "train"
 
     @property
     def request(self) -> JobRequest:
-        """What that job asks for."""
+        """Resources of that job."""
         return request_of(self.kind, self.site)
 
 
 def examine_here(store: Store) -> list[Finding]:
-    """Examine this machine alone."""
+    """Diagnose this machine."""
     here = probe.machine(store.root)
-    found = here.gpus.seen if here.gpus else 0
+    gpus = here.gpus.seen if here.gpus else 0
     return [
         requirements(),
-        diagnosis.gpus([here], wanted=max(found, len(here.gpus.driver) if here.gpus else 0)),
+        diagnosis.gpus([here], expected=max(gpus, len(here.gpus.driver) if here.gpus else 0)),
         diagnosis.shared_store(str(store.root), here, []),
         diagnosis.clocks([here]),
         *_store_findings(store, purge_days=None),
@@ -66,7 +66,7 @@ def examine_here(store: Store) -> list[Finding]:
 
 
 def examine_site(store: Store, visit: Visit) -> list[Finding]:
-    """Examine this login node and the compute nodes of a site."""
+    """Diagnose this login node and the compute nodes of a site."""
     site = visit.site
     missing = [name for name in _COMMANDS if not slurm.has(name)]
     if missing:
@@ -82,21 +82,21 @@ def examine_site(store: Store, visit: Visit) -> list[Finding]:
     with _token(store.root) as token:
         login = probe.machine(store.root, token=token, with_gpus=False)
         step = _ask(visit, store.root, token=token) if login.store.error is None else None
-    found = probe.parse(step.output) if step else []
-    machines = [p.machine for p in found if p.machine is not None]
+    probes = probe.parse(step.output) if step else []
+    machines = [p.machine for p in probes if p.machine is not None]
     findings = [*here, diagnosis.shared_store(str(store.root), login, machines)]
     if step is not None:
         ranks = visit.request.ranks_per_node
-        said = diagnosis.told(step.errors, output=step.output)
+        error = diagnosis.main_line(step.errors, output=step.output)
         findings.append(
-            diagnosis.answers(found, nodes=visit.nodes, ranks_per_node=ranks, said=said)
+            diagnosis.answers(probes, nodes=visit.nodes, ranks_per_node=ranks, error=error)
         )
         failed = diagnosis.set_up(step.errors)
         findings += [failed] if failed else []
     if machines:
         findings += [
-            diagnosis.gpus(machines, wanted=site.gpus_per_node),
-            diagnosis.exchanges(found),
+            diagnosis.gpus(machines, expected=site.gpus_per_node),
+            diagnosis.exchanges(probes),
             diagnosis.processors(machines, cpus_per_rank=visit.request.cpus_per_rank),
             diagnosis.versions(login, machines, same_python=not (site.command or site.launcher)),
         ]
@@ -105,16 +105,16 @@ def examine_site(store: Store, visit: Visit) -> list[Finding]:
 
 
 def requirements() -> Finding:
-    """Judge whether everything that finetune needs is installed, in versions that it takes."""
-    wrong = missing_packages()
-    if wrong:
+    """Check that all required packages are installed, in supported versions."""
+    missing = missing_packages()
+    if missing:
         advice = "pip install -c constraints.txt -e ., or `make setup`"
-        return Finding("packages", "failed", "; ".join(wrong), advice)
-    return Finding("packages", "ok", "what finetune needs is installed")
+        return Finding("packages", "failed", "; ".join(map(str, missing)), advice)
+    return Finding("packages", "ok", "all required packages are installed")
 
 
 def step_command(visit: Visit, arguments: Sequence[str]) -> list[str]:
-    """Return what srun starts in each rank: set-up, environment, torchrun's variables, finetune."""
+    """Return the command of each rank: setup, environment, torchrun's variables, finetune."""
     site, request = visit.site, visit.request
     environment = {name: "1" for name in OFFLINE if site.offline}
     environment |= {**site.environment, **request.environment}
@@ -134,12 +134,12 @@ def step_command(visit: Visit, arguments: Sequence[str]) -> list[str]:
 
 
 def step_options(visit: Visit) -> list[str]:
-    """Return the options of srun: the site's lines, then the size of this step."""
+    """Return the options of srun: the lines of the site, then the size of this step."""
     site, request = visit.site, visit.request
     lines = merge_lines(site.sbatch, request.sbatch)
-    asked = [word for line in lines for word in shlex.split(line.removeprefix("#SBATCH"))]
+    options = [word for line in lines for word in shlex.split(line.removeprefix("#SBATCH"))]
     return [
-        *asked,
+        *options,
         f"--nodes={visit.nodes}",
         f"--ntasks-per-node={request.ranks_per_node}",
         f"--cpus-per-task={request.cpus_per_rank}",
@@ -162,43 +162,43 @@ def _ask(visit: Visit, store: Path, *, token: str) -> slurm.Step:
 
 @contextlib.contextmanager
 def _token(store: Path) -> Iterator[str]:
-    """Leave a file in the store that other nodes look for, while the block runs."""
+    """Keep a file in the store that the nodes look for, while the block runs."""
     name = f"doctor-{secrets.token_hex(6)}"
     path = store / "doctor" / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError:
-        pass  # what `probe.shared` finds next, and tells with its reason
+        pass  # reported by `probe.shared` next
     try:
         yield name
     finally:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
-            path.parent.rmdir()  # only if nobody else is examining
+            path.parent.rmdir()  # fails while another doctor is running
 
 
 def _slurm_findings(site: Site) -> list[Finding]:
     try:
         version = slurm.ping()
     except ClusterError as error:
-        return [Finding("Slurm", "failed", str(error), "ask the site's support, or wait")]
+        return [Finding("Slurm", "failed", str(error), "wait, or ask the site's support")]
     findings = [Finding("Slurm", "ok", version)]
     with tempfile.TemporaryDirectory() as folder:
         for kind in _KINDS:
             script = Path(folder) / f"{kind}.sh"
-            script.write_text(_trial(site, kind), encoding="utf-8")
+            script.write_text(_probe_script(site, kind), encoding="utf-8")
             refused = slurm.refusal(script, folder=Path(folder))
             if refused:
-                advice = diagnosis.why_refused(refused)
+                advice = diagnosis.advice_for(refused)
                 findings.append(Finding(f"{kind} job", "failed", refused, advice))
             else:
-                findings.append(Finding(f"{kind} job", "ok", "Slurm would take it"))
+                findings.append(Finding(f"{kind} job", "ok", "accepted by Slurm"))
     return findings
 
 
-def _trial(site: Site, kind: Kind) -> str:
-    """Return a batch script that asks for what a job asks for; it is never run."""
+def _probe_script(site: Site, kind: Kind) -> str:
+    """Return a batch script with the resources of a job, for `sbatch --test-only`."""
     request = request_of(kind, site)
     size = [
         f"#SBATCH --nodes={request.nodes}",
@@ -223,5 +223,5 @@ def _store_findings(store: Store, *, purge_days: int | None) -> list[Finding]:
 
 
 def site_quota(site: Site) -> str:
-    """Return what the site's own quota command prints, or why it printed nothing."""
+    """Return the output of the site's own quota command, or its error."""
     return storage.output_of(site.quota) if site.quota else ""

@@ -1,6 +1,6 @@
-"""What the hardware of a machine can do, found by using it: its GPUs, and talking to other ranks.
+"""Tests of the hardware: GPUs as torch and the driver see them, and an all-reduce over all ranks.
 
-Light to import; torch is loaded when something is tried.
+Light to import; torch is loaded by the tests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DRIVERS = {
 
 
 class Gpus(BaseModel):
-    """What torch and the driver's own tool say."""
+    """GPUs as torch and the driver's tool report them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,25 +32,25 @@ class Gpus(BaseModel):
     seen: int = 0
     names: tuple[str, ...] = ()
     driver: tuple[str, ...] = ()
-    """What nvidia-smi or rocm-smi print, a line a GPU; () if neither is there or it fails."""
+    """Output of nvidia-smi or rocm-smi, one line per GPU; () if neither works."""
     error: str | None = None
-    """Why torch cannot use the GPUs, in its own words."""
+    """Error of torch, if it cannot use the GPUs."""
 
 
 class Exchange(BaseModel):
-    """An all-reduce among all ranks."""
+    """Result of an all-reduce over all ranks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backend: str
     ranks: int
     seconds: float | None = None
-    """Of one all-reduce of 16 MiB, after a first one."""
+    """Duration of an all-reduce of 16 MiB, after a warm-up."""
     error: str | None = None
 
 
 def find_gpus() -> Gpus:
-    """Return what torch and the driver's tool see."""
+    """Return the GPUs that torch and the driver's tool see."""
     driver = _driver()
     try:
         import torch
@@ -70,7 +70,7 @@ def find_gpus() -> Gpus:
 
 
 def try_exchange(*, timeout_seconds: float) -> Exchange | None:
-    """All-reduce among the ranks that torchrun's variables describe; None if there is one."""
+    """Run an all-reduce over the ranks of torchrun's variables; None for one rank."""
     ranks, rank = int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])
     if ranks == 1:
         return None
@@ -95,7 +95,7 @@ def try_exchange(*, timeout_seconds: float) -> Exchange | None:
     except (RuntimeError, ValueError) as error:
         return Exchange(backend=backend, ranks=ranks, error=first_line(error))
     if total != ranks * (ranks + 1) / 2:
-        return Exchange(backend=backend, ranks=ranks, error=f"the sum came out as {total}")
+        return Exchange(backend=backend, ranks=ranks, error=f"wrong sum {total}")
     return Exchange(backend=backend, ranks=ranks, seconds=round(seconds, 4))
 
 

@@ -1,7 +1,7 @@
-"""What one process finds out about the machine it runs on, for `finetune doctor`.
+"""Probe of one machine for `finetune doctor`.
 
-On compute nodes srun starts it once a rank, through everything that a training job goes through;
-its findings are one marked line on stdout, so that they arrive even where the store is not shared.
+On compute nodes srun starts one probe per rank, with the setup of a training job. Its result is
+printed in marked lines on stdout, so that it arrives even if the store is not shared.
 """
 
 from __future__ import annotations
@@ -31,43 +31,43 @@ class _Facts(BaseModel):
 
 
 class Shared(_Facts):
-    """What the store is like from here."""
+    """The store as seen from this machine."""
 
     error: str | None = None
-    """Why a file could not be written and renamed, None if it could."""
+    """Error of writing and renaming a file; None if it succeeded."""
     token_seen: bool | None = None
-    """Whether the login node's file is seen; None if none was asked for."""
+    """True if the login node's file is visible; None if there was none to look for."""
     free_bytes: int = 0
     free_inodes: int | None = None
     clock_skew_seconds: float | None = None
-    """This machine's clock minus the one that stamps files of the store."""
+    """This machine's clock minus that of the store's file system."""
 
 
 class Machine(_Facts):
-    """A machine as a process on it sees it."""
+    """Facts about a machine, from a process on it."""
 
     host: str
     python: str
     packages: dict[str, str]
     gpus: Gpus | None = None
-    """None where nobody asked."""
+    """None if not probed."""
     store: Shared
     cpus: int
-    """CPUs that this process may use."""
+    """CPUs available to this process."""
 
 
 class Probe(_Facts):
-    """The findings of one rank."""
+    """Result of one rank."""
 
     rank: int
     host: str
     machine: Machine | None = None
-    """Only from the first rank of each node."""
+    """From the first rank of each node only."""
     exchange: Exchange | None = None
 
 
 def machine(store: Path, *, token: str | None = None, with_gpus: bool = True) -> Machine:
-    """Look at this machine; `token`: name of a file that the login node left in the store."""
+    """Probe this machine; `token`: name of the login node's file in the store."""
     return Machine(
         host=socket.gethostname(),
         python=platform.python_version(),
@@ -79,15 +79,15 @@ def machine(store: Path, *, token: str | None = None, with_gpus: bool = True) ->
 
 
 def packages() -> dict[str, str]:
-    """Return name -> version of everything that is installed for this Python."""
-    found = {
+    """Return name -> version of all installed packages."""
+    versions = {
         d.name.lower().replace("_", "-"): d.version for d in metadata.distributions() if d.name
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(versions.items()))
 
 
 def shared(store: Path, *, token: str | None = None) -> Shared:
-    """Write, flush and rename a file in the store, as artefacts are; say what is seen there."""
+    """Write, flush and rename a file in the store, as for artefacts; return what is visible."""
     folder = store / "doctor"
     name = f"{socket.gethostname()}-{os.getpid()}"
     aside, target = folder / f"{name}.tmp", folder / name
@@ -100,7 +100,7 @@ def shared(store: Path, *, token: str | None = None) -> Shared:
         skew = time.time() - aside.stat().st_mtime
         aside.rename(target)
         if aside.exists() or target.stat().st_size != 2**20:
-            return Shared(error="a renamed file is not the one that was written")
+            return Shared(error="a renamed file differs from the written one")
         space = space_of(store)
         seen = None if token is None else _appears(folder / token)
     except OSError as error:
@@ -117,12 +117,12 @@ def shared(store: Path, *, token: str | None = None) -> Shared:
 
 
 def run_as_rank(store: Path, *, token: str, timeout_seconds: float) -> int:
-    """Print the findings of this rank as one marked line; return the exit code."""
+    """Print the result of this rank in marked lines; return the exit code."""
     rank, host = int(os.environ["RANK"]), socket.gethostname()
     first = os.environ["LOCAL_RANK"] == "0"
     here = machine(store, token=token) if first else None
 
-    def give_up() -> None:  # a collective that hangs in the driver ends by no other means
+    def give_up() -> None:  # a collective that hangs in the driver cannot be interrupted
         late = f"no answer in {timeout_seconds:.0f} s"
         result = Exchange(backend="?", ranks=int(os.environ["WORLD_SIZE"]), error=late)
         _print(Probe(rank=rank, host=host, machine=here, exchange=result))
@@ -138,27 +138,27 @@ def run_as_rank(store: Path, *, token: str, timeout_seconds: float) -> int:
 
 
 def parse(printed: str) -> list[Probe]:
-    """Return the findings in what srun printed, by rank; other lines are somebody else's."""
+    """Return the results in the output of srun, by rank; other lines are ignored."""
     parts: dict[str, dict[int, str]] = {}
     for line in printed.splitlines():
         if line.startswith(MARK):
             rank, part, text = line.removeprefix(MARK).split(" ")
             parts.setdefault(rank, {})[int(part)] = text
-    texts = ["".join(text for _, text in sorted(found.items())) for found in parts.values()]
+    texts = ["".join(text for _, text in sorted(own.items())) for own in parts.values()]
     whole = [text.removesuffix(_END) for text in texts if text.endswith(_END)]
-    found = [Probe.model_validate_json(zlib.decompress(b64decode(text))) for text in whole]
-    return sorted(found, key=lambda probe: probe.rank)
+    probes = [Probe.model_validate_json(zlib.decompress(b64decode(text))) for text in whole]
+    return sorted(probes, key=lambda probe: probe.rank)
 
 
 def _print(probe: Probe) -> None:
-    """Print findings in short lines: srun mixes the output of ranks within those above 1 KiB."""
+    """Print a result in short lines: srun interleaves the output of ranks within long lines."""
     text = b64encode(zlib.compress(probe.model_dump_json().encode())).decode() + _END
     for part, start in enumerate(range(0, len(text), _LINE_CHARACTERS)):
         print(f"{MARK}{probe.rank} {part} {text[start : start + _LINE_CHARACTERS]}", flush=True)
 
 
 def _appears(path: Path, *, seconds: float = 10.0) -> bool:
-    """Return whether a file appears; other nodes' caches may show it some seconds late."""
+    """Return whether a file appears; caches of the file system may show it some seconds late."""
     last = time.monotonic() + seconds
     while not path.exists():
         if time.monotonic() > last:

@@ -1,1 +1,1 @@
-"""Status, logs and results of a chain."""
+"""State, logs and results of a chain."""

@@ -1,4 +1,4 @@
-"""The logs of a job: of one attempt, of all, or as they grow, over requeues and continuations."""
+"""Logs of a job: of one attempt, of all attempts, or followed as they are written."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from finetune.cluster.chain.chain import Chain, read_events, read_submissions
 from finetune.cluster.follow.status import ChainReport, look
 from finetune.errors import RecipeError
+from finetune.messages import Place, counted, problem
 
 POLL_SECONDS = 0.5
 LOOK_SECONDS = 5.0
@@ -19,16 +20,16 @@ _ENDED = frozenset(("done", "failed", "cancelled", "stopped", "lost", "not submi
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a log file: everything, or that of one attempt."""
+    """Part of a log file: all of it, or that of one attempt."""
 
     path: Path
     job_id: str
     first_byte: int = 0
     end_byte: int | None = None
-    """Behind the last byte; None: all there is."""
+    """One past the last byte; None: to the end of the file."""
 
     def text(self) -> str:
-        """Return what is written there now; empty if there is no such file (yet)."""
+        """Return its current text; empty if the file does not exist."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.first_byte)
@@ -39,25 +40,31 @@ class Part:
 
 
 def default_job(report: ChainReport) -> str:
-    """Return the job that a person wants to see: the running one, else what failed, else the last.
+    """Return the running job, else a failed one, else the last one.
 
-    Raises RecipeError if nothing has started yet.
+    Raises RecipeError if no job has started.
     """
     for states in (("running",), ("failed", "lost", "stopped"), ("waiting", "stuck"), ("done",)):
-        found = [
+        jobs = [
             job
             for job in report.jobs
             if job.state in states
             and job.job_id is not None
             and report.chain.log_path(job.name, job.job_id).is_file()
         ]
-        if found:
-            return found[0 if states != ("done",) else -1].name
-    raise RecipeError(f"{report.headline}; nothing has started, so there is no log yet")
+        if jobs:
+            return jobs[0 if states != ("done",) else -1].name
+    raise RecipeError(
+        problem(
+            "no-log",
+            "{headline}; no job has started, so there is no log",
+            headline=report.headline,
+        )
+    )
 
 
 def parts_of(chain: Chain, name: str, *, attempt: int | None = None) -> list[Part]:
-    """Return the log of a job, one part a Slurm job, or that of one attempt (counted from 1).
+    """Return the log of a job, one part per Slurm job, or that of one attempt (counted from 1).
 
     Raises RecipeError for an unknown job or attempt.
     """
@@ -67,8 +74,18 @@ def parts_of(chain: Chain, name: str, *, attempt: int | None = None) -> list[Par
         return [Part(chain.log_path(name, i), i) for i in ids]
     starts = [e for e in read_events(chain, name) if e.event == "start"]
     if not 1 <= attempt <= len(starts):
-        has = f"1 to {len(starts)}" if starts else "none: it has not started"
-        raise RecipeError(f"--attempt {attempt}: job {name} of {chain.id} has {has}")
+        raise RecipeError(
+            problem(
+                "no-such-attempt",
+                counted(
+                    "job {job} has {count} attempt",
+                    "job {job} has {count} attempts",
+                    len(starts),
+                    job=name,
+                ),
+                at=Place(key=f"--attempt {attempt}"),
+            )
+        )
     this = starts[attempt - 1]
     after = starts[attempt] if attempt < len(starts) else None
     return [
@@ -93,32 +110,31 @@ def tail(text: str, *, lines: int | None) -> str:
 
 
 def follow(
-    chain: Chain, name: str, *, lines: int | None, told: Callable[[str], None]
+    chain: Chain, name: str, *, lines: int | None, notify: Callable[[str], None]
 ) -> Iterator[str]:
-    """Yield the log of a job as it grows, until the job has ended and all of it was read.
+    """Yield the log of a job as it is written, until the job has ended.
 
-    Goes on over requeues (the file grows) and into the log of a job that continues this one.
-    `told` hears, once each, what the log cannot say: why it waits, in which job it goes on, how it
-    ended.
+    Continues over requeues (the file grows) and into the log of a job that continues this one.
+    `notify` receives changes of state: why the job waits, the job that continues it, how it ended.
     """
-    seen: _Reader | None = None
-    why, looked = "", 0.0
+    reader: _Reader | None = None
+    shown, looked = "", 0.0
     while True:
         parts = parts_of(chain, name)
-        if parts and (seen is None or seen.part.path != parts[-1].path):
-            if seen is not None:
-                yield seen.rest()
-                told(f"--- {name} goes on in job {parts[-1].job_id} ---")
-            seen = _Reader(parts[-1], lines=lines if seen is None else None)
+        if parts and (reader is None or reader.part.path != parts[-1].path):
+            if reader is not None:
+                yield reader.rest()
+                notify(f"--- {name} continues in job {parts[-1].job_id} ---")
+            reader = _Reader(parts[-1], lines=lines if reader is None else None)
         ended = False
         if time.monotonic() - looked > LOOK_SECONDS:
             report = next(job for job in look(chain).jobs if job.name == name)
             looked, ended = time.monotonic(), report.state in _ENDED and not report.is_active
             line = "" if report.state == "running" else f"{report.state}; {report.why}".rstrip("; ")
-            if line and line != why:
-                told(f"--- {name}: {line} ---")
-            why = line
-        text = seen.rest() if seen else ""
+            if line and line != shown:
+                notify(f"--- {name}: {line} ---")
+            shown = line
+        text = reader.rest() if reader else ""
         if text:
             yield text
         elif ended:
@@ -128,7 +144,7 @@ def follow(
 
 
 class _Reader:
-    """Reads on where it had stopped; a file that became shorter is read from its beginning."""
+    """Incremental reader of a log; a file that was truncated is read from its beginning."""
 
     def __init__(self, part: Part, *, lines: int | None) -> None:
         self.part = part
@@ -137,7 +153,7 @@ class _Reader:
         self._lines = lines
 
     def rest(self) -> str:
-        """Return what was written since the last call."""
+        """Return the text written since the last call."""
         try:
             with self.part.path.open("rb") as file:
                 if file.seek(0, 2) < self._offset:

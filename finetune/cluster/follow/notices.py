@@ -1,9 +1,9 @@
-"""What somebody should look at, each in one line with what to do."""
+"""Warnings about the jobs and the storage of a chain, each with what to do."""
 
 from __future__ import annotations
 
 import os
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from finetune.cluster.chain.progress import Progress
@@ -20,72 +20,75 @@ DAY_SECONDS = 86400
 def job_notices(
     progress: Progress, *, state: str, started: bool, purge_days: int | None
 ) -> list[str]:
-    """Return what is wrong, or soon will be, with one job.
+    """Return the warnings about one job.
 
-    `started`: its newest attempt has begun and not ended; `purge_days`: of the site.
+    `started`: its newest attempt has started and not ended; `purge_days`: of the site.
     """
-    found = []
+    notices = []
     if progress.lost_step is not None and state != "done":
         left = (
-            f"it goes on from step {progress.checkpoint_step}"
+            f"it resumes from the checkpoint at step {progress.checkpoint_step:,}"
             if progress.checkpoint_step
-            else "it starts again from step 0"
+            else "it restarts from step 0"
         )
-        found.append(
-            f"its checkpoint of step {progress.lost_step} is gone (was old scratch purged?): {left}"
+        notices.append(
+            f"the checkpoint at step {progress.lost_step:,} no longer exists (scratch purged?); "
+            f"{left}"
         )
     if state == "running" and started:
-        found += _standing_still(progress)
+        notices += _stalled(progress)
     unused = age_seconds(progress.checkpoint_used)
     if purge_days is None or unused is None or state in ("done", "running"):
-        return found
+        return notices
     if purge_days - unused / DAY_SECONDS < PURGE_WARNING_DAYS:
-        found.append(
-            f"its checkpoint of step {progress.checkpoint_step} was last used {duration(unused)} "
-            f"ago, and this site deletes what nobody uses for {purge_days} days; "
+        notices.append(
+            f"the checkpoint at step {progress.checkpoint_step:,} was last used {duration(unused)} "
+            f"ago, and this site deletes files unused for {purge_days} days; "
             "`finetune resubmit` soon"
         )
-    return found
+    return notices
 
 
-def space_notices(store: Path) -> list[str]:
-    """Say when the store's file system, or the person's quota there, has hardly any room left."""
+def space_notices(
+    store: Path, *, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
+) -> list[str]:
+    """Return the warnings about free space, free inodes and quotas of the store."""
     try:
-        space = os.statvfs(store)
-        free = shutil.disk_usage(store).free
+        space = statvfs(store)
     except OSError as error:
-        return [f"{store}: {error.strerror}; is the file system mounted here?"]
+        return [f"{store}: {error.strerror}; check that the file system is mounted"]
     notices = []
+    free = space.f_bavail * space.f_frsize
     share = space.f_bavail / space.f_blocks if space.f_blocks else 1.0
     if free < 2 * 2**30 or (share < 0.05 and free < 50 * 2**30):
         notices.append(
-            f"{store}: only {free / 2**30:.1f} GiB are free ({100 * (1 - share):.0f} % used); "
-            "`finetune runs --remove STAGE/KEY` frees some"
+            f"{store}: only {free / 2**30:.1f} GiB free ({100 * (1 - share):.0f} % used); "
+            "`finetune runs --remove STAGE/KEY` frees space"
         )
     if space.f_files and space.f_favail < max(1000, min(100_000, space.f_files // 20)):
         notices.append(
-            f"{store}: only {space.f_favail:,} more files may be made there; remove files that "
-            "you do not need (many small ones: environments, caches)"
+            f"{store}: only {space.f_favail:,} free inodes; remove files, e.g. old environments "
+            "and caches"
         )
     return notices + [_quota_notice(quota) for quota in quotas_of(store) if quota.is_nearly_used]
 
 
 def _quota_notice(quota: Quota) -> str:
     return (
-        f"your quota on {quota.file_system} is used to {100 * quota.share:.0f} % "
-        f"({quota.used_bytes / 2**30:.0f} GiB, {quota.used_files:,} files); free some before a "
-        "training cannot write"
+        f"your quota on {quota.file_system} is {100 * quota.share:.0f} % used "
+        f"({quota.used_bytes / 2**30:,.0f} GiB, {quota.used_files:,} files); free space, or jobs "
+        "cannot write checkpoints"
     )
 
 
-def _standing_still(progress: Progress) -> list[str]:
-    """Say when a running job shows no sign of life, or lives and gets no further."""
+def _stalled(progress: Progress) -> list[str]:
+    """Return a warning if a running job has no heartbeat, or makes no progress."""
     silent, still = age_seconds(progress.beat), age_seconds(progress.moved)
-    look_there = "look at `finetune logs`; `finetune cancel` and `finetune resubmit` start it again"
+    advice = "see `finetune logs`; `finetune cancel` and `finetune resubmit` restart it"
     if silent is not None and silent > SILENT_SECONDS:
-        return [f"no sign of life for {duration(silent)}; {look_there}"]
+        return [f"no heartbeat for {duration(silent)}; {advice}"]
     patience = max(STILL_SECONDS, STILL_STEPS * (progress.step_seconds or 0.0))
     if still is not None and still > patience:
-        what = "step" if progress.step is not None else "line in its log"
-        return [f"no new {what} for {duration(still)}; {look_there}"]
+        what = "step" if progress.step is not None else "log line"
+        return [f"no new {what} for {duration(still)}; {advice}"]
     return []

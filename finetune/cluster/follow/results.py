@@ -1,4 +1,4 @@
-"""One table of what a chain, or every combination of a job array, achieved."""
+"""Results of a chain or a sweep: one row per combination and language."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from finetune.artefacts.results import EvaluateResult, TrainResult, parse_result
+from finetune.artefacts.scores import PairedTest
 from finetune.cluster.follow.status import ChainReport, State, chain_state
-from finetune.pipeline.store import Store, read_manifest
+from finetune.pipeline.manifest import Manifest, read_manifest
+from finetune.pipeline.store import Store
 from finetune.spec.tables.metric import VALIDATED, VALIDATION, Metric, metric
 from finetune.spec.tables.task import metrics_asked, task_of
 
@@ -25,30 +28,30 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A combination in one language, or in one direction of translation."""
+    """Scores of a combination in one language or translation direction."""
 
     combination: str
-    """`key=value ...`, or the chain's id where nothing is swept."""
+    """`key=value ...`, or the id of a chain without a sweep."""
     state: State
     settings: Mapping[str, str] = field(default_factory=dict)
-    """What is swept: key -> value."""
+    """Swept keys and their values."""
     language: str | None = None
-    """`hau_Latn`, or `eng_Latn-hau_Latn` for one more direction of a language."""
+    """`hau_Latn`, or `eng_Latn-hau_Latn` for a further direction of a language."""
     validation: float | None = None
-    """In the metric that training validates with."""
+    """Score in the validation metric."""
     best_on_validation: bool = False
-    """Of all combinations with the same prepared texts."""
+    """True if it is the best of all combinations with the same prepared texts."""
     tested: Mapping[str, Compared] = field(default_factory=dict)
     """By name of the metric."""
     train: str | None = None
     """`train/key` of the adapter."""
 
     def facts(self, metrics: Sequence[Metric]) -> dict[str, Any]:
-        """Return what a machine gets; three fields for each of these metrics."""
+        """Return the row for `--json` and `--csv`; three fields per metric."""
         scores: dict[str, Any] = {}
         for row in metrics:
-            found = self.tested.get(row.name)
-            values = (found.base, found.adapter, found.p_value) if found else (None, None, None)
+            test = self.tested.get(row.name)
+            values = (test.base, test.adapter, test.p_value) if test else (None, None, None)
             scores |= dict(zip(row.fields, values, strict=True))
         return {
             "combination": self.combination,
@@ -63,13 +66,13 @@ class Result:
 
 
 def metrics_of(rows: Sequence[Result]) -> list[Metric]:
-    """Return the metrics to show: those of every evaluation, and what the rows have besides."""
+    """Return the metrics to show: those of every evaluation, then further metrics of the rows."""
     always = [row.name for row in metrics_asked((), ())]
     return [metric(name) for name in dict.fromkeys((*always, *(n for r in rows for n in r.tested)))]
 
 
 def results_of(report: ChainReport) -> list[Result]:
-    """Return the rows of a chain, those of one combination together; finished or not."""
+    """Return the rows of a chain, grouped by combination, finished or not."""
     chain = report.chain
     store = Store(Path(chain.store))
     rows: list[tuple[str | None, Result]] = []
@@ -82,18 +85,23 @@ def results_of(report: ChainReport) -> list[Result]:
         prepared = None
         trained = _manifest(store, evaluate.inputs, stage="train")
         if trained is not None:
-            blank = replace(blank, train=f"train/{trained['key']}")
-            validation = trained["result"][VALIDATED]
-            prepared = trained["inputs"].get("prepare")
+            blank = replace(blank, train=f"train/{trained.key}")
+            path = store.path_of("train", trained.key)
+            found = parse_result(trained.result, TrainResult, path=path)
+            validation = found.validation_bits_per_byte
+            prepared = trained.inputs.get("prepare")
         scored = _manifest(store, evaluate.artefacts, stage="evaluate")
-        comparisons = scored["result"]["comparisons"] if scored is not None else []
+        comparisons: tuple[PairedTest, ...] = ()
+        if scored is not None:
+            path = store.path_of("evaluate", scored.key)
+            comparisons = parse_result(scored.result, EvaluateResult, path=path).comparisons
         rows += [(prepared, row) for row in _rows(blank, validation, comparisons)]
     return _marked(rows)
 
 
 @dataclass(frozen=True, slots=True)
 class OverSeeds:
-    """Combinations that differ only in their seeds: means and standard deviations (n - 1)."""
+    """Means and standard deviations (n - 1) of combinations that differ only in their seeds."""
 
     combination: str
     language: str
@@ -105,7 +113,7 @@ class OverSeeds:
 
 
 def over_seeds(rows: Sequence[Result]) -> list[OverSeeds]:
-    """Summarize evaluated combinations over their seeds, where there are two or more."""
+    """Summarise evaluated combinations with two or more seeds."""
     alike: dict[tuple[str, str], list[Result]] = {}
     for row in rows:
         kept = [f"{k}={v}" for k, v in row.settings.items() if not k.endswith("train.seed")]
@@ -135,23 +143,24 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float]:
 
 
 def _rows(
-    blank: Result, validation: Mapping[str, float], comparisons: list[Mapping[str, Any]]
+    blank: Result, validation: Mapping[str, float], comparisons: Sequence[PairedTest]
 ) -> list[Result]:
-    """Return a row per language, with its first direction, and one for each further direction."""
+    """Return one row per language with its first direction, and one per further direction."""
     first: dict[str, _Place] = {}
     languages: dict[str, dict[_Place, dict[str, Compared]]] = {}
     for name in validation:
         languages[name] = {_LANGUAGE: {}}
-    for one in comparisons:
-        language, place = one["language"], _LANGUAGE
+    for test in comparisons:
+        language, place = test.language, _LANGUAGE
         places = languages.setdefault(language, {_LANGUAGE: {}})
-        if one.get("task"):
-            place = (f"{one['direction'] or language} ({task_of(one).label})", one.get("phase"))
-        elif one["direction"]:
-            place = (one["direction"], one.get("phase"))
+        if test.task:
+            task = task_of(test.task, direction=test.direction)
+            place = (f"{test.direction or language} ({task.label})", test.phase)
+        elif test.direction:
+            place = (test.direction, test.phase)
             place = _LANGUAGE if first.setdefault(language, place) == place else place
-        tested = Compared(one["base"], one["adapter"], one["p_value"])
-        places.setdefault(place, {})[one["metric"]] = tested
+        tested = Compared(test.base, test.adapter, test.p_value)
+        places.setdefault(place, {})[test.metric] = tested
     return [
         replace(
             blank,
@@ -171,7 +180,7 @@ _LANGUAGE: _Place = (None, None)
 
 
 def _marked(rows: list[tuple[str | None, Result]]) -> list[Result]:
-    """Mark the lowest validation score among those on the same texts, where there are several."""
+    """Mark the best validation score among rows with the same texts, if there are several."""
     groups: dict[tuple[str | None, str | None], list[float]] = {}
     for prepared, row in rows:
         if row.validation is not None:
@@ -185,8 +194,8 @@ def _marked(rows: list[tuple[str | None, Result]]) -> list[Result]:
     return marked
 
 
-def _manifest(store: Store, artefacts: Sequence[str], *, stage: str) -> dict[str, Any] | None:
-    """Return the manifest of the last artefact of a stage among these, if it is there."""
+def _manifest(store: Store, artefacts: Sequence[str], *, stage: str) -> Manifest | None:
+    """Return the manifest of the last artefact of a stage among these, if it exists."""
     named = [a for a in artefacts if a.startswith(f"{stage}/")]
     path = store.root / named[-1] if named else None
     return read_manifest(path) if path is not None and path.is_dir() else None

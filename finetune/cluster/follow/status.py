@@ -1,7 +1,7 @@
-"""What became of a chain: one report a job, from Slurm, the chain's files and the store.
+"""State of a chain: one report per job, from Slurm, the chain's files and the store.
 
-Nothing here needs the terminal that submitted, an accounting database, or Slurm's memory of a job
-that ended long ago; without Slurm the files alone are shown, and that is said.
+No accounting database is needed, and Slurm may have forgotten the jobs. If Slurm does not answer,
+the state comes from the files, and the report states that.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ State = Literal[
     "lost",
     "not submitted",
 ]
-"""`stuck` waits for something that will not come by itself; `stopped` saved its state and nothing
-goes on with it; of a `lost` job nobody knows how it ended."""
+"""`stuck`: can never start as submitted. `stopped`: ended with a checkpoint and not requeued.
+`lost`: no exit record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ class JobReport:
     job_id: str | None
     restarts: int
     why: str
-    """One line: why it waits, where it runs, or why it failed."""
+    """One line: reason for waiting, nodes, or reason of failure."""
     progress: Progress
     settings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
-    """What somebody should look at, each with what to do."""
+    """Warnings, each with what to do."""
     is_active: bool = False
-    """Whether Slurm still has it in its queue."""
+    """True if it is in Slurm's queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ class ChainReport:
     jobs: tuple[JobReport, ...]
     notices: tuple[str, ...] = ()
     scheduler_problem: str | None = None
-    """Why Slurm could not be asked."""
+    """Error of Slurm, if it did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Everything that is known about one job."""
+    """Known facts about one job."""
 
     job_id: str | None
     slurm: JobState | None
@@ -84,17 +84,17 @@ class _Seen:
     starts: int
     progress: Progress
     blocked_by: str | None
-    """A job that it waits for and that did not end well."""
+    """Name of a job that it depends on and that failed or was cancelled."""
     reachable: bool = True
-    """Whether Slurm could be asked."""
+    """True if Slurm answered."""
     cancelled: str | None = None
-    """When it was cancelled by `finetune cancel`."""
+    """Time of `finetune cancel`."""
 
 
 def look(chain: Chain) -> ChainReport:
-    """Ask Slurm and read the files; changes nothing.
+    """Query Slurm and read the files; changes nothing.
 
-    Slurm that does not answer is no error: the report says so and shows what the files know.
+    If Slurm does not answer, the report has its error and the state from the files.
     """
     ids = job_ids(chain)
     problem: str | None = None
@@ -123,22 +123,22 @@ def look(chain: Chain) -> ChainReport:
 
 
 def jobs_of(chain: Chain, ids: Iterable[str]) -> dict[str, JobState]:
-    """Return what Slurm knows of a chain's jobs.
+    """Return Slurm's states of a chain's jobs.
 
-    A job of another origin that got one of the ids (they begin again after a reset) is left out.
+    Jobs of another origin with the same ids (ids restart after a reset) are ignored.
     Raises ClusterError if Slurm does not answer.
     """
-    found = slurm.jobs(ids)
-    # the script's own place, or where it was submitted from: some sites hand Slurm a copy
+    states = slurm.jobs(ids)
+    # the path of the script, or the folder of submission: some sites give Slurm a copy
     return {
         i: state
-        for i, state in found.items()
+        for i, state in states.items()
         if any(is_within(chain, state.fields.get(place, "")) for place in ("Command", "WorkDir"))
     }
 
 
 def is_within(chain: Chain, path: str) -> bool:
-    """Whether a path (of a script, say) is the chain's folder or lies in it."""
+    """Return whether a path is the chain's folder or inside it."""
     folders = (chain.folder.absolute(), chain.folder.resolve())
     return any(Path(path).is_relative_to(folder) for folder in folders) or (
         bool(path) and Path(path).resolve().is_relative_to(folders[1])
@@ -146,9 +146,9 @@ def is_within(chain: Chain, path: str) -> bool:
 
 
 def chain_state(jobs: tuple[JobReport, ...]) -> State:
-    """Return the state of a chain from those of its jobs.
+    """Return the state of a chain from the states of its jobs.
 
-    What still moves comes first; of what does not, the worst.
+    Active states come first, then the worst final state.
     """
     order: tuple[State, ...] = (
         "running",
@@ -208,7 +208,7 @@ def _report(chain: Chain, job: ChainJob, seen: _Seen) -> JobReport:
 
 
 def _judge(seen: _Seen, job: ChainJob) -> tuple[State, str]:
-    """Return state and reason of a job; the artefact in the store counts before Slurm's word."""
+    """Return state and reason of a job; the store takes precedence over Slurm."""
     in_store = _in_store(seen)
     if in_store is not None:
         return in_store
@@ -232,20 +232,20 @@ def _in_store(seen: _Seen) -> tuple[State, str] | None:
 def _active(seen: _Seen, now: JobState, job: ChainJob) -> tuple[State, str]:
     again = ""
     if seen.last is not None and seen.last.event == "end" and seen.last.reason:
-        again = f"; last attempt: {seen.last.reason}"
+        again = f"; previous attempt: {seen.last.reason}"
     if now.is_waiting:
         why = why_waiting(now)
         if now.reason == "Dependency" and job.depends_on:
             why = f"after {', '.join(job.depends_on)}"
         elif now.start_time and now.reason in ("Resources", "Priority"):
-            why += f"; Slurm expects to start it at {clock(now.start_time)}"
+            why += f"; expected start {clock(now.start_time)}"
         return ("stuck" if never_starts(now) else "waiting"), why + again
     if now.state in ("SUSPENDED", "STOPPED"):
         return "waiting", f"suspended by the site, on {now.nodes}"
     where = f"on {now.nodes}" if now.nodes else now.state.lower()
     since = f" since {clock(now.start_time)}" if now.start_time else ""
-    said = seen.progress.said
-    doing = f": {said}" if said and seen.progress.step is None else ""
+    line = seen.progress.last_line
+    doing = f": {line}" if line and seen.progress.step is None else ""
     return "running", where + since + (doing or again)
 
 
@@ -259,28 +259,28 @@ def _ended(seen: _Seen, now: JobState) -> tuple[State, str]:
     if seen.last is not None and seen.last.event == "end":
         return _outcome(seen, seen.last)
     if now.state == "COMPLETED":
-        return "failed", "ended without its result; `finetune logs` shows what it did"
+        return "failed", "ended without its artefacts; see `finetune logs`"
     return "failed", f"{why_ended(now)}{_kept(seen)}"
 
 
 def _remembered(seen: _Seen) -> tuple[State, str]:
-    """Judge a job that Slurm has forgotten, or could not be asked about."""
+    """Return state and reason of a job from the files: Slurm has forgotten it or did not answer."""
     last = seen.last
     if last is not None and last.event == "end":
         return _outcome(seen, last)
     silent = age_seconds(max(filter(None, (seen.progress.beat, seen.progress.moved)), default=None))
-    sign = "" if silent is None else f"; last sign of life {duration(silent)} ago"
+    sign = "" if silent is None else f"; last heartbeat {duration(silent)} ago"
     if not seen.reachable:
         if last is None:
-            return "waiting", f"job {seen.job_id} had not started when last seen"
+            return "waiting", f"job {seen.job_id} has no start record"
         return "running", f"started {clock(last.time)}{sign}"
     if last is None and seen.blocked_by is not None:
         return "cancelled", _not_started(seen.blocked_by)
     if last is None:
-        why = f"Slurm no longer knows job {seen.job_id}, and it never started"
+        why = f"job {seen.job_id} is unknown to Slurm and has no start record"
         return "lost", f"{why}; `finetune resubmit`"
-    why = f"Slurm no longer knows job {seen.job_id}, which started {clock(last.time)}"
-    return "lost", f"{why} and left no word of its end{sign}{_kept(seen)}; `finetune resubmit`"
+    why = f"job {seen.job_id} is unknown to Slurm; started {clock(last.time)}, no exit record"
+    return "lost", f"{why}{sign}{_kept(seen)}; `finetune resubmit`"
 
 
 def _outcome(seen: _Seen, end: AttemptEvent) -> tuple[State, str]:
@@ -288,34 +288,38 @@ def _outcome(seen: _Seen, end: AttemptEvent) -> tuple[State, str]:
     if end.outcome == "done":
         if seen.progress.done is None:
             return "done", ""
-        return "lost", "was done, but its result is gone from the store; `finetune resubmit`"
+        return "lost", "done, but its artefact is no longer in the store; `finetune resubmit`"
     if end.outcome == "stopped":
-        return "stopped", f"{reason}{_kept(seen)}; `finetune resubmit` continues"
+        return "stopped", f"{reason}{_kept(seen)}; `finetune resubmit` resumes"
     return "failed", f"{reason}{_kept(seen)}"
 
 
 def _not_started(because: str) -> str:
-    return f"not started, because {because} did not end well"
+    return f"not started: {because} failed or was cancelled"
 
 
 def _kept(seen: _Seen) -> str:
     step = seen.progress.checkpoint_step
-    return f" (state of step {step} is kept)" if step else ""
+    return f" (checkpoint at step {step:,} kept)" if step else ""
 
 
 def _headline(chain: Chain, jobs: tuple[JobReport, ...], state: State) -> str:
     done = sum(job.state == "done" for job in jobs)
     first = f"{chain.id}: {state}"
     if state == "done":
-        return f"{first}; all {len(jobs)} jobs"
-    first += f"; {done} of {len(jobs)} jobs done"
+        return f"{first}; {_counted(len(jobs))}"
+    first += f"; {done:,} of {_counted(len(jobs))} done"
     failed = [job for job in jobs if job.state == "failed"]
     if failed:
         first += f"; {failed[0].name} failed: {failed[0].why}"
-        first += f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        first += f" (and {len(failed) - 1:,} more)" if len(failed) > 1 else ""
     stuck = [job.name for job in jobs if job.state == "stuck"]
     if stuck:
-        return f"{first}; {', '.join(stuck)} will not start by itself"
+        return f"{first}; {', '.join(stuck)} cannot start as submitted"
     if state in ("failed", "lost", "cancelled", "stopped", "not submitted"):
-        first += f". `finetune resubmit {chain.id}` does the rest"
+        first += f". `finetune resubmit {chain.id}` submits the rest"
     return first
+
+
+def _counted(jobs: int) -> str:
+    return f"{jobs:,} job{'s' * (jobs != 1)}"

@@ -1,1 +1,1 @@
-"""The batch script of a job, and the decisions it asks for."""
+"""Batch script of a job, and the decisions at the start and end of an attempt."""

@@ -1,13 +1,12 @@
-"""What a job does about itself: at the start of an attempt, at its end, and what comes next.
+"""Decisions at the start and end of a job attempt: start, requeue, fail, or leave it to Slurm.
 
-A batch script asks and acts; the judging is here, on facts that the script hands over, so that it
-works inside a container that has none of Slurm's commands.
+The batch script passes facts and acts on the answer, so that no Slurm command is needed inside a
+container.
 
-- A clean stop, marked by every rank, goes back into the queue; as long as each attempt gets
-  further, any number of times.
-- A crash is tried again if a checkpoint was written since the attempt began, `max_restarts` times.
-- A failure (bad input, loss not finite, out of memory) is final: what waits for it is cancelled.
-- What Slurm itself ends (cancelled, requeued) is left to Slurm.
+- A clean stop, marked by every rank, is requeued as long as each attempt advances the checkpoint.
+- A crash is retried, up to `max_restarts` times, if a checkpoint was written during the attempt.
+- A failure (bad input, non-finite loss, out of memory) is final; dependent jobs are cancelled.
+- Jobs that Slurm itself ends (cancelled, requeued) are left to Slurm.
 """
 
 from __future__ import annotations
@@ -43,39 +42,39 @@ from finetune.pipeline.store import Store
 
 Answer = Literal["done", "again", "leave", "fail"]
 _ASKED = frozenset(128 + s for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT))
-"""Exit codes of a process that was asked to stop before it could handle that."""
+"""Exit codes of a process that a signal ended before its handler was installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the batch script saw of an attempt."""
+    """End of an attempt as the batch script saw it."""
 
     exit_code: int
     """Of srun."""
-    told: str
-    """The signal that the script got first, or nothing."""
+    signal: str
+    """The last signal that the script received (USR1, TERM); empty if none."""
     ranks: Sequence[outcomes.Outcome]
-    """What the ranks noted."""
+    """Exit records of the ranks."""
     number_of_ranks: int
     state: slurm.JobState | None
-    """What Slurm says of the job now; None if it could not be asked."""
+    """State of the job in Slurm; None if Slurm did not answer."""
 
 
 def own_job_id() -> str:
-    """Return the id of the job that this process is in, `ARRAY_INDEX` for a task of an array."""
+    """Return the id of this process's job, `ARRAY_INDEX` for a task of an array."""
     array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
     return f"{array}_{task}" if array and task else os.environ["SLURM_JOB_ID"]
 
 
 def own_restart() -> int:
-    """Return how often Slurm had started this job before."""
+    """Return how often Slurm has restarted this job."""
     return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
 
 
 def begin(chain: Chain, name: str, *, job_id: str, restart: int) -> str:
-    """Note the start of an attempt; return `go JOB#NUMBER`, `done`, or `fail` with the reason.
+    """Record the start of an attempt; return `go JOB#NUMBER`, `done`, or `fail` with the reason.
 
-    The first word is for the batch script, which does not go on without `go`.
+    The batch script reads the first word and continues on `go` only.
     """
     job = chain.job(name)
     number = 1 + sum(event.event == "start" for event in read_events(chain, name))
@@ -93,7 +92,7 @@ def begin(chain: Chain, name: str, *, job_id: str, restart: int) -> str:
         ),
     )
     if is_made(chain, job):
-        _end(chain, name, "done", job_id=job_id, restart=restart, reason="was done before")
+        _end(chain, name, "done", job_id=job_id, restart=restart, reason="already done")
         return "done"
     problem = _problem(chain, job, job_id=job_id)
     if problem is not None:
@@ -105,13 +104,13 @@ def begin(chain: Chain, name: str, *, job_id: str, restart: int) -> str:
 def finish(
     chain: Chain, name: str, ending: Ending, *, job_id: str, restart: int
 ) -> tuple[Answer, str]:
-    """Note the end of an attempt; return what the batch script does now, and why."""
+    """Record the end of an attempt; return the next action of the batch script, and the reason."""
     job = chain.job(name)
     kind, reason = judge(ending, made=is_made(chain, job), checked=bool(job.artefacts))
     attempts = _attempts(chain, name, job_id=job_id)
     step = checkpoint_step(chain, job)
     began = attempts[-1].step if attempts else None
-    further = step is not None and (began is None or step > began)
+    advanced = step is not None and (began is None or step > began)
     answer: Answer
     if kind in ("done", "failed"):
         answer = "done" if kind == "done" else "fail"
@@ -123,12 +122,12 @@ def finish(
         limit = chain.max_restarts
         before = attempts[:-1]
         crashes = sum(attempt.outcome == "crashed" for attempt in before)
-        tries = _in_vain(before) if kind == "stopped" else crashes
-        if (further and kind == "stopped") or (tries < limit and (further or kind == "stopped")):
+        tries = _failed_attempts(before) if kind == "stopped" else crashes
+        if (advanced and kind == "stopped") or (tries < limit and (advanced or kind == "stopped")):
             answer = "again"
         else:
             answer, kind = "fail", "failed" if kind == "stopped" else kind
-            reason = _given_up(reason, further=further, limit=limit)
+            reason = _given_up(reason, advanced=advanced, limit=limit)
     _end(
         chain,
         name,
@@ -143,7 +142,7 @@ def finish(
 
 
 def judge(ending: Ending, *, made: bool, checked: bool) -> tuple[Outcome, str]:
-    """Return how an attempt ended, and why in one line.
+    """Return the outcome of an attempt, and the reason in one line.
 
     `made`: whether the job's artefacts are in the store; `checked`: whether it has any.
     """
@@ -155,34 +154,38 @@ def judge(ending: Ending, *, made: bool, checked: bool) -> tuple[Outcome, str]:
         if rank.expected:
             return "failed", _whose(rank, ending)
     if failed:
-        # those that lost contact say so; one that was killed says nothing and is the cause
+        # ranks that lost contact leave a record; a killed rank leaves none and is the cause
         killed = ending.exit_code > 128 and len(ending.ranks) < ending.number_of_ranks
         return "crashed", _why_crashed(ending) if killed else _whose(failed[0], ending)
     all_stopped = bool(stopped) and len(stopped) == ending.number_of_ranks
-    never_ran = bool(ending.told) and ending.exit_code in (0, Stopped.exit_code)
+    never_ran = bool(ending.signal) and ending.exit_code in (0, Stopped.exit_code)
     if all_stopped or never_ran or ending.exit_code in _ASKED:
         return "stopped", _why_stopped(ending)
     if ending.exit_code == 0:
-        return "failed", "ended without what it was to make; do the jobs use another finetune?"
+        return (
+            "failed",
+            "ended with exit code 0 but without its artefacts; do the jobs use another finetune?",
+        )
     return "crashed", _why_crashed(ending)
 
 
 def is_made(chain: Chain, job: ChainJob) -> bool:
-    """Whether everything that a job makes is in the store."""
+    """Return whether all artefacts of a job are in the store."""
     return bool(job.artefacts) and not _missing(chain, job.artefacts)
 
 
 def checkpoint_step(chain: Chain, job: ChainJob) -> int | None:
-    """Return the optimizer step of the newest whole checkpoint of a job, None without one."""
-    folders = [Path(chain.store) / f"{made}.partial" / "checkpoints" for made in job.artefacts]
-    steps = [step for step in map(newest_step, folders) if step is not None]
-    return max(steps, default=None)
+    """Return the optimizer step of a job's newest complete checkpoint, None without one."""
+    store = Store(Path(chain.store))
+    begun = [store.partial_of(*made.split("/")) for made in job.artefacts]
+    steps = [newest_step(folder / "checkpoints") for folder in begun if folder is not None]
+    return max((step for step in steps if step is not None), default=None)
 
 
 def continued(chain: Chain, name: str, *, job_id: str, by: str) -> list[tuple[str, list[str]]]:
-    """Note that job `by` goes on from `job_id`; return the jobs that wait, each with all its ids.
+    """Record that job `by` continues `job_id`; return the waiting jobs with their new dependencies.
 
-    The ids are those it has to wait for from now on.
+    Each is a job id and the ids that it now depends on.
     """
     append_submission(chain, Submission(name=name, job_id=by, time=now(), continues=job_id))
     ids = job_ids(chain)
@@ -195,50 +198,50 @@ def continued(chain: Chain, name: str, *, job_id: str, by: str) -> list[tuple[st
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A start, with its end if it came to one."""
+    """The start of an attempt, with its end if there is one."""
 
     step: int | None
     outcome: Outcome | None
     next_step: int | None
-    """At its end, or else when the next attempt began."""
+    """Checkpoint at its end, or at the start of the next attempt."""
 
     @property
-    def got_further(self) -> bool:
+    def advanced(self) -> bool:
         return self.next_step is not None and (self.step is None or self.next_step > self.step)
 
 
 def _attempts(chain: Chain, name: str, *, job_id: str) -> list[_Attempt]:
-    """Return the attempts of this job and of those that it continues, oldest first."""
+    """Return the attempts of a job and of the jobs that it continues, oldest first."""
     before = {s.job_id: s.continues for s in read_submissions(chain)}
     line: set[str] = set()
     current: str | None = job_id
     while current is not None and current not in line:
         line.add(current)
         current = before.get(current)
-    found: list[_Attempt] = []
+    attempts: list[_Attempt] = []
     for event in read_events(chain, name):
         if event.job_id not in line:
             continue
-        last = found[-1] if found else None
+        last = attempts[-1] if attempts else None
         if last is not None and last.outcome is None:
-            found[-1] = _Attempt(last.step, event.outcome, event.checkpoint_step)
+            attempts[-1] = _Attempt(last.step, event.outcome, event.checkpoint_step)
         if event.event == "start":
-            found.append(_Attempt(event.checkpoint_step, None, None))
-    return found
+            attempts.append(_Attempt(event.checkpoint_step, None, None))
+    return attempts
 
 
 def _problem(chain: Chain, job: ChainJob, *, job_id: str) -> str | None:
-    """Say why an attempt must not begin."""
+    """Return why an attempt must not start; None if it may."""
     if is_cancelled(chain, job_id):
         return "cancelled"
     missing = _missing(chain, job.inputs)
     if missing:
-        return f"{missing[0]} is not in the store {chain.store}; the job before did not make it"
+        return f"{missing[0]} is not in the store {chain.store}; the previous job did not build it"
     changed = changed_versions(chain.folder / FOLDER)
     if changed:
-        return f"not what the chain was submitted with: {'; '.join(changed)}"
+        return f"package versions differ from the submission: {'; '.join(changed)}"
     if _lost(_attempts(chain, job.name, job_id=job_id)[:-1]) > chain.max_restarts:
-        return f"lost {chain.max_restarts + 1} times in a row without getting further"
+        return f"lost {chain.max_restarts + 1} times in a row without a new checkpoint"
     return None
 
 
@@ -247,14 +250,14 @@ def _missing(chain: Chain, artefacts: Sequence[str]) -> list[str]:
 
 
 def _slurm_decides(ending: Ending, *, restart: int) -> bool:
-    """Whether Slurm is ending the job by a decision of its own or of a person.
+    """Return whether Slurm or a person is ending the job for good.
 
-    A job at its time limit, preempted, or on a lost node goes on by itself: Slurm may cancel it for
-    good there, and where it does requeue it, our asking once more changes nothing.
+    A job at its time limit, preempted, or on a lost node is requeued by the script: Slurm may
+    cancel it otherwise, and a second requeue changes nothing.
     """
     state = ending.state
     if state is None:
-        return ending.told == "TERM"
+        return ending.signal == "TERM"
     if state.state == "RUNNING":
         return False
     preempted = state.fields.get("PreemptTime", "None") not in ("None", "Unknown", "")
@@ -267,9 +270,9 @@ def _why_stopped(ending: Ending) -> str:
     if reason == "TimeLimit":
         return "stopped at its time limit"
     return {
-        "USR1": "told to stop before its time limit or to give way",
+        "USR1": "stopped before its time limit, or preempted",
         "TERM": "stopped by Slurm",
-    }.get(ending.told, "stopped on request")
+    }.get(ending.signal, "stopped on request")
 
 
 def _whose(rank: outcomes.Outcome, ending: Ending) -> str:
@@ -281,38 +284,42 @@ def _whose(rank: outcomes.Outcome, ending: Ending) -> str:
 def _why_crashed(ending: Ending) -> str:
     number = ending.exit_code - 128
     if number not in list(signal.Signals):
-        return f"ended with exit code {ending.exit_code}; its log says more"
+        return f"ended with exit code {ending.exit_code}; see its log"
     noted = {rank.rank for rank in ending.ranks}
     silent = [str(r) for r in range(ending.number_of_ranks) if r not in noted]
-    who = f"rank {', '.join(silent[:8])}" if ending.number_of_ranks > 1 and silent else "it"
-    # of several codes srun gives the highest: ranks that it ends itself hide a SIGKILL
+    killed = (
+        f"rank {', '.join(silent[:8])}" if ending.number_of_ranks > 1 and silent else "the process"
+    )
+    # srun returns the highest exit code: the ranks that it ends itself hide a SIGKILL
     name = "" if ending.exit_code in _ASKED else f" by {signal.Signals(number).name}"
-    return f"{who} was killed{name}" + (
-        " (out of memory, or from outside)" if number in (signal.SIGKILL, signal.SIGTERM) else ""
+    return f"{killed} was killed{name}" + (
+        " (out of memory, or by another process)"
+        if number in (signal.SIGKILL, signal.SIGTERM)
+        else ""
     )
 
 
-def _given_up(reason: str, *, further: bool, limit: int) -> str:
-    if further:
-        return f"{reason}; restarted {limit} times already (max_restarts)"
-    return f"{reason}; got no further than before, so it is not tried again"
+def _given_up(reason: str, *, advanced: bool, limit: int) -> str:
+    if advanced:
+        return f"{reason}; already restarted {limit} times (max_restarts)"
+    return f"{reason}; no new checkpoint since the last start, so it is not retried"
 
 
-def _in_vain(attempts: Sequence[_Attempt]) -> int:
-    """Count the attempts at the end of the list that got no further."""
+def _failed_attempts(attempts: Sequence[_Attempt]) -> int:
+    """Count the newest attempts that did not advance the checkpoint."""
     count = 0
     for attempt in reversed(attempts):
-        if attempt.got_further:
+        if attempt.advanced:
             break
         count += 1
     return count
 
 
 def _lost(attempts: Sequence[_Attempt]) -> int:
-    """Count the attempts at the end of the list that vanished, with their node, and in vain."""
+    """Count the newest attempts that ended without a record and did not advance."""
     count = 0
     for attempt in reversed(attempts):
-        if attempt.outcome is not None or attempt.got_further:
+        if attempt.outcome is not None or attempt.advanced:
             break
         count += 1
     return count
@@ -346,5 +353,5 @@ def _end(
 
 
 def remove_notes(folder: Path) -> None:
-    """Delete what the ranks of an attempt noted, once it was read."""
+    """Delete the exit records of an attempt after they were read."""
     shutil.rmtree(folder, ignore_errors=True)

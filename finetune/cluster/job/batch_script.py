@@ -1,7 +1,7 @@
-"""A job of a chain as a batch script that an engineer can read.
+"""Batch scripts of the jobs of a chain, written to be read by engineers.
 
-Whatever a person wrote reaches the shell quoted; `#SBATCH` lines hold nothing but the site's own
-lines, numbers, and names that were made safe.
+User input is quoted for the shell; `#SBATCH` lines contain only lines of the site, numbers, and
+sanitised names.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from finetune.spec.site import JobRequest, Site, merge_lines
 
 Kind = Literal["prepare", "train", "evaluate", "release", "debug"]
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
-"""Variables that tell the Hub's libraries not to try the network."""
+"""Environment variables that keep the Hub's libraries offline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a job runs."""
+    """Command of a job."""
 
     kind: Kind
     arguments: tuple[str, ...]
     """Of `finetune`: verb, recipe, options."""
     command: tuple[str, ...]
-    """How `finetune` is started."""
+    """Command that starts `finetune`."""
 
 
 def script_of(
@@ -65,7 +65,7 @@ def script_of(
 
 
 def _arguments(job: ChainJob, work: Work) -> str:
-    """Return the arguments of `finetune`; the second is the recipe, which each task has its own."""
+    """Return the arguments of `finetune`; each task of an array has a recipe of its own."""
     if job.array is None:
         return shlex.join(work.arguments)
     verb, _, *rest = work.arguments
@@ -94,7 +94,7 @@ def header(
 
 
 def request_of(kind: Kind, site: Site) -> JobRequest:
-    """Return what a kind of job asks for; `debug` is `train` in the short queue."""
+    """Return the resources of a kind of job; `debug` is `train` in the short queue."""
     if kind != "debug":
         request: JobRequest = getattr(site, kind)
         return request
@@ -110,13 +110,13 @@ def request_of(kind: Kind, site: Site) -> JobRequest:
 
 
 def ranks_of(kind: Kind, site: Site) -> int:
-    """Return the number of processes of a job; only trainings have several."""
+    """Return the number of ranks of a job; only training runs have several."""
     request = request_of(kind, site)
     return request.nodes * request.ranks_per_node if kind in ("train", "debug") else 1
 
 
 def srun_options(kind: Kind, site: Site) -> list[str]:
-    """Return the options of srun: one task a rank, and one that fails ends all."""
+    """Return the options of srun: one task per rank; a failed rank ends the job."""
     request = request_of(kind, site)
     if kind in ("train", "debug"):
         size = [f"--nodes={request.nodes}", f"--ntasks-per-node={request.ranks_per_node}"]

@@ -1,1 +1,1 @@
-"""Slurm's commands, and its reasons for pending jobs."""
+"""Slurm's commands, and plain words for its reasons."""

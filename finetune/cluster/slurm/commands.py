@@ -1,7 +1,7 @@
-"""Talking to Slurm: the only module that runs its commands.
+"""Slurm commands: the only module that runs them.
 
-Arguments are lists, never a shell. Nothing here needs an accounting database: states come from
-`squeue` and `scontrol show job`, which forget a job some minutes after its end (MinJobAge).
+Arguments are lists, without a shell. No accounting database is needed: states come from `squeue`
+and `scontrol show job`, which forget a job some minutes after its end (MinJobAge).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from finetune.errors import ClusterError
-from finetune.spec.site import is_secret
+from finetune.messages import problem
+from finetune.output.secrets import is_secret_name
 
 ACTIVE = frozenset(
     [
@@ -44,13 +45,13 @@ _KEY = re.compile(r"(?:^| )([A-Z][A-Za-z_]*(?:[/:][A-Za-z]+)*)=")
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What Slurm knows about a job now."""
+    """State of a job in Slurm."""
 
     job_id: str
     state: str
     """`PENDING`, `RUNNING`, `COMPLETED`, `FAILED`, `CANCELLED`, `TIMEOUT`, `NODE_FAIL`, ..."""
     reason: str
-    """Why it waits or why it ended, in Slurm's word (`Resources`, `Dependency`, `TimeLimit`)."""
+    """Slurm's reason for waiting or ending (`Resources`, `Dependency`, `TimeLimit`)."""
     restarts: int
     exit_code: str
     """`CODE:SIGNAL`."""
@@ -58,35 +59,35 @@ class JobState:
     nodes: str | None
     """Compressed node list, e.g. `node[1-2]`."""
     start_time: str | None
-    """Local time; of a waiting job the expected one, if Slurm has computed it."""
+    """Local time; of a waiting job the expected start, if Slurm has computed one."""
     time_limit: str | None
     partition: str | None
     fields: Mapping[str, str]
-    """Everything that `scontrol show job` printed."""
+    """All fields of `scontrol show job`."""
 
     @property
     def is_active(self) -> bool:
-        """Whether the job waits, runs or is ending."""
+        """Return whether the job waits, runs or is ending."""
         return self.state in ACTIVE
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the job is in the queue and not on any node."""
+        """Return whether the job is queued and not running on a node."""
         return self.state in WAITING
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step printed, and how it ended."""
+    """Output and exit code of a job step."""
 
     exit_code: int | None
-    """None: it took too long and was cancelled."""
+    """None if it timed out and was cancelled."""
     output: str
     errors: str
 
 
 def is_available() -> bool:
-    """Whether this machine can submit jobs."""
+    """Return whether this machine can submit jobs."""
     return all(shutil.which(command) for command in ("sbatch", "squeue", "scontrol", "scancel"))
 
 
@@ -100,8 +101,8 @@ def submit(
 ) -> str:
     """Submit a script with `folder` as working directory; return the job id.
 
-    `after`: ids of jobs that have to end well first (`afterany`: or not; `aftercorr`: for each task
-    of an array the task of its number); if one does not, Slurm cancels this one.
+    `after`: ids of jobs that must succeed first (`afterany`: end in any way; `aftercorr`: for each
+    task of an array the task of the same index). If one fails, Slurm cancels this job.
     """
     arguments = ["--parsable", *options]
     if after:
@@ -120,31 +121,31 @@ def refusal(script: Path, *, folder: Path) -> str | None:
 
 
 def jobs(ids: Iterable[str]) -> dict[str, JobState]:
-    """Return the state of each job that Slurm still knows; a task of an array is `ID_INDEX`."""
-    wanted = tuple(dict.fromkeys(ids))
-    found: dict[str, JobState] = {}
-    for job_id in dict.fromkeys(wanted_id.partition("_")[0] for wanted_id in wanted):
+    """Return the states of the jobs that Slurm has not forgotten; array tasks are `ID_INDEX`."""
+    ids = tuple(dict.fromkeys(ids))
+    states: dict[str, JobState] = {}
+    for job_id in dict.fromkeys(own.partition("_")[0] for own in ids):
         try:
             printed = _run("scontrol", "show", "job", "-o", job_id)
         except ClusterError as error:
             if _FORGOTTEN.search(str(error)):
                 continue
             raise
-        found |= {state.job_id: state for state in parse_jobs(printed)}
-    return {job_id: found[job_id] for job_id in wanted if job_id in found}
+        states |= {state.job_id: state for state in parse_jobs(printed)}
+    return {job_id: states[job_id] for job_id in ids if job_id in states}
 
 
 def scripts_of_my_jobs() -> dict[str, str]:
-    """Return the path of the script of each job of this person that waits or runs, by job id."""
+    """Return the script paths of the user's active jobs, by job id."""
     printed = _run("squeue", "--me", "--array", "--noheader", "--format=%i|%o")
     lines = (line.partition("|") for line in printed.splitlines())
     return {job_id.strip(): script.strip() for job_id, _, script in lines}
 
 
 def parse_jobs(printed: str) -> list[JobState]:
-    """Parse `scontrol show job -o`: one job a line, `Key=value` with spaces in some values.
+    """Parse `scontrol show job -o`: one job per line, `Key=value` with spaces in some values.
 
-    Waiting tasks of an array share a line (`ArrayTaskId=2-3%2`); each is returned by itself.
+    Waiting tasks of an array share a line (`ArrayTaskId=2-3%2`); each is returned separately.
 
     >>> parse_jobs("JobId=7 JobName=a b JobState=PENDING Reason=Priority ExitCode=0:0")[0].state
     'PENDING'
@@ -160,16 +161,16 @@ def cancel(ids: Sequence[str]) -> None:
 
 
 def requeue(job_id: str) -> None:
-    """Put a running or ended job back into the queue, under its id."""
+    """Requeue a running or ended job under its id."""
     _run("scontrol", "requeue", job_id)
 
 
 def run_step(
     command: Sequence[str], *, options: Sequence[str], name: str, timeout_seconds: float
 ) -> Step:
-    """Run a command by `srun` in an allocation of its own, which is gone afterwards.
+    """Run a command with `srun` in an allocation of its own.
 
-    What it printed counts even if it failed or took too long. `name`: no other job may have it.
+    The output is returned even if the command failed or timed out. `name`: a unique job name.
     """
     arguments = [_program("srun"), *options, f"--job-name={name}", *command]
     process = subprocess.Popen(
@@ -192,34 +193,36 @@ def run_step(
             process.kill()
             output, errors = process.communicate()
         return Step(None, output, f"no answer in {timeout_seconds:.0f} s\n{errors}")
-    except BaseException:  # a stop of this process ends the step too
+    except BaseException:  # a stop of this process cancels the step
         _run("scancel", f"--name={name}")
         raise
 
 
 def ping() -> str:
-    """Return Slurm's version; ClusterError if its controller does not answer."""
+    """Return Slurm's version. Raises ClusterError if the controller does not answer."""
     version = _run("scontrol", "--version").strip()
     _run("squeue", "--noheader", "--states=RUNNING", "--name=finetune-ping")
     return version
 
 
 def has(command: str) -> bool:
-    """Whether a command of Slurm is here."""
+    """Return whether a Slurm command is installed."""
     return shutil.which(command) is not None
 
 
 def environment() -> dict[str, str]:
     """Return the environment for Slurm's commands.
 
-    Submitted from inside a job, a job would inherit that job's SLURM_ variables; SBATCH_ variables
-    override the lines of a script. Neither may change what the scripts say. What looks like a
-    secret stays here too: Slurm keeps a job's environment on disk, and jobs need none.
+    A job submitted from inside a job would inherit its SLURM_ variables, and SBATCH_ variables
+    override the lines of a script; both are removed. Secrets are removed too: Slurm keeps a job's
+    environment on disk, and jobs need none.
     """
     kept = {"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT"}
     foreign = re.compile(r"(SLURM|SBATCH|SALLOC|SRUN|SCANCEL|SQUEUE)_")
     return {
-        k: v for k, v in os.environ.items() if k in kept or not (foreign.match(k) or is_secret(k))
+        k: v
+        for k, v in os.environ.items()
+        if k in kept or not (foreign.match(k) or is_secret_name(k))
     }
 
 
@@ -244,13 +247,24 @@ def _run(
         )
     except subprocess.TimeoutExpired:
         raise ClusterError(
-            f"{command}: no answer in {timeout_seconds:.0f} s; is Slurm's controller up? Try again"
+            problem(
+                "no-answer-of-slurm",
+                "{command}: no answer in {seconds:.0f} s; check that Slurm's controller is up, and "
+                "try again",
+                command=command,
+                seconds=timeout_seconds,
+            )
         ) from None
     if done.returncode != 0:
-        said = (
-            done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
-        ).strip()
-        raise ClusterError(f"{command} {arguments[0] if arguments else ''}: {said}")
+        output = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        raise ClusterError(
+            problem(
+                "refused-by-slurm",
+                "{command}: {output}",
+                command=" ".join([command, *arguments[:1]]),
+                output=output,
+            )
+        )
     return done.stdout
 
 
@@ -258,8 +272,12 @@ def _program(command: str) -> str:
     program = shutil.which(command)
     if program is None:
         raise ClusterError(
-            f"{command}: not found; run this where Slurm's commands are (a login node), or look at "
-            "the scripts with --dry-run"
+            problem(
+                "no-slurm",
+                "{command}: not found; run this on a login node, which has Slurm's commands, or "
+                "print the scripts with --dry-run",
+                command=command,
+            )
         )
     return program
 
@@ -269,7 +287,7 @@ def _fields(line: str) -> dict[str, str]:
     ends = [mark.start() for mark in marks[1:]] + [len(line)]
     fields: dict[str, str] = {}
     for mark, end in zip(marks, ends, strict=True):
-        # the first of a name counts: free text further on may look like a key
+        # the first occurrence counts: later free text may look like a key
         fields.setdefault(mark[1], line[mark.end() : end].strip())
     return fields
 
@@ -279,13 +297,13 @@ def _job_ids(fields: Mapping[str, str]) -> list[str]:
     tasks = fields.get("ArrayTaskId")
     if tasks is None:
         return [fields["JobId"]]
-    found: list[int] = []
+    indices: list[int] = []
     for part in tasks.partition("%")[0].split(","):
         first, _, last = part.partition("-")
         if not (first.isdigit() and (last or first).isdigit()):
-            continue  # `N/A`: the record of an array whose tasks all have their own
-        found += range(int(first), int(last or first) + 1)
-    return [f"{fields['ArrayJobId']}_{index}" for index in found]
+            continue  # `N/A`: an array whose tasks all have records of their own
+        indices += range(int(first), int(last or first) + 1)
+    return [f"{fields['ArrayJobId']}_{index}" for index in indices]
 
 
 def _state(fields: Mapping[str, str], job_id: str) -> JobState:

@@ -1,1 +1,1 @@
-"""Submission of a recipe or a sweep as a chain of jobs."""
+"""Submission of a recipe or a sweep as a job chain."""

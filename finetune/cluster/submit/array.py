@@ -1,13 +1,12 @@
-"""A sweep as job arrays: one task a combination, each with its own resolved recipe.
+"""Job arrays of a sweep: one task per combination, each with its own resolved recipe.
 
-What several combinations share (a prepared corpus, an earlier phase) is one task, so that nobody
-waits on a GPU for somebody else's work. Nothing is released: the table of results says which
-combination is worth it, and `finetune submit RECIPE --set ...` releases it from what is there.
+Shared work (a prepared corpus, an earlier phase) is one task, so that no GPU waits for the work of
+another task. Nothing is released: `finetune submit RECIPE --set ...` releases the chosen
+combination from the store.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +14,12 @@ from pathlib import Path
 from finetune.cluster.chain.chain import Chain, ChainJob, chains_folder, new_chain_id
 from finetune.cluster.chain.snapshot import FOLDER
 from finetune.cluster.job.batch_script import Work, script_of
+from finetune.cluster.submit.preflight import problems
 from finetune.cluster.submit.queue import indices_of
-from finetune.cluster.submit.submit import Planned, chain_of, command_of, jobs_of, problems
+from finetune.cluster.submit.submit import Planned, chain_of, command_of, jobs_of
 from finetune.cluster.submit.sweep import Combination
 from finetune.errors import RecipeError
+from finetune.messages import Problem, problem
 from finetune.pipeline.gate import Opened
 from finetune.pipeline.store import Store
 from finetune.spec.load import Project
@@ -35,14 +36,10 @@ def plan_sweep(
 ) -> Planned:
     """Return the job arrays that prepare, train and evaluate every combination; writes nothing.
 
-    `project`: the recipe that the combinations change. Raises RecipeError where the site forbids
-    requeueing: a stopped task could not go on.
+    `project`: the recipe without the settings of the combinations. Raises RecipeError for a site
+    that forbids requeueing, where a stopped task could not resume.
     """
-    if site.requeue == "forbidden":
-        raise RecipeError(
-            f"site {site.name}: it forbids requeueing, and a task of a job array cannot be "
-            "continued by a new job; submit each combination by itself with --set"
-        )
+    refuse_forbidden_requeue(site)
     folder = chains_folder(store.root) / new_chain_id(combinations[0].project.recipe.name)
     jobs, works = _tasks(combinations, store=store, folder=folder, site=site)
     chain = chain_of(jobs, folder=folder, site=site, store=store, array_limit=limit)
@@ -59,10 +56,23 @@ def plan_sweep(
     )
 
 
+def refuse_forbidden_requeue(site: Site) -> None:
+    """Raise RecipeError for job arrays on a site that forbids requeueing."""
+    if site.requeue == "forbidden":
+        raise RecipeError(
+            problem(
+                "requeue-forbidden",
+                "site {site}: requeueing is forbidden, and a new job cannot continue a task of a "
+                "job array; submit each combination separately with --set",
+                site=site.name,
+            )
+        )
+
+
 def scripts_of(
     chain: Chain, works: Mapping[str, Work], *, site: Site, todo: Sequence[ChainJob]
 ) -> dict[str, str]:
-    """Return the batch script of each job array; it names the tasks that are to do."""
+    """Return the batch script of each job array, for the tasks that are to do."""
     scripts = {}
     for name, work in works.items():
         tasks = [job for job in chain.jobs if job.array == name]
@@ -73,21 +83,21 @@ def scripts_of(
 
 def sweep_problems(
     combinations: Sequence[Combination], planned: Planned, *, site: Site, store: Store
-) -> list[str]:
-    """Return everything that would make a task fail, each once."""
+) -> list[Problem]:
+    """Return every reason why a task would fail, without duplicates."""
     lacking: dict[tuple[str, ...], list[Combination]] = {}
     for combination in combinations:
         fetched = [step for step in combination.steps if step.stage.needs_network]
-        absent = [s.key for s in fetched if store.state(s.stage.name, s.key) != "done"]
+        absent = [s.key for s in fetched if store.state(s.stage.name, s.key) != "cached"]
         lacking.setdefault(tuple(absent), []).append(combination)
-    found: list[str] = []
+    found: list[Problem] = []
     for group in lacking.values():
         first = group[0]
         common = [s for s in first.settings if all(s in other.settings for other in group)]
-        fetch = f"finetune fetch {first.project.path}"
-        precisely = shlex.join(word for setting in common for word in ("--set", setting))
-        for problem in problems(first.project, planned, site=site, store=store):
-            found.append(problem.replace(fetch, f"{fetch} {precisely}".rstrip()))
+        own = set(first.settings) - set(common)
+        kept = tuple(given for given in first.project.overrides if given not in own)
+        of_all = replace(first.project, overrides=kept)
+        found += problems(first.project, planned.scripts, site=site, store=store, fetching=of_all)
     return list(dict.fromkeys(found))
 
 
@@ -99,8 +109,8 @@ def task_recipe(index: int) -> str:
 def _tasks(
     combinations: Sequence[Combination], *, store: Store, folder: Path, site: Site
 ) -> tuple[tuple[ChainJob, ...], dict[str, Work]]:
-    """Return the tasks, those of one array together, and what each array runs."""
-    tasks: dict[tuple[str, ...], ChainJob] = {}  # by what they make
+    """Return the tasks, grouped by array, and the command of each array."""
+    tasks: dict[tuple[str, ...], ChainJob] = {}  # by artefacts
     works: dict[str, Work] = {}
     for combination in combinations:
         before: tuple[str, ...] = ()
@@ -130,7 +140,7 @@ def _tasks(
 
 
 def _order(project: Project) -> list[str]:
-    """Return the names of a recipe's jobs in the order in which they run."""
-    phases = project.recipe.stages_of_training
-    trainings = [f"train-{p.name}" for p in phases] if len(phases) > 1 else ["train"]
-    return ["prepare", *trainings, "evaluate"]
+    """Return the names of a recipe's jobs in their order."""
+    phases = project.recipe.training_phases
+    phase_jobs = [f"train-{p.name}" for p in phases] if len(phases) > 1 else ["train"]
+    return ["prepare", *phase_jobs, "evaluate"]

@@ -1,4 +1,4 @@
-"""Give the jobs of a chain to Slurm, and take them back."""
+"""Submission and cancellation of the jobs of a chain."""
 
 from __future__ import annotations
 
@@ -26,51 +26,51 @@ _SETTLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What `cancel` did."""
+    """Result of a cancellation."""
 
     jobs: tuple[tuple[str, str, str], ...]
-    """(Job id, its name in the chain, state before)."""
-    left: tuple[str, ...]
-    """Ids that Slurm is still ending."""
+    """(Job id, name in the chain, previous state)."""
+    ending: tuple[str, ...]
+    """Ids of jobs that Slurm is still ending."""
 
 
 def cancel(chain: Chain) -> Cancelled:
-    """Cancel every job of a chain that waits or runs; those of other chains are never touched.
+    """Cancel every active job of a chain, and no other job.
 
-    A job that is told to end may just be submitting its continuation: it is noted first that the
-    chain is cancelled, so that none is submitted any more, and then Slurm is asked again.
+    A running job may submit its continuation meanwhile: the cancellation is recorded first, so that
+    no further job is submitted, and Slurm is queried again.
 
     Raises ClusterError if Slurm does not answer or refuses.
     """
-    told: dict[str, tuple[str, str, str]] = {}
+    cancelled: dict[str, tuple[str, str, str]] = {}
     for round_number in range(_ROUNDS):
         active = active_jobs(chain)
-        fresh = {i: s for i, s in active.items() if i not in told}
+        fresh = {i: s for i, s in active.items() if i not in cancelled}
         if round_number and not fresh:
             break
         if fresh:
             names = {s.job_id: s.name for s in read_submissions(chain)}
             append_cancellation(chain, fresh)
-            # what waits first: the end of a running job must not start it
+            # waiting jobs first: the end of a running job must not start them
             for waits in (True, False):
                 slurm.cancel([i for i, s in fresh.items() if s.is_waiting == waits])
-            told |= {i: (i, names.get(i, "unknown"), s.state) for i, s in fresh.items()}
-        time.sleep(_SETTLE_SECONDS if told else 0)
-    return Cancelled(jobs=tuple(told.values()), left=tuple(active_jobs(chain)))
+            cancelled |= {i: (i, names.get(i, "unknown"), s.state) for i, s in fresh.items()}
+        time.sleep(_SETTLE_SECONDS if cancelled else 0)
+    return Cancelled(jobs=tuple(cancelled.values()), ending=tuple(active_jobs(chain)))
 
 
 def active_jobs(chain: Chain) -> dict[str, JobState]:
-    """Return what of a chain waits or runs, also what was submitted and never noted."""
+    """Return the active jobs of a chain, also those whose submission was not recorded."""
     ids = [s.job_id for s in read_submissions(chain)]
     ids += [i for i, script in slurm.scripts_of_my_jobs().items() if is_within(chain, script)]
     return {i: state for i, state in jobs_of(chain, ids).items() if state.is_active}
 
 
 def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
-    """Submit jobs of a chain in order, each after those of them that it depends on.
+    """Submit jobs of a chain in order, with their dependencies.
 
-    The tasks of a job array are one submission. Raises ClusterError if Slurm refuses one; those
-    before it are cancelled.
+    The tasks of a job array are one submission. Raises ClusterError if Slurm refuses a job; the
+    jobs before it are cancelled.
     """
     sent: dict[str, Submission] = {}
     try:
@@ -97,27 +97,27 @@ def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
 
 
 def groups(jobs: Sequence[ChainJob]) -> list[list[ChainJob]]:
-    """Return what is submitted at once: each job by itself, and the tasks of each job array."""
-    found: dict[str, list[ChainJob]] = {}
+    """Return the submissions: each single job, and the tasks of each job array."""
+    by_name: dict[str, list[ChainJob]] = {}
     for job in jobs:
-        found.setdefault(job.array or job.name, []).append(job)
-    return list(found.values())
+        by_name.setdefault(job.array or job.name, []).append(job)
+    return list(by_name.values())
 
 
 def waits_for(
     group: Sequence[ChainJob], ids: Mapping[str, str]
 ) -> tuple[list[str], slurm.AfterKind]:
-    """Return the ids that a job or an array waits for, and how; `ids` are those of jobs by name.
+    """Return the dependencies of a job or an array, and their kind; `ids`: job ids by name.
 
-    Where each task waits for the task of its own number, Slurm starts it when that one has ended
-    well. Otherwise (several trainings of one prepared corpus) all of them have to end, well or not:
-    a task whose input was not made says so when it starts, and the others go on.
+    If each task depends on the task of the same index, Slurm starts it when that one has succeeded.
+    Otherwise (several training runs of one prepared corpus) all of them must have ended: a task
+    without its input fails when it starts, and the others continue.
     """
     before = {job.name: [ids[n] for n in job.depends_on if n in ids] for job in group}
     if group[0].array is None:
         return before[group[0].name], "afterok"
-    named = [job_id.rpartition("_") for found in before.values() for job_id in found]
-    arrays = list(dict.fromkeys(array or alone for array, _, alone in named))
+    named = [job_id.rpartition("_") for ids_before in before.values() for job_id in ids_before]
+    arrays = list(dict.fromkeys(array or single for array, _, single in named))
     own = all([i.rpartition("_")[2] for i in before[job.name]] == [str(job.task)] for job in group)
     return arrays, "aftercorr" if own and len(arrays) == 1 else "afterany"
 
@@ -129,7 +129,7 @@ def indices_of(chain: Chain, group: Sequence[ChainJob]) -> str:
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Write numbers as `sbatch --array` takes them.
+    """Return numbers as ranges for `sbatch --array`.
 
     >>> ranges([0, 1, 2, 5, 7, 8])
     '0-2,5,7-8'

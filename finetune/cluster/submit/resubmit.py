@@ -1,4 +1,4 @@
-"""Submit again what of a chain is not done, from its own snapshot, on the same or another site."""
+"""Resubmission of unfinished jobs of a chain from its snapshot, on the same or another site."""
 
 from __future__ import annotations
 
@@ -10,31 +10,38 @@ from finetune.cluster.chain.chain import Chain, ChainJob, Submission, read_submi
 from finetune.cluster.follow.status import ChainReport, look
 from finetune.cluster.job.batch_script import script_of
 from finetune.cluster.slurm import commands as slurm
-from finetune.cluster.submit.array import scripts_of
+from finetune.cluster.submit.array import refuse_forbidden_requeue, scripts_of
+from finetune.cluster.submit.preflight import job_refused, site_problems
 from finetune.cluster.submit.queue import active_jobs, enqueue
-from finetune.cluster.submit.submit import site_problems, work_of
+from finetune.cluster.submit.submit import work_of
 from finetune.errors import ClusterError, RecipeError
+from finetune.messages import Problem, problem
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.site import Site
 
 
 def resubmit(chain: Chain, *, site: Site | None = None) -> list[Submission]:
-    """Submit every job that is not done; return the submissions in order.
+    """Submit every unfinished job; return the submissions in order.
 
-    The keys of artefacts come from the snapshot, so a training goes on from its last checkpoint.
-    With `site` the scripts are written anew for it.
+    Artefact keys come from the snapshot, so training resumes from the last checkpoint. With `site`
+    the scripts are rewritten for it.
 
-    Raises RecipeError while jobs of the chain are active, when a recipe of the snapshot does not
-    pass the gate any more (a consent ended), or when something is gone from the store that no job
-    makes; ClusterError if Slurm refuses a job: nothing is left in the queue then.
+    Raises RecipeError while jobs of the chain are active, if a recipe of the snapshot no longer
+    passes the gate (a consent ended), or if an input is no longer in the store and no job builds
+    it; ClusterError if Slurm refuses a job, and then no job is left in the queue.
     """
     report = look(chain)
     if report.scheduler_problem:
         raise ClusterError(report.scheduler_problem)
     todo = unfinished(report)
     _refuse_active(chain, todo)
-    problems = [job.progress.damaged for job in report.jobs if job.progress.damaged]
+    problems: list[Problem] = []
+    problems += [
+        problem("damaged-artefact", "{why}", why=job.progress.damaged)
+        for job in report.jobs
+        if job.progress.damaged
+    ]
     problems += _refused(chain, todo)
     problems += _gone(chain, todo)
     if site is not None and todo:
@@ -47,34 +54,38 @@ def resubmit(chain: Chain, *, site: Site | None = None) -> list[Submission]:
 
 
 def _refuse_active(chain: Chain, todo: Sequence[ChainJob]) -> None:
-    """Raise RecipeError if something waits or runs, other than what is done and just ending."""
+    """Raise RecipeError if jobs are active, other than finished jobs that are just ending."""
     names = {s.job_id: s.name for s in read_submissions(chain)}
     done = {job.name for job in chain.jobs} - {job.name for job in todo}
     active = {i: s for i, s in active_jobs(chain).items() if names.get(i) not in done}
     if active:
-        listed = ", ".join(
-            f"{names.get(i, 'a job')} ({i}, {s.state.lower()})" for i, s in active.items()
-        )
         raise RecipeError(
-            f"chain {chain.id} is still active: {listed}; let it go on, or first: "
-            f"finetune cancel {chain.id}"
+            problem(
+                "chain-is-active",
+                "chain {chain} is still active: {jobs}; wait for it, or first: "
+                "finetune cancel {chain}",
+                chain=chain.id,
+                jobs=[
+                    f"{names.get(i, 'a job')} ({i}, {s.state.lower()})" for i, s in active.items()
+                ],
+            )
         )
 
 
 def unfinished(report: ChainReport) -> list[ChainJob]:
-    """Return the jobs that have to run again, in order: what is not done."""
+    """Return the unfinished jobs, in order."""
     done = {job.name for job in report.jobs if job.state == "done"}
     return [job for job in report.chain.jobs if job.name not in done]
 
 
 def move(chain: Chain, jobs: Sequence[ChainJob], *, site: Site) -> Chain:
-    """Write the scripts of jobs anew for a site; return the chain as it is then.
+    """Rewrite the scripts of jobs for a site; return the changed chain.
 
-    Raises ClusterError if Slurm would refuse one; then everything is as it was.
+    Raises ClusterError if Slurm would refuse a job, and then changes nothing.
     """
     arrays = [job for job in jobs if job.array is not None]
-    if arrays and site.requeue == "forbidden":
-        raise RecipeError(f"site {site.name}: it forbids requeueing, which job arrays need")
+    if arrays:
+        refuse_forbidden_requeue(site)
     moved = replace(
         chain,
         site=site.name,
@@ -99,14 +110,14 @@ def move(chain: Chain, jobs: Sequence[ChainJob], *, site: Site) -> Chain:
         if refused is not None:
             for changed, text in before.items():
                 changed.write_text(text, encoding="utf-8")
-            raise ClusterError(f"{path.stem}: {refused}\nNothing was changed or submitted")
+            raise ClusterError(job_refused(path.stem, output=refused))
     write_chain(moved)
     return moved
 
 
-def _refused(chain: Chain, todo: Sequence[ChainJob]) -> list[str]:
-    """Say why the recipes that the jobs run may not be run now."""
-    problems: list[str] = []
+def _refused(chain: Chain, todo: Sequence[ChainJob]) -> list[Problem]:
+    """Return why the recipes of the jobs no longer pass the gate."""
+    problems: list[Problem] = []
     for recipe in dict.fromkeys(job.recipe or chain.recipe for job in todo):
         try:
             open_project(chain.folder / recipe, purpose="submit")
@@ -115,18 +126,24 @@ def _refused(chain: Chain, todo: Sequence[ChainJob]) -> list[str]:
     return problems
 
 
-def _gone(chain: Chain, todo: Sequence[ChainJob]) -> list[str]:
-    """Say what the jobs need that is no longer in the store and that none of them makes."""
+def _gone(chain: Chain, todo: Sequence[ChainJob]) -> list[Problem]:
+    """Return the inputs that are no longer in the store and that no job builds."""
     made = {artefact for job in todo for artefact in job.artefacts}
-    wanted = dict.fromkeys(n for job in todo for n in job.inputs if n not in made)
+    inputs = dict.fromkeys(n for job in todo for n in job.inputs if n not in made)
     problems = []
-    for needed in Store(Path(chain.store)).lacking(wanted):
+    for needed in Store(Path(chain.store)).lacking(inputs):
         stage = needed.partition("/")[0]
         verb = "fetch" if stage in ("base", "corpus") else stage
         user = next(job for job in todo if needed in job.inputs)
         recipe = chain.folder / (user.recipe or chain.recipe)
         problems.append(
-            f"{needed} is gone from the store (was old scratch purged?) and {user.name} needs it; "
-            f"get it back with: finetune {verb} {recipe} --store {chain.store}"
+            problem(
+                "input-no-longer-there",
+                "{artefact} is no longer in the store (scratch purged?), and {job} needs it; "
+                "rebuild it with: {command}",
+                artefact=needed,
+                job=user.name,
+                command=f"finetune {verb} {recipe} --store {chain.store}",
+            )
         )
     return problems

@@ -1,4 +1,4 @@
-"""Recipe + site -> a chain of Slurm jobs: prepare, train (one job a phase), evaluate, release."""
+"""Job chain of a recipe on a site: prepare, train (one job per phase), evaluate, release."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finetune.cluster.chain.chain import (
     Chain,
@@ -29,48 +29,58 @@ from finetune.cluster.chain.snapshot import (
     write_recipe,
 )
 from finetune.cluster.chain.snapshot import write_snapshot as write_project
-from finetune.cluster.job.batch_script import Kind, Work, request_of, script_of, time_limit_seconds
+from finetune.cluster.job.batch_script import Kind, Work, script_of
 from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.submit.preflight import job_refused, kind_of
 from finetune.cluster.submit.queue import enqueue
-from finetune.errors import ClusterError, RecipeError, StoreError
+from finetune.errors import ClusterError, RecipeError
+from finetune.messages import Place, problem
 from finetune.pipeline import plan
 from finetune.pipeline.gate import Opened, refuse_unopened
 from finetune.pipeline.plan import Step
-from finetune.pipeline.store import Store, default_store
+from finetune.pipeline.store import Store
+from finetune.pipeline.store_folder import default_store
 from finetune.spec.load import Project
 from finetune.spec.site import Site
 
-DISTRIBUTION = "finetune-lowres"
+if TYPE_CHECKING:
+    pass
+
 DEBUG_RECIPE = "debug.json"
 DEBUG_STORE = "debug"
-EARLY_SECONDS = 60
-"""Slurm's warning may come so much earlier than asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A chain that could be submitted."""
+    """A chain before its submission."""
 
     project: Opened
-    """The recipe that the chain was planned from."""
+    """Recipe of the chain."""
     chain: Chain
     scripts: dict[str, str]
     """Name of a job or job array -> batch script."""
     debug_steps: int | None
-    """Optimizer steps of the trial in the short queue, if there is one."""
+    """Optimizer steps of the debug run in the short queue, if there is one."""
     todo: tuple[ChainJob, ...]
-    """What is submitted: the jobs whose artefacts are not in the store."""
+    """Jobs to submit: those whose artefacts are not in the store."""
     tasks: Mapping[str, Opened] = field(default_factory=dict)
-    """Recipe in the snapshot -> what a task of a job array runs."""
+    """Recipe file in the snapshot -> recipe of a task of a job array."""
 
 
 def plan_chain(project: Opened, *, site: Site, store: Store, debug: bool) -> Planned:
-    """Return the jobs that make what the recipe needs and is not in the store; writes nothing.
+    """Return the jobs for the stages that are not in the store; writes nothing.
 
-    Raises RecipeError when a trial is asked for and the site has no short queue.
+    Raises RecipeError for a debug run on a site without a short queue.
     """
     if debug and site.debug is None:
-        raise RecipeError(f"--debug: the site {site.name!r} has no short queue (key `debug`)")
+        raise RecipeError(
+            problem(
+                "no-short-queue",
+                "the site {site!r} has no short queue; add one under its key `debug`",
+                at=Place(key="--debug"),
+                site=site.name,
+            )
+        )
     folder = chains_folder(store.root) / new_chain_id(project.recipe.name)
     works = [
         (job, work)
@@ -78,7 +88,7 @@ def plan_chain(project: Opened, *, site: Site, store: Store, debug: bool) -> Pla
         if store.lacking(job.artefacts)
     ]
     if debug:
-        works = _with_trial(works, folder=folder, site=site)
+        works = _with_debug_run(works, folder=folder, site=site)
     jobs: list[ChainJob] = []
     for job, _ in works:
         after = (jobs[-1].name,) if jobs else ()
@@ -102,7 +112,7 @@ def chain_of(
     store: Store,
     array_limit: int | None = None,
 ) -> Chain:
-    """Return the chain of some jobs on a site, to lie in `folder`, whose name is its id."""
+    """Return the chain of some jobs on a site; the name of `folder` is its id."""
     return Chain(
         folder=folder,
         id=folder.name,
@@ -118,80 +128,11 @@ def chain_of(
     )
 
 
-def problems(project: Project, planned: Planned, *, site: Site, store: Store) -> list[str]:
-    """Return everything that would make the jobs fail, before anything is queued."""
-    found = []
-    fetched = [step for step in plan.steps_of(project) if step.stage.needs_network]
-    absent = [s.label for s in fetched if store.state(s.stage.name, s.key) != "done"]
-    if absent:
-        found.append(
-            f"not in the store {store.root}: {', '.join(absent)}. Compute nodes have no network; "
-            f"on the login node: finetune fetch {project.path} --store {store.root}"
-        )
-    return found + damaged(project, store) + site_problems(planned.scripts, site=site)
-
-
-def site_problems(names_of_jobs: Iterable[str], *, site: Site) -> list[str]:
-    """Return what of a site would make jobs (or job arrays) fail, by their names."""
-    found = []
-    if site.placeholders:
-        names = ", ".join(f"<{name}>" for name in site.placeholders)
-        found.append(
-            f"site {site.name}: {names} not filled; write `values: {{NAME: value}}` into an "
-            "overlay (--overlay FILE)"
-        )
-    if site.command is None:
-        found += missing_packages()
-    for name in dict.fromkeys(names_of_jobs):
-        request = request_of(_kind(name), site)
-        needed = site.grace_seconds + EARLY_SECONDS
-        if time_limit_seconds(request.time_limit) <= needed:
-            found.append(
-                f"site {site.name}: the time limit {request.time_limit} of {name} is not above "
-                f"{needed} s, which is grace_seconds and the {EARLY_SECONDS} s that Slurm's "
-                "warning may come early"
-            )
-    return found
-
-
-def damaged(project: Project, store: Store) -> list[str]:
-    """Say which finished artefacts of a recipe lost files since, each with the way back."""
-    found = []
-    for step in plan.steps_of(project):
-        try:
-            store.find(step.stage.name, step.key)
-        except StoreError as error:
-            found.append(f"{step.label}: {error}")
-    return found
-
-
-def missing_packages(distribution: str = DISTRIBUTION) -> list[str]:
-    """Return the packages that finetune needs and that are missing here or too old."""
-    from packaging.requirements import Requirement
-
-    try:
-        wanted = metadata.requires(distribution) or []
-    except metadata.PackageNotFoundError:
-        return []  # run from its source, by somebody who put the environment together by hand
-    found = []
-    for requirement in map(Requirement, wanted):
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            found.append(f"package {requirement.name} is not installed for {sys.executable}")
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            found.append(f"package {requirement.name} is {version}; needed: {requirement}")
-    return found
-
-
 def submit_chain(planned: Planned, *, site: Site) -> list[Submission]:
-    """Write the chain and give its jobs to Slurm; return the submissions in order.
+    """Write the chain and submit its jobs; return the submissions in order.
 
-    Raises ClusterError when Slurm refuses one, and then nothing of the chain is left in the queue;
-    TypeError for a recipe that did not pass the gate for making something.
+    Raises ClusterError if Slurm refuses a job, and then leaves no job in the queue; TypeError for
+    a recipe that did not pass the gate.
     """
     for project in (planned.project, *planned.tasks.values()):
         refuse_unopened(project)
@@ -202,7 +143,7 @@ def submit_chain(planned: Planned, *, site: Site) -> list[Submission]:
         refused = slurm.refusal(folder / script, folder=folder)
         if refused is not None:
             shutil.rmtree(folder)
-            raise ClusterError(f"{Path(script).stem}: {refused}\nNothing was submitted")
+            raise ClusterError(job_refused(Path(script).stem, output=refused))
     return enqueue(chain, planned.todo)
 
 
@@ -227,58 +168,65 @@ def write_files(planned: Planned, *, versions: bool) -> None:
 
 
 def site_store(site: Site) -> Path | None:
-    """Return the store that a site names, with `$NAME` replaced; RecipeError if one is not set."""
+    """Return the store of a site, variables expanded. Raises RecipeError if one is not set."""
     if site.store is None or site.placeholders:
         return None
     path = os.path.expandvars(site.store)
     unset = re.search(r"\$\{?(\w+)", path)
     if unset:
         raise RecipeError(
-            f"site {site.name}: store: {site.store}: ${unset[1]} is not set here; "
-            "submit from a login shell, or name a folder with --store"
+            problem(
+                "variable-not-set",
+                "site {site}: store {store}: ${variable} is not set here; submit from a login "
+                "shell, or name a folder with --store",
+                site=site.name,
+                store=site.store,
+                variable=unset[1],
+            )
         )
     return Path(path).expanduser()
 
 
 def store_of(named: Path | None, *, site: Site | None) -> Store:
-    """Return the store that is named, or the site's, or the default."""
+    """Return the named store, else the site's, else the default."""
     root = named or (site_store(site) if site else None) or default_store()
     return Store(root.resolve())
 
 
 def command_of(site: Site) -> tuple[str, ...]:
-    """Return how jobs start finetune."""
+    """Return the command that starts finetune in jobs."""
     return tuple(site.command) if site.command else (sys.executable, "-m", "finetune")
 
 
 def jobs_of(
     project: Project, *, store: Store, folder: Path, command: tuple[str, ...]
 ) -> list[tuple[ChainJob, Work]]:
-    """Return the jobs of a recipe in order, each with what it runs."""
+    """Return the jobs of a recipe in order, each with its command."""
     steps = plan.steps_of(project)
-    trainings = [step for step in steps if step.stage.name == "train"]
+    training_steps = [step for step in steps if step.stage.name == "train"]
     groups: list[tuple[str, Kind, tuple[Step, ...]]] = [
         ("prepare", "prepare", tuple(s for s in steps if s.stage.name in ("prepare", "vocabulary")))
     ]
-    several = len(trainings) > 1
+    several = len(training_steps) > 1
     groups += [
-        (f"train-{step.phase.name}" if several else "train", "train", (step,)) for step in trainings
+        (f"train-{step.phase.name}" if several else "train", "train", (step,))
+        for step in training_steps
     ]
     groups += [(s.label, s.label, (s,)) for s in steps if s.label in ("evaluate", "release")]  # type: ignore[misc]
-    found = []
+    jobs = []
     for name, kind, made in groups:
         arguments = [kind, str(folder / FOLDER / RECIPE), "--store", str(store.root)]
         if kind == "train" and several:
             arguments += ["--phase", made[0].phase.name]
         total = made[0].phase.train.max_steps if kind == "train" else None
         job = _chain_job(name, made, total_steps=total)
-        found.append((job, Work(kind, tuple(arguments), command)))
-    return found
+        jobs.append((job, Work(kind, tuple(arguments), command)))
+    return jobs
 
 
 def work_of(chain: Chain, job: ChainJob, *, site: Site) -> Work:
-    """Return what a job of a chain runs, as `jobs_of` said when it was planned."""
-    kind = _kind(job.array or job.name)
+    """Return the command of a job of a chain, the same as when it was planned."""
+    kind = kind_of(job.array or job.name)
     project, store = chain.folder / FOLDER, Path(chain.store)
     recipe, training = project / RECIPE, job
     if kind == "debug":
@@ -291,26 +239,26 @@ def work_of(chain: Chain, job: ChainJob, *, site: Site) -> Work:
     return Work(kind, tuple(arguments), command_of(site))
 
 
-def _with_trial(
+def _with_debug_run(
     works: Sequence[tuple[ChainJob, Work]], *, folder: Path, site: Site
 ) -> list[tuple[ChainJob, Work]]:
-    """Put a trial of the first steps before the first training, if there is one to do."""
-    found = list(works)
+    """Insert a debug run of a few steps before the first training job, if there is one."""
+    jobs = list(works)
     first = next((i for i, (_, work) in enumerate(works) if work.kind == "train"), None)
     if first is None or site.debug is None:
-        return found
+        return jobs
     job, work = works[first]
-    trial = _chain_job("debug", (), total_steps=site.debug.steps, inputs=job.inputs)
+    debug_run = _chain_job("debug", (), total_steps=site.debug.steps, inputs=job.inputs)
     recipe, store = folder / FOLDER / DEBUG_RECIPE, folder / DEBUG_STORE
     arguments = ("train", str(recipe), "--store", str(store), *work.arguments[4:])
-    found.insert(first, (trial, Work("debug", arguments, work.command)))
-    return found
+    jobs.insert(first, (debug_run, Work("debug", arguments, work.command)))
+    return jobs
 
 
 def _share_inputs(debug: Path, store: Path) -> None:
-    """Make the store of a trial: it has what the real one has, and trains for itself.
+    """Make the store of a debug run: inputs linked to the real store, training separate.
 
-    In the real store the real training would go on from the trial's last step.
+    In the real store the training run would resume from the last step of the debug run.
     """
     debug.mkdir()
     for stage in ("base", "corpus", "prepare", "vocabulary"):
@@ -338,7 +286,7 @@ def _chain_job(
 
 
 def _needs(steps: Sequence[Step], *, own: set[str]) -> tuple[str, ...]:
-    """Return what has to be in the store before, nearest last."""
+    """Return the input artefacts of these steps, nearest last."""
     needed: dict[str, None] = {}
     for step in steps:
         for other in step.inputs.values():
@@ -346,7 +294,3 @@ def _needs(steps: Sequence[Step], *, own: set[str]) -> tuple[str, ...]:
             if other.key not in own:
                 needed[f"{other.stage.name}/{other.key}"] = None
     return tuple(needed)
-
-
-def _kind(name: str) -> Kind:
-    return name.partition("-")[0]  # type: ignore[return-value]

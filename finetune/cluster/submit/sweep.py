@@ -1,35 +1,37 @@
-"""Combinations of settings: languages x seeds x any keys of a recipe."""
+"""Combinations of a sweep: languages x seeds x any keys of a recipe."""
 
 from __future__ import annotations
 
 import itertools
+import math
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from finetune.errors import RecipeError
+from finetune.errors import RecipeError, shortened, suggestion
+from finetune.messages import Place, Problem, joined, problem, sentence
+from finetune.output.digits import whole_number
 from finetune.pipeline import plan
 from finetune.pipeline.gate import Opened, open_project
 from finetune.pipeline.plan import Step
 from finetune.spec.card import DataCard
-from finetune.spec.load import (
-    Project,
-    cards_folder,
-    did_you_mean,
-    load_card,
-    resolved_use,
-)
+from finetune.spec.entries import resolved_use
+from finetune.spec.language import PATTERN as LANGUAGE_CODE
+from finetune.spec.language import language_given
+from finetune.spec.load import Project, cards_folder, load_card
 
 Settings = tuple[str, ...]
-"""What one combination changes in the recipe, as `--set` takes it: `lora.rank=8`."""
+"""Values of one combination, in the form of `--set`: `lora.rank=8`."""
 MOST_COMBINATIONS = 1000
 _OPENING, _CLOSING, _QUOTES = "[{", "]}", "\"'"
 
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """One combination, checked."""
+    """A checked combination."""
 
     index: int
     settings: Settings
@@ -40,19 +42,19 @@ class Combination:
 def combinations_of(
     project: Opened, *, languages: str | None, sweeps: Sequence[str], seeds: str | None
 ) -> list[Combination]:
-    """Return every combination that options ask for, each through the gate.
+    """Return the combinations of the options, each passed through the gate.
 
-    Raises RecipeError with every problem of every axis and combination.
+    Raises RecipeError with all problems of all axes and combinations.
     """
     axes, problems = axes_of(project, languages=languages, sweeps=sweeps, seeds=seeds)
-    found: list[Combination] = []
+    combinations: list[Combination] = []
     try:
-        found = checked(project.path, overrides=project.overrides, settings=combine(axes))
+        combinations = checked(project.path, overrides=project.overrides, settings=combine(axes))
     except RecipeError as error:
         problems += error.problems
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
-    return found
+    return combinations
 
 
 def combine(axes: Sequence[Sequence[Settings]]) -> list[Settings]:
@@ -60,43 +62,66 @@ def combine(axes: Sequence[Sequence[Settings]]) -> list[Settings]:
 
     >>> combine([parse_axis("lora.rank=8,16"), parse_axis("train.seed=0,1")])[1]
     ('lora.rank=8', 'train.seed=1')
+
+    Raises RecipeError for more than MOST_COMBINATIONS.
     """
+    count = math.prod(map(len, axes))
+    if count > MOST_COMBINATIONS:
+        raise RecipeError(
+            problem(
+                "too-many-combinations",
+                "{count} combinations are more than {most}; sweep fewer values",
+                at=Place(key="--sweep"),
+                count=count,
+                most=MOST_COMBINATIONS,
+            )
+        )
     return [tuple(itertools.chain(*choice)) for choice in itertools.product(*axes)]
 
 
 def parse_axis(text: str) -> list[Settings]:
-    """Read `key=value,value,...`; a value with a comma in it stands in brackets or quotes.
+    """Parse `key=value,value,...`; a value with a comma is in brackets or quotes.
 
-    Raises RecipeError if there is no key, no value, or a value twice.
+    Raises RecipeError without a key or values, or with a repeated value.
 
-    >>> parse_axis("lora.targets=[q_proj,v_proj],[q_proj]")
-    [('lora.targets=[q_proj,v_proj]',), ('lora.targets=[q_proj]',)]
+    >>> parse_axis("lora.target_modules=[q_proj,v_proj],[q_proj]")
+    [('lora.target_modules=[q_proj,v_proj]',), ('lora.target_modules=[q_proj]',)]
     """
     key, equals, listed = text.partition("=")
     values = [value.strip() for value in _split(listed)]
     if not equals or not key.strip() or "" in values:
         raise RecipeError(
-            f"--sweep {text}: write it as key=value,value, e.g. --sweep lora.rank=8,16,64"
+            problem(
+                "not-a-sweep",
+                "write it as key=value,value, e.g. --sweep lora.rank=8,16,64",
+                at=Place(key=f"--sweep {text}"),
+            )
         )
-    twice = {value for value in values if values.count(value) > 1}
+    twice = sorted(value for value, count in Counter(values).items() if count > 1)
     if twice:
-        raise RecipeError(f"--sweep {text}: {', '.join(sorted(twice))} is there twice")
+        raise RecipeError(
+            problem(
+                "repeated-values",
+                "repeated values: {values}; write each once",
+                at=Place(key=f"--sweep {text}"),
+                values=twice,
+            )
+        )
     return [(f"{key.strip()}={value}",) for value in values]
 
 
 def axes_of(
     project: Project, *, languages: str | None, sweeps: Sequence[str], seeds: str | None
-) -> tuple[list[list[Settings]], list[str]]:
-    """Return the axes that options ask for, languages first and seeds last, and every problem."""
+) -> tuple[list[list[Settings]], list[Problem]]:
+    """Return the axes of the options, languages first and seeds last, and all problems."""
     makers: list[Callable[[], list[Settings]]] = []
     if languages is not None:
-        codes = [code.strip() for code in languages.split(",")]
-        makers.append(partial(language_axis, project, codes))
+        makers.append(partial(language_axis, project, languages.split(",")))
     makers += (partial(parse_axis, text) for text in sweeps)
     if seeds is not None:
         makers.append(partial(seed_axis, project, seeds))
     axes: list[list[Settings]] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     for make in makers:
         try:
             axes.append(make())
@@ -106,28 +131,33 @@ def axes_of(
 
 
 def language_axis(project: Project, languages: Sequence[str]) -> list[Settings]:
-    """Return what has to be set for each language: the target, and the card that has it.
+    """Return the settings of each language: the target, and the card that has it.
 
-    A card of the recipe that has the language is used; else the only card beside it of that kind
-    (with the same source language) that has it. Nothing is guessed: several or none is an error.
+    The card of the recipe is used if it has the language; else the only card in its folder of the
+    same kind (and source language) that has it. Several such cards, or none, are an error.
 
-    Raises RecipeError with every problem.
+    Raises RecipeError with all problems.
     """
     recipe = project.recipe
     if recipe.corpora is None or len(recipe.corpora) != 1:
         raise RecipeError(
-            f"{project.path}: --languages is for recipes with one corpus; say which keys change, "
-            "e.g. --sweep corpora.0.target=hau_Latn,yor_Latn"
+            problem(
+                "languages-of-several-corpora",
+                "--languages needs a recipe with one corpus; name the keys instead, e.g. "
+                "--sweep corpora.0.target=hau_Latn,yor_Latn",
+                at=Place(project.path),
+            )
         )
     corpus = recipe.corpora[0]
     card = project.cards[corpus.card]
     use = resolved_use(corpus, card)
-    needed = {corpus.source} if use == "translation" and corpus.source else set()
-    problems: list[str] = []
+    sources = {corpus.source} if use == "translation" and corpus.source else set()
+    problems: list[Problem] = []
     axis: list[Settings] = []
-    for language in languages:
+    for typed in languages:
         try:
-            chosen = _card_with(language, beside=card, project=project, needed=needed)
+            language = _language(typed.strip(), beside=card, project=project)
+            chosen = _card_with(language, beside=card, project=project, sources=sources)
         except RecipeError as error:
             problems += error.problems
             continue
@@ -141,10 +171,20 @@ def language_axis(project: Project, languages: Sequence[str]) -> list[Settings]:
 
 
 def seed_axis(project: Project, text: str) -> list[Settings]:
-    """Read `0,1,2`: each is the seed of all trainings of the recipe.
+    """Parse `0,1,2`: each is the seed of all phases of the recipe.
 
-    Raises RecipeError for a seed given twice or none at all.
+    Raises RecipeError for a seed that is not a number or repeated, or an empty list.
     """
+    odd = [seed for seed in text.split(",") if whole_number(seed.strip()) is None]
+    if odd:
+        raise RecipeError(
+            problem(
+                "not-a-seed",
+                "{seed!r} is not a whole number; write seeds as --seeds 0,1,2",
+                at=Place(key=f"--seeds {shortened(text, most=80)}"),
+                seed=shortened(odd[0], most=40),
+            )
+        )
     phases = project.recipe.phases
     keys = (
         ["train.seed"] if phases is None else [f"phases.{i}.train.seed" for i in range(len(phases))]
@@ -156,17 +196,13 @@ def seed_axis(project: Project, text: str) -> list[Settings]:
 def checked(
     recipe: Path, *, overrides: Sequence[str], settings: Sequence[Settings]
 ) -> list[Combination]:
-    """Open the recipe once for each combination.
+    """Open the recipe once per combination.
 
-    Raises RecipeError that lists every problem of every combination, also two combinations that
-    would be the same training.
+    Raises RecipeError with all problems of all combinations, also for two combinations with the
+    same training run.
     """
-    if len(settings) > MOST_COMBINATIONS:
-        raise RecipeError(
-            f"{len(settings)} combinations are more than {MOST_COMBINATIONS}; sweep fewer values"
-        )
-    found: list[Combination] = []
-    problems: list[str] = []
+    combinations: list[Combination] = []
+    problems: list[Problem] = []
     trained: dict[str, Settings] = {}
     for index, combination in enumerate(settings):
         try:
@@ -178,18 +214,22 @@ def checked(
         key = next(step.key for step in reversed(steps) if step.stage.name == "train")
         if key in trained:
             problems.append(
-                f"{' '.join(combination)}: the same training as {' '.join(trained[key])}; "
-                "sweep keys that change the result"
+                problem(
+                    "same-training-run",
+                    "the same training run as {other}; sweep keys that change the result",
+                    at=Place(key=" ".join(combination)),
+                    other=" ".join(trained[key]),
+                )
             )
         trained[key] = combination
-        found.append(Combination(index, combination, project, steps))
+        combinations.append(Combination(index, combination, project, steps))
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
-    return found
+    return combinations
 
 
 def short(settings: Settings) -> str:
-    """Return settings as a label: keys without their sections, where they stay apart.
+    """Return settings as a label: keys without their sections where that is unambiguous.
 
     >>> short(("corpora.0.target=hau_Latn", "lora.rank=8", "prepare.seed=1", "train.seed=2"))
     'target=hau_Latn rank=8 prepare.seed=1 train.seed=2'
@@ -201,39 +241,66 @@ def short(settings: Settings) -> str:
     return " ".join(f"{key}={value}" for key, value in zip(shown, values, strict=True))
 
 
-def _as_swept(problem: str, settings: Settings) -> str:
-    """Name the option as the person typed it, and the one that would do."""
+def _as_swept(found: Problem, settings: Settings) -> Problem:
+    """Name the option that was typed, and add a hint for a language that a card lacks."""
+    place = found.place
     for setting in settings:
-        problem = problem.replace(f"--set {setting}:", f"--sweep {setting}:")
-    if "is not in card" in problem:
-        problem += " (--languages also takes the card that has a language)"
-    return problem
+        if place is not None and place.file == f"--set {setting}":
+            place = replace(place, file=f"--sweep {setting}")
+    if found.code == "language-not-in-card":
+        hint = sentence("--languages also finds the card that has a language")
+        return Problem(found.code, joined([found.what, hint], between="; "), place)
+    return found.at(place)
 
 
-def _card_with(language: str, *, beside: DataCard, project: Project, needed: set[str]) -> DataCard:
-    if language in needed:
-        raise RecipeError(f"--languages {language}: it is the recipe's source language")
-    if {language, *needed} <= set(beside.corpus.languages):
+def _language(typed: str, *, beside: DataCard, project: Project) -> str:
+    """Return the code of a language that was typed; a name means a language of the cards."""
+    option = f"--languages {typed}"
+    if re.fullmatch(LANGUAGE_CODE, typed):
+        return typed
+    cards = [load_card(path) for path in sorted(cards_folder(project.path).glob("*.md"))]
+    among = {language for card in (beside, *cards) for language in card.corpus.languages}
+    return language_given(typed, option=option, among=among)
+
+
+def _card_with(language: str, *, beside: DataCard, project: Project, sources: set[str]) -> DataCard:
+    place = Place(key=f"--languages {language}")
+    if language in sources:
+        raise RecipeError(
+            problem("source-language", "it is the source language of the recipe", at=place)
+        )
+    if {language, *sources} <= set(beside.corpus.languages):
         return beside
-    fitting, known = [], set(beside.corpus.languages)
+    matching, known = [], set(beside.corpus.languages)
     for path in sorted(cards_folder(project.path).glob("*.md")):
         card = load_card(path)
-        if card.corpus.kind == beside.corpus.kind and needed <= set(card.corpus.languages):
+        if card.corpus.kind == beside.corpus.kind and sources <= set(card.corpus.languages):
             known |= set(card.corpus.languages)
-            fitting += [card] if language in card.corpus.languages else []
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        names = ", ".join(card.name for card in fitting)
+            matching += [card] if language in card.corpus.languages else []
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
         raise RecipeError(
-            f"--languages {language}: several cards have it ({names}); choose with "
-            f"--sweep corpora.0.card=... and --sweep corpora.0.target={language}"
+            problem(
+                "language-in-several-cards",
+                "several cards have it: {cards}; choose one with --sweep corpora.0.card=... and "
+                "--sweep corpora.0.target={language}",
+                at=place,
+                cards=[card.name for card in matching],
+                language=language,
+            )
         )
-    others = known - needed
+    others = known - sources
     raise RecipeError(
-        f"--languages {language}: no {beside.corpus.kind} card"
-        f"{''.join(f' with {n}' for n in sorted(needed))} has it{did_you_mean(language, others)}"
-        f". There are: {', '.join(sorted(others))}"
+        problem(
+            "language-in-no-card",
+            "no card of kind {kind} with the same source language has it{hint}. Its languages: "
+            "{languages}",
+            at=place,
+            kind=beside.corpus.kind,
+            hint=suggestion(language, others),
+            languages=sorted(others),
+        )
     )
 
 

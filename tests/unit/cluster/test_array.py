@@ -1,8 +1,7 @@
-"""A sweep becomes job arrays: what is shared is done once, what is done is not done again."""
+"""A sweep becomes job arrays; shared stages run once, cached ones not at all."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections import Counter
@@ -13,7 +12,6 @@ import pytest
 
 from finetune.cli import main
 from finetune.cluster.chain.chain import read_chain, read_submissions
-from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.array import plan_sweep
 from finetune.cluster.submit.queue import enqueue, groups, waits_for
 from finetune.cluster.submit.resubmit import move, resubmit
@@ -25,6 +23,8 @@ from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
 from finetune.spec.site import load_site
+from tests.support.artefacts import finished
+from tests.support.fake_slurm import FakeSlurm
 from tests.support.project import write_project
 
 RECIPE = Path("recipes/tiny.yaml")
@@ -45,12 +45,12 @@ def written(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def here(written, tmp_path, monkeypatch) -> Path:
-    """A project in the working folder whose base is in the store; Slurm says yes and 1, 2, 3."""
+def here(written, tmp_path, monkeypatch, variables, inside) -> Path:
+    """A project in the working folder whose base is in the store."""
     folder = tmp_path / "project"
     shutil.copytree(written, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    inside(folder)
+    variables(XDG_CONFIG_HOME=str(tmp_path / "config"))
     monkeypatch.delenv("FINETUNE_STORE", raising=False)
     for step in plan.steps_of(load_project(RECIPE)):
         if step.stage.needs_network:
@@ -58,24 +58,8 @@ def here(written, tmp_path, monkeypatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def sent(monkeypatch) -> list[tuple[str, ...]]:
-    """Every command that Slurm was given."""
-    commands: list[tuple[str, ...]] = []
-
-    def run(command, *arguments, **_):
-        commands.append((command, *arguments))
-        submitted = [c for c in commands if c[0] == "sbatch" and "--test-only" not in c]
-        return f"{len(submitted)}\n" if command == "sbatch" else ""
-
-    monkeypatch.setattr(slurm, "_run", run)
-    return commands
-
-
 def made(artefact: str, store: str = ".finetune") -> None:
-    folder = Path(store) / artefact
-    folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"result": {}, "files": {}}))
+    finished(Path(store) / artefact)
 
 
 def planned_sweep(*sweeps: str, limit: int | None = None):
@@ -87,11 +71,12 @@ def planned_sweep(*sweeps: str, limit: int | None = None):
     return plan_sweep(combinations, project=project, site=site, store=store, limit=limit)
 
 
-def submitted(sent: list[tuple[str, ...]]) -> list[list[str]]:
-    return [list(c[2:-1]) for c in sent if c[0] == "sbatch" and "--test-only" not in c]
+def submitted(slurm: FakeSlurm) -> list[list[str]]:
+    """Return the options of every submission."""
+    return [list(c[2:-1]) for c in slurm.calls() if c[0] == "sbatch" and "--test-only" not in c]
 
 
-def test_a_shared_corpus_is_prepared_once_and_trainings_wait_for_it(here):
+def test_a_shared_corpus_is_prepared_once_and_training_runs_wait_for_it(here):
     """Two ranks and two seeds on one corpus: one task prepares, four train, four evaluate."""
     chain = planned_sweep("lora.rank=2,4", "train.seed=0,1", limit=3).chain
     names = [job.name for job in chain.jobs]
@@ -103,23 +88,23 @@ def test_a_shared_corpus_is_prepared_once_and_trainings_wait_for_it(here):
     assert chain.job("train.3").settings == ("lora.rank=4", "train.seed=1")
     assert chain.job("prepare.0").settings == ()
     ids = {job.name: f"{7 if job.array == 'prepare' else 8}_{job.task}" for job in chain.jobs}
-    _, trainings, evaluations = groups(chain.jobs)
-    assert waits_for(trainings, ids) == (["7"], "afterany")
+    _, training_jobs, evaluations = groups(chain.jobs)
+    assert waits_for(training_jobs, ids) == (["7"], "afterany")
     assert waits_for(evaluations, ids) == (["8"], "aftercorr")
 
 
-def test_a_corpus_for_each_combination_holds_up_nobody_else(here):
-    """Where every task has its own corpus, each training waits for that alone."""
+def test_a_corpus_for_each_combination_holds_up_no_other(here):
+    """If every task has its own corpus, each training job waits for that one only."""
     chain = planned_sweep("prepare.seed=0,1").chain
     ids = {job.name: f"7_{job.task}" for job in chain.jobs}
     assert waits_for(groups(chain.jobs)[1], ids) == (["7"], "aftercorr")
 
 
-def test_arrays_are_submitted_with_their_limit_and_each_task_has_its_id(here, sent):
+def test_arrays_are_submitted_with_their_limit_and_each_task_has_its_id(here, fake_slurm):
     """Three submissions for nine tasks; a task is noted as ARRAY_INDEX."""
     options = ["--array-limit", "2", "--sweep", "lora.rank=2,4", "--seeds", "0,1", "--json"]
     assert main(["submit", str(RECIPE), "--site", "site.yaml", *options]) == 0
-    assert submitted(sent) == [
+    assert submitted(fake_slurm) == [
         ["--array=0%2"],
         ["--array=0-3%2", "--dependency=afterany:1", "--kill-on-invalid-dep=yes"],
         ["--array=0-3%2", "--dependency=aftercorr:2", "--kill-on-invalid-dep=yes"],
@@ -166,42 +151,38 @@ def test_what_a_combination_has_already_is_not_submitted_and_still_in_the_table(
 
 
 def test_a_site_that_forbids_requeueing_gets_no_array(here):
-    """A stopped task could not go on; that is said before anything is written."""
+    """A stopped task could not go on; that is reported before anything is written."""
     Path("site.yaml").write_text(SITE + "requeue: forbidden\n")
-    with pytest.raises(RecipeError, match="forbids requeueing"):
+    with pytest.raises(RecipeError) as refused:
         planned_sweep("lora.rank=2,4")
+    assert refused.value.codes == ("requeue-forbidden",)
 
 
-def test_problems_of_all_options_come_at_once_and_nothing_is_queued(here, sent, capsys):
-    """Languages, keys and seeds that are wrong are told together."""
+def test_problems_of_all_options_come_at_once_and_nothing_is_queued(here, fake_slurm, capsys):
+    """Wrong languages, keys and seeds are reported together."""
     options = ["--languages", "hau_Latn", "--sweep", "lora.rnak=2", "--seeds", "0,x"]
     assert main(["submit", str(RECIPE), "--site", "site.yaml", *options]) == 2
     said = capsys.readouterr().err
-    assert "--languages is for recipes with one corpus" in said
+    assert "--languages needs a recipe with one corpus" in said
     assert "Did you mean 'rank'?" in said
     assert "'x'" in said
-    assert not sent
+    assert not fake_slurm.calls()
 
 
-def test_a_refused_array_takes_back_those_before_it(here, sent, monkeypatch):
+def test_a_refused_array_takes_back_those_before_it(here, fake_slurm):
     """Nothing of a sweep stays in the queue when Slurm refuses a part of it."""
     planned = planned_sweep("lora.rank=2,4")
     write_files(planned, versions=False)
-    answer = slurm._run
-
-    def refuse(command, *arguments, **options):
-        if command == "sbatch" and str(arguments[-1]).endswith("evaluate.sh"):
-            raise ClusterError("sbatch: error: QOSMaxSubmitJobPerUserLimit")
-        return answer(command, *arguments, **options)
-
-    monkeypatch.setattr(slurm, "_run", refuse)
-    with pytest.raises(ClusterError, match="QOSMaxSubmit"):
+    refusal = "sbatch: error: QOSMaxSubmitJobPerUserLimit"
+    fake_slurm.refuses("sbatch", refusal, arguments="*evaluate.sh")
+    with pytest.raises(ClusterError) as caught:
         enqueue(planned.chain, planned.todo)
-    assert sent[-1] == ("scancel", "1_0", "2_0", "2_1")
+    assert refusal in map(str, caught.value.problems[0].facts.values()), caught.value.problems
+    assert fake_slurm.calls()[-1] == ("scancel", "1_0", "2_0", "2_1")
 
 
 def test_seeds_are_those_of_every_phase(here):
-    """A recipe of two trainings has both seeded; the label says so."""
+    """A recipe of two phases has both seeded; the label reports it."""
     project = load_project(RECIPE)
     assert seed_axis(project, "0,1") == [("train.seed=0",), ("train.seed=1",)]
     recipe = project.recipe
@@ -215,8 +196,8 @@ def test_seeds_are_those_of_every_phase(here):
 
 
 @pytest.mark.parametrize("swept", [False, True])
-def test_scripts_written_anew_for_the_same_site_are_the_same(here, sent, swept):
-    """What `resubmit --site` writes is what `submit` wrote, to the byte, also of a trial."""
+def test_scripts_written_anew_for_the_same_site_are_the_same(here, fake_slurm, swept):
+    """`resubmit --site` writes the same bytes as `submit`, also for a debug run."""
     project = open_project(RECIPE, purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
     planned = (
@@ -231,7 +212,7 @@ def test_scripts_written_anew_for_the_same_site_are_the_same(here, sent, swept):
     assert {path: path.read_text() for path in scripts} == scripts
 
 
-def test_another_site_is_what_the_jobs_are_submitted_with(here, sent):
+def test_another_site_is_what_the_jobs_are_submitted_with(here, fake_slurm):
     """Longer time and another partition are in the scripts; a refused one changes nothing."""
     project = open_project(RECIPE, purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
@@ -244,10 +225,10 @@ def test_another_site_is_what_the_jobs_are_submitted_with(here, sent):
     script = (planned.chain.folder / "scripts/train.sh").read_text()
     assert "#SBATCH --partition=long" in script
     assert "#SBATCH --time=20:00:00" in script
-    assert len(submitted(sent)) == 4
+    assert len(submitted(fake_slurm)) == 4
 
 
-def test_what_nobody_makes_any_more_is_said_before_the_queue(here, sent):
+def test_what_none_makes_any_more_is_said_before_the_queue(here, fake_slurm):
     """A base that a purge took is named with the command that gets it back."""
     project = open_project(RECIPE, purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
@@ -257,13 +238,14 @@ def test_what_nobody_makes_any_more_is_said_before_the_queue(here, sent):
     with pytest.raises(RecipeError) as refused:
         resubmit(planned.chain)
     (problem,) = refused.value.problems
-    assert "prepare needs it" in problem
-    assert f"finetune fetch {planned.chain.recipe_path}" in problem
-    assert not submitted(sent)
+    assert problem.code == "input-no-longer-there"
+    assert problem.facts["job"] == "prepare"
+    assert f"finetune fetch {planned.chain.recipe_path}" in problem.facts["command"]
+    assert not submitted(fake_slurm)
 
 
 @pytest.mark.parametrize("swept", [False, True])
-def test_a_chain_whose_consent_ended_is_not_submitted_again(here, sent, swept):
+def test_a_chain_whose_consent_ended_is_not_submitted_again(here, fake_slurm, swept):
     """The recipes of the snapshot pass the gate before anything is queued."""
     project = open_project(RECIPE, purpose="submit")
     site, store = load_site(Path("site.yaml")), Store(Path(".finetune").resolve())
@@ -280,6 +262,6 @@ def test_a_chain_whose_consent_ended_is_not_submitted_again(here, sent, swept):
     card.write_text(text)
     with pytest.raises(RecipeError) as refused:
         resubmit(planned.chain)
-    (problem,) = refused.value.problems
+    (problem,) = map(str, refused.value.problems)
     assert "data card 'lines': consent.expires: the consent ended on 2020-01-31" in problem
-    assert not submitted(sent)
+    assert not submitted(fake_slurm)

@@ -1,4 +1,4 @@
-"""What a job decides about itself, from the facts that its script hands over."""
+"""Decisions of a job's attempt, from the facts of its script."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIME_LIMIT = "JobId=7 JobName=t JobState=COMPLETING Reason=TimeLimit Restarts=0 
 PREEMPTED = (
     "JobId=7 JobName=t JobState=COMPLETING Reason=None Restarts=0 PreemptTime=2026-11-25T01:02:03"
 )
-STOPPED = Outcome(rank=0, exit_code=75, reason="stopped as asked")
+STOPPED = Outcome(rank=0, exit_code=75, reason="stopped on request")
 
 
 @pytest.fixture
@@ -84,12 +84,12 @@ def ended(
     *,
     ranks: tuple[Outcome, ...] = (),
     of: int = 1,
-    told: str = "",
+    signal: str = "",
     state: str = RUNNING,
     restart: int = 0,
     job_id: str = "7",
 ) -> tuple[str, str]:
-    ending = Ending(exit_code, told, ranks, of, slurm.parse_jobs(state)[0] if state else None)
+    ending = Ending(exit_code, signal, ranks, of, slurm.parse_jobs(state)[0] if state else None)
     return finish(chain, "train", ending, job_id=job_id, restart=restart)
 
 
@@ -103,11 +103,11 @@ def test_a_job_that_made_its_artefact_is_done(chain):
 
 
 def test_exit_code_0_without_the_artefact_is_no_success(chain):
-    """The job says so instead of letting the next one run."""
+    """The job reports it instead of letting the next one run."""
     started(chain)
     answer, reason = ended(chain, 0)
     assert answer == "fail"
-    assert "without what it was to make" in reason
+    assert "without its artefacts" in reason
 
 
 def test_a_clean_stop_goes_on_as_long_as_it_gets_further(chain):
@@ -115,20 +115,20 @@ def test_a_clean_stop_goes_on_as_long_as_it_gets_further(chain):
     for attempt in range(4):
         started(chain, attempt)
         checkpoint(chain, attempt + 1)
-        answer, reason = ended(chain, 0, ranks=(STOPPED,), told="USR1", restart=attempt)
+        answer, reason = ended(chain, 0, ranks=(STOPPED,), signal="USR1", restart=attempt)
         assert answer == "again"
         assert "before its time limit" in reason
     assert read_events(chain, "train")[-1].checkpoint_step == 4
 
 
 def test_stops_that_get_no_further_end(chain):
-    """Tried max_restarts times, then it fails and says why."""
+    """Tried max_restarts times, then it fails and states the reason."""
     answers = []
     for attempt in range(3):
         started(chain, attempt)
-        answers.append(ended(chain, 0, ranks=(STOPPED,), told="USR1", restart=attempt))
+        answers.append(ended(chain, 0, ranks=(STOPPED,), signal="USR1", restart=attempt))
     assert [answer for answer, _ in answers] == ["again", "again", "fail"]
-    assert "no further" in answers[-1][1]
+    assert "no new checkpoint" in answers[-1][1]
 
 
 def test_a_crash_is_tried_again_only_after_a_checkpoint(chain):
@@ -145,8 +145,17 @@ def test_a_crash_is_tried_again_only_after_a_checkpoint(chain):
     assert answers == ["again", "fail", "fail", "fail"]
 
 
+def test_a_crash_at_the_checkpoint_where_it_began_is_not_tried_again(chain):
+    """A checkpoint of an earlier attempt is no progress of this one."""
+    started(chain)
+    checkpoint(chain, 1)
+    assert ended(chain, 137)[0] == "again"
+    started(chain, 1)
+    assert ended(chain, 137, restart=1)[0] == "fail"
+
+
 def test_one_failing_rank_is_the_reason_though_the_others_stopped(chain):
-    """srun ends the other ranks, which stop cleanly; the real cause is what is told."""
+    """srun ends the other ranks, which stop cleanly; the message has the real cause."""
     started(chain)
     checkpoint(chain, 5)
     ranks = (STOPPED, Outcome(1, 1, "the loss of step 6 is not finite"))
@@ -198,7 +207,7 @@ def test_what_slurm_or_a_person_ends_is_left_to_them(chain, state, answer):
     """A cancelled job never comes back; one at its limit or preempted goes on."""
     started(chain)
     checkpoint(chain, 5)
-    assert ended(chain, 0, ranks=(STOPPED,), told="TERM", state=state)[0] == answer
+    assert ended(chain, 0, ranks=(STOPPED,), signal="TERM", state=state)[0] == answer
 
 
 def test_a_cancelled_chain_does_not_go_on(chain):
@@ -206,7 +215,7 @@ def test_a_cancelled_chain_does_not_go_on(chain):
     started(chain)
     checkpoint(chain, 5)
     append_cancellation(chain, ["7"])
-    assert ended(chain, 0, ranks=(STOPPED,), told="TERM", state=TIME_LIMIT)[0] == "leave"
+    assert ended(chain, 0, ranks=(STOPPED,), signal="TERM", state=TIME_LIMIT)[0] == "leave"
     assert started(chain, 1).startswith("fail cancelled")
 
 
@@ -214,7 +223,7 @@ def test_a_cancelled_chain_does_not_go_on(chain):
 def test_a_stop_before_the_program_could_handle_it_is_a_stop(chain, code):
     """At start-up Python has no handlers yet."""
     started(chain)
-    assert ended(chain, code, told="USR1")[0] == "again"
+    assert ended(chain, code, signal="USR1")[0] == "again"
     assert read_events(chain, "train")[-1].outcome == "stopped"
 
 
@@ -226,7 +235,7 @@ def test_a_job_whose_inputs_are_missing_fails_at_once(chain):
 
 
 def test_a_job_that_loses_its_node_again_and_again_fails(chain):
-    """Slurm would requeue it for ever."""
+    """Slurm would requeue it endlessly."""
     answers = [started(chain, attempt).split()[0] for attempt in range(5)]
     assert answers == ["go", "go", "go", "fail", "go"]
 
@@ -245,10 +254,10 @@ def test_another_version_of_a_package_is_noticed_before_work(chain):
     (folder / "versions.json").write_text(json.dumps({"torch": "0.0.1"}))
     answer = started(chain)
     assert answer.startswith("fail")
-    assert "was 0.0.1 when submitting" in answer
+    assert "was 0.0.1 at submission" in answer
 
 
-def test_a_continuation_is_noted_and_those_that_wait_are_told(chain):
+def test_a_continuation_is_noted_and_those_that_wait_are_reported(chain):
     """It has the attempts of its predecessor, and `evaluate` waits for the new job."""
     append_submission(chain, Submission("train", "7", "t"))
     append_submission(chain, Submission("evaluate", "8", "t"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shlex
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune.cluster.chain.chain import Chain, ChainJob
-from finetune.cluster.job.batch_script import Kind, Work, script_of
+from finetune.cluster.job.batch_script import Kind, Work, ranks_of, request_of, script_of
 from finetune.errors import RecipeError
 from finetune.spec.load import validate
-from finetune.spec.site import Overlay, Site, apply_overlay, load_site
-from finetune.spec.text import Document
+from finetune.spec.site import Overlay, Site, apply_overlay, load_site, merge_lines
+from finetune.spec.yaml_file import Document
+from tests.support.every import assert_every
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests/golden"
@@ -25,6 +28,26 @@ SITES = sorted((ROOT / "slurm/sites").glob("*.yaml"))
 NO_OVERLAY = ROOT / "tests/golden/no-overlay.yaml"
 """Golden scripts are of a site alone, whatever lies in the configuration folder of who tests."""
 KINDS: tuple[Kind, ...] = ("prepare", "train", "evaluate", "release", "debug")
+LIKE = {
+    "apptainer": ("apptainer", "generic"),
+    "jean-zay-h100": ("jean-zay-h100", "jean-zay-a100"),
+    "jean-zay-v100": ("jean-zay-v100", "jean-zay-a100"),
+}
+"""Sites of a kind that another site's golden script stands for."""
+RESOURCES = r"#SBATCH --(?:nodes|ntasks-per-node|cpus-per-task|time)=|export SRUN_CPUS_PER_TASK="
+RANKS = (
+    r"# ---- \d+ ranks: |MASTER_ADDR=|export MASTER_ADDR |      export WORLD_SIZE="
+    r"|answer=\$\(attempt end --ranks |  run srun |    bash -c 'export RANK="
+    r"|      exec \"\$@\"' rank |$"
+)
+OF_A_SITE = re.compile(
+    rf"{RESOURCES}|{RANKS}|#SBATCH --(?:account|constraint|gres|qos|partition)="
+    r"|# Job train |module load |finetune=\("
+)
+OF_A_JOB = re.compile(
+    rf"{RESOURCES}|{RANKS}|#SBATCH --(?!signal|requeue|no-requeue|open-mode)|# Job |job="
+    r'|    "\$\{finetune\[@\]\}" '
+)
 
 
 def site_of(**changes) -> Site:
@@ -65,6 +88,7 @@ def sound(text: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@cache
 def filled(path: Path) -> Site:
     """Return a shipped site with every placeholder filled by a made-up value."""
     site = load_site(path, overlay=NO_OVERLAY)
@@ -72,43 +96,114 @@ def filled(path: Path) -> Site:
     return apply_overlay(site, Overlay(values=values), source="golden")
 
 
-def golden_cases() -> list[tuple[Path, Kind, str]]:
-    """Every job of every shipped site; the development cluster's also without requeueing."""
-    cases = []
-    for path in SITES:
-        site = filled(path)
-        kinds = [kind for kind in KINDS if kind != "debug" or site.debug]
-        cases += [(path, kind, site.requeue) for kind in kinds]
-        cases += [(path, kind, "forbidden") for kind in kinds if site.name == "dev"]
-    return cases
+WITH_GOLDEN = {
+    **{f"{path.stem}-train.sh": (path, "allowed") for path in SITES if path.stem not in LIKE},
+    "dev-train-no-requeue.sh": (ROOT / "slurm/sites/dev.yaml", "forbidden"),
+}
+JOBS = [
+    (path, kind, requeue)
+    for path in SITES
+    for kind in KINDS
+    if kind != "debug" or filled(path).debug
+    for requeue in (("allowed", "forbidden") if path.stem == "dev" else ("allowed",))
+]
 
 
-def golden_name(case: tuple[Path, Kind, str]) -> str:
-    path, kind, requeue = case
-    return f"{path.stem}-{kind}{'' if requeue == 'allowed' else '-no-requeue'}.sh"
+def job_name(job: tuple[Path, Kind, str]) -> str:
+    path, kind, requeue = job
+    return f"{path.stem}-{kind}-{requeue}"
 
 
-@pytest.mark.parametrize("case", golden_cases(), ids=golden_name)
-def test_the_scripts_of_every_shipped_site_are_these(case):
-    """Golden scripts: what a reviewer reads is what is submitted, sound shell with no variable in
-    a #SBATCH line. Write them anew with FINETUNE_WRITE_GOLDEN=1 and read the difference."""
-    path, kind, requeue = case
+def script_of_site(path: Path, kind: Kind, *, requeue: str = "allowed") -> str:
+    """Return the script of a job of a shipped site whose placeholders are filled."""
     site = filled(path)
     own = {"command": tuple(site.command)} if site.command else {}
-    text = script(kind, site=site, requeue=requeue, **own)
-    sound(text)
-    header = [line for line in text.splitlines() if line.startswith("#SBATCH")]
-    assert len(header) >= 9
-    assert not any("$" in line or "`" in line for line in header)
-    golden = GOLDEN / golden_name(case)
-    if os.environ.get("FINETUNE_WRITE_GOLDEN") == "1":
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
+    return script(kind, site=site, requeue=requeue, **own)
 
 
-def test_no_golden_script_is_left_over():
-    """Each golden script is one that a test compares."""
-    assert {path.name for path in GOLDEN.glob("*.sh")} == {golden_name(c) for c in golden_cases()}
+def changed_lines(one: str, other: str) -> list[str]:
+    """Return the lines that only one of two scripts has."""
+    compared = difflib.unified_diff(one.splitlines(), other.splitlines(), n=0)
+    lines = [line for line in compared if not line.startswith(("---", "+++", "@@"))]
+    return [line[1:] for line in lines]
+
+
+def test_the_training_script_of_a_site_is_this():
+    """Golden scripts: what a reviewer reads is what is submitted. Write them anew with
+    FINETUNE_WRITE_GOLDEN=1 and read the difference."""
+
+    def is_golden(name: str) -> None:
+        golden = GOLDEN / name
+        path, requeue = WITH_GOLDEN[name]
+        text = script_of_site(path, "train", requeue=requeue)
+        if os.environ.get("FINETUNE_WRITE_GOLDEN") == "1":
+            golden.write_text(text, encoding="utf-8")
+        assert text == golden.read_text(encoding="utf-8")
+
+    assert_every(WITH_GOLDEN, is_golden)
+    assert {path.name for path in GOLDEN.glob("*.sh")} == set(WITH_GOLDEN)
+
+
+@pytest.mark.parametrize("like", LIKE)
+def test_a_site_like_another_differs_in_its_own_settings_only(like):
+    """Account, hardware, modules and container; every other line is that of the golden script."""
+    ours, theirs = (script_of_site(ROOT / f"slurm/sites/{s}.yaml", "train") for s in LIKE[like])
+    odd = [line for line in changed_lines(ours, theirs) if not OF_A_SITE.match(line)]
+    assert odd == []
+
+
+def test_every_job_differs_from_training_only_where_its_kind_does():
+    """Name, log, resources, environment, ranks and the command; the rest, which stops, requeues
+    and ends a job, is that of the training script. All are sound shell."""
+
+    def differs(job: tuple[Path, Kind, str]) -> None:
+        path, kind, requeue = job
+        text = script_of_site(path, kind, requeue=requeue)
+        sound(text)
+        requests = (filled(path).train, request_of(kind, filled(path)))
+        own = {line for request in requests for line in request.setup}
+        for request in requests:
+            own |= {f"export {k}={shlex.quote(v)}" for k, v in request.environment.items()}
+        training = script_of_site(path, "train", requeue=requeue)
+        changed = changed_lines(training, text.replace(f"scripts/{kind}.sh", "scripts/train.sh"))
+        assert [line for line in changed if not OF_A_JOB.match(line) and line not in own] == []
+
+    assert_every(JOBS, differs, name=job_name)
+
+
+def test_every_job_asks_for_what_its_site_says():
+    """Its own and its site's #SBATCH lines, all of them and no other, with no variable in one;
+    one srun of one task, or of the ranks of a training run."""
+
+    def asks(job: tuple[Path, Kind, str]) -> None:
+        path, kind, requeue = job
+        site = filled(path)
+        request, ranks = request_of(kind, site), ranks_of(kind, site)
+        text = script_of_site(path, kind, requeue=requeue)
+        header = [line for line in text.splitlines() if line.startswith("#SBATCH")]
+        assert not any("$" in line or "`" in line for line in header)
+        assert header == [
+            f"#SBATCH --job-name={kind}.hausa-1",
+            f"#SBATCH --output=logs/{kind}-%j.log",
+            "#SBATCH --open-mode=append",
+            f"#SBATCH --nodes={request.nodes}",
+            f"#SBATCH --ntasks-per-node={request.ranks_per_node}",
+            f"#SBATCH --cpus-per-task={request.cpus_per_rank}",
+            f"#SBATCH --time={request.time_limit}",
+            f"#SBATCH --signal=B:USR1@{site.grace_seconds}",
+            f"#SBATCH --{'' if requeue == 'allowed' else 'no-'}requeue",
+            *merge_lines(site.sbatch, request.sbatch),
+        ]
+        verb = "train" if kind == "debug" else kind
+        assert f'"${{finetune[@]}}" {verb} /store/chains/hausa-1/project/recipe.json' in text
+        assert text.count("  run srun ") == 1
+        assert f"attempt end --ranks {ranks} " in text
+        assert (f"WORLD_SIZE={ranks} " in text) == (ranks > 1)
+        assert ("--ntasks=1 " in text) == (kind not in ("train", "debug"))
+        for name, value in {**site.environment, **request.environment}.items():
+            assert f"export {name}={shlex.quote(value)}" in text
+
+    assert_every(JOBS, asks, name=job_name)
 
 
 def test_header_comes_first_and_holds_no_dollar():
@@ -122,7 +217,7 @@ def test_header_comes_first_and_holds_no_dollar():
 
 
 def test_lines_of_a_job_replace_those_of_the_site():
-    """What `train` says of an option counts, and no option is there twice."""
+    """`train` overrides an option, and no option occurs twice."""
     site = site_of(
         sbatch=["#SBATCH --partition=cpu", "#SBATCH --account=abc"],
         train={"sbatch": ["#SBATCH --partition=gpu"], "nodes": 2, "ranks_per_node": 4},
@@ -147,7 +242,7 @@ def test_a_site_that_forbids_requeue_gets_a_job_that_continues_itself():
     assert "#SBATCH --requeue" in script()
 
 
-def test_jobs_are_told_that_there_is_no_network():
+def test_jobs_are_reported_that_there_is_no_network():
     """The Hub's libraries look for nothing on a compute node, unless a site has a network there."""
     assert "export HF_HUB_OFFLINE=1" in script()
     assert "HF_HUB_OFFLINE" not in script(site=site_of(offline=False))
@@ -164,8 +259,9 @@ def test_jobs_are_told_that_there_is_no_network():
 )
 def test_a_site_with_a_secret_is_refused(secret):
     """No script ever holds one."""
-    with pytest.raises(RecipeError, match="no secrets"):
+    with pytest.raises(RecipeError) as refused:
         site_of(**secret)
+    assert set(refused.value.codes) == {"secret-in-site"}
 
 
 texts = st.text(
@@ -195,8 +291,8 @@ def test_nothing_that_a_person_wrote_is_run(tmp_path_factory, folder, value, rec
     text = script(folder=chain, site=site, command=("fake", program), jobs_recipe=recipe)
     sound(text)
     assert [line for line in text.split("\n") if line.startswith("#SBATCH")][-1].endswith("requeue")
-    # what comes before the work is left out, and printf takes the place of srun
-    start = text.index("chain="), text.index("# ---- a stop")
+    # lines before the work are removed, and printf takes the place of srun
+    start = text.index("chain="), text.index("# ---- stop signals")
     setting = re.search(r"^export SETTING=.*?(?=\n\ncd )", text, re.M | re.S)
     work = text[text.index("  run srun") : text.index("\nfi\nunset")].replace(
         "  run srun", "printf '%s\\0'"

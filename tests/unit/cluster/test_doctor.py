@@ -1,4 +1,4 @@
-"""The doctor's judgement: each failure is told with what to do, and health is not complained of."""
+"""The doctor's judgement: each failure has a remedy, and healthy systems have no complaint."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_a_healthy_cluster_is_ok():
     """Nothing is complained of where nothing is wrong."""
     two = [machine(), machine("node2")]
     findings = [
-        diagnosis.answers(ranks(4, hosts=2), nodes=2, ranks_per_node=2, said=""),
-        diagnosis.gpus(two, wanted=2),
+        diagnosis.answers(ranks(4, hosts=2), nodes=2, ranks_per_node=2, error=""),
+        diagnosis.gpus(two, expected=2),
         diagnosis.exchanges(ranks(4, hosts=2)),
         diagnosis.processors(two, cpus_per_rank=8),
         diagnosis.shared_store("/store", machine("login", gpus=None), two),
@@ -72,14 +72,14 @@ def test_a_healthy_cluster_is_ok():
     [
         (Gpus(torch=CPU_TORCH, driver=("H100, 570",)), "CPU build of torch"),
         (Gpus(torch=CUDA_TORCH, driver=("V100, 470",), error="no kernel image"), "too new"),
-        (Gpus(torch=CUDA_TORCH), "no driver answers: ask for GPUs"),
-        (Gpus(error="No module named 'torch'"), "install torch where jobs run"),
-        (Gpus(torch=CUDA_TORCH, seen=1, driver=("H100, 570",)), "fewer are asked for"),
+        (Gpus(torch=CUDA_TORCH), "no driver answers: request GPUs"),
+        (Gpus(error="No module named 'torch'"), "install torch on the nodes"),
+        (Gpus(torch=CUDA_TORCH, seen=1, driver=("H100, 570",)), "fewer GPUs are requested"),
     ],
 )
 def test_gpus_that_torch_cannot_use(gpus, words):
-    """Build, driver and request are told apart."""
-    found = diagnosis.gpus([machine(), machine("node2", gpus=gpus)], wanted=2)
+    """Build, driver and request have different messages."""
+    found = diagnosis.gpus([machine(), machine("node2", gpus=gpus)], expected=2)
     assert found.state == "failed"
     assert found.found.startswith("node2: ")
     assert words in found.advice
@@ -87,35 +87,35 @@ def test_gpus_that_torch_cannot_use(gpus, words):
 
 def test_no_gpu_is_fine_where_none_is_asked_for():
     """A CPU cluster is no broken GPU cluster."""
-    found = diagnosis.gpus([machine(gpus=Gpus(torch=CPU_TORCH))], wanted=0)
+    found = diagnosis.gpus([machine(gpus=Gpus(torch=CPU_TORCH))], expected=0)
     assert (found.state, found.found) == ("ok", "none; training runs on CPUs")
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("error", "words"),
     [
         ("no answer in 600 s", "--wait"),
         ("srun: error: Invalid account or account/partition combination specified", "associations"),
         ("srun: error: Invalid qos specification", "set a QOS"),
         ("sbatch: error: invalid partition specified: x", "`sinfo -s` lists"),
-        ("Requested node configuration is not available", "no node that is up"),
+        ("Requested node configuration is not available", "no available node"),
         ("ModuleNotFoundError: No module named 'finetune'", "jobs' Python has no finetune"),
         ("bash: line 2: module: command not found", "login shell"),
-        ("something new", "read what srun said"),
+        ("something new", "see the error of srun"),
     ],
 )
-def test_nodes_that_do_not_answer(said, words):
-    """What srun said is shown, with what to do about it."""
-    found = diagnosis.answers(ranks(1), nodes=2, ranks_per_node=1, said=said)
+def test_nodes_that_do_not_answer(error, words):
+    """The error of srun is shown, with what to do about it."""
+    found = diagnosis.answers(ranks(1), nodes=2, ranks_per_node=1, error=error)
     assert found.state == "failed"
-    assert "1 of 2 processes on 1 of 2 nodes answered" in found.found
-    assert said in found.found
+    assert "1 of 2 ranks on 1 of 2 nodes answered" in found.found
+    assert error in found.found
     assert words in found.advice
 
 
 def test_all_processes_on_one_node_is_not_two_nodes():
     """As many answers as ranks are not enough; they come from as many nodes as asked for."""
-    found = diagnosis.answers(ranks(2), nodes=2, ranks_per_node=1, said="")
+    found = diagnosis.answers(ranks(2), nodes=2, ranks_per_node=1, error="")
     assert found.state == "failed"
 
 
@@ -125,9 +125,11 @@ def test_the_telling_line_is_the_program_s_not_srun_s():
         "srun: job 7 queued and waiting\nTraceback (most recent call last):\n"
         "ModuleNotFoundError: No module named 'x'\nsrun: error: node1: task 0: Exited with code 1\n"
     )
-    assert diagnosis.told(errors, output="") == "ModuleNotFoundError: No module named 'x'"
-    assert diagnosis.told("srun: error: Invalid qos\n", output="") == "srun: error: Invalid qos"
-    assert diagnosis.told("", output="") == ""
+    assert diagnosis.main_line(errors, output="") == "ModuleNotFoundError: No module named 'x'"
+    assert (
+        diagnosis.main_line("srun: error: Invalid qos\n", output="") == "srun: error: Invalid qos"
+    )
+    assert diagnosis.main_line("", output="") == ""
 
 
 def test_ranks_that_cannot_talk():
@@ -144,11 +146,11 @@ def test_ranks_that_cannot_talk():
 def test_fewer_cpus_than_asked_for():
     """A process bound to one core is noticed."""
     found = diagnosis.processors([machine(cpus=1)], cpus_per_rank=8)
-    assert (found.state, found.found) == ("warning", "node1: 1 for a process, but 8 asked for")
+    assert (found.state, found.found) == ("warning", "node1: 1 per rank, but 8 requested")
 
 
 def test_a_store_that_is_not_shared_or_not_writable():
-    """Not shared and not writable are told apart, with the nodes."""
+    """Not shared and not writable have different messages, with the nodes."""
     login = machine("login")
     blind = machine("node2", store=Shared(token_seen=False))
     found = diagnosis.shared_store("/tmp/s", login, [machine(), blind])
@@ -160,7 +162,7 @@ def test_a_store_that_is_not_shared_or_not_writable():
 
 @pytest.mark.parametrize(("skew", "state"), [(2.0, "ok"), (-9.0, "warning"), (300.0, "failed")])
 def test_clocks_that_differ(skew, state):
-    """Seconds are said, minutes are a failure: leases go by clocks."""
+    """Seconds are reported, minutes are a failure: leases go by clocks."""
     off = machine("node2", store=Shared(clock_skew_seconds=skew))
     found = diagnosis.clocks([machine(), off])
     assert found.state == state
@@ -233,9 +235,9 @@ def test_quotas_are_read_from_lustre_and_nfs():
     assert storage.parse_quotas("quota: no quota on this disk") == []
 
 
-def test_the_site_s_quota_commands_are_asked(tmp_path, monkeypatch):
+def test_the_site_s_quota_commands_are_asked(tmp_path, variables):
     """`lfs quota` first, `quota` where it says nothing; a command that is missing says nothing."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    variables(PATH=str(tmp_path))
     assert storage.quotas_of(tmp_path) == []
     _program(tmp_path / "quota", "echo 'nas:/home 1 2 3 0 4 5 6 0'")
     assert storage.quotas_of(tmp_path) == [Quota("nas:/home", 1024, 3072, 4, 6)]
@@ -276,7 +278,7 @@ def test_purged_files_are_named_with_the_command_that_helps(store):
 
 
 def test_a_purge_that_comes_near_is_a_warning(store):
-    """The file that nobody used for longest decides."""
+    """The file that was unused for longest decides."""
     then = time.time() - 25 * 86400
     os.utime(store.root / "prepare/k1/a.npy", (then, then))
     days = storage.days_to_purge(store, purge_days=30)
@@ -357,31 +359,30 @@ def test_this_machine_is_examined(tmp_path, capsys):
     """Without a site the doctor looks at this machine, leaves nothing behind and exits with 0."""
     assert main(["doctor", "--json", "--store", str(tmp_path / "store")]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    checks = {row["check"]: row["result"] for row in rows}
+    checks = {row["check"]: row["state"] for row in rows}
     assert {"packages", "GPUs", "store", "clocks", "space", "quotas", "artefacts"} <= set(checks)
     assert not list((tmp_path / "store").rglob("*doctor-*"))
 
 
 def test_a_failure_is_exit_code_1(store, capsys):
-    """What will not work fails the command, and says what to do."""
+    """A failed check fails the command, with a remedy."""
     (store.root / "prepare/k1/a.npy").unlink()
     assert main(["doctor", "--store", str(store.root)]) == 1
     assert "finetune runs --remove prepare/k1" in capsys.readouterr().out
 
 
-def test_unfilled_placeholders_are_told_before_anything_is_asked(tmp_path, monkeypatch, capsys):
+def test_unfilled_placeholders_are_reported_before_anything_is_asked(tmp_path, variables, capsys):
     """A site that still has placeholders is not tried."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    variables(XDG_CONFIG_HOME=str(tmp_path))
     path = tmp_path / "here.yaml"
     path.write_text("name: here\ndescription: d\nsbatch: ['#SBATCH --account=<account>']\n")
     assert main(["doctor", "--site", str(path)]) == 2
-    assert "still to be filled: account" in capsys.readouterr().err
+    assert "placeholders without a value: account" in capsys.readouterr().err
 
 
-def test_without_slurm_a_site_cannot_be_examined(tmp_path, monkeypatch, capsys):
+def test_without_slurm_a_site_cannot_be_examined(tmp_path, variables, capsys):
     """The missing commands are named."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path))
+    variables(XDG_CONFIG_HOME=str(tmp_path), PATH=str(tmp_path))
     path = tmp_path / "here.yaml"
     path.write_text("name: here\ndescription: d\n")
     assert main(["doctor", "--site", str(path), "--store", str(tmp_path)]) == 1

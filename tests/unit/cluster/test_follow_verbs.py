@@ -1,4 +1,4 @@
-"""What a person types and reads: status, logs, resubmit."""
+"""The commands status, logs and resubmit."""
 
 from __future__ import annotations
 
@@ -9,21 +9,16 @@ import pytest
 from finetune.cli import main
 from finetune.cluster.chain import chain as chains
 from finetune.cluster.chain.chain import AttemptEvent, Submission, append_event, append_submission
-from finetune.cluster.slurm import commands as slurm
-from finetune.errors import ClusterError
-from tests.cluster.by_hand import KEYS, write_chain_by_hand
+from tests.support.artefacts import finished
+from tests.support.chain_by_hand import KEYS, write_chain_by_hand
 
 
 @pytest.fixture
-def chain(tmp_path, monkeypatch):
+def chain(tmp_path, fake_slurm, variables):
     """A chain whose training failed; Slurm has forgotten it."""
-    monkeypatch.setattr(slurm, "jobs", lambda _: {})
-    monkeypatch.setattr(slurm, "scripts_of_my_jobs", dict)
-    monkeypatch.setenv("FINETUNE_STORE", str(tmp_path / "store"))
+    variables(FINETUNE_STORE=str(tmp_path / "store"))
     made = write_chain_by_hand(tmp_path / "store", steps=1200)
-    prepared = tmp_path / "store/prepare" / KEYS["prepare"]
-    prepared.mkdir(parents=True)
-    (prepared / "manifest.json").write_text('{"result": {}}')
+    finished(tmp_path / "store/prepare" / KEYS["prepare"])
     partial = tmp_path / "store/train" / f"{KEYS['train']}.partial"
     partial.mkdir(parents=True)
     record = {"kind": "train", "step": 340, "loss": 1.8421, "tokens": 82600, "seconds": 2.0}
@@ -46,7 +41,7 @@ def test_status_is_one_line_a_job_with_columns_under_each_other(chain, capsys):
     first, header, prepare, train, evaluate = capsys.readouterr().out.splitlines()
     assert first == (
         f"{chain.id}: failed; 1 of 3 jobs done; train failed: no memory. "
-        f"`finetune resubmit {chain.id}` does the rest"
+        f"`finetune resubmit {chain.id}` submits the rest"
     )
     assert prepare.split() == ["prepare", "done"]
     assert train.split()[:5] == ["train", "failed", "340/1200", "1.842", "41,300"]
@@ -54,7 +49,7 @@ def test_status_is_one_line_a_job_with_columns_under_each_other(chain, capsys):
         end = header.index(column) + len(column)
         assert train[end - 1] != " "
         assert train[end : end + 2] == "  "
-    assert evaluate.endswith("not started, because train did not end well")
+    assert evaluate.endswith("not started: train failed or was cancelled")
 
 
 def test_machines_get_numbers_not_texts(chain, capsys):
@@ -78,22 +73,22 @@ def test_logs_understand_a_job_a_chain_or_both(chain, capsys, words):
 
 
 def test_a_job_that_has_written_nothing_says_why(chain, capsys):
-    """There is no log, and the state of the job is told instead."""
+    """There is no log, and the state of the job is shown instead."""
     assert main(["logs", "evaluate"]) == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert "has written nothing yet; cancelled: not started" in said.err
+    assert "has no log output yet; cancelled: not started" in said.err
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["logs", "nothing"], "no such chain"),
-        (["logs", "CHAIN", "nothing"], "it has: prepare, train, evaluate"),
-        (["logs", "train", "--attempt", "2"], "has 1 to 1"),
-        (["logs", "train", "-f", "--attempt", "1"], "leave one of them out"),
+        (["logs", "nothing"], "there is no chain"),
+        (["logs", "CHAIN", "nothing"], "its jobs: prepare, train, evaluate"),
+        (["logs", "train", "--attempt", "2"], "has 1 attempt"),
+        (["logs", "train", "-f", "--attempt", "1"], "give one of --attempt, -f"),
         (["resubmit", "--overlay", "mine.yaml"], "--site"),
-        (["status", "other"], "no such chain"),
+        (["status", "other"], "there is no chain"),
     ],
 )
 def test_mistakes_are_answered_with_what_there_is(chain, capsys, words, says):
@@ -102,13 +97,9 @@ def test_mistakes_are_answered_with_what_there_is(chain, capsys, words, says):
     assert says in capsys.readouterr().err
 
 
-def test_cancelling_without_slurm_is_a_clear_error(chain, capsys, monkeypatch):
+def test_cancelling_without_slurm_is_a_clear_error(chain, capsys, fake_slurm):
     """Nothing is noted as cancelled when Slurm could not be asked."""
-
-    def refuse():
-        raise ClusterError("squeue --me: Unable to contact slurm controller")
-
-    monkeypatch.setattr(slurm, "scripts_of_my_jobs", refuse)
+    fake_slurm.refuses("squeue", "Unable to contact slurm controller")
     assert main(["cancel"]) == 1
     assert "Unable to contact" in capsys.readouterr().err
     assert chains.read_cancellations(chain) == []

@@ -1,4 +1,4 @@
-"""What is found out about GPUs and other ranks, on a machine that has neither."""
+"""Probes of GPUs and other ranks, on a machine that has neither."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from finetune.cluster.doctor.hardware import find_gpus, try_exchange
         ("rocm-smi", "device,Card series,Driver version\ncard0,MI250X,6.3\ncard1,MI250X,6.3\n"),
     ],
 )
-def test_the_driver_is_asked_a_line_a_gpu(tool, printed, tmp_path, monkeypatch):
+def test_the_driver_is_asked_a_line_a_gpu(tool, printed, tmp_path, variables):
     """Whichever of the two tools is here answers, without its header."""
     program = tmp_path / tool
     program.write_text(f"#!/bin/sh\nprintf '{printed}'\n")
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    variables(PATH=str(tmp_path))
     assert len(find_gpus().driver) == 2
 
 
-def test_a_driver_tool_that_fails_says_nothing(tmp_path, monkeypatch):
+def test_a_driver_tool_that_fails_says_nothing(tmp_path, variables):
     """A broken nvidia-smi is no driver; torch's own view is still there."""
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\necho broken\nexit 9\n")
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    variables(PATH=str(tmp_path))
     found = find_gpus()
     assert found.driver == ()
     assert found.torch is not None
 
 
-def test_one_process_has_nobody_to_talk_to(monkeypatch):
+def test_one_process_has_none_to_talk_to(variables):
     """No process group is made for a launch of one."""
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    monkeypatch.setenv("RANK", "0")
+    variables(WORLD_SIZE="1", RANK="0")
     assert try_exchange(timeout_seconds=1) is None
 
 
-def test_a_rank_that_nobody_answers_gives_up_in_time(monkeypatch):
+def test_a_rank_that_none_answers_gives_up_in_time(variables):
     """A missing partner is an answer after the time limit, not a hang."""
     for name, value in {
         "WORLD_SIZE": "2",
@@ -50,7 +49,7 @@ def test_a_rank_that_nobody_answers_gives_up_in_time(monkeypatch):
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": "1",
     }.items():
-        monkeypatch.setenv(name, value)
+        variables(**{name: value})
     found = try_exchange(timeout_seconds=2)
     assert found is not None
     assert found.error

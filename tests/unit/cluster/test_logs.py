@@ -7,16 +7,13 @@ import pytest
 from finetune.cluster.chain import chain as chains
 from finetune.cluster.chain.chain import AttemptEvent, Submission, append_event, append_submission
 from finetune.cluster.follow import logs
-from finetune.cluster.slurm import commands as slurm
 from finetune.errors import RecipeError
-from tests.cluster.by_hand import write_chain_by_hand
+from tests.support.chain_by_hand import write_chain_by_hand
 
 
 @pytest.fixture
-def chain(tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "jobs", lambda _: {})
-    monkeypatch.setattr(logs, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(logs, "LOOK_SECONDS", 0.0)
+def chain(tmp_path, fake_slurm, constants):
+    constants(logs, POLL_SECONDS=0.01, LOOK_SECONDS=0.0)
     return write_chain_by_hand(tmp_path / "store", steps=3)
 
 
@@ -33,16 +30,18 @@ def test_one_attempt_is_cut_out_of_a_log_that_a_requeue_appended_to(chain):
     start(chain, job_id="7", log_bytes=len("erste\n"))
     texts = [[p.text() for p in logs.parts_of(chain, "train", attempt=n)] for n in (1, 2)]
     assert texts == [["erste\n"], ["zweite\n"]]
-    with pytest.raises(RecipeError, match="has 1 to 2"):
+    with pytest.raises(RecipeError) as refused:
         logs.parts_of(chain, "train", attempt=3)
+    (found,) = refused.value.problems
+    assert (found.code, found.facts) == ("no-such-attempt", {"count": 2, "job": "train"})
 
 
 def test_a_log_is_followed_into_the_job_that_continues(chain):
     """After the end of one job's log comes that of the next, and following ends with the job."""
     append_submission(chain, Submission("train", "7", chains.now()))
     chain.log_path("train", "7").write_text("a\nb\nc\n")
-    told, read = [], []
-    following = logs.follow(chain, "train", lines=2, told=told.append)
+    notices, read = [], []
+    following = logs.follow(chain, "train", lines=2, notify=notices.append)
     read.append(next(following))
     with chain.log_path("train", "7").open("a") as file:
         file.write("d\n")
@@ -53,8 +52,8 @@ def test_a_log_is_followed_into_the_job_that_continues(chain):
     chain.log_path("train", "8").write_text("e\n")
     read += list(following)
     assert "".join(read) == "b\nc\nd\ne\n"
-    assert "--- train goes on in job 8 ---" in told
-    assert told[-1] == "--- train: failed; why ---"
+    assert "--- train continues in job 8 ---" in notices
+    assert notices[-1] == "--- train: failed; why ---"
 
 
 def test_a_character_that_is_half_written_is_not_torn(chain):

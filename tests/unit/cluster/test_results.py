@@ -20,18 +20,19 @@ from finetune.cluster.chain.chain import (
 )
 from finetune.cluster.follow.results import Compared, Result, over_seeds, results_of
 from finetune.cluster.follow.status import look
-from finetune.cluster.slurm import commands as slurm
 from finetune.output.console import Console
+from finetune.pipeline.manifest import read_manifest
 from finetune.spec.tables.metric import METRICS, metric
-from finetune.verbs.release.results import run as results
+from finetune.verbs.release.report import run as report
+from tests.support.artefacts import finished
+from tests.support.results import comparison, train_result
 
 SETTINGS = [("lora.rank=8",), ("lora.rank=16",), ("lora.rank=32",)]
 
 
 @pytest.fixture
-def chain(tmp_path, monkeypatch):
+def chain(tmp_path, fake_slurm):
     """Three combinations: the first two are evaluated, the third is not trained yet."""
-    monkeypatch.setattr(slurm, "jobs", lambda _: {})
     store = tmp_path / "store"
     jobs = []
     for task, settings in enumerate(SETTINGS):
@@ -64,32 +65,33 @@ def chain(tmp_path, monkeypatch):
     append_submission(made, Submission("train.2", "7_2", now()))
     for task, validation in enumerate((1.5, 1.25)):
         write(store, "train", task, trained(validation))
-        write(store, "evaluate", task, {"comparisons": compared(adapter=1.6 - task / 10)})
+        write(
+            store,
+            "evaluate",
+            task,
+            {"scores": [], "comparisons": compared(adapter=1.6 - task / 10)},
+        )
     return made
 
 
 def write(store, stage, task, result):
-    path = store / stage / f"{task:016x}"
-    path.mkdir(parents=True)
-    manifest = {"key": path.name, "result": result, "inputs": {"prepare": "prepare/abc"}}
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    finished(store / stage / f"{task:016x}", result=result, inputs={"prepare": "prepare/abc"})
 
 
 def trained(validation):
-    return {
-        "steps": 10,
-        "loss_last": 1.0,
-        "tokens_per_second": 1.0,
-        "validation_bits_per_byte": {"hau_Latn": validation},
-    }
+    return train_result(validation_bits_per_byte={"hau_Latn": validation})
 
 
 def compared(*, adapter):
-    common = {"language": "hau_Latn", "p_value": 0.0002}
     return [
-        common | {"metric": "bits_per_byte", "direction": None, "base": 2.0, "adapter": adapter},
-        common
-        | {"metric": "chrf++", "direction": "eng_Latn-hau_Latn", "base": 5.0, "adapter": 21.04},
+        comparison(adapter=adapter, p_value=0.0002),
+        comparison(
+            metric="chrf++",
+            direction="eng_Latn-hau_Latn",
+            base=5.0,
+            adapter=21.04,
+            p_value=0.0002,
+        ),
     ]
 
 
@@ -114,9 +116,13 @@ def test_the_same_table_goes_to_people_spreadsheets_and_machines(chain):
     for form in ("table", "csv", "json"):
         out = io.StringIO()
         options = Namespace(
-            store=chain.folder.parents[1], chain=None, csv=form == "csv", json=form == "json"
+            store=chain.folder.parents[1],
+            recipe=None,
+            sweep=True,
+            csv=form == "csv",
+            json=form == "json",
         )
-        assert results(options, Console(json_lines=form == "json", out=out)) == 0
+        assert report(options, Console(json_lines=form == "json", out=out)) == 0
         shown[form] = out.getvalue()
     assert "2.000 -> 1.500" in shown["table"]
     assert "1.250 *" in shown["table"]
@@ -144,7 +150,7 @@ def test_two_metrics_of_one_hub_type_have_fields_of_their_own():
 
 
 def test_fields_of_our_metrics_are_those_of_old_tables():
-    """What reads a table of results by the names of its columns goes on working."""
+    """Column names of the results are stable."""
     assert {metric(name).fields[1] for name in METRICS} == {
         "adapter_bits_per_byte",
         "adapter_chrf",
@@ -154,11 +160,10 @@ def test_fields_of_our_metrics_are_those_of_old_tables():
 
 def test_a_second_direction_of_a_language_has_its_own_row(chain, tmp_path):
     """Both directions' chrF++ are shown; bits per byte, which have no direction, once."""
-    path = tmp_path / "store/evaluate" / f"{0:016x}" / "manifest.json"
-    manifest = json.loads(path.read_text())
+    path = tmp_path / "store/evaluate" / f"{0:016x}"
+    compared_before = read_manifest(path).result["comparisons"]
     extra = compared(adapter=1.6)[1] | {"direction": "fra_Latn-hau_Latn", "adapter": 30.0}
-    manifest["result"]["comparisons"].append(extra)
-    path.write_text(json.dumps(manifest))
+    finished(path, result={"scores": [], "comparisons": [*compared_before, extra]})
     rows = [row for row in results_of(look(chain)) if row.combination == "lora.rank=8"]
     assert [(row.language, row.tested["chrf++"].adapter) for row in rows] == [
         ("hau_Latn", 21.04),

@@ -1,4 +1,4 @@
-"""What Slurm printed, recorded on a real cluster (22.05), is read back right."""
+"""Output of Slurm, recorded on a real cluster (22.05), is parsed correctly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finetune.cluster.slurm import commands as slurm
 RECORDED = (Path(__file__).parent / "scontrol.txt").read_text("utf-8")
 
 
-def test_waiting_tasks_that_share_a_line_are_told_apart():
+def test_waiting_tasks_that_share_a_line_differ():
     """`ArrayTaskId=1,3,5-7%2` is five tasks, each under its own id."""
     ids = [job.job_id for job in slurm.parse_jobs(RECORDED)]
     assert [i for i in ids if i.startswith("16_")] == ["16_1", "16_3", "16_5", "16_6", "16_7"]
@@ -31,18 +31,12 @@ def test_a_job_name_with_a_space_does_not_shift_the_fields():
     assert not job.is_active
 
 
-def test_a_task_is_asked_for_by_its_array(monkeypatch):
+def test_a_task_is_asked_for_by_its_array(fake_slurm):
     """Asking for two tasks asks Slurm once, and returns those two alone."""
-    asked = []
-
-    def answer(command, *arguments):
-        asked.append((command, *arguments))
-        return RECORDED
-
-    monkeypatch.setattr(slurm, "_run", answer)
+    fake_slurm.knows("2", RECORDED)
     found = slurm.jobs(["2_0", "2_3"])
     assert list(found) == ["2_0", "2_3"]
-    assert asked == [("scontrol", "show", "job", "-o", "2")]
+    assert fake_slurm.calls() == [("scontrol", "show", "job", "-o", "2")]
 
 
 def test_a_cancelled_job_stays_cancelled_and_a_later_one_is_not(tmp_path):

@@ -8,20 +8,23 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from finetune.cli import main
 from finetune.cluster.chain.snapshot import absolute, shortened, write_recipe
 from finetune.cluster.job.batch_script import time_limit_seconds
 from finetune.cluster.slurm import commands as slurm
-from finetune.cluster.submit.submit import missing_packages, plan_chain, write_files
+from finetune.cluster.submit.preflight import missing_packages
+from finetune.cluster.submit.submit import plan_chain, write_files
+from finetune.output.paths import path_problem
 from finetune.pipeline import plan
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project, load_recipe
 from finetune.spec.site import load_site
 from finetune.spec.withdrawn import add_withdrawn
+from tests.support.artefacts import finished
 from tests.support.project import write_project
 
 RECIPE = "recipes/tiny.yaml"
@@ -42,13 +45,12 @@ def written(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def here(written, tmp_path, monkeypatch) -> Path:
+def here(written, tmp_path, monkeypatch, variables, inside) -> Path:
     """A project in the working folder; nothing of Slurm is installed."""
     folder = tmp_path / "project"
     shutil.copytree(written, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(slurm, "is_available", lambda: False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    inside(folder)
+    variables(XDG_CONFIG_HOME=str(tmp_path / "config"), PATH="/nowhere")
     monkeypatch.delenv("FINETUNE_STORE", raising=False)
     return folder
 
@@ -61,9 +63,7 @@ def fetched(recipe: str = RECIPE, store: str = ".finetune") -> None:
 
 
 def made(stage: str, key: str, store: str = ".finetune") -> None:
-    folder = Path(store) / stage / key
-    folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"result": {}, "files": {}}))
+    finished(Path(store) / stage / key)
 
 
 def dry_run(capsys, *options: str) -> list[dict]:
@@ -114,13 +114,14 @@ def test_what_is_done_needs_no_job(here, capsys):
     assert "--dependency" not in " ".join(shown[0]["command"])
 
 
-def test_files_that_the_site_purged_are_told_before_the_queue(here, capsys):
+def test_files_that_the_site_purged_are_reported_before_the_queue(here, capsys):
     """A finished artefact that lost a file stops the submission, with the command that helps."""
     fetched()
     step = plan.steps_of(load_project(Path(RECIPE)))[0]
-    manifest = {"result": {}, "files": {"model.safetensors": {"size_bytes": 5, "sha256": ""}}}
-    path = Path(".finetune") / "base" / step.key / "manifest.json"
-    path.write_text(json.dumps(manifest))
+    weights = Path(".finetune") / "base" / step.key / "model.safetensors"
+    weights.write_bytes(b"12345")
+    finished(weights.parent)
+    weights.unlink()
     assert main(["submit", RECIPE, "--site", "site.yaml"]) == 2
     said = capsys.readouterr().err
     assert "base: " in said
@@ -128,7 +129,7 @@ def test_files_that_the_site_purged_are_told_before_the_queue(here, capsys):
 
 
 def test_one_job_for_each_phase(here, capsys):
-    """A recipe of two trainings has two training jobs, told apart by --phase."""
+    """A recipe of two phases has two training jobs, which differ in --phase."""
     text = Path(RECIPE).read_text()
     train = text[text.index("train:") : text.index("evaluate:")]
     indented = train.replace("\n", "\n    ").rstrip()
@@ -170,29 +171,34 @@ def test_what_is_missing_is_said_before_the_queue(here, capsys):
     said = capsys.readouterr().err
     assert "base" in said
     assert f"finetune fetch {RECIPE} --store" in said
-    assert "<account> not filled" in said
+    assert "no value for <account>" in said
     assert "00:05:00 of release" in said
     assert not Path(".finetune/chains").exists()
 
 
-def test_without_slurm_nothing_is_left_behind(here, capsys, monkeypatch):
-    """A machine that cannot submit says so, and the store is as it was."""
+def test_without_slurm_nothing_is_left_behind(here, capsys):
+    """A machine that cannot submit reports it, and the store is as it was."""
     fetched()
-    monkeypatch.setenv("PATH", "/nowhere")
     assert main(["submit", RECIPE, "--site", "site.yaml"]) == 1
     assert "--dry-run" in capsys.readouterr().err
     assert not list(Path(".finetune/chains").glob("*"))
 
 
-def test_other_packages_than_needed_are_named(monkeypatch):
+def test_other_packages_than_needed_are_named():
     """Compute nodes find the same packages; a missing one fails before the queue."""
     assert missing_packages() == []
-    wanted = ["torch>=99", "no-such-package>=1", "pytest>=9; extra == 'dev'"]
-    monkeypatch.setattr("finetune.cluster.submit.submit.metadata.requires", lambda _: wanted)
-    found = missing_packages()
-    assert len(found) == 2
-    assert "needed: torch>=99" in found[0]
-    assert "no-such-package is not installed" in found[1]
+    wanted = [
+        "torch>=99; extra == 'train'",
+        "no-such-package>=1; extra == 'train'",
+        "finetune-lowres[parquet]; extra == 'train'",
+        "no-such-format; extra == 'parquet'",
+        "other>=9; extra == 'dev'",
+    ]
+    found = missing_packages(requires=lambda _: wanted)
+    assert [problem.code for problem in found] == ["old-package", "missing-packages"]
+    assert found[0].facts["requirement"].startswith("torch>=99")
+    assert found[1].facts["packages"] == ("no-such-package", "no-such-format")
+    assert found[1].facts["command"] == "pip install 'finetune-lowres[train]'"
 
 
 def test_what_was_withdrawn_stays_withdrawn_in_the_snapshot(here):
@@ -207,7 +213,8 @@ def test_what_was_withdrawn_stays_withdrawn_in_the_snapshot(here):
     assert [s.key for s in plan.steps_of(copied)] == [s.key for s in plan.steps_of(project)]
 
 
-def test_the_snapshot_makes_the_same_artefacts(here, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("workdir")
+def test_the_snapshot_makes_the_same_artefacts(here, tmp_path):
     """Keys planned from the chain's own copy, elsewhere, are those of the recipe; later edits of
     recipe and card change nothing."""
     fetched()
@@ -221,7 +228,6 @@ def test_the_snapshot_makes_the_same_artefacts(here, tmp_path, monkeypatch):
     wanted = [step.key for step in plan.steps_of(project)]
     Path(RECIPE).write_text("name: [")
     Path("data_cards/lines.md").unlink()
-    monkeypatch.chdir(tmp_path)
     copied = load_project(planned.chain.recipe_path)
     assert [step.key for step in plan.steps_of(copied)] == wanted
     trial = load_recipe(planned.chain.folder / "project/debug.json")
@@ -237,7 +243,8 @@ printable = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_
 @settings(max_examples=60, deadline=None)
 @given(prompt=printable, model=printable)
 def test_a_recipe_is_written_as_it_is(written, prompt, model):
-    """Any text, in any script, with any control character, is read back unchanged."""
+    """Any text, in any script, with any control character, is read back unchanged; so is a path."""
+    assume(path_problem(f"/{model}") is None)
     recipe = load_recipe(written / RECIPE)
     corpus = recipe.corpora[0].model_copy(update={"prompt": prompt})
     base = recipe.base.model_copy(update={"model": "/" + model})
@@ -259,24 +266,26 @@ def test_paths_become_absolute_and_trials_short(here):
     assert shortened(recipe, steps=2).train.epochs is None
 
 
-def test_a_site_names_the_store_and_the_shell_its_variables(here, capsys, monkeypatch):
+def test_a_site_names_the_store_and_the_shell_its_variables(here, capsys, variables):
     """--store comes first, then the site's, whose variables must be set."""
     Path("site.yaml").write_text(SITE + "store: $SCRATCH_HERE/store\n")
     assert main(["submit", RECIPE, "--site", "site.yaml"]) == 2
     assert "SCRATCH_HERE is not set" in capsys.readouterr().err
-    monkeypatch.setenv("SCRATCH_HERE", str(here / "scratch"))
+    variables(SCRATCH_HERE=str(here / "scratch"))
     fetched(store="scratch/store")
     assert f"--store {here}/scratch/store" in dry_run(capsys)[0]["script"]
     fetched(store="mine")
     assert f"--store {here}/mine" in dry_run(capsys, "--store", "mine")[0]["script"]
 
 
-def test_secrets_stay_where_they_are(monkeypatch):
+def test_secrets_stay_where_they_are(variables):
     """Slurm's commands, and so the jobs, are not given what looks like a secret."""
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    monkeypatch.setenv("WANDB_API_KEY", "secret")
-    monkeypatch.setenv("SBATCH_PARTITION", "other")
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    variables(
+        HF_TOKEN="hf_secret",
+        WANDB_API_KEY="secret",
+        SBATCH_PARTITION="other",
+        TOKENIZERS_PARALLELISM="false",
+    )
     environment = slurm.environment()
     assert not {"HF_TOKEN", "WANDB_API_KEY", "SBATCH_PARTITION"} & set(environment)
     assert environment["TOKENIZERS_PARALLELISM"] == "false"
