@@ -1,1 +1,1 @@
-"""Propose a recipe from what was measured: on the texts at hand, here before, or in papers."""
+"""Recipes proposed from measurements: of the texts at hand, of earlier runs, and from papers."""

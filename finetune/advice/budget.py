@@ -1,4 +1,4 @@
-"""What a proposed recipe costs, and how much of it fits into some hours."""
+"""Cost of a proposed recipe, and the share of it that fits into a number of hours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from finetune.advice.proposal import EPOCHS
 from finetune.errors import RecipeError
 from finetune.estimate.resources import Estimate, estimate
 from finetune.estimate.target import choose_target
+from finetune.messages import Place, problem
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.site import Site
@@ -25,30 +26,44 @@ def estimated(recipe: Path, *, site: Site | None, store: Store) -> Estimate:
     return estimate(project, choose_target(site), store=store, pue=1.0)
 
 
-def affordable_epochs(hours: float, found: Estimate | None) -> float:
+def affordable_epochs(hours: float, resources: Estimate | None) -> float:
     """Return the passes over the corpus that fit into some hours, at the slower end."""
-    if found is None or found.cost.tokens_per_second is None:
+    if resources is None or resources.cost.tokens_per_second is None:
         raise RecipeError(
-            f"--budget-hours {hours:g}: how fast this would train is not known; fetch the base "
-            "first, or leave the budget out"
+            problem(
+                "speed-unknown",
+                "the training speed is not known; fetch the base first, or omit the budget",
+                at=Place(key="--budget-hours"),
+            )
         )
-    speed = min(found.cost.tokens_per_second)
+    speed = min(resources.cost.tokens_per_second)
     tokens = speed * 3600 * hours
     if tokens < MIN_TOKENS:
         raise RecipeError(
-            f"--budget-hours {hours:g}: not enough for one step of {MIN_TOKENS:,} tokens at "
-            f"{speed:.3g} tokens a second; allow more, or name GPUs with --site"
+            problem(
+                "budget-too-small",
+                "{hours:g} hours are not enough for one step of {tokens} tokens at {speed:.3g} "
+                "tokens per second; allow more, or name GPUs with --site",
+                at=Place(key="--budget-hours"),
+                hours=hours,
+                tokens=MIN_TOKENS,
+                speed=speed,
+            )
         )
-    return tokens * EPOCHS / sum(each.tokens for each in found.lengths)
+    return tokens * EPOCHS / sum(each.tokens for each in resources.lengths)
 
 
-def expected_cost(found: Estimate | None, *, budget_hours: float | None) -> str:
-    """Say what training costs, and what that rests on; empty if it is not known."""
-    if found is None or found.cost.hours is None or found.cost.tokens_per_second is None:
+def expected_cost(resources: Estimate | None, *, budget_hours: float | None) -> str:
+    """Return the expected cost of training and its basis; empty if it is not known."""
+    if (
+        resources is None
+        or resources.cost.hours is None
+        or resources.cost.tokens_per_second is None
+    ):
         return ""
-    slow, fast = sorted(found.cost.tokens_per_second)
-    speed = f"{slow:,.0f} to {fast:,.0f} tokens a second (finetune estimate; not measured here)"
+    slow, fast = sorted(resources.cost.tokens_per_second)
+    speed = f"{slow:,.0f} to {fast:,.0f} tokens per second (finetune estimate; not measured here)"
     if budget_hours is not None:
         return f"Fits into {budget_hours:g} hours of training at {speed}."
-    low, high = found.cost.hours
+    low, high = resources.cost.hours
     return f"Expected: {low:.2g} to {high:.2g} hours of training at {speed}."

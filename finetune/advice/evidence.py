@@ -1,7 +1,6 @@
-"""What was measured elsewhere and decides a setting, each with its source. Nothing else is advised.
+"""Published measurements behind the proposed settings, each with its source.
 
-A row says what was found and where, so that whoever doubts it can look. What no row speaks about
-keeps its default.
+A setting without evidence keeps its default.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A finding, in a sentence or two, and where it stands."""
+    """A finding in a sentence or two, and its source."""
 
     finding: str
     source: str
@@ -30,16 +29,18 @@ EPOCHS = Evidence(
     "up to 4 passes over a text are about as good as new text, then less and less",
     "Muennighoff et al. 2023, arXiv 2305.16264",
 )
+SHORT_BATCH_TOKENS, SHORT_LEARNING_RATE = 2048, 1e-3
+"""Batch and rate of LEARNING_RATE; `init` writes them for the same base."""
 LEARNING_RATE = Evidence(
     "recipes of this project trained SmolLM2-135M with a rate of 1e-3 for 24 to 60 steps of 2,048 "
     "tokens on two to eight thousand pairs, and held-out bits per byte fell in every language",
     "recipes/hausa-school.yaml, recipes/africa-school.yaml, recipes/senegal-udhr.yaml",
 )
 VOCABULARY = Evidence(
-    "in Bengali 825 new tokens made 1.46 bytes a token 8.15, held-out bits per byte 0.91 instead "
-    "of 1.04 in as many steps, and writing four times as fast in bytes a second; in Yoruba 671 "
-    "made 1.68 bytes a token 2.83, and what that does to bits per byte was not measured",
-    "recipes/bengali-school.yaml (SmolLM2-135M), docs/vocabulary.md",
+    "in Bengali 825 new tokens made 1.46 bytes per token 8.15, held-out bits per byte 0.91 instead "
+    "of 1.04 in as many steps, and writing four times as fast in bytes per second; in Yoruba 671 "
+    "made 1.68 bytes per token 2.83; the effect on bits per byte was not measured",
+    "recipes/bengali-school.yaml (SmolLM2-135M), docs/train/vocabulary.md",
 )
 QUALITY_UNKNOWN = Evidence(
     "how well a base knew a language before did not predict how well it did after training",

@@ -1,4 +1,4 @@
-"""What is known before anything is proposed: the cards, their texts, the bases that can be had."""
+"""Facts behind a proposal: the cards, their texts, the available bases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from finetune.tokenizer.measure import Audit
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A base that a recipe of the user names and whose tokenizer lies here."""
+    """A base that a recipe of the user names and whose tokenizer is on this machine."""
 
     label: str
     base: Base
@@ -20,25 +20,25 @@ class Candidate:
     """The recipe that names it, as it was given."""
     context_tokens: int | None
     refused: str = ""
-    """Why an adapter of it may not be released with these cards; empty if it may."""
+    """Reason against releasing an adapter of it with these cards; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """A card, one language that is learned from it, and its texts measured with every base."""
+    """A card, one of its target languages, and its target texts measured with every base."""
 
     card: DataCard
     language: str
     use: str
     """`text`, `translation` or `chat`."""
     source: str | None
-    """The language that is translated from."""
+    """The source language of translations."""
     audit: Audit
     long_bytes: int
-    """The length that 95 % of its documents do not exceed (what is learned and its source)."""
+    """The length that 95 % of its documents do not exceed (target text and source)."""
 
     def tokens(self, label: str) -> int:
-        """Return the tokens that are learned, with a base's tokenizer."""
+        """Return the target tokens with a base's tokenizer."""
         return next(cost.tokens for cost in self.audit.bases if cost.name == label)
 
 
@@ -54,14 +54,14 @@ class Facts:
 
     @property
     def plain_text(self) -> bool:
-        """Whether plain text is learned, and not translations and conversations alone."""
+        """Return whether there is plain text, and not only translations and conversations."""
         return any(one.use == "text" for one in self.cards)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that are learned, once, in order."""
+        """The target languages, each once, in order."""
         return tuple(dict.fromkeys(one.language for one in self.cards))
 
     def total_tokens(self, label: str) -> int:
-        """Return the tokens of one pass over what is learned, without replay."""
+        """Return the target tokens of one pass, without replay data."""
         return sum(one.tokens(label) for one in self.cards)

@@ -1,4 +1,4 @@
-"""Measuring what a proposal follows from: cards, bases, and the tokenizers of these."""
+"""Measurements for a proposal: cards, bases, and the tokenizers of the bases."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from finetune.advice.facts import Candidate, CardFacts, Facts
 from finetune.errors import RecipeError, ReleaseError
+from finetune.messages import Place, problem
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
 from finetune.prepare.audit import ENGLISH, card_to_read, languages_of, texts_of_card
@@ -23,43 +24,46 @@ RESAMPLES = 200
 
 
 def measure(
-    learned_cards: Sequence[str],
+    trained_cards: Sequence[str],
     *,
     replay_cards: Sequence[str],
     recipes: Sequence[str],
     store: Store,
     console: Console,
 ) -> Facts:
-    """Return what is known of cards, and of the bases that recipes name.
+    """Return the measurements of cards with the bases that recipes name.
 
     Raises RecipeError for a card on which nothing may be trained, or if no base is here.
     """
-    learned = [card_to_read(name) for name in learned_cards]
-    kept = [card_to_read(name) for name in replay_cards]
-    found = {card.name: card for card in (*learned, *kept)}
+    trained = [card_to_read(name) for name in trained_cards]
+    replayed = [card_to_read(name) for name in replay_cards]
+    by_name = {card.name: card for card in (*trained, *replayed)}
     # there is no recipe yet that the gate could open; before any text is read
-    refuse_training(found, today=date.today())
+    refuse_training(by_name, today=date.today())
     opened, candidates, missing = _bases(recipes, store=store)
-    cards = [_measured(card, opened, store=store) for card in learned]
-    replay = [_measured(card, opened, store=store) for card in kept]
+    cards = [_measured(card, opened, store=store) for card in trained]
+    replay = [_measured(card, opened, store=store) for card in replayed]
     console.detail(f"{sum(one.audit.documents for group in cards for one in group):,} documents")
     return Facts(
         cards=tuple(one for group in cards for one in group),
         replay=tuple(one for group in replay for one in group),
-        candidates=tuple(_licensed(one, found) for one in candidates),
+        candidates=tuple(_licensed(one, by_name) for one in candidates),
         missing=missing,
     )
 
 
 def recipes_here() -> list[str]:
-    """Return the recipes of the project: their bases are compared where none is named."""
-    found = sorted(str(path) for path in Path("recipes").glob("*.yaml"))
-    if not found:
+    """Return the recipes of the project: their bases are compared by default."""
+    recipes = sorted(str(path) for path in Path("recipes").glob("*.yaml"))
+    if not recipes:
         raise RecipeError(
-            "no base to propose: name recipes whose bases are meant with --base, or work in a "
-            "folder with recipes/ (`finetune init` makes one)"
+            problem(
+                "no-base-to-propose",
+                "no base to propose: name recipes with these bases with --base, or work in a "
+                "folder with recipes/ (`finetune init` makes one)",
+            )
         )
-    return found
+    return recipes
 
 
 def _bases(
@@ -72,8 +76,13 @@ def _bases(
     for recipe in recipes:
         if not recipe.endswith((".yaml", ".yml")):
             raise RecipeError(
-                f"--base {recipe}: name a recipe (a .yaml file) whose base is meant: there its "
-                "licence and its name on the Hub stand too"
+                problem(
+                    "base-without-recipe",
+                    "{given!r}: name a recipe (a .yaml file) that uses the base; the recipe "
+                    "states its licence and its name on the Hub too",
+                    at=Place(key="--base"),
+                    given=recipe,
+                )
             )
         base = load_recipe(Path(recipe)).base
         label = base.released_id
@@ -88,14 +97,22 @@ def _bases(
         candidates.append(Candidate(label, base, recipe, one.context_tokens))
     if not candidates:
         raise RecipeError(
-            "no base that the recipes name is on this machine; `finetune fetch RECIPE` gets one",
-            *(f"{label}: {why}" for label, why in missing.items()),
+            problem(
+                "no-base-here",
+                "none of the bases of the recipes is on this machine; `finetune fetch RECIPE` "
+                "downloads one",
+            ),
+            *(
+                problem("base-not-here", "{base}: {reason}", base=label, reason=reason)
+                for label, reason in missing.items()
+            ),
         )
     return opened, candidates, missing
 
 
 def _licensed(one: Candidate, cards: dict[str, DataCard]) -> Candidate:
-    """Return a candidate with what its licence forbids: there is no recipe of it to open yet."""
+    """Return a candidate with the refusals of its licence; no recipe of it exists that the gate
+    could open."""
     try:
         adapter_terms(one.base.licence, cards, wanted="auto", today=date.today())
     except ReleaseError as error:
@@ -104,18 +121,30 @@ def _licensed(one: Candidate, cards: dict[str, DataCard]) -> Candidate:
 
 
 def _measured(card: DataCard, opened: dict[str, OpenedBase], *, store: Store) -> list[CardFacts]:
-    """Measure every language of a card that is not its English."""
-    found = []
+    """Measure every language of a card except the one that is translated from."""
+    facts = []
     vocabularies = {label: one.vocabulary for label, one in opened.items()}
+    original = _original(card)
     for language in languages_of(card):
+        if language == original:
+            continue
         texts = texts_of_card(card, language=language, store=store)
         sizes: list[int] = []
         measured = audit(_sized(texts, sizes), vocabularies, resamples=RESAMPLES)
         use = texts.corpus.use
         source = ENGLISH if use == "translation" else None
+        if original is not None:  # taken to be as long as its translation
+            use, source, sizes = "translation", original, [2 * size for size in sizes]
         long = sorted(sizes)[min(len(sizes) - 1, int(LONG * len(sizes)))]
-        found.append(CardFacts(texts.card, language, use, source, measured, long))
-    return found
+        facts.append(CardFacts(texts.card, language, use, source, measured, long))
+    return facts
+
+
+def _original(card: DataCard) -> str | None:
+    """Return the language that a pair without English is translated from: the one listed first."""
+    languages = list(card.corpus.languages)
+    is_pair = card.corpus.kind == "parallel" and len(languages) == 2
+    return languages[0] if is_pair and ENGLISH not in languages else None
 
 
 def _sized(texts: Iterable[Text], sizes: list[int]) -> Iterator[Text]:

@@ -1,4 +1,4 @@
-"""A proposal as a recipe that a person reads: every setting with its reason above it."""
+"""A proposal as a recipe for people: every setting with its reason above it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from finetune.advice.facts import Candidate, CardFacts, Facts
 from finetune.advice.proposal import Line
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem
 from finetune.output.yaml import yaml_text
 from finetune.spec.licence import allowed_name
 from finetune.spec.load import load_project
@@ -19,7 +20,7 @@ from finetune.spec.load import load_project
 WIDTH = 110
 HEAD = """# yaml-language-server: $schema=recipe.schema.json
 #
-# Proposed by `finetune advise` from what was measured; every setting has its reason and source.
+# Proposed by `finetune advise` from measurements; every setting has its reason and source.
 # Change what you know better, then: finetune check {path}
 """
 
@@ -27,20 +28,20 @@ HEAD = """# yaml-language-server: $schema=recipe.schema.json
 def recipe_text(
     name: str, path: str, *, facts: Facts, chosen: Candidate, lines: Sequence[Line], cost: str = ""
 ) -> str:
-    """Return the recipe as YAML with comments; `cost`: what is expected of it, for its head."""
+    """Return the recipe as YAML with comments; `cost`: the expected cost, for its head."""
     values = {line.key: line for line in lines}
     parts = [HEAD.format(path=path)]
     parts += [f"#\n# {cost}"] if cost else []
     parts += [yaml_text({"name": name})]
     base = chosen.base.model_dump(mode="json", exclude_defaults=True)
-    parts += [_said(values["base"], ""), yaml_text({"base": base})]
+    parts += [_comment(values["base"], ""), yaml_text({"base": base})]
     corpora = [_corpus(one) for one in facts.cards]
     corpora += [_corpus(one) | {"replay": True} for one in facts.replay]
     parts.append(yaml_text({"corpora": corpora}))
-    for section in ("prepare", "lora", "train", "mix"):
+    for section in ("prepare", "lora", "train", "mixture"):
         parts += _section(section, [line for line in lines if line.key.startswith(f"{section}.")])
     if "vocabulary" in values:
-        parts.append(_said(values["vocabulary"], ""))
+        parts.append(_comment(values["vocabulary"], ""))
         if values["vocabulary"].value is not None:
             parts.append("vocabulary: {}\n")
     repo = f"your-organisation/{allowed_name(chosen.base.licence, name)}"
@@ -50,9 +51,16 @@ def recipe_text(
 
 @contextmanager
 def draft(out: Path) -> Iterator[Path]:
-    """A file beside the recipe, which is removed again: cards are found from where it lies."""
+    """A temporary file beside the recipe: cards are found relative to its folder."""
     if not out.parent.is_dir():
-        raise RecipeError(f"--out: there is no folder {out.parent}")
+        raise RecipeError(
+            problem(
+                "no-such-folder",
+                "there is no folder {folder}",
+                at=Place(key="--out"),
+                folder=out.parent,
+            )
+        )
     path = out.with_name(f".{out.stem}.{os.getpid()}.yaml")
     try:
         yield path
@@ -69,7 +77,7 @@ def write_recipe(
     lines: Sequence[Line],
     cost: str = "",
 ) -> None:
-    """Write the recipe that is proposed to `path`; `named` is where it will lie in the end.
+    """Write the proposed recipe to `path`; `named` is its final place.
 
     Raises RecipeError if it cannot be written.
     """
@@ -77,29 +85,33 @@ def write_recipe(
     try:
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be written: {error.strerror}") from None
-    # what cannot be read back is our mistake, and is not left unsaid; nothing is made or estimated
-    # of it here, so that it is loaded and not opened
+        raise RecipeError(
+            problem(
+                "not-written", "cannot be written: {reason}", at=Place(path), reason=error.strerror
+            )
+        ) from None
+    # one that cannot be read back is a mistake of this program; it is loaded, not opened by the
+    # gate, since nothing is made from it here
     load_project(path)
 
 
 def _section(name: str, lines: Iterable[Line]) -> Iterable[str]:
-    found = list(lines)
-    if not found:
+    all_lines = list(lines)
+    if not all_lines:
         return
-    said = [line for line in found if line.value is not None]
-    if said:
+    changed = [line for line in all_lines if line.value is not None]
+    if changed:
         yield f"{name}:"
-    for line in found:
-        indent = "  " if said else ""
-        yield _said(line, indent)
+    for line in all_lines:
+        indent = "  " if changed else ""
+        yield _comment(line, indent)
         if line.value is not None:
-            # six digits of a number are what anybody reads
+            # six digits of a number are enough for a reader
             value = float(f"{line.value:g}") if isinstance(line.value, float) else line.value
             yield textwrap.indent(yaml_text({line.key.partition(".")[2]: value}), "  ")
 
 
-def _said(line: Line, indent: str) -> str:
+def _comment(line: Line, indent: str) -> str:
     what = "" if line.value is not None else f"{line.key}: "
     text = f"{what}{line.reason}" + (f" [{line.source}]" if line.source else "")
     return textwrap.fill(

@@ -1,1 +1,1 @@
-"""Evaluation: base and adapter on the same held-out items (stage `evaluate`)."""
+"""The evaluation stage: base and adapter on the same held-out items."""

@@ -1,4 +1,4 @@
-"""Tasks and metrics as they are called: what a package adds is held to what its row promises.
+"""Checked calls of tasks and metrics, including those of installed packages.
 
 A metric of ours is held to the same by its tests, and passes what the outputs of a model are: a
 likelihood that is not a number stays one.
@@ -19,6 +19,7 @@ from finetune.artefacts.job import Job
 from finetune.errors import FinetuneError, RecipeError, first_line
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
+from finetune.messages import Place, Problem, Sentence, problem, sentence
 from finetune.spec.tables.metric import METRICS, Metric, metric_origin
 from finetune.spec.tables.task import Group, Task, task_origin
 from finetune.statistics.bootstrap import ScoreOfSums
@@ -33,14 +34,19 @@ def groups_of(task: Task, job: Job, part: Part) -> tuple[Group, ...]:
     groups = tuple(task.groups(job, part))
     for group in groups:
         if group.is_scored and not len(group.items):
-            raise _wrong_task(task, f"a group of {group.language} is scored and has no items")
+            raise _wrong_task(
+                task, sentence("a scored group of {language} has no items", language=group.language)
+            )
         strange = [item for item in group.items if not isinstance(item, Item)]
         if task.gives is Generation and strange:
             raise _wrong_task(
                 task,
-                f"an item of {group.language} is a {type(strange[0]).__name__}, and what systems "
-                "generate for is a finetune.artefacts.items.Item, with prompt, source and "
-                "reference for the report",
+                sentence(
+                    "an item of {language} is a {type}, not a finetune.artefacts.items.Item with "
+                    "prompt, source and reference",
+                    language=group.language,
+                    type=type(strange[0]).__name__,
+                ),
             )
     return groups
 
@@ -48,11 +54,16 @@ def groups_of(task: Task, job: Job, part: Part) -> tuple[Group, ...]:
 def checked_outputs(
     task: Task, outputs: Sequence[Sequence[Any]], *, groups: Sequence[Group]
 ) -> Sequence[Sequence[Any]]:
-    """Return what a system gave. Raises RecipeError unless there is one output for each item."""
-    found, wanted = [len(given) for given in outputs], [len(group.items) for group in groups]
-    if found != wanted:
+    """Return the outputs of a system. RecipeError unless there is one output per item."""
+    given, expected = [len(each) for each in outputs], [len(group.items) for group in groups]
+    if given != expected:
         raise _wrong_task(
-            task, f"its groups have {wanted} items, and the answers to them are {found}"
+            task,
+            sentence(
+                "its groups have {items} items, but it gave {outputs} outputs",
+                items=expected,
+                outputs=given,
+            ),
         )
     return outputs
 
@@ -69,8 +80,11 @@ def statistics_of(metric: Metric, outputs: Sequence[Any]) -> ArrayLike:
     if found.ndim != 2 or len(found) != len(outputs) or not found.shape[1]:
         raise _wrong_metric(
             metric,
-            f"its statistics of {len(outputs)} items have the shape {found.shape}, not "
-            f"({len(outputs)}, K)",
+            sentence(
+                "its statistics of {count} items have the shape {shape}, not ({count}, K)",
+                count=len(outputs),
+                shape=str(found.shape),
+            ),
         )
     return found
 
@@ -88,8 +102,12 @@ def score_of(metric: Metric) -> ScoreOfSums:
         if found.shape != sums.shape[:-1]:
             raise _wrong_metric(
                 metric,
-                f"its value of sums of the shape {sums.shape} has the shape {found.shape}, not "
-                f"{sums.shape[:-1]}",
+                sentence(
+                    "its value of sums of the shape {sums} has the shape {shape}, not {expected}",
+                    sums=str(sums.shape),
+                    shape=str(found.shape),
+                    expected=str(sums.shape[:-1]),
+                ),
             )
         return found
 
@@ -101,7 +119,12 @@ def refuse_other_statistics(metric: Metric, base_NK: ArrayLike, adapter_NK: Arra
     shapes = np.shape(base_NK), np.shape(adapter_NK)
     if shapes[0] != shapes[1]:
         raise _wrong_metric(
-            metric, f"its statistics are {shapes[0]} for the base and {shapes[1]} for the adapter"
+            metric,
+            sentence(
+                "its statistics have the shape {base} for the base and {adapter} for the adapter",
+                base=str(shapes[0]),
+                adapter=str(shapes[1]),
+            ),
         )
 
 
@@ -112,22 +135,42 @@ def _array(metric: Metric, function: str, call: Callable[[], Any]) -> NDArray[np
         raise
     except Exception as error:  # whatever a package raises; the cause is shown with --verbose
         raise _wrong_metric(
-            metric, f"its {function} failed with {type(error).__name__}: {first_line(error)}"
+            metric,
+            sentence(
+                "its {function} failed with {error}: {why}",
+                function=function,
+                error=type(error).__name__,
+                why=first_line(error),
+            ),
         ) from error
     if not np.isfinite(found).all():
-        raise _wrong_metric(metric, f"its {function} gave numbers that are not finite (NaN, inf)")
+        raise _wrong_metric(
+            metric,
+            sentence("its {function} gave values that are not finite", function=function),
+        )
     return found
 
 
-def _wrong_metric(metric: Metric, what: str) -> RecipeError:
+def _wrong_metric(metric: Metric, what: Sentence) -> RecipeError:
     return RecipeError(
-        f"evaluate.metrics: {metric_origin(metric.name)}: {what}; take it out of the recipe, or "
-        "tell the authors of the package. The trained adapter is kept"
+        _wrong_package(
+            "metric-of-package-failed", metric_origin(metric.name), what, key="evaluate.metrics"
+        )
     )
 
 
-def _wrong_task(task: Task, what: str) -> RecipeError:
+def _wrong_task(task: Task, what: Sentence) -> RecipeError:
     return RecipeError(
-        f"evaluate.tasks: {task_origin(task.name)}: {what}; take it out of the recipe, or tell the "
-        "authors of the package. The trained adapter is kept"
+        _wrong_package("task-of-package-failed", task_origin(task.name), what, key="evaluate.tasks")
+    )
+
+
+def _wrong_package(code: str, origin: str, what: Sentence, *, key: str) -> Problem:
+    return problem(
+        code,
+        "{origin}: {what}; remove it from the recipe, or report it to the authors of the package. "
+        "The trained adapter is kept",
+        at=Place(key=key),
+        origin=origin,
+        what=what,
     )

@@ -1,4 +1,4 @@
-"""Base and adapter as two systems that are measured alike, each with its own tokenizer."""
+"""Base and adapter as two systems measured alike, each with its own tokenizer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
+from finetune.artefacts.results import TrainResult, read_result
+from finetune.artefacts.scores import SystemName
 from finetune.evaluate.parts import Part
 from finetune.models.generate import Decoding
 from finetune.models.kinds import Kind, TrainableModel, kind_of
@@ -24,15 +26,14 @@ from finetune.models.load import choose_device, load_tokenizer, resolve_precisio
 _SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
 _GENERATE_ROWS = {"cpu": 32, "cuda": 32}
 SPEED_PROMPTS, SPEED_TOKENS = 3, 32
-"""What the speed of generation is measured on."""
+"""Sample for measuring generation speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class System:
     """A model that is measured."""
 
-    name: str
-    """`base` or `adapter`."""
+    name: SystemName
     kind: Kind
     model: TrainableModel
     tokenizer: Any
@@ -52,7 +53,7 @@ def both_systems(job: Job) -> Iterator[System]:
     kind = kind_of(folder)
     model = kind.load_base(
         folder,
-        precision=resolve_precision(train.result["precision"], device),
+        precision=resolve_precision(read_result(train, TrainResult).precision, device),
         quantization=job.recipe.base.quantization,
         device=device,
     )
@@ -74,7 +75,7 @@ def score(job: Job, system: System, part: Part) -> dict[str, NDArray[np.float64]
         return {}
     records = np.concatenate(list(chosen.values()))
     num_rows = len(np.unique(split.documents_D["row"][records]))
-    progress = job.console.progress(_label("score", system, part), total=num_rows, unit="rows")
+    progress = job.console.progress(_label("loss", system, part), total=num_rows, unit="sequences")
     with system.switch(), progress as bar:
         nll = system.kind.score(
             system.model,
@@ -92,14 +93,14 @@ def write_all(job: Job, system: System, part: Part, items: Sequence[Item]) -> li
     """Return what a system generates for the prompts of items."""
     if not items:
         return []
-    label = _label("generate", system, part)
+    label = _label("generation", system, part)
     progress = job.console.progress(label, total=len(items), unit="items")
     with system.switch(), progress as bar:
         return system.kind.generate(
             system.model,
             system.tokenizer,
             [item.prompt or "" for item in items],
-            decoding=Decoding(job.recipe.evaluate.generate_max_tokens),
+            decoding=Decoding(job.recipe.evaluate.max_new_tokens),
             batch_size=_GENERATE_ROWS[system.device.type],
             on_progress=lambda done, _: bar.update(done),
         )
@@ -123,6 +124,6 @@ def tokens_per_second(system: System, items: Sequence[Item]) -> float | None:
     return len(prompts) * SPEED_TOKENS / seconds if prompts else None
 
 
-def _label(verb: str, system: System, part: Part) -> str:
-    name = f"{verb} {system.name}"
+def _label(measure: str, system: System, part: Part) -> str:
+    name = f"evaluating {system.name}: {measure}"
     return name if part.phase is None else f"{name} ({part.phase})"

@@ -1,14 +1,14 @@
-"""Base against adapter: every metric of every task on the same items, with intervals and tests."""
+"""Comparison of base and adapter: every metric of every task, with intervals and paired tests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from finetune.artefacts.scores import Pair, PairedTest, Score, SystemName
 from finetune.evaluate.added import refuse_other_statistics, score_of, statistics_of
 from finetune.evaluate.parts import Part
-from finetune.evaluate.scores import Pair, PairedTest, Score
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric
 from finetune.spec.tables.task import ALWAYS, Group, Task
@@ -31,7 +31,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a pair of scores is about."""
+    """Identity of a pair of scores: the fields on which both agree."""
 
     language: str
     direction: str | None
@@ -97,7 +97,7 @@ def pair_of(
         "n": found.num_items,
     }
 
-    def scored(system: Literal["base", "adapter"], at: Interval) -> Score:
+    def scored(system: SystemName, at: Interval) -> Score:
         values: dict[str, Any] = {"value": at.value, "low": at.low, "high": at.high}
         return Score(system=system, signature=subject.signature, **values, **about)
 

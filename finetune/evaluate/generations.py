@@ -1,4 +1,4 @@
-"""What base and adapter generated for the same prompts, for people to read (generations.jsonl)."""
+"""Generations of base and adapter for the same prompts (generations.jsonl)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a system gives for one item: the ways of answering that metrics can score."""
+"""Outputs of a system for one item: a likelihood, or a generation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """How likely a system finds a text."""
+    """Likelihood that a system gives to a text."""
 
     nats: float
     """Sum of the negative log-likelihoods of its supervised tokens."""
@@ -17,9 +17,9 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a system wrote for a prompt."""
+    """Generation of a system for a prompt."""
 
     text: str
     reference: str
     source: str | None
-    """What was to be translated, for metrics that look at it."""
+    """Source text, for metrics that use it."""

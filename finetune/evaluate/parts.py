@@ -1,4 +1,4 @@
-"""The test texts of each phase, as base and adapter read them, and which of them are scored.
+"""Test documents of each phase as each system tokenizes them, and the selection that is scored.
 
 Legend: S selected records (indices into the documents of a split).
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from finetune.artefacts.items import Item, read_items
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.prepared_items import PreparedItems
+from finetune.artefacts.results import ComparedDocuments, PrepareResult, read_result
 
 if TYPE_CHECKING:
     from finetune.models.kinds import Kind
@@ -67,8 +68,8 @@ def parts_of(job: Job) -> tuple[Part, ...]:
 
 def _opened(prepared: Artifact, *, kind: Kind) -> tuple[PreparedItems, list[Item]]:
     directory = prepared.path / "test"
-    names = {key: tuple(prepared.result[key]) for key in ("languages", "cards")}
-    split = kind.open_split(directory, **names)
+    result = read_result(prepared, PrepareResult)
+    split = kind.open_split(directory, languages=result.languages, cards=result.cards)
     return split, read_items(directory, split)
 
 
@@ -92,7 +93,7 @@ def choose_documents(split: PreparedItems, *, max_documents: int) -> dict[str, N
 
     Documents are numbered in the order of their content hash, so the first ones are a random
     sample that is the same every time. All segments of a split document go together. Segments
-    that spell no text are left out.
+    without text are skipped.
     """
     chosen: dict[str, NDArray[np.int64]] = {}
     documents_D = split.documents_D
@@ -116,12 +117,12 @@ def bytes_per_token(parts: Sequence[Part], system: str) -> dict[str, float]:
     return {language: float(total[0] / total[1]) for language, total in sums.items() if total[1]}
 
 
-def compared(parts: Sequence[Part]) -> dict[str, int]:
-    """Count documents that are scored, and those left out as one tokenizer makes them too long."""
+def compared(parts: Sequence[Part]) -> ComparedDocuments:
+    """Count scored documents, and those skipped because one tokenizer makes them too long."""
     both = sum(
         _count(part, records) for part in parts for records in part.chosen["adapter"].values()
     )
-    return {"compared": both, "left_out": sum(part.wanted for part in parts) - both}
+    return ComparedDocuments(both, left_out=sum(part.wanted for part in parts) - both)
 
 
 def _count(part: Part, records: NDArray[np.int64]) -> int:

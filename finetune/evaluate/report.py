@@ -1,21 +1,23 @@
-"""The report of an evaluation: one HTML file that needs no network, for people to judge."""
+"""The evaluation report: one self-contained HTML file."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.scores import Pair, PairedTest, Score
 from finetune.evaluate.generations import Generated
 from finetune.evaluate.score_table import cell, p_text, verdict
-from finetune.evaluate.scores import Pair, PairedTest, Score
 from finetune.output.charts import scale_around
 from finetune.output.templates import environment
 from finetune.spec.language import language_name
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric, metric
 from finetune.spec.tables.task import task
+from finetune.text.shown import quotable
 
 
 def write_report(
@@ -44,17 +46,19 @@ def write_report(
 
 
 def summary(pairs: Sequence[Pair]) -> str:
-    """Say in one sentence how many comparisons each system won."""
+    """Return one sentence on how many comparisons each system won."""
+    if not pairs:
+        return "There are no test documents, so base and adapter were not compared."
     won = {winner: sum(p.test.better == winner for p in pairs) for winner in ("adapter", "base")}
     return (
         f"Of {len(pairs)} comparisons on held-out items, the adapter is better in "
-        f"{won['adapter']}, the base in {won['base']}, and {len(pairs) - sum(won.values())} "
-        "show no difference."
+        f"{won['adapter']} and the base in {won['base']}; {len(pairs) - sum(won.values())} are "
+        "not significant."
     )
 
 
 def place(language: str, direction: str | None, phase: str | None = None) -> str:
-    """Name a language or a direction for people.
+    """Return the name of a language or direction.
 
     >>> place("hau_Latn", "eng_Latn>hau_Latn"), place("hau_Latn", None, "texts")
     ('English → Hausa', 'Hausa (texts)')
@@ -127,5 +131,16 @@ def _samples(generated: Sequence[Generated], *, per_group: int) -> list[dict[str
     for one in generated:
         group = groups.setdefault(place(one.item.language, one.item.direction, one.phase), [])
         if len(group) < per_group:
-            group.append(one)
+            group.append(_quoted(one))
     return [{"place": name, "items": group} for name, group in groups.items() if group]
+
+
+def _quoted(one: Generated) -> Generated:
+    """Return a generation without personal data, also what a recipe keeps or a model repeats."""
+    item = replace(
+        one.item,
+        prompt=one.item.prompt and quotable(one.item.prompt),
+        source=one.item.source and quotable(one.item.source),
+        reference=one.item.reference and quotable(one.item.reference),
+    )
+    return replace(one, item=item, base=quotable(one.base), adapter=quotable(one.adapter))

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: base and adapter on the same held-out items, in one run, with paired tests.
+"""The stage `evaluate`: base and adapter on the same held-out items, with paired tests.
 
 The base is loaded once and the adapter attached to it; the base's scores are the same weights with
 the adapter switched off, so nothing but the adapter differs between the two. Where the vocabulary
@@ -15,7 +15,19 @@ from typing import Any
 
 from finetune import __version__
 from finetune.artefacts.items import Item
-from finetune.artefacts.job import Job
+from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.results import (
+    BaseResult,
+    EvaluateResult,
+    Extension,
+    PerSystem,
+    PrepareResult,
+    TrainResult,
+    VocabularyResult,
+    as_json,
+    read_result,
+)
+from finetune.artefacts.scores import Pair, SystemName
 from finetune.errors import DataError
 from finetune.evaluate.added import checked_outputs, groups_of
 from finetune.evaluate.base_and_adapter import System, both_systems, tokens_per_second
@@ -24,14 +36,16 @@ from finetune.evaluate.generations import Generated, generated_by_both, write_ge
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
-from finetune.evaluate.scores import Pair, as_result
+from finetune.messages import Place, problem, sentence
 from finetune.models.load import set_threads
-from finetune.spec.tables.task import asked
+from finetune.spec.entry_points import blamed
+from finetune.spec.tables.metric import Metric
+from finetune.spec.tables.task import GROUP, TASKS, Task, asked
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What one system gave."""
+    """Outputs of one system."""
 
     outputs: list[list[Outputs]]
     """Task by task, part by part."""
@@ -41,16 +55,25 @@ class _Measured:
 def run(job: Job) -> dict[str, Any]:
     """Evaluate an adapter against its base; write scores.json, generations.jsonl, report.html.
 
-    In a recipe with phases, on the test texts of every phase, each by itself. Raises DataError if
+    In a recipe with phases, on the test texts of every phase separately. Raises DataError if
     they hold no text.
     """
     set_threads(job.recipe.run.threads)
     settings = job.recipe.evaluate
     parts = parts_of(job)
     if not any(len(records) for part in parts for records in part.chosen["adapter"].values()):
+        if {card.corpus.test for card in job.cards.values()} == {"none"}:
+            job.console.say(
+                sentence("no card has test records (`test: none`), so nothing is claimed")
+            )
+            return _write(job, [], [], extension=None)
         raise DataError(
-            "evaluate: the test split holds no text; raise prepare.test_share "
-            f"({job.recipe.prepare.test_share}) or add documents"
+            problem(
+                "empty-test-split",
+                "the test split has no text; raise prepare.test_share ({share:g}) or add documents",
+                at=Place(key="evaluate"),
+                share=job.recipe.prepare.test_share,
+            )
         )
     tasks = _asked(job, parts)
     measured = {
@@ -59,7 +82,9 @@ def run(job: Job) -> dict[str, Any]:
     pairs: list[Pair] = []
     generated: list[Generated] = []
     for number, one in enumerate(tasks):
-        outputs = {name: found.outputs[number] for name, found in measured.items()}
+        outputs: dict[str, list[Outputs]] = {
+            name: found.outputs[number] for name, found in measured.items()
+        }
         pairs += pairs_of_task(one, parts, outputs, settings=settings)
         generated += generated_by_both(one, parts, outputs)
     return _write(job, pairs, generated, extension=_extension(job, parts, measured))
@@ -68,30 +93,41 @@ def run(job: Job) -> dict[str, Any]:
 def _asked(job: Job, parts: Sequence[Part]) -> list[Asked]:
     settings = job.recipe.evaluate
     of_all = (
-        f"precision:{job.inputs['train'].result['precision']}"
+        f"precision:{read_result(job.inputs['train'], TrainResult).precision}"
         f"|bs:{settings.resamples}|seed:{settings.seed}|version:finetune-{__version__}"
     )
     return [
-        Asked(
+        _asked_of(task, metrics, job, parts, of_all=of_all)
+        for task, metrics in asked(settings.tasks, settings.metrics)
+    ]
+
+
+def _asked_of(
+    task: Task, metrics: Sequence[Metric], job: Job, parts: Sequence[Part], *, of_all: str
+) -> Asked:
+    with blamed(task.name, group=GROUP, known=TASKS):
+        return Asked(
             task=task,
-            metrics=metrics,
+            metrics=tuple(metrics),
             groups=tuple(groups_of(task, job, part) for part in parts),
             conditions=f"{task.conditions(job)}|{of_all}",
         )
-        for task, metrics in asked(settings.tasks, settings.metrics)
-    ]
 
 
 def _measure(
     job: Job, system: System, parts: Sequence[Part], *, tasks: Sequence[Asked]
 ) -> _Measured:
-    outputs: list[list[Outputs]] = [
-        [
-            checked_outputs(one.task, one.task.answer(job, system, part, groups), groups=groups)
-            for part, groups in zip(parts, one.groups, strict=True)
-        ]
-        for one in tasks
-    ]
+    outputs: list[list[Outputs]] = []
+    for one in tasks:
+        with blamed(one.task.name, group=GROUP, known=TASKS):
+            outputs.append(
+                [
+                    checked_outputs(
+                        one.task, one.task.answer(job, system, part, groups), groups=groups
+                    )
+                    for part, groups in zip(parts, one.groups, strict=True)
+                ]
+            )
     if "vocabulary" not in job.inputs:
         return _Measured(outputs, None)
     return _Measured(outputs, tokens_per_second(system, _prompted(tasks)))
@@ -104,78 +140,81 @@ def _prompted(tasks: Sequence[Asked]) -> list[Item]:
 
 
 def _extension(
-    job: Job, parts: Sequence[Part], measured: dict[str, _Measured]
-) -> dict[str, Any] | None:
-    """Return what the new tokens changed, besides the scores; None if there are none."""
+    job: Job, parts: Sequence[Part], measured: dict[SystemName, _Measured]
+) -> Extension | None:
+    """Return the effect of the new tokens, besides the scores; None if there are none."""
     if "vocabulary" not in job.inputs:
         return None
-    costs = {system: bytes_per_token(parts, system) for system in measured}
-    both = zip(job.plain, job.prepared, strict=True)
-    trained = [
-        {
-            role: a.result["counts"]["train"]["tokens"]
-            for role, (_, a) in zip(costs, two, strict=True)
-        }
-        for two in both
-    ]
-    return {
-        "new_tokens": job.inputs["vocabulary"].result["tokens"],
-        "documents": compared(parts),
-        "bytes_per_token": {
-            language: {system: costs[system][language] for system in costs}
-            for language in costs["base"]
+    costs = PerSystem(bytes_per_token(parts, "base"), bytes_per_token(parts, "adapter"))
+    return Extension(
+        new_tokens=read_result(job.inputs["vocabulary"], VocabularyResult).tokens,
+        documents=compared(parts),
+        bytes_per_token={
+            language: PerSystem(cost, costs.adapter[language])
+            for language, cost in costs.base.items()
         },
-        "tokens_per_second": {
-            system: found.tokens_per_second for system, found in measured.items()
-        },
-        "training_tokens": {system: sum(one[system] for one in trained) for system in costs},
-    }
+        tokens_per_second=PerSystem(
+            measured["base"].tokens_per_second, measured["adapter"].tokens_per_second
+        ),
+        training_tokens=PerSystem(_training_tokens(job.plain), _training_tokens(job.prepared)),
+    )
+
+
+def _training_tokens(prepared: Sequence[tuple[str | None, Artifact]]) -> int:
+    return sum(read_result(artifact, PrepareResult).counts.train.tokens for _, artifact in prepared)
 
 
 def _write(
-    job: Job, pairs: list[Pair], generated: list[Generated], *, extension: dict[str, Any] | None
+    job: Job, pairs: list[Pair], generated: list[Generated], *, extension: Extension | None
 ) -> dict[str, Any]:
-    result = as_result(pairs) | ({"extension": extension} if extension else {})
+    result = as_json(
+        EvaluateResult(
+            scores=tuple(score for pair in pairs for score in (pair.base, pair.adapter)),
+            comparisons=tuple(pair.test for pair in pairs),
+            extension=extension,
+        )
+    )
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     (job.workspace / "scores.json").write_text(text, encoding="utf-8", newline="\n")
     write_generations(job.workspace / "generations.jsonl", generated)
-    base, train = job.inputs["base"], job.inputs["train"]
+    base = read_result(job.inputs["base"], BaseResult)
+    train = read_result(job.inputs["train"], TrainResult)
     write_report(
         job.workspace / "report.html",
         pairs=pairs,
         generated=generated,
         facts={
-            "Base model": base.result["hub_id"],
-            "Base parameters": f"{base.result['parameters']:,}",
-            "Adapter parameters": f"{train.result['trainable_parameters']:,}",
-            "Training": f"best step {train.result['best_step']} of {train.result['steps']}, "
-            f"{train.result['supervised_tokens']:,} supervised tokens",
-            "Precision": train.result["precision"],
+            "Base model": base.hub_id,
+            "Base parameters": f"{base.parameters:,}",
+            "Adapter parameters": f"{train.trainable_parameters:,}",
+            "Training": f"best step {train.best_step:,} of {train.steps:,}, "
+            f"{train.supervised_tokens:,} supervised tokens",
+            "Precision": train.precision,
             "Prepared corpora": ", ".join(prepare.key for _, prepare in job.prepared),
-            "Adapter": train.key,
-            **_told(extension),
+            "Adapter": job.inputs["train"].key,
+            **_extension_facts(extension),
         },
         settings=job.recipe.evaluate,
-        loss_picture=train.path / "loss.png",
+        loss_picture=job.inputs["train"].path / "loss.png",
     )
     return result
 
 
-def _told(extension: dict[str, Any] | None) -> dict[str, str]:
+def _extension_facts(extension: Extension | None) -> dict[str, str]:
     if extension is None:
         return {}
     costs = ", ".join(
-        f"{language} {cost['base']:.2f} before, {cost['adapter']:.2f} with them"
-        for language, cost in extension["bytes_per_token"].items()
+        f"{language} {cost.base:.2f} base, {cost.adapter:.2f} adapter"
+        for language, cost in extension.bytes_per_token.items()
     )
-    trained, speeds = extension["training_tokens"], extension["tokens_per_second"]
-    found = {
-        "New tokens": f"{extension['new_tokens']:,}",
-        "Bytes a token": costs,
-        "Tokens of the training texts": f"{trained['base']:,} before, {trained['adapter']:,} with",
+    trained, speeds = extension.training_tokens, extension.tokens_per_second
+    facts = {
+        "New tokens": f"{extension.new_tokens:,}",
+        "Bytes per token": costs,
+        "Tokens of the training texts": f"{trained.base:,} base, {trained.adapter:,} adapter",
     }
-    if all(speeds.values()):
-        found["Writing"] = (
-            f"{speeds['base']:.1f} tokens a second before, {speeds['adapter']:.1f} with them"
+    if speeds.base and speeds.adapter:
+        facts["Generation"] = (
+            f"{speeds.base:.1f} tokens/s base, {speeds.adapter:.1f} tokens/s adapter"
         )
-    return found
+    return facts

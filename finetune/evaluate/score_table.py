@@ -1,11 +1,12 @@
-"""Scores and paired tests in words and numbers, for the terminal and the report."""
+"""Table of scores and paired tests, for the terminal and the report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from finetune.evaluate.scores import Pair, PairedTest, Score, pairs_of
+from finetune.artefacts.results import EvaluateResult
+from finetune.artefacts.scores import Pair, PairedTest, Score
 from finetune.output.console import Console
 from finetune.spec.tables.metric import metric
 from finetune.spec.tables.task import task
@@ -22,13 +23,12 @@ TABLE_COLUMNS = (
 )
 
 
-def show_scores(result: Mapping[str, Any], *, console: Console) -> None:
-    """Show base against adapter, from the result of the stage evaluate."""
-    rows = table_rows(pairs_of(result))
-    title = "base against adapter, on held-out texts"
-    if console.json_lines:
-        console.table(title, TABLE_COLUMNS, rows)
+def show_scores(result: EvaluateResult, *, console: Console) -> None:
+    """Show the comparison of base and adapter, from the result of the stage `evaluate`."""
+    if not result.pairs:  # no card has test records
         return
+    rows = table_rows(result.pairs)
+    title = "base vs. adapter, test split"
     # intervals under their values, so that a terminal of 80 columns is enough
     narrow = [
         (
@@ -40,11 +40,30 @@ def show_scores(result: Mapping[str, Any], *, console: Console) -> None:
         )
         for metric, where, base, adapter, difference, p, verdict in rows
     ]
-    console.table(title, ("", "base [95 %]", "adapter [95 %]", "difference", "verdict"), narrow)
+    columns = ("", "base [95 %]", "adapter [95 %]", "difference", "verdict")
+    console.table(title, columns, narrow, name="scores", facts=map(_facts, result.pairs))
+
+
+def _facts(pair: Pair) -> dict[str, Any]:
+    """Return a comparison as numbers, for JSON."""
+    test = pair.test
+    return {
+        "metric": test.metric,
+        "task": test.task,
+        "phase": test.phase,
+        "language": test.language,
+        "direction": test.direction,
+        "n": test.n,
+        "base": {name: getattr(pair.base, name) for name in ("value", "low", "high")},
+        "adapter": {name: getattr(pair.adapter, name) for name in ("value", "low", "high")},
+        "difference": {"value": test.difference, "low": test.low, "high": test.high},
+        "p_value": test.p_value,
+        "better": test.better,
+    }
 
 
 def table_rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
-    """Return the rows under `TABLE_COLUMNS`."""
+    """Return the table rows, with the columns of `TABLE_COLUMNS`."""
     return [
         (
             pair.test.metric,
@@ -60,10 +79,10 @@ def table_rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
 
 
 def verdict(test: PairedTest) -> str:
-    """Say in words what the test shows.
+    """Return the verdict of a paired test.
 
     >>> test = PairedTest("bits_per_byte", "hau_Latn", None, 2.0, 1.5, -0.5, -0.6, -0.4, 0.002, 90,
-    ...                   "adapter", "paired bootstrap, 1000 resamples")
+    ...                   "adapter", "paired bootstrap, 1,000 resamples")
     >>> verdict(test)
     'adapter better (-25.0 %)'
     """
@@ -72,14 +91,14 @@ def verdict(test: PairedTest) -> str:
             return f"{test.better} better"
         return f"{test.better} better ({100 * test.difference / test.base:+.1f} %)"
     if test.n < MIN_ITEMS:
-        return f"too few items to tell (n = {test.n})"
+        return f"too few items to test (n = {test.n})"
     if test.difference == test.low == test.high == 0:
         return "no difference"
-    return "no difference shown"
+    return "not significant"
 
 
 def cell(score: Score) -> str:
-    """Write a score with its interval for a table.
+    """Format a score and its interval.
 
     >>> cell(Score("bits_per_byte", "hau_Latn", None, "base", 1.5, 1.4, 1.625, 90, ""))
     '1.500 [1.400, 1.625]'
@@ -89,7 +108,7 @@ def cell(score: Score) -> str:
 
 
 def where(test: PairedTest) -> str:
-    """Return the code of a language or direction, with the task or phase that tells it apart."""
+    """Return the code of a language or direction, and the task or phase, if any."""
     code = test.direction or test.language
     named = [task(test.task).label] if test.task else []
     named += [test.phase] if test.phase else []
@@ -97,7 +116,7 @@ def where(test: PairedTest) -> str:
 
 
 def p_text(p_value: float) -> str:
-    """Write a p-value.
+    """Format a p-value.
 
     >>> p_text(0.002), p_text(0.0002), p_text(1.0)
     ('0.002', '< 0.001', '1.000')

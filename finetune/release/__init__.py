@@ -1,1 +1,1 @@
-"""Stage `release` and publishing: adapter and results -> a folder that is a Hub repository."""
+"""The release stage and publishing: adapter and results -> a repository of the Hub."""

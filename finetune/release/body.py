@@ -1,15 +1,28 @@
-"""The text of the model card, from what stages recorded."""
+"""The text of the model card, from recorded results."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from finetune.artefacts.job import Job
-from finetune.output.templates import text_environment
+from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.results import (
+    BaseResult,
+    EvaluateResult,
+    PerSystem,
+    PrepareResult,
+    TrainResult,
+    VocabularyResult,
+    read_result,
+)
+from finetune.artefacts.scores import PairedTest, Score, Subject, subject
+from finetune.output.markdown import Markdown, inline
+from finetune.output.templates import markdown_environment
 from finetune.release.recorded import (
     Licensing,
+    comparisons_of,
     corpora_of,
     counts_by_card,
     json_of,
@@ -20,135 +33,132 @@ from finetune.release.recorded import (
     translates,
     where,
 )
+from finetune.spec.card import DataCard
 from finetune.spec.language import language_name
 from finetune.spec.licence import obligations
 from finetune.spec.recipe import Corpus, Phase
+from finetune.spec.sections.training import WARMUP_RATIO
 from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.spec.tables.task import metrics_asked
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def card_body(job: Job, *, licence: Licensing) -> str:
     """Return the Markdown text under the front matter."""
-    environment = text_environment(
-        "finetune.release", filters={"cell": cell, "amount": _amount, "literal": _literal}
-    )
-    return environment.get_template("card.md.j2").render(**_facts(job, licence=licence))
+    return str(_template().render(**_facts(job, licence=licence)))
 
 
-def cell(value: object) -> str:
-    """Return text that cannot break out of its table cell or turn into HTML.
-
-    >>> cell("a|b <i>\\nc")
-    'a\\\\|b &lt;i> c'
-    """
-    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+@cache
+def _template() -> Template:
+    environment = markdown_environment("finetune.release", filters={"amount": _amount})
+    return environment.get_template("card.md.j2")
 
 
-def conclusions(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a plain sentence a comparison: what was and what was not shown."""
+def conclusions(comparisons: Sequence[PairedTest]) -> list[Markdown]:
+    """Return a plain sentence per comparison: what is significant and what is not."""
     return [_conclusion(c) for c in comparisons]
 
 
-def seen_rows(train: Mapping[str, Any], *, phases: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a row a phase, language and card: tokens, unique and repeated tokens, epochs.
+def seen_rows(train: TrainResult, *, phases: Sequence[str]) -> list[dict[str, Any]]:
+    """Return one row per phase, language and card: tokens, unique and repeated tokens, epochs.
 
-    `train` is the result of the last phase's training, `phases` are the names of all. Phases that
-    were trained before this was recorded are left out.
+    `train` is the result of the last phase's training run, `phases` are the names of all. Phases
+    that were trained before this was recorded have no rows.
     """
-    recorded = [*train.get("seen_before", ()), train.get("seen", ())]
+    recorded = [*train.seen_before, train.seen or ()]
     named = zip(phases[-len(recorded) :], recorded[-len(phases) :], strict=True)
     return [
-        {"phase": phase, "repeated_tokens": row["tokens"] - row["unique_tokens"]} | row
-        for phase, rows in named
-        for row in rows
+        {"phase": phase, "repeated_tokens": seen.repeated_tokens} | asdict(seen)
+        for phase, several in named
+        for seen in several
     ]
 
 
-def mix_in_words(train: Mapping[str, Any]) -> str | None:
-    """Return how languages were mixed in a sentence, or None if texts were taken as they are."""
-    recorded = train.get("mix")
-    if not recorded:
+def mixture_in_words(train: TrainResult) -> str | None:
+    """Return the data mixture in a sentence, or None without one."""
+    if train.mixture is None:
         return None
-    mix = recorded["settings"]
-    methods = [mix["method"], *(s["method"] for s in mix["stages"] if s["method"])]
+    mixture = train.mixture.settings
+    methods = [mixture["method"], *(s["method"] for s in mixture["curriculum"] if s["method"])]
     words = {
-        "proportional": "by size",
-        "temperature": f"by size with temperature {mix['temperature']:g}",
-        "unimax": f"by UniMax with at most {mix['max_epochs']:g} epochs",
+        "proportional": "in proportion to its size",
+        "temperature": f"with temperature {mixture['temperature']:g}",
+        "unimax": f"by UniMax with at most {mixture['max_epochs']:g} epochs",
         "fixed": "by fixed weights",
     }
     used = ", then ".join(dict.fromkeys(words[method] for method in methods))
-    stages = f", in {len(mix['stages'])} stages" if mix["stages"] else ""
-    return f"Each {mix['by']} had a share of the {mix['unit']} {used}{stages}."
+    parts = len(mixture["curriculum"])
+    curriculum = f", in a curriculum of {parts} parts" if parts else ""
+    return f"The {mixture['unit']} are sampled from each {mixture['by']} {used}{curriculum}."
 
 
 def extension_facts(
-    vocabulary: Mapping[str, Any], evaluated: Mapping[str, Any]
+    vocabulary: VocabularyResult | None, evaluated: EvaluateResult | None
 ) -> dict[str, Any] | None:
-    """Return what new tokens changed, or None: costs by language, speed, and rows to make."""
-    measured = evaluated.get("extension")
-    if not vocabulary or not measured:
+    """Return the effect of new tokens, or None: costs by language, speed, embedding rows."""
+    measured = evaluated.extension if evaluated else None
+    if vocabulary is None or measured is None:
         return None
-    costs = measured["bytes_per_token"].items()
-    speeds = measured["tokens_per_second"]
+    speeds = measured.tokens_per_second
     return {
-        "tokens": vocabulary["tokens"],
-        "rows": vocabulary["vocabulary"],
+        "tokens": vocabulary.tokens,
+        "rows": vocabulary.vocabulary,
         "costs": [
             {
                 "language": language_name(language),
-                "seconds": {
-                    side: speeds[side] * cost[side] for side in cost if speeds[side] is not None
-                },
+                "base": cost.base,
+                "adapter": cost.adapter,
+                "bytes_per_second": PerSystem(
+                    None if speeds.base is None else speeds.base * cost.base,
+                    None if speeds.adapter is None else speeds.adapter * cost.adapter,
+                ),
             }
-            | cost
-            for language, cost in costs
+            for language, cost in measured.bytes_per_token.items()
         ],
         "speeds": speeds,
-        "training": measured["training_tokens"],
+        "training": measured.training_tokens,
     }
 
 
 def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     recipe = job.recipe
-    prepare = result_of(job, "prepare")
-    comparisons = list(result_of(job, "evaluate").get("comparisons", ()))
+    prepare = result_of(job, "prepare", PrepareResult)
+    train = read_result(job.inputs["train"], TrainResult)
+    vocabulary = result_of(job, "vocabulary", VocabularyResult)
+    phases = recipe.training_phases
     licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
     return {
         "repo": recipe.released.repo,
         "summary": recipe.released.summary.strip(),
         "base": recipe.base,
-        "base_result": result_of(job, "base"),
+        "base_result": result_of(job, "base", BaseResult),
         "licence": licence,
         "obligations": obligations(licences),
         "languages": [(lang, language_name(lang)) for lang in released_languages(job)],
         "rows": _table(job),
         "validation": metric(VALIDATION),
         "metrics": metrics_asked(recipe.evaluate.tasks, recipe.evaluate.metrics),
-        "conclusions": conclusions(comparisons),
+        "conclusions": conclusions(comparisons_of(job)),
+        "untested": [c.pretty_name for c in job.cards.values() if c.corpus.test == "none"],
+        "named_tests": [c.pretty_name for c in job.cards.values() if _names_test(c)],
         "data": training_data(job),
-        "prepared": [
-            {
-                "phase": phase,
-                "counts": artifact.result.get("counts", {}),
-                "rejected": _rejected(artifact.result),
-            }
-            for phase, artifact in job.prepared
-        ],
+        "prepared": [_prepared_record(phase, artifact) for phase, artifact in job.prepared],
         "tested": list(dict.fromkeys(where(s) for s in scores_of(job))),
         "lora": recipe.lora,
         "sequence_tokens": recipe.prepare.sequence_tokens,
-        "phases": [_phase_record(phase) for phase in recipe.stages_of_training],
-        "train": result_of(job, "train"),
-        "mix": mix_in_words(result_of(job, "train")),
-        "seen": seen_rows(
-            result_of(job, "train"), phases=[p.name for p in recipe.stages_of_training]
-        ),
-        "vocabulary": result_of(job, "vocabulary"),
-        "extension": extension_facts(result_of(job, "vocabulary"), result_of(job, "evaluate")),
+        "phases": [_phase_record(phase) for phase in phases],
+        "train": train,
+        "mixture": mixture_in_words(train),
+        "seen": seen_rows(train, phases=[phase.name for phase in phases]),
+        "vocabulary": vocabulary,
+        "extension": extension_facts(vocabulary, result_of(job, "evaluate", EvaluateResult)),
         "prompts": _prompts(corpora_of(job)),
         "layout": recipe.prepare.layout,
-        "chat_template": prepare.get("chat_template"),
+        "chat_template": prepare.chat_template if prepare else None,
+        "system_message": prepare.system_message if prepare else None,
+        "system_role": prepare.system_role if prepare else True,
         "versions": _versions(job),
         "funnel": counts_by_card(job),
         "has_loss_picture": (job.inputs["train"].path / "loss.png").is_file(),
@@ -167,54 +177,49 @@ def _versions(job: Job) -> dict[str, str]:
     return found | recorded.get("packages", {})
 
 
-def _rejected(prepare: Mapping[str, Any]) -> dict[str, int] | None:
-    """Return texts left out by reason, or None if `prepare` recorded nothing about it."""
-    if "rejected" not in prepare:
-        return None
-    return {reason: n for reason, n in sorted(prepare["rejected"].items()) if n}
+def _prepared_record(phase: str | None, artifact: Artifact) -> dict[str, Any]:
+    result = read_result(artifact, PrepareResult)
+    rejected = None
+    if result.rejected is not None:
+        rejected = {reason: n for reason, n in sorted(result.rejected.items()) if n}
+    return {"phase": phase, "counts": result.counts, "rejected": rejected}
 
 
 def _table(job: Job) -> list[dict[str, Any]]:
-    """Return a row a language and metric: base, adapter, and their comparison."""
-    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    """Return one row per language and metric: base, adapter, and their comparison."""
+    rows: dict[Subject, dict[str, Any]] = {}
     for score in scores_of(job):
-        key = _subject(score)
-        row = rows.setdefault(key, {"where": where(score), "n": score["n"], "test": None})
-        row["metric"] = metric(score["metric"]).label
-        row[score["system"]] = _with_interval(score)
-    for c in result_of(job, "evaluate").get("comparisons", ()):
-        if _subject(c) in rows:
-            rows[_subject(c)]["test"] = c
+        row = rows.setdefault(subject(score), {"where": where(score), "n": score.n, "test": None})
+        row["metric"] = metric(score.metric).label
+        row[score.system] = _with_interval(score)
+    for test in comparisons_of(job):
+        if subject(test) in rows:
+            rows[subject(test)]["test"] = test
     return [row for row in rows.values() if "base" in row and "adapter" in row]
 
 
-def _with_interval(score: Mapping[str, Any]) -> str:
-    places = metric(score["metric"]).decimals
-    return f"{score['value']:.{places}f} [{score['low']:.{places}f}, {score['high']:.{places}f}]"
+def _with_interval(score: Score) -> Markdown:
+    places = metric(score.metric).decimals
+    return Markdown(f"{score.value:.{places}f} [{score.low:.{places}f}, {score.high:.{places}f}]")
 
 
-def _subject(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a score or comparison is about."""
-    names = ("metric", "task", "language", "direction", "phase")
-    return tuple(record.get(name) or "" for name in names)
-
-
-def _conclusion(c: Mapping[str, Any]) -> str:
-    row, place = metric(c["metric"]), where(c)
-    test = f"{c['test']}, n = {c['n']}, p = {c['p_value']:.3g}"
+def _conclusion(test: PairedTest) -> Markdown:
+    row = metric(test.metric)
+    what = f"{inline(where(test))}, {inline(row.label)}"
+    how = f"{inline(test.test)}, n = {test.n:,}, p = {test.p_value:.3g}"
     places = row.decimals
-    values = f"{c['adapter']:.{places}f} against {c['base']:.{places}f}"
-    low, high = f"{c['low']:+.{places}f}", f"{c['high']:+.{places}f}"
+    values = f"{test.adapter:.{places}f} against {test.base:.{places}f}"
+    low, high = f"{test.low:+.{places}f}", f"{test.high:+.{places}f}"
     interval = f"95 % interval of the difference {low} to {high}"
-    shown = c["low"] > 0 or c["high"] < 0
-    if c["better"] == "adapter" and shown:
-        return f"{place}, {row.label}: the adapter is better, {values} ({interval}; {test})."
-    if c["better"] == "base" and shown:
-        return f"{place}, {row.label}: the adapter is **worse**, {values} ({interval}; {test})."
-    found = "too few items to tell" if shown else "no difference was shown"
-    return (
-        f"{place}, {row.label} ({row.better} is better): {found}, {values} "
-        f"({interval}; {test}). No gain is claimed."
+    excludes_zero = test.low > 0 or test.high < 0
+    if test.better == "adapter" and excludes_zero:
+        return Markdown(f"{what}: the adapter is better, {values} ({interval}; {how}).")
+    if test.better == "base" and excludes_zero:
+        return Markdown(f"{what}: the adapter is **worse**, {values} ({interval}; {how}).")
+    verdict = "too few items to test" if excludes_zero else "not significant"
+    return Markdown(
+        f"{what} ({row.better} is better): {verdict}, {values} ({interval}; {how}). "
+        "No gain is claimed."
     )
 
 
@@ -230,8 +235,14 @@ def _prompts(corpora: Sequence[Corpus]) -> list[dict[str, str]]:
     return list(found.values())
 
 
+def _names_test(card: DataCard) -> bool:
+    return isinstance(card.corpus.test, list)
+
+
 def _phase_record(phase: Phase) -> dict[str, Any]:
     settings = phase.train.model_dump(mode="json", exclude={"start_from"}, exclude_none=True)
+    if phase.train.warmup_steps is None:
+        settings.setdefault("warmup_ratio", WARMUP_RATIO)
     return {
         "name": phase.name,
         "settings": settings,
@@ -242,8 +253,3 @@ def _phase_record(phase: Phase) -> dict[str, Any]:
 def _amount(value: float) -> str:
     """Return a number for people: 12345 -> 12,345 and 0.123456 -> 0.123."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
-
-
-def _literal(text: str) -> str:
-    """Return text as a Python string literal; JSON's form is one, and letters stay letters."""
-    return json.dumps(text, ensure_ascii=False)

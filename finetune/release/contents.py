@@ -1,4 +1,4 @@
-"""The files of a release: what the stage writes, and the exports that a release has.
+"""Files of a release: those of the stage and those of its exports.
 
 Anything else in the folder (the store's manifest) stays at home.
 """
@@ -9,10 +9,14 @@ import json
 from pathlib import Path
 
 from finetune.errors import ReleaseError
+from finetune.messages import Place, problem
 from finetune.spec.tables.export_format import IN_RELEASE, Export, export_format
 
 TEXTS = ("LICENSE", "NOTICE", "README.md", "evaluation.json", "loss.png", "training_data.json")
 """Card, notices, scores and picture, whatever is exported."""
+VARYING_LINES = ("Training took ", "Generation speed on the machine of the evaluation ")
+"""Starts of the lines of README.md that differ between equal runs: measurements of time,
+energy and speed. Everything else in a release is the same."""
 REQUIRED_TEXTS = ("NOTICE", "README.md")
 
 
@@ -33,8 +37,12 @@ def release_files(folder: Path) -> dict[str, Path]:
     missing = sorted(required - set(files))
     if missing:
         raise ReleaseError(
-            f"{folder}: is no built release ({', '.join(missing)} missing); "
-            "make one with: finetune release RECIPE"
+            problem(
+                "no-release",
+                "is no built release ({missing} missing); build one with: finetune release RECIPE",
+                at=Place(folder),
+                missing=missing,
+            )
         )
     return files
 
@@ -45,6 +53,11 @@ def write_json(path: Path, value: object) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     except ValueError as error:
         raise ReleaseError(
-            f"{path.name}: a value is not finite ({error}); nothing is released"
+            problem(
+                "not-finite",
+                "a value is not finite ({why}); nothing is released",
+                at=Place(path.name),
+                why=str(error),
+            )
         ) from error
     path.write_text(text + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""The metadata of the Hub at the head of the model card, with the model-index."""
+"""The front matter of the model card: Hub metadata and model-index."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from finetune.artefacts.job import Job
+from finetune.output.markdown import inline
 from finetune.release.recorded import (
     Licensing,
     corpora_of,
@@ -14,8 +15,8 @@ from finetune.release.recorded import (
     translates,
     where,
 )
-from finetune.spec.card import HubSource
 from finetune.spec.language import bcp47, hub_code
+from finetune.spec.sections.source import HubSource
 from finetune.spec.tables.metric import metric
 from finetune.spec.tables.task import task_of
 
@@ -29,7 +30,9 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
     results = _eval_results(job)
     extra: dict[str, Any] = {"base_model_relation": "adapter"}
     if licence.gate:
-        extra["extra_gated_prompt"] = "\n\n".join(licence.gate)
+        # the Hub shows it as Markdown; alone in its paragraph, a pipe begins no table
+        shown = (inline(condition).replace(r"\|", "|") for condition in licence.gate)
+        extra["extra_gated_prompt"] = "\n\n".join(shown)
     extra["language_details"] = ", ".join(bcp47(lang) for lang in languages)
     return ModelCardData(
         language=list(dict.fromkeys(hub_code(lang) for lang in languages)),
@@ -41,7 +44,7 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
         base_model=base.released_id,
         tags=["lora", f"base_model:adapter:{base.released_id}", *languages],
         datasets=_hub_datasets(job) or None,
-        metrics=sorted({metric(s["metric"]).hub_id for s in scores_of(job)}) or None,
+        metrics=sorted({metric(s.metric).hub_id for s in scores_of(job)}) or None,
         model_name=job.recipe.released.repo.rpartition("/")[2] if results else None,
         eval_results=results or None,
         **extra,
@@ -55,22 +58,22 @@ def _eval_results(job: Job) -> list[Any]:
     only = hub[0] if len(hub) == 1 and len(job.cards) == 1 else None
     results = []
     for score in scores_of(job):
-        if score["system"] != "adapter" or not isfinite(score["value"]):
+        if score.system != "adapter" or not isfinite(score.value):
             continue
-        row, task = metric(score["metric"]), task_of(score)
+        row, task = metric(score.metric), task_of(score.task, direction=score.direction)
         items = task.dataset or "held-out test documents"
         results.append(
             EvalResult(
                 task_type=task.hub_task,
                 dataset_type=task.dataset or (only.dataset if only else "held-out"),
                 dataset_name=f"{items}, {where(score)}",
-                dataset_config=score.get("direction") or score["language"],
+                dataset_config=score.direction or score.language,
                 dataset_split="test",
                 dataset_revision=only.revision if only and not task.dataset else None,
                 metric_type=row.hub_id,
                 metric_name=row.label,
-                metric_value=round(score["value"], 4),
-                metric_args={"signature": score["signature"], "n": score["n"]},
+                metric_value=round(score.value, 4),
+                metric_args={"signature": score.signature, "n": score.n},
             )
         )
     return results

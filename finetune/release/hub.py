@@ -1,4 +1,4 @@
-"""Upload to a server that speaks the Hugging Face Hub protocol, in one commit."""
+"""Upload to a server with the protocol of the Hugging Face Hub, in one commit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from finetune.errors import ReleaseError
+from finetune.messages import Place, Problem, problem, sentence
+from finetune.output.secrets import hide
 from finetune.release.contents import release_names
-from finetune.release.leaks import hide_tokens
-from finetune.sources.fetch import checksum, endpoint, network_as_set
+from finetune.sources.checksums import checksum
+from finetune.sources.hub_fetch import endpoint, network_as_set
 
-_LOG_IN = (
+_LOG_IN = sentence(
     "set HF_TOKEN to a token that may write (https://huggingface.co/settings/tokens) or run "
     "`hf auth login`, then publish again"
 )
@@ -21,16 +23,16 @@ _LOG_IN = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an upload goes, and who may see it."""
+    """Destination and visibility of an upload."""
 
     repo: str
     """`org/name`."""
     private: bool
     kind: Literal["model", "dataset"] = "model"
     gated: Literal["auto", "manual"] | None = None
-    """`auto`: whoever accepts the conditions gets in; `manual`: the owner decides each time."""
+    """`auto`: users who accept the conditions get access; `manual`: the owner decides each time."""
     option: str = "release.repo"
-    """What messages tell a person to change."""
+    """Setting named in messages."""
     replaced: Collection[str] = field(default_factory=release_names)
     """Files that are removed from the repository when they are not uploaded again."""
     message: str = "Release the adapter"
@@ -40,8 +42,8 @@ def upload(files: Mapping[str, Path], target: Target) -> bool:
     """Make a repository hold these files; return whether anything changed.
 
     Creates the repository if there is none. With `private` nothing goes into a repository that
-    everybody can see, whoever made it so (some servers do not know the client's `visibility`).
-    A gated one is seen by nobody until the gate is there. Files that are neither given nor
+    is public, however it became so (some servers do not know the client's `visibility`).
+    A gated one is hidden until the gate is there. Files that are neither given nor
     `replaced` are left alone.
 
     Raises:
@@ -56,32 +58,41 @@ def upload(files: Mapping[str, Path], target: Target) -> bool:
     except ReleaseError:
         raise
     except Exception as error:
-        said = _explanation(error, target)
-        if said is None:
+        explained = _explanation(error, target)
+        if explained is None:
             raise
-        raise ReleaseError(said) from None  # the error's own text may quote headers
+        raise ReleaseError(explained) from None  # the error's own text may quote headers
 
 
-def _explanation(error: BaseException, target: Target) -> str | None:
-    """Say what an error of the client means and what to do; None for one that nobody foresaw."""
+def _explanation(error: BaseException, target: Target) -> Problem | None:
+    """Return the problem behind an error of the client; None for an unknown one."""
     from httpx2 import HTTPError, InvalidURL
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
+    server = Place(endpoint())
     if isinstance(error, LocalTokenNotFoundError):
-        return f"{endpoint()}: no access token; {_LOG_IN}"
+        return problem("no-token", "no access token; {remedy}", at=server, remedy=_LOG_IN)
     if isinstance(error, HfHubHTTPError):
         return _refusal(error, target)
     if isinstance(error, (HFValidationError, InvalidURL)):
-        return f"{target.option}: {target.repo!r}: {hide_tokens(str(error))}"
+        place = Place(key=target.option)
+        why = hide(str(error))
+        return problem("wrong-repo", "{repo!r}: {why}", at=place, repo=target.repo, why=why)
     if isinstance(error, (HTTPError, OSError)):
-        return (
-            f"{endpoint()}: cannot be reached ({hide_tokens(str(error))}). Check the network, "
-            "HF_ENDPOINT and HF_HUB_OFFLINE, then publish again; what arrived is not sent twice. "
-            "A server without Xet storage may need HF_HUB_DISABLE_XET=1."
+        return problem(
+            "hub-unreachable",
+            "cannot be reached ({why}). Check the network, HF_ENDPOINT and HF_HUB_OFFLINE, then "
+            "publish again; files that arrived are not uploaded twice. A server without Xet "
+            "storage may need HF_HUB_DISABLE_XET=1",
+            at=server,
+            why=hide(str(error)),
         )
-    if "LFS batch" in str(error):  # the server will not take one of the files
-        return f"{endpoint()}: {hide_tokens(str(error))}. Ask those who run the server"
-    # what failed in the transfer of a large file comes wrapped
+    if "LFS batch" in str(error):  # the server rejects one of the files
+        why = hide(str(error))
+        return problem(
+            "file-rejected", "{why}; ask the operators of the server", at=server, why=why
+        )
+    # a failed transfer of a large file comes wrapped
     return _explanation(error.__cause__, target) if error.__cause__ else None
 
 
@@ -93,11 +104,19 @@ def _upload(api: Any, files: Mapping[str, Path], target: Target) -> bool:
     seen_by_all = not api.repo_info(repo, repo_type=kind).private
     if target.private and seen_by_all:
         raise ReleaseError(
-            f"{endpoint()}/{repo}: everybody can see it, but publish.private is true, so nothing "
-            "was uploaded. Make it private on the server, or set publish.private: false."
+            problem(
+                "repository-is-public",
+                "the repository is public, but publish.private is true, so nothing was uploaded. "
+                "Make it private on the server, or set publish.private: false",
+                at=Place(f"{endpoint()}/{repo}"),
+            )
             if kind == "model"
-            else f"{endpoint()}/datasets/{repo}: everybody can see it, so nothing was uploaded. "
-            "Make it private on the server, or say --public."
+            else problem(
+                "dataset-is-public",
+                "the dataset is public, so nothing was uploaded. Make it private on the server, or "
+                "give --public",
+                at=Place(f"{endpoint()}/datasets/{repo}"),
+            )
         )
     if target.gated is not None:
         api.update_repo_settings(repo, gated=target.gated, repo_type=kind)
@@ -149,18 +168,33 @@ def _is_there(path: Path, remote: Any) -> bool:
     return bool(blob.hexdigest() == remote.blob_id)
 
 
-def _refusal(error: Any, target: Target) -> str:
+def _refusal(error: Any, target: Target) -> Problem:
     repo, option = target.repo, target.option
     status = error.response.status_code
-    said = hide_tokens(error.server_message or "").strip()
-    reasons = {
-        401: f"the token is missing, wrong or expired; {_LOG_IN}",
-        403: f"this token may not write to {repo}; {_LOG_IN}, or change {option}",
-        404: f"there is no {repo}, or this token may not see it; check {option} and HF_TOKEN",
-        409: "somebody else is writing to this repository; publish again",
-        413: "the server takes no file of this size",
-        429: "the server asks to wait; publish again later",
+    remedies = {
+        401: sentence("the token is missing, wrong or expired; {remedy}", remedy=_LOG_IN),
+        403: sentence(
+            "this token may not write to {repo}; {remedy}, or change {option}",
+            repo=repo,
+            remedy=_LOG_IN,
+            option=option,
+        ),
+        404: sentence(
+            "there is no {repo}, or this token may not see it; check {option} and HF_TOKEN",
+            repo=repo,
+            option=option,
+        ),
+        409: sentence("another process is writing to this repository; publish again"),
+        413: sentence("the server accepts no file of this size"),
+        429: sentence("the server asks to wait; publish again later"),
     }
-    what = reasons.get(status, "publish again; if it stays so, ask those who run the server")
-    quoted = f" ({said})" if said else ""
-    return f"{endpoint()}: refused with HTTP {status}{quoted}: {what}"
+    unknown = sentence("publish again; if it persists, ask the operators of the server")
+    reply = hide(error.server_message or "").strip()
+    return problem(
+        "hub-refused",
+        "rejected with HTTP {status:d}{reply}: {remedy}",
+        at=Place(endpoint()),
+        status=status,
+        reply=sentence(" ({reply})", reply=reply) if reply else "",
+        remedy=remedies.get(status, unknown),
+    )

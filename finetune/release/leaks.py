@@ -1,4 +1,4 @@
-"""Nothing private leaves the machine: paths, user names, host names and tokens stop a release."""
+"""Leak checks: paths, user names, host names and secrets stop a release."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.errors import ReleaseError
+from finetune.messages import Place, Problem, problem
+from finetune.output.secrets import secrets_in
 
-TOKEN = re.compile(
-    r"\b(hf_[A-Za-z0-9]{16,}|api_org_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}"
-    r"|glpat-[\w-]{16,}|AKIA[0-9A-Z]{16}|sk-[A-Za-z0-9_-]{20,})"
-)
 _HOME_OF_ANYONE = re.compile(r"(?<![\w.])(/home/[\w.-]+|/Users/[\w.-]+|[A-Za-z]:\\Users\\[\w.-]+)")
 _NOBODY = frozenset({"root", "user", "admin", "runner", "ubuntu", "debian", "nobody", "localhost"})
 _BINARY = (".safetensors", ".png")
+_PRINTED = re.compile(r"[\x20-\x7e\t]{8,}")
+"""Text regions of a binary file: headers, names. Weights match any pattern by chance."""
 _VOCABULARY = "tokenizer.json"
-"""Holds every word that a tokenizer has a token for; a name among them is nobody's."""
+"""Holds every word that a tokenizer has a token for; a name among them is no user name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Private:
-    """What must not leave: folders of this machine, names of its user and of itself."""
+    """Private facts: folders of this machine, names of its user and host."""
 
     folders: tuple[str, ...]
     names: tuple[str, ...]
@@ -50,42 +50,38 @@ def scan(files: Mapping[str, Path], *, private: Private, public: Sequence[str] =
     """Raise ReleaseError with every leak found in `files` (name -> path).
 
     `public` are strings that people chose to publish (repository, contacts): a user name inside
-    them is no leak, a path or token still is.
+    them is no leak, a path or secret still is.
     """
-    problems = []
+    problems: list[Problem] = []
     for name, path in sorted(files.items()):
         # latin-1 keeps every ASCII byte of a binary file, where paths hide in headers as well
         binary = path.suffix in _BINARY
         text = path.read_bytes().decode("latin-1" if binary else "utf-8", errors="replace")
         names = () if binary or name == _VOCABULARY else private.names
         for leak in _leaks(text, private=Private(private.folders, names), public=public):
-            problems.append(f"{name}: {leak}")
+            problems.append(leak.at(Place(name, line=leak.facts["line"])))
+        printed = "\n".join(_PRINTED.findall(text)) if binary else text
+        for secret in secrets_in(printed):
+            place = Place(name, line=_line(printed, secret.start))
+            problems.append(
+                problem(
+                    "secret-in-release",
+                    "would publish {kind}; remove it from the card or recipe it comes from",
+                    at=place,
+                    kind=secret.kind,
+                )
+            )
     if problems:
-        raise ReleaseError(
-            "the release would publish private facts, so nothing was released:\n"
-            + "\n".join(problems)
-            + "\nRemove them from the data card or recipe that they come from."
-        )
+        raise ReleaseError(*problems)
 
 
-def hide_tokens(text: str) -> str:
-    """Return `text` with every access token replaced.
-
-    >>> hide_tokens("Bearer hf_abcdefghijklmnopqrst")
-    'Bearer ***'
-    """
-    return TOKEN.sub("***", text)
-
-
-def _leaks(text: str, *, private: Private, public: Sequence[str]) -> Iterable[str]:
-    for match in TOKEN.finditer(text):
-        yield f"line {_line(text, match.start())}: an access token ({match.group()[:4]}...)"
+def _leaks(text: str, *, private: Private, public: Sequence[str]) -> Iterable[Problem]:
     for match in _HOME_OF_ANYONE.finditer(text):
-        yield f"line {_line(text, match.start())}: the home folder {match.group()!r}"
+        yield _leak(_line(text, match.start()), "home folder", match.group())
     for folder in private.folders:
         found = re.search(rf"(?<![\w.]){re.escape(folder)}(?![\w-])", text)
         if found:
-            yield f"line {_line(text, found.start())}: the local folder {folder!r}"
+            yield _leak(_line(text, found.start()), "local folder", folder)
     for name in private.names:
         rest = text
         for phrase in sorted(public, key=len, reverse=True):
@@ -97,7 +93,17 @@ def _leaks(text: str, *, private: Private, public: Sequence[str]) -> Iterable[st
             pattern = rf"(?:/{re.escape(name)}/|(?<!\w){re.escape(name)}@)"
         found = re.search(pattern, rest)
         if found:
-            yield f"line {_line(text, found.start())}: the user or host name {name!r}"
+            yield _leak(_line(text, found.start()), "user or host name", name)
+
+
+def _leak(line: int, kind: str, value: str) -> Problem:
+    return problem(
+        "leak-in-release",
+        "would publish the {kind} {value!r}; remove it from the card or recipe it comes from",
+        kind=kind,
+        value=value,
+        line=line,
+    )
 
 
 def _line(text: str, offset: int) -> int:

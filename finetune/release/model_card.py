@@ -1,9 +1,10 @@
-"""The model card: front matter and text, only from what stages recorded and owners wrote."""
+"""The model card: front matter and text."""
 
 from __future__ import annotations
 
 from finetune.artefacts.job import Job
 from finetune.errors import ReleaseError
+from finetune.messages import problem
 from finetune.release.body import card_body
 from finetune.release.front_matter import front_matter
 from finetune.release.recorded import Licensing
@@ -22,7 +23,14 @@ def render_card(job: Job, *, licence: Licensing) -> str:
     try:
         read = ModelCard(text, ignore_metadata_errors=False)
     except ValueError as error:
-        raise ReleaseError(f"the Hub would not accept the model card: {error}") from error
+        raise ReleaseError(
+            problem("card-refused", "the Hub would reject the model card: {why}", why=str(error))
+        ) from error
     if read.data.to_dict() != data.to_dict():
-        raise ReleaseError("the model card does not read back as it was written; report this")
+        raise ReleaseError(
+            problem(
+                "card-changed",
+                "the model card does not read back as it was written; please report this error",
+            )
+        )
     return text

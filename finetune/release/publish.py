@@ -1,4 +1,4 @@
-"""Put a built release where others find it: a folder hub, or a server that speaks the Hub protocol.
+"""Publishing of a built release: to a folder hub, or to a server of the Hub protocol.
 
 Publishing reads the folder and changes nothing in it. Twice is the same as once; after an
 interruption, publish again.
@@ -6,18 +6,23 @@ interruption, publish again.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from finetune.artefacts.job import Artifact
+from finetune.artefacts.results import ReleaseResult, read_result
 from finetune.errors import ReleaseError
+from finetune.messages import Place, problem
 from finetune.output.console import Console
-from finetune.output.durable import flush
+from finetune.output.durable import flush, flush_folders, make_folder
+from finetune.pipeline.disk_errors import in_the_way
 from finetune.pipeline.gate import Opened, refuse_unopened
-from finetune.pipeline.lease import leased
+from finetune.pipeline.lease import Hold, leased, still_ours
 from finetune.pipeline.store import Store
+from finetune.pipeline.verify import refuse_damaged
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.recipe import Publish
@@ -32,12 +37,14 @@ def publish_release(
     hub: Literal["directory", "huggingface"] | None = None,
     dry_run: bool = False,
 ) -> str:
-    """Publish the release of a recipe as the recipe says; return where it is now.
+    """Publish the release of a recipe as the recipe states; return its location.
 
     `hub` is where it goes instead. The folder hub lies in the store if the recipe names no other.
-    Raises ReleaseError as `publish` does, TypeError for a recipe that did not pass the gate.
+    Raises StoreError if a byte of the release is not what the stage wrote, ReleaseError as
+    `publish` does, TypeError for a recipe that did not pass the gate.
     """
     refuse_unopened(project, purposes={"run", "publish"})
+    refuse_damaged([release], anew=True)
     settings = project.recipe.publish
     if hub:
         settings = settings.model_copy(update={"hub": hub})
@@ -48,7 +55,7 @@ def publish_release(
         default_directory=store.root / "hub",
         console=console,
         dry_run=dry_run,
-        gate=release.result.get("gate", ()),
+        gate=read_result(release, ReleaseResult).gate,
     )
 
 
@@ -64,20 +71,26 @@ def publish(
 ) -> str:
     """Publish the release in `folder` as `repo` (`org/name`); return where it is now.
 
-    `default_directory` is the root of the folder hub when `settings.directory` says nothing.
+    `default_directory` is the root of the folder hub when `settings.directory` is empty.
     With `dry_run` only say what would go where; nothing is opened or asked for. `gate` are the
-    conditions of access of the corpora: with any, nothing is published for everybody to see.
+    conditions of access of the corpora: with any, nothing is published publicly.
 
     Raises:
         ReleaseError: the folder is no release, a file holds a token or local path, or the hub
-            refused; the message says what to do.
+            refused; the message has the remedy.
     """
     files = release_files(folder)
     if gate and settings.hub == "huggingface" and not settings.private:
         raise ReleaseError(
-            f"publish.private: false: {repo} was trained on texts whose access is not open "
-            f"({'; '.join(gate)}). Publish it privately, turn on gated access in the settings of "
-            "the repository, and then make it visible there."
+            problem(
+                "gated-texts",
+                "false, but {repo} was trained on texts with restricted access ({conditions}). "
+                "Publish it privately, turn on gated access in the settings of the repository, and "
+                "then make it visible there",
+                at=Place(key="publish.private"),
+                repo=repo,
+                conditions="; ".join(gate),
+            )
         )
     # names of users were checked when it was built, where it is known which ones are meant
     scan(files, private=Private(private_facts(folders=[folder]).folders, names=()))
@@ -85,7 +98,7 @@ def publish(
     if settings.hub == "directory":
         place = str(root / repo)
     else:
-        from finetune.sources.fetch import endpoint
+        from finetune.sources.hub_fetch import endpoint
 
         place = f"{endpoint()}/{repo}"
     if dry_run:
@@ -98,24 +111,28 @@ def publish(
 
         changed = upload(files, Target(repo, private=settings.private))
     if changed:
-        console.say(f"published {repo} to {place}", repo=repo, place=place, changed=True)
+        done = "copied" if settings.hub == "directory" else "uploaded"
+        console.say(f"{done} {repo} to {place}", repo=repo, place=place, changed=True)
     else:
-        console.say(f"{place} has this release already: nothing to do", place=place, changed=False)
+        console.say(f"{place}: already up to date", place=place, changed=False)
     return place
 
 
 def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: Console) -> None:
     sizes = {name: path.stat().st_size for name, path in files.items()}
-    rows = [(n, size if console.json_lines else f"{size:,}") for n, size in sizes.items()]
-    console.table(f"would go to {place}", ["file", "bytes"], rows)
+    rows = [(name, f"{size:,}") for name, size in sizes.items()]
+    facts = ({"file": name, "size_bytes": size} for name, size in sizes.items())
+    console.table(
+        f"would be uploaded to {place}", ["file", "bytes"], rows, name="files", facts=facts
+    )
     if settings.hub == "directory":
-        who = "whoever can read that folder"
+        who = "everyone who can read that folder"
     elif settings.private:
         who = "its owners only (private)"
     else:
-        who = "everybody (public)"
+        who = "all (public)"
     console.say(
-        f"{len(sizes)} files, {sum(sizes.values()):,} bytes, to be seen by {who}; nothing was sent",
+        f"{len(sizes)} files, {sum(sizes.values()):,} bytes, visible to {who}; nothing uploaded",
         files=len(sizes),
         size_bytes=sum(sizes.values()),
         private=settings.private,
@@ -128,27 +145,45 @@ def to_directory(
 ) -> bool:
     """Put files (relative path -> file) into a folder hub; return whether anything changed.
 
-    One publisher at a time (`waiting` is told of another); a new version replaces the old one
-    whole. Raises ReleaseError if the folder hub cannot be written.
+    One publisher at a time (`waiting` gets a line about another); a new version replaces the old
+    one whole. Raises ReleaseError if the folder hub cannot be written, or if another kind of file
+    stands in its place.
     """
+    for place in (target, *target.parents):
+        if said := in_the_way(place):
+            raise ReleaseError(
+                problem(
+                    "folder-in-the-way",
+                    "{why}; or set publish.directory to another folder",
+                    why=said,
+                )
+            )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with leased(target.with_name(f".{target.name}.lease"), waiting=waiting):
-            return _replace(files, target)
+        if _same(files, target) and not (_left(target) and os.access(target.parent, os.W_OK)):
+            return False  # also where nothing may be written
+        make_folder(target.parent)
+        with leased(target.with_name(f".{target.name}.lease"), waiting=waiting) as hold:
+            return _replace(files, target, hold=hold)
     except OSError as error:
         raise ReleaseError(
-            f"{target}: cannot be written ({error.strerror or error}); make room or set "
-            "publish.directory to a folder that you may write, then publish again"
+            problem(
+                "hub-not-writable",
+                "cannot be written ({why}); free some space or set publish.directory to a writable "
+                "folder, then publish again",
+                at=Place(target),
+                why=error.strerror or str(error),
+            )
         ) from error
 
 
-def _replace(files: Mapping[str, Path], target: Path) -> bool:
+def _replace(files: Mapping[str, Path], target: Path, *, hold: Hold) -> bool:
     """Build the new version aside and rename; return whether anything changed.
 
     A kill between the two renames leaves the old version as `.NAME.old`: publishing again puts
     the new one in place and removes it.
     """
-    aside, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    aside, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
+    still_ours(hold)
     if _same(files, target):
         _remove(aside, old)
         return False
@@ -158,6 +193,8 @@ def _replace(files: Mapping[str, Path], target: Path) -> bool:
         (aside / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, aside / name)
         flush(aside / name)
+    flush_folders(aside)
+    still_ours(hold)
     if target.exists():
         _remove(old)
         target.rename(old)
@@ -165,6 +202,12 @@ def _replace(files: Mapping[str, Path], target: Path) -> bool:
     flush(target.parent)
     _remove(old)
     return True
+
+
+def _left(target: Path) -> bool:
+    """Return whether something is left of a publishing: the new or the old version, or a lease."""
+    begin = f".{target.name}."
+    return any(path.name.startswith(begin) for path in target.parent.iterdir())
 
 
 def _same(files: Mapping[str, Path], target: Path) -> bool:
@@ -176,5 +219,7 @@ def _same(files: Mapping[str, Path], target: Path) -> bool:
 
 def _remove(*folders: Path) -> None:
     for folder in folders:
-        if folder.exists():
+        if folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder)
+        else:  # a link that stood in the place of a published folder: what it leads to stays
+            folder.unlink(missing_ok=True)

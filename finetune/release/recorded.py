@@ -1,24 +1,35 @@
-"""What stages recorded and owners wrote, as the model card and the files beside it need it."""
+"""Recorded results and facts of owners, prepared for the model card and the files beside it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from finetune.artefacts.job import Artifact, Job
-from finetune.spec.card import DataCard, HubSource, LocalSource, UrlSource
+from finetune.artefacts.remake import how_to_remake
+from finetune.artefacts.results import EvaluateResult, PrepareResult, read_result
+from finetune.artefacts.scores import PairedTest, Score
+from finetune.errors import StoreError
+from finetune.messages import Place, Sentence, problem
+from finetune.output.markdown import plain
+from finetune.output.small_files import UnreadableError, read_json
+from finetune.spec.card import DataCard
 from finetune.spec.language import language_name
 from finetune.spec.licence import MODEL_TERMS
 from finetune.spec.permission import Terms
 from finetune.spec.recipe import Corpus
+from finetune.spec.sections.source import HubSource, LocalSource, UrlSource
 from finetune.spec.tables.task import task_of
+from finetune.spec.values.web_address import is_page
+
+_Result = TypeVar("_Result")
+_MAX_JSON_BYTES = 64 * 2**20  # reports of hundreds of languages and cards
 
 
 @dataclass(frozen=True, slots=True)
 class Licensing:
-    """What a release may be used for, and why."""
+    """Permitted uses of a release, with reasons."""
 
     licence: str
     reasons: tuple[str, ...]
@@ -31,21 +42,26 @@ class Licensing:
 def licensing(job: Job, terms: Terms) -> Licensing:
     """Return the terms with what the Hub wants beside `other`: a name and a link."""
     if terms.licence != "other":
-        return Licensing(terms.licence, terms.reasons, terms.gate)
+        return Licensing(terms.licence, _texts(terms.reasons), _texts(terms.gate))
     ids = {job.recipe.base.licence: MODEL_TERMS.get(job.recipe.base.licence)}
     for card in job.cards.values():
         name = card.license_name if card.license == "other" else card.license
         ids[name or card.license] = card.license_link or MODEL_TERMS.get(card.license)
-    links = {link for link in ids.values() if link}
+    links = {link for link in ids.values() if link and is_page(link)}
     link = links.pop() if len(links) == 1 and len(ids) == 1 else "LICENSE"
-    name = "-and-".join(sorted(ids))
-    return Licensing("other", terms.reasons, terms.gate, name=name, link=link)
+    name = plain("-and-".join(sorted(ids)))
+    return Licensing("other", _texts(terms.reasons), _texts(terms.gate), name=name, link=link)
+
+
+def _texts(sentences: Iterable[Sentence]) -> tuple[str, ...]:
+    return tuple(map(str, sentences))
 
 
 def released_languages(job: Job) -> list[str]:
-    """Return the languages of the texts: first what was learned to write, then what it reads."""
+    """Return the languages of the texts: first target languages, then source languages."""
     corpora = corpora_of(job)
-    written = list(result_of(job, "prepare").get("languages", ()))
+    prepare = result_of(job, "prepare", PrepareResult)
+    written = [x for x in prepare.languages if x in prepare.per_language] if prepare else []
     for corpus in corpora:
         card = job.cards[corpus.card].corpus
         written += [corpus.target] if corpus.target else card.languages[:1]
@@ -58,6 +74,14 @@ def training_data(job: Job) -> list[dict[str, Any]]:
     return [_card_record(card) for card in job.cards.values()]
 
 
+def trained_cards(job: Job) -> dict[str, DataCard]:
+    """Return the cards without those of which no text was kept: blank files, all rejected."""
+    rows = counts_by_card(job)
+    kept = {row["card"] for row in rows if any(row["kept"].values())}
+    unused = {row["card"] for row in rows} - kept
+    return {name: card for name, card in job.cards.items() if name not in unused}
+
+
 def counts_by_card(job: Job) -> list[dict[str, Any]]:
     """Return per phase, card and language: texts read, rejected by reason, kept by split."""
     return [
@@ -67,23 +91,33 @@ def counts_by_card(job: Job) -> list[dict[str, Any]]:
     ]
 
 
-def result_of(job: Job, role: str) -> Mapping[str, Any]:
-    """Return what the stage of an input recorded; nothing if the input is not there."""
-    artifact: Artifact | None = job.inputs.get(role)
-    return artifact.result if artifact else {}
+def result_of(job: Job, role: str, kind: type[_Result]) -> _Result | None:
+    """Return the result of an input, or None without that input. StoreError if it is damaged."""
+    artifact = job.inputs.get(role)
+    return None if artifact is None else read_result(artifact, kind)
 
 
 def json_of(artifact: Artifact | None, name: str) -> dict[str, Any]:
-    """Return a JSON file of an artefact, or {} if it has none."""
+    """Return a JSON file of an artefact, or {} if it has none; StoreError if it is no mapping."""
     if artifact is None or not (artifact.path / name).is_file():
         return {}
-    content: dict[str, Any] = json.loads((artifact.path / name).read_text("utf-8"))
-    return content
+    try:
+        return read_json(artifact.path / name, dict[str, Any], max_bytes=_MAX_JSON_BYTES)
+    except (OSError, UnreadableError) as error:
+        raise StoreError(
+            problem(
+                "unreadable-file",
+                "cannot be read ({why}); {remedy}",
+                at=Place(artifact.path / name),
+                why=str(error),
+                remedy=how_to_remake(artifact.path),
+            )
+        ) from None
 
 
 def corpora_of(job: Job) -> list[Corpus]:
     """Return the corpora of every phase whose card was not withdrawn."""
-    found = [c for phase in job.recipe.stages_of_training for c in phase.corpora]
+    found = [c for phase in job.recipe.training_phases for c in phase.corpora]
     return [c for c in found if c.card in job.cards]
 
 
@@ -92,26 +126,35 @@ def translates(corpus: Corpus) -> bool:
     return corpus.target is not None and corpus.use in ("auto", "translation")
 
 
-def scores_of(job: Job) -> list[Mapping[str, Any]]:
-    """Return the scores of the evaluation, as they were recorded."""
-    return list(result_of(job, "evaluate").get("scores", ()))
+def scores_of(job: Job) -> tuple[Score, ...]:
+    """Return the scores of the evaluation."""
+    evaluate = result_of(job, "evaluate", EvaluateResult)
+    return evaluate.scores if evaluate else ()
 
 
-def where(record: Mapping[str, Any]) -> str:
-    """Return the language or direction of a score for people.
+def comparisons_of(job: Job) -> tuple[PairedTest, ...]:
+    """Return the paired tests of the evaluation."""
+    evaluate = result_of(job, "evaluate", EvaluateResult)
+    return evaluate.comparisons if evaluate else ()
 
-    >>> where({"language": "hau_Latn", "direction": "eng_Latn>hau_Latn"})
-    'English to Hausa'
-    >>> where({"language": "hau_Latn", "phase": "texts"})
+
+def where(record: Score | PairedTest) -> str:
+    """Return the language or direction of a score by name, with its task or phase.
+
+    >>> from dataclasses import replace
+    >>> score = Score("chrf", "hau_Latn", None, "base", 20.0, 18.0, 22.0, 90, "", phase="texts")
+    >>> where(score)
     'Hausa (texts)'
+    >>> where(replace(score, direction="eng_Latn>hau_Latn", phase=None))
+    'English to Hausa'
     """
-    if record.get("direction"):
-        source, _, target = record["direction"].partition(">")
+    if record.direction:
+        source, _, target = record.direction.partition(">")
         name = f"{language_name(source)} to {language_name(target)}"
     else:
-        name = language_name(record["language"])
-    named = [task_of(record).label] if record.get("task") else []
-    named += [record["phase"]] if record.get("phase") else []
+        name = language_name(record.language)
+    named = [task_of(record.task, direction=record.direction).label] if record.task else []
+    named += [record.phase] if record.phase else []
     return f"{name} ({', '.join(named)})" if named else name
 
 

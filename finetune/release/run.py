@@ -1,6 +1,7 @@
-"""Stage `release`: adapter and results -> a folder that is the Hub repository.
+"""The stage `release`: adapter and results -> the folder of a Hub repository.
 
-Everything in the folder follows from the inputs: the same inputs give the same bytes.
+Everything in the folder follows from the inputs: the same inputs give the same bytes, but for the
+lines of the model card on time, energy and speed (contents.VARYING_LINES).
 """
 
 from __future__ import annotations
@@ -13,13 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Job
+from finetune.artefacts.results import (
+    EvaluateResult,
+    PrepareResult,
+    ReleaseResult,
+    as_json,
+    read_result,
+)
+from finetune.output.markdown import plain
 from finetune.release.contents import exports_of_a_release, release_files, write_json
 from finetune.release.leaks import private_facts, scan
 from finetune.release.model_card import render_card
-from finetune.release.recorded import Licensing, counts_by_card, licensing, training_data
-from finetune.spec.card import HubSource
+from finetune.release.recorded import (
+    Licensing,
+    counts_by_card,
+    licensing,
+    trained_cards,
+    training_data,
+)
 from finetune.spec.licence import check_name, obligations
 from finetune.spec.permission import adapter_terms, standing
+from finetune.spec.sections.source import HubSource
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -29,7 +44,7 @@ def run(job: Job) -> dict[str, Any]:
 
     Raises:
         ReleaseError: licences forbid it, or a file would publish a private fact.
-        StoreError: the adapter of the training is damaged.
+        StoreError: the trained adapter is damaged.
     """
     recipe = job.recipe
     # again, though the gate decided it: a job may start days later, when a consent has ended
@@ -37,6 +52,7 @@ def run(job: Job) -> dict[str, Any]:
         recipe.base.licence, job.cards, wanted=recipe.released.licence, today=date.today()
     )
     job = replace(job, cards=standing(job.cards))
+    job = replace(job, cards=trained_cards(job))
     licence = licensing(job, terms)
     check_name(recipe.base.licence, recipe.released.repo)
     folder = job.workspace
@@ -50,12 +66,9 @@ def run(job: Job) -> dict[str, Any]:
     machine = private_facts(folders=_local_folders(job))
     scan(files, private=machine, public=public_strings(job))
     sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-    return {
-        "repo": recipe.released.repo,
-        "licence": licence.licence,
-        "gate": list(licence.gate),
-        "files": sums,
-    }
+    return as_json(
+        ReleaseResult(recipe.released.repo, licence.licence, files=sums, gate=licence.gate)
+    )
 
 
 def public_strings(job: Job) -> tuple[str, ...]:
@@ -78,15 +91,16 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
     data: dict[str, Any] = {"cards": training_data(job)}
     counted = ("languages", "counts", "per_language", "rejected")
     for phase, artifact in job.prepared:
-        facts = {name: artifact.result[name] for name in counted if name in artifact.result}
+        prepared = as_json(read_result(artifact, PrepareResult))
+        facts = {name: prepared[name] for name in counted if prepared[name] is not None}
         data |= facts if phase is None else {"phases": data.get("phases", {}) | {phase: facts}}
     data["by_card"] = counts_by_card(job)
     write_json(folder / "training_data.json", data)
     evaluate = job.inputs.get("evaluate")
     if evaluate:
-        scores = {name: evaluate.result.get(name, []) for name in ("scores", "comparisons")}
-        if "extension" in evaluate.result:
-            scores["extension"] = evaluate.result["extension"]
+        scores = as_json(read_result(evaluate, EvaluateResult))
+        if "extension" in scores:
+            del scores["extension"]["tokens_per_second"]  # varies; only the card states it
         write_json(folder / "evaluation.json", scores)
 
 
@@ -102,16 +116,16 @@ def _notice(job: Job) -> str:
         f"  https://huggingface.co/{base.released_id}",
     ]
     for card in training_data(job):
-        lines += ["", f"Corpus: {_line(card['title'])} ({card['licence']})"]
+        lines += ["", f"Corpus: {card['title']} ({card['licence']})"]
         lines += [f"  Source: {card['source']}"]
         if card["licence_link"]:
             lines.append(f"  Licence: {card['licence_link']}")
         if card["contact"]:
-            lines.append(f"  Contact: {_line(card['contact'])}")
+            lines.append(f"  Contact: {card['contact']}")
     licences = [base.licence, *(card.license for card in job.cards.values())]
     for sentence in obligations(licences):
         lines += ["", sentence]
-    return "\n".join(lines) + "\n"
+    return _text(lines)
 
 
 def _combined_terms(job: Job, licence: Licensing) -> str:
@@ -120,11 +134,12 @@ def _combined_terms(job: Job, licence: Licensing) -> str:
     lines += ["", "Where to read them:", "", f"- {job.recipe.base.released_id}: its Hub page"]
     for card in training_data(job):
         lines.append(f"- {card['card']}: {card['licence']} {card['licence_link'] or ''}".rstrip())
-    return "\n".join(lines) + "\n"
+    return _text(lines)
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def _text(lines: list[str]) -> str:
+    """Return the lines of a text file; what owners wrote makes no line of its own in it."""
+    return "".join(f"{'  ' if line.startswith('  ') else ''}{plain(line)}\n" for line in lines)
 
 
 def _local_folders(job: Job) -> list[Path]:

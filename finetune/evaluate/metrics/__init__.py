@@ -1,1 +1,1 @@
-"""Metrics: statistics of each item, and the value of their sums; a file each."""
+"""Metrics: statistics per item, and the value of their sums; one module each."""

@@ -1,4 +1,4 @@
-"""Bits per byte: how many bits a model needs for one UTF-8 byte of held-out text; lower is better.
+"""Bits per byte: bits that a model needs per UTF-8 byte of held-out text; lower is better.
 
 bits per byte = sum of token losses in nats / ln 2 / bytes that the tokens decode to. It does not
 depend on the tokenizer, so models with different vocabularies can be compared (Gao et al. 2020,

@@ -1,4 +1,4 @@
-"""chrF++: n-gram counts of each item, summed and resampled without rescoring.
+"""chrF++: n-gram counts per item, summed and resampled without rescoring.
 
 chrF++ (Popović 2017) is the F2 score of character 1- to 6-grams and word 1- and 2-grams, from
 0 to 100, higher is better. It needs no tokenizer, so it works for any written language.
@@ -45,7 +45,7 @@ def ngram_counts(generation: str, reference: str) -> list[int]:
 def chrf_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the chrF++ of summed counts: (..., K) -> (...), as sacrebleu computes it.
 
-    Orders that occur in no generation or in no reference are left out of the mean (sacrebleu's
+    Orders that occur in no generation or in no reference are not in the mean (sacrebleu's
     `eff:yes`).
     """
     counts = sums.reshape(*sums.shape[:-1], -1, 3)
@@ -59,7 +59,7 @@ def chrf_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return 100 * above / np.where(below > 0, below, 1)
 
 
-def signature(conditions: str) -> str:  # noqa: ARG001, sacrebleu's own says how it is computed
+def signature(conditions: str) -> str:  # noqa: ARG001, sacrebleu's own signature is complete
     """Return sacrebleu's signature."""
     from sacrebleu import CHRF
 
@@ -76,7 +76,7 @@ def _ngrams(text: str) -> list[Counter[str]]:
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of a text, a mark of punctuation at the end or else the start by itself."""
+    """Return the words of a text, a mark of punctuation at the end or else the start alone."""
     words: list[str] = []
     for word in text.split():
         if len(word) > 1 and word[-1] in punctuation:
@@ -91,7 +91,7 @@ def _words(text: str) -> list[str]:
 METRIC = Metric(
     name="chrf++",
     label="chrF++",
-    about="compares translations with references letter by letter and says nothing about whether "
+    about="compares translations with references letter by letter and does not show whether "
     "a speaker would find them good",
     hub_id="chrf",
     higher_is_better=True,

@@ -1,4 +1,4 @@
-"""Exact match: the share of generations that are the reference, from 0 to 1.
+"""Exact match: share of generations that equal the reference, from 0 to 1.
 
 Both are brought to Unicode NFC, runs of white space become one space, and white space at both ends
 is cut. Everything else counts: case, punctuation, marks, joiners.

@@ -1,1 +1,1 @@
-"""Tasks: which items are asked, how a system answers them; a file each."""
+"""Tasks: their items, and the answers of a system; one module each."""

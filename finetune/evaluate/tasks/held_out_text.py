@@ -1,4 +1,4 @@
-"""Task: how likely base and adapter find the test documents, language by language.
+"""Held-out text: likelihood of the test documents, by language.
 
 Legend: S selected records (indices into the documents of a split), N documents.
 """

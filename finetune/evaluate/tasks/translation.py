@@ -1,4 +1,4 @@
-"""Task: what base and adapter generate for test prompts; translations are scored.
+"""Generation for test prompts; translations are scored.
 
 Instructions, and the beginnings of plain texts where nothing is asked in a language, are generated
 for as well and shown to people, without a score.
@@ -68,7 +68,7 @@ def beginnings(
     tokenizer: Any,
     per_language: int,
 ) -> list[Item]:
-    """Return plain texts cut into a beginning (the prompt) and the rest (the reference)."""
+    """Return plain texts split into a beginning (the prompt) and the rest (the reference)."""
     index_of = {id(item): index for index, item in enumerate(items)}
     wanted_indices = [index_of[id(item)] for item in wanted if item.prompt is None]
     wanted_indices.sort(key=lambda index: int(split.documents_D["document"][index]))
@@ -114,7 +114,7 @@ def conditions(job: Job) -> str:
     """Return what decides the scores besides models and texts."""
     settings = job.recipe.evaluate
     return (
-        f"split:test|items:{settings.generate_items}|max_tokens:{settings.generate_max_tokens}"
+        f"split:test|items:{settings.generate_items}|max_tokens:{settings.max_new_tokens}"
         "|decoding:greedy"
     )
 

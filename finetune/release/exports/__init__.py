@@ -1,1 +1,1 @@
-"""Exports: forms in which an adapter leaves; a file each."""
+"""Export formats of an adapter; one module each."""

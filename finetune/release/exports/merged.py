@@ -1,6 +1,6 @@
-"""Export: base, LoRA update and new rows as one model that needs neither PEFT nor this project.
+"""Export `merged`: base, LoRA update and new embedding rows in one plain model.
 
-The folder is proven before it is there: read back by itself, its logits are those of base and
+The folder is proven before it is there: read back alone, its logits are those of base and
 adapter side by side.
 """
 
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.artefacts.job import Job
+from finetune.artefacts.results import VocabularyResult, read_result
 from finetune.errors import ReleaseError
+from finetune.messages import Place, problem
 from finetune.spec.tables.export_format import Export, Exported
 
 if TYPE_CHECKING:
@@ -33,23 +35,23 @@ class Merged:
     difference: float
     """Of the largest logit."""
     tokenizer_class: str
-    """What opens its tokenizer as it is: `AutoTokenizer`, unless transformers takes for this type
-    of model a class that splits text by itself; then `PreTrainedTokenizerFast`."""
+    """Class that opens its tokenizer unchanged: `AutoTokenizer`, unless transformers maps this
+    model type to a class with its own splitting; then `PreTrainedTokenizerFast`."""
 
 
 def write(job: Job) -> Exported:
     """Write the merged model, and say on what its user has to look."""
     if job.recipe.base.quantization != "none":
         job.console.say(
-            f"the adapter was trained on a base in {job.recipe.base.quantization}; it is "
-            "merged into the base's own weights, on which it acts slightly otherwise"
+            f"the adapter was trained on a base in {job.recipe.base.quantization}; it is merged "
+            "into the unquantized weights, on which it acts slightly differently"
         )
     vocabulary = job.inputs.get("vocabulary")
-    if vocabulary is not None and vocabulary.result["whole_words"]:
+    if vocabulary is not None and read_result(vocabulary, VocabularyResult).whole_words:
         job.console.say(
-            "its tokenizer splits words by an expression of its own (vocabulary.words); runtimes "
-            "with expressions built in, such as llama.cpp, would cut its language otherwise "
-            "without saying so: for them train with `words: keep`"
+            "its tokenizer splits words by a regular expression of its own (vocabulary.words); "
+            "runtimes with built-in expressions, such as llama.cpp, would tokenize its language "
+            "differently without a warning: for them, train with `words: keep`"
         )
     base, adapter = job.inputs["base"].path / "model", job.inputs["train"].path / "adapter"
     found = merge(base, adapter, job.workspace)
@@ -57,7 +59,7 @@ def write(job: Job) -> Exported:
     if found.tokenizer_class != "AutoTokenizer":
         remarks = (
             f"open its tokenizer with {found.tokenizer_class}.from_pretrained: for this type of "
-            "model AutoTokenizer takes a class that splits text by itself and ignores how this "
+            "model AutoTokenizer takes a class with its own splitting that ignores how this "
             "tokenizer does",
         )
     return Exported(
@@ -76,6 +78,7 @@ def merge(base: Path, adapter: Path, folder: Path) -> Merged:
     """
     from finetune.models.kinds import kind_of
     from finetune.models.load import load_tokenizer
+    from finetune.models.save import save_model
 
     kind = kind_of(base)
     tokenizer = load_tokenizer(adapter if (adapter / _TOKENIZER[0]).is_file() else base)
@@ -83,16 +86,21 @@ def merge(base: Path, adapter: Path, folder: Path) -> Merged:
     model = kind.load_adapter(kind.load_base(base, precision="fp32"), adapter)
     wanted = [_logits(model, probe) for probe in probes]
     merged = model.merge_and_unload(safe_merge=True)
-    merged.config.name_or_path = ""  # where the base lies is nobody's business
-    merged.save_pretrained(folder)
+    merged.config.name_or_path = ""  # the path of the base stays private
+    save_model(merged, folder)
     _copy_tokenizer(base, adapter, folder)
     rows = int(merged.get_input_embeddings().weight.shape[0])
     del model, merged
     difference = _difference(folder, wanted, probes)
     if difference > TOLERANCE:
         raise ReleaseError(
-            f"the merged model differs from base and adapter by {difference:.2g} of the "
-            f"largest logit (at most {TOLERANCE:g} is allowed); nothing was written"
+            problem(
+                "merged-differs",
+                "the merged model differs from base and adapter by {difference:.2g} of the largest "
+                "logit (at most {tolerance:g} is allowed); nothing was written",
+                difference=difference,
+                tolerance=TOLERANCE,
+            )
         )
     return Merged(rows, difference, _opener(folder, tokenizer, probes))
 
@@ -141,7 +149,13 @@ def _opener(folder: Path, tokenizer: Any, probes: list[torch.Tensor]) -> str:
     for name, opened in (("AutoTokenizer", load_tokenizer(folder)), (type(fast).__name__, fast)):
         if all(opened(text)["input_ids"] == tokenizer(text)["input_ids"] for text in texts):
             return "AutoTokenizer" if name == "AutoTokenizer" else "PreTrainedTokenizerFast"
-    raise ReleaseError(f"{folder}: its tokenizer does not read back as it was; nothing was written")
+    raise ReleaseError(
+        problem(
+            "tokenizer-differs",
+            "its tokenizer does not read back as it was; nothing was written",
+            at=Place(folder),
+        )
+    )
 
 
 def _copy_tokenizer(base: Path, adapter: Path, target: Path) -> None:

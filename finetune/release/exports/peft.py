@@ -1,13 +1,15 @@
-"""Export: the adapter as PEFT loads it on top of the base, with the tokenizer if it has its own."""
+"""Export `peft`: the adapter for PEFT, with its tokenizer if it has its own."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 from finetune.artefacts.job import Job
+from finetune.artefacts.results import PrepareResult, read_result
 from finetune.errors import StoreError
+from finetune.messages import Place, problem
 from finetune.release.contents import write_json
 from finetune.spec.tables.export_format import Export, Exported
 
@@ -19,14 +21,23 @@ _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", TEMPLATE)
 def write(job: Job) -> Exported:
     """Write weights, configuration and, where they are its own, tokenizer and chat template.
 
-    Raises StoreError if the adapter of the training is damaged.
+    Raises StoreError if the trained adapter is missing, RecipeError if it is damaged.
     """
+    from finetune.models.adapter_files import look_at_adapter
+
     adapter, folder = job.inputs["train"].path / "adapter", job.workspace
     for path in (adapter / WEIGHTS, adapter / CONFIG):
         if not path.is_file():
-            raise StoreError(f"{path}: missing; remove this training and run it again")
+            raise StoreError(
+                problem(
+                    "adapter-missing",
+                    "missing; remove this training run and run it again",
+                    at=Place(path),
+                )
+            )
+    settings, _ = look_at_adapter(adapter)
     shutil.copyfile(adapter / WEIGHTS, folder / WEIGHTS)
-    _write_config(job, adapter / CONFIG)
+    _write_config(job, settings)
     for name in _TOKENIZER:
         if (adapter / name).is_file():  # of an extended vocabulary: the rows mean nothing without
             shutil.copyfile(adapter / name, folder / name)
@@ -36,8 +47,8 @@ def write(job: Job) -> Exported:
     return Exported(summary=f"the adapter, for PEFT on top of {base}", facts={"base": base})
 
 
-def _write_config(job: Job, trained: Path) -> None:
-    settings = json.loads(trained.read_text("utf-8"))
+def _write_config(job: Job, trained: Mapping[str, Any]) -> None:
+    settings = dict(trained)
     # PEFT writes the folder that the base was loaded from; the released file names the Hub's base
     settings |= {
         "base_model_name_or_path": job.recipe.base.released_id,
@@ -52,7 +63,7 @@ def _write_config(job: Job, trained: Path) -> None:
 
 def _own_template(job: Job) -> bool:
     prepare = job.inputs.get("prepare")
-    return prepare is not None and prepare.result.get("chat_template") == "chatml"
+    return prepare is not None and read_result(prepare, PrepareResult).chat_template == "chatml"
 
 
 EXPORT = Export(

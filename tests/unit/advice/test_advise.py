@@ -16,7 +16,9 @@ from finetune.spec.card import DataCard
 from finetune.spec.load import load_project
 from finetune.spec.recipe import Base
 from finetune.tokenizer.measure import Audit, BaseCost, Measure
+from tests.support.problems import raises
 from tests.support.project import write_project
+from tests.support.surroundings import Inside
 
 
 def measure(value: float) -> Measure:
@@ -70,17 +72,18 @@ def test_a_base_is_left_for_another_only_where_that_saves_tokens(second: int, ch
 
 
 def test_a_base_whose_licence_forbids_a_release_is_not_proposed() -> None:
-    """The cheapest base is passed over for its licence; with no other one the clause is said."""
+    """The cheapest base is skipped for its licence; without another one the clause is shown."""
     both = card_facts("hau_Latn", cost("org/one", 1000), cost("org/two", 10))
     barred = candidate("org/two", refused="licence x forbids it")
     found = facts(both, candidates=[candidate("org/one"), barred])
     assert lines_of(found)["base"].value == "org/one"
-    with pytest.raises(RecipeError, match="licence x forbids it"):
+    reason = "licence x forbids it"
+    with raises(RecipeError, code="base-refused", base="org/two", reason=reason):
         propose(facts(both, candidates=[barred]), affordable_epochs=None)
 
 
 def test_new_tokens_are_proposed_where_words_are_dear() -> None:
-    """At eleven tokens a word yes, at two no, each with the measured number."""
+    """At eleven tokens per word yes, at two no, each with the measured number."""
     dear = lines_of(facts(card_facts("ben_Beng", cost("org/one", 9, per_word=11.0))))["vocabulary"]
     cheap = lines_of(facts(card_facts("hau_Latn", cost("org/one", 9))))["vocabulary"]
     assert (dear.value, cheap.value) == ({}, None)
@@ -89,28 +92,28 @@ def test_new_tokens_are_proposed_where_words_are_dear() -> None:
 
 
 def test_languages_are_mixed_and_one_language_is_not() -> None:
-    """UniMax is for several languages; with one the recipe has no mix."""
+    """UniMax is for several languages; with one the recipe has no mixture."""
     two = [card_facts(x, cost("org/one", 9)) for x in ("hau_Latn", "yor_Latn")]
-    assert lines_of(facts(*two))["mix.method"].value == "unimax"
-    assert "mix.method" not in lines_of(facts(two[0]))
+    assert lines_of(facts(*two))["mixture.method"].value == "unimax"
+    assert "mixture.method" not in lines_of(facts(two[0]))
 
 
 def test_a_budget_shortens_and_never_lengthens() -> None:
-    """What a budget allows beyond three passes is not used."""
+    """A budget beyond three epochs is not used."""
     one = facts(card_facts("hau_Latn", cost("org/one", 9)))
     assert lines_of(one, epochs=0.42)["train.epochs"].value == 0.42
-    assert "not every text is seen" in lines_of(one, epochs=0.42)["train.epochs"].reason
+    assert "some texts are never seen" in lines_of(one, epochs=0.42)["train.epochs"].reason
     assert lines_of(one, epochs=40.0)["train.epochs"].value == 3.0
 
 
 def test_every_line_has_a_source_or_says_that_there_is_none() -> None:
-    """Silence where nobody measured; no value without a reason that can be looked up."""
+    """No advice without a measurement; each value has a reason with a source."""
     for line in lines_of(facts(card_facts("hau_Latn", cost("org/one", 9), use="text"))).values():
         assert line.source or (line.value is None and NO_FACT in line.reason)
 
 
 def test_a_learning_rate_is_set_only_within_its_evidence() -> None:
-    """For the one base and the short trainings it was seen in, with their batch; else silence."""
+    """Only for the base and the short runs of the evidence, with their batch."""
     name = "HuggingFaceTB/SmolLM2-135M-Instruct"
     short, long = (
         lines_of(facts(card_facts("hau_Latn", cost(name, tokens)))) for tokens in (30_000, 60_000)
@@ -124,17 +127,17 @@ def test_a_learning_rate_is_set_only_within_its_evidence() -> None:
 def test_a_withdrawn_card_is_not_advised_on(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of texts that were taken back nothing is read, and no recipe is written."""
+    """Withdrawn texts are not read, and no recipe is written."""
     card = Path("data_cards/lines.md")
     card.write_text(card.read_text().replace("corpus:\n", "corpus:\n  status: withdrawn\n"))
     assert main(["advise", "--card", "lines"]) == 2
-    assert "were taken back" in capsys.readouterr().err
+    assert "were withdrawn" in capsys.readouterr().err
 
 
 def test_a_card_without_training_is_refused_before_it_is_read(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its owners' word is said and not that its file is absent; also of a card to replay."""
+    """Its owners' word is reported and not that its file is absent; also of a card to replay."""
     card = Path("data_cards/lines.md")
     card.write_text(
         card.read_text().replace("corpus:\n", "corpus:\n  permitted_uses: [research]\n")
@@ -174,9 +177,9 @@ def test_with_its_base_here_the_recipe_says_what_it_costs(
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, inside: Inside) -> Path:
     write_project(tmp_path)
-    monkeypatch.chdir(tmp_path)
+    inside(tmp_path)
     return tmp_path
 
 
@@ -196,7 +199,20 @@ def test_the_recipe_is_written_with_its_reasons_and_holds(
     assert "# up to 4 passes over a text" in text
     assert sorted(p.name for p in Path("recipes").iterdir()) == ["new.yaml", "tiny.yaml"]
     assert main(["advise", "--card", "pairs", "--out", out]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
+
+
+def test_a_pair_without_english_is_a_translation(project: Path) -> None:
+    """From the language that the card lists first: French and Wolof, and not two lists of texts."""
+    Path("pairs.csv").write_text(
+        "fra,wol\n" + "".join(f"phrase {n} du livre,baat {n} ci teere\n" for n in range(60)),
+        encoding="utf-8",
+    )
+    words = ["pairs.csv", "--name", "fr-wo", "--language", "fra_Latn, wol_Latn"]
+    assert main(["cards", "new", *words, "--licence", "cc-by-4.0"]) == 0
+    assert main(["advise", "--card", "fr-wo", "--out", "recipes/new.yaml"]) == 0
+    [corpus] = load_project(Path("recipes/new.yaml")).recipe.corpora or []
+    assert (corpus.source, corpus.target) == ("fra_Latn", "wol_Latn")
 
 
 def test_machines_get_a_line_for_every_setting(

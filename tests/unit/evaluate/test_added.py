@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,22 +14,21 @@ from finetune.errors import RecipeError, Stopped
 from finetune.evaluate.added import checked_outputs, groups_of
 from finetune.evaluate.compare import Subject, pair_of
 from finetune.evaluate.outputs import Generation, Likelihood
-from finetune.spec import entry_points
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric, metric
 from finetune.spec.tables.task import Group, Task, task
+from tests.support.installed_package import install
 
 OUTPUTS = [Generation("na gode", "na gode", None)] * 3
 SUBJECT = Subject("hau_Latn", None, None, "signature")
 
 
 @pytest.fixture(autouse=True)
-def package(monkeypatch: pytest.MonkeyPatch) -> None:
+def package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A package that adds the metric and the task `added`."""
-    point = SimpleNamespace(
-        name="added", value="toy:X", dist=SimpleNamespace(name="toy-scores", version="1.2")
-    )
-    monkeypatch.setattr(entry_points, "entry_points", lambda **_: [point])
+    added = {"added": "toy:X"}
+    install(tmp_path, "toy-scores", {"finetune.metrics": added, "finetune.tasks": added})
+    monkeypatch.syspath_prepend(tmp_path)
 
 
 def _compared(**functions: Callable[..., Any]) -> None:
@@ -42,41 +41,41 @@ def _fails(_: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("functions", "says"),
+    ("functions", "of_problem"),
     [
-        ({"statistics": _fails}, "its statistics failed with KeyError: 'no such word'"),
-        ({"statistics": lambda _: "abc"}, "its statistics failed with ValueError"),
-        ({"statistics": lambda o: [0.5] * len(o)}, r"3 items have the shape \(3,\), not \(3, K\)"),
-        ({"statistics": lambda _: [[1, 2]]}, r"have the shape \(1, 2\)"),
-        ({"statistics": lambda o: [[np.nan, 1]] * len(o)}, "its statistics gave numbers that are"),
-        ({"value": _fails}, "its value failed with KeyError"),
-        ({"value": lambda _: 0.5}, r"has the shape \(\), not \(100,\)"),
-        (
-            {"value": lambda sums: sums[..., 0] * np.inf},
-            "its value gave numbers that are not finite",
-        ),
+        ({"statistics": _fails}, {"function": "statistics", "error": "KeyError"}),
+        ({"statistics": lambda _: "abc"}, {"function": "statistics", "error": "ValueError"}),
+        ({"statistics": lambda o: [0.5] * len(o)}, {"count": 3, "shape": "(3,)"}),
+        ({"statistics": lambda _: [[1, 2]]}, {"shape": "(1, 2)"}),
+        ({"statistics": lambda o: [[np.nan, 1]] * len(o)}, {"function": "statistics"}),
+        ({"value": _fails}, {"function": "value", "error": "KeyError"}),
+        ({"value": lambda _: 0.5}, {"shape": "()", "expected": "(100,)"}),
+        ({"value": lambda sums: sums[..., 0] * np.inf}, {"function": "value"}),
     ],
 )
 def test_a_metric_that_fails_is_named_with_its_package(
-    functions: dict[str, Callable[..., Any]], says: str
+    functions: dict[str, Callable[..., Any]], of_problem: dict[str, Any]
 ) -> None:
     """Exceptions, other shapes, NaN: one sentence, and what to do."""
-    with pytest.raises(RecipeError, match=r"added of toy-scores 1\.2: .*" + says) as caught:
+    with pytest.raises(RecipeError) as caught:
         _compared(**functions)
-    assert "take it out of the recipe" in str(caught.value)
+    assert caught.value.codes == ("metric-of-package-failed",)
+    facts = caught.value.problems[0].facts
+    assert facts["origin"] == "added of toy-scores 1.2"
+    assert dict(facts["what"].facts).items() >= of_problem.items()
 
 
 def test_a_metric_that_counts_something_else_for_each_system_is_named() -> None:
     """As many statistics for the base as for the adapter."""
     counted = iter((2, 3))
-    with pytest.raises(
-        RecipeError, match=r"added of toy-scores.*\(3, 2\) for the base and \(3, 3\)"
-    ):
+    with pytest.raises(RecipeError) as refused:
         _compared(statistics=lambda o: np.ones((len(o), next(counted))))
+    facts = refused.value.problems[0].facts["what"].facts
+    assert (facts["base"], facts["adapter"]) == ("(3, 2)", "(3, 3)")
 
 
 def test_a_stop_within_a_metric_stays_a_stop() -> None:
-    """What this program raises itself is not taken for the package's mistake."""
+    """Errors of this program are not blamed on the package."""
 
     def stopped(_: Any) -> Any:
         raise Stopped("as asked")
@@ -107,19 +106,23 @@ def _task(items: list[Any], **changes: Any) -> Task:
 def test_a_generating_task_gives_items_of_the_report() -> None:
     """Before anything is generated, a task whose items have no prompt to show is named."""
     job: Any = None
-    with pytest.raises(
-        RecipeError, match=r"added of toy-scores 1\.2: an item of hau_Latn is a tuple.*items\.Item"
-    ):
+    with pytest.raises(RecipeError) as refused:
         groups_of(_task([("prompt", "answer")]), job, job)
+    assert refused.value.codes == ("task-of-package-failed",)
+    facts = refused.value.problems[0].facts["what"].facts
+    assert dict(facts) == {"language": "hau_Latn", "type": "tuple"}
     assert groups_of(_task([("prompt",)], gives=Likelihood), job, job)[0].items == [("prompt",)]
 
 
 def test_a_task_has_items_to_score_and_an_answer_to_each() -> None:
-    """An empty group and missing answers are told with the task's name."""
+    """An empty group and missing answers are reported with the task's name."""
     job: Any = None
-    with pytest.raises(RecipeError, match=r"added of toy-scores.*is scored and has no items"):
+    with pytest.raises(RecipeError) as refused:
         groups_of(_task([]), job, job)
+    assert refused.value.codes == ("task-of-package-failed",)
     groups = [Group(language="hau_Latn", items=[1, 2])]
-    with pytest.raises(RecipeError, match=r"have \[2\] items, and the answers to them are \[1\]"):
+    with pytest.raises(RecipeError) as refused:
         checked_outputs(_task([]), [["one"]], groups=groups)
+    facts = refused.value.problems[0].facts["what"].facts
+    assert (facts["items"], facts["outputs"]) == ((2,), (1,))
     assert checked_outputs(_task([]), [["one", "two"]], groups=groups) == [["one", "two"]]

@@ -47,7 +47,7 @@ def test_a_resample_equals_rescoring_its_items():
 
 
 def test_the_signature_is_sacrebleus():
-    """How it was computed is said as sacrebleu says it of a corpus with one reference."""
+    """The signature is sacrebleu's for a corpus with one reference."""
     metric = CHRF(word_order=2)
     metric.corpus_score(["a"], [["b"]])
     assert signature("split:test") == str(metric.get_signature())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from finetune.artefacts.items import Item
+from finetune.artefacts.results import EvaluateResult, as_json, parse_result
 from finetune.evaluate.compare import Asked, pairs_of_task
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
-from finetune.evaluate.scores import as_result, pairs_of
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import metric
 from finetune.spec.tables.task import Group, task
@@ -80,8 +82,10 @@ def test_every_metric_of_a_task_scores_the_same_items():
     exact = pairs[1]
     assert (exact.base.value, exact.adapter.value, exact.test.n) == (0, 1, ITEMS)
     assert exact.adapter.signature == "exact_match|norm:NFC,space|split:test"
-    assert "task" not in as_result(pairs)["scores"][0]
-    assert pairs_of(as_result(pairs)) == pairs
+    scores = tuple(score for pair in pairs for score in (pair.base, pair.adapter))
+    result = EvaluateResult(scores, tuple(pair.test for pair in pairs))
+    assert "task" not in as_json(result)["scores"][0]
+    assert parse_result(as_json(result), EvaluateResult, path=Path("e")).pairs == pairs
 
 
 def test_exact_match_takes_nothing_away_but_space_and_composition():

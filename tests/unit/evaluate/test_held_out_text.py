@@ -1,4 +1,4 @@
-"""Which documents are scored, and how segments become items of the bootstrap."""
+"""Scored documents, and segments as items of the bootstrap."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_lowest_document_numbers_are_chosen_with_all_segments():
     assert chosen["yor_Latn"].tolist() == [5]
 
 
-def test_languages_without_text_are_left_out():
+def test_languages_without_text_are_omitted():
     """A language with no record, or none that spells a byte, has no score."""
     chosen = choose_documents(_split([(0, 0, 0), (1, 5, 1)]), max_documents=10)
     assert list(chosen) == ["yor_Latn"]

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from finetune.errors import ReleaseError
+from finetune.messages import Problem
 from finetune.output.console import Console
 from finetune.release import publish as publishing
 from finetune.release.publish import publish
 from finetune.spec.recipe import Publish
 from tests.support.hub_lfs import Large
 from tests.support.hub_server import HubServer
+from tests.support.surroundings import Variables
 
 REPO = "amina/hausa-lora"
 
@@ -34,11 +36,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def hub(variables: Variables, tmp_path: Path):
     with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_TOKEN", server.token("amina"))
-        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        variables(
+            HF_ENDPOINT=server.url, HF_TOKEN=server.token("amina"), HF_HOME=str(tmp_path / "hf")
+        )
         yield server
 
 
@@ -65,7 +67,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def test_directory_hub_gets_the_release_and_not_the_manifest(folder, tmp_path):
     """A folder hub holds the files of the release under org/name, and nothing of the store."""
-    assert "published" in put(folder, hub="directory")
+    assert "copied" in put(folder, hub="directory")
     there = snapshot(tmp_path / "hub")
     assert set(there) == {
         f"{REPO}/{n}"
@@ -74,7 +76,7 @@ def test_directory_hub_gets_the_release_and_not_the_manifest(folder, tmp_path):
 
 
 def test_directory_hub_twice_changes_nothing(folder, tmp_path):
-    """The second publishing says that there is nothing to do and touches no file."""
+    """The second publishing states that there is nothing to do and touches no file."""
     put(folder, hub="directory")
 
     def times() -> dict[Path, int]:
@@ -82,7 +84,7 @@ def test_directory_hub_twice_changes_nothing(folder, tmp_path):
         return {p: p.stat().st_mtime_ns for p in found if p.is_file()}
 
     before = times()
-    assert "nothing to do" in put(folder, hub="directory")
+    assert "already up to date" in put(folder, hub="directory")
     assert times() == before
 
 
@@ -172,7 +174,7 @@ def test_two_publishers_of_one_repository_take_turns(folder, tmp_path):
     assert [p.name for p in place.parent.iterdir()] == [place.name]
 
 
-def test_a_killed_publisher_holds_nobody_up(folder, tmp_path):
+def test_a_killed_publisher_holds_none_up(folder, tmp_path):
     """After SIGKILL at any instant the next publishing takes the lease over and cleans up."""
     hub = tmp_path / "hub"
     with publisher(hub, folder, times=10_000) as process:
@@ -188,30 +190,59 @@ def test_a_killed_publisher_holds_nobody_up(folder, tmp_path):
     assert {n for n in names if ".lease." not in n} == {Path(REPO).name}
 
 
+def test_a_published_folder_that_is_a_link_is_replaced_and_what_it_leads_to_stays(folder, tmp_path):
+    """A folder that was moved to another disk and linked can be published, and again."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/README.md").write_text("old")
+    target = tmp_path / "hub" / REPO
+    target.parent.mkdir(parents=True)
+    target.symlink_to(tmp_path / "elsewhere")
+    assert "copied" in put(folder, hub="directory")
+    assert "already up to date" in put(folder, hub="directory")
+    assert (tmp_path / "elsewhere/README.md").read_text() == "old"
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link"])
+def test_what_stands_in_the_way_of_a_folder_hub_is_named(folder, tmp_path, kind):
+    """A file or a link to nothing where a folder belongs is named with what removes it."""
+    odd = tmp_path / "hub" / REPO
+    odd.parent.mkdir(parents=True)
+    odd.touch() if kind == "file" else odd.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ReleaseError) as caught:
+        put(folder, hub="directory")
+    assert caught.value.codes == ("folder-in-the-way",)
+    assert [path.name for path in odd.parent.iterdir()] == [odd.name], "nothing is left beside"
+
+
 def test_unwritable_directory_hub_is_explained(folder, tmp_path):
     """A folder hub that cannot be written is a clear error."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(ReleaseError, match=r"publish\.directory"):
+    with pytest.raises(ReleaseError) as caught:
         put(folder, hub="directory", directory=str(tmp_path / "file"))
+    assert caught.value.codes[0] in ("folder-in-the-way", "hub-not-writable")
 
 
 def test_what_is_no_release_is_refused(tmp_path):
     """A folder without an adapter is not published."""
     empty = tmp_path / "a" / "b" / "c"
     empty.mkdir(parents=True)
-    with pytest.raises(ReleaseError, match=r"adapter_model\.safetensors"):
+    with pytest.raises(ReleaseError) as caught:
         put(empty, hub="directory")
+    assert caught.value.codes == ("no-release",)
+    assert "adapter_model.safetensors" in caught.value.problems[0].facts["missing"]
 
 
 def test_a_token_in_a_file_is_not_published(folder):
     """A token that came into the folder after the build is still found."""
     (folder / "NOTICE").write_text("hf_" + "x" * 30)
-    with pytest.raises(ReleaseError, match="token"):
+    with pytest.raises(ReleaseError) as caught:
         put(folder, hub="directory")
+    assert caught.value.codes == ("secret-in-release",)
 
 
 def test_hub_gets_one_commit_and_a_private_repository(folder, hub):
-    """Everything arrives byte by byte in one commit, in a repository that nobody else sees."""
+    """Everything arrives byte by byte in one commit, in a private repository."""
     assert hub.url in put(folder)
     repo = hub.repos["model", REPO]
     assert repo.private
@@ -224,13 +255,13 @@ def test_hub_twice_changes_nothing(folder, hub):
     """The second publishing compares checksums and sends nothing."""
     put(folder)
     hub.requests.clear()
-    assert "nothing to do" in put(folder)
+    assert "already up to date" in put(folder)
     assert len(hub.repos["model", REPO].commits) == 2
     assert {method for method, _ in hub.requests} == {"GET"}
 
 
 def test_new_release_removes_only_stale_release_files(folder, hub):
-    """Files that a release does not write (a picture somebody added) survive the next one."""
+    """Files that a release does not write (an added picture) survive the next one."""
     (folder / "loss.png").write_bytes(b"png")
     put(folder)
     files = hub.files(REPO) | {"photo.jpg": b"jpg"}
@@ -243,12 +274,12 @@ def test_new_release_removes_only_stale_release_files(folder, hub):
 
 @pytest.mark.parametrize("path", ["/api/repos/create", "/preupload/", "/commit/"])
 @pytest.mark.parametrize("fault", ["lose-request", "lose-answer", 503])
-def test_interrupted_hub_publishing_can_be_repeated(folder, hub, path, fault, monkeypatch):
+def test_interrupted_hub_publishing_can_be_repeated(folder, hub, path, fault, no_waiting):
     """A connection lost at any request, before or after the server acted: publish again."""
-    monkeypatch.setattr("time.sleep", lambda _: None)
     hub.faults += [(path, fault)] * 10
-    with pytest.raises(ReleaseError, match="publish again"):
+    with pytest.raises(ReleaseError) as caught:
         put(folder)
+    assert caught.value.codes[0] in ("hub-refused", "hub-unreachable")
     hub.faults.clear()
     put(folder)
     expected = {k: v for k, v in snapshot(folder).items() if k != "manifest.json"}
@@ -260,12 +291,12 @@ WHOLE, PARTS = None, 5000
 
 
 @pytest.fixture
-def large(hub, monkeypatch):
+def large(hub, constants):
     """Return a function: let weights travel by LFS, in one piece or in parts of so many bytes."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants as hub_constants
 
     def by_lfs(part_bytes: int | None) -> HubServer:
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        constants(hub_constants, HF_HUB_DISABLE_XET=True)
         hub.lfs_over, hub.objects.part_bytes = 10_000, part_bytes
         return hub
 
@@ -285,7 +316,7 @@ def test_a_large_file_goes_by_lfs(folder, large, part_bytes, pieces):
     sent = [path for method, path in hub.requests if method == "PUT"]
     assert len(sent) == pieces
     hub.requests.clear()
-    assert "nothing to do" in put(folder)
+    assert "already up to date" in put(folder)
     assert {method for method, _ in hub.requests} == {"GET"}
 
 
@@ -298,14 +329,14 @@ def test_a_large_file_goes_by_lfs(folder, large, part_bytes, pieces):
     ],
 )
 def test_an_interrupted_large_upload_can_be_repeated(
-    folder, large, part_bytes, path, fault, monkeypatch
+    folder, large, part_bytes, path, fault, no_waiting
 ):
     """Cut at any request of the transfer: a clear error, no commit, and again mends it."""
-    monkeypatch.setattr("time.sleep", lambda _: None)
     hub = large(part_bytes)
     hub.faults += [(path, fault)] * 10
-    with pytest.raises(ReleaseError, match="publish again"):
+    with pytest.raises(ReleaseError) as caught:
         put(folder)
+    assert caught.value.codes[0] in ("hub-refused", "hub-unreachable")
     assert len(hub.repos["model", REPO].commits) == 1
     hub.faults.clear()
     put(folder)
@@ -317,8 +348,9 @@ def test_a_large_file_that_arrived_is_not_sent_again(folder, large):
     """After a commit that was lost, the second publishing sends no weights."""
     hub = large(WHOLE)
     hub.faults += [("/commit/", 400)]
-    with pytest.raises(ReleaseError, match="publish again"):
+    with pytest.raises(ReleaseError) as caught:
         put(folder)
+    assert caught.value.codes[0] in ("hub-refused", "hub-unreachable")
     hub.requests.clear()
     put(folder)
     assert "PUT" not in {method for method, _ in hub.requests}
@@ -326,82 +358,86 @@ def test_a_large_file_that_arrived_is_not_sent_again(folder, large):
 
 
 def test_a_server_without_xet_is_explained(folder, hub):
-    """A client with Xet says which setting makes it use LFS, and nothing was committed."""
+    """A client with Xet states which setting makes it use LFS, and nothing was committed."""
     hub.lfs_over = 10_000
-    with pytest.raises(ReleaseError, match="HF_HUB_DISABLE_XET=1"):
+    with pytest.raises(ReleaseError) as caught:
         put(folder)
+    assert caught.value.codes == ("hub-unreachable",)
     assert len(hub.repos["model", REPO].commits) == 1
 
 
-def refused(folder: Path, token: str) -> str:
+def refused(folder: Path, token: str) -> Problem:
     with pytest.raises(ReleaseError) as error:
         put(folder)
     assert token not in str(error.value)
     assert token not in repr(error.value.__cause__)
-    return str(error.value)
+    [found] = error.value.problems
+    return found
 
 
-def test_wrong_token_is_explained(folder, hub, monkeypatch):
+def test_wrong_token_is_explained(folder, hub, variables):
     """A token that the server does not know: what to do, and the token is not printed."""
     token = "hf_" + "Zz9" * 10
-    monkeypatch.setenv("HF_TOKEN", token)
-    message = refused(folder, token)
-    assert "401" in message
-    assert "HF_TOKEN" in message
+    variables(HF_TOKEN=token)
+    found = refused(folder, token)
+    assert (found.code, found.facts["status"]) == ("hub-refused", 401)
+    assert "HF_TOKEN" in str(found)
 
 
 def test_missing_token_is_explained(folder, hub, monkeypatch):
     """Without a token: what to do."""
     monkeypatch.delenv("HF_TOKEN")
-    assert "HF_TOKEN" in refused(folder, "hf_")
+    assert "HF_TOKEN" in str(refused(folder, "hf_"))
 
 
-def test_another_user_may_not_write(folder, hub, monkeypatch):
-    """Somebody else's token is refused, for a new repository and for one that exists."""
+def test_another_user_may_not_write(folder, hub, variables):
+    """Another user's token is refused, for a new repository and for one that exists."""
     token = hub.token("musa")
-    monkeypatch.setenv("HF_TOKEN", token)
-    assert "403" in refused(folder, token)
+    variables(HF_TOKEN=token)
+    assert refused(folder, token).facts["status"] == 403
     hub.add(REPO, {"README.md": b"x"})
-    with pytest.raises(ReleaseError, match="403"):
+    with pytest.raises(ReleaseError) as caught:
         put(folder, private=False)
+    assert caught.value.problems[0].facts["status"] == 403
 
 
-def test_no_network_is_explained(folder, hub, monkeypatch):
+def test_no_network_is_explained(folder, hub, variables):
     """A server that does not answer: what to do."""
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    assert "cannot be reached" in refused(folder, hub.token("amina"))
+    variables(HF_ENDPOINT="http://127.0.0.1:1")
+    assert refused(folder, hub.token("amina")).code == "hub-unreachable"
 
 
-def test_offline_switch_is_explained_and_read_at_call_time(folder, hub, monkeypatch):
+def test_offline_switch_is_explained_and_read_at_call_time(folder, hub, variables):
     """HF_HUB_OFFLINE forbids publishing while it is set, and not afterwards."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert "HF_HUB_OFFLINE" in refused(folder, hub.token("amina"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    variables(HF_HUB_OFFLINE="1")
+    assert "HF_HUB_OFFLINE" in str(refused(folder, hub.token("amina")))
+    variables(HF_HUB_OFFLINE="0")
     put(folder)
 
 
-def test_offline_stage_before_does_not_stop_publishing(folder, hub, monkeypatch):
+def test_offline_stage_before_does_not_stop_publishing(folder, hub, constants):
     """A library that was imported while offline does not keep publishing from the network."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants as hub_constants
 
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    constants(hub_constants, HF_HUB_OFFLINE=True)
     put(folder)
-    assert constants.HF_HUB_OFFLINE
+    assert hub_constants.HF_HUB_OFFLINE
 
 
 def test_private_release_never_enters_a_public_repository(folder, hub, monkeypatch):
     """A server that makes everything public, or a repository that is: nothing is uploaded."""
     hub.ignores_visibility = True
     for _ in range(2):
-        with pytest.raises(ReleaseError, match=r"publish\.private"):
+        with pytest.raises(ReleaseError) as caught:
             put(folder)
+        assert caught.value.codes == ("repository-is-public",)
         assert set(hub.files(REPO)) == {".gitattributes"}
     put(folder, private=False)
     assert "README.md" in hub.files(REPO)
 
 
 def test_dry_run_sends_nothing(folder, hub, tmp_path):
-    """--dry-run lists files, sizes, place and who may see them, and asks nobody."""
+    """--dry-run lists files, sizes, place and visibility, and contacts no server."""
     said = put(folder, dry_run=True)
     for word in ("adapter_model.safetensors", "12,800", f"{hub.url}/{REPO}", "private"):
         assert word in said.replace("\n", "")
@@ -412,11 +448,13 @@ def test_dry_run_sends_nothing(folder, hub, tmp_path):
     assert not (tmp_path / "hub").exists()
 
 
-def test_what_was_trained_on_gated_texts_is_not_shown_to_everybody(folder, hub):
+def test_what_was_trained_on_gated_texts_is_not_shown_to_all(folder, hub):
     """With conditions of access a public upload is refused, by name; a private one is fine."""
     gate = ("Radio: Ask its owners first",)
-    with pytest.raises(ReleaseError, match=r"Ask its owners first.*gated access"):
+    with pytest.raises(ReleaseError) as caught:
         put(folder, private=False, gate=gate)
+    assert caught.value.codes == ("gated-texts",)
+    assert caught.value.problems[0].facts["conditions"] == gate[0]
     assert hub.repos == {}
     put(folder, gate=gate)
     assert hub.repos["model", REPO].private

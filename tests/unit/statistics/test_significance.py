@@ -29,10 +29,10 @@ def _items(num_items: int, *, seed: int = 0) -> np.ndarray:
     return np.stack([length * rng.normal(3.0, 0.4, num_items), length], axis=1)
 
 
-def test_resampling_equals_a_plain_loop_over_the_same_draws(monkeypatch):
+def test_resampling_equals_a_plain_loop_over_the_same_draws(constants):
     """The vectorised sums are those of drawing items one by one, in blocks of any size."""
     system = _items(7)
-    monkeypatch.setattr(bootstrap, "_BLOCK_DRAWS", 7 * 20)  # 20 resamples a block
+    constants(bootstrap, _BLOCK_DRAWS=7 * 20)
     (sums,) = resampled_sums((system,), resamples=50, seed=3)
     rng = np.random.Generator(np.random.Philox(3))
     expected = []
