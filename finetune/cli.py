@@ -1,4 +1,4 @@
-"""The command line: an argparse tree. Each verb imports what it needs when it runs."""
+"""Entry point of the command line: signals, exit codes, and the printing of errors."""
 
 from __future__ import annotations
 
@@ -7,61 +7,139 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from finetune import __version__
-from finetune.errors import FinetuneError, LostContactError, Stopped, did_you_mean
+from finetune.errors import (
+    FinetuneError,
+    LostContactError,
+    MachineError,
+    Stopped,
+    UnexpectedError,
+    first_line,
+)
 from finetune.launch import outcome
 from finetune.launch.environment import configure_libraries
 from finetune.launch.ranks import ranks_of
+from finetune.messages import ENGLISH, chosen, problem, sentence
+from finetune.output import terminal
 from finetune.output.console import Console
-from finetune.verbs import GROUPS, VERBS, Verb
-from finetune.verbs.options import add_output_form, add_recipe, add_store
+from finetune.output.failures import machine_failure
+from finetune.output.streams import give_up_output, output_failure, prepare_streams
+from finetune.verbs import VERBS, Verb
+from finetune.verbs.options import refuse_absent
+from finetune.verbs.parser import parse, renaming
 
-DESCRIPTION = "LoRA fine-tuning for low-resource languages: from data card to released adapter."
-EPILOG = """\
-first steps:
-  finetune run recipes/hausa-school.yaml     the whole line, on this machine
-  finetune init --language wol_Latn          a recipe and a data card to fill in
-"""
-
-RENAMED = {"merge": "finetune export RECIPE --format merged --out DIR"}
-"""Verbs of earlier versions, and what to type instead."""
+UNREAD = 128 + signal.SIGPIPE
+"""Exit code after a broken pipe, as in `finetune runs | head -1`."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code (2 for wrong input, 75 for stopped)."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    configure_libraries(verbose=options.verbose)
-    console = Console(json_lines=options.json, verbose=options.verbose)
+def main(arguments: Sequence[str] | None = None, *, verbs: Mapping[str, Verb] = VERBS) -> int:
+    """Run the command line; return the exit code.
+
+    0: done. 1: refused by store, machine, cluster or hub. 2: wrong input. 70: a bug in this
+    program. 75: stopped on request. 130: interrupted. 141: the reader closed the pipe.
+    """
+    prepare_streams()
+    _forget_empty_variables()
     try:
+        code = _guarded(sys.argv[1:] if arguments is None else arguments, verbs)
+        return _unwritten(failure) if (failure := output_failure()) else code
+    finally:
+        give_up_output()
+
+
+def _guarded(arguments: Sequence[str], verbs: Mapping[str, Verb]) -> int:
+    """Run the command line; return the exit code for every outcome."""
+    options, console = argparse.Namespace(verbose="-v" in arguments), Console()
+    try:
+        options = parse(arguments)
+        if warning := renaming(arguments):
+            terminal.aside(warning.in_language(_language(options)))
+        terminal.guard_libraries(language=_language(options))
+        configure_libraries(verbose=options.verbose)
+        console = Console(
+            json_lines=options.json, verbose=options.verbose, language=_language(options)
+        )
         with _stopped_by_signals():
-            return _run(options, console)
+            return _run(verbs[options.verb], options, console=console)
     except _Stop as stop:
-        error = Stopped(f"stopped as asked ({stop}); the same command continues")
-        return outcome.note(_explain(error, options=options, console=console), str(error))
+        stopped = Stopped(
+            problem(
+                "stopped-on-request",
+                "stopped on request ({signal}); rerun the same command to resume",
+                signal=str(stop),
+            )
+        )
+        return outcome.note(_explain(stopped, options=options, console=console), str(stopped))
     except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
+        interrupted = sentence("interrupted; rerun the same command to resume")
+        terminal.aside(interrupted.in_language(console.language))
         return 130
-    except BrokenPipeError:  # `finetune runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        outcome.note(1, f"{type(error).__name__}: {error}", expected=False)
-        raise
+    except Exception as error:  # the last resort: never a traceback
+        if isinstance(error, ImportError) and (lacking := _missing_extra(error, options)):
+            _explain(lacking, options=options, console=console)
+            return outcome.note(lacking.exit_code, str(lacking), expected=True)
+        if isinstance(error, OSError) and (failure := output_failure()):
+            return outcome.note(_unwritten(failure), str(failure))
+        explained, expected = _last_resort(error)
+        explained.__cause__ = error
+        if isinstance(explained, UnexpectedError) and os.environ.get(outcome.VARIABLE):
+            options.verbose = True  # a job cannot be rerun by hand with -v
+        _explain(explained, options=options, console=console)
+        return outcome.note(explained.exit_code, str(explained), expected=expected)
 
 
-def _run(options: argparse.Namespace, console: Console) -> int:
+def _missing_extra(error: ImportError, options: argparse.Namespace) -> FinetuneError | None:
+    """Return what to install for a verb, if an import failed for want of an extra."""
+    from finetune.spec.tables.extras import missing_module
+
+    verb = getattr(options, "verb", None)
+    return missing_module(error, needed_by=f"finetune {verb}" if verb else "this verb")
+
+
+def _last_resort(error: Exception) -> tuple[FinetuneError, bool]:
+    """Return an unexpected error as one of ours, and whether the machine caused it."""
+    if sentence := machine_failure(error):
+        return MachineError(sentence), True
+    return (
+        UnexpectedError(
+            f"this is a bug in finetune: {type(error).__name__}: {first_line(error)}\n"
+            "finished stages are kept. Rerun the command with -v and report its full output, the "
+            f"command, and the version ({__version__})"
+        ),
+        False,
+    )
+
+
+def _unwritten(failure: OSError) -> int:
+    """Report that standard output cannot be written to; return the exit code."""
+    if isinstance(failure, BrokenPipeError):
+        return UNREAD
+    terminal.aside(
+        f"standard output cannot be written to: {failure.strerror}; finished stages are kept, and "
+        "the same command resumes"
+    )
+    return MachineError.exit_code
+
+
+def _forget_empty_variables() -> None:
+    """Unset our settings that are empty (`FINETUNE_STORE=`)."""
+    for name in [n for n, v in os.environ.items() if n.startswith("FINETUNE_") and not v.strip()]:
+        del os.environ[name]
+
+
+def _run(verb: Verb, options: argparse.Namespace, *, console: Console) -> int:
     """Run a verb; return the exit code."""
-    verb = VERBS[options.verb]
     try:
-        if not ranks_of().is_main:  # one process of a launch speaks for all
+        if not ranks_of().is_main:  # only rank 0 prints
             if not verb.all_ranks:
                 return outcome.note(0)
             console.out = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        refuse_absent(options)
         return outcome.note(int(verb.module().run(options, console) or 0))
     except FinetuneError as error:
         code, is_cause = error.exit_code, not isinstance(error, LostContactError)
@@ -70,15 +148,15 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 class _Stop(BaseException):
-    """Unwinds a verb that was asked to stop; no library's `except Exception` holds it up."""
+    """A requested stop; a BaseException, so that no library's `except Exception` swallows it."""
 
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM, and SIGUSR1 with which schedulers warn, end a verb with exit code 75.
+    """End a verb with exit code 75 on SIGTERM, and on SIGUSR1, with which schedulers warn.
 
-    A training has handlers of its own, which save its state first. A signal that whoever started
-    this process chose to ignore stays ignored.
+    The training loop has handlers of its own, which save its state first. A signal that the parent
+    process ignores stays ignored.
     """
 
     def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001, the signature is given
@@ -102,72 +180,23 @@ def _stopped_by_signals() -> Iterator[None]:
                 signal.signal(number, signal.SIG_DFL)
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options of a command line. Only the module of its verb is imported."""
-    chosen = next((word for word in arguments if not word.startswith("-")), None)
-    parser = _parser(chosen)
-    if chosen is not None and chosen not in VERBS:
-        typed = [verb.name for verb in VERBS.values() if not verb.hidden]
-        instead = RENAMED.get(chosen)
-        hint = f". It is now: {instead}" if instead else did_you_mean(chosen, typed)
-        parser.error(f"there is no verb {chosen!r}; `finetune --help` lists them{hint}")
-    return parser.parse_args(arguments)
-
-
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    """Return the argparse tree: every verb by name, the chosen one with its options."""
-    parser = argparse.ArgumentParser(
-        prog="finetune",
-        usage="finetune [-h] [--version] VERB ...",
-        description=f"{DESCRIPTION}\n\n{_listed()}",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"finetune {__version__}")
-    verbs = parser.add_subparsers(
-        dest="verb", required=True, metavar="VERB", prog="finetune", help=argparse.SUPPRESS
-    )
-    for verb in VERBS.values():
-        added = verbs.add_parser(verb.name, description=verb.help)
-        if verb.name == chosen:
-            _add_options(added, verb)
-    return parser
-
-
-def _add_options(parser: argparse.ArgumentParser, verb: Verb) -> None:
-    add_output_form(parser)
-    if verb.recipe:
-        add_recipe(parser, optional=verb.recipe == "optional")
-    if verb.recipe or verb.store:
-        add_store(parser)
-    verb.module().add_arguments(parser)
-
-
-def _listed() -> str:
-    """Return the verbs that people type, under the headings of their groups."""
-    typed = [verb for verb in VERBS.values() if not verb.hidden]
-    width = max(len(verb.name) for verb in typed)
-    return "\n\n".join(
-        "\n".join(
-            [
-                f"{heading}:",
-                *(f"  {v.name.ljust(width)}  {v.help}" for v in typed if v.group == group),
-            ]
-        )
-        for group, heading in GROUPS.items()
-    )
-
-
 def _explain(error: FinetuneError, *, options: argparse.Namespace, console: Console) -> int:
     if options.verbose:
-        import traceback
-
-        traceback.print_exc()
-    rank = os.environ.get("RANK", "0")
+        terminal.write_traceback(error)
+    language, rank = _language(options), os.environ.get("RANK", "0")
     if rank != "0":
-        print(f"rank {rank}: {error}", file=sys.stderr)
+        lines = terminal.problems_of(error, language=language)
+        terminal.write_lines([terminal.message(f"rank {rank}: {line}") for line in lines])
     elif console.json_lines:
-        console.say("error", kind=type(error).__name__, problems=str(error).split("\n"))
+        problems = terminal.problems_as_json(error, language=language)
+        console.error(type(error).__name__, exit_code=error.exit_code, problems=problems)
     else:
-        print(error, file=sys.stderr)
+        terminal.write_lines(terminal.problems_of(error, language=language))
     return error.exit_code
+
+
+def _language(options: argparse.Namespace) -> str:
+    """Return the language of messages; logs of jobs are in English."""
+    if os.environ.get(outcome.VARIABLE):
+        return ENGLISH
+    return chosen(getattr(options, "lang", None), terminal=terminal.is_one())

@@ -1,1 +1,1 @@
-"""What a recipe needs, what is done, and the store of artefacts."""
+"""The plan of a recipe, its execution, and the store of artefacts."""

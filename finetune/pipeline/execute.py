@@ -1,24 +1,30 @@
-"""Running the steps of a recipe: what is in the store is taken from there, the rest is built."""
+"""Execution of the stages of a recipe; cached artefacts are reused."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.job import Artifact, Job
 from finetune.errors import StoreError
-from finetune.launch.ranks import launch_id, ranks_of
+from finetune.launch.ranks import ranks_of
+from finetune.messages import problem
 from finetune.output.console import Console
+from finetune.pipeline.builder import this_launch
 from finetune.pipeline.gate import Opened, refuse_unopened
+from finetune.pipeline.manifest import read_manifest
 from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Request, Store
+from finetune.pipeline.verify import refuse_damaged
+from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 from finetune.sources.lock import network
 from finetune.spec.entry_points import load
 from finetune.spec.load import Project
 
 POLL_SECONDS = 0.2
+SILENT_SECONDS = 3.0
 
 
 def execute(
@@ -29,7 +35,9 @@ def execute(
     Raises TypeError for a recipe that did not pass the gate for making something.
     """
     refuse_unopened(project)
+    refuse_lost_withdrawals(project.cards.values(), store)
     done: dict[str, Artifact] = {}
+    trusted: set[str] = set()
     ranks = ranks_of()
     for step in steps:
         if not ranks.is_main:
@@ -37,11 +45,12 @@ def execute(
             continue
         found = store.find(step.stage.name, step.key)
         if found:
+            store.tidy(step.stage.name, step.key)
             console.say(
-                f"{step.label}: done before ({step.key})",
+                f"{step.label}: cached ({step.key})",
                 stage=step.stage.name,
                 key=step.key,
-                state="done",
+                state="cached",
             )
         else:
             console.say(
@@ -50,7 +59,9 @@ def execute(
                 key=step.key,
                 state="running",
             )
+            _verify(step, trusted=trusted, store=store, console=console)
             found = _build(project, step, store=store, console=console)
+            trusted |= {step.key, *(s.key for s in step.inputs.values())}
         done[step.stage.name] = found
     return done
 
@@ -59,18 +70,46 @@ def _follow(project: Project, step: Step, *, store: Store, console: Console) -> 
     """Wait, as a rank other than 0, for an artefact; take part where all ranks work together.
 
     Waiting is looking into the store: a collective would time out while rank 0 tokenizes. If rank 0
-    fails, its launcher ends this process.
+    fails, its launcher ends this process. Rank 0 has compared the inputs before it takes the lease,
+    so that they are not read once more by every rank.
     """
-    launch = launch_id()
-    partial = store.path_of(step.stage.name, step.key).with_suffix(".partial")
+    launch = this_launch()
     took_part = False
     while (found := store.find(step.stage.name, step.key)) is None:
-        together = step.stage.on_all_ranks and launch is not None and not took_part
-        if together and store.is_built_by(str(launch), step.stage.name, step.key):
-            _run(project, step, workspace=partial, store=store, console=console)
-            took_part = True
+        if step.stage.on_all_ranks and launch is not None and not took_part:
+            workspace = store.folder_of_launch(launch, step.stage.name, step.key)
+            if workspace is not None:
+                _run(project, step, workspace=workspace, store=store, console=console)
+                took_part = True
         time.sleep(POLL_SECONDS)
     return found
+
+
+def _verify(step: Step, *, trusted: Collection[str], store: Store, console: Console) -> None:
+    """Compare the checksums of what a stage is given, but of what this call wrote or compared.
+
+    Raises StoreError with each damaged file and the command that makes it again.
+    """
+    artifacts = [_finished(store, s) for s in step.inputs.values() if s.key not in trusted]
+    shorter = _shorter(step, store)
+    artifacts += [shorter] if shorter else []
+    refuse_damaged(artifacts, progress=_reported_when_slow(step, artifacts, console=console))
+
+
+def _reported_when_slow(
+    step: Step, artifacts: Sequence[Artifact], *, console: Console
+) -> Callable[[int], None]:
+    """Return a callback that reports once, after some seconds, that checksums are compared."""
+    started, reported = time.monotonic(), False
+
+    def progress(_: int) -> None:
+        nonlocal reported
+        if not reported and time.monotonic() - started > SILENT_SECONDS:
+            reported = True
+            size_gib = sum(read_manifest(a.path).size_bytes for a in artifacts) / 2**30
+            console.say(f"{step.label}: comparing the checksums of its inputs ({size_gib:.1f} GiB)")
+
+    return progress
 
 
 def _run(
@@ -113,7 +152,12 @@ def _finished(store: Store, step: Step) -> Artifact:
     found = store.find(step.stage.name, step.key)
     if found is None:
         raise StoreError(
-            f"{step.label}: {store.path_of(step.stage.name, step.key)} is missing; run it first"
+            problem(
+                "stage-not-run",
+                "{stage}: {path} does not exist; run this stage first",
+                stage=step.label,
+                path=store.path_of(step.stage.name, step.key),
+            )
         )
     return found
 

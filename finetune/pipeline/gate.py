@@ -1,8 +1,8 @@
-"""The gate: whether a recipe may be used for a purpose, decided in one place.
+"""The gate: one place for the checks that a recipe must pass for a purpose.
 
 Consent, permitted uses, the licence of the release, files with their checksums, and the lock. No
-stage is called: the rules stand in `spec`, the resolution of files in `sources`. What makes
-something takes an `Opened` recipe, and only `open_project` makes one.
+stage is called: the rules are in `spec`, the resolution of files in `sources`. Every function that
+produces artefacts takes an `Opened` recipe, and only `open_project` makes one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from finetune.errors import InputError, RecipeError, ReleaseError
+from finetune.messages import Problem, problem
 from finetune.sources.lock import check_files, verify_lock
 from finetune.spec.load import Project, load_project
 from finetune.spec.permission import Terms, refuse_training, terms_of
+from finetune.spec.tables.extras import refuse_missing_trackers
 
 Purpose = Literal[
     "check",
@@ -34,16 +36,17 @@ Purpose = Literal[
     "bundle",
     "chat",
     "export",
+    "report",
 ]
-Need = Literal["files", "release"]
+Need = Literal["files", "lock", "release"]
 
-_FILES: frozenset[Need] = frozenset({"files"})
-_RELEASE: frozenset[Need] = frozenset({"files", "release"})
+_FILES: frozenset[Need] = frozenset({"files", "lock"})
+_RELEASE: frozenset[Need] = frozenset({"files", "lock", "release"})
 NEEDS: Mapping[Purpose, frozenset[Need]] = {
     "check": _FILES,
     "plan": frozenset(),
     "estimate": frozenset(),
-    "fetch": _FILES,
+    "fetch": frozenset({"files"}),
     "prepare": _FILES,
     "train": _FILES,
     "evaluate": _FILES,
@@ -54,11 +57,13 @@ NEEDS: Mapping[Purpose, frozenset[Need]] = {
     "bundle": _FILES,
     "chat": frozenset(),
     "export": frozenset(),
+    "report": frozenset(),
 }
 """Purpose -> what it needs besides consent, permitted uses and licence, which each needs.
 
-`files`: each file and package as pinned, and the lock; without it nothing is made, what is in the
-store is read. `release`: a recipe that releases something.
+`files`: each file and package as pinned; without it nothing is made, what is in the store is read.
+`lock`: nothing changed since it was locked; `fetch` renews the lock. `release`: a recipe that
+releases something.
 """
 MAKES: frozenset[Purpose] = frozenset(purpose for purpose in NEEDS if "files" in NEEDS[purpose])
 """The purposes for which something is made or queued."""
@@ -70,7 +75,7 @@ class Opened(Project):
 
     purpose: Purpose
     terms: Terms | None
-    """What the adapter may be; None if the recipe releases nothing."""
+    """Licence terms of the adapter; None if the recipe releases nothing."""
 
 
 def open_project(
@@ -83,7 +88,7 @@ def open_project(
     """
     project = load_project(path, overrides=overrides)
     day = today or date.today()
-    problems: list[str] = []
+    problems: list[Problem] = []
     terms = None
     with _gathered(problems):
         refuse_training(project.cards, today=day)
@@ -92,19 +97,30 @@ def open_project(
         terms = terms_of(project.recipe, project.cards, today=day)
     if set(problems) - set(forbidden):
         problems.append(
-            f"{project.where(('release',))}: release: to train and evaluate without releasing "
-            "anything, write `release: none`"
+            problem(
+                "release-none-instead",
+                "to train and evaluate without releasing anything, write `release: none`",
+                at=project.at(("release",)),
+            )
         )
     if "release" in NEEDS[purpose] and not project.recipe.is_released:
         problems.append(
-            f"{project.where(('release',))}: release: none, so there is nothing to release; name "
-            "a repository: `release: {repo: ORGANISATION/NAME}`"
+            problem(
+                "nothing-to-release",
+                "is `none`, so there is nothing to release; name a repository: {example}",
+                at=project.at(("release",)),
+                example="`release: {repo: ORGANISATION/NAME}`",
+            )
         )
     if "files" in NEEDS[purpose]:
         with _gathered(problems):
-            check_files(project)
+            check_files(project, only_installed=purpose == "check")
+    if "lock" in NEEDS[purpose]:
         with _gathered(problems):
-            verify_lock(project)
+            verify_lock(project, only_installed=purpose == "check")
+    if purpose in ("run", "train"):
+        with _gathered(problems):
+            refuse_missing_trackers(project.recipe.run.trackers)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
     return Opened(
@@ -121,17 +137,15 @@ def refuse_unopened(project: Project, *, purposes: Collection[Purpose] = MAKES) 
     """Raise TypeError if a recipe is not open for one of `purposes`: a mistake of a program."""
     if not isinstance(project, Opened) or project.purpose not in purposes:
         raise TypeError(
-            f"{project.path}: open the recipe with finetune.pipeline.gate.open_project, for one "
-            f"of: {', '.join(sorted(purposes))}"
+            f"{project.path}: open the recipe with finetune.open_recipe(path, purpose=...), where "
+            f"purpose is one of: {', '.join(sorted(purposes))}"
         )
 
 
 @contextmanager
-def _gathered(problems: list[str]) -> Iterator[None]:
-    """Add the problems of a check to the others, so that all are said at once."""
+def _gathered(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a check to the others, so that all are shown at once."""
     try:
         yield
-    except InputError as error:
+    except (InputError, ReleaseError) as error:  # the recipe asks for the release
         problems += error.problems
-    except ReleaseError as error:  # a mistake in the recipe that asks for the release
-        problems += str(error).splitlines()

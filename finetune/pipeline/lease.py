@@ -1,174 +1,359 @@
-"""Who builds what: a lease is a file that its builder refreshes while it lives.
+"""Leases of builders: files whose content changes while the builder lives.
 
-A file and not flock, because flock does not hold on shared file systems.
+A file and not flock, because flock does not hold on shared file systems. The rules:
+
+- A lease is complete when it is there: written aside, synced, linked, its folder synced. So one
+  that cannot be read was damaged by a machine that stopped; it counts as a holder without a name.
+- The holder counts up a number in the file (`Builder.beat`), through the descriptor that it opened
+  when it took the lease. If the lease was taken away meanwhile, it cannot reach another's file.
+- A waiting process concludes that a holder is gone if it can see it (`builder.life_of`: same boot
+  and namespaces, no such process; or an earlier attempt at the same batch job), and else only if
+  the file did not change while it looked for STALE_SECONDS of its own steady clock. Times of
+  different clocks are never compared, so wrong clocks change nothing.
+- A holder may be suspended for longer than that and come back. So each builds in a folder with the
+  nonce of its lease in its name (`finetune.pipeline.build`), where it is harmless, and calls
+  `still_ours` right before it puts anything in the place of something.
 """
 
 from __future__ import annotations
 
+import errno
+import glob
 import json
 import os
-import socket
+import shlex
+import shutil
+import stat
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from finetune.errors import StoreError
-from finetune.launch.ranks import launch_id
+from finetune.messages import Place, Sentence, problem, sentence
+from finetune.output.durable import aside_of, flush
+from finetune.output.small_files import UnreadableError, parse_json, read_bytes
+from finetune.pipeline.builder import Builder, Life, life_of, this_builder
 
 HEARTBEAT_SECONDS = 10.0
-STALE_SECONDS = 120.0  # a builder on another host that was silent for so long is gone
-ATTEMPT = "FINETUNE_ATTEMPT"
-"""Environment of a batch job: `JOB#NUMBER`, the number rising with every attempt at the job."""
+STALE_SECONDS = 120.0
+"""A holder that cannot be seen, and whose lease did not change for so long, is gone."""
+POLL_SECONDS = 0.5
+TELL_SECONDS = 60.0
+MOST_BYTES = 64 * 1024
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_BEAT = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """State of an existing lease at one moment."""
+
+    path: Path
+    builder: Builder | None
+    """None if the file cannot be read."""
+    trouble: str
+    """Reason, if not."""
+    is_hidden: bool
+    """True if it may be sound, and only this user cannot read it."""
+    life: Life
+    mark: tuple[object, ...]
+    """Changes with every heartbeat and with the holder."""
+
+    def __str__(self) -> str:
+        """Return who it is, for people, in one line."""
+        if self.builder is None:
+            return f"an unknown holder ({self.path.name}: {self.trouble})"
+        return str(self.builder)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lease that this process took."""
+
+    path: Path
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """Observations of a holder by a waiting process."""
+
+    mark: tuple[object, ...] | None = None
+    quiet_seconds: float = 0.0
+    """For how long it was looked at and did not change."""
+    at: float = 0.0
 
 
 @contextmanager
-def leased(path: Path, *, waiting: Callable[[str], None]) -> Iterator[str]:
-    """Hold the lease at `path`; its nonce proves at the end that nobody took it.
+def leased(path: Path, *, waiting: Callable[[str], None]) -> Iterator[Hold]:
+    """Hold the lease at `path`, waiting for a holder that lives.
 
-    Waits for a holder that lives, and `waiting` is told so once; the lease of a dead one is taken.
+    `waiting` gets a line with holder, time and remedy, and again every minute.
     """
-    nonce = uuid.uuid4().hex
-    told = False
-    while not _take_lease(path, nonce):
-        holder = read_lease(path)
-        if holder is not None and not told:
-            waiting(
-                f"waiting: process {holder.get('pid')} on {holder.get('host')} is at {path.stem}"
-            )
-            told = True
-        time.sleep(0.5)
-    done = threading.Event()
-    heart = threading.Thread(target=_beat, args=(path, done), daemon=True)
+    nonce = uuid.uuid4().hex[:12]
+    descriptor = _wait_and_take(path, nonce, waiting=waiting)
+    _sweep(path)
+    hold, done = Hold(path, nonce), threading.Event()
+    heart = threading.Thread(target=_beat, args=(descriptor, done), daemon=True)
     heart.start()
     try:
-        yield nonce
+        yield hold
     finally:
         done.set()
         heart.join()
-        lease = read_lease(path)
-        if lease is not None and lease["nonce"] == nonce:
-            path.unlink(missing_ok=True)
+        os.close(descriptor)
+        _let_go(hold)
 
 
-def _beat(path: Path, done: threading.Event) -> None:
-    while not done.wait(HEARTBEAT_SECONDS):
-        if path.exists():
-            os.utime(path)
+def look(path: Path) -> Holder | None:
+    """Return the holder of the lease at `path`, None without one. Its content raises nothing."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return None
+    builder, trouble, content, is_hidden = None, "", b"", False
+    try:
+        content = read_bytes(path, max_bytes=MOST_BYTES)
+        builder = parse_json(content, Builder)
+    except FileNotFoundError:
+        if not stat.S_ISLNK(facts.st_mode):
+            return None  # let go at this moment
+        trouble = "is a link to nothing"
+    except UnreadableError as error:
+        trouble = "is empty" if facts.st_size == 0 and not content else f"unreadable, {error}"
+    except OSError as error:
+        trouble, is_hidden = f"cannot be read, {error.strerror}", True
+    mark = (content, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    life = life_of(builder) if builder else "unseen"
+    return Holder(path, builder, trouble, is_hidden, life, mark)
 
 
-def _take_lease(path: Path, nonce: str) -> bool:
-    lease = {
-        "nonce": nonce,
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "boot": _boot_id(),
-        "born": _born(os.getpid()),
-        "launch": launch_id(),
-        "slurm": _slurm_attempt(),
-    }
+def is_silent(holder: Holder) -> bool:
+    """True if a holder shows no sign of life now, judged at once: for telling, not for taking.
+
+    The age of the lease is taken by the clock of its file system. StoreError as `life_of`.
+    """
+    if holder.life != "unseen":
+        return holder.life == "gone"
+    age = seconds_since_beat(holder.path)
+    if age is None or (holder.builder is None and not holder.is_hidden):
+        return True
+    return abs(age) > STALE_SECONDS
+
+
+def seconds_since_beat(path: Path) -> float | None:
+    """Return the age of the last heartbeat by the file system's own clock; None without a lease."""
+    try:
+        beat = path.lstat().st_mtime
+    except OSError:
+        return None
+    probe = aside_of(path)
+    try:
+        probe.touch(exist_ok=False)
+        now = probe.stat().st_mtime
+    except OSError:
+        now = time.time()  # a store that one may only read
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return now - beat
+
+
+def shows_life(holder: Holder, *, within_seconds: float) -> bool:
+    """Look at a lease until it changes, or for so long; return whether its holder lives."""
+    watched = _Watched()
+    now: Holder | None = holder
+    while now is not None and now.life == "unseen":
+        watched = _watch(watched, now, at=time.monotonic())
+        if watched.quiet_seconds >= within_seconds:
+            return False
+        time.sleep(POLL_SECONDS)
+        now = look(holder.path)
+        if now is not None and now.mark != watched.mark:
+            return True
+    return now is not None and now.life == "alive"
+
+
+def is_ours(hold: Hold) -> bool:
+    """Return whether the lease is still held by this process."""
+    holder = look(hold.path)
+    return holder is not None and holder.builder is not None and holder.builder.nonce == hold.nonce
+
+
+def still_ours(hold: Hold) -> None:
+    """Raise StoreError if another process took the lease meanwhile."""
+    if not is_ours(hold):
+        raise StoreError(
+            problem(
+                "lease-taken-over",
+                "another process took this build over (was this one suspended for more than "
+                "{seconds:.0f} s, or its lease deleted?); run the same command again",
+                at=Place(hold.path),
+                seconds=STALE_SECONDS,
+            )
+        )
+
+
+def _wait_and_take(path: Path, nonce: str, *, waiting: Callable[[str], None]) -> int:
+    began = time.monotonic()
+    reported: float | None = None
+    watched = _Watched()
+    while True:
+        descriptor = _take(path, nonce)
+        if descriptor is not None:
+            return descriptor
+        holder = look(path)
+        if holder is not None:
+            watched = _watch(watched, holder, at=time.monotonic())
+            quiet = holder.life == "unseen" and watched.quiet_seconds >= STALE_SECONDS
+            if holder.life == "gone" or quiet:
+                _retire(path, holder)
+                continue
+            now = time.monotonic()
+            if reported is None or now - reported >= TELL_SECONDS:
+                reported = now
+                waiting(_waiting_line(holder, watched, waited_seconds=now - began))
+        time.sleep(POLL_SECONDS)
+
+
+def _watch(before: _Watched, holder: Holder, *, at: float) -> _Watched:
+    """Count how long a lease was observed without a change; unobserved time does not count.
+
+    The waiting process may be suspended as well, or blocked by the disk. `at`: now, in seconds of a
+    monotonic clock.
+    """
+    if holder.mark != before.mark:
+        return _Watched(holder.mark, 0.0, at)
+    looked = min(at - before.at, 4 * POLL_SECONDS)
+    return _Watched(holder.mark, before.quiet_seconds + looked, at)
+
+
+def way_out(holder: Holder) -> Sentence:
+    """Return what ends the waiting for a holder."""
+    if holder.life == "alive" and holder.builder is not None:
+        return sentence(
+            "it is running on this machine; to stop it: kill {pid:d}", pid=holder.builder.pid
+        )
+    return sentence(
+        "it is taken over once its lease is unchanged for {seconds:.0f} s; if you know that no "
+        "process builds it: rm {path}",
+        seconds=STALE_SECONDS,
+        path=shlex.quote(str(holder.path)),
+    )
+
+
+def _waiting_line(holder: Holder, watched: _Watched, *, waited_seconds: float) -> str:
+    what = f"{holder.path.parent.name}/{holder.path.stem}"
+    so_far = f" for {waited_seconds:.0f} s so far" if waited_seconds >= 1 else ""
+    quiet = watched.quiet_seconds
+    still = f" (unchanged for {quiet:.0f} s)" if holder.life == "unseen" and quiet >= 1 else ""
+    return f"waiting: {what}{so_far}, held by {holder}{still}; {way_out(holder)}"
+
+
+def _take(path: Path, nonce: str) -> int | None:
+    """Return the descriptor of a lease that was put at `path`; None if one is there."""
     aside = path.with_name(f"{path.name}.{nonce}")
-    aside.write_text(json.dumps(lease))
+    _create(aside, _content(nonce))
     try:
         os.link(aside, path)  # atomic, and never shows an empty lease
-        return True
     except FileExistsError:
-        _retire_stale(path)
-        return False
+        return _opened(path, nonce)  # over NFS this may be the answer to a link that was made
+    except FileNotFoundError:  # swept away by its new holder
+        if not path.parent.is_dir():
+            raise
+        return None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        try:
+            _create(path, _content(nonce))
+        except FileExistsError:
+            return None
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
+    flush(path.parent)
+    return _opened(path, nonce)
 
 
-def _retire_stale(path: Path) -> None:
-    """Move a dead builder's lease away; put it back if another one took it meanwhile."""
-    lease = read_lease(path)
-    if lease is None or not is_stale(lease, path):
-        return
-    tomb = path.with_name(f"{path.name}.{uuid.uuid4().hex}.stale")
+def _create(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    try:
+        if os.write(descriptor, content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.fsync(descriptor)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path, nonce: str) -> int | None:
+    """Return a descriptor of a lease if it is ours, None if it was taken in the same instant.
+
+    It is opened only now: NFS keeps what is deleted while it is open, and some file systems
+    without links copy instead.
+    """
+    if not is_ours(Hold(path, nonce)):
+        return None
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+
+
+def _sweep(path: Path) -> None:
+    """Delete what kills left of former leases; processes that wait now try again."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*"):
+        with suppress(PermissionError):  # another user's, where one may delete one's own only
+            discard(left)
+
+
+def _content(nonce: str) -> bytes:
+    """Return a lease as bytes; the beat stands first, so that its place does not change."""
+    facts = asdict(this_builder(nonce, beat=_BEAT))
+    return json.dumps({"beat": facts.pop("beat")} | facts).encode()
+
+
+def _beat(descriptor: int, done: threading.Event) -> None:
+    count = 0
+    place = len('{"beat": "')
+    while not done.wait(HEARTBEAT_SECONDS):
+        count += 1
+        # a heartbeat that the disk refuses is not seen; `still_ours` finds the consequence
+        with suppress(OSError):
+            os.pwrite(descriptor, f"{count:0{len(_BEAT)}d}".encode(), place)
+            os.fsync(descriptor)
+
+
+def _let_go(hold: Hold) -> None:
+    holder = look(hold.path)
+    if holder is not None and holder.builder is not None and holder.builder.nonce == hold.nonce:
+        _retire(hold.path, holder)
+        flush(hold.path.parent)
+
+
+def _retire(path: Path, judged: Holder) -> None:
+    """Move a lease away; put it back if it is not the one that was judged."""
+    tomb = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.stale")
     try:
         path.rename(tomb)
     except FileNotFoundError:
         return
-    taken = read_lease(tomb)
-    if taken is not None and taken["nonce"] != lease["nonce"]:
-        with suppress(FileExistsError):  # its owner finds out when it commits, and builds again
+    taken = look(tomb)
+    if taken is not None and taken.mark != judged.mark:
+        with suppress(OSError):  # its owner finds out before it commits
             os.link(tomb, path)
-    tomb.unlink()
+    discard(tomb)
 
 
-def read_lease(path: Path) -> dict[str, Any] | None:
-    """Return who holds the lease at `path`, None if nobody does."""
-    try:
-        lease: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return lease
-
-
-def _slurm_attempt() -> list[int | str] | None:
-    """Return the job and the number of the attempt at it, inside a job of Slurm.
-
-    Jobs of a chain say so themselves: there a job may go on under another id.
-    """
-    name, _, number = os.environ.get(ATTEMPT, "").rpartition("#")
-    if name:
-        return [name, int(number)]
-    job, restart = (os.environ.get(n, "0") for n in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"))
-    return [int(job), int(restart)] if job.isdigit() and restart.isdigit() and job != "0" else None
-
-
-def is_stale(lease: Mapping[str, Any], path: Path) -> bool:
-    """Whether the builder that took a lease is gone."""
-    held, mine = lease.get("slurm"), _slurm_attempt()
-    if held and mine and held[0] == mine[0] and held[1] < mine[1]:
-        return True  # a job is started again only when its former attempt has ended
-    if lease["host"] == socket.gethostname():
-        if lease["boot"] != _boot_id():
-            return True
-        return _born(lease["pid"]) != lease["born"]
-    try:
-        return time.time() - path.stat().st_mtime > STALE_SECONDS
-    except FileNotFoundError:
-        return False
-
-
-def still_ours(path: Path, nonce: str) -> None:
-    """Raise StoreError if somebody else took the lease meanwhile."""
-    lease = read_lease(path)
-    if lease is None or lease["nonce"] != nonce:
-        raise StoreError(
-            f"{path}: another process took this build over (was this one suspended for more "
-            f"than {STALE_SECONDS:.0f} s?); run the same command again"
-        )
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return "unknown"
-
-
-def _born(pid: int) -> str | None:
-    """Return when a process started (its number may be reused), or None if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        fields = stat[stat.rindex(")") + 2 :].split()
-    except (OSError, ValueError):
-        if Path("/proc/self/stat").exists():
-            return None
-        return _born_without_proc(pid)
-    return None if fields[0] == "Z" else fields[19]
-
-
-def _born_without_proc(pid: int) -> str | None:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return "alive"
-    return "alive"
+def discard(path: Path) -> None:
+    """Delete a lease or what lies in its place, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The stage table and the keys: what a recipe needs.
+"""The stage table and the keys of the stages of a recipe.
 
 Stages are named by string, so that planning never imports torch.
 """
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem
 from finetune.pipeline.corpora import corpus_content, read_content
-from finetune.pipeline.store import key_of
+from finetune.pipeline.manifest import key_of
 from finetune.sources import lock as outside
 from finetune.spec.card import ALL
 from finetune.spec.load import Project
@@ -29,7 +30,7 @@ class Stage:
     resumable: bool = False
     needs_network: bool = False
     on_all_ranks: bool = False
-    """Whether the processes of a launch do it together; else rank 0 does and the others wait."""
+    """True if the processes of a launch do it together; else rank 0 does and the others wait."""
 
 
 STAGES = {
@@ -37,9 +38,9 @@ STAGES = {
     for row in (
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.sources.fetch:run_corpus", needs_network=True),
-        Stage("prepare", 5, "finetune.prepare.run:run"),
+        Stage("prepare", 7, "finetune.prepare.run:run"),
         Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
-        Stage("train", 2, "finetune.train.run:run", resumable=True, on_all_ranks=True),
+        Stage("train", 3, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 1, "finetune.evaluate.run:run"),
         Stage("release", 2, "finetune.release.run:run"),
     )
@@ -65,18 +66,18 @@ class Step:
 def steps_of(project: Project) -> tuple[Step, ...]:
     """Return the steps of a recipe in order; the same recipe and files give the same keys."""
     recipe = project.recipe
-    phases = recipe.stages_of_training
+    phases = recipe.training_phases
     base = _step("base", "base", phases[0], content=_base_content(project))
     fetched = _fetch_steps(project)
     sources = {"base": base} | {f"corpus:{name}": step for name, step in fetched.items()}
     prepared = _prepare_steps(project, inputs=sources)
     steps = [base, *fetched.values()]
     extension: dict[str, Step] = {}
-    if recipe.vocabulary is not None:  # cut with the base's tokens, learned on, and cut again
+    if recipe.vocabulary is not None:  # tokenized by the base, extended, and tokenized again
         plain = prepared
-        learned = _vocabulary_step(project, base=base, plain=plain)
-        steps += [*plain, learned]
-        extension = {"vocabulary": learned}
+        extended = _vocabulary_step(project, base=base, plain=plain)
+        steps += [*plain, extended]
+        extension = {"vocabulary": extended}
         prepared = _prepare_steps(project, inputs=sources | extension)
     before: Step | None = None
     for prepare in prepared:
@@ -114,9 +115,17 @@ def steps_up_to(project: Project, stage: str, *, phase: str | None = None) -> tu
 
     Raises RecipeError for a phase that the recipe does not have.
     """
-    names = [p.name for p in project.recipe.stages_of_training]
+    names = [p.name for p in project.recipe.training_phases]
     if phase is not None and phase not in names:
-        raise RecipeError(f"--phase {phase}: no such phase; {project.path} has: {', '.join(names)}")
+        raise RecipeError(
+            problem(
+                "no-such-phase",
+                "no such phase; {recipe} has: {phases}",
+                at=Place(f"--phase {phase}"),
+                recipe=project.path,
+                phases=names,
+            )
+        )
     steps = steps_of(project)
     needed: set[str] = set()
     for step in reversed(steps):
@@ -140,7 +149,7 @@ def _step(stage: str, label: str, phase: Phase, **parts: Any) -> Step:
 
 def _prepare_steps(project: Project, *, inputs: Mapping[str, Step]) -> list[Step]:
     """Return the step of each phase that prepares its corpora, with the tokenizer of the inputs."""
-    phases = project.recipe.stages_of_training
+    phases = project.recipe.training_phases
     again = project.recipe.vocabulary is not None and "vocabulary" not in inputs
     return [
         _step(
@@ -161,7 +170,7 @@ def _vocabulary_step(project: Project, *, base: Step, plain: Sequence[Step]) -> 
     return _step(
         "vocabulary",
         "vocabulary",
-        project.recipe.stages_of_training[-1],
+        project.recipe.training_phases[-1],
         inputs={"base": base} | _by_role("prepare", plain),
         cards=project.recipe.card_names,
         content=settings.model_dump(mode="json", exclude={"learning_rate"}),
@@ -179,16 +188,23 @@ def _by_role(role: str, steps: Sequence[Step]) -> dict[str, Step]:
 
 
 def _suffix(project: Project, phase: Phase) -> str:
-    return f" {phase.name}" if len(project.recipe.stages_of_training) > 1 else ""
+    return f" {phase.name}" if len(project.recipe.training_phases) > 1 else ""
 
 
 def _train_step(project: Project, phase: Phase, *, inputs: Mapping[str, Step]) -> Step:
     train = phase.train.model_dump(mode="json", exclude=HOW_NOT_WHAT)
+    if train["warmup_ratio"] is None:  # keys of before this setting stay as they are
+        del train["warmup_ratio"]
     if phase.train.start_from is not None:
         if "start" in inputs:
             raise RecipeError(
-                f"{project.path}: phase {phase.name!r}: start_from is for the first phase; "
-                "later ones start from the phase before"
+                problem(
+                    "start-from-in-later-phase",
+                    "start_from in phase {phase!r}: only the first phase may have it; later ones "
+                    "start from the phase before",
+                    at=Place(project.path),
+                    phase=phase.name,
+                )
             )
         train["start_from"] = outside.folder_checksums(project, phase.train.start_from)
     content: dict[str, Any] = {
@@ -196,7 +212,7 @@ def _train_step(project: Project, phase: Phase, *, inputs: Mapping[str, Step]) -
         "lora": project.recipe.lora.model_dump(mode="json"),
         "quantization": project.recipe.base.quantization,
     }
-    content |= _mix_content(phase)
+    content |= _mixture_content(phase)
     if project.recipe.vocabulary is not None:
         content |= {"rows_learning_rate": project.recipe.vocabulary.learning_rate}
     endless = content | {"train": train | {"max_steps": None}}
@@ -205,12 +221,12 @@ def _train_step(project: Project, phase: Phase, *, inputs: Mapping[str, Step]) -
     return _step("train", label, phase, inputs=inputs, content=content, lineage=lineage)
 
 
-def _mix_content(phase: Phase) -> dict[str, Any]:
-    """Return what the order of rows depends on besides the seed; nothing without a mix."""
-    if phase.mixing is None:
+def _mixture_content(phase: Phase) -> dict[str, Any]:
+    """Return what the order of rows depends on besides the seed; nothing without a mixture."""
+    if phase.active_mixture is None:
         return {}
     replayed = [c.model_dump(mode="json") for c in phase.corpora if c.replay]
-    return {"mix": phase.mixing.model_dump(mode="json"), "replayed": replayed}
+    return {"mixture": phase.active_mixture.model_dump(mode="json"), "replayed": replayed}
 
 
 def _base_content(project: Project) -> dict[str, Any]:
@@ -226,7 +242,7 @@ def _fetch_steps(project: Project) -> dict[str, Step]:
         name: _step(
             "corpus",
             f"corpus {name}",
-            project.recipe.stages_of_training[0],
+            project.recipe.training_phases[0],
             cards=(name,),
             content=corpus_content(project.cards[name]),
         )
@@ -237,9 +253,9 @@ def _fetch_steps(project: Project) -> dict[str, Step]:
 
 def _prepare_content(project: Project, phase: Phase) -> dict[str, Any]:
     """Return what a prepared corpus depends on; other phases count for what they hold out."""
-    others = [p for p in project.recipe.stages_of_training if p.name != phase.name]
+    others = [p for p in project.recipe.training_phases if p.name != phase.name]
     content = _phase_content(project, phase)
-    if phase.mixing is not None:
+    if phase.active_mixture is not None:
         content |= {"rows": "by language and card"}
     return content | ({"beside": [_phase_content(project, p) for p in others]} if others else {})
 
@@ -279,6 +295,7 @@ def _release_content(project: Project) -> dict[str, Any]:
             name: project.cards[name].model_dump(
                 mode="json",
                 include={"license", "license_name", "license_link", "pretty_name", "corpus"},
+                exclude={"corpus": {"withdrawals"}},  # what was withdrawn is in `prepare`
             )
             for name in recipe.card_names
         },

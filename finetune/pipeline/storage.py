@@ -1,7 +1,7 @@
-"""Room in the store and what the site took away: free space, inodes, quotas, purged files.
+"""Free space, inodes, quotas and purged files of the store.
 
-Sites count files as well as bytes, and delete what nobody read for some weeks. Both end a training
-in the middle of the night; here they are noticed before.
+Sites count files as well as bytes, and delete files that were not read for some weeks. Both can end
+a training run; they are reported here in advance.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.errors import StoreError
+from finetune.pipeline.disk_errors import disk_errors
+from finetune.pipeline.manifest import MANIFEST, lost_files, read_manifest
 from finetune.pipeline.plan import STAGES
-from finetune.pipeline.store import Store, lost_files, read_manifest
+from finetune.pipeline.store import Store
 
 QUOTA_SECONDS = 20.0
 QUOTA_WARN = 0.9
@@ -33,7 +35,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a quota command says of one file system. A limit of None: none."""
+    """Quota of one file system, from a quota command. A limit of None: unlimited."""
 
     file_system: str
     used_bytes: int
@@ -43,19 +45,19 @@ class Quota:
 
     @property
     def share(self) -> float:
-        """How much of the nearer limit is used: 1.0 is full."""
+        """Used fraction of the nearer limit: 1.0 is full."""
         pairs = ((self.used_bytes, self.limit_bytes), (self.used_files, self.limit_files))
         return max((used / limit for used, limit in pairs if limit), default=0.0)
 
     @property
     def is_nearly_used(self) -> bool:
-        """Whether somebody should free some before it is full."""
+        """Return whether space should be freed before it is full."""
         return self.share >= QUOTA_WARN
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A finished artefact of which files are gone."""
+    """A finished artefact with missing files."""
 
     stage: str
     key: str
@@ -80,7 +82,7 @@ def existing(folder: Path) -> Path:
 def quotas_of(folder: Path) -> list[Quota]:
     """Return this user's quotas where `folder` is, from `lfs quota` or `quota`; [] without them.
 
-    A command that is not there, fails or is silent says nothing about quotas, and neither do we.
+    A command that is not there, fails or is silent gives no quotas, and none are reported.
     """
     user = str(os.getuid())
     lustre = output_of(["lfs", "quota", "-q", "-u", user, str(existing(folder))])
@@ -109,13 +111,14 @@ def parse_quotas(printed: str) -> list[Quota]:
 
 
 def lost_artifacts(store: Store) -> list[Lost]:
-    """Return the finished artefacts of which files, or the manifest itself, are gone."""
+    """Return the finished artefacts with missing files or an unusable manifest."""
     found = []
     for path in _artifact_folders(store):
         try:
-            missing = tuple(lost_files(path, read_manifest(path)))
+            with disk_errors(store.root):
+                missing = tuple(lost_files(path, read_manifest(path)))
         except StoreError:
-            missing = ("manifest.json",)
+            missing = (MANIFEST,)
         if missing:
             found.append(Lost(path.parent.name, path.name, missing))
     return found

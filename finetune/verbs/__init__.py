@@ -1,12 +1,13 @@
 """The table of verbs: `finetune VERB` is the module finetune/verbs/GROUP/VERB.py.
 
 Such a module has `add_arguments(parser)`, the options of the verb alone, and
-`run(options, console)`, which returns the exit code. Only that of the chosen verb is imported.
+`run(options, console)`, which returns the exit code. Only the module of the chosen verb is
+imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -23,6 +24,15 @@ GROUPS: Mapping[str, str] = {
 }
 """Folder of a group -> its heading in `finetune --help`."""
 
+RENAMED: Mapping[str, Sequence[str]] = {
+    "merge": ("export", "--format", "merged"),
+    "results": ("report", "--sweep"),
+    "catalogue": ("cards", "catalogue"),
+}
+"""Old names, accepted for one more release with a warning -> the words that replace them."""
+MEANT: Mapping[str, str] = {"resume": "run", "talk": "chat", "compare": "report"}
+"""Words that are not verbs -> the verb to suggest for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -32,13 +42,13 @@ class Verb:
     group: str
     help: str
     recipe: Literal["required", "optional"] | None = None
-    """Whether it takes a recipe, with --set and --store."""
+    """True if it takes a recipe, with --set and --store."""
     store: bool = False
-    """Whether it takes a store (one that takes a recipe does)."""
+    """True if it takes a store; a verb that takes a recipe does."""
     all_ranks: bool = False
-    """Whether every process of a launch takes part, be it by waiting; else rank 0 does alone."""
+    """True if every rank of a launch runs the verb; if not, only rank 0 does."""
     hidden: bool = False
-    """Nobody types it: the list of verbs leaves it out."""
+    """For batch scripts: not in the list of verbs."""
 
     def module(self) -> ModuleType:
         """Import and return the verb's module."""
@@ -46,87 +56,93 @@ class Verb:
 
 
 _ROWS = (
-    Verb("init", "start", "write a recipe and a data card for a language"),
+    Verb("init", "start", "create a recipe and a data card for a language"),
     Verb(
         "check",
         "start",
-        "validate recipe and cards, or a site; says all that is wrong",
+        "validate a recipe with its cards, or a site; list every problem",
         recipe="optional",
     ),
-    Verb("plan", "start", "show stages, keys and what is done", recipe="required"),
+    Verb("plan", "start", "show the stages of a recipe: cached or to do", recipe="required"),
     Verb(
         "run",
         "start",
-        "do all that a recipe says and is not done yet",
+        "run every stage of a recipe that is not cached; also resumes",
         recipe="required",
         all_ranks=True,
     ),
-    Verb("runs", "start", "what is in the store; remove some of it", store=True),
-    Verb("cards", "data", "write, check, take back, show and publish data cards"),
-    Verb("tokenizer", "data", "audit: what a text costs with several bases"),
-    Verb("advise", "data", "a recipe for data cards, each line with its reason", store=True),
+    Verb("runs", "start", "list, verify or remove the artefacts of a store", store=True),
+    Verb("cards", "data", "write, check, list, publish and withdraw data cards"),
+    Verb("tokenizer", "data", "compare tokenizers: tokens per word, bytes per token"),
+    Verb("advise", "data", "propose a recipe for data cards, with reasons", store=True),
     Verb(
         "fetch",
         "data",
-        "get everything the recipe needs from outside, once",
+        "download the base and the corpora; write the lock file",
         recipe="required",
     ),
     Verb(
         "prepare",
         "train",
-        "cards -> packed tokens and a report",
+        "build packed sequences and the corpus report",
         recipe="required",
         all_ranks=True,
     ),
-    Verb("train", "train", "tokens -> adapter", recipe="required", all_ranks=True),
+    Verb(
+        "train",
+        "train",
+        "train the adapter; resumes from the last checkpoint",
+        recipe="required",
+        all_ranks=True,
+    ),
     Verb(
         "estimate",
         "train",
-        "memory, time and energy, before anything is queued",
+        "estimate memory, time and energy before training",
         recipe="required",
     ),
     Verb(
         "evaluate",
         "release",
-        "base and adapter on the same held-out texts",
+        "score base and adapter on the test split",
         recipe="required",
         all_ranks=True,
     ),
     Verb(
         "release",
         "release",
-        "build the folder that goes to the hub",
+        "build the release: adapter, model card, scores",
         recipe="required",
         all_ranks=True,
     ),
-    Verb("publish", "release", "upload a built release", recipe="required"),
-    Verb("results", "release", "one table: what each combination of a chain achieved", store=True),
-    Verb("chat", "use", "talk to base and adapter in the terminal", recipe="required"),
-    Verb("export", "use", "the adapter in another form, e.g. one whole model", recipe="required"),
+    Verb(
+        "report",
+        "release",
+        "show the report pages of a recipe, or a sweep's table",
+        recipe="optional",
+    ),
+    Verb("publish", "release", "upload a built release to a hub", recipe="required"),
+    Verb("chat", "use", "chat with base and adapter in the terminal", recipe="required"),
+    Verb("export", "use", "export the adapter, e.g. merged into its base", recipe="required"),
     Verb(
         "submit",
         "cluster",
-        "queue all that is not done yet on a Slurm cluster",
+        "submit the stages that are to do as Slurm jobs",
         recipe="required",
     ),
-    Verb("status", "cluster", "what became of a chain of jobs: one line a job", store=True),
-    Verb("logs", "cluster", "the log of a job; -f follows it over restarts", store=True),
-    Verb("cancel", "cluster", "cancel every job of a chain; its state is kept", store=True),
-    Verb("resubmit", "cluster", "submit again what of a chain is not done", store=True),
+    Verb("status", "cluster", "show the state of a job chain, one line per job", store=True),
+    Verb("logs", "cluster", "print the log of a job; -f follows it", store=True),
+    Verb("cancel", "cluster", "cancel the jobs of a chain; keep its checkpoints", store=True),
+    Verb("resubmit", "cluster", "resubmit the unfinished jobs of a chain", store=True),
     Verb(
         "bundle",
         "cluster",
-        "pack all that a recipe needs, for a cluster offline",
+        "pack all that a recipe needs for an air-gapped cluster",
         recipe="required",
     ),
-    Verb("unbundle", "cluster", "verify a bundle; its artefacts into the store", store=True),
-    Verb("doctor", "cluster", "what of this machine or cluster does not work", all_ranks=True),
-    Verb(
-        "attempt",
-        "cluster",
-        "what batch scripts ask at the start and end of a job",
-        hidden=True,
-    ),
-    Verb("schema", "reference", "print the JSON Schema of a recipe, data card or site"),
+    Verb("unbundle", "cluster", "verify a bundle; add its artefacts to the store", store=True),
+    Verb("doctor", "cluster", "diagnose this machine or a cluster", all_ranks=True),
+    Verb("attempt", "cluster", "record the start and end of a job attempt", hidden=True),
+    Verb("schema", "reference", "print the JSON Schema of a recipe, card or site"),
 )
 VERBS: Mapping[str, Verb] = {row.name: row for row in _ROWS}

@@ -1,27 +1,47 @@
-"""Options that several verbs take, each said once."""
+"""Options that several verbs share, and the check that named files exist."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 from pathlib import Path
+
+from finetune.errors import RecipeError
+from finetune.messages import Place, Problem, available, problem
+from finetune.output.digits import whole_number
+from finetune.output.paths import is_absent, is_folder, is_there, typed_path
+
+_FOLDERS = {"recipe": "recipes", "site": "slurm/sites", "overlay": "slurm/sites"}
+"""Option that names a file -> where such files usually are."""
 
 
 def add_output_form(parser: argparse.ArgumentParser, *, default: bool | str = False) -> None:
-    """Add --json and --verbose.
+    """Add --json, --verbose and --lang.
 
-    After an action (`finetune cards list`) the default is argparse.SUPPRESS: what was said before
-    the action is not undone by a default after it.
+    For a sub-verb (`finetune cards list`) the default is argparse.SUPPRESS, so that it does not
+    override an option given before the sub-verb.
     """
     parser.add_argument(
-        "--json", action="store_true", default=default, help="JSON lines, for machines"
+        "--json",
+        action="store_true",
+        default=default,
+        help="print JSON lines (docs/reference/json.md)",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", default=default, help="more detail")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=default, help="print more detail"
+    )
+    parser.add_argument(
+        "--lang",
+        choices=available(),
+        default=default or None,
+        help="language of messages (default: $FINETUNE_LANG, or the locale)",
+    )
 
 
 def add_recipe(parser: argparse.ArgumentParser, *, optional: bool) -> None:
     """Add the recipe and --set."""
     parser.add_argument(
-        "recipe", type=Path, nargs="?" if optional else None, help="the recipe, a YAML file"
+        "recipe", type=Path, nargs="?" if optional else None, help="recipe, a YAML file"
     )
     parser.add_argument(
         "--set",
@@ -29,46 +49,66 @@ def add_recipe(parser: argparse.ArgumentParser, *, optional: bool) -> None:
         default=[],
         metavar="KEY=VALUE",
         dest="overrides",
-        help="change one value of the recipe, e.g. train.max_steps=20; repeatable",
+        help="override one value of the recipe, e.g. train.max_steps=20; repeatable",
     )
 
 
-def add_store(parser: argparse.ArgumentParser, *, holds: str = "artefacts are kept") -> None:
+def add_store(parser: argparse.ArgumentParser, *, holds: str = "artefacts") -> None:
     """Add --store."""
-    from finetune.pipeline.store import default_store
+    from finetune.pipeline.store_folder import default_store
 
     parser.add_argument(
         "--store",
-        type=Path,
+        type=store_folder,
         metavar="DIR",
-        default=default_store(),
-        help=f"where {holds} (default: $FINETUNE_STORE or .finetune)",
+        default=str(default_store()),  # parsed like a typed value
+        help=f"store with the {holds} (default: $FINETUNE_STORE or .finetune)",
     )
+
+
+def store_folder(text: str) -> Path:
+    """Parse the folder of a store, which may not exist yet: the `type` of an option."""
+    try:
+        path = typed_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    nearest = next(p for p in (path, *path.absolute().parents) if is_there(p))
+    if not is_folder(nearest):
+        what = (
+            "is not a folder" if nearest == path else f"is below {nearest}, which is not a folder"
+        )
+        raise argparse.ArgumentTypeError(f"{text} {what}; name another folder")
+    return path
 
 
 def add_phase(parser: argparse.ArgumentParser) -> None:
     """Add --phase."""
-    parser.add_argument("--phase", metavar="NAME", help="only up to this phase of the recipe")
+    parser.add_argument("--phase", metavar="NAME", help="stop after this phase of the recipe")
 
 
 def add_site(parser: argparse.ArgumentParser) -> None:
     """Add --site and --overlay."""
-    parser.add_argument("--site", type=Path, metavar="FILE", help="a cluster, slurm/sites/*.yaml")
+    parser.add_argument(
+        "--site",
+        type=Path,
+        metavar="FILE",
+        help="site file of a cluster, e.g. slurm/sites/dev.yaml",
+    )
     parser.add_argument(
         "--overlay",
         type=Path,
         metavar="FILE",
-        help="what you add to the site (default: ~/.config/finetune/sites/NAME.yaml)",
+        help="your additions to the site (default: ~/.config/finetune/sites/NAME.yaml)",
     )
 
 
 def add_chain(parser: argparse.ArgumentParser) -> None:
-    """Add the chain of jobs that is meant."""
+    """Add the job chain."""
     parser.add_argument(
         "chain",
         nargs="?",
         metavar="CHAIN",
-        help="id of a chain, or its beginning, or its folder (default: the newest)",
+        help="id of a chain, its first letters, or its folder (default: the newest)",
     )
 
 
@@ -79,13 +119,51 @@ def add_cards_folder(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("data_cards"),
         metavar="DIR",
-        help="folder of the cards (default: data_cards)",
+        help="folder of data cards (default: data_cards)",
     )
 
 
 def positive(text: str) -> int:
-    """Read a whole number of 1 or more: the `type` of an option."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    """Parse a whole number of 1 or more: the `type` of an option."""
+    number = whole_number(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of 1 or more")
     return number
+
+
+def refuse_absent(options: argparse.Namespace) -> None:
+    """Raise RecipeError if the recipe, site or overlay that was named is not there."""
+    named = {kind: getattr(options, kind, None) for kind in _FOLDERS}
+    if getattr(options, "sweep", None) is True:  # `report --sweep CHAIN`
+        named["recipe"] = None
+    if named["site"] is None:
+        named["overlay"] = None  # the verb asks for the site first
+    absent = [
+        _absent(path, folder=Path(_FOLDERS[kind]))
+        for kind, path in named.items()
+        if isinstance(path, Path) and is_absent(path)
+    ]
+    if absent:
+        raise RecipeError(*absent)
+
+
+def _absent(path: Path, *, folder: Path) -> Problem:
+    near = _nearest(path, folder=folder)
+    place = Place(path)
+    if near is None:
+        return problem("no-such-file", "there is no such file", at=place)
+    return problem(
+        "no-such-file", "there is no such file. Did you mean {near!r}?", at=place, near=near
+    )
+
+
+def _nearest(path: Path, *, folder: Path) -> Path | None:
+    """Return the YAML file beside a path or in `folder` whose name is nearest."""
+    files = {
+        file.stem: file
+        for place in (folder, path.parent)
+        if is_folder(place)
+        for file in place.glob("*.yaml")
+    }
+    near = difflib.get_close_matches(path.stem[:64], files, n=1)
+    return files[near[0]] if near else None

@@ -1,8 +1,7 @@
-"""`finetune attempt`: what batch scripts ask at the start and end of a job; nobody types it."""
+"""`finetune attempt`: record of a job attempt, and the next action of its batch script."""
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from finetune.cluster.job.attempt import (
 from finetune.cluster.slurm import commands as slurm
 from finetune.launch import outcome
 from finetune.output.console import Console
+from finetune.output.terminal import aside
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,39 +27,37 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--chain", type=Path, required=True, metavar="DIR")
     parser.add_argument("--job", required=True, metavar="NAME")
     parser.add_argument("--exit-code", type=int, default=0)
-    parser.add_argument("--told", default="", metavar="SIGNAL")
+    parser.add_argument("--signal", "--told", default="", metavar="SIGNAL")  # --told: older scripts
     parser.add_argument("--outcomes", type=Path, metavar="DIR")
     parser.add_argument("--ranks", type=int, default=1)
-    parser.add_argument(
-        "--slurm", default="", metavar="TEXT", help="what scontrol shows of the job"
-    )
-    parser.add_argument("--next", metavar="ID", help="the job that continues this one")
+    parser.add_argument("--slurm", default="", metavar="TEXT", help="output of `scontrol show job`")
+    parser.add_argument("--next", metavar="ID", help="id of the job that continues this one")
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Keep the books of a job and decide what comes next; the first word printed is the answer."""
+    """Record an event of a job; the first word printed is the next action."""
     chain, name = read_chain(options.chain), options.job
     job_id, restart = own_job_id(), own_restart()
     if options.event == "start":
         answer, _, reason = begin(chain, name, job_id=job_id, restart=restart).partition(" ")
-        print(f"{answer} {reason}" if answer == "go" else answer, file=console.out)
+        console.answer(f"{answer} {reason}" if answer == "go" else answer)
         if answer != "go":
-            print(f"{name}: {reason or 'done before'}", file=sys.stderr)
+            aside(f"{name}: {reason or 'already done'}")
         return 0
     if options.event == "continued":
         for waiting, after in continued(chain, name, job_id=job_id, by=options.next):
-            print(waiting, ":".join(after), file=console.out)
+            console.answer(f"{waiting} {':'.join(after)}")
         return 0
     states = slurm.parse_jobs(options.slurm)
     ending = Ending(
         exit_code=options.exit_code,
-        told=options.told,
+        signal=options.signal,
         ranks=outcome.read(options.outcomes),
         number_of_ranks=options.ranks,
         state=states[0] if states else None,
     )
     answer, reason = finish(chain, name, ending, job_id=job_id, restart=restart)
     remove_notes(options.outcomes)
-    print(answer, file=console.out)
-    print(f"{name}: {reason}", file=sys.stderr)
+    console.answer(answer)
+    aside(f"{name}: {reason}")
     return 0

@@ -1,4 +1,4 @@
-"""`finetune bundle`: all that a recipe needs, for air-gapped clusters."""
+"""`finetune bundle`: an archive of everything a recipe needs, for air-gapped clusters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from finetune.pipeline.execute import execute
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
-from finetune.sources.fetch import write_lock
 from finetune.sources.lock import entries
+from finetune.sources.lock_file import write_lock
 from finetune.spec.site import load_site
 
 _LOCAL = ("gguf", "directory")
@@ -21,16 +21,21 @@ _LOCAL = ("gguf", "directory")
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="PATH", help="new folder, or NAME.tar"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="new folder, or a file NAME.tar",
     )
-    parser.add_argument("--site", type=Path, metavar="FILE", help="put this site in, too")
-    parser.add_argument("--without-wheels", action="store_true", help="the packages are there")
+    parser.add_argument("--site", type=Path, metavar="FILE", help="include this site file")
+    parser.add_argument("--without-wheels", action="store_true", help="leave packages out")
     parser.add_argument(
         "--skip-wheel",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="a package that is there, e.g. torch or 'nvidia-*'; repeatable",
+        help="omit a package that the cluster has, e.g. torch or 'nvidia-*'; repeatable",
     )
 
 
@@ -41,7 +46,7 @@ def run(options: Namespace, console: Console) -> int:
         load_site(options.site)
     store = Store(options.store.resolve())
     steps = tuple(s for s in steps_of(project) if s.stage.needs_network)
-    if project.recipe.base.kind in _LOCAL:  # its files go along, and are read again over there
+    if project.recipe.base.kind in _LOCAL:  # its files are copied, and read again on the cluster
         steps = tuple(s for s in steps if s.stage.name != "base")
     execute(project, steps, store=store, console=console)
     write_lock(options.recipe, entries(project))
@@ -55,10 +60,10 @@ def run(options: Namespace, console: Console) -> int:
         overrides=tuple(options.overrides),
     )
     if contents.wheels and not console.json_lines:
-        console.say("getting wheels; with a CUDA build of torch that is several GB ...")
-    size_bytes = write_bundle(options.output, contents)
+        console.say("downloading wheels; several GB with a CUDA build of torch ...")
+    size_bytes = write_bundle(options.output, contents, waiting=console.say)
     console.say(
-        f"wrote {options.output}, {size_bytes / 2**20:.1f} MiB; README.md in it says how to unpack",
+        f"wrote {options.output}, {size_bytes / 2**20:,.1f} MiB; see README.md in it to unpack",
         path=str(options.output),
         bytes=size_bytes,
     )

@@ -1,4 +1,4 @@
-"""`finetune cancel`: every job of a chain, cancelled; its state is kept."""
+"""`finetune cancel`: cancellation of every job of a chain."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Cancel a chain: every job of it, also continuations and dependants."""
+    """Cancel every job of a chain, with its continuations and dependants."""
     chain = find_chain(options.store.resolve(), options.chain)
     done = cancel(chain)
     if not done.jobs:
         console.say(
-            f"{chain.id}: nothing of it waits or runs; nothing was cancelled", chain=chain.id
+            f"{chain.id}: no job is waiting or running; nothing was cancelled", chain=chain.id
         )
         return 0
     for job_id, name, state in done.jobs:
         console.say(f"cancelled {name} ({job_id}, was {state.lower()})", job=name, job_id=job_id)
-    if done.left:
+    if done.ending:
         console.say(
-            f"Slurm is still ending {', '.join(done.left)}: a running job gets a moment to write "
-            "its state",
-            ending=list(done.left),
+            f"Slurm is still ending {', '.join(done.ending)}: a running job first writes its "
+            "checkpoint",
+            ending=list(done.ending),
         )
     kept = [
         f"{job.name} step {job.progress.checkpoint_step}"
@@ -44,6 +44,6 @@ def run(options: Namespace, console: Console) -> int:
         else ("finished results")
     )
     console.say(
-        f"{chain.id}: {what} are kept; to go on: finetune resubmit {chain.id}", chain=chain.id
+        f"{chain.id}: {what} are kept; to resume: finetune resubmit {chain.id}", chain=chain.id
     )
     return 0

@@ -1,8 +1,9 @@
-"""`finetune doctor`: does this machine, or a cluster, do what jobs need?"""
+"""`finetune doctor`: diagnosis of this machine or a cluster."""
 
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 from finetune.cluster.doctor import probe
@@ -16,6 +17,7 @@ from finetune.cluster.doctor.doctor import (
 )
 from finetune.cluster.submit.submit import command_of, store_of
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem
 from finetune.output.console import Console
 from finetune.spec.site import load_site
 from finetune.verbs.options import add_site
@@ -26,19 +28,31 @@ _SHOWN = {"ok": "ok", "warning": "WARNING", "failed": "FAILED"}
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     add_site(parser)
-    parser.add_argument("--store", type=Path, metavar="DIR", help="default: the site's, or as ever")
     parser.add_argument(
-        "--nodes", type=int, metavar="N", help="compute nodes to ask (default: train's)"
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="store to test (default: the site's, else $FINETUNE_STORE or .finetune)",
     )
     parser.add_argument(
-        "--wait", type=float, default=600.0, metavar="SECONDS", help="for the queue (default: 600)"
+        "--nodes",
+        type=int,
+        metavar="N",
+        help="compute nodes to probe (default: as many as `train` uses)",
     )
-    # what srun starts on the nodes
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="maximum wait in the queue (default: 600)",
+    )
+    # started by srun on the nodes
     parser.add_argument("--as-rank", metavar="TOKEN", help=SUPPRESS)
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Examine this machine, or with --site the cluster; return 1 if something will not work."""
+    """Diagnose this machine, or with --site the cluster; return 1 if a check failed."""
     if options.as_rank:
         return probe.run_as_rank(
             options.store, token=options.as_rank, timeout_seconds=EXCHANGE_SECONDS
@@ -50,33 +64,36 @@ def run(options: Namespace, console: Console) -> int:
     else:
         site = load_site(options.site, overlay=options.overlay)
         if site.placeholders:
-            missing = ", ".join(site.placeholders)
             raise RecipeError(
-                f"{options.site}: still to be filled: {missing}; "
-                f"`finetune check --site {options.site}` says where"
+                problem(
+                    "placeholders-without-value-in-site",
+                    "placeholders without a value: {placeholders}; `finetune check --site {site}` "
+                    "shows where to fill them in",
+                    at=Place(options.site),
+                    placeholders=list(site.placeholders),
+                    site=options.site,
+                )
             )
         store = store_of(options.store, site=site)
         nodes = options.nodes or site.train.nodes
         visit = Visit(site, command_of(site), nodes, wait_seconds=options.wait)
         if not console.json_lines:
-            console.say(f"asking {nodes} node(s) of {site.name}; this waits for the queue ...")
+            console.say(f"probing {nodes} node(s) of {site.name}; waiting for the queue ...")
         findings = examine_site(store, visit)
         title = f"{site.name}: login node and {nodes} compute node(s)"
     _show(findings, title=title, console=console)
     quota = site_quota(site) if options.site is not None else ""
     if quota:
-        console.say(f"{' '.join(site.quota or ())}:\n{quota.strip()}", quota=quota)
+        console.show(f"{' '.join(site.quota or ())}:\n{quota.strip()}", quota=quota)
     return 1 if any(f.state == "failed" for f in findings) else 0
 
 
 def _show(findings: list[Finding], *, title: str, console: Console) -> None:
-    """Show the table, and under it what to do, in lines from which a command can be copied."""
-    rows = [(f.check, _SHOWN[f.state], f.found, f.advice) for f in findings]
-    columns = ("check", "result", "found", "what to do")
-    if console.json_lines:
-        console.table(title, columns, rows)
-        return
-    console.table(title, columns[:3], [row[:3] for row in rows], justify="left")
-    for check, result, _, advice in rows:
-        if advice:
-            console.say(f"{result}: {check}. What to do: {advice}.")
+    """Show the table, then one line of advice per failed check, so that commands can be copied."""
+    rows = [(f.check, _SHOWN[f.state], f.found) for f in findings]
+    facts = (asdict(finding) for finding in findings)
+    columns = ("check", "result", "found")
+    console.table(title, columns, rows, name="checks", facts=facts, justify="left")
+    for finding in () if console.json_lines else findings:
+        if finding.advice:
+            console.say(f"{_SHOWN[finding.state]}: {finding.check}. What to do: {finding.advice}.")

@@ -1,8 +1,7 @@
-"""`finetune logs`: the log of a job over all its starts."""
+"""`finetune logs`: the log of a job over all its attempts."""
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 
 from finetune.cluster.chain.chain import Chain, find_chain
@@ -10,7 +9,9 @@ from finetune.cluster.follow import logs
 from finetune.cluster.follow.status import look
 from finetune.errors import RecipeError
 from finetune.output.console import Console
+from finetune.output.terminal import aside
 from finetune.verbs.options import add_chain, positive
+from finetune.verbs.problems import exclusive
 
 FOLLOWED_LINES = 40
 
@@ -19,10 +20,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     add_chain(parser)
     parser.add_argument(
-        "job", nargs="?", metavar="JOB", help="e.g. train (default: the one that runs or failed)"
+        "job", nargs="?", metavar="JOB", help="e.g. train (default: the running or failed one)"
     )
-    parser.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
-    parser.add_argument("--attempt", type=positive, metavar="N", help="only the job's Nth start")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="follow the log as it is written"
+    )
+    parser.add_argument("--attempt", type=positive, metavar="N", help="only the Nth attempt")
     parser.add_argument(
         "-n", "--lines", type=positive, metavar="N", help="only the last N lines (with -f: 40)"
     )
@@ -31,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Print the log of a job, or follow it until the job has ended."""
     if options.follow and options.attempt is not None:
-        raise RecipeError("--attempt shows what was; -f follows what comes: leave one of them out")
+        raise RecipeError(exclusive("--attempt", "-f"))
     chain, name = _chosen(options)
 
     def show(text: str) -> None:
@@ -39,36 +42,31 @@ def run(options: Namespace, console: Console) -> int:
             for line in text.splitlines():
                 console.say(line, chain=chain.id, job=name)
         else:
-            print(text, end="", file=console.out, flush=True)
+            console.show(text, end="")
 
     if options.follow:
         lines = FOLLOWED_LINES if options.lines is None else options.lines
-        for text in logs.follow(chain, name, lines=lines, told=_aside):
+        for text in logs.follow(chain, name, lines=lines, notify=aside):
             show(text)
         return 0
     parts = logs.parts_of(chain, name, attempt=options.attempt)
     texts = {part: part.text() for part in parts}
     if not any(texts.values()):
         report = next(job for job in look(chain).jobs if job.name == name)
-        _aside(f"{name} has written nothing yet; {report.state}: {report.why}".rstrip(": "))
+        aside(f"{name} has no log output yet; {report.state}: {report.why}".rstrip(": "))
     for part, text in texts.items():
         if len(parts) > 1 and text:
-            _aside(f"--- job {part.job_id} ---")
+            aside(f"--- job {part.job_id} ---")
         show(logs.tail(text, lines=options.lines))
     return 0
 
 
-def _aside(line: str) -> None:
-    """Say what is no part of a log."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def _chosen(options: Namespace) -> tuple[Chain, str]:
-    """Return chain and job; a single word may be either."""
-    store, wanted, name = options.store.resolve(), options.chain, options.job
-    if wanted is not None and name is None:
+    """Return chain and job; a single argument may be either."""
+    store, word, name = options.store.resolve(), options.chain, options.job
+    if word is not None and name is None:
         newest = find_chain(store)
-        if wanted in {job.name for job in newest.jobs}:
-            return newest, wanted
-    chain = find_chain(store, wanted)
+        if word in {job.name for job in newest.jobs}:
+            return newest, word
+    chain = find_chain(store, word)
     return chain, chain.job(name).name if name else logs.default_job(look(chain))

@@ -1,4 +1,4 @@
-"""`finetune resubmit`: what of a chain is not done, submitted again."""
+"""`finetune resubmit`: resubmission of the unfinished jobs of a chain."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from finetune.cluster.chain.chain import find_chain
 from finetune.cluster.follow.status import look
 from finetune.cluster.submit.resubmit import resubmit
 from finetune.errors import RecipeError
+from finetune.messages import problem
 from finetune.output.console import Console
 from finetune.spec.site import load_site
 from finetune.verbs.options import add_chain, add_site
@@ -20,26 +21,28 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Submit again what of a chain is not done."""
+    """Resubmit the unfinished jobs of a chain."""
     chain = find_chain(options.store.resolve(), options.chain)
     site = None
     if options.site is not None:
         site = load_site(options.site, overlay=options.overlay)
     elif options.overlay is not None:
-        raise RecipeError("--overlay changes a site: name that too, with --site")
+        raise RecipeError(
+            problem("overlay-without-site", "--overlay changes a site: name the site with --site")
+        )
     sent = resubmit(chain, site=site)
     if not sent:
-        console.say(f"{chain.id}: everything is done; nothing was submitted", chain=chain.id)
+        console.say(f"{chain.id}: all jobs are done; nothing was submitted", chain=chain.id)
         return 0
     steps = {job.name: job.progress.checkpoint_step for job in look(chain).jobs}
     for submission in sent:
         step = steps[submission.name]
-        goes_on = f", goes on from step {step}" if step is not None else ""
+        resumes = f", resuming from the checkpoint at step {step:,}" if step is not None else ""
         console.say(
-            f"submitted {submission.name} as job {submission.job_id}{goes_on}",
+            f"submitted {submission.name} as job {submission.job_id}{resumes}",
             job=submission.name,
             job_id=submission.job_id,
             step=step,
         )
-    console.say(f"follow it: finetune status {chain.id}", chain=chain.id)
+    console.say(f"follow: finetune status {chain.id}", chain=chain.id)
     return 0

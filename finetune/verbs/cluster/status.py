@@ -1,4 +1,4 @@
-"""`finetune status`: the state of a chain of jobs, a line per job."""
+"""`finetune status`: state of a job chain, one line per job."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     add_chain(parser)
     parser.add_argument(
-        "--all", action="store_true", help="every chain of the store, one line each"
+        "--all", action="store_true", help="all chains of the store, one line per chain"
     )
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Show what became of a chain, or of every chain of the store."""
+    """Show the state of a chain, or of every chain of the store."""
     store = options.store.resolve()
     if options.all:
         for chain in chains_of(store):
@@ -46,7 +46,7 @@ def run(options: Namespace, console: Console) -> int:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines whose columns stand under each other; the last one is free text."""
+    """Return rows as lines with aligned columns; the last column is free text."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines = []
     for row in rows:
@@ -73,13 +73,13 @@ def _row(job: JobReport) -> tuple[str, ...]:
 
 
 def _notices(report: ChainReport) -> list[str]:
-    found = [f"{job.name}: {notice}" for job in report.jobs for notice in job.notices]
-    found += report.notices
+    notices = [f"{job.name}: {notice}" for job in report.jobs for notice in job.notices]
+    notices += report.notices
     if report.scheduler_problem:
-        found.append(
-            f"Slurm was not asked, this is what the files know: {report.scheduler_problem}"
+        notices.append(
+            f"state from the files only, as Slurm did not answer: {report.scheduler_problem}"
         )
-    return found
+    return notices
 
 
 def _chain_facts(report: ChainReport) -> dict[str, Any]:

@@ -1,21 +1,23 @@
-"""`finetune submit`: the jobs of a recipe, queued on a Slurm cluster or shown."""
+"""`finetune submit`: submission of a recipe or a sweep as Slurm jobs."""
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from finetune.cluster.chain.chain import ChainJob, Submission
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
+from finetune.cluster.submit.preflight import problems
 from finetune.cluster.submit.queue import groups, indices_of, waits_for
-from finetune.cluster.submit.submit import Planned, plan_chain, problems, store_of, submit_chain
+from finetune.cluster.submit.submit import Planned, plan_chain, store_of, submit_chain
 from finetune.cluster.submit.sweep import Combination, combinations_of, short
 from finetune.errors import RecipeError
+from finetune.messages import problem
 from finetune.output.console import Console
 from finetune.pipeline.gate import Opened, open_project
 from finetune.pipeline.plan import steps_of
-from finetune.pipeline.store import DEFAULT_STORE
+from finetune.pipeline.store_folder import DEFAULT_STORE, default_store
+from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 from finetune.spec.site import load_site
 from finetune.verbs.options import add_site, positive
 
@@ -23,35 +25,46 @@ from finetune.verbs.options import add_site, positive
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     add_site(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print the scripts, submit nothing")
     parser.add_argument(
-        "--debug", action="store_true", help="first try some steps in the site's short queue"
+        "--dry-run", action="store_true", help="print the batch scripts; submit nothing"
+    )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="add a debug run of a few steps in the site's short queue",
     )
     parser.add_argument(
         "--sweep",
         action="append",
         default=[],
         metavar="KEY=VALUE,VALUE",
-        help="a job array over values of a key, e.g. lora.rank=8,16; repeatable: every combination",
+        help="job array over values of a key, e.g. lora.rank=8,16; repeat it for all combinations",
     )
-    parser.add_argument("--languages", metavar="CODE,CODE", help="the same over target languages")
-    parser.add_argument("--seeds", metavar="N,N", help="the same over seeds of the training")
+    parser.add_argument("--languages", metavar="CODE,CODE", help="job array over target languages")
+    parser.add_argument("--seeds", metavar="N,N", help="job array over training seeds")
     parser.add_argument(
         "--array-limit",
         type=positive,
         metavar="N",
-        help="tasks of an array that run at the same time",
+        help="maximum tasks of an array that run at the same time",
     )
     parser.set_defaults(store=None)  # then the site's own is used, if it names one
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Turn a recipe into jobs and queue them; or show them."""
+    """Submit the jobs of a recipe, or show their scripts."""
     if options.site is None:
-        raise RecipeError("submit: which cluster? Name its file with --site slurm/sites/NAME.yaml")
+        raise RecipeError(
+            problem(
+                "no-site",
+                "there is no site; name the site file of a cluster with "
+                "--site slurm/sites/NAME.yaml",
+            )
+        )
     project = open_project(options.recipe, purpose="submit", overrides=options.overrides)
     site = load_site(options.site, overlay=options.overlay)
     store = store_of(options.store, site=site)
+    refuse_lost_withdrawals(project.cards.values(), store)
     swept = _combinations(options, project)
     planned = (
         plan_sweep(swept, project=project, site=site, store=store, limit=options.array_limit)
@@ -62,19 +75,19 @@ def run(options: Namespace, console: Console) -> int:
         last = steps_of(project)[-1]
         done = store.path_of(last.stage.name, last.key)
         place = "every combination" if swept else f"the {last.stage.name} is {done}"
-        console.say(f"everything is done; {place}", path=str(done), jobs=[])
+        console.say(f"everything is cached; {place}", path=str(done), jobs=[])
         return 0
-    found = (
+    reasons = (
         sweep_problems(swept, planned, site=site, store=store)
         if swept
-        else problems(project, planned, site=site, store=store)
+        else problems(project, planned.scripts, site=site, store=store)
     )
     if options.dry_run:
         _show(planned, console=console)
-    if found:
-        raise RecipeError(*found)
+    if reasons:
+        raise RecipeError(*reasons)
     if options.dry_run:
-        console.say("nothing was written or submitted (--dry-run)")
+        console.say("--dry-run: nothing was written or submitted")
         return 0
     submissions = submit_chain(planned, site=site)
     _report(planned, submissions, console=console)
@@ -86,12 +99,22 @@ def _combinations(options: Namespace, project: Opened) -> list[Combination]:
 
     Raises RecipeError with every problem of every combination.
     """
-    if not (options.sweep or options.languages or options.seeds):
+    if not options.sweep and options.languages is None and options.seeds is None:
         if options.array_limit is not None:
-            raise RecipeError("--array-limit is for --sweep, --languages or --seeds")
+            raise RecipeError(
+                problem(
+                    "array-limit-without-array",
+                    "--array-limit needs --sweep, --languages or --seeds",
+                )
+            )
         return []
     if options.debug:
-        raise RecipeError("--debug tries one recipe; leave it out, or try one combination by --set")
+        raise RecipeError(
+            problem(
+                "debug-with-array",
+                "--debug is for one recipe: leave it out, or set one combination with --set",
+            )
+        )
     return combinations_of(
         project, languages=options.languages, sweeps=options.sweep, seeds=options.seeds
     )
@@ -109,7 +132,7 @@ def _show(planned: Planned, *, console: Console) -> None:
             command.append(f"--array={indices_of(chain, group)}")
         if after:
             command += [f"--dependency={kind}:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
-        console.say(
+        console.show(
             f"# {chain.folder / first.script}\n# {' '.join([*command, first.script])}\n"
             f"{planned.scripts[name]}",
             job=name,
@@ -122,18 +145,26 @@ def _show(planned: Planned, *, console: Console) -> None:
 
 def _report(planned: Planned, submissions: list[Submission], *, console: Console) -> None:
     chain = planned.chain
-    rows = [
-        (_named(chain.job(s.name)), s.job_id, ", ".join(chain.job(s.name).depends_on))
-        for s in submissions
-    ]
-    console.table(f"{chain.id} on {chain.site}", ("job", "id", "waits for"), rows)
+    jobs = [(chain.job(s.name), s.job_id) for s in submissions]
+    rows = [(_named(job), job_id, ", ".join(job.depends_on)) for job, job_id in jobs]
+    facts = (
+        {
+            "job": job.name,
+            "job_id": job_id,
+            "depends_on": list(job.depends_on),
+            "settings": list(job.settings),
+        }
+        for job, job_id in jobs
+    )
+    columns = ("job", "id", "depends on")
+    console.table(f"{chain.id} on {chain.site}", columns, rows, name="jobs", facts=facts)
     store = "" if Path(chain.store) == Path(DEFAULT_STORE).resolve() else f" --store {chain.store}"
-    if Path(os.environ.get("FINETUNE_STORE", "")).resolve() == Path(chain.store):
+    if default_store().resolve() == Path(chain.store):
         store = ""
     console.say(f"scripts     {chain.folder / 'scripts'}", chain=chain.id, folder=str(chain.folder))
-    console.say(f"follow it   finetune status{store}")
+    console.say(f"follow      finetune status{store}")
     if any(job.array for job in chain.jobs):
-        console.say(f"one table   finetune results{store}")
+        console.say(f"results     finetune report --sweep{store}")
 
 
 def _named(job: ChainJob) -> str:

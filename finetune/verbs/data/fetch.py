@@ -1,9 +1,10 @@
-"""`finetune fetch`: what a recipe needs from outside, and the lock beside it."""
+"""`finetune fetch`: download of base and corpora, and the lock file beside the recipe."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from finetune.errors import RecipeError
 from finetune.output.console import Console
 from finetune.pipeline.execute import execute
 from finetune.pipeline.gate import open_project
@@ -13,17 +14,29 @@ from finetune.sources.lock import entries
 
 
 def add_arguments(_: ArgumentParser) -> None:
-    """It has no options of its own."""
+    """No options of its own."""
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Get base and Hub corpora into the store, and write the lock beside the recipe."""
-    from finetune.sources.fetch import write_lock
+    """Download base and Hub corpora into the store; write the lock file beside the recipe.
+
+    An earlier lock is renewed from the current recipe and cards, and its changes are shown.
+    """
+    from finetune.sources.lock_file import lock_changes, read_lock, write_lock
 
     project = open_project(options.recipe, purpose="fetch", overrides=options.overrides)
     store = Store(options.store.resolve())
     steps = tuple(s for s in steps_of(project) if s.stage.needs_network)
     execute(project, steps, store=store, console=console)
-    lock = write_lock(options.recipe, entries(project))
-    console.say(f"everything is here; checksums are in {lock}", lock=str(lock))
+    try:
+        before = read_lock(options.recipe)
+    except RecipeError as error:
+        console.say(f"the lock is rewritten, because it could not be read: {error}")
+        before = None
+    now = entries(project)
+    lock = write_lock(options.recipe, now)
+    changes = list(lock_changes(before, now)) if before is not None else []
+    for change in changes:
+        console.say(f"  changed in the lock: {change}", changed=change)
+    console.say(f"everything is in the store; checksums: {lock}", lock=str(lock))
     return 0

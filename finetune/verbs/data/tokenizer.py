@@ -1,4 +1,4 @@
-"""`finetune tokenizer`: how well the tokenizers of several bases fit a text."""
+"""`finetune tokenizer`: fertility and cost of a text with the tokenizers of several bases."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem
 from finetune.output.console import Console
-from finetune.pipeline.store import Store
 from finetune.verbs.options import add_output_form, add_store
+from finetune.verbs.problems import not_positive
 
 if TYPE_CHECKING:
     from finetune.tokenizer.report import Findings
 
 MIN_RESAMPLES = 100
 PROGRESS_DOCUMENTS = 10_000
-AUDIT = (
-    "what a text costs with the tokenizers of several bases, side by side; nothing is downloaded"
-)
+AUDIT = "compare tokenizers on a text: tokens per word, bytes per token; downloads nothing"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -29,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     audit = actions.add_parser("audit", help=AUDIT, description=AUDIT)
     add_output_form(audit, default=SUPPRESS)
     what = audit.add_mutually_exclusive_group(required=True)
-    what.add_argument("--text", type=Path, metavar="FILE", help="UTF-8 text, one document a line")
+    what.add_argument("--text", type=Path, metavar="FILE", help="UTF-8 text, one document per line")
     what.add_argument("--card", metavar="CARD", help="name or file of a data card")
     audit.add_argument(
         "--base",
@@ -42,52 +41,64 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--parallel",
         type=Path,
         metavar="FILE",
-        help="with --text: the same in English, line by line (a parallel card has it by itself)",
+        help="with --text: its English translation, line by line (a parallel card has one)",
     )
     audit.add_argument(
-        "--language", metavar="CODE", help="of a card with several: which one, e.g. hau_Latn"
+        "--language", help="language of a card with several, by code or name, e.g. hau_Latn"
     )
     audit.add_argument(
         "--phone-tokens-per-second",
         type=float,
         default=10.0,
         metavar="X",
-        help="how fast a phone writes, for the words a second (default: 10, an assumption)",
+        help="generation speed of a phone, for words per second (default: 10, an assumption)",
     )
-    audit.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap")
-    audit.add_argument("-o", "--output", type=Path, metavar="FILE", help="an HTML report, offline")
-    add_store(audit, holds="fetched bases lie")
+    audit.add_argument(
+        "--resamples",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="bootstrap resamples (default: 1000)",
+    )
+    audit.add_argument("-o", "--output", type=Path, metavar="FILE", help="write an HTML report")
+    add_store(audit, holds="fetched bases")
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Audit: measure the text with every base, show it side by side, write the report."""
+    """Measure a text with every tokenizer, show a comparison, write the report."""
     _check(options)
+    from finetune.pipeline.store import Store
     from finetune.prepare.audit import card_to_read, texts_of_card, texts_of_file
+    from finetune.spec.language import language_given
     from finetune.tokenizer.bases import open_bases
     from finetune.tokenizer.measure import audit
     from finetune.tokenizer.report import Findings, write_report
 
     store = Store(options.store.resolve())
-    if options.card:
-        texts = texts_of_card(card_to_read(options.card), language=options.language, store=store)
+    if options.card is not None:
+        card = card_to_read(options.card)
+        language = options.language and language_given(
+            options.language, option="--language", among=card.corpus.languages
+        )
+        texts = texts_of_card(card, language=language, store=store)
     else:
         texts = texts_of_file(options.text, english=options.parallel)
     bases = open_bases(options.base, store=store)
-    found = audit(
+    measured = audit(
         texts,
-        {name: one.vocabulary for name, one in bases.items()},
+        {name: base.vocabulary for name, base in bases.items()},
         resamples=options.resamples,
         progress=_progress(console),
     )
     findings = Findings(
         title=options.card or options.text.name,
-        audit=found,
+        audit=measured,
         bases=bases,
         phone_tokens_per_second=options.phone_tokens_per_second,
         left_out=texts.rejected,
     )
     if console.json_lines:
-        console.say(f"{findings.title}: {found.documents} documents", **machine(findings))
+        console.say(f"{findings.title}: {measured.documents:,} documents", **machine(findings))
     else:
         _show(findings, console)
     if options.output:
@@ -97,7 +108,7 @@ def run(options: Namespace, console: Console) -> int:
 
 
 def machine(findings: Findings) -> dict[str, object]:
-    """Return all that was found as plain values; remarks carry their sources."""
+    """Return the measurements as plain values; remarks carry their sources."""
     return {
         **asdict(findings.audit),
         "phone_tokens_per_second": findings.phone_tokens_per_second,
@@ -114,32 +125,49 @@ def machine(findings: Findings) -> dict[str, object]:
 
 
 def _progress(console: Console) -> Callable[[int], None]:
-    """Return what tells of every ten thousand documents, with -v."""
-    told = 0
+    """Return a callback that shows every 10,000 documents with -v."""
+    shown = 0
 
-    def tell(count: int) -> None:
-        nonlocal told
-        if count // PROGRESS_DOCUMENTS > told:
-            told = count // PROGRESS_DOCUMENTS
-            console.detail(f"{told * PROGRESS_DOCUMENTS:,} documents")
+    def show(count: int) -> None:
+        nonlocal shown
+        if count // PROGRESS_DOCUMENTS > shown:
+            shown = count // PROGRESS_DOCUMENTS
+            console.detail(f"{shown * PROGRESS_DOCUMENTS:,} documents")
 
-    return tell
+    return show
 
 
 def _check(options: Namespace) -> None:
     problems = []
     if options.parallel and not options.text:
-        problems.append("--parallel goes with --text; a parallel card has its English in it")
-    if options.language and not options.card:
-        problems.append("--language goes with --card: which of its languages is meant")
-    if not 0 < options.phone_tokens_per_second < float("inf"):
         problems.append(
-            f"--phone-tokens-per-second {options.phone_tokens_per_second}: must be above 0"
+            problem(
+                "parallel-without-text",
+                "--parallel needs --text; a parallel card has its own English",
+            )
         )
+    if options.language is not None and options.card is None:
+        problems.append(
+            problem(
+                "language-without-card",
+                "--language needs --card: it chooses one of its languages",
+            )
+        )
+    if not 0 < options.phone_tokens_per_second < float("inf"):
+        problems.append(not_positive("--phone-tokens-per-second", options.phone_tokens_per_second))
     if options.resamples < MIN_RESAMPLES:
-        problems.append(f"--resamples {options.resamples}: at least {MIN_RESAMPLES}")
+        problems.append(
+            problem(
+                "too-few-resamples",
+                "at least {least}",
+                at=Place(key=f"--resamples {options.resamples}"),
+                least=MIN_RESAMPLES,
+            )
+        )
     if options.output and not Path(options.output).absolute().parent.is_dir():
-        problems.append(f"--output {options.output}: there is no folder {options.output.parent}")
+        problems.append(
+            problem("no-such-folder", "there is no such folder", at=Place(options.output.parent))
+        )
     if problems:
         raise RecipeError(*problems)
 
@@ -154,7 +182,8 @@ def _show(findings: Findings, console: Console) -> None:
     for remark in findings.choice():
         console.say(f"{remark.text} [{remark.source}]")
     for base in findings.about_bases():
-        console.say(f"\n{base['name']} ({base['source']})")
+        console.say("")
+        console.say(f"{base['name']} ({base['source']})")
         for line in (*base["costs"], *base["losses"], *base["letters_line"]):
             console.say(f"  {line}")
         for remark in base["extension"]:

@@ -1,4 +1,4 @@
-"""`finetune schema`: the JSON Schema of what people write."""
+"""`finetune schema`: JSON Schema and reference pages of recipe, card and site files."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ _ON_ITS_PAGE: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {Site: (Overl
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--card", action="store_true", help="of a data card instead")
-    which.add_argument("--site", action="store_true", help="of a site (a cluster)")
-    which.add_argument("--overlay", action="store_true", help="of what a person adds to a site")
-    parser.add_argument("--markdown", action="store_true", help="as a reference page for people")
+    which.add_argument(
+        "--card", action="store_true", help="schema of a data card (default: of a recipe)"
+    )
+    which.add_argument("--site", action="store_true", help="schema of a site file")
+    which.add_argument("--overlay", action="store_true", help="schema of an overlay of a site")
+    parser.add_argument("--markdown", action="store_true", help="a reference page in Markdown")
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Print the schema that editors complete and check recipes with."""
+    """Print a schema or its reference page."""
     chosen = [model for name, model in _SCHEMAS.items() if getattr(options, name)]
     model = chosen[0] if chosen else Recipe
     if options.markdown:
         from finetune.spec.reference import markdown
 
-        print(markdown(model, *_ON_ITS_PAGE.get(model, ())), end="", file=console.out)
+        console.answer(markdown(model, *_ON_ITS_PAGE.get(model, ())), end="")
     else:
-        print(json.dumps(model.model_json_schema(), indent=2), file=console.out)
+        console.answer(json.dumps(model.model_json_schema(), indent=2))
     return 0

@@ -1,29 +1,26 @@
-"""`finetune evaluate`: base and adapter on held-out texts."""
+"""`finetune evaluate`: scores of base and adapter on the test split."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from finetune.api.recipes import open_recipe
+from finetune.api.recipes import run as run_recipe
+from finetune.artefacts.results import EvaluateResult, read_result
 from finetune.output.console import Console
-from finetune.pipeline.execute import execute
-from finetune.pipeline.gate import open_project
-from finetune.pipeline.plan import steps_up_to
-from finetune.pipeline.store import Store
 
 
 def add_arguments(_: ArgumentParser) -> None:
-    """It has no options of its own."""
+    """No options of its own."""
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Evaluate base and adapter, and do what that needs; show the scores."""
-    project = open_project(options.recipe, purpose="evaluate", overrides=options.overrides)
-    store = Store(options.store.resolve())
-    steps = steps_up_to(project, "evaluate")
-    done = execute(project, steps, store=store, console=console)
+    """Run the stages up to `evaluate`; show the scores."""
+    project = open_recipe(options.recipe, purpose="evaluate", overrides=options.overrides)
+    made = run_recipe(project, until="evaluate", store=options.store, console=console)
     from finetune.evaluate.score_table import show_scores
 
-    show_scores(done["evaluate"].result, console=console)
-    path = done["evaluate"].path
+    show_scores(read_result(made.artefact("evaluate"), EvaluateResult), console=console)
+    path = made.path("evaluate")
     console.say(f"evaluate: {path}", path=str(path))
     return 0

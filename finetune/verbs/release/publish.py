@@ -1,36 +1,37 @@
-"""`finetune publish`: a built release, uploaded."""
+"""`finetune publish`: upload of a built release."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from finetune.api.recipes import not_built
 from finetune.errors import StoreError
 from finetune.output.console import Console
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
+from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument(
-        "--dry-run", action="store_true", help="print what would go up, send nothing"
+        "--dry-run", action="store_true", help="print what would be uploaded; upload nothing"
     )
     parser.add_argument(
-        "--hub", choices=["directory", "huggingface"], help="instead of the recipe's"
+        "--hub", choices=["directory", "huggingface"], help="hub (default: the recipe's)"
     )
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Upload the release that was built; builds nothing itself."""
+    """Upload a release that is in the store; build nothing."""
     project = open_project(options.recipe, purpose="publish", overrides=options.overrides)
     store = Store(options.store.resolve())
+    refuse_lost_withdrawals(project.cards.values(), store)
     step = steps_of(project)[-1]
     release = store.find(step.stage.name, step.key)
     if release is None:
-        raise StoreError(
-            f"{options.recipe}: not released yet; first: finetune run {options.recipe}"
-        )
+        raise StoreError(not_built(project, store=store, verb="run"))
     from finetune.release.publish import publish_release
 
     publish_release(

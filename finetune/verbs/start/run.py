@@ -1,63 +1,73 @@
-"""`finetune run`: every stage of a recipe that is not in the store."""
+"""`finetune run`: execution of every stage of a recipe that is not cached."""
 
 from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
-from finetune.artefacts.job import Artifact
+from finetune.api.made import Run
+from finetune.api.recipes import open_recipe
+from finetune.api.recipes import run as run_recipe
+from finetune.artefacts.results import EvaluateResult, read_result
 from finetune.launch.ranks import ranks_of
+from finetune.messages import sentence
 from finetune.output.console import Console
-from finetune.pipeline.execute import execute
-from finetune.pipeline.gate import open_project
-from finetune.pipeline.plan import steps_of
-from finetune.pipeline.store import Store, default_store
+from finetune.output.paths import is_folder
+from finetune.pipeline.store_folder import default_store
+from finetune.verbs.train.train import show_curves
 
 
 def add_arguments(_: ArgumentParser) -> None:
-    """It has no options of its own."""
+    """No options of its own."""
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Do everything, publish to the recipe's hub, and say what to type next."""
-    project = open_project(options.recipe, purpose="run", overrides=options.overrides)
-    store = Store(options.store.resolve())
-    done = execute(project, steps_of(project), store=store, console=console)
+    """Run all stages, publish to the recipe's hub, and show the next commands."""
+    project = open_recipe(options.recipe, overrides=options.overrides)
+    made = run_recipe(project, store=options.store, console=console)
     if not ranks_of().is_main:
         return 0
     place = None
     if project.recipe.is_released:
         from finetune.release.publish import publish_release
 
-        place = publish_release(project, done["release"], store=store, console=console)
-    _summary(options, done, place=place, console=console)
+        place = publish_release(
+            project, made.artefact("release"), store=made.store, console=console
+        )
+    _summary(options, made, place=place, console=console)
     return 0
 
 
-def _summary(
-    options: Namespace, done: dict[str, Artifact], *, place: str | None, console: Console
-) -> None:
-    """Say where everything is (`place`: the release, if there is one), and what to type next."""
+def _summary(options: Namespace, made: Run, *, place: str | None, console: Console) -> None:
+    """Show the paths of the results and the next commands; `place`: of the release, if any."""
     from finetune.evaluate.score_table import show_scores
 
-    show_scores(done["evaluate"].result, console=console)
-    corpus_report = done["prepare"].path / "report.html"
-    report = done["evaluate"].path / "report.html"
-    console.say(f"corpus report   {corpus_report}", corpus_report=str(corpus_report))
-    console.say(f"results report  {report}", report=str(report))
-    adapter = place or str(done["train"].path / "adapter")
-    console.say(f"adapter         {adapter}", adapter=adapter)
+    show_scores(read_result(made.artefact("evaluate"), EvaluateResult), console=console)
+    corpus_report = made.report("prepare")
+    report = made.report("evaluate")
+    console.say(
+        sentence("corpus report   {path}", path=corpus_report), corpus_report=str(corpus_report)
+    )
+    console.say(sentence("results report  {path}", path=report), report=str(report))
+    show_curves(made, console)
+    adapter = place or str(made.path("train") / "adapter")
+    console.say(sentence("adapter         {path}", path=adapter), adapter=adapter)
     same = _as_typed(options)
-    console.say(f"talk to it      finetune chat {same}")
+    chat = f"finetune chat {same}"
+    console.say(sentence("chat            {command}", command=chat))
     if place is None:
-        console.say("nothing is released, as the recipe says (release: none)", released=False)
+        console.say(sentence("no release (release: none)"), released=False)
     else:
-        console.say(f"put it online   finetune publish {same} --hub huggingface --dry-run")
-    console.say(f"on a cluster    finetune submit {same} --site slurm/sites/SITE.yaml --dry-run")
+        publish = f"finetune publish {same} --hub huggingface --dry-run"
+        console.say(sentence("publish         {command}", command=publish))
+    site = "slurm/sites/SITE.yaml" if is_folder(Path("slurm/sites")) else "SITE.yaml"
+    submit = f"finetune submit {same} --site {site} --dry-run"
+    console.say(sentence("on a cluster    {command}", command=submit))
 
 
 def _as_typed(options: Namespace) -> str:
-    """Return the recipe with the options that decide which artefacts are meant, for a shell."""
+    """Return recipe, --set and --store as words for a shell."""
     words = [str(options.recipe)]
     for override in options.overrides:
         words += ["--set", override]

@@ -1,41 +1,172 @@
-"""`finetune runs`: the artefacts in the store."""
+"""`finetune runs`: listing, verification and removal of artefacts in the store."""
 
 from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-from finetune.errors import RecipeError
+from finetune.errors import RecipeError, StoreError
+from finetune.messages import Place, counted, problem
 from finetune.output.console import Console
+from finetune.output.work import Bar
+from finetune.pipeline.disk_errors import disk_errors
+from finetune.pipeline.manifest import read_manifest
 from finetune.pipeline.plan import STAGES
 from finetune.pipeline.store import Store
+from finetune.pipeline.verify import damage_of
+from finetune.verbs.problems import exclusive
+
+SHOWN_TIMES = 50
+"""Maximum number of progress lines of `--verify`."""
+SILENT_SECONDS = 1.0
+SHOWN_LETTERS = 100
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
-    parser.add_argument("--remove", action="append", default=[], metavar="STAGE/KEY", help="delete")
+    parser.add_argument(
+        "--remove",
+        action="append",
+        default=[],
+        metavar="STAGE/KEY",
+        help="delete an artefact; repeatable",
+    )
+    parser.add_argument(
+        "--verify",
+        nargs="*",
+        metavar="STAGE/KEY",
+        help="compare every file of these artefacts (default: all) with its checksum; exit code 1 "
+        "if one is damaged",
+    )
 
 
 def run(options: Namespace, console: Console) -> int:
-    """List what is in the store, or remove some of it."""
+    """List, verify or remove artefacts."""
     store = Store(options.store.resolve())
-    for victim in options.remove:
-        stage, _, key = victim.partition("/")
-        inside = stage in STAGES and key not in ("", ".", "..") and "/" not in key
-        if not inside or store.state(stage, key) == "missing":
-            raise RecipeError(f"--remove {victim}: not in {store.root}; `finetune runs` lists it")
-        if store.state(stage, key) == "running":
-            raise RecipeError(f"--remove {victim}: being built right now")
-        freed = store.remove(stage, key)
-        console.say(f"removed {victim} ({freed / 2**20:.1f} MiB)", removed=victim, bytes=freed)
+    if options.remove and options.verify is not None:
+        raise RecipeError(exclusive("--remove", "--verify"))
     if options.remove:
+        _remove(options.remove, store=store, console=console)
         return 0
-    rows = []
+    if options.verify is not None:
+        return _verify(options.verify, store=store, console=console)
+    rows: list[tuple[str, ...]] = []
+    facts: list[dict[str, Any]] = []
     for artifact, manifest in store.artifacts():
-        size = sum(f["size_bytes"] for f in manifest["files"].values())
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest["finished"]))
-        rows.append(
-            (f"{artifact.stage}/{artifact.key}", manifest["name"], when, f"{size / 2**20:.1f}")
+        name = f"{artifact.stage}/{artifact.key}"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.finished))
+        rows.append((name, manifest.name, "cached", when, f"{manifest.size_bytes / 2**20:,.1f}"))
+        facts.append(
+            {
+                "artefact": name,
+                "recipe": manifest.name,
+                "state": "cached",
+                "finished": manifest.finished,
+                "size_bytes": manifest.size_bytes,
+            }
         )
-    console.table(str(store.root), ("artefact", "recipe", "finished", "MiB"), rows)
+    blank = {"recipe": None, "finished": None, "size_bytes": None}
+    for name, state in store.unfinished():
+        rows.append((name, "", state, "", ""))
+        facts.append({"artefact": name, "state": state, **blank})
+    columns = ("artefact", "recipe", "state", "finished", "MiB")
+    console.table(str(store.root), columns, rows, name="artefacts", facts=facts)
     return 0
+
+
+def _remove(victims: Sequence[str], *, store: Store, console: Console) -> None:
+    for victim in victims:
+        stage, key = _named(victim, option="--remove", store=store)
+        state, (holder, way_out) = store.state(stage, key), store.holder_of(stage, key)
+        if state == "running":
+            raise RecipeError(
+                problem(
+                    "in-use",
+                    "in use by {holder}; {remedy}",
+                    at=Place(key=f"--remove {victim}"),
+                    holder=holder,
+                    remedy=way_out,
+                )
+            )
+        if state == "stale":
+            console.say(f"{victim}: checking whether {holder} is still running")
+        with disk_errors(store.root):
+            freed = store.remove(stage, key)
+        console.say(f"removed {victim} ({freed / 2**20:.1f} MiB)", removed=victim, bytes=freed)
+
+
+def _named(artefact: str, *, option: str, store: Store) -> tuple[str, str]:
+    """Return stage and key of a typed artefact name; RecipeError if it does not exist."""
+    stage, _, key = artefact.partition("/")
+    # a name with a dot is a lease or the folder of a running build
+    inside = stage in STAGES and key != "" and not {"/", "."} & set(key)
+    if not inside or not store.has(stage, key):
+        raise RecipeError(
+            problem(
+                "no-such-artefact",
+                "not in {store}; `finetune runs` lists the artefacts",
+                at=Place(key=f"{option} {artefact[:SHOWN_LETTERS]}"),
+                store=store.root,
+            )
+        )
+    return stage, key
+
+
+def _verify(names: Sequence[str], *, store: Store, console: Console) -> int:
+    """Compare every file of these artefacts, or of all, with its checksum; return the exit code."""
+    for name in names:
+        if store.state(*_named(name, option="--verify", store=store)) != "cached":
+            raise RecipeError(
+                problem(
+                    "not-finished",
+                    "not finished, so it has no checksums yet",
+                    at=Place(key=f"--verify {name}"),
+                )
+            )
+    problems: list[str] = []
+    paths: dict[Path, int] = {}
+    for path in (store.root / name for name in names) if names else store.folders():
+        try:
+            paths[path] = read_manifest(path).size_bytes
+        except StoreError as error:
+            problems.append(str(error))
+    total = sum(paths.values())
+    with console.progress("compared", total=total / 2**20, unit="MiB") as bar:
+        progress = _progress(bar, total=total)
+        for path in paths:
+            try:
+                damage = damage_of(path, anew=True, progress=progress)
+            except StoreError as error:  # manifest changed meanwhile, or a file is unreadable
+                problems.append(str(error))
+                continue
+            problems += [damage.sentence] if damage else []
+    for damage_text in problems:
+        console.say(damage_text, damaged=damage_text)
+    compared = counted("{count} artefact", "{count} artefacts", len(paths))
+    console.say(
+        f"{compared}, {total / 2**20:,.1f} MiB compared: "
+        + (f"{len(problems):,} damaged" if problems else "no damage"),
+        compared=len(paths),
+        size_bytes=total,
+        damaged=len(problems),
+    )
+    return 1 if problems else 0
+
+
+def _progress(bar: Bar, *, total: int) -> Callable[[int], None]:
+    """Return a callback for the bytes of each block; it shows the time left."""
+    started, read, shown = time.monotonic(), 0, 0
+
+    def progress(size_bytes: int) -> None:
+        nonlocal read, shown
+        read += size_bytes
+        spent = time.monotonic() - started
+        if read - shown >= total / SHOWN_TIMES and spent > SILENT_SECONDS:
+            shown = read
+            left = spent * (total - read) / read
+            bar.update(read / 2**20, seconds_left=round(left, 1))
+
+    return progress

@@ -19,7 +19,7 @@ from finetune.artefacts.job import Artifact
 from finetune.cli import main
 from finetune.cluster.bundle.bundle import Contents, write_bundle
 from finetune.cluster.submit.submit import plan_chain, submit_chain
-from finetune.errors import RecipeError
+from finetune.errors import RecipeError, StoreError
 from finetune.output.console import Console
 from finetune.pipeline.execute import execute
 from finetune.pipeline.gate import NEEDS, open_project
@@ -28,11 +28,12 @@ from finetune.pipeline.store import Store
 from finetune.release.publish import publish_release
 from finetune.spec.load import load_project
 from finetune.spec.site import load_site
-from finetune.spec.tables.export_format import export_format
+from finetune.spec.tables.export_format import Export, Exported, export_format
 from finetune.verbs import VERBS
 from finetune.verbs.use.export import write_export
+from tests.support.light_half import HEAVY, ROOT
+from tests.support.problems import raises
 from tests.support.small_recipe import CARD, RECIPE
-from tests.unit.test_cli import HEAVY, ROOT
 
 QUIET = Console(out=io.StringIO())
 TAKE_A_RECIPE = [verb.name for verb in VERBS.values() if verb.recipe]
@@ -41,12 +42,12 @@ OPTIONS = {
     "export": ["--format", "merged", "--out", "merged"],
     "bundle": ["--output", "bundle", "--without-wheels"],
 }
-"""What a verb cannot be typed without."""
+"""Required arguments of a verb."""
 EXPIRED = ("  contact: someone\n", "  consent: {basis: written, expires: 2020-01-31}\n")
 NO_TRAINING = ("  contact: someone\n", "  permitted_uses: [research, publish-models]\n")
 NO_DERIVATIVES = ("license: mit", "license: cc-by-nd-4.0")
 FAULTS = {
-    "consent": (EXPIRED, "data card 'words': consent.expires: the consent ended on 2020-01-31."),
+    "consent": (EXPIRED, "data card 'words': consent.expires: the consent ended on 2020-01-31;"),
     "uses": (
         NO_TRAINING,
         "data card 'words': permitted_uses: its owners permit research, publish-models and not "
@@ -72,11 +73,10 @@ print(json.dumps({"said": said, "sockets": sockets, "modules": sorted(sys.module
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
+def here(tmp_path, variables, inside) -> Path:
     """A recipe that may be run, in the working folder; its one card is `words`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("FINETUNE_STORE", str(tmp_path / "store"))
+    inside(tmp_path)
+    variables(XDG_CONFIG_HOME=str(tmp_path / "config"), FINETUNE_STORE=str(tmp_path / "store"))
     Path("recipes").mkdir()
     Path("recipes/tiny.yaml").write_text(RECIPE, encoding="utf-8")
     Path("site.yaml").write_text(SITE, encoding="utf-8")
@@ -155,11 +155,12 @@ def test_everything_that_forbids_is_said_at_once(here):
             Path("recipes/tiny.yaml"), purpose="train", overrides=["base.licence=llama3.1"]
         )
     consent, name, licence, way_out, file = refused.value.problems
-    assert "consent.expires" in consent
-    assert "release.repo: 'org/tiny'" in name
-    assert "licence cc-by-nd-4.0 forbids" in licence
-    assert way_out.startswith("recipes/tiny.yaml:12:3: release: to train and evaluate without")
-    assert "there is no file 'words.txt'" in file
+    codes = [found.code for found in (consent, name, licence, way_out)]
+    expected = ["consent-ended", "name-without-llama", "no-derivatives", "release-none-instead"]
+    assert codes == expected
+    assert licence.facts["licence"] == "cc-by-nd-4.0"
+    assert (way_out.place.line, way_out.place.column, way_out.place.key) == (12, 3, "release")
+    assert (file.code, file.facts["path"]) == ("no-file", "words.txt")
 
 
 @pytest.mark.parametrize("change", [EXPIRED, NO_TRAINING, NO_DERIVATIVES])
@@ -179,7 +180,7 @@ def test_a_day_decides(here):
     write_card("words", change=EXPIRED)
     recipe = Path("recipes/tiny.yaml")
     assert open_project(recipe, purpose="run", today=date(2020, 1, 31)).terms is not None
-    with pytest.raises(RecipeError, match=r"consent\.expires"):
+    with raises(RecipeError, code="consent-ended", at="consent.expires", day="2020-01-31"):
         open_project(recipe, purpose="run", today=date(2020, 2, 1))
 
 
@@ -213,11 +214,46 @@ def export_it(project: Any, store: Store) -> None:
     write_export(
         project,
         export_format("peft"),
-        phase=project.recipe.stages_of_training[0],
+        phase=project.recipe.training_phases[0],
         inputs={},
         target=store.root / "peft",
         console=QUIET,
     )
+
+
+def export_to(target: Path) -> Any:
+    """Return what an export that writes one file and refuses a second time does."""
+    project = open_project(Path("recipes/tiny.yaml"), purpose="export")
+
+    def write(job: Any) -> Exported:
+        (job.workspace / "a.txt").write_text("whole")
+        return Exported(summary="written")
+
+    row = Export(name="peft", about="", write=write)
+    phase = project.recipe.training_phases[0]
+    return write_export(project, row, phase=phase, inputs={}, target=target, console=QUIET)
+
+
+def test_an_export_deletes_only_what_it_made(here):
+    """A folder OUT.partial of other origin stays; one of a killed export is written anew."""
+    theirs, ours = Path("mine.partial"), Path("out.partial")
+    theirs.mkdir()
+    (theirs / "thesis.txt").write_text("years")
+    with raises(StoreError, code="already-exists", path="mine.partial"):
+        export_to(Path("mine"))
+    assert (theirs / "thesis.txt").read_text() == "years"
+    ours.mkdir()
+    (ours / "finetune-export").touch()
+    (ours / "export").mkdir()
+    (ours / "export/half.txt").touch()
+    export_to(Path("out"))
+    assert [path.name for path in Path("out").iterdir()] == ["a.txt"]
+    assert not ours.exists()
+    Path("dangling").symlink_to("nowhere")
+    for taken in ("out", "dangling"):
+        with raises(StoreError, code="already-exists", path=taken):
+            export_to(Path(taken))
+    assert Path("dangling").is_symlink()
 
 
 @pytest.mark.parametrize(
@@ -227,20 +263,20 @@ def test_nothing_is_made_past_the_gate(here, make):
     """A recipe that was only loaded, or opened for a look, is refused: a program's mistake."""
     recipe = Path("recipes/tiny.yaml")
     for project in (load_project(recipe), open_project(recipe, purpose="plan")):
-        with pytest.raises(TypeError, match="open_project"):
+        with pytest.raises(TypeError, match="open_recipe"):
             make(project, Store(here / "store"))
     assert not (here / "store").exists()
 
 
 def test_without_a_release_no_licence_stops_the_training(here, capsys):
-    """`release: none` is how a recipe says so; what is consented to still counts."""
+    """`release: none` is how a recipe states it; what is consented to still counts."""
     write_card("words", change=NO_DERIVATIVES)
     none = ["--set", "release=none"]
     assert main(["check", "recipes/tiny.yaml", *none]) == 0
-    assert "1 card(s), 4 steps; nothing is released (release: none)." in capsys.readouterr().out
+    assert "1 card, 4 stages; no release (release: none)." in capsys.readouterr().out
     for verb in ("release", "publish"):
         assert main([verb, "recipes/tiny.yaml", *none]) == 2
-        assert "release: none, so there is nothing to release" in capsys.readouterr().err
+        assert "release: is `none`, so there is nothing to release" in capsys.readouterr().err
     write_card("words", change=NO_TRAINING)
     assert main(["run", "recipes/tiny.yaml", *none]) == 2
     assert "train-models" in capsys.readouterr().err
@@ -259,13 +295,13 @@ def test_without_a_release_the_other_keys_are_the_same(here):
     ("written", "problem"),
     [
         ("", "1:1: release: missing"),
-        ("release:", "12:1: release: input should be a valid dictionary"),
-        ("release: nothing", "11:10: release: input should be 'none'; got 'nothing'"),
+        ("release:", "11:9: release: nothing is written here; name a repository, `release: {repo:"),
+        ("release: nothing", "11:10: release: 'nothing' is not one of: 'none'"),
         ("release: {licence: mit}", "11:10: release.repo: missing"),
     ],
 )
 def test_a_release_is_not_forgotten_by_accident(here, capsys, written, problem):
-    """Only the word `none` says that nothing is released; each mistake is said once."""
+    """Only the word `none` states that nothing is released; each mistake is reported once."""
     text = RECIPE.partition("release:")[0]
     Path("recipes/tiny.yaml").write_text(text + written + "\n")
     assert main(["check", "recipes/tiny.yaml"]) == 2

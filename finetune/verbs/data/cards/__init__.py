@@ -1,4 +1,4 @@
-"""`finetune cards`: what owners of texts do with their cards, each action a module."""
+"""`finetune cards`: actions of owners of texts on their cards, one module per action."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from argparse import SUPPRESS, ArgumentParser, Namespace
 from importlib import import_module
 from types import ModuleType
 
+from finetune.messages import chosen
 from finetune.output.console import Console
 from finetune.verbs.options import add_output_form
 
 ACTIONS = {
-    "new": "describe texts of yours: a card from a file and a few answers",
-    "check": "say in plain words what a card lacks (English or French)",
+    "new": "describe your texts: a card from a file and a few answers",
+    "check": "list what is missing or wrong in a card, in plain words",
     "list": "show all cards in a table",
     "catalogue": "make one offline web page of all cards",
-    "publish": "put the texts with their card on a hub, private unless told otherwise",
-    "review": "write a table of what was left out, for speakers to look through",
-    "fingerprint": "hash an evaluation set, so that it can be kept out of training unseen",
-    "withdraw": "take texts back; says which corpora, adapters and releases hold them",
+    "update": "renew checksums, size and first texts of a card whose files changed",
+    "publish": "publish the texts with their card on a hub; private by default",
+    "review": "write a table of the rejected texts, for speakers to check",
+    "fingerprint": "hash an evaluation set, to keep it out of training without showing it",
+    "withdraw": "withdraw texts, and list the corpora, adapters and releases that contain them",
 }
 
 
@@ -27,17 +29,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     for name, text in ACTIONS.items():
         action = actions.add_parser(name, help=text, description=text)
         add_output_form(action, default=SUPPRESS)
-        action.add_argument(
-            "--lang", choices=["en", "fr"], help="language of messages; default: your system's"
-        )
         _module(name).add_arguments(action)
 
 
 def run(options: Namespace, console: Console) -> int:
     """Do one action."""
-    from finetune.cards.words import language_of_messages
-
-    lang = options.lang or language_of_messages()
+    lang = chosen(options.lang, terminal=True)
     return int(_module(options.action).run(options, console, lang))
 
 

@@ -1,4 +1,4 @@
-"""`finetune cards publish`: the texts with their card, put on a hub."""
+"""`finetune cards publish`: the texts with their card, published on a hub."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from argparse import ArgumentParser, Namespace
 from datetime import date
 from pathlib import Path
 
-from finetune.cards import words
-from finetune.cards.words import Lang
 from finetune.errors import RecipeError
+from finetune.messages import Place, problem, sentence
 from finetune.output.console import Console
 from finetune.spec.load import card_path, load_card
 from finetune.verbs.options import add_cards_folder, add_store
@@ -28,28 +27,44 @@ def add_arguments(action: ArgumentParser) -> None:
         help="a local folder (default: hub/ in the store), or the Hugging Face Hub",
     )
     action.add_argument("--directory", type=Path, metavar="DIR", help="root of the folder hub")
-    action.add_argument("--public", action="store_true", help="everybody may see it")
-    action.add_argument("--dry-run", action="store_true", help="send nothing, only say what")
+    action.add_argument("--public", action="store_true", help="visible to everyone")
+    action.add_argument(
+        "--dry-run", action="store_true", help="upload nothing; only list the files"
+    )
     add_store(action)
     add_cards_folder(action)
 
 
-def run(options: Namespace, console: Console, lang: Lang) -> int:
-    """Publish a card and its texts, or say what would go where."""
-    from finetune.cards.publish import Place, files_of, publish
+def run(options: Namespace, console: Console, lang: str) -> int:
+    """Publish a card and its texts, or list what would be uploaded."""
+    from finetune.cards.publish import Destination, files_of, publish
 
     if not re.fullmatch(REPO, options.repo):
-        raise RecipeError(f"--repo {options.repo}: write ORG/NAME, e.g. my-radio/stories")
+        raise RecipeError(
+            problem(
+                "repository-name",
+                "{name!r}: write ORG/NAME, e.g. my-radio/stories",
+                at=Place(key="--repo"),
+                name=options.repo,
+            )
+        )
     card = load_card(card_path(options.card, options.cards))
     root = options.directory or options.store.resolve() / "hub"
-    place = Place(options.repo, options.hub, root, public=options.public)
-    files = files_of(card, public=options.public, today=date.today(), lang=lang)
+    place = Destination(options.repo, options.hub, root, public=options.public)
+    files = files_of(card, public=options.public, today=date.today())
     if options.dry_run:
         sizes = {name: path.stat().st_size for name, path in files.items()}
-        console.table(place.address, ("file", "bytes"), list(sizes.items()))
-        console.say(words.say("publish-dry", lang, place=place.address))
+        headings = [one.in_language(lang) for one in (sentence("file"), sentence("bytes"))]
+        facts = ({"file": name, "size_bytes": size} for name, size in sizes.items())
+        rows = [(name, f"{size:,}") for name, size in sizes.items()]
+        console.table(place.address, headings, rows, name="files", facts=facts)
+        text = sentence("Destination: {place}. Nothing was uploaded.", place=place.address)
+        console.say(text.in_language(lang), place=place.address)
         return 0
     changed = publish(card, files, place)
-    code = "published" if changed else "published-before"
-    console.say(words.say(code, lang, place=place.address), place=place.address, changed=changed)
+    if changed:
+        text = sentence("Published: {place}", place=place.address)
+    else:
+        text = sentence("{place} has these texts already: nothing to do.", place=place.address)
+    console.say(text.in_language(lang), place=place.address, changed=changed)
     return 0

@@ -1,12 +1,11 @@
-"""`finetune cards review`: what was left out of a corpus, as a table for speakers."""
+"""`finetune cards review`: the rejected texts of a corpus, as a table for speakers."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from finetune.cards import words
-from finetune.cards.words import Lang
+from finetune.messages import counted
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
 from finetune.spec.load import card_path
@@ -21,13 +20,18 @@ def add_arguments(action: ArgumentParser) -> None:
     add_cards_folder(action)
 
 
-def run(options: Namespace, console: Console, lang: Lang) -> int:
+def run(options: Namespace, console: Console, lang: str) -> int:
     """Write the table of the newest corpus that was prepared from the card."""
     from finetune.cards.review import newest_corpus, write_review
 
     card = card_path(options.card, options.cards).stem
     corpus = newest_corpus(card, Store(options.store.resolve()))
     count = write_review(card, corpus, options.out, lang=lang)
-    said = words.say("reviewed", lang, count=count, path=options.out)
-    console.say(said, card=card, texts=count, table=str(options.out))
+    text = counted(
+        "{path}: {count} rejected text, for a speaker to check; opens in a spreadsheet.",
+        "{path}: {count} rejected texts, for a speaker to check; opens in a spreadsheet.",
+        count,
+        path=options.out,
+    )
+    console.say(text.in_language(lang), card=card, texts=count, path=str(options.out))
     return 0

@@ -1,10 +1,12 @@
-"""`finetune results`: one table of what a chain or a job array achieved."""
+"""`finetune report`: report pages of a recipe, and the score table of a sweep."""
 
 from __future__ import annotations
 
+import webbrowser
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
+from finetune.api.recipes import not_built
 from finetune.cluster.chain.chain import find_chain
 from finetune.cluster.follow.results import (
     Compared,
@@ -15,21 +17,59 @@ from finetune.cluster.follow.results import (
     results_of,
 )
 from finetune.cluster.follow.status import look
+from finetune.errors import RecipeError, StoreError
+from finetune.messages import problem
 from finetune.output.console import Console
 from finetune.output.spreadsheet import write_rows
+from finetune.pipeline.gate import open_project
+from finetune.pipeline.plan import steps_of
+from finetune.pipeline.store import Store
 from finetune.spec.tables.metric import VALIDATION, Metric, metric, refuse_shared_fields
-from finetune.verbs.options import add_chain
+
+PAGE = "report.html"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
-    add_chain(parser)
-    parser.add_argument("--csv", action="store_true", help="as CSV, for a spreadsheet")
+    parser.add_argument("--open", action="store_true", help="open the newest page in a browser")
+    parser.add_argument(
+        "--sweep",
+        action="store_true",
+        help="score table of a sweep: name its chain instead of a recipe (default: the newest)",
+    )
+    parser.add_argument("--csv", action="store_true", help="the table of --sweep as CSV")
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Show one row for each combination and language, finished or not."""
-    report = look(find_chain(options.store.resolve(), options.chain))
+    """Show the report pages of a recipe, or the score table of a sweep."""
+    if options.sweep:
+        return _sweep(options, console)
+    if options.recipe is None or options.csv:
+        raise RecipeError(
+            problem("no-report", "name a recipe, or a sweep with --sweep; --csv needs --sweep")
+        )
+    project = open_project(options.recipe, purpose="report", overrides=options.overrides)
+    store = Store(options.store.resolve())
+    pages = {}
+    for step in steps_of(project):
+        if step.stage.name in ("prepare", "evaluate"):
+            artifact = store.find(step.stage.name, step.key)
+            page = artifact.path / PAGE if artifact else None
+            if page is not None and page.is_file():
+                pages["corpus" if step.stage.name == "prepare" else "results"] = page
+    if not pages:
+        raise StoreError(not_built(project, store=store, verb="run"))
+    for name, page in pages.items():
+        console.say(f"{name} report: {page}", report=name, path=str(page))
+    if options.open:
+        webbrowser.open(list(pages.values())[-1].as_uri())
+    return 0
+
+
+def _sweep(options: Namespace, console: Console) -> int:
+    """Show one row per combination and language, finished or not."""
+    chain = None if options.recipe is None else str(options.recipe)
+    report = look(find_chain(options.store.resolve(), chain))
     rows = results_of(report)
     metrics = metrics_of(rows)
     if options.csv or console.json_lines:
@@ -43,24 +83,24 @@ def run(options: Namespace, console: Console) -> int:
         return 0
     if console.json_lines:
         for row in rows:
-            said = f"{row.combination}: {row.state}"
-            console.say(said, chain=report.chain.id, **row.facts(metrics))
+            summary = f"{row.combination}: {row.state}"
+            console.say(summary, chain=report.chain.id, **row.facts(metrics))
         return 0
     columns = ("combination", "language", *_columns(metrics, p="p"), "state")
     console.table(report.headline, columns, [_cells(row, metrics) for row in rows])
     if any(row.best_on_validation for row in rows):
         best = "highest" if metric(VALIDATION).higher_is_better else "lowest"
-        console.say(f"* {best} on validation; compare on that, and claim what stands under test")
+        console.say(f"* {best} on validation; select by validation, report the test scores")
     seeds = over_seeds(rows)
     if seeds:
         columns = ("combination", "language", "seeds", *_columns(metrics))
         table = [_summary(seed, metrics) for seed in seeds]
-        console.table("over seeds: mean ± standard deviation", columns, table)
+        console.table("mean ± standard deviation over seeds", columns, table)
     return 0
 
 
 def _columns(metrics: Sequence[Metric], *, p: str | None = None) -> list[str]:
-    """Return the heads of what is measured, each with a column for its p-value if that has one."""
+    """Return the column heads of the metrics, each followed by its p-value if `p` is given."""
     columns = [f"validation\n{metric(VALIDATION).column}"]
     for row in metrics:
         columns += [f"test {row.column}\nbase -> adapter", *([p] if p else [])]
@@ -70,7 +110,7 @@ def _columns(metrics: Sequence[Metric], *, p: str | None = None) -> list[str]:
 def _cells(row: Result, metrics: Sequence[Metric]) -> tuple[str, ...]:
     places = metric(VALIDATION).decimals
     validation = "" if row.validation is None else f"{row.validation:.{places}f}"
-    tested = [cell for one in metrics for cell in _tested(row.tested.get(one.name), one)]
+    tested = [cell for m in metrics for cell in _tested(row.tested.get(m.name), m)]
     return (
         row.combination,
         row.language or "",
@@ -80,11 +120,11 @@ def _cells(row: Result, metrics: Sequence[Metric]) -> tuple[str, ...]:
     )
 
 
-def _tested(found: Compared | None, row: Metric) -> tuple[str, str]:
-    if found is None:
+def _tested(scores: Compared | None, row: Metric) -> tuple[str, str]:
+    if scores is None:
         return "", ""
-    p_value = "< 0.001" if found.p_value < 0.001 else f"{found.p_value:.3f}"
-    return f"{found.base:.{row.decimals}f} -> {found.adapter:.{row.decimals}f}", p_value
+    p_value = "< 0.001" if scores.p_value < 0.001 else f"{scores.p_value:.3f}"
+    return f"{scores.base:.{row.decimals}f} -> {scores.adapter:.{row.decimals}f}", p_value
 
 
 def _summary(summary: OverSeeds, metrics: Sequence[Metric]) -> tuple[str, ...]:
