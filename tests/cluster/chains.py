@@ -12,9 +12,9 @@ from typing import Any
 
 from finetune.cluster.chain.chain import AttemptEvent, Chain, find_chain, job_ids, read_events
 from finetune.cluster.slurm import commands as slurm
-from tests.cluster.conftest import Cluster
 from tests.cluster.waiting import wait_for
 from tests.support.project import write_project
+from tests.support.slurm_cluster import Cluster
 
 SITE = """\
 name: test
@@ -80,7 +80,7 @@ class Line:
         wait_for(lambda: self.newest_step() >= step, seconds=seconds)
 
     def newest_step(self) -> int:
-        """Return the last step in the metrics of a training in work, 0 without one."""
+        """Return the last step in the metrics of a running training job, 0 without one."""
         steps = [0]
         for path in self.store.glob("train/*.partial/metrics.jsonl"):
             for line in path.read_text().splitlines():

@@ -41,13 +41,11 @@ def test_a_rebooted_node_puts_its_job_back_into_the_queue(cluster, tmp_path):
     assert (tmp_path / "out.txt").read_text().split() == ["start", "0", "start", "1"]
 
 
-def test_a_database_refuses_an_account_that_does_not_exist(
-    accounted_cluster, tmp_path, monkeypatch
-):
+def test_a_database_refuses_an_account_that_does_not_exist(accounted_cluster, tmp_path, variables):
     """With accounting a wrong account is refused when submitting, and Slurm's words are shown."""
-    monkeypatch.setenv("SLURM_CONF", accounted_cluster.environment["SLURM_CONF"])
+    variables(SLURM_CONF=accounted_cluster.environment["SLURM_CONF"])
     script = tmp_path / "job.sh"
-    script.write_text("#!/bin/bash\n#SBATCH --account=nobody\ntrue\n")
+    script.write_text("#!/bin/bash\n#SBATCH --account=unknown\ntrue\n")
     refused = slurm.refusal(script, folder=tmp_path)
     assert refused is not None
     assert "Invalid account" in refused

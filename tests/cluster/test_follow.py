@@ -14,8 +14,8 @@ from finetune.cluster.chain.chain import job_ids, read_submissions
 from finetune.cluster.chain.progress import newest_step
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit import queue as control
-from tests.cluster.by_hand import KEYS, finetune, status_of, write_chain_by_hand
 from tests.cluster.waiting import wait_for
+from tests.support.chain_by_hand import KEYS, finetune, status_of, write_chain_by_hand
 
 pytestmark = pytest.mark.slow
 
@@ -68,12 +68,15 @@ def test_a_chain_is_cancelled_whole_and_resubmitted_where_it_stopped(cluster, st
 
     again = finetune("resubmit", store=store)
     assert again.returncode == 0, again.stderr
-    assert f"goes on from step {kept}" in again.stdout
+    assert f"resuming from the checkpoint at step {kept}" in again.stdout
     assert [s.name for s in read_submissions(chain)] == [*KEYS, "train", "evaluate"]
     wait_for(lambda: status_of(store)["chain"]["state"] == "done")
-    assert f"continuing after step {kept}" in finetune("logs", "train", store=store).stdout
+    assert (
+        f"resuming from the checkpoint at step {kept}"
+        in finetune("logs", "train", store=store).stdout
+    )
     nothing = finetune("resubmit", store=store)
-    assert "everything is done" in nothing.stdout
+    assert "all jobs are done" in nothing.stdout
 
 
 def test_cancel_leaves_other_chains_alone(cluster, store):
@@ -84,7 +87,7 @@ def test_cancel_leaves_other_chains_alone(cluster, store):
     wait_for(lambda: len(control.active_jobs(other)) == 2)
     assert finetune("cancel", mine.id, store=store).returncode == 0
     wait_for(lambda: not control.active_jobs(mine))
-    assert "nothing of it waits or runs" in finetune("cancel", mine.id, store=store).stdout
+    assert "no job is waiting or running" in finetune("cancel", mine.id, store=store).stdout
     assert len(control.active_jobs(other)) == 2
     lines = finetune("status", "--all", store=store).stdout.splitlines()
     states = {line.split("; ")[0] for line in lines}
@@ -100,7 +103,7 @@ def test_a_job_that_was_submitted_and_never_noted_is_cancelled_too(cluster, stor
     wait_for(lambda: not control.active_jobs(chain))
 
 
-def test_a_failure_is_told_in_one_line_and_its_dependants_do_not_wait_for_ever(cluster, store):
+def test_a_failure_is_reported_in_one_line_and_its_dependants_do_not_wait_for_ever(cluster, store):
     """Reason in the first line, dependants cancelled by Slurm; after the repair it goes on."""
     chain = write_chain_by_hand(store, steps=6, fails_at=3)
     control.enqueue(chain, chain.jobs)
@@ -108,14 +111,14 @@ def test_a_failure_is_told_in_one_line_and_its_dependants_do_not_wait_for_ever(c
     report = status_of(store)
     assert report["chain"]["state"] == "failed"
     assert "train failed: the loss is not a number" in str(report["chain"]["message"])
-    assert report["evaluate"]["why"] == "not started, because train did not end well"
+    assert report["evaluate"]["why"] == "not started: train failed or was cancelled"
     assert "step 3" in finetune("logs", store=store).stdout
     (chain.folder / "repaired").touch()
     assert finetune("resubmit", store=store).returncode == 0
     wait_for(lambda: status_of(store)["chain"]["state"] == "done")
 
 
-def test_a_chain_that_slurm_has_forgotten_is_told_and_continued(forgetful, store):
+def test_a_chain_that_slurm_has_forgotten_is_reported_and_continued(forgetful, store):
     """Minutes after their end jobs are no longer in Slurm's memory; the same is said from files."""
     chain = write_chain_by_hand(store, steps=6, fails_at=3)
     control.enqueue(chain, chain.jobs)
@@ -140,26 +143,26 @@ def test_a_log_is_followed_over_a_requeue(cluster, store):
         text=True,
     )
     slurm.requeue(job_ids(chain)["train"])
-    wait_for(lambda: "put back into the queue" in str(status_of(store)["train"]["why"]))
+    wait_for(lambda: "requeued" in str(status_of(store)["train"]["why"]))
     shown, aside = follower.communicate(timeout=120)
     assert follower.returncode == 0
     assert [f"train: start {n}" in shown for n in (0, 1)] == [True, True]
     assert shown.splitlines()[-1] == "step 20"
-    assert "put back into the queue" in aside
+    assert "requeued" in aside
     assert aside.rstrip().endswith("--- train: done ---")
     assert status_of(store)["train"]["restarts"] == 1
     second = finetune("logs", "train", "--attempt", "2", store=store).stdout
     assert second.startswith("train: start 1")
 
 
-def test_without_slurm_the_files_still_tell(cluster, store, monkeypatch):
-    """A terminal from which Slurm cannot be reached shows the steps and says so."""
+def test_without_slurm_the_files_still_tell(cluster, store, variables):
+    """A terminal from which Slurm cannot be reached shows the steps and reports it."""
     chain = write_chain_by_hand(store, steps=400)
     control.enqueue(chain, chain.jobs)
     wait_for(lambda: step_of(store) > 1)
-    monkeypatch.setenv("SLURM_CONF", str(Path(os.devnull)))
+    variables(SLURM_CONF=str(Path(os.devnull)))
     shown = finetune("status", store=store).stdout
-    assert "Slurm was not asked" in shown
+    assert "Slurm did not answer" in shown
     assert "/400" in shown
     refused = finetune("cancel", store=store)
     assert refused.returncode == 1

@@ -1,7 +1,8 @@
 """The same training on one process and on every layout of ranks over the nodes of a real Slurm.
 
-In CI: DDP and ZeRO-3 on every layout, ZeRO-1, ZeRO-2 and FSDP on two nodes. `make matrix` runs all
-shardings on all layouts and prints how far each is from the single process.
+In CI: DDP, ZeRO-3 and FSDP on two nodes, DDP and ZeRO-3 on four; at night two ranks on one node as
+well. `make matrix` runs all shardings on all layouts and prints how far each is from the single
+process. Every sharding on two ranks of one machine: tests/ranks/test_sharding.py.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from tests.cluster.conftest import Cluster
 from tests.ranks.launch import ROOT, free_port
 from tests.ranks.train import outcome
+from tests.support.slurm_cluster import Cluster
 from tests.support.training_job import records, write_inputs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(600)
 LAYOUTS = {"2x1": (2, 1), "1x2": (1, 2), "4x1": (4, 1)}
 """Nodes and ranks on each."""
 ALL = ("ddp", "zero1", "zero2", "zero3", "fsdp")
@@ -30,7 +31,7 @@ TOLERANCE = 2e-5
 
 def shardings(layout: str) -> tuple[str, ...]:
     """Return what is trained on a layout."""
-    return ALL if WHOLE or layout == "2x1" else ("ddp", "zero3")
+    return ALL if WHOLE else ("ddp", "zero3", "fsdp") if layout == "2x1" else ("ddp", "zero3")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def alone(inputs: Path) -> Path:
     training = {"workspace": str(inputs / "alone"), "inputs": str(inputs / "inputs")}
-    outcome(training | {"lora": {"dropout": 0.1}, "run": {"micro_batch_rows": 1}}, stops=False)
+    outcome(training | {"lora": {"dropout": 0.1}, "run": {"micro_batch_size": 1}}, stops=False)
     return inputs / "alone"
 
 
@@ -52,17 +53,17 @@ def train_on(cluster: Cluster, layout: str, *, inputs: Path) -> dict[str, dict[s
     nodes, per_node = LAYOUTS[layout]
     folder = inputs / layout
     folder.mkdir()
-    trainings = [
+    runs = [
         {
             "workspace": str(folder / sharding),
             "inputs": str(inputs / "inputs"),
             "train": {"sharding": sharding},
             "lora": {"dropout": 0.1},
-            "run": {"micro_batch_rows": 1},
+            "run": {"micro_batch_size": 1},
         }
         for sharding in shardings(layout)
     ]
-    (folder / "trainings.json").write_text(json.dumps(trainings))
+    (folder / "runs.json").write_text(json.dumps(runs))
     names = ",".join(f"node{n + 1}" for n in range(nodes))
     place = 'RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID exec "$@"'
     command = ["srun", f"--nodelist={names}", f"--nodes={nodes}", f"--ntasks-per-node={per_node}"]
@@ -82,7 +83,14 @@ def train_on(cluster: Cluster, layout: str, *, inputs: Path) -> dict[str, dict[s
     return dict(zip(shardings(layout), results, strict=True))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        pytest.param("2x1", marks=pytest.mark.slow),
+        pytest.param("4x1", marks=pytest.mark.slow),
+        pytest.param("1x2", marks=pytest.mark.slow if WHOLE else pytest.mark.nightly),
+    ],
+)
 def test_every_layout_trains_what_one_process_does(
     cluster: Cluster, inputs: Path, alone: Path, layout: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Whatever the cluster does to a chain, it finishes by itself with the same adapter."""
+"""A job chain finishes without help and with the same adapter after every event of a cluster."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from finetune.cluster.chain.chain import job_ids, read_submissions
 from finetune.cluster.slurm import commands as slurm
 from tests.cluster.chains import Line, make_line
-from tests.cluster.conftest import Cluster
 from tests.cluster.waiting import wait_for
+from tests.support.slurm_cluster import Cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -73,7 +73,7 @@ def second_node(line: Line) -> str:
 
 
 def test_paths_of_any_characters_and_files_of_a_chain(undisturbed):
-    """A quiet chain has one attempt a job, one log a job, and `status` says that it is done."""
+    """A quiet chain has one attempt and one log per job, and `status` states that it is done."""
     assert "$(here)" in str(undisturbed.store)
     names = [job.name for job in undisturbed.chain.jobs]
     assert names == ["prepare", "train", "evaluate", "release"]
@@ -83,7 +83,7 @@ def test_paths_of_any_characters_and_files_of_a_chain(undisturbed):
         assert not list(undisturbed.chain.folder.glob(f"attempts/{name}-*"))
     assert undisturbed.finetune("status").stdout.startswith(f"{undisturbed.chain.id}: done")
     again = undisturbed.finetune("submit", "recipes/tiny.yaml", "--site", "site.yaml")
-    assert "everything is done" in again.stdout
+    assert "everything is cached" in again.stdout
     assert len(list(undisturbed.store.glob("chains/*"))) == 1
 
 
@@ -137,8 +137,8 @@ def test_a_chain_survives_all_that_a_cluster_does_to_it(undisturbed, fresh, clus
 
 
 def test_stops_at_start_up_and_during_evaluation(undisturbed, fresh, cluster):
-    """Told before the work began, while Python starts, and in the middle of an evaluation: each
-    attempt is repeated, and the release is the same to the byte."""
+    """Before the work, while Python starts, and during an evaluation: each attempt is
+    repeated, and the release is the same to the byte."""
     line = fresh()
     line.submit()
     ids = job_ids(line.chain)
@@ -155,7 +155,7 @@ def test_stops_at_start_up_and_during_evaluation(undisturbed, fresh, cluster):
     assert line.products() == undisturbed.products()
 
 
-def test_a_killed_rank_without_a_checkpoint_ends_the_chain_and_resubmit_goes_on(
+def test_a_killed_rank_without_a_checkpoint_ends_the_chain_and_resubmit_resumes(
     undisturbed, fresh, cluster
 ):
     """Nothing was gained, so it is not tried again; what waits is cancelled, `status` says why."""
@@ -175,8 +175,11 @@ def test_a_killed_rank_without_a_checkpoint_ends_the_chain_and_resubmit_goes_on(
     line.finetune("cancel")
 
 
-@pytest.mark.parametrize("preempted", [False, True])
-def test_a_site_that_forbids_requeueing_goes_on_in_new_jobs(undisturbed, fresh, cluster, preempted):
+@pytest.mark.parametrize(
+    "preempted",
+    [pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=pytest.mark.nightly)],
+)
+def test_a_site_without_requeueing_continues_in_new_jobs(undisturbed, fresh, cluster, preempted):
     """The next job continues, and the evaluation waits for it and not for the one that stopped."""
     changes = {"requeue: allowed": "requeue: forbidden"}
     changes |= {"partition=batch": "partition=low"} if preempted else {}
@@ -254,7 +257,7 @@ def test_two_nodes_survive_the_loss_of_a_rank_and_of_a_node(fresh, cluster, tmp_
     assert quiet.wait_until_over("train").state == "COMPLETED", quiet.log("train")
     quiet.finetune("cancel")
     expected = quiet.products()
-    assert "2 processes, ddp" in quiet.log("train")
+    assert "2 ranks, DDP" in quiet.log("train")
     shutil.rmtree(quiet.folder)
 
     line = fresh(**changes)

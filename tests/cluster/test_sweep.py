@@ -1,4 +1,4 @@
-"""A sweep on a real Slurm: every combination by itself, one table at the end."""
+"""A sweep on a real Slurm: one task per combination, one table at the end."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def adapters_of(line):
     }
 
 
-def test_a_sweep_ends_in_one_table_whatever_happens_to_single_tasks(cluster, tmp_path):
+def test_a_sweep_ends_in_one_table_even_if_tasks_fail(cluster, tmp_path):
     """Two seeds at two learning rates, one of them absurd: its tasks fail and say why, a task that
-    is put back goes on and nobody else is held up; the table has all four, and `resubmit` takes
+    is requeued resumes and no other is delayed; the table has all four, and `resubmit` takes
     only what is not done."""
     line = make_line(tmp_path / "sweep", cluster, settings=SETTINGS)
     line.submit(*SWEEP)
@@ -59,7 +59,7 @@ def test_a_sweep_ends_in_one_table_whatever_happens_to_single_tasks(cluster, tmp
     assert "train.2 failed" in jobs["chain"]["message"]
     assert [e.outcome for e in read_events(chain, active[0]) if e.event == "end"][-1] == "done"
 
-    table = list(csv.DictReader(io.StringIO(line.finetune("results", "--csv").stdout)))
+    table = list(csv.DictReader(io.StringIO(line.finetune("report", "--sweep", "--csv").stdout)))
     assert [row["combination"] for row in table] == [
         f"train.learning_rate={rate} train.seed={seed}"
         for rate in ("5e-3", "1e30")
@@ -94,9 +94,9 @@ def test_a_sweep_ends_in_one_table_whatever_happens_to_single_tasks(cluster, tmp
     assert done[path] == checksum
 
 
-def test_cancel_ends_a_whole_array_and_resubmit_goes_on_elsewhere(cluster, tmp_path):
-    """Running and waiting tasks are gone; with another partition each goes on, and the adapters are
-    those of a machine that was never disturbed."""
+def test_cancel_ends_a_whole_array_and_resubmit_resumes_elsewhere(cluster, tmp_path):
+    """Running and waiting tasks are removed; in another partition each resumes, and the adapters
+    are those of an undisturbed machine."""
     line = make_line(tmp_path / "sweep", cluster, settings=SETTINGS)
     line.submit("--seeds", "0,1", "--array-limit", "1")
     wait_for(line.newest_step, seconds=120)
@@ -113,11 +113,11 @@ def test_cancel_ends_a_whole_array_and_resubmit_goes_on_elsewhere(cluster, tmp_p
     (line.folder / "other.yaml").write_text(site)
     said = line.finetune("resubmit", "--site", "other.yaml").stdout
     assert "submitted train.0" in said
-    assert "goes on from step" in said
+    assert "resuming from the checkpoint at step" in said
     assert line.state("train.1").partition == "high"
     wait_for(lambda: jobs_of(line)["chain"]["state"] == "done", seconds=240)
     logs = sorted(line.chain.folder.glob("logs/train-*_0.log"))
-    assert "continuing after step" in logs[-1].read_text()
+    assert "resuming from the checkpoint at step" in logs[-1].read_text()
 
     alone = make_line(tmp_path / "alone", cluster, settings=SETTINGS)
     alone.finetune("train", RECIPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,8 +11,11 @@ Found = TypeVar("Found")
 
 
 def wait_for(found: Callable[[], Found], *, seconds: float = 60) -> Found:
-    """Return the first true value that `found` returns."""
-    end = time.monotonic() + seconds
+    """Return the first true value that `found` returns.
+
+    `seconds` are those of a machine that does nothing else; other workers take their share.
+    """
+    end = time.monotonic() + seconds * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while not (value := found()):
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.2)

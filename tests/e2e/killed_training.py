@@ -2,9 +2,10 @@
 
 The heavy imports are paid once; every child is a process of its own with its own files. PLAN is a
 list of kills, one child each: `random:SECONDS` (by the parent, so long after the first step) or
-`write:N` (by itself, just before the Nth sync or rename, or just after it for `write:N+`).
-A last child finishes; its OUT is the artefact. With `every-write` as PLAN there is one training
-for each write, in OUT/N, killed there once.
+`write:N` (its own, just before the Nth sync or rename, or just after it for `write:N+`).
+A last child finishes; its OUT is the artefact. With `every-write:N` as PLAN there is one training
+run for each Nth write, in OUT/N, killed there once; plans with `next` between them are each tried
+in OUT/N. `steps:N` before all of it is how long the training is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -21,6 +23,7 @@ import torch
 
 from finetune.artefacts.job import Artifact
 from finetune.train.run import run
+from tests.support.results import base_result, prepare_result
 from tests.support.training_job import CARDS, LANGUAGES, make_job
 
 SETTINGS: dict[str, Any] = {
@@ -31,9 +34,9 @@ SETTINGS: dict[str, Any] = {
 
 
 def artefacts(directory: Path) -> dict[str, Artifact]:
-    prepared = {"languages": list(LANGUAGES), "cards": list(CARDS)}
+    prepared = prepare_result(languages=list(LANGUAGES), cards=list(CARDS))
     return {
-        "base": Artifact(stage="base", key="b", path=directory / "base", result={}),
+        "base": Artifact(stage="base", key="b", path=directory / "base", result=base_result()),
         "prepare": Artifact(stage="prepare", key="p", path=directory / "prepare", result=prepared),
     }
 
@@ -60,7 +63,7 @@ def die_at_write(number: int, *, after: bool) -> None:
 
 
 def child(inputs: Path, out: Path, kill: str | None) -> int:
-    """Start one training in a child; return its exit status (9: killed)."""
+    """Start one training run in a child; return its exit status (9: killed)."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -91,14 +94,24 @@ def child(inputs: Path, out: Path, kill: str | None) -> int:
 def main() -> None:
     torch.set_num_threads(1)
     inputs, out = map(Path, sys.argv[1:3])
+    words = sys.argv[3:]
+    if words and words[0].startswith("steps:"):
+        SETTINGS["train"]["max_steps"] = int(words.pop(0).removeprefix("steps:"))
+    with tempfile.TemporaryDirectory() as warm:  # what a run imports late is imported once
+        run(make_job(Path(warm) / "out", artefacts(inputs), **SETTINGS))
     kills, killed = 0, True
-    if sys.argv[3:] == ["every-write"]:
+    if words and words[0].startswith("every-write:"):
+        every = int(words[0].removeprefix("every-write:"))
         while killed:
-            after = "+" if kills % 2 else ""
-            killed = train(inputs, out / str(kills), [f"write:{kills // 2 + 1}{after}"]) == 1
+            at = kills * every
+            after = "+" if at % 2 else ""
+            killed = train(inputs, out / str(kills), [f"write:{at // 2 + 1}{after}"]) == 1
             kills += killed
+    elif "next" in words:
+        plans = " ".join(words).split(" next ")
+        kills = sum(train(inputs, out / str(n), plan.split()) for n, plan in enumerate(plans))
     else:
-        kills = train(inputs, out, sys.argv[3:])
+        kills = train(inputs, out, words)
     print(f"{kills} kills")
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ import pytest
 from finetune.cli import main
 from tests.support.hub_server import HubServer
 from tests.support.project import write_project
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 NO_NETWORK = """\
@@ -76,12 +79,22 @@ def offline(tmp_path):
     return f"{guard}:{ROOT}"
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A project with a local model and two corpora of files, and a bundle of it, made once."""
+    folder = tmp_path_factory.mktemp("written")
+    write_project(folder)
+    with chdir(folder):
+        options = ["--without-wheels", "-o", "b.d", "--store", "s"]
+        assert main(["bundle", "recipes/tiny.yaml", *options]) == 0
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path):
+def project(written, tmp_path):
     """A project with a local model and two corpora of files; return its folder."""
     folder = tmp_path / "here"
-    folder.mkdir()
-    write_project(folder)
+    shutil.copytree(written, folder, ignore=shutil.ignore_patterns("b.d", "s", "*.lock.json"))
     return folder
 
 
@@ -101,7 +114,6 @@ def of_the_hub(folder: Path, hub: HubServer) -> None:
     (folder / "data_cards/lines.md").write_text(HUB_CARD.format(revision=corpus))
 
 
-@pytest.mark.slow
 def test_what_came_from_a_hub_is_used_where_there_is_none(project, tmp_path, offline):
     """Model and corpus travel in a tar file; `prepare` finds all of it without a network."""
     with HubServer() as hub:
@@ -118,15 +130,15 @@ def test_what_came_from_a_hub_is_used_where_there_is_none(project, tmp_path, off
         "HF_ENDPOINT": "http://127.0.0.1:1",
     }
     said = done(there, "unbundle", "tiny.tar", "--store", "store", "--into", "work", **alone)
-    assert re.search(r"^base/\w+: put into", said, re.MULTILINE)
-    assert re.search(r"^corpus/\w+: put into", said, re.MULTILINE)
+    assert re.search(r"^base/\w+: added to", said, re.MULTILINE)
+    assert re.search(r"^corpus/\w+: added to", said, re.MULTILINE)
     recipe = ("recipes/tiny.yaml", "--store", "../store")
     done(there / "work", "check", *recipe, **alone)
     said = done(there / "work", "prepare", *recipe, **alone)
-    assert "base: done before" in said
-    assert "corpus lines: done before" in said
+    assert "base: cached" in said
+    assert "corpus lines: cached" in said
     again = done(there, "unbundle", "tiny.tar", "--store", "store", "--into", "other", **alone)
-    assert re.search(r"^base/\w+: was there before", again, re.MULTILINE)
+    assert re.search(r"^base/\w+: already in the store", again, re.MULTILINE)
 
 
 def test_a_local_model_and_files_of_cards_travel_as_they_are(project, tmp_path, offline):
@@ -152,11 +164,10 @@ def test_a_local_model_and_files_of_cards_travel_as_they_are(project, tmp_path, 
 
 
 @pytest.fixture
-def bundle(project, monkeypatch):
+def bundle(written, project, inside):
     """A bundle as a folder."""
-    monkeypatch.chdir(project)
-    arguments = ["bundle", "recipes/tiny.yaml", "--without-wheels", "-o", "b.d", "--store", "s"]
-    assert main(arguments) == 0
+    inside(project)
+    shutil.copytree(written / "b.d", project / "b.d")
     return project / "b.d"
 
 
@@ -172,19 +183,43 @@ def test_a_damaged_bundle_is_refused(bundle, damage, capsys):
         (bundle / "SHA256SUMS").unlink()
     assert main(["unbundle", str(bundle), "--store", "new", "--into", "w"]) == 2
     said = capsys.readouterr().err
-    assert ("no bundle" if damage == "no list" else "pairs.tsv") in said
+    assert ("not a bundle" if damage == "no list" else "pairs.tsv") in said
     assert not Path("new").exists()
     assert not Path("w").exists()
 
 
 def test_a_torn_tar_file_is_refused(bundle, capsys):
-    """Half a tar file is told as such, without a traceback."""
+    """Half a tar file is named as such, without a traceback."""
     with tarfile.open("b.tar", "w") as tar:
         tar.add(bundle, arcname="tiny")
     whole = Path("b.tar").read_bytes()
     Path("b.tar").write_bytes(whole[: len(whole) // 2 + 100])
+    before = sorted(Path().rglob("*"))
     assert main(["unbundle", "b.tar", "--store", "new", "--into", "w"]) == 2
     assert "b.tar" in capsys.readouterr().err
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_the_steps_of_the_readme_are_those_to_type(bundle, tmp_path):
+    """Each command of the README, typed where it says, ends well; the last but `submit`."""
+    with tarfile.open("FILE.tar", "w") as tar:
+        tar.add(bundle, arcname="tiny")
+    steps = re.findall(r"^ {7}(.+)$", (bundle / "README.md").read_text(), re.MULTILINE)
+    typed = [step for step in steps if not step.startswith("finetune submit")]
+    first_words = [step.split()[0] for step in typed]
+    assert first_words == ["tar", "cd", "sha256sum", "finetune", "cd", "finetune"]
+    script = "\n".join(["set -e", *typed])
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "STORE": "../s"}
+    program = f'finetune() {{ {sys.executable} -m finetune "$@"; }}\n'
+    ran = subprocess.run(
+        ["bash", "-c", program + script.replace(" STORE", ' "$STORE"')],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert Path("tiny-work/recipes/tiny.yaml").is_file()
 
 
 def test_nothing_is_overwritten(bundle, capsys):
@@ -194,18 +229,18 @@ def test_nothing_is_overwritten(bundle, capsys):
     assert list(Path("w").iterdir()) == []
     arguments = ["bundle", "recipes/tiny.yaml", "--without-wheels", "-o", "b.d", "--store", "s"]
     assert main(arguments) == 2
-    assert capsys.readouterr().err.count("already there") == 2
+    assert capsys.readouterr().err.count("already exists") == 2
 
 
-def test_a_model_outside_the_project_is_refused(project, tmp_path, monkeypatch, capsys):
-    """What the recipe could not find over there is not packed silently."""
-    monkeypatch.chdir(project)
+def test_a_model_outside_the_project_is_refused(project, tmp_path, inside, capsys):
+    """Files that the recipe could not find on the cluster are not packed silently."""
+    inside(project)
     (project / "model").rename(tmp_path / "elsewhere")
     recipe = project / "recipes/tiny.yaml"
     recipe.write_text(recipe.read_text().replace("./model", str(tmp_path / "elsewhere")))
     arguments = ["bundle", "recipes/tiny.yaml", "--without-wheels", "-o", "b.d", "--store", "s"]
     assert main(arguments) == 2
-    assert "lies outside this folder" in capsys.readouterr().err
+    assert "is outside the working folder" in capsys.readouterr().err
     assert not Path("b.d").exists()
 
 
@@ -225,19 +260,20 @@ def wheel(folder: Path, name: str, version: str) -> None:
             archive.writestr(path, text)
 
 
-def test_wheels_are_got_by_pip_and_install_without_an_index(project, tmp_path, monkeypatch, capsys):
-    """Pinned wheels are in the bundle, what the cluster has is left out, and README names both."""
+def test_wheels_are_got_by_pip_and_install_without_an_index(
+    project, tmp_path, monkeypatch, variables, inside, capsys
+):
+    """Pinned wheels are in the bundle, those of the cluster are not; README names both."""
     from finetune.cluster.bundle import bundle, wheels
 
     index = tmp_path / "index"
     index.mkdir()
     for name in ("alpha", "beta"):
         wheel(index, name, "1.5")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    variables(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(index))
     needed = {"alpha": "1.5", "beta": "1.5", "torch": "9.9"}
     monkeypatch.setattr(bundle, "packages_of", lambda _: needed)
-    monkeypatch.chdir(project)
+    inside(project)
     arguments = ["bundle", "recipes/tiny.yaml", "-o", "b.d", "--store", "s"]
     assert main(arguments) == 2  # torch 9.9 is not to be had
     assert "--skip-wheel" in capsys.readouterr().err
@@ -245,9 +281,7 @@ def test_wheels_are_got_by_pip_and_install_without_an_index(project, tmp_path, m
     names = sorted(path.name for path in Path("b.d/wheels").iterdir())
     assert names == ["alpha-1.5-py3-none-any.whl", "beta-1.5-py3-none-any.whl"]
     assert Path("b.d/requirements.txt").read_text() == "alpha==1.5\nbeta==1.5\n"
-    assert (
-        "Left out, because the cluster has them: torch==9.9." in Path("b.d/README.md").read_text()
-    )
+    assert "because the cluster has them: torch==9.9." in Path("b.d/README.md").read_text()
     into = tmp_path / "installed"
     pip = [sys.executable, "-m", "pip", "install", "--no-index", "--find-links", "b.d/wheels"]
     pip += ["-r", "b.d/requirements.txt", "--target", str(into), "--no-deps"]

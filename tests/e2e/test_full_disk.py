@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,9 +14,13 @@ import pytest
 from finetune.cli import main
 from finetune.train.checkpoint import newest_checkpoint
 from tests.support.project import repeatable, write_project
+from tests.support.surroundings import Inside
+
+pytestmark = pytest.mark.slow
 
 RECIPE = "recipes/tiny.yaml"
 DISK_BYTES = 24 * 2**20
+MORE_SHARES = (0, 0.01, 0.2, 0.4, 0.6, 0.7, 0.9)
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -41,12 +46,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose whole line was run once, with room enough."""
     folder = tmp_path_factory.mktemp("project")
     write_project(folder)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with contextlib.chdir(folder):
         assert main(["run", RECIPE, "--store", "roomy"]) == 0
-    finally:
-        os.chdir(before)
     return folder
 
 
@@ -86,16 +87,16 @@ def refused(capsys: pytest.CaptureFixture[str], verb: str, store: Path) -> str:
 
 
 def test_training_on_a_full_disk_keeps_its_checkpoint_and_goes_on(
-    project: Path, disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Path, disk: Path, inside: Inside, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Room for two checkpoints, not for the third: the second is sound, and the end the same."""
-    monkeypatch.chdir(project)
+    inside(project)
     store = disk / "store"
     assert main(["prepare", RECIPE, "--store", str(store)]) == 0
     (state,) = project.glob("roomy/train/*/state")
     ballast = fill(disk, leaving_bytes=int(2.7 * on_disk_bytes(state)))
     said = refused(capsys, "train", store)
-    assert "continues from the last checkpoint, which is intact" in said
+    assert "resume from the last checkpoint, which is intact" in said
     (checkpoints,) = store.glob("train/*.partial/checkpoints")
     newest, problems = newest_checkpoint(checkpoints)
     assert newest is not None
@@ -104,7 +105,7 @@ def test_training_on_a_full_disk_keeps_its_checkpoint_and_goes_on(
 
     ballast.unlink()
     assert main(["train", RECIPE, "--store", str(store)]) == 0
-    assert "continuing after step 2" in capsys.readouterr().out
+    assert "resuming from the checkpoint at step 2" in capsys.readouterr().out
     wanted = ("train/*/adapter/*", "train/*/state/state.safetensors")
     assert products(store, *wanted) == products(project / "roomy", *wanted)
 
@@ -114,11 +115,11 @@ def test_preparing_on_a_full_disk_leaves_nothing_that_looks_complete(
     project: Path,
     disk: Path,
     leaving_kib: int,
-    monkeypatch: pytest.MonkeyPatch,
+    inside: Inside,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """However little room there is: a clear error, no artefact; with room the same corpus."""
-    monkeypatch.chdir(project)
+    inside(project)
     store = disk / "store"
     assert main(["fetch", RECIPE, "--store", str(store)]) == 0
     ballast = fill(disk, leaving_bytes=leaving_kib * 2**10)
@@ -131,17 +132,22 @@ def test_preparing_on_a_full_disk_leaves_nothing_that_looks_complete(
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("share", [0, 0.01, 0.05, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+@pytest.mark.parametrize(
+    "share",
+    [
+        *(0.05, 0.5, 0.8),
+        *(pytest.param(share, marks=pytest.mark.nightly) for share in MORE_SHARES),
+    ],
+)
 def test_a_run_that_meets_a_full_disk_anywhere_ends_the_same(
     project: Path,
     disk: Path,
     share: float,
-    monkeypatch: pytest.MonkeyPatch,
+    inside: Inside,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The whole line with a share of the room it needs, so that any stage may run out of it."""
-    monkeypatch.chdir(project)
+    inside(project)
     store = disk / "store"
     store.mkdir()
     needed = on_disk_bytes(project / "roomy")

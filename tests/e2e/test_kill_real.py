@@ -72,6 +72,6 @@ def test_killed_at_real_scale_the_same_command_ends_with_the_same_adapter(tmp_pa
         command("train", killed), cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "continuing after step" in done.stdout
+    assert "resuming from the checkpoint at step" in done.stdout
     assert adapter_digest(trained(killed)) == adapter_digest(trained(straight))
     print(f"adapter sha256 {adapter_digest(trained(killed))[0]}, both", file=sys.stderr)

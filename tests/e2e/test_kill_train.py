@@ -13,6 +13,7 @@ import pytest
 from tests.support.training_job import adapter_digest, digest, records, write_inputs
 
 ROOT = Path(__file__).parents[2]
+SHORT = "steps:6"
 
 
 @pytest.fixture(scope="module")
@@ -54,31 +55,36 @@ def assert_same(workspace: Path, straight: Path) -> None:
     assert names == ["adapter", "loss.png", "metrics.jsonl", "state"]
 
 
-def test_killed_at_random_instants_the_same_command_ends_with_the_same_adapter(
-    tmp_path: Path, inputs: Path, straight: Path
-) -> None:
-    """Three kills one after the other, then a start that finishes: equal to the byte."""
-    kills = train(inputs, tmp_path / "out", "random:0.02", "write:9", "random:0.05", "write:6+")
-    assert kills >= 3
-    assert_same(tmp_path / "out", straight)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "runs",
+    [pytest.param(2, marks=pytest.mark.slow), pytest.param(6, marks=pytest.mark.nightly)],
+)
 def test_killed_at_many_random_instants(
-    tmp_path: Path, inputs: Path, straight: Path, seed: int
+    tmp_path: Path, inputs: Path, straight: Path, runs: int
 ) -> None:
-    """Up to eight kills at instants drawn over the whole training."""
-    draw = random.Random(seed)
-    train(inputs, tmp_path / "out", *(f"random:{draw.uniform(0, 0.4)}" for _ in range(8)))
-    assert_same(tmp_path / "out", straight)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_killed_at_every_write(tmp_path: Path, inputs: Path, straight: Path) -> None:
-    """One training for each sync or rename, killed just before it, and one for just after."""
-    kills = train(inputs, tmp_path, "every-write")
-    assert kills > 40
-    for number in range(kills):
+    """Each training run is killed up to eight times at instants drawn over the whole of it."""
+    plans: list[str] = []
+    for seed in range(runs):
+        draw = random.Random(seed)
+        plans += ["next", *(f"random:{draw.uniform(0, 0.4)}" for _ in range(8))]
+    assert train(inputs, tmp_path, *plans[1:]) > runs
+    for number in range(runs):
         assert_same(tmp_path / str(number), straight)
+
+
+@pytest.mark.parametrize(
+    ("every", "at_least"),
+    [
+        pytest.param(5, 8, marks=pytest.mark.slow),
+        pytest.param(1, 40, marks=[pytest.mark.nightly, pytest.mark.timeout(900)]),
+    ],
+)
+def test_killed_at_every_write(tmp_path: Path, inputs: Path, every: int, at_least: int) -> None:
+    """One training run for each sync or rename (each fifth in the short form), killed just before
+    it, and one for just after: the first checkpoints, one that takes the place of an older one,
+    the best, and what ends it."""
+    train(inputs, tmp_path / "straight", SHORT)
+    kills = train(inputs, tmp_path, SHORT, f"every-write:{every}")
+    assert kills > at_least
+    for number in range(kills):
+        assert_same(tmp_path / str(number), tmp_path / "straight")

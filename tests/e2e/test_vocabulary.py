@@ -21,8 +21,10 @@ from finetune.pipeline.execute import execute
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
+from tests.support.new_tokens import LEXICON
 from tests.support.project import write_project
-from tests.unit.tokenizer.test_extend import LEXICON
+
+pytestmark = pytest.mark.slow
 
 RECIPE = "recipes/tiny.yaml"
 VOCABULARY = "vocabulary: {min_count: 4, learning_rate: 1e-2}\n"
@@ -128,7 +130,7 @@ def test_tokens_are_learned_on_training_texts_alone(finished, tmp_path):
     run(
         Job(
             recipe=project.recipe,
-            phase=project.recipe.stages_of_training[0],
+            phase=project.recipe.training_phases[0],
             cards=project.cards,
             inputs={"base": found["base"], "prepare": replace(prepared, path=copy)},
             workspace=tmp_path / "out",
@@ -227,8 +229,8 @@ def test_chat_answers_with_both(finished, monkeypatch, capsys):
     alone = generate(
         load_base(model, precision="fp32"), tokenizer, [prompt], decoding=Decoding(8), batch_size=1
     )[0]
-    assert systems.answers["base"](prompt) == alone
-    assert isinstance(systems.answers["adapter"](prompt), str)
+    assert systems.generators["base"](prompt) == alone
+    assert isinstance(systems.generators["adapter"](prompt), str)
 
 
 def test_stopped_and_continued_is_bit_identical(finished, tmp_path):
@@ -256,7 +258,7 @@ def _weights(folder: Path, schedule: list[str]) -> bytes:
     return (artifact.path / "adapter/adapter_model.safetensors").read_bytes()
 
 
-def test_phases_share_one_vocabulary(finished, monkeypatch):
+def test_phases_share_one_vocabulary(finished, inside):
     """Plain text, then translations: learned once on both, and scored phase by phase."""
     folder, _ = finished
     text = (folder / RECIPE).read_text("utf-8")
@@ -272,7 +274,7 @@ def test_phases_share_one_vocabulary(finished, monkeypatch):
     )
     two = folder / "recipes/two.yaml"
     two.write_text(text[:start] + phases + text[end:].replace(train, ""), "utf-8")
-    monkeypatch.chdir(folder)
+    inside(folder)
     project = open_project(two, purpose="run")
     steps = plan.steps_of(project)
     assert [s.label for s in steps if s.stage.name == "vocabulary"] == ["vocabulary"]

@@ -22,18 +22,18 @@ SHORT = [
     "train.validation_documents=8",
     "evaluate.max_documents=12",
     "evaluate.generate_items=1",
-    "evaluate.generate_max_tokens=4",
+    "evaluate.max_new_tokens=4",
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
-def test_a_real_model_gets_bengali_tokens(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("workdir")
+def test_a_real_model_gets_bengali_tokens(tmp_path):
     """SmolLM2 needs a fifth of the tokens and less, English stays, and merged logits are equal."""
     shutil.copytree(ROOT / "data_cards", tmp_path / "data_cards")
     (tmp_path / "recipes").mkdir()
     shutil.copy(ROOT / RECIPE, tmp_path / "recipes")
-    monkeypatch.chdir(tmp_path)
     changes = [word for change in SHORT for word in ("--set", change)]
     assert main(["run", RECIPE, *changes]) == 0
     project = load_project(Path(RECIPE), overrides=SHORT)

@@ -1,4 +1,4 @@
-"""Texts are taken back: what holds them is named, and the next run is without them."""
+"""Withdrawn texts: artefacts with them are named, and the next run is without them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from finetune.cli import main
 from finetune.spec.load import load_card
 from finetune.spec.withdrawn import record_hash
 from tests.support.project import write_project
+from tests.support.surroundings import Inside
 
 RECIPE = "recipes/tiny.yaml"
 TEXTS = [
@@ -73,22 +74,22 @@ def keys(root: Path, stage: str) -> set[str]:
 
 @pytest.mark.slow
 def test_the_recipe_run_again_gives_an_adapter_without_them(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, inside: Inside, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One person's texts, then the whole card: every artefact that holds them is named, with
     counts, the run again leaves them out, and what was made before is untouched."""
-    monkeypatch.chdir(folder)
+    inside(folder)
     [first] = ledgers(folder).values()
     assert len(first - LEFT) == 20
     stages = ("prepare", "train", "evaluate", "release")
     before = {stage: keys(folder, stage) for stage in stages}
 
     said = withdraw(capsys, "--contributor", "Amina")
-    assert (folder / "data_cards/withdrawn/lines.txt").read_text().count("\n") == 21
+    assert (folder / "data_cards/withdrawn/lines.txt").read_text().count("\n") == 22
     assert said[0]["records"] == sorted(first - LEFT)
     assert said[1]["places"][:2] == ["lines.tsv:2", "lines.tsv:5"]
     rows = {r["artefact"].partition("/")[0]: r["records"] for r in said if "artefact" in r}
-    assert rows == {"prepare": "20"} | dict.fromkeys(stages[1:], "made from it")
+    assert rows == {"prepare": 20} | dict.fromkeys(stages[1:])
     named = {r["artefact"] for r in said if "artefact" in r}
     assert named == {f"{stage}/{key}" for stage in stages for key in before[stage]}
     [published] = [r["published"] for r in said if "published" in r]
@@ -109,10 +110,7 @@ def test_the_recipe_run_again_gives_an_adapter_without_them(
 
     said = withdraw(capsys)
     assert load_card(folder / "data_cards/lines.md").is_withdrawn
-    assert {r["records"] for r in said if str(r.get("artefact")).startswith("prepare")} == {
-        "60",
-        "40",
-    }
+    assert {r["records"] for r in said if str(r.get("artefact")).startswith("prepare")} == {60, 40}
     assert run(folder) == list(stages)
     [last] = keys(folder, "prepare") - before["prepare"] - {new}
     assert ledgers(folder)[last] == set()

@@ -16,27 +16,27 @@ chain=/store/chains/hausa-1
 job=train
 finetune=(/opt/finetune/bin/python -m finetune)
 
-# ---- a stop: Slurm tells this shell; srun passes USR1 on to every rank (TERM would kill them)
-told=
+# ---- stop signals: Slurm signals this shell; srun forwards USR1 to every rank (TERM would kill them)
+stop_signal=
 step=
 on_stop() {
-  told=$1
+  stop_signal=$1
   if [ -n "$step" ]; then kill -USR1 "$step" 2>/dev/null; fi
 }
 trap 'on_stop USR1' USR1
 trap 'on_stop TERM' TERM
 
-run() { # in the background, because the shell acts on signals only between commands
+run() { # in the background, because the shell handles signals only between commands
   "$@" &
   step=$!
-  if [ -n "$told" ]; then kill -USR1 "$step" 2>/dev/null; fi
+  if [ -n "$stop_signal" ]; then kill -USR1 "$step" 2>/dev/null; fi
   while wait "$step"; kill -0 "$step" 2>/dev/null; do :; done
   wait "$step"
   code=$?
   step=
 }
 
-# ---- set-up of the site
+# ---- setup of the site
 export HF_HUB_OFFLINE=1
 export HF_DATASETS_OFFLINE=1
 export TRANSFORMERS_OFFLINE=1
@@ -47,7 +47,7 @@ restart=${SLURM_RESTART_COUNT:-0}
 outcomes=$chain/attempts/$job-$SLURM_JOB_ID-$restart
 echo "$job: attempt $restart of job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $(date -u +%FT%TZ)"
 
-attempt() ( # keeps the books of the chain and decides; a stop does not reach it
+attempt() ( # records the attempt and returns the next action; ignores stop signals
   trap '' USR1 TERM
   exec "${finetune[@]}" attempt "$@" --chain "$chain" --job "$job"
 )
@@ -61,14 +61,14 @@ case $answer in
 esac
 export FINETUNE_OUTCOMES=$outcomes
 
-# ---- 2 ranks: the same command in each, told apart by the variables of torchrun
+# ---- 2 ranks: the same command in each, with the environment variables of torchrun
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))
 
 # ---- work
 export SRUN_CPUS_PER_TASK=1
 code=75
-if [ -z "$told" ]; then
+if [ -z "$stop_signal" ]; then
   run srun --nodes=2 --ntasks-per-node=1 --kill-on-bad-exit=1 \
     bash -c 'export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID
       export WORLD_SIZE=2 LOCAL_WORLD_SIZE=1
@@ -77,14 +77,14 @@ if [ -z "$told" ]; then
 fi
 unset FINETUNE_OUTCOMES
 
-# ---- end: what now?
-answer=$(attempt end --ranks 2 --exit-code "$code" --told "$told" --outcomes "$outcomes" \
+# ---- end: next action
+answer=$(attempt end --ranks 2 --exit-code "$code" --signal "$stop_signal" --outcomes "$outcomes" \
   --slurm "$(scontrol show job -o "$SLURM_JOB_ID")")
-echo "$job: exit code $code${told:+, told to stop by $told}: ${answer:-no answer}, $(date -u +%FT%TZ)"
+echo "$job: exit code $code${stop_signal:+, stopped by $stop_signal}: ${answer:-no answer}, $(date -u +%FT%TZ)"
 case $answer in
   done) exit 0 ;;
   leave) exit 75 ;;
-  again) # this site forbids requeueing: a new job goes on, and jobs that wait for this one wait for it
+  again) # this site forbids requeueing: a new job continues, and dependent jobs wait for that one
     next=$(
       for name in "${!SLURM_@}" "${!SBATCH_@}" "${!SRUN_@}"; do
         if [ "$name" != SLURM_CONF ] && [ "$name" != SLURM_JOB_ID ]; then unset "$name"; fi

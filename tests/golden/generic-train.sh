@@ -18,27 +18,27 @@ chain=/store/chains/hausa-1
 job=train
 finetune=(/opt/finetune/bin/python -m finetune)
 
-# ---- a stop: Slurm tells this shell; srun passes USR1 on to every rank (TERM would kill them)
-told=
+# ---- stop signals: Slurm signals this shell; srun forwards USR1 to every rank (TERM would kill them)
+stop_signal=
 step=
 on_stop() {
-  told=$1
+  stop_signal=$1
   if [ -n "$step" ]; then kill -USR1 "$step" 2>/dev/null; fi
 }
 trap 'on_stop USR1' USR1
 trap 'on_stop TERM' TERM
 
-run() { # in the background, because the shell acts on signals only between commands
+run() { # in the background, because the shell handles signals only between commands
   "$@" &
   step=$!
-  if [ -n "$told" ]; then kill -USR1 "$step" 2>/dev/null; fi
+  if [ -n "$stop_signal" ]; then kill -USR1 "$step" 2>/dev/null; fi
   while wait "$step"; kill -0 "$step" 2>/dev/null; do :; done
   wait "$step"
   code=$?
   step=
 }
 
-# ---- set-up of the site
+# ---- setup of the site
 export HF_HUB_OFFLINE=1
 export HF_DATASETS_OFFLINE=1
 export TRANSFORMERS_OFFLINE=1
@@ -48,7 +48,7 @@ restart=${SLURM_RESTART_COUNT:-0}
 outcomes=$chain/attempts/$job-$SLURM_JOB_ID-$restart
 echo "$job: attempt $restart of job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $(date -u +%FT%TZ)"
 
-attempt() ( # keeps the books of the chain and decides; a stop does not reach it
+attempt() ( # records the attempt and returns the next action; ignores stop signals
   trap '' USR1 TERM
   exec "${finetune[@]}" attempt "$@" --chain "$chain" --job "$job"
 )
@@ -65,20 +65,20 @@ export FINETUNE_OUTCOMES=$outcomes
 # ---- work
 export SRUN_CPUS_PER_TASK=4
 code=75
-if [ -z "$told" ]; then
+if [ -z "$stop_signal" ]; then
   run srun --nodes=1 --ntasks-per-node=1 --kill-on-bad-exit=1 \
     "${finetune[@]}" train /store/chains/hausa-1/project/recipe.json --store /store
 fi
 unset FINETUNE_OUTCOMES
 
-# ---- end: what now?
-answer=$(attempt end --ranks 1 --exit-code "$code" --told "$told" --outcomes "$outcomes" \
+# ---- end: next action
+answer=$(attempt end --ranks 1 --exit-code "$code" --signal "$stop_signal" --outcomes "$outcomes" \
   --slurm "$(scontrol show job -o "$SLURM_JOB_ID")")
-echo "$job: exit code $code${told:+, told to stop by $told}: ${answer:-no answer}, $(date -u +%FT%TZ)"
+echo "$job: exit code $code${stop_signal:+, stopped by $stop_signal}: ${answer:-no answer}, $(date -u +%FT%TZ)"
 case $answer in
   done) exit 0 ;;
   leave) exit 75 ;;
-  again) # back into the queue under the same id: jobs that wait for this one go on waiting
+  again) # requeued under the same id: dependent jobs keep waiting
     scontrol requeue "$SLURM_JOB_ID"
     exit 75
     ;;

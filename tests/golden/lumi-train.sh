@@ -18,27 +18,27 @@ chain=/store/chains/hausa-1
 job=train
 finetune=(singularity exec --bind /scratch/my_project my_image finetune)
 
-# ---- a stop: Slurm tells this shell; srun passes USR1 on to every rank (TERM would kill them)
-told=
+# ---- stop signals: Slurm signals this shell; srun forwards USR1 to every rank (TERM would kill them)
+stop_signal=
 step=
 on_stop() {
-  told=$1
+  stop_signal=$1
   if [ -n "$step" ]; then kill -USR1 "$step" 2>/dev/null; fi
 }
 trap 'on_stop USR1' USR1
 trap 'on_stop TERM' TERM
 
-run() { # in the background, because the shell acts on signals only between commands
+run() { # in the background, because the shell handles signals only between commands
   "$@" &
   step=$!
-  if [ -n "$told" ]; then kill -USR1 "$step" 2>/dev/null; fi
+  if [ -n "$stop_signal" ]; then kill -USR1 "$step" 2>/dev/null; fi
   while wait "$step"; kill -0 "$step" 2>/dev/null; do :; done
   wait "$step"
   code=$?
   step=
 }
 
-# ---- set-up of the site
+# ---- setup of the site
 export HF_HUB_OFFLINE=1
 export HF_DATASETS_OFFLINE=1
 export TRANSFORMERS_OFFLINE=1
@@ -53,7 +53,7 @@ restart=${SLURM_RESTART_COUNT:-0}
 outcomes=$chain/attempts/$job-$SLURM_JOB_ID-$restart
 echo "$job: attempt $restart of job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $(date -u +%FT%TZ)"
 
-attempt() ( # keeps the books of the chain and decides; a stop does not reach it
+attempt() ( # records the attempt and returns the next action; ignores stop signals
   trap '' USR1 TERM
   exec "${finetune[@]}" attempt "$@" --chain "$chain" --job "$job"
 )
@@ -67,14 +67,14 @@ case $answer in
 esac
 export FINETUNE_OUTCOMES=$outcomes
 
-# ---- 8 ranks: the same command in each, told apart by the variables of torchrun
+# ---- 8 ranks: the same command in each, with the environment variables of torchrun
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))
 
 # ---- work
 export SRUN_CPUS_PER_TASK=7
 code=75
-if [ -z "$told" ]; then
+if [ -z "$stop_signal" ]; then
   run srun --nodes=1 --ntasks-per-node=8 --kill-on-bad-exit=1 --cpu-bind=mask_cpu:fe000000000000,fe00000000000000,fe0000,fe000000,fe,fe00,fe00000000,fe0000000000 \
     bash -c 'export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID
       export WORLD_SIZE=8 LOCAL_WORLD_SIZE=8
@@ -83,14 +83,14 @@ if [ -z "$told" ]; then
 fi
 unset FINETUNE_OUTCOMES
 
-# ---- end: what now?
-answer=$(attempt end --ranks 8 --exit-code "$code" --told "$told" --outcomes "$outcomes" \
+# ---- end: next action
+answer=$(attempt end --ranks 8 --exit-code "$code" --signal "$stop_signal" --outcomes "$outcomes" \
   --slurm "$(scontrol show job -o "$SLURM_JOB_ID")")
-echo "$job: exit code $code${told:+, told to stop by $told}: ${answer:-no answer}, $(date -u +%FT%TZ)"
+echo "$job: exit code $code${stop_signal:+, stopped by $stop_signal}: ${answer:-no answer}, $(date -u +%FT%TZ)"
 case $answer in
   done) exit 0 ;;
   leave) exit 75 ;;
-  again) # back into the queue under the same id: jobs that wait for this one go on waiting
+  again) # requeued under the same id: dependent jobs keep waiting
     scontrol requeue "$SLURM_JOB_ID"
     exit 75
     ;;

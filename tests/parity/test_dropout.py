@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from finetune.models.packed_model import PackedModel, make_batch
-from tests.parity.packing import assert_same, gradients, pack, random_documents, with_adapter
+from tests.support.packing import assert_same, gradients, pack, random_documents, with_adapter
 
 
 def test_masks_do_not_depend_on_the_micro_batch() -> None:
-    """With dropout, loss and gradients of all rows at once equal those of row after row."""
+    """With dropout, loss and gradients of one batch equal those of its sequences one by one."""
     model = with_adapter(dropout=0.3)
     split = pack(random_documents())
     packed = PackedModel(model)

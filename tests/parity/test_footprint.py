@@ -27,22 +27,22 @@ from finetune.sizing.footprint import (
     temporary_bytes,
 )
 from finetune.sizing.shape import ModelShape, adapter_parameters, model_shape
-from finetune.spec.recipe import Lora
+from finetune.spec.sections.training import Lora
 from finetune.train.micro_batch import saved_bytes
+from tests.support.model_shapes import SMOLLM2_135M
 from tests.support.tiny import tiny_model
-from tests.unit.sizing.test_shape import SMOLLM2_135M
 
 PATHS = ("fused", "peft", "masked")
 FORMS = {
     "plain": Lora(rank=4),
-    "two targets": Lora(rank=4, targets=["q_proj", "v_proj"]),
+    "two targets": Lora(rank=4, target_modules=["q_proj", "v_proj"]),
     "dropout": Lora(rank=4, dropout=0.1),
     "dora": Lora(rank=4, dora=True),
 }
 
 
 def _batch(*, rows: int, tokens: int, documents: int) -> PackedBatch:
-    """Rows of `documents` documents of the same length; all but each first token is learned."""
+    """Rows of `documents` documents of the same length; all but each first token is supervised."""
     length = tokens // documents
     positions = torch.arange(length).repeat(documents).expand(rows, tokens)
     segments = (torch.arange(tokens) // length + 1).expand(rows, tokens)
@@ -152,7 +152,7 @@ def test_more_work_needs_more_memory(work: Work) -> None:
 def test_the_peak_from_kept_bytes_of_a_row_is_the_counted_one(
     again: bool, fused: bool, tokens: int
 ) -> None:
-    """What training adds up from the bytes that one row keeps is, within 4 %, what `estimate`
+    """The sum that training makes of the bytes of one sequence is, within 4 %, that of `estimate`
     counts for a micro-batch: one model of memory, measured or counted at its root."""
     shape = model_shape(SMOLLM2_135M)
     work = Work(
@@ -182,8 +182,8 @@ def test_the_peak_from_kept_bytes_of_a_row_is_the_counted_one(
 def test_the_rule_of_fused_layers_is_what_the_layers_do(
     kind: str, precision: Any, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the rule says that layers are fused, every adapted layer of the model is, and where it
-    says that they are not, none is."""
+    """If the rule states that layers are fused, every adapted layer of the model is, and if it
+    states that they are not, none is."""
     model = _model(kind, path="fused", precision=precision, lora=FORMS[form], patch=monkeypatch)
     adapted = [m for m in model.modules() if hasattr(m, "lora_A") and hasattr(m, "base_layer")]
     installed = [m for m in adapted if "forward" in vars(m)]

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from finetune.models import fused, head
 from finetune.sizing import policy
-from tests.parity.packing import assert_same, gradients, with_adapter
+from tests.support.packing import assert_same, gradients, with_adapter
+from tests.support.surroundings import Constants
 
 
 def _run(model: Any, tokens: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -79,9 +80,9 @@ def test_bias_and_rslora() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 50])
-def test_chunked_loss_is_cross_entropy(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunked_loss_is_cross_entropy(count: int, constants: Constants) -> None:
     """Values and hidden gradients equal F.cross_entropy's, over several chunks."""
-    monkeypatch.setattr(policy, "HEAD_CHUNK_BYTES", 4 * 301 * 16)
+    constants(policy, HEAD_CHUNK_BYTES=4 * 301 * 16)
     torch.manual_seed(0)
     hidden = torch.randn(count, 24, requires_grad=True)
     weight, targets = torch.randn(301, 24), torch.randint(0, 301, (count,))

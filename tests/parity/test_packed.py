@@ -10,7 +10,7 @@ from finetune.models import attention, packed_model
 from finetune.models.packed_model import PackedBatch, PackedModel, make_batch
 from finetune.models.score import score_documents
 from finetune.sizing import policy
-from tests.parity.packing import (
+from tests.support.packing import (
     assert_same,
     gradients,
     pack,
@@ -18,6 +18,7 @@ from tests.parity.packing import (
     random_documents,
     with_adapter,
 )
+from tests.support.surroundings import Constants
 from tests.support.tiny import tiny_model
 
 
@@ -66,9 +67,10 @@ def test_any_batch_split_gives_the_same_loss_and_gradients() -> None:
 
 def test_unknown_architecture_that_leaks_runs_documents_alone(
     monkeypatch: pytest.MonkeyPatch,
+    constants: Constants,
 ) -> None:
     """A model whose packing is not exact is run one document at a time, with the same loss."""
-    monkeypatch.setattr(policy, "DOCUMENT_ATTENTION", frozenset())
+    constants(policy, DOCUMENT_ATTENTION=frozenset())
     monkeypatch.setattr(packed_model, "_isolates_documents", lambda _: False)
     documents = random_documents()
     model = with_adapter()

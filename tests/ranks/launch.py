@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -36,7 +37,7 @@ def environment_of(rank: int, *, ranks: int, port: int) -> dict[str, str]:
 
 
 def start(command: list[str], *, ranks: int, logs: Path) -> list[subprocess.Popen[str]]:
-    """Start `command` once a rank; what rank r prints goes to `logs/rank-r.log`."""
+    """Start `command` once per rank; what rank r prints goes to `logs/rank-r.log`."""
     logs.mkdir(parents=True, exist_ok=True)
     port = free_port()
     started = []
@@ -54,23 +55,27 @@ def start(command: list[str], *, ranks: int, logs: Path) -> list[subprocess.Pope
     return started
 
 
-def finish(processes: list[subprocess.Popen[str]], *, seconds: float = 240) -> list[int]:
-    """Wait for all and return their exit codes; none is left behind."""
+def finish(processes: list[subprocess.Popen[str]], *, seconds: float = 180) -> list[int]:
+    """Wait for all and return their exit codes; none is left behind.
+
+    `seconds` are those of a machine that does nothing else; other workers take their share.
+    """
+    patience = seconds * WORKERS
     try:
-        return [process.wait(seconds) for process in processes]
+        return [process.wait(patience) for process in processes]
     finally:
         for process in processes:
             process.kill()
             process.wait()
 
 
-def train(folder: Path, trainings: list[dict[str, Any]], *, ranks: int) -> list[dict[str, Any]]:
-    """Run trainings (see tests/ranks/train.py), one after the other in one launch of `ranks`.
+def train(folder: Path, runs: list[dict[str, Any]], *, ranks: int) -> list[dict[str, Any]]:
+    """Run runs (see tests/ranks/train.py), one after the other in one launch of `ranks`.
 
     Returns what rank 0 says of each.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "trainings.json").write_text(json.dumps(trainings))
+    (folder / "runs.json").write_text(json.dumps(runs))
     command = [sys.executable, "-m", "tests.ranks.train", str(folder)]
     codes = finish(start(command, ranks=ranks, logs=folder))
     logs = "\n".join(p.read_text() for p in sorted(folder.glob("rank-*.log")))

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from tests.ranks.launch import ROOT, finish, free_port, start
+from tests.ranks.launch import ROOT, WORKERS, finish, free_port, start
 from tests.support.project import write_project
+from tests.support.surroundings import Inside
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 STEPS = ("--set", "train.max_steps=12", "--set", "train.schedule=constant")
@@ -48,17 +49,24 @@ def trained(store: Path) -> Path:
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 120) -> None:
     """Wait until a condition holds."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + seconds * WORKERS
     while not condition():
         assert time.monotonic() < until, "it did not come to that"
         time.sleep(0.05)
 
 
+def catches_usr1(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a process has started far enough to handle SIGUSR1 (proc(5), SigCgt)."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) >> (signal.SIGUSR1 - 1) & 1)
+
+
 def test_torchrun_runs_the_line_on_two_ranks_and_rank_0_alone_writes_and_prints(
-    recipe: Path, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Path, alone: Path, tmp_path: Path, inside: Inside
 ) -> None:
     """From nothing to published: rank 1 waits, but in training; the same key and adapter."""
-    monkeypatch.chdir(recipe.parents[1])
+    inside(recipe.parents[1])
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     launcher += ["--master-port", str(free_port()), "--redirects", "3", "--log-dir", str(tmp_path)]
     more = ("--set", "evaluate.generate_items=0", "--set", "evaluate.samples=0")
@@ -80,10 +88,10 @@ def test_torchrun_runs_the_line_on_two_ranks_and_rank_0_alone_writes_and_prints(
 
 
 def test_a_killed_rank_ends_all_and_the_same_command_continues_bit_identically(
-    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Path, tmp_path: Path, inside: Inside
 ) -> None:
     """The others say whom they lost, without a traceback; no checkpoint is lost."""
-    monkeypatch.chdir(recipe.parents[1])
+    inside(recipe.parents[1])
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     assert finish(start(command(recipe, straight), ranks=2, logs=tmp_path / "a")) == [0, 0]
     processes = start(command(recipe, killed), ranks=2, logs=tmp_path / "b")
@@ -92,30 +100,30 @@ def test_a_killed_rank_ends_all_and_the_same_command_continues_bit_identically(
     codes = finish(processes)
     said = (tmp_path / "b/rank-0.log").read_text()
     assert codes == [1, -signal.SIGKILL], said
-    assert "lost contact with another process" in said
+    assert "lost contact with another rank" in said
     assert "Traceback" not in said
     assert finish(start(command(recipe, killed), ranks=2, logs=tmp_path / "c")) == [0, 0]
-    assert "continuing after step" in (tmp_path / "c/rank-0.log").read_text()
+    assert "resuming from the checkpoint at step" in (tmp_path / "c/rank-0.log").read_text()
     a, b = trained(killed) / ADAPTER, trained(straight) / ADAPTER
     assert a.read_bytes() == b.read_bytes()
 
 
 def test_a_stop_while_rank_0_prepares_ends_all_with_75(
-    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Path, tmp_path: Path, inside: Inside
 ) -> None:
     """Also the ranks that only wait; nothing half-written looks complete."""
-    monkeypatch.chdir(recipe.parents[1])
+    inside(recipe.parents[1])
     store = tmp_path / "store"
     processes = start(command(recipe, store), ranks=2, logs=tmp_path)
-    wait_for(lambda: list(store.glob("base/*.lease")))
+    wait_for(lambda: list(store.glob("base/*.lease")) and all(map(catches_usr1, processes)))
     for process in processes:
         process.send_signal(signal.SIGUSR1)
     assert finish(processes) == [75, 75]
-    assert "stopped as asked (SIGUSR1)" in (tmp_path / "rank-0.log").read_text()
+    assert "stopped on request (SIGUSR1)" in (tmp_path / "rank-0.log").read_text()
     assert not list(store.glob("*/*/manifest.json"))
 
 
-def test_a_mistake_is_told_by_every_rank_and_ends_with_2(recipe: Path, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_by_every_rank_and_ends_with_2(recipe: Path, tmp_path: Path) -> None:
     """No rank waits for one that has given up."""
     wrong = command(recipe, tmp_path / "store", "--set", "lora.rnak=3")
     assert finish(start(wrong, ranks=2, logs=tmp_path), seconds=60) == [2, 2]

@@ -1,4 +1,4 @@
-"""What `finetune estimate` says of memory is near what a training takes."""
+"""The memory of `finetune estimate` is near the peak of a training run."""
 
 from __future__ import annotations
 

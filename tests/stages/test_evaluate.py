@@ -15,14 +15,16 @@ import torch
 
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit, open_split
+from finetune.artefacts.results import EvaluateResult, parse_result
 from finetune.errors import DataError, StoreError
 from finetune.evaluate.parts import parts_of
 from finetune.evaluate.run import run
 from finetune.evaluate.score_table import table_rows
-from finetune.evaluate.scores import pairs_of
 from finetune.models import kinds
 from finetune.output.console import Console
 from finetune.spec.recipe import Recipe
+from tests.support.prepare_job import make_card
+from tests.support.results import base_result, prepare_result, train_result
 from tests.support.tiny import tiny_model, tiny_tokenizer, write_tiny_model
 
 LANGUAGES = ("hau_Latn", "urd_Arab")
@@ -118,15 +120,14 @@ def make_job(root: Path, base: Path, *, scale: float, documents: int = 30, **eva
             "corpora": [{"card": "toy"}],
             "prepare": {"sequence_tokens": SEQUENCE},
             "train": {"max_steps": 1, "batch_tokens": SEQUENCE},
-            "evaluate": {"resamples": 200, "generate_max_tokens": 8, "samples": 2} | evaluate,
+            "evaluate": {"resamples": 200, "max_new_tokens": 8, "samples": 2} | evaluate,
             "release": {"repo": "org/toy"},
         }
     )
-    trained = {"precision": "fp32", "best_step": 1, "steps": 1, "supervised_tokens": 10}
-    trained["trainable_parameters"] = 1000
-    prepared = {"languages": list(LANGUAGES), "cards": ["toy"], "chat_template": "model"}
+    trained = train_result(best_step=1, steps=1, supervised_tokens=10)
+    prepared = prepare_result(languages=list(LANGUAGES), cards=["toy"], chat_template="model")
     inputs = {
-        "base": Artifact("base", "b", base, {"hub_id": "org/tiny", "parameters": 90_000}),
+        "base": Artifact("base", "b", base, base_result(parameters=90_000)),
         "prepare": Artifact("prepare", "p", root / "prepare", prepared),
         "train": Artifact("train", "t", root / "train", trained),
     }
@@ -134,7 +135,7 @@ def make_job(root: Path, base: Path, *, scale: float, documents: int = 30, **eva
     workspace.mkdir()
     return Job(
         recipe=recipe,
-        phase=recipe.stages_of_training[0],
+        phase=recipe.training_phases[0],
         cards={},
         inputs=inputs,
         workspace=workspace,
@@ -166,7 +167,7 @@ def _bits_per_byte_by_hand(documents: list[dict[str, Any]], adapter: Path | None
     return nats / math.log(2) / sum(d["bytes"] for d in documents)
 
 
-def test_test_texts_are_opened_by_the_kind_of_the_base(tmp_path, base_folder, monkeypatch):
+def test_test_texts_are_opened_by_the_kind_of_the_base(tmp_path, base_folder, constants):
     """The row of the table that takes the base opens the prepared test split."""
     opened = []
 
@@ -174,7 +175,7 @@ def test_test_texts_are_opened_by_the_kind_of_the_base(tmp_path, base_folder, mo
         opened.append(directory.name)
         return open_split(directory, **names)
 
-    monkeypatch.setattr(kinds, "KINDS", (replace(kinds.CAUSAL, open_split=noted),))
+    constants(kinds, KINDS=(replace(kinds.CAUSAL, open_split=noted),))
     (part,) = parts_of(make_job(tmp_path, base_folder, scale=0.0))
     assert opened == ["test"]
     first = part.items.index(next(i for i in part.items if i.id == "d1"))
@@ -217,7 +218,8 @@ def test_the_better_system_wins(tmp_path, base_folder, sign, better):
         assert found["better"] == better
         assert (found["difference"] < 0) == (better == "adapter")
         assert found["p_value"] < 0.05
-    shown = " ".join(cell for row in table_rows(pairs_of(result)) for cell in row)
+    pairs = parse_result(result, EvaluateResult, path=job.workspace).pairs
+    shown = " ".join(cell for row in table_rows(pairs) for cell in row)
     assert f"{better} better" in shown
 
 
@@ -281,8 +283,21 @@ def test_nothing_to_evaluate_on_is_said(tmp_path, base_folder):
     records = np.load(tmp_path / "prepare/test/documents.npy")
     records["supervised_bytes"] = 0
     np.save(tmp_path / "prepare/test/documents.npy", records)
-    with pytest.raises(DataError, match=r"prepare\.test_share"):
+    with pytest.raises(DataError) as refused:
         run(job)
+    assert refused.value.codes == ("empty-test-split",)
+
+
+def test_cards_without_a_test_get_no_score_and_no_claim(tmp_path, base_folder):
+    """With `test: none` on every card the evaluation ends without scores, and its page says so."""
+    job = make_job(tmp_path, base_folder, scale=0.0, documents=1)
+    for path in (tmp_path / "prepare/test").glob("*.npy"):
+        np.save(path, np.load(path)[:0])
+    (tmp_path / "prepare/test/items.jsonl").write_text("")
+    card = make_card(tmp_path / "cards", "toy", "Ina kwana?", test="none")
+    result = run(replace(job, cards={"toy": card}))
+    assert (list(result["scores"]), list(result["comparisons"])) == ([], [])
+    assert "were not compared" in (job.workspace / "report.html").read_text()
 
 
 def test_items_that_do_not_fit_the_split_are_refused(tmp_path, base_folder):
@@ -290,5 +305,7 @@ def test_items_that_do_not_fit_the_split_are_refused(tmp_path, base_folder):
     job = make_job(tmp_path, base_folder, scale=0.0, documents=3)
     path = tmp_path / "prepare/test/items.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(StoreError, match="2 items for 3 documents"):
+    with pytest.raises(StoreError) as refused:
         run(job)
+    facts = refused.value.problems[0].facts
+    assert (facts["items"], facts["documents"]) == (2, 3)

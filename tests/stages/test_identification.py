@@ -1,3 +1,5 @@
+"""Language identification in the stage `prepare`."""
+
 from __future__ import annotations
 
 import io
@@ -76,10 +78,10 @@ def test_a_card_that_is_much_something_else_is_warned_of(tmp_path: Path) -> None
     card = make_card(tmp_path, "hausa", "\n".join([*HAUSA, *ENGLISH[:30]]))
     job = make_job(tmp_path, card)
     run(job)
-    assert "warning: hausa: 30 of 150 texts (20.0%) that claim hau_Latn look like" in said(job)
+    assert "warning: hausa: 30 of 150 texts (20.0%) declared hau_Latn look like" in said(job)
 
 
-def test_a_language_that_nobody_covers_is_said_and_kept(tmp_path: Path) -> None:
+def test_a_language_that_none_covers_is_said_and_kept(tmp_path: Path) -> None:
     """No model knows Pulaar and nothing contrasts with it: "not covered", and nothing dropped."""
     lines = [*made_up("aɓɗeƴŋojkl", lines=60, seed=1), *ENGLISH[:60]]
     card = make_card(tmp_path, "pulaar", "\n".join(lines), languages=["fuc_Latn"])
@@ -90,9 +92,9 @@ def test_a_language_that_nobody_covers_is_said_and_kept(tmp_path: Path) -> None:
     [row] = found["table"]
     assert row["not_covered"] == row["lines"] == 120
     assert found["coverage"]["fuc_Latn"]["covered"] is False
-    assert found["not_learned"] == ["fuc_Latn"]
-    assert "fuc_Latn: not covered: no model knows it" in said(job)
-    assert "nothing of it is dropped" in said(job)
+    assert found["without_classifier"] == ["fuc_Latn"]
+    assert "fuc_Latn: unsupported: no model covers it" in said(job)
+    assert "none of its texts is rejected" in said(job)
 
 
 def test_what_no_model_knows_is_learned_from_the_cards(tmp_path: Path) -> None:
@@ -105,11 +107,11 @@ def test_what_no_model_knows_is_learned_from_the_cards(tmp_path: Path) -> None:
     result = run(job)
     assert result["rejected"] == {"other-language": 1}
     found = report(job)
-    assert found["learned"]["fuc_Latn"]["share"] > 0.95
-    low, high = found["learned"]["fuc_Latn"]["interval"]
-    assert low < found["learned"]["fuc_Latn"]["share"] <= high
+    assert found["own_classifier"]["fuc_Latn"]["share"] > 0.95
+    low, high = found["own_classifier"]["fuc_Latn"]["interval"]
+    assert low < found["own_classifier"]["fuc_Latn"]["share"] <= high
     assert found["coverage"]["fuc_Latn"]["asked"][0] == "own texts"
-    assert "held-out lines told right" in said(job)
+    assert "held-out accuracy" in said(job)
 
 
 def test_both_sides_of_a_pair_are_judged(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_a_document_goes_whole_or_stays_whole(tmp_path: Path) -> None:
 
 
 def test_answers_of_a_conversation_are_judged(tmp_path: Path) -> None:
-    """An English answer in a Hausa card is found; English questions are nobody's claim."""
+    """An English answer in a Hausa card is found; English questions are not judged."""
     answers = [*HAUSA[:100], ENGLISH[0]]
     chats = [
         {"m": [{"role": "user", "content": ENGLISH[n]}, {"role": "assistant", "content": a}]}
@@ -158,11 +160,11 @@ def test_answers_of_a_conversation_are_judged(tmp_path: Path) -> None:
 
 
 def test_off_looks_at_nothing(tmp_path: Path) -> None:
-    """With `off` no model is loaded, and the report says nothing about languages."""
+    """With `off` no model is loaded, and the report states nothing about languages."""
     job = make_job(tmp_path, pairs_card(tmp_path, pairs=PAIRS), identify={"action": "off"})
     run(job)
     assert report(job) is None
-    assert "line by line" not in said(job)
+    assert "per line" not in said(job)
 
 
 def test_phases_hold_out_what_dropping_leaves(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from finetune.cli import main
 from finetune.cluster.chain.chain import Chain, ChainJob, now, write_chain
-from finetune.cluster.slurm import commands as slurm
 from finetune.pipeline import plan
 from finetune.spec.load import load_project
 from finetune.spec.tables.export_format import export_format
@@ -171,8 +171,8 @@ def finished(installed, tmp_path_factory):
     out = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("sys.stdout", out)
-        assert main(["run", "--json", str(recipe)]) == 0
+        with redirect_stdout(out):
+            assert main(["run", "--json", str(recipe)]) == 0
     return folder, [json.loads(line) for line in out.getvalue().splitlines()]
 
 
@@ -196,7 +196,7 @@ def test_it_is_in_the_scores_with_interval_and_test(finished):
 
 
 def test_it_is_in_the_report_with_a_picture(finished):
-    """A row, a chart with a title, and the sentence that says what it measures."""
+    """A row, a chart with a title, and the sentence that states what it measures."""
     folder, _ = finished
     page = (_evaluation(folder) / "report.html").read_text("utf-8")
     for words in (
@@ -232,16 +232,15 @@ def test_it_is_on_the_card_in_the_table_and_the_model_index(finished):
 def test_machines_get_it_from_the_run(finished):
     """`--json` prints its row with the others."""
     _, records = finished
-    rows = {r["metric"]: r for r in records if "verdict" in r}
+    rows = {r["metric"]: r for r in records if r.get("table") == "scores"}
     assert {"length_ratio", "exact_match", "accuracy"} <= set(rows)
-    assert rows["accuracy"]["language"] == "hau_Latn (quiz)"
+    assert (rows["accuracy"]["language"], rows["accuracy"]["task"]) == ("hau_Latn", "quiz")
 
 
-def test_it_is_in_the_results_of_a_chain(finished, monkeypatch, capsys):
-    """The table, `--json` and `--csv` of `finetune results` have columns for it."""
+def test_it_is_in_the_results_of_a_chain(finished, fake_slurm, inside, capsys):
+    """The table, `--json` and `--csv` of `finetune report --sweep` have columns for it."""
     folder, _ = finished
-    monkeypatch.setattr(slurm, "jobs", lambda _: {})
-    monkeypatch.chdir(folder)
+    inside(folder)
     store = folder / ".finetune"
     (trained,) = (store / "train").glob("*/")
     job = ChainJob(
@@ -265,7 +264,7 @@ def test_it_is_in_the_results_of_a_chain(finished, monkeypatch, capsys):
     write_chain(chain)
     shown = {}
     for option in ("--json", "--csv", "-v"):
-        assert main(["results", "one", option]) == 0
+        assert main(["report", "--sweep", "one", option]) == 0
         shown[option] = capsys.readouterr().out
     records = [json.loads(line) for line in shown["--json"].splitlines()]
     own = {r["language"]: r for r in records}
@@ -277,24 +276,24 @@ def test_it_is_in_the_results_of_a_chain(finished, monkeypatch, capsys):
     assert "length" in shown["-v"]
 
 
-def test_an_export_of_a_package_is_a_format(finished, tmp_path, monkeypatch, capsys):
+def test_an_export_of_a_package_is_a_format(finished, tmp_path, inside, capsys):
     """`finetune export` writes it like one of ours, and names those that there are."""
     folder, _ = finished
-    monkeypatch.chdir(folder)
+    inside(folder)
     export = ["export", "recipes/named.yaml", "--out", str(tmp_path / "out"), "--format"]
     assert main([*export, "size"]) == 2
-    told = capsys.readouterr().err
-    assert "merged, peft, sizes; or the package that adds it is not installed" in told
-    assert "Did you mean 'sizes'?" in told
+    shown = capsys.readouterr().err
+    assert "merged, peft, sizes; or the package that adds it is not installed" in shown
+    assert "Did you mean 'sizes'?" in shown
     assert main([*export, "sizes"]) == 0
     assert "adapter_model.safetensors" in (tmp_path / "out/sizes.txt").read_text()
     assert "sizes of 2 files" in capsys.readouterr().out
 
 
-def test_the_adapter_alone_is_exported_as_it_is_released(finished, tmp_path, monkeypatch):
+def test_the_adapter_alone_is_exported_as_it_is_released(finished, tmp_path, inside):
     """`--format peft` writes the files that the release has, to the byte."""
     folder, _ = finished
-    monkeypatch.chdir(folder)
+    inside(folder)
     out = tmp_path / "out"
     assert main(["export", "recipes/named.yaml", "--format", "peft", "--out", str(out)]) == 0
     names = {path.name for path in out.iterdir()}
@@ -309,12 +308,10 @@ def _evaluate_key(recipe: Path) -> str:
     return next(step.key for step in steps if step.stage.name == "evaluate")
 
 
-def test_only_a_named_metric_is_in_the_key_with_the_version_of_its_package(
-    installed, tmp_path, monkeypatch
-):
+@pytest.mark.usefixtures("workdir")
+def test_only_a_named_metric_is_in_the_key_with_the_version_of_its_package(installed, tmp_path):
     """Installing changes no key; naming does, and so does another version of the package."""
     recipe = write_project(tmp_path)
-    monkeypatch.chdir(tmp_path)
     plain = _evaluate_key(recipe)
     assert _evaluate_key(_named(recipe)) == plain
     named = _evaluate_key(_named(recipe, metrics="length_ratio"))
@@ -344,7 +341,7 @@ def test_only_a_named_metric_is_in_the_key_with_the_version_of_its_package(
         ("gone", "", "cannot be imported"),
     ],
 )
-def test_a_wrong_name_is_told_before_anything_runs(
+def test_a_wrong_name_is_reported_before_anything_runs(
     installed, tmp_path, capsys, metrics, tasks, says
 ):
     """An unknown name, a metric without a task or a column of its own, a broken package."""

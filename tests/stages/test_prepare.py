@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from finetune.artefacts.items import read_items
 from finetune.artefacts.job import Job
@@ -18,6 +19,7 @@ from finetune.errors import DataError
 from finetune.prepare.run import run
 from finetune.spec.withdrawn import record_hash
 from tests.support.prepare_job import HAUSA, PAIRS, make_card, make_job, pairs_card
+from tests.support.problems import codes_of, raises
 from tests.support.tiny import tiny_tokenizer
 
 SPLITS = ("train", "validation", "test")
@@ -214,7 +216,7 @@ def test_no_phase_trains_on_what_another_holds_out(tmp_path: Path) -> None:
         folder = tmp_path / f"job-{number}"
         folder.mkdir()
         job = make_job(folder, phases=phases)
-        job = replace(job, phase=job.recipe.stages_of_training[number])
+        job = replace(job, phase=job.recipe.training_phases[number])
         result = run(job)
         assert result["rejected"]["in-evaluation"] > 0
         for split in SPLITS:
@@ -229,7 +231,7 @@ def test_no_phase_trains_on_what_another_holds_out(tmp_path: Path) -> None:
 
 
 def test_decomposed_text_becomes_nfc_and_is_counted(tmp_path: Path) -> None:
-    """NFD input gives the tokens of NFC input, and the report says how often."""
+    """NFD input gives the tokens of NFC input, and the report states how often."""
     import unicodedata
 
     lines = [f"Ọmọ náà {n} ń ka ìwé púpọ̀." for n in range(60)]
@@ -267,8 +269,12 @@ def test_a_long_text_is_split_dropped_or_refused(tmp_path: Path) -> None:
     assert results["drop"]["rejected"]["over-length"] == 12
     folder = tmp_path / "error"
     job = make_job(folder, make_card(folder, "text", content), over_length="error", text=again)
-    with pytest.raises(DataError, match=r"text\.text:\d+ \(card text\): longer than a row of 256"):
+    with pytest.raises(DataError) as caught:
         run(job)
+    [found] = caught.value.problems
+    assert found.code == "over-length"
+    assert found.facts == {"card": "text", "tokens": 256}
+    assert "text.text:" in str(found.place)
     folder = tmp_path / "pairs"
     pairs = [*PAIRS, *((f"{n} {long}", f"gajere {n}") for n in range(5))]
     job = make_job(folder, pairs_card(folder, pairs=pairs), text=again)
@@ -281,20 +287,127 @@ def test_nothing_left_is_an_error_that_counts_why(tmp_path: Path) -> None:
     job = make_job(tmp_path, pairs_card(tmp_path, pairs=pairs, drop_matching="[{}]"))
     with pytest.raises(DataError) as caught:
         run(job)
-    message = str(caught.value)
-    assert message.startswith("nothing is left for train and validation and test: 31 records read")
-    assert "matches-drop-pattern 30, untranslated 1" in message
+    [found] = caught.value.problems
+    assert found.code == "empty-split"
+    assert found.facts["splits"] == ("train", "validation", "test")
+    assert found.facts["count"] == 31
+    assert found.facts["rejected"] == ("matches-drop-pattern 30", "untranslated 1")
+
+
+def test_a_card_without_text_is_a_row_of_zeros(tmp_path: Path) -> None:
+    """The others are prepared; the report counts 0 for it, and the terminal warns."""
+    cards = [make_card(tmp_path, "text", "\n".join(HAUSA)), make_card(tmp_path, "blank", "\n \n")]
+    job = make_job(tmp_path, *cards)
+    run(job)
+    rows = json.loads((job.workspace / "report.json").read_text("utf-8"))["funnel"]
+    assert {row["card"]: row["read"] for row in rows} == {"text": len(HAUSA), "blank": 0}
+    assert isinstance(job.console.out, io.StringIO)
+    assert "blank: the files hold no text" in job.console.out.getvalue()
 
 
 def test_a_test_set_that_is_empty_is_an_error(tmp_path: Path) -> None:
-    """Three documents cannot be trained on and tested; the message says what was kept."""
-    job = make_job(tmp_path, make_card(tmp_path, "text", "daya\nbiyu\n"))
-    with pytest.raises(DataError, match=r"nothing is left for .*kept: train \d, validation \d"):
+    """Two documents cannot be trained on and tested; the message names the key of the card."""
+    job = make_job(tmp_path, make_card(tmp_path, "text", "daya\nuku\n"))
+    with pytest.raises(DataError) as caught:
         run(job)
+    [found] = caught.value.problems
+    assert found.code == "no-test-records"
+    assert found.place is not None
+    assert found.place.key == "corpus.test"
+    assert found.facts["none"] == "`test: none`"
+    assert [kept.split()[0] for kept in found.facts["kept"]] == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize("lines", [1, 2, 10, 50])
+def test_a_small_card_without_a_test_is_trained_on(tmp_path: Path, lines: int) -> None:
+    """With `test: none` every text is for training or validation, however few there are."""
+    card = make_card(tmp_path, "text", "\n".join(HAUSA[:lines]), test="none")
+    result = run(make_job(tmp_path, card, validation_share=0.05))
+    counts = result["counts"]
+    assert counts["train"]["documents"] + counts["validation"]["documents"] == lines
+    assert counts["test"]["documents"] == 0
+
+
+def test_the_files_that_a_card_names_are_its_test(tmp_path: Path) -> None:
+    """All records of these files and no others are the test; a copy in training is removed."""
+    files = {"rubutu.txt": "\n".join(HAUSA[:40]), "gwaji.txt": "\n".join(HAUSA[38:60])}
+    card = make_card(tmp_path, "text", files, test=["gwaji.txt"])
+    job = make_job(tmp_path, card)
+    result = run(job)
+    assert result["counts"]["test"]["documents"] == 22
+    held = {item.id for item in read_items(job.workspace / "test", opened(job, result, "test"))}
+    assert held == {hashlib.sha256(text.encode()).hexdigest() for text in HAUSA[38:60]}
+    assert result["rejected"] == {"in-evaluation": 2}
+
+
+def test_a_named_test_file_must_be_one_of_the_card(tmp_path: Path) -> None:
+    """A misspelt file is an error at its key, not a test of nothing."""
+    with pytest.raises(ValidationError) as refused:
+        make_card(tmp_path, "text", {"gwaji.txt": "daya"}, test=["gwaij.txt"])
+    assert codes_of(refused.value) == ["test-file-not-in-card"]
+
+
+def test_sides_do_not_depend_on_other_cards(tmp_path: Path) -> None:
+    """A card without a test beside one with a test changes no side of the other's texts."""
+    sides = []
+    for name, beside in (("alone", ()), ("both", HAUSA[60:])):
+        folder = tmp_path / name
+        cards = [make_card(folder, "text", "\n".join(HAUSA[:60]))]
+        if beside:
+            cards.append(make_card(folder, "small", "\n".join(beside), test="none"))
+        job = make_job(folder, *cards)
+        result = run(job)
+        items = read_items(job.workspace / "test", opened(job, result, "test"))
+        sides.append({item.id for item in items if item.card == "text"})
+    assert sides[0] == sides[1] != set()
+
+
+def test_a_conversation_that_the_template_refuses_is_one_rejection(tmp_path: Path) -> None:
+    """It is counted and its record named with the remedy; all others are trained on."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if 'Tambaya 7?' in m['content'] %}"
+        "{{ raise_exception('Roles must alternate') }}{% endif %}"
+        "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    chats = [
+        {"m": [{"role": "user", "content": f"Tambaya {n}?"}, {"role": "assistant", "content": a}]}
+        for n, a in enumerate(HAUSA[:60])
+    ]
+    lines = "".join(json.dumps(c) + "\n" for c in chats)
+    about: dict[str, Any] = {"kind": "chat", "format": "jsonl", "columns": {"messages": "m"}}
+    job = make_job(tmp_path, make_card(tmp_path, "chat", lines, **about), tokenizer=tokenizer)
+    result = run(job)
+    assert result["rejected"] == {"template-unfit": 1}
+    assert isinstance(job.console.out, io.StringIO)
+    [said] = [line for line in job.console.out.getvalue().splitlines() if "alternate" in line]
+    assert "chat.jsonl:8" in said
+
+
+def test_the_prompt_of_each_document_is_counted_and_can_be_dropped(tmp_path: Path) -> None:
+    """Tokens of system prompt and instruction stand in the report; dropped, documents shrink."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = (
+        "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are Probe.<|im_end|>\n"
+        "{% endif %}" + tokenizer.chat_template
+    )
+    found = {}
+    for wanted in ("base", "none"):
+        folder = tmp_path / wanted
+        job = make_job(folder, pairs_card(folder), tokenizer=tokenizer, system_prompt=wanted)
+        result = run(job)
+        [counted] = json.loads((job.workspace / "report.json").read_text())["prompts"]
+        found[wanted] = counted
+        assert result["system_message"] == {"base": None, "none": ""}[wanted]
+    assert found["base"]["system"] > found["none"]["system"] == 0
+    assert found["base"]["instruction"] == found["none"]["instruction"] > 0
+    dropped = found["base"]["document"] - found["none"]["document"]
+    assert dropped == pytest.approx(found["base"]["system"], abs=1)
 
 
 def test_every_rejection_can_be_read(tmp_path: Path) -> None:
-    """rejected.jsonl holds card, language, reason, place and text of all that was left out."""
+    """rejected.jsonl holds card, language, reason, place and text of every rejection."""
     pairs = [*PAIRS, ("Kolibri", "Kolibri"), ("Open {n}", "Buɗe {n}"), PAIRS[0]]
     job = make_job(tmp_path, pairs_card(tmp_path, pairs=pairs, drop_matching="[{}]"))
     result = run(job)
@@ -318,8 +431,8 @@ def test_the_report_stands_alone_and_escapes_texts(tmp_path: Path) -> None:
     assert not re.search(r"(src|href)\s*=|url\(|@import|https?://", page)
     assert 'lang="hau" dir="ltr"' in page
     assert "width=device-width" in page
-    assert 'class="t learned"' in page
-    for word in ("matches-drop-pattern", "untranslated", "hau_Latn", "bytes a token"):
+    assert 'class="t target"' in page
+    for word in ("matches-drop-pattern", "untranslated", "hau_Latn", "bytes per token"):
         assert word in page
     facts = json.loads((job.workspace / "report.json").read_text(encoding="utf-8"))
     assert facts["languages"] == result["per_language"]
@@ -328,7 +441,7 @@ def test_the_report_stands_alone_and_escapes_texts(tmp_path: Path) -> None:
 
 
 def test_no_local_path_is_in_any_file(tmp_path: Path) -> None:
-    """Nothing that is written tells where on the machine it was made."""
+    """No output contains a path of this machine."""
     job = chat_job(tmp_path)
     result = run(job)
     assert str(tmp_path) not in json.dumps(result)
@@ -345,7 +458,7 @@ def test_right_to_left_and_joiners_survive(tmp_path: Path) -> None:
 
 
 def test_plain_text_needs_no_chat_template(tmp_path: Path) -> None:
-    """A base without a template serves plain text, and the result says that none was used."""
+    """A base without a template serves plain text, and the result states that none was used."""
     bare = tiny_tokenizer(chat_template=False)
     job = make_job(tmp_path, make_card(tmp_path, "text", "\n".join(HAUSA)), tokenizer=bare)
     assert run(job)["chat_template"] is None
@@ -353,13 +466,13 @@ def test_plain_text_needs_no_chat_template(tmp_path: Path) -> None:
 
 
 def test_progress_is_shown(tmp_path: Path) -> None:
-    """A person sees the table of languages and what was left out."""
+    """The console shows the table of languages and the rejected texts by reason."""
     job = chat_job(tmp_path)
     run(job)
     assert isinstance(job.console.out, io.StringIO)
     shown = job.console.out.getvalue()
     assert "documents by language" in shown
-    assert "rows of 256 tokens to train on" in shown
+    assert "packed sequences of 256 tokens" in shown
 
 
 def ledger_of(job: Job) -> list[dict[str, Any]]:
@@ -407,7 +520,7 @@ def test_a_withdrawn_record_is_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["status", "list"])
 def test_nothing_of_a_withdrawn_card_is_used(tmp_path: Path, how: str) -> None:
-    """`status: withdrawn` and a list that says `all` leave only the other cards, and say so."""
+    """`status: withdrawn` and a list that says `all` leave only the other cards, and report it."""
     text = make_card(tmp_path, "text", "\n".join(HAUSA))
     if how == "list":
         text = text.model_copy(update={"withdrawn": frozenset(["all"])})
@@ -428,7 +541,7 @@ def test_a_withdrawn_card_needs_no_files(tmp_path: Path) -> None:
     text = text.model_copy(update={"withdrawn": frozenset(["all"])})
     (tmp_path / "text.text").unlink()
     run(make_job(tmp_path, text, pairs_card(tmp_path)))
-    with pytest.raises(DataError, match=r"every card was withdrawn \(text\)"):
+    with raises(DataError, code="all-withdrawn", names=("text",)):
         run(make_job(tmp_path / "two", text))
 
 
@@ -436,19 +549,19 @@ def test_with_a_mix_a_row_belongs_to_one_language_and_card(tmp_path: Path) -> No
     """So that it can be drawn by shares; nothing is lost by it, and validation is not grouped."""
     yoruba = make_card(tmp_path, "yor", "\n".join(HAUSA[:60]), languages=["yor_Latn"])
     cards = (make_card(tmp_path, "hau", "\n".join(HAUSA[60:])), yoruba, pairs_card(tmp_path))
-    for name, mix in (("mixed", {"by": "card"}), ("plain", None)):
+    for name, mixture in (("mixed", {"by": "card"}), ("plain", None)):
         (tmp_path / name).mkdir()
-        job = make_job(tmp_path / name, *cards, mix=mix)
+        job = make_job(tmp_path / name, *cards, mixture=mixture)
         result = run(job)
         split = opened(job, result, "train")
         found = np.unique(split.documents_D[["row", "language", "card"]])
-        assert (len(found) == split.num_rows) is (mix is not None)
-        report = json.loads((job.workspace / "report.json").read_text("utf-8"))["mix"]
-        assert report["rows_by_group"] is (mix is not None)
-        cells = {c["card"]: c for c in result["cells"]}
-        assert sum(c["tokens"] for c in cells.values()) == result["counts"]["train"]["tokens"]
-        assert cells["yor"]["language"] == "yor_Latn"
-        if mix is not None:
-            assert sum(c["rows"] for c in cells.values()) == split.num_rows
+        assert (len(found) == split.num_rows) is (mixture is not None)
+        report = json.loads((job.workspace / "report.json").read_text("utf-8"))["mixture"]
+        assert report["rows_by_group"] is (mixture is not None)
+        subsets = {c["card"]: c for c in result["subsets"]}
+        assert sum(c["tokens"] for c in subsets.values()) == result["counts"]["train"]["tokens"]
+        assert subsets["yor"]["language"] == "yor_Latn"
+        if mixture is not None:
+            assert sum(c["rows"] for c in subsets.values()) == split.num_rows
     parts = [contents(tmp_path / name / "workspace/validation") for name in ("mixed", "plain")]
     assert parts[0] == parts[1]

@@ -169,17 +169,17 @@ def settings(folder: Path) -> dict[str, Any]:
         "min_characters": 2,
         "over_length": "drop",
         "identify": {"action": "off"},
-        "duplicates": {"near": 0.8},
+        "duplicates": {"near": 0.8, "minimal_pair_characters": 0},
         "personal_data": {"email": "drop"},
         "text": {"other_script": "drop", "length_outliers": "drop", "repeated_lines": 1},
         "evaluation_sets": [{"name": "held", "path": str(held), "sha256": sha256}],
     }
 
 
-def test_every_text_is_left_out_for_its_first_reason_in_the_order_of_the_work(
+def test_every_text_is_omitted_for_its_first_reason_in_the_order_of_the_work(
     tmp_path: Path,
 ) -> None:
-    """What is read is judged at once; lengths when a thousand are read; whole-corpus steps last."""
+    """Texts are judged as they are read; lengths after a thousand; whole-corpus steps last."""
     dice = random.Random(34)
     copies = [COPIES["typo"](text, dice) for text in GOOD[20:40]]
     copied = make_card(tmp_path, "copied", "\n".join([*copies, *(line(dice) for _ in range(20))]))
@@ -206,8 +206,8 @@ def test_every_text_is_left_out_for_its_first_reason_in_the_order_of_the_work(
     for step in report["funnel"]:
         assert step["read"] == sum(step["rejected"].values()) + sum(step["kept"].values())
     assert [step["read"] for step in report["funnel"]] == [len(TEXTS), 264, 34, 40]
-    assert report["contamination"][0]["left_out"] == 3
-    assert report["duplicates"]["left_out"] == {"near-duplicate": 8, "near-evaluation": 5}
+    assert report["contamination"][0]["rejected"] == 3
+    assert report["duplicates"]["rejected"] == {"near-duplicate": 8, "near-evaluation": 5}
 
 
 def test_what_another_phase_does_to_its_texts_is_not_counted_here(tmp_path: Path) -> None:

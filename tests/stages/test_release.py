@@ -1,20 +1,24 @@
 """Stage release: the folder that goes to the hub."""
 
-import getpass
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from finetune.artefacts.job import Artifact
+from finetune.artefacts.scores import PairedTest
 from finetune.errors import ReleaseError, StoreError
 from finetune.release.body import conclusions
+from finetune.release.contents import VARYING_LINES
 from finetune.release.run import run
 from tests.support.hub_server import HubServer
+from tests.support.problems import raises
 from tests.support.release_job import (
     RECIPE,
     card,
@@ -24,6 +28,7 @@ from tests.support.release_job import (
     seen,
     write_adapter,
 )
+from tests.support.results import vocabulary_result
 
 LOGITS = """
 import sys, torch
@@ -110,6 +115,49 @@ def test_same_inputs_give_the_same_bytes(root):
     assert result["licence"] == "apache-2.0"
 
 
+def with_new_tokens(root, *, seconds, speed, energy):
+    """A release of an extended vocabulary, with what was measured of time, speed and energy."""
+    protected = {"texts": 4, "changed": 0, "tokens_before": 9, "tokens_after": 9}
+    learned = vocabulary_result(tokens=32, vocabulary=544)
+    learned |= {"protected": protected, "protected_held_back": protected}
+    extension = {
+        "new_tokens": 32,
+        "documents": {"compared": 20, "left_out": 0},
+        "bytes_per_token": {"hau_Latn": {"base": 1.5, "adapter": 3.25}},
+        "tokens_per_second": {"base": speed, "adapter": 2 * speed},
+        "training_tokens": {"base": 900, "adapter": 400},
+    }
+    train = {"seconds": seconds, "energy": {"kilowatt_hours": energy, "method": "RAPL"}}
+    job = release_job(root, train=train, evaluate={"extension": extension})
+    vocabulary = Artifact("vocabulary", "0" * 16, root / "vocabulary", learned)
+    return replace(job, inputs={**job.inputs, "vocabulary": vocabulary})
+
+
+def test_equal_runs_differ_in_the_named_lines_of_the_card_alone(root):
+    """Time, energy and speed are measured anew each time; the card states it, and nothing else of
+    the release depends on them, with new tokens as well."""
+
+    def released(**measured):
+        job = with_new_tokens(root, **measured)
+        run(job)
+        files = {p.name: p.read_bytes() for p in job.workspace.iterdir()}
+        shutil.rmtree(job.workspace)
+        return files
+
+    first = released(seconds=60.0, speed=10.0, energy=0.5)
+    second = released(seconds=300.0, speed=11.5, energy=0.75)
+    one, other = (files.pop("README.md").decode().splitlines() for files in (first, second))
+    assert first == second
+    assert len(one) == len(other)
+    changed = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
+    assert len(changed) == len(VARYING_LINES)
+    for pair in changed:
+        for line in pair:
+            assert line.startswith(VARYING_LINES)
+            assert "differs from run to run" in line
+    assert b"bytes_per_token" in first["evaluation.json"]
+
+
 def test_hub_library_accepts_the_card(root):
     """Front matter is read back by huggingface_hub's card classes with all that was recorded."""
     from huggingface_hub import ModelCard
@@ -153,13 +201,19 @@ def test_card_shows_a_metric_with_its_decimals(root):
 
 
 def test_front_matter_means_the_same_under_yaml_1_1(root):
-    """Norwegian (`no`) stays a language for the Hub's YAML 1.1 reader."""
+    """The Hub's YAML 1.1 reader finds the languages that were written."""
     import yaml
 
-    job = release_job(root, prepare={"languages": ["nor_Latn", "hau_Latn"]})
+    job = release_job(
+        root,
+        prepare={
+            "languages": ["nob_Latn", "hau_Latn"],
+            "per_language": {key: {"documents": 9} for key in ("nob_Latn", "hau_Latn")},
+        },
+    )
     run(job)
     front = (job.workspace / "README.md").read_text().split("---")[1]
-    assert yaml.safe_load(front)["language"] == ["no", "ha", "en"]
+    assert yaml.safe_load(front)["language"] == ["nb", "ha", "en"]
 
 
 def test_card_says_what_was_recorded(root):
@@ -191,7 +245,7 @@ def test_card_says_what_was_recorded(root):
 
 
 def test_card_says_what_was_seen_in_every_phase(root):
-    """How languages were mixed; tokens, unique and repeated ones, and epochs, a row a phase."""
+    """Mixture of languages: tokens, unique and repeated ones, and epochs, one row per phase."""
     text_phase = {"name": "texts", "corpora": [{"card": "school-hau"}], "train": {"max_steps": 5}}
     phases = {"phases": [text_phase, text_phase | {"name": "pairs"}]}
     replayed = seen("eng_Latn", tokens=9000, unique=3000, epochs=3) | {"replay": True}
@@ -200,7 +254,7 @@ def test_card_says_what_was_seen_in_every_phase(root):
     run(job)
     text = (job.workspace / "README.md").read_text()
     for fact in (
-        "Each language had a share of the tokens by UniMax with at most 3 epochs.",
+        "The tokens are sampled from each language by UniMax with at most 3 epochs.",
         "| texts | eng_Latn (replay) | school-hau | 9,000 | 3,000 | 6,000 | 3.00 |",
         "| pairs | hau_Latn | school-hau | 31,000 | 31,000 | 0 | 0.50 |",
     ):
@@ -213,7 +267,7 @@ def test_card_says_what_was_seen_in_every_phase(root):
 
 
 def test_card_without_results_claims_nothing(root):
-    """Without scores or tests the card says so and has no model-index."""
+    """Without scores or tests the card states it and has no model-index."""
     job = release_job(root, evaluate={"scores": [], "comparisons": []})
     run(job)
     text = (job.workspace / "README.md").read_text()
@@ -229,14 +283,14 @@ def test_card_without_results_claims_nothing(root):
         ({"better": "neither", "low": -0.2, "high": 0.1, "p_value": 0.4}, "No gain is claimed", ""),
         ({"better": "base", "low": 0.1, "high": 0.3, "adapter": 2.2}, "**worse**", "No gain"),
         # an interval without 0 over a handful of items makes no winner
-        ({"better": "neither"}, "too few items to tell", "is better,"),
+        ({"better": "neither"}, "too few items to test", "is better,"),
         # a winner whose interval holds 0 was not shown, whatever the record says
         ({"better": "adapter", "low": -0.2, "high": 0.1}, "No gain is claimed", "is better,"),
     ],
 )
 def test_no_gain_is_claimed_without_a_test(changes, says, never):
     """A sentence follows the paired test: better, worse, or not shown."""
-    [sentence] = conclusions([comparison(**changes)])
+    [sentence] = conclusions([PairedTest(**comparison(**changes))])
     assert says in sentence
     assert not never or never not in sentence
     assert "n = 120" in sentence
@@ -248,7 +302,12 @@ def test_conflicting_licences_refuse_the_release(root):
     cards = {name: card(name, licence=licence) for name, licence in names.items()}
     corpora = [{"card": n, "source": "eng_Latn", "target": "hau_Latn"} for n in names]
     job = release_job(root, recipe={"corpora": corpora}, cards=cards)
-    with pytest.raises(ReleaseError, match=r"'one'.*'two'"):
+    with raises(
+        ReleaseError,
+        code="licences-contradict",
+        at="data card 'one'",
+        other="data card 'two'",
+    ):
         run(job)
     assert not list(job.workspace.iterdir())
 
@@ -270,9 +329,9 @@ def test_terms_of_several_owners_are_carried_on(root):
 
 
 @pytest.mark.parametrize("leak", ["path", "store", "user", "host", "token"])
-def test_private_facts_refuse_the_release(root, leak, monkeypatch):
+def test_private_facts_refuse_the_release(root, leak, monkeypatch, variables):
     """A local folder, user, host or token in what owners wrote refuses the release."""
-    monkeypatch.setattr(getpass, "getuser", lambda: "fatoudiop")
+    variables(LOGNAME="fatoudiop")
     monkeypatch.setattr(socket, "gethostname", lambda: "node042.cluster")
     text = {
         "path": f"see {Path.home()}/consent.pdf",
@@ -282,8 +341,9 @@ def test_private_facts_refuse_the_release(root, leak, monkeypatch):
         "token": "hf_" + "a1" * 15,
     }[leak]
     job = release_job(root, base={"source": text})
-    with pytest.raises(ReleaseError, match=r"README\.md: line"):
+    with pytest.raises(ReleaseError) as refused:
         run(job)
+    assert "README.md" in {found.place.file for found in refused.value.problems}
 
 
 def test_nothing_of_this_machine_is_in_a_release(root):
@@ -308,8 +368,9 @@ def test_own_chat_template_is_released(root):
 def test_damaged_training_is_explained(root):
     """A training without its adapter is a clear error."""
     (root / "train" / "adapter" / "adapter_model.safetensors").unlink()
-    with pytest.raises(StoreError, match=r"adapter_model\.safetensors"):
+    with pytest.raises(StoreError) as refused:
         run(release_job(root))
+    assert refused.value.codes == ("adapter-missing",)
 
 
 def test_snippet_of_the_card_is_python(root):
@@ -326,7 +387,7 @@ def test_snippet_of_the_card_is_python(root):
 
 
 def test_access_of_a_corpus_is_carried_on_to_the_adapter(root):
-    """The card of the adapter asks for what the corpus asks for, and says so to people."""
+    """The card of the adapter asks for what the corpus asks for, and reports it to people."""
     from huggingface_hub import ModelCard
 
     access = {"kind": "ask", "conditions": "no advertising | ever"}
@@ -354,17 +415,44 @@ def test_a_withdrawn_card_is_not_in_the_release(root):
 
 
 @pytest.mark.parametrize(
-    ("corpus", "words"),
+    ("corpus", "code", "key", "facts"),
     [
         (
             {"consent": {"expires": "2020-01-31"}},
-            "consent.expires: the consent ended on 2020-01-31",
+            "consent-ended",
+            "consent.expires",
+            {"day": "2020-01-31"},
         ),
-        ({"permitted_uses": ["train-models"]}, "permitted_uses: .* and not publish-models"),
-        ({"not_established": ["license"]}, "license: 'mit' was not established"),
+        (
+            {"permitted_uses": ["train-models"]},
+            "use-not-permitted",
+            "permitted_uses",
+            {"use": "publish-models"},
+        ),
+        (
+            {"not_established": ["license"]},
+            "licence-not-established",
+            "license",
+            {"licence": "mit"},
+        ),
     ],
 )
-def test_what_owners_do_not_permit_is_not_released(root, corpus, words):
-    """The stage refuses by itself, whatever was checked before."""
-    with pytest.raises(ReleaseError, match=words):
+def test_what_owners_do_not_permit_is_not_released(root, corpus, code, key, facts):
+    """The stage refuses too, independent of earlier checks."""
+    with raises(ReleaseError, code=code, at=f"'school-hau': {key}", **facts):
         run(release_job(root, cards={"school-hau": card(corpus=corpus)}))
+
+
+def test_a_card_without_a_kept_text_is_no_training_data(root: Path) -> None:
+    """It was read and nothing of it was kept: the release names neither it nor its languages."""
+    cards = {
+        "school-hau": card(),
+        "empty": card("empty").model_copy(update={"pretty_name": "Nothing in here"}),
+    }
+    job = release_job(root, cards=cards)
+    report = root / "prepare/report.json"
+    [row] = json.loads(report.read_text("utf-8"))["funnel"]
+    none = {"card": "empty", "read": 0, "kept": {"train": 0, "validation": 0, "test": 0}}
+    report.write_text(json.dumps({"funnel": [row, row | none]}), encoding="utf-8")
+    run(job)
+    assert "Nothing in here" not in (job.workspace / "README.md").read_text("utf-8")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +17,20 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import open_split
-from finetune.errors import DataError, RecipeError, StoreError, TrainError
-from finetune.models.load import load_base
+from finetune.errors import RecipeError, TrainError
+from finetune.models.load import attach_lora, load_base
 from finetune.models.packed_model import PackedModel, make_batch
 from finetune.train import loop
+from finetune.train.order import rows_of_step
 from finetune.train.run import run
+from tests.support.forward_hooks import after_forward
+from tests.support.packing import plain_nll
+from tests.support.results import train_result
+from tests.support.surroundings import Variables
 from tests.support.training_job import CARDS, LANGUAGES, TOKENS, make_job, records, write_inputs
 
 
@@ -51,8 +61,8 @@ def test_training_learns_and_the_adapter_loads_with_peft(
     found = bits_per_byte(inputs, tmp_path / "adapter")
     sizes = np.load(inputs["prepare"].path / "validation/documents.npy")
     per = [int(sizes["supervised_bytes"][sizes["language"] == i].sum()) for i in (0, 1)]
-    told = sum(best[lang] * n for lang, n in zip(LANGUAGES, per, strict=True)) / sum(per)
-    assert found == pytest.approx(told, rel=1e-5)
+    mean = sum(best[lang] * n for lang, n in zip(LANGUAGES, per, strict=True)) / sum(per)
+    assert found == pytest.approx(mean, rel=1e-5)
     assert found < bits_per_byte(inputs, None)
 
 
@@ -82,6 +92,29 @@ def test_a_state_has_no_frozen_weight(tmp_path: Path, inputs: dict[str, Artifact
     assert sum(t.numel() for t in tensors.values()) == 4 * result["trainable_parameters"]
 
 
+def test_loss_and_gradients_are_those_of_plain_torch_per_supervised_token(
+    tmp_path: Path, inputs: dict[str, Artifact]
+) -> None:
+    """The first step: cross entropy of each document alone, over the supervised tokens of all."""
+    job = make_job(tmp_path, inputs, train={"max_steps": 1})
+    run(job)
+    (first,) = records(tmp_path, "train")
+    base = load_base(inputs["base"].path / "model", precision="fp32")
+    model: Any = attach_lora(base, job.recipe.lora, seed=job.phase.train.seed)
+    split = open_split(inputs["prepare"].path / "train", languages=LANGUAGES, cards=CARDS)
+    rows = rows_of_step(job.phase.train.seed, 0, num_rows=split.num_rows, rows_per_step=4)
+    mine = split.documents_D[np.isin(split.documents_D["row"], rows)]
+    nll = []
+    for document in mine:
+        begin, tokens = int(document["start"]), split.tokens_NT[document["row"]].tolist()
+        nll.append(plain_nll(model, tokens[begin : begin + int(document["length"])]))
+    loss = torch.cat(nll).mean()
+    loss.backward()
+    gradients = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+    assert first["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    assert first["grad_norm"] == pytest.approx(torch.stack(gradients).norm().item(), rel=1e-4)
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_the_loss_and_the_gradients_do_not_depend_on_the_micro_batch(
     tmp_path: Path, inputs: dict[str, Artifact], dropout: float
@@ -94,7 +127,7 @@ def test_the_loss_and_the_gradients_do_not_depend_on_the_micro_batch(
             inputs,
             lora={"dropout": dropout},
             train={"max_steps": 3},
-            run={"micro_batch_rows": rows},
+            run={"micro_batch_size": rows},
         )
         run(job)
         tensors = load_file(job.workspace / "state/state.safetensors")
@@ -120,41 +153,40 @@ def test_the_same_job_twice_gives_the_same_bytes(
     assert (tmp_path / "a" / weights).read_bytes() != (tmp_path / "c" / weights).read_bytes()
 
 
-def poisoned(
-    monkeypatch: pytest.MonkeyPatch, *, at_call: int, what: str = "loss"
-) -> dict[str, Any]:
-    """Make one micro-batch's loss, or its gradients, not finite; return what was taken."""
+@contextmanager
+def poisoned(*, at_call: int, what: str = "loss") -> Iterator[dict[str, Any]]:
+    """Make one micro-batch's loss, or its gradients, not finite; yield what was taken."""
     seen: dict[str, Any] = {"calls": 0}
-    forward = PackedModel.forward
 
-    def bad(self: PackedModel, batch: Any, *, dropout_key: int = 0) -> Any:
-        loss = forward(self, batch, dropout_key=dropout_key)
+    def bad(batch: Any, loss: torch.Tensor) -> torch.Tensor:
         seen["calls"] += 1
         if seen["calls"] != at_call:
             return loss
         seen["rows"] = batch.rows
         return loss * float("nan") if what == "loss" else loss + (loss - loss.detach()).sqrt()
 
-    monkeypatch.setattr(PackedModel, "forward", bad)
-    return seen
+    with after_forward(PackedModel, bad):
+        yield seen
 
 
 @pytest.mark.parametrize("what", ["loss", "gradients"])
 def test_a_non_finite_step_is_named_and_not_taken(
-    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch, what: str
+    tmp_path: Path, inputs: dict[str, Artifact], what: str
 ) -> None:
     """Step, rows, cards and documents are named; the optimizer did not step."""
     steps = []
-    step = torch.optim.AdamW.step
-    monkeypatch.setattr(
-        torch.optim.AdamW, "step", lambda self, *a, **k: (steps.append(1), step(self, *a, **k))
-    )
-    seen = poisoned(monkeypatch, at_call=6, what=what)  # second half of the third step
-    with pytest.raises(TrainError, match=r"^step 3: .*not finite.*No step was taken") as caught:
+    with (
+        register_optimizer_step_pre_hook(lambda *_: steps.append(1)),
+        poisoned(at_call=6, what=what) as seen,  # second half of the third step
+        pytest.raises(TrainError) as caught,
+    ):
         run(make_job(tmp_path, inputs))
+    [found] = caught.value.problems
+    assert (found.code, found.facts["step"], found.facts["kept"]) == ("not-finite", 3, 2)
     assert len(steps) == 2
     row = seen["rows"][0]
-    assert f"row {row} (hausa-school documents {2 * row}; yoruba-school" in str(caught.value)
+    named = f"packed sequence {row} (hausa-school documents {2 * row}; yoruba-school"
+    assert named in found.facts["sequences"]
     assert [r["step"] for r in records(tmp_path, "train")] == [1, 2]
 
 
@@ -182,17 +214,26 @@ def test_bf16_keeps_the_adapter_in_fp32(tmp_path: Path, inputs: dict[str, Artifa
 def test_early_stop_keeps_the_best_adapter(
     tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After `patience` validations without gain it stops and releases the best one."""
-    told = iter([2.0, 1.0, 1.5, 1.0, 9.0, 9.0])
+    """Early stopping after so many validations without gain keeps the best step."""
+    values = iter([2.0, 1.0, 1.5, 1.0, 9.0, 9.0])
     monkeypatch.setattr(
-        loop, "bits_per_byte_by_language", lambda *_, **__: {"hau_Latn": next(told)}
+        loop, "bits_per_byte_by_language", lambda *_, **__: {"hau_Latn": next(values)}
     )
-    every = {"validate_every_steps": 2, "patience": 2, "max_steps": 12, "schedule": "constant"}
+    every = {
+        "validate_every_steps": 2,
+        "early_stopping_patience": 2,
+        "max_steps": 12,
+        "schedule": "constant",
+    }
     result = run(make_job(tmp_path / "a", inputs, train=every))
     assert (result["steps"], result["best_step"]) == (8, 4)
     assert result["validation_bits_per_byte"] == {"hau_Latn": 1.0}
     monkeypatch.undo()
-    run(make_job(tmp_path / "b", inputs, train=every | {"max_steps": 4, "patience": 0}))
+    run(
+        make_job(
+            tmp_path / "b", inputs, train=every | {"max_steps": 4, "early_stopping_patience": 0}
+        )
+    )
     last = load_file(tmp_path / "b/state/state.safetensors")
     best = load_file(tmp_path / "a/state/state.safetensors")
     names = [n.removeprefix("best.") for n in best if n.startswith("best.")]
@@ -200,18 +241,51 @@ def test_early_stop_keeps_the_best_adapter(
     assert all(torch.equal(best[f"best.{n}"], last[f"adapter.{n}"]) for n in names)
 
 
+def test_without_validation_documents_the_last_step_is_taken(tmp_path: Path) -> None:
+    """A small corpus may have none: the run goes on, and its last step is the result."""
+    inputs = write_inputs(tmp_path)
+    validation = inputs["prepare"].path / "validation"
+    for path in validation.glob("*.npy"):
+        np.save(path, np.load(path)[:0])
+    result = run(make_job(tmp_path / "job", inputs, train={"max_steps": 3}))
+    assert (result["steps"], result["best_step"]) == (3, 3)
+    assert not result["history"]
+    assert result["validation_bits_per_byte"] == {}
+    state = load_file(tmp_path / "job/state/state.safetensors")
+    assert not any(name.startswith("best.") for name in state)
+
+
+def test_a_log_shows_steps_validations_and_the_time_left(
+    tmp_path: Path, inputs: dict[str, Artifact], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With times, and without bars of other libraries."""
+    job = make_job(tmp_path, inputs)
+    run(job)
+    assert isinstance(job.console.out, io.StringIO)
+    lines = job.console.out.getvalue().splitlines()
+    steps = [line for line in lines if " train " in line]
+    assert [line.split(" train ")[1].split()[0] for line in steps][-1] == "8/8"
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in steps)
+    assert "s left" in steps[0]
+    validations = [line for line in lines if "validation at step" in line]
+    assert [line.split("at step ")[1].split(":")[0] for line in validations] == ["4", "8"]
+    assert "hau_Latn" in validations[0]
+    assert "it/s" not in "".join(capfd.readouterr())
+
+
 def test_epochs_are_rounded_up_to_steps(tmp_path: Path, inputs: dict[str, Artifact]) -> None:
-    """One epoch of 10 rows at 4 a step is 3 steps."""
+    """One epoch of 10 sequences at 4 per step is 3 steps."""
     assert run(make_job(tmp_path, inputs, train={"epochs": 1}))["steps"] == 3
 
 
 def test_several_processes_are_refused(
-    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, inputs: dict[str, Artifact], variables: Variables
 ) -> None:
-    """WORLD_SIZE above one is an error that says so, not a run that ignores it."""
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainError, match="WORLD_SIZE is 2"):
+    """WORLD_SIZE above one is an error that reports it, not a run that ignores it."""
+    variables(WORLD_SIZE="2")
+    with pytest.raises(TrainError) as refused:
         run(make_job(tmp_path, inputs))
+    assert refused.value.codes == ("rank-not-set",)
 
 
 def test_nothing_supervised_is_refused(tmp_path: Path) -> None:
@@ -219,8 +293,9 @@ def test_nothing_supervised_is_refused(tmp_path: Path) -> None:
     empty = write_inputs(tmp_path)
     path = empty["prepare"].path / "train/supervised.npy"
     np.save(path, np.zeros_like(np.load(path)))
-    with pytest.raises(TrainError, match="nothing to train on"):
+    with pytest.raises(TrainError) as refused:
         run(make_job(tmp_path / "out", empty))
+    assert refused.value.codes == ("nothing-to-train-on",)
 
 
 def test_no_validation_text_trains_all_the_same(tmp_path: Path) -> None:
@@ -241,8 +316,8 @@ def test_no_validation_text_trains_all_the_same(tmp_path: Path) -> None:
         {"init": "orthogonal"},
         {"init": "pissa"},
         {"init": "pissa", "rslora": True},
-        {"plus_ratio": 8.0},
-        {"targets": ["q_proj", "v_proj"]},
+        {"loraplus_lr_ratio": 8.0},
+        {"target_modules": ["q_proj", "v_proj"]},
     ],
     ids=str,
 )
@@ -254,8 +329,8 @@ def test_every_kind_of_adapter_reloads_to_what_was_trained(
     sizes = np.load(inputs["prepare"].path / "validation/documents.npy")
     per = [int(sizes["supervised_bytes"][sizes["language"] == i].sum()) for i in (0, 1)]
     bits = result["validation_bits_per_byte"]
-    told = sum(bits[lang] * n for lang, n in zip(LANGUAGES, per, strict=True)) / sum(per)
-    assert bits_per_byte(inputs, tmp_path / "adapter") == pytest.approx(told, rel=1e-5)
+    mean = sum(bits[lang] * n for lang, n in zip(LANGUAGES, per, strict=True)) / sum(per)
+    assert bits_per_byte(inputs, tmp_path / "adapter") == pytest.approx(mean, rel=1e-5)
 
 
 @pytest.mark.parametrize("more", [{"dora": True}, {}], ids=["dora", "4bit"])
@@ -267,15 +342,16 @@ def test_pissa_where_it_cannot_be_kept_is_refused(
     if not more:
         base = job.recipe.base.model_copy(update={"quantization": "4bit"})
         job = replace(job, recipe=job.recipe.model_copy(update={"base": base}))
-    with pytest.raises(RecipeError, match="pissa cannot be combined"):
+    with pytest.raises(RecipeError) as refused:
         run(job)
+    assert refused.value.codes == ("pissa-combined",)
 
 
 @pytest.fixture(scope="module")
 def phase_one(tmp_path_factory: pytest.TempPathFactory, inputs: dict[str, Artifact]) -> Artifact:
     path = tmp_path_factory.mktemp("one")
     run(make_job(path, inputs))
-    return Artifact(stage="train", key="t", path=path, result={})
+    return Artifact(stage="train", key="t", path=path, result=train_result())
 
 
 class TestStart:
@@ -310,7 +386,7 @@ class TestStart:
         """The first phase hands on plain LoRA of twice the rank, and the second trains that."""
         pissa = {"init": "pissa"}
         run(make_job(tmp_path / "a", inputs, lora=pissa))
-        start = Artifact(stage="train", key="t", path=tmp_path / "a", result={})
+        start = Artifact(stage="train", key="t", path=tmp_path / "a", result=train_result())
         run(self.job(tmp_path / "b", inputs, start, lora=pissa, train={"learning_rate": 1e-30}))
         assert bits_per_byte(inputs, tmp_path / "b/adapter") == pytest.approx(
             bits_per_byte(inputs, tmp_path / "a/adapter"), rel=1e-6
@@ -319,10 +395,10 @@ class TestStart:
     @pytest.mark.parametrize(
         ("lora", "field"),
         [
-            ({"rank": 8}, "lora.rank: 8 .* set lora.rank: 4"),
-            ({"alpha": 16}, "lora.alpha: 16"),
+            ({"rank": 8}, "lora.rank"),
+            ({"alpha": 16}, "lora.alpha"),
             ({"dora": True}, "lora.dora"),
-            ({"targets": ["q_proj"]}, "lora.targets: .*also changes"),
+            ({"target_modules": ["q_proj"]}, "lora.target_modules"),
         ],
         ids=str,
     )
@@ -334,23 +410,29 @@ class TestStart:
         lora: dict[str, Any],
         field: str,
     ) -> None:
-        """The message names the field and the value that fits."""
-        with pytest.raises(RecipeError, match=field):
+        """The problem names the field and the value that fits."""
+        with pytest.raises(RecipeError) as refused:
             run(self.job(tmp_path, inputs, phase_one, lora=lora))
+        [found] = refused.value.problems
+        assert found.place.key == field
+        if field == "lora.rank":
+            assert (found.facts["wanted"], found.facts["found"]) == (8, "4")
 
     def test_a_folder_without_adapter_is_refused(
         self, tmp_path: Path, inputs: dict[str, Artifact]
     ) -> None:
         """A folder with nothing in it names what it needs."""
-        with pytest.raises((StoreError, DataError), match=r"adapter_config\.json"):
+        with pytest.raises(RecipeError) as refused:
             run(make_job(tmp_path / "out", inputs, train={"start_from": str(tmp_path)}))
+        assert "unreadable-adapter" in refused.value.codes
+        assert refused.value.problems[0].place.key == "train.start_from"
 
 
 def test_auto_rows_stay_within_1024_tokens_on_a_cpu(
     tmp_path: Path, inputs: dict[str, Artifact]
 ) -> None:
-    """With memory in plenty all 4 rows of 16 tokens go at once; with almost none, one."""
-    auto = {"micro_batch_rows": "auto"}
+    """With plenty of memory the micro-batch is all 4 sequences; with almost none, one."""
+    auto = {"micro_batch_size": "auto"}
     job = make_job(tmp_path / "a", inputs, train={"max_steps": 1}, run=auto)
     assert run(job)["micro_batch_rows"] == 4
     tight = auto | {"memory_gib": 0.001}
@@ -373,22 +455,19 @@ def test_gradient_checkpointing_changes_no_number(
         torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-7)
 
 
-def test_out_of_memory_says_which_setting_fits(
-    tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The message halves the rows, and the repeated command goes on from the last step."""
+def test_out_of_memory_says_which_setting_fits(tmp_path: Path, inputs: dict[str, Artifact]) -> None:
+    """The message halves the rows, and the repeated command resumes from the last step."""
     calls = []
-    forward = PackedModel.forward
 
-    def scarce(self: PackedModel, batch: Any, **settings: Any) -> Any:
+    def scarce(*_: Any) -> None:
         calls.append(1)
         if len(calls) == 6:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
-        return forward(self, batch, **settings)
 
-    monkeypatch.setattr(PackedModel, "forward", scarce)
-    with pytest.raises(TrainError, match=r"run\.micro_batch_rows: 1"):
+    with after_forward(PackedModel, scarce), pytest.raises(TrainError) as refused:
         run(make_job(tmp_path, inputs))
-    job = make_job(tmp_path, inputs, run={"micro_batch_rows": 1})
+    assert refused.value.codes == ("out-of-memory",)
+    assert str(refused.value.problems[0].facts["remedy"]).startswith("run.micro_batch_size: 1 ")
+    job = make_job(tmp_path, inputs, run={"micro_batch_size": 1})
     assert run(job)["micro_batch_rows"] == 1
-    assert "continuing after step 2 of 8" in job.console.out.getvalue()  # type: ignore[attr-defined]
+    assert "resuming from the checkpoint at step 2 of 8" in job.console.out.getvalue()  # type: ignore[attr-defined]

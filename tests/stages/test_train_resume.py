@@ -18,16 +18,19 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from finetune.artefacts.job import Artifact, Job
-from finetune.errors import Stopped, StoreError, TrainError
+from finetune.errors import Stopped, StoreError
+from finetune.messages import Problem
 from finetune.models import kinds
 from finetune.models.kinds import CAUSAL
 from finetune.train import checkpoint, loop, micro_batch
 from finetune.train.run import run
+from tests.support.results import train_result
+from tests.support.stopping_console import stopping_console
 from tests.support.training_job import adapter_digest, digest, make_job, records, write_inputs
 
 # 8 steps of 2 micro-batches; validated after 3, 6 and at the end; saved after 3 and 6.
 SETTINGS: dict[str, Any] = {
-    "lora": {"dropout": 0.1, "plus_ratio": 4},
+    "lora": {"dropout": 0.1, "loraplus_lr_ratio": 4},
     "train": {"validate_every_steps": 3, "weight_decay": 0.01},
 }
 
@@ -72,14 +75,26 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> None:
         monkeypatch.setattr(loop, name, signalled)
 
 
-def stopped(job: Job, monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> str:
-    """Run until the stop; return its message."""
+def refused_stop(job: Job) -> Problem:
+    """Run until the stop; return its problem."""
+    with pytest.raises(Stopped) as caught:
+        run(job)
+    assert caught.value.exit_code == 75
+    [found] = caught.value.problems
+    assert found.code == "stopped"
+    return found
+
+
+def stopped_inside(job: Job, monkeypatch: pytest.MonkeyPatch, name: str, call: int) -> Problem:
+    """Run until the nth call of a function; return the problem of the stop."""
     with monkeypatch.context() as patch:
         stop_at(patch, name, call)
-        with pytest.raises(Stopped, match="The same command continues") as caught:
-            run(job)
-    assert caught.value.exit_code == 75
-    return str(caught.value)
+        return refused_stop(job)
+
+
+def stopped(job: Job, *, steps: int = 5) -> Problem:
+    """Run until so many steps are done; return the problem of the stop."""
+    return refused_stop(replace(job, console=stopping_console(steps)))
 
 
 @settings(
@@ -120,8 +135,9 @@ def test_stopped_inside_a_validation_it_is_done_again(
 ) -> None:
     """Neither skipped nor counted twice, the one at the end included."""
     job = make_job(tmp_path, inputs, **SETTINGS)
-    message = stopped(job, monkeypatch, "score_together", validation)
-    assert f"after step {(3, 6, 8)[validation - 1]} of 8 as asked (SIGTERM)" in message
+    found = stopped_inside(job, monkeypatch, "score_together", validation)
+    assert str(found.facts["when"]) == f"after step {(3, 6, 8)[validation - 1]} of 8"
+    assert found.facts["reason"] == "SIGTERM"
     run(make_job(tmp_path, inputs, **SETTINGS))
     assert_same(tmp_path, straight)
 
@@ -130,18 +146,18 @@ def test_a_stop_saves_the_step_it_stopped_at(
     tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stop in step 6 loses no finished step, though the last checkpoint was after step 3."""
-    stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 11)
+    stopped(make_job(tmp_path, inputs, **SETTINGS))
     again = make_job(tmp_path, inputs, **SETTINGS)
     run(again)
     assert isinstance(again.console.out, io.StringIO)
-    assert "continuing after step 5 of 8" in again.console.out.getvalue()
+    assert "resuming from the checkpoint at step 5 of 8" in again.console.out.getvalue()
 
 
 def test_the_energy_of_every_start_counts(
     tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A training that was stopped says what both starts used, and how that was found."""
-    stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 11)
+    """A training that was stopped states what both starts used, and how that was found."""
+    stopped(make_job(tmp_path, inputs, **SETTINGS))
     (first,) = json.loads((tmp_path / "energy-0.json").read_text())
     found = run(make_job(tmp_path, inputs, **SETTINGS))["energy"]
     assert 0 < sum(first.values()) < found["kilowatt_hours"] * 3.6e6
@@ -152,9 +168,10 @@ def test_the_energy_of_every_start_counts(
 def test_a_stop_before_the_first_step_leaves_nothing(
     tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is nothing to save, and the message says so."""
-    message = stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 1)
-    assert "nothing had been trained yet" in message
+    """There is nothing to save, and the message states it."""
+    job = make_job(tmp_path, inputs, **SETTINGS)
+    found = stopped_inside(job, monkeypatch, "make_batch", 1)
+    assert str(found.facts["state"]) == "nothing was trained yet"
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -162,7 +179,7 @@ def test_a_damaged_newest_checkpoint_costs_only_its_steps(
     tmp_path: Path, inputs: dict[str, Artifact], straight: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is named, the one before is used, and the result is the same."""
-    stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 11)
+    stopped(make_job(tmp_path, inputs, **SETTINGS))
     newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
     content = bytearray((newest / "state.safetensors").read_bytes())
     content[-1] ^= 1
@@ -171,15 +188,15 @@ def test_a_damaged_newest_checkpoint_costs_only_its_steps(
     run(again)
     assert isinstance(again.console.out, io.StringIO)
     shown = again.console.out.getvalue()
-    assert f"{newest}: damaged checkpoint: checksum" in shown
-    assert "continuing after step 3 of 8" in shown
+    assert f"{newest}: damaged checkpoint: the checksum of" in shown
+    assert "resuming from the checkpoint at step 3 of 8" in shown
     assert_same(tmp_path, straight)
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(
     tmp_path: Path, inputs: dict[str, Artifact], straight: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clear error; with space again the same command goes on from the step before."""
+    """A clear error; with space again the same command resumes from the step before."""
     write, calls = checkpoint.write_synced, []
 
     def full(path: Path, content: bytes) -> None:
@@ -190,12 +207,14 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write_synced", full)
-        with pytest.raises(StoreError, match="could not write the checkpoint of step 6: the disk"):
+        with pytest.raises(StoreError) as full_disk:
             run(make_job(tmp_path, inputs, **SETTINGS))
+    assert full_disk.value.codes == ("disk-full",)
+    assert full_disk.value.problems[0].facts["what"] == "the checkpoint of step 6"
     again = make_job(tmp_path, inputs, **SETTINGS)
     run(again)
     assert isinstance(again.console.out, io.StringIO)
-    assert "continuing after step 3 of 8" in again.console.out.getvalue()
+    assert "resuming from the checkpoint at step 3 of 8" in again.console.out.getvalue()
     assert_same(tmp_path, straight)
 
 
@@ -228,8 +247,8 @@ def test_a_stop_while_finishing_is_not_lost(
     stage = importlib.import_module("finetune.train.run")
     with monkeypatch.context() as patch:
         patch.setattr(stage, "draw_loss", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        with pytest.raises(Stopped, match="had just ended"):
-            run(make_job(tmp_path, inputs, **SETTINGS))
+        found = refused_stop(make_job(tmp_path, inputs, **SETTINGS))
+    assert str(found.facts["when"]) == "at the end of training"
     run(make_job(tmp_path, inputs, **SETTINGS))
     assert_same(tmp_path, straight)
 
@@ -238,12 +257,12 @@ def test_a_resumed_run_keeps_the_measured_rows(
     tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows that were measured once are not measured again, unless the budget was changed."""
-    auto = SETTINGS | {"run": {"micro_batch_rows": "auto", "memory_gib": 0.001}}
-    stopped(make_job(tmp_path, inputs, **auto), monkeypatch, "make_batch", 11)
+    auto = SETTINGS | {"run": {"micro_batch_size": "auto", "memory_gib": 0.001}}
+    stopped(make_job(tmp_path, inputs, **auto))
     shutil.copytree(tmp_path, tmp_path.with_name("changed"))
     monkeypatch.setattr(micro_batch, "choose_micro_batch_rows", lambda *_, **__: 3)
     assert run(make_job(tmp_path, inputs, **auto))["micro_batch_rows"] == 1
-    more = SETTINGS | {"run": {"micro_batch_rows": "auto", "memory_gib": 2.0}}
+    more = SETTINGS | {"run": {"micro_batch_size": "auto", "memory_gib": 2.0}}
     changed = make_job(tmp_path.with_name("changed"), inputs, **more)
     assert run(changed)["micro_batch_rows"] == 3
 
@@ -252,13 +271,14 @@ def test_a_checkpoint_of_another_training_is_refused(
     tmp_path: Path, inputs: dict[str, Artifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other parameters than the model's are an error, not a silent partial load."""
-    stopped(make_job(tmp_path, inputs, **SETTINGS), monkeypatch, "make_batch", 11)
-    with pytest.raises((StoreError, TrainError), match="of another training"):
-        run(make_job(tmp_path, inputs, lora={"targets": ["q_proj"]}))
+    stopped(make_job(tmp_path, inputs, **SETTINGS))
+    with pytest.raises(StoreError) as refused:
+        run(make_job(tmp_path, inputs, lora={"target_modules": ["q_proj"]}))
+    assert refused.value.codes == ("checkpoint-of-another-run",)
 
 
 class TestRaisedSteps:
-    """A raised max_steps continues from the shorter training."""
+    """A raised max_steps resumes from the shorter run."""
 
     def train(self, steps: int, **more: Any) -> dict[str, Any]:
         return {
@@ -272,11 +292,11 @@ class TestRaisedSteps:
     ) -> None:
         """With a constant rate; the validation at the shorter one's end leaves no trace."""
         run(make_job(tmp_path / "short", inputs, **self.train(steps)))
-        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result={})
+        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result=train_result())
         job = make_job(tmp_path / "on", inputs | {"shorter": shorter}, **self.train(9))
         run(job)
         assert isinstance(job.console.out, io.StringIO)
-        assert f"continuing after step {steps} of 9" in job.console.out.getvalue()
+        assert f"resuming from the checkpoint at step {steps} of 9" in job.console.out.getvalue()
         run(make_job(tmp_path / "fresh", inputs, **self.train(9)))
         assert_same(tmp_path / "on", tmp_path / "fresh")
 
@@ -285,9 +305,13 @@ class TestRaisedSteps:
     ) -> None:
         """Patience had run out; more steps do not bring it back."""
         monkeypatch.setattr(loop, "bits_per_byte_by_language", lambda *_, **__: {"hau_Latn": 1.0})
-        run(make_job(tmp_path / "short", inputs, **self.train(8, patience=1)))
-        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result={})
-        job = make_job(tmp_path / "on", inputs | {"shorter": shorter}, **self.train(20, patience=1))
+        run(make_job(tmp_path / "short", inputs, **self.train(8, early_stopping_patience=1)))
+        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result=train_result())
+        job = make_job(
+            tmp_path / "on",
+            inputs | {"shorter": shorter},
+            **self.train(20, early_stopping_patience=1),
+        )
         assert run(job)["steps"] == 6
 
     def test_a_damaged_shorter_one_is_not_used(
@@ -296,7 +320,7 @@ class TestRaisedSteps:
         """It is named, and the training starts fresh."""
         run(make_job(tmp_path / "short", inputs, **self.train(3)))
         (tmp_path / "short/state/state.safetensors").write_bytes(b"torn")
-        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result={})
+        shorter = Artifact(stage="train", key="s", path=tmp_path / "short", result=train_result())
         job = make_job(tmp_path / "on", inputs | {"shorter": shorter}, **self.train(6))
         assert run(job)["steps"] == 6
         assert isinstance(job.console.out, io.StringIO)

@@ -15,6 +15,7 @@ from finetune.artefacts.job import Artifact
 from finetune.errors import RecipeError
 from finetune.models.rows import is_row, read_rows, start_rows
 from finetune.train.run import run
+from tests.support.results import train_result
 from tests.support.tiny import tiny_model
 from tests.support.training_job import adapter_digest, make_job, write_inputs, write_vocabulary
 
@@ -48,7 +49,7 @@ def test_rows_are_trained_and_saved_with_their_tokenizer(tmp_path, inputs):
 
 
 def test_rows_have_a_learning_rate_of_their_own(tmp_path, inputs):
-    """With almost no rate for rows, rows stay and the update is learned."""
+    """With almost no rate for rows, rows stay and the update is trained."""
     job = make_job(tmp_path / "work", inputs)
     settings = job.recipe.vocabulary.model_copy(update={"learning_rate": 1e-12})
     run(replace(job, recipe=job.recipe.model_copy(update={"vocabulary": settings})))
@@ -62,7 +63,7 @@ def test_rows_have_a_learning_rate_of_their_own(tmp_path, inputs):
 def test_a_next_phase_goes_on_from_the_rows(tmp_path, inputs):
     """A second phase starts with the rows of the first: with no rate to speak of it keeps them."""
     run(make_job(tmp_path / "first", inputs))
-    start = {"start": Artifact("train", "t", tmp_path / "first", {})}
+    start = {"start": Artifact("train", "t", tmp_path / "first", train_result())}
     still = {"learning_rate": 1e-12}
     job = make_job(tmp_path / "second", inputs | start, train=still)
     settings = job.recipe.vocabulary.model_copy(update=still)
@@ -80,19 +81,20 @@ def test_an_adapter_with_other_tokens_is_no_start(tmp_path, inputs):
     other = tmp_path / "other"
     shutil.copytree(tmp_path / "first", other)
     (other / "adapter/tokenizer.json").write_text('{"other": 1}')
-    for folder, given, words in (
-        (other, inputs, "other tokens"),
-        (tmp_path / "plain", inputs, "other tokens"),
-        (tmp_path / "first", plain, "new tokens of its own"),
+    for folder, given, code in (
+        (other, inputs, "start-of-other-tokens"),
+        (tmp_path / "plain", inputs, "start-of-other-tokens"),
+        (tmp_path / "first", plain, "start-new-tokens-differ"),
     ):
         job = make_job(tmp_path / "refused", given, train={"start_from": str(folder)})
-        with pytest.raises(RecipeError, match=words):
+        with pytest.raises(RecipeError) as refused:
             run(job)
+        assert refused.value.codes == (code,)
 
 
 @pytest.mark.parametrize("init", ["default", "pissa"])
 def test_the_same_settings_give_the_same_rows(tmp_path, inputs, init):
-    """Two trainings give the same bytes, with every start of the update."""
+    """Two runs give the same bytes, with every start of the update."""
     for name in ("one", "two"):
         run(make_job(tmp_path / name, inputs, lora={"init": init}))
     assert adapter_digest(tmp_path / "one") == adapter_digest(tmp_path / "two")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium is not installed, so the page is not tried in a browser"
+    CHROMIUM is None and os.environ.get("FINETUNE_REQUIRE_BROWSER") != "1",
+    reason="chromium is not installed, so the page is not tried in a browser",
 )
 # A frame, because a window of a browser without a screen is never as narrow as a phone.
 FRAME = """<!doctype html><title>?</title><body>

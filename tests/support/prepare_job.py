@@ -12,6 +12,7 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.output.console import Console
 from finetune.spec.card import CorpusBlock, DataCard
 from finetune.spec.recipe import Recipe
+from tests.support.results import base_result
 from tests.support.tiny import tiny_tokenizer
 
 HAUSA = [
@@ -76,7 +77,7 @@ def make_job(
     tokenizer: Any = None,
     inputs: Mapping[str, Artifact] | None = None,
     phases: list[list[DataCard]] | None = None,
-    mix: dict[str, Any] | None = None,
+    mixture: dict[str, Any] | None = None,
     **prepare: Any,
 ) -> Job:
     """Return a job of the prepare stage with a tiny tokenizer as base.
@@ -93,11 +94,11 @@ def make_job(
         {
             "name": "tiny",
             "base": {"model": "./tiny", "hub_id": "org/tiny", "licence": "mit"},
-            "mix": mix,
+            "mixture": mixture,
             "prepare": settings | prepare,
             "release": {"repo": "org/adapter"},
         }
-        | _trainings(corpora or [_entry(card) for card in cards], phases)
+        | _training_sections(corpora or [_entry(card) for card in cards], phases)
     )
     base = folder / "base"
     (tokenizer or tiny_tokenizer()).save_pretrained(base / "model")
@@ -105,15 +106,15 @@ def make_job(
     workspace.mkdir()
     return Job(
         recipe=recipe,
-        phase=recipe.stages_of_training[0],
+        phase=recipe.training_phases[0],
         cards={card.name: card for card in (*cards, *(c for p in phases or () for c in p))},
-        inputs={"base": Artifact("base", "key", base, {}), **(inputs or {})},
+        inputs={"base": Artifact("base", "key", base, base_result()), **(inputs or {})},
         workspace=workspace,
         console=Console(out=io.StringIO()),
     )
 
 
-def _trainings(
+def _training_sections(
     corpora: list[dict[str, Any]], phases: list[list[DataCard]] | None
 ) -> dict[str, Any]:
     if phases is None:

@@ -10,8 +10,9 @@ from typing import Any
 from finetune.artefacts.job import Artifact, Job
 from finetune.output.console import Console
 from finetune.spec.card import DataCard
-from finetune.spec.mix import Mix
 from finetune.spec.recipe import Recipe
+from finetune.spec.sections.mixture import DataMixture
+from tests.support.results import comparison
 from tests.support.tiny import write_tiny_model
 
 RECIPE: dict[str, Any] = {
@@ -61,24 +62,6 @@ def score(system: str, value: float, *, metric: str = "bits_per_byte", **changes
         "high": value + 0.05,
         "n": 120,
         "signature": f"{metric}|n:120",
-    } | changes
-
-
-def comparison(**changes: Any) -> dict[str, Any]:
-    """Return a paired test as `evaluate` records it: the adapter is better."""
-    return {
-        "metric": "bits_per_byte",
-        "language": "hau_Latn",
-        "direction": None,
-        "base": 2.0,
-        "adapter": 1.5,
-        "difference": -0.5,
-        "low": -0.6,
-        "high": -0.4,
-        "p_value": 0.001,
-        "n": 120,
-        "better": "adapter",
-        "test": "paired bootstrap, 1000 resamples",
     } | changes
 
 
@@ -132,6 +115,12 @@ def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: 
                     "tokens": 42000,
                     "supervised_tokens": 21000,
                 },
+                "validation": {
+                    "documents": 60,
+                    "rows": 5,
+                    "tokens": 2000,
+                    "supervised_tokens": 1000,
+                },
                 "test": {"documents": 120, "rows": 9, "tokens": 4000, "supervised_tokens": 2000},
             },
             "per_language": {"hau_Latn": {"documents": 1620}},
@@ -150,7 +139,7 @@ def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: 
             "tokens_per_second": 350.0,
             "validation_bits_per_byte": {"hau_Latn": 1.5},
             "history": [],
-            "mix": {"settings": Mix(max_epochs=3).model_dump(mode="json")},
+            "mixture": {"settings": DataMixture(max_epochs=3).model_dump(mode="json")},
             "seen": [seen("hau_Latn", tokens=31000, unique=31000, epochs=0.5)],
             "loss_first": 5.0,
             "loss_last": 3.0,
@@ -172,7 +161,7 @@ def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: 
     parsed = Recipe.model_validate(RECIPE | (recipe or {}))
     return Job(
         recipe=parsed,
-        phase=parsed.stages_of_training[-1],
+        phase=parsed.training_phases[-1],
         cards=cards,
         inputs=inputs,
         workspace=workspace,

@@ -15,19 +15,20 @@ from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 from finetune.models.rows import NewRows, write_rows
 from finetune.output.console import Console
 from finetune.spec.recipe import Recipe
+from tests.support.results import base_result, prepare_result, vocabulary_result
 from tests.support.tiny import write_tiny_model
 
 LANGUAGES = ("hau_Latn", "yor_Latn")
 CARDS = ("hausa-school", "yoruba-school")
 TOKENS = 16
-QUIET = {"tensorboard": False, "micro_batch_rows": 2, "checkpoint_every_steps": 3}
+QUIET = {"tensorboard": False, "micro_batch_size": 2, "checkpoint_every_steps": 3}
 
 
 def write_split(directory: Path, *, rows: int, seed: int, grouped: bool = False) -> None:
-    """Write a split of two documents a row, one of each language, with a padded end.
+    """Write a split of two documents per sequence, one of each language, with a padded end.
 
     `grouped`: every fifth row has two documents of the second language, the others of the first,
-    as `prepare` writes them for a mix.
+    as `prepare` writes them for a mixture.
     """
     rng = np.random.default_rng(seed)
     tokens_NT = np.zeros((rows, TOKENS), np.uint32)
@@ -65,13 +66,13 @@ def write_split(directory: Path, *, rows: int, seed: int, grouped: bool = False)
 
 
 def write_inputs(directory: Path, *, grouped: bool = False, **model: Any) -> dict[str, Artifact]:
-    """Write the artefacts that the stage `train` takes; `grouped`: rows as a mix needs them."""
+    """Write the artefacts that the stage `train` takes; `grouped`: rows as a mixture needs them."""
     write_tiny_model(directory / "base/model", **model)
     write_split(directory / "prepare/train", rows=10, seed=1, grouped=grouped)
     write_split(directory / "prepare/validation", rows=4, seed=2)
-    prepared = {"languages": list(LANGUAGES), "cards": list(CARDS)}
+    prepared = prepare_result(languages=list(LANGUAGES), cards=list(CARDS))
     return {
-        "base": Artifact(stage="base", key="b", path=directory / "base", result={}),
+        "base": Artifact(stage="base", key="b", path=directory / "base", result=base_result()),
         "prepare": Artifact(stage="prepare", key="p", path=directory / "prepare", result=prepared),
     }
 
@@ -82,7 +83,7 @@ def write_vocabulary(directory: Path) -> Artifact:
     (directory / "vocabulary/tokenizer").mkdir(parents=True)
     write_rows(directory / "vocabulary", rows, names=[f"new-{n}" for n in rows.ids])
     (directory / "vocabulary/tokenizer/tokenizer.json").write_text("{}\n")
-    return Artifact("vocabulary", "v", directory / "vocabulary", {"tokens": 10})
+    return Artifact("vocabulary", "v", directory / "vocabulary", vocabulary_result())
 
 
 def make_job(
@@ -92,18 +93,18 @@ def make_job(
     train: dict[str, Any] | None = None,
     lora: dict[str, Any] | None = None,
     run: dict[str, Any] | None = None,
-    mix: dict[str, Any] | None = None,
+    mixture: dict[str, Any] | None = None,
 ) -> Job:
     """Return a job of 8 steps of 4 rows (3.2 epochs), with these changes.
 
-    With a `mix` by card the inputs must be grouped.
+    With a `mixture` by card the inputs must be grouped.
     """
     recipe = Recipe.model_validate(
         {
             "name": "tiny",
             "base": {"model": "/models/tiny", "hub_id": "org/tiny", "licence": "apache-2.0"},
             "corpora": [{"card": CARDS[0]}, {"card": CARDS[1]}],
-            "mix": mix and {"by": "card"} | mix,
+            "mixture": mixture and {"by": "card"} | mixture,
             "prepare": {"sequence_tokens": TOKENS},
             "vocabulary": {"learning_rate": 0.02} if "vocabulary" in inputs else None,
             "lora": {"rank": 4, "alpha": 8} | (lora or {}),
@@ -121,7 +122,7 @@ def make_job(
     )
     return Job(
         recipe=recipe,
-        phase=recipe.stages_of_training[0],
+        phase=recipe.training_phases[0],
         cards={},
         inputs=inputs,
         workspace=workspace,

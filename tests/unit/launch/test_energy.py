@@ -1,4 +1,4 @@
-"""The energy meter: real counters read right, estimates that say so, nothing lost by a kill."""
+"""The energy meter: real counters read right, estimates that report it, nothing lost by a kill."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def zone(root: Path, name: str, kind: str, microjoules: int) -> Path:
 
 
 @pytest.fixture
-def no_counters(tmp_path, monkeypatch):
+def no_counters(tmp_path, constants):
     """A machine without RAPL."""
-    monkeypatch.setattr(energy, "POWERCAP", tmp_path / "none")
+    constants(energy, POWERCAP=tmp_path / "none")
 
 
-def test_packages_and_memory_count_once(tmp_path, monkeypatch):
+def test_packages_and_memory_count_once(tmp_path, constants):
     """Cores lie inside of packages and psys around them: only packages and memory are added."""
-    monkeypatch.setattr(energy, "POWERCAP", tmp_path / "powercap")
+    constants(energy, POWERCAP=tmp_path / "powercap")
     zones = {
         kind: zone(tmp_path / "powercap", name, kind, 1_000_000)
         for name, kind in {
@@ -69,8 +69,7 @@ def test_packages_and_memory_count_once(tmp_path, monkeypatch):
     with metered(tmp_path):
         for folder in zones.values():
             (folder / "energy_uj").write_text("3000000\n")
-    found = recorded(tmp_path)
-    assert found == {"kilowatt_hours": pytest.approx(6 / 3.6e6), "method": RAPL_METHOD}
+    assert recorded(tmp_path) == (pytest.approx(6 / 3.6e6), RAPL_METHOD)
 
 
 def test_a_counter_that_wraps_goes_on(tmp_path):
@@ -81,14 +80,14 @@ def test_a_counter_that_wraps_goes_on(tmp_path):
     assert counter() == pytest.approx(1.0)
 
 
-def test_a_counter_that_may_not_be_read_is_none(tmp_path, monkeypatch):
-    """Where only root may read one of them there is no half measurement but an estimate."""
+def test_a_counter_that_may_not_be_read_is_none(tmp_path, constants):
+    """If only root may read one counter, the energy is estimated, not half measured."""
     zone(tmp_path / "powercap", "intel-rapl:0", "package-0", 1)
     (zone(tmp_path / "powercap", "intel-rapl:1", "package-1", 1) / "energy_uj").unlink()
-    monkeypatch.setattr(energy, "POWERCAP", tmp_path / "powercap")
+    constants(energy, POWERCAP=tmp_path / "powercap")
     with metered(tmp_path):
         pass
-    assert recorded(tmp_path)["method"] == ESTIMATE
+    assert recorded(tmp_path)[1] == ESTIMATE
 
 
 def test_without_counters_cpu_time_is_an_estimate_that_says_so(tmp_path, no_counters):
@@ -97,10 +96,10 @@ def test_without_counters_cpu_time_is_an_estimate_that_says_so(tmp_path, no_coun
     with metered(tmp_path):
         while time.process_time() - begun < 0.3:
             pass
-    found = recorded(tmp_path)
-    assert found["kilowatt_hours"] * 3.6e6 == pytest.approx(0.3 * energy.WATTS_A_BUSY_CORE, rel=0.2)
-    assert "not measured" in found["method"]
-    assert "10 W" in found["method"]
+    kilowatt_hours, method = recorded(tmp_path)
+    assert kilowatt_hours * 3.6e6 == pytest.approx(0.3 * energy.WATTS_A_BUSY_CORE, rel=0.2)
+    assert "not measured" in method
+    assert "10 W" in method
 
 
 def counted(uuid: str, *, readings: int, library: Path | None) -> list[float] | None:
@@ -145,26 +144,29 @@ def test_a_machine_without_the_driver_has_no_counter():
         pytest.skip("this machine has the driver")
 
 
-def test_a_gpu_that_cannot_be_metered_gives_no_number(tmp_path, no_counters, monkeypatch):
+def test_a_gpu_that_cannot_be_metered_gives_no_number(tmp_path, no_counters):
     """Then the processor's part alone would look like the whole."""
-    monkeypatch.setattr(energy, "nvml_counter", lambda _: None)
-    with metered(tmp_path, gpu_uuid="abc"):
+    with metered(tmp_path, gpu_uuid="of no GPU"):
         pass
     assert recorded(tmp_path) is None
 
 
-def test_ranks_and_starts_add_up(tmp_path, monkeypatch):
-    """Two GPUs, one of them started twice, and the processors counted once a node."""
-    monkeypatch.setattr(energy, "nvml_counter", lambda _: iter(range(0, 10**9, 3600)).__next__)
-    monkeypatch.setattr(energy, "rapl_counters", lambda: [iter(range(0, 10**9, 7200)).__next__])
+def test_ranks_and_starts_add_up(tmp_path):
+    """Two GPUs, one of them started twice, and the processors counted once per node."""
     for rank, first in ((0, True), (1, False), (0, True)):
-        with metered(tmp_path, rank=rank, first_on_node=first, gpu_uuid="abc"):
+        with metered(
+            tmp_path,
+            rank=rank,
+            first_on_node=first,
+            gpu_uuid="abc",
+            gpu_counter=lambda _: iter(range(0, 10**9, 3600)).__next__,
+            package_counters=lambda: [iter(range(0, 10**9, 7200)).__next__],
+        ):
             pass
-    energy.carry(tmp_path, {"kilowatt_hours": 1.0, "method": f"{ESTIMATE}; {NVML_METHOD}"})
-    energy.carry(tmp_path, None)
-    found = recorded(tmp_path)
-    assert found["kilowatt_hours"] == pytest.approx(1 + (3 * 3600 + 2 * 7200) / 3.6e6)
-    assert set(found["method"].split("; ")) == {NVML_METHOD, RAPL_METHOD, ESTIMATE}
+    energy.carry(tmp_path, kilowatt_hours=1.0, method=f"{ESTIMATE}; {NVML_METHOD}")
+    kilowatt_hours, method = recorded(tmp_path)
+    assert kilowatt_hours == pytest.approx(1 + (3 * 3600 + 2 * 7200) / 3.6e6)
+    assert set(method.split("; ")) == {NVML_METHOD, RAPL_METHOD, ESTIMATE}
     energy.forget(tmp_path)
     assert recorded(tmp_path) is None
 
