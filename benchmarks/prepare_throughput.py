@@ -1,10 +1,10 @@
-"""Reading, normalising and leaving out exact and near duplicates: this project beside text-dedup.
+"""Reading, normalisation and deduplication beside text-dedup: speed and memory.
 
     .venv/bin/python benchmarks/prepare_throughput.py
 
-Both read the same generated file (one document a line, a tenth of them near copies) with one
+Both read the same generated file (one document per line, a tenth of them near copies) with one
 process, in rounds that alternate. text-dedup (its MinHash command) gets an environment of its own
-in `.bench/`, because its dependencies are not ours. Shown: seconds, MB and documents a second,
+in `.bench/`, because its dependencies are not ours. Shown: seconds, MB and documents per second,
 the largest memory, copies found, and ratios within this run.
 """
 
@@ -57,7 +57,7 @@ ALONE = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One process: how long, how much memory, how many copies it left out."""
+    """One process: duration, memory, copies removed."""
 
     seconds: float
     peak_mib: float
@@ -85,7 +85,9 @@ def main() -> None:
             runs[name].append(measured())
             print(f"round {number + 1}: {name}: {runs[name][-1].seconds:.1f} s", flush=True)
     print(f"\n{options.documents:,} documents, {size_mb:.1f} MB, {copies:,} near copies planted")
-    print("| | seconds | MB/s | documents/s | peak MiB | left out | speed against text-dedup |")
+    print(
+        "| | seconds | MB/s | documents/s | peak MiB | copies removed | speed against text-dedup |"
+    )
     print("|---|---:|---:|---:|---:|---:|---:|")
     theirs = median(run.seconds for run in runs["text-dedup"])
     for name, found in runs.items():

@@ -1,10 +1,10 @@
-"""What a step costs on more ranks and nodes, and how many bytes the ranks exchange in it.
+"""Cost of a step on more ranks and nodes, and the bytes that ranks exchange.
 
     python benchmarks/scaling.py                       # tiny model, 1, 2 and 4 ranks
     python benchmarks/scaling.py --model 135M --ranks 1 2 --sharding ddp zero2 zero3
     python benchmarks/scaling.py --predict             # 8 x 8 GPUs, by formula; measures nothing
 
-Every line is a training of its own of the same work (the same rows a step, whatever the ranks),
+Every line is a separate run of the same work (the same sequences per step on any ranks),
 started rank by rank as a batch script starts it; `nodes` are groups of ranks that count as a
 machine each, all of them on this one. Collectives are counted as they are called: bytes that one
 rank sends in a step, if the library sends them around a ring. Times are means of steps after the
@@ -37,7 +37,7 @@ LAYOUTS = {1: [(1, 1)], 2: [(1, 2), (2, 1)], 4: [(1, 4), (4, 1)]}
 
 
 def main() -> None:
-    """Measure, predict, or be one rank of a training."""
+    """Measure, predict, or be one rank of a run."""
     options = _options()
     if options.child:
         _train(json.loads(options.child), shared=Path(options.shared))
@@ -70,7 +70,7 @@ def _measure(options: argparse.Namespace, scratch: Path) -> None:
     base = model_folder(options.model, scratch / "model", given=options.base)
     config = json.loads((base / "config.json").read_text())
     print(
-        f"{options.model}, {options.rows} rows of {options.tokens} tokens a step, "
+        f"{options.model}, {options.rows} packed sequences of {options.tokens} tokens per step, "
         f"{options.micro_batch} at a time, {os.cpu_count()} cores"
     )
     print("nodes x ranks | sharding | s/step | CPU s/step | to 1 rank | MB sent | formula | calls")
@@ -235,7 +235,7 @@ class Collectives:
         return counted
 
     def _bucket(self, bucket: Any) -> Any:
-        """Sum a bucket of DDP as DDP does by itself, and count it."""
+        """Sum a bucket of DDP as DDP does by default, and count it."""
         from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
         buffer = bucket.buffer()
@@ -287,7 +287,7 @@ def sent_bytes_of_formula(
     zero3 M times twice W + P gathered (forward, backward) and P scattered; fsdp the same.
     """
     from finetune.sizing.shape import adapter_parameters, base_parameters, model_shape
-    from finetune.spec.recipe import Lora
+    from finetune.spec.sections.training import Lora
 
     shape = model_shape(config)
     adapter = 4 * sum(adapter_parameters(shape, Lora(rank=RANK)).values())
@@ -307,13 +307,13 @@ def sent_bytes_of_formula(
 
 PREDICTED_ROWS, PREDICTED_TOKENS, PREDICTED_MICRO_BATCH = 256, 2048, 2
 NVLINK_BYTES = 0.8 * 450e9
-"""Bytes a second that a GPU sends to others of its node: NVLink 4 gives 900 GB/s in both directions
+"""Bytes per second that a GPU sends within its node: NVLink 4 gives 900 GB/s in both directions
 together; 80 % of one direction."""
 NETWORKS = {
     "8 x 400 Gbit/s a node": 0.8 * 8 * 50e9,
     "1 x 200 Gbit/s a node": 0.8 * 25e9,
 }
-"""Bytes a second between nodes, over all network cards of a node; 80 % of the rate."""
+"""Bytes per second between nodes, over all network cards of a node; 80 % of the rate."""
 LATENCY_SECONDS = 30e-6
 """Of one collective over a node, and of each further node in its ring."""
 LLAMAS = {
@@ -323,8 +323,10 @@ LLAMAS = {
 
 
 def predict() -> None:
-    """Print what steps of the same rows would take on 1, 8 and 8 x 8 H100. Nothing is measured."""
-    print(f"{PREDICTED_ROWS} rows of {PREDICTED_TOKENS} tokens a step, bf16, H100 SXM; PREDICTED")
+    """Print predicted step times on 1, 8 and 8 x 8 H100. Nothing is measured."""
+    print(
+        f"{PREDICTED_ROWS} sequences of {PREDICTED_TOKENS} tokens per step, bf16, H100; PREDICTED"
+    )
     print(
         "model | GPUs | sharding | network | arithmetic s | communication s | tokens/s | of ideal"
     )
@@ -360,7 +362,7 @@ def _print_prediction(
 ) -> None:
     from finetune.estimate.cost import GPU_UTILISATION, GPUS, flops_per_token
     from finetune.sizing.shape import model_shape
-    from finetune.spec.recipe import Lora
+    from finetune.spec.sections.training import Lora
 
     shape, ranks = model_shape(config), nodes * gpus
     per_token = flops_per_token(shape, Lora(rank=RANK), sequence_tokens=PREDICTED_TOKENS)

