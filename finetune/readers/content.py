@@ -14,6 +14,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.messages import Place, Problem, Sentence, problem, sentence
+from finetune.readers.json_stream import not_json
 from finetune.readers.reasons import MALFORMED, NON_TEXT_PART, UNSUPPORTED_ROLE
 from finetune.readers.record import Record, Rejection
 from finetune.spec.card import CorpusBlock
@@ -32,6 +33,8 @@ TOOL_KEYS = ("tool_calls", "function_call")
 TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 """Types of parts of a content that hold text."""
 CONTENT_KEYS = ("content", "value", "text")
+SPEAKER_KEYS = ("role", "from", "name")
+"""Keys of a turn whose values may be names of people, and are shown nowhere."""
 TURN = '{"role": "system" | "user" | "assistant", "content": "text"}'
 OTHER_TURN = '{"from": "human" | "gpt", "value": "text"}'
 KINDS: Mapping[type, Sentence] = {
@@ -116,8 +119,9 @@ def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _strings(part)
+        for key, part in value.items():
+            if key not in SPEAKER_KEYS:
+                yield from _strings(part)
     elif isinstance(value, Sequence) and not isinstance(value, bytes):
         for part in value:
             yield from _strings(part)
@@ -185,9 +189,7 @@ def _list(record: Record, name: str, value: Any) -> Sequence[Any]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            raise DataError(
-                problem("not-json", "not JSON: {why}", at=_field(record, name), why=str(error))
-            ) from None
+            raise not_json(_field(record, name), error, column=0) from None
     if value is None or value == "":
         return []
     if not isinstance(value, list | tuple):
@@ -228,9 +230,10 @@ def _unknown_role(record: Record, name: str, role: str) -> DataError:
     return DataError(
         problem(
             "unknown-role",
-            "{role!r} is no known role of a turn; known: {known}",
+            "a turn has a role of {characters:d} characters that is none of {known}; it is not "
+            "shown, as it may be the name of a person; write `user` or `assistant` there",
             at=_field(record, name),
-            role=role[:40],
+            characters=len(role),
             known=list(ROLES),
         )
     )

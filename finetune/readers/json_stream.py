@@ -33,6 +33,7 @@ _WHY = {
     "Unterminated string starting at": sentence("a text without the quotation mark that ends it"),
     "Invalid control character at": sentence("a line break or control character within a text"),
     "Invalid \\escape": sentence("a backslash that begins no escape; write two of them"),
+    "Invalid \\uXXXX escape": sentence("\\u without four digits or letters from a to f behind it"),
     "Extra data": sentence("something stands behind the value"),
 }
 """Messages of Python's parser, in words that are translated."""
@@ -230,7 +231,9 @@ def not_json(at: Place, error: Exception, *, column: int | None = None) -> DataE
     `column`: of the fault, if it is another than in the text that was read; 0 is unknown.
     """
     if not isinstance(error, json.JSONDecodeError):
-        return DataError(problem("not-json", "not JSON: {why}", at=at, why=str(error)))
+        deep = isinstance(error, RecursionError)
+        why = sentence("it nests too deeply") if deep else sentence("a number has too many digits")
+        return DataError(problem("not-json", "not JSON: {why}", at=at, why=why))
     at = replace(at, column=(error.colno if column is None else column) or None)
     before = error.doc[max(0, error.pos - 100) : error.pos].rstrip()
     sign = error.doc[error.pos : error.pos + 1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 from xml.parsers import expat
@@ -34,6 +34,21 @@ MAX_UNIT_BYTES = 64 * 2**20
 """Bytes of a file from one wanted element to the next."""
 
 
+FAULTS = {
+    expat.errors.XML_ERROR_NO_ELEMENTS: sentence("it ends before its elements do"),
+    expat.errors.XML_ERROR_SYNTAX: sentence("it does not begin as XML"),
+    expat.errors.XML_ERROR_INVALID_TOKEN: sentence("a sign stands where none may stand"),
+    expat.errors.XML_ERROR_UNCLOSED_TOKEN: sentence("a tag is not closed"),
+    expat.errors.XML_ERROR_TAG_MISMATCH: sentence(
+        "a closing tag has another name than its element"
+    ),
+    expat.errors.XML_ERROR_DUPLICATE_ATTRIBUTE: sentence("an attribute stands there twice"),
+    expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT: sentence("something stands behind its end"),
+    expat.errors.XML_ERROR_UNDEFINED_ENTITY: sentence("an entity is not known"),
+    expat.errors.XML_ERROR_UNKNOWN_ENCODING: sentence("its encoding is not known here"),
+}
+"""Messages of the parser, in words that are translated."""
+OTHER_FAULT = sentence("it breaks a rule of XML")
 NEAREST = 6
 """Elements around a wanted one that are named, besides the two outermost."""
 
@@ -125,14 +140,23 @@ def clear_xml(at: Place) -> Iterator[None]:
     except OSError as error:
         raise cannot_read(at, error) from None
     except (ParseError, LookupError, ValueError) as error:
+        if isinstance(error, ParseError) and at.part is None:
+            at = replace(at, line=error.position[0])
         raise DataError(
             problem(
                 "damaged-xml",
                 "is not XML that can be read ({why}); export the file again",
                 at=at,
-                why=str(error)[:120],
+                why=_fault(error),
             )
         ) from None
+
+
+def _fault(error: ParseError | LookupError | ValueError) -> Sentence:
+    """Return what the parser found wrong."""
+    if isinstance(error, ParseError):
+        return FAULTS.get(expat.ErrorString(error.code), OTHER_FAULT)
+    return sentence("its encoding is not known here")
 
 
 def local(element: Element) -> str:

@@ -9,17 +9,25 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from finetune.errors import DataError
-from finetune.messages import sentence
+from finetune.messages import Sentence, sentence
 from finetune.readers.guards import too_much
 from finetune.readers.numbered_lines import MAX_LINE_BYTES
 from finetune.sources.files import SourceFile
 
 MAX_RECORD_LINES = 100_000
 """Lines of one record of a table, between quotation marks."""
+MAX_CELL_CHARACTERS = MAX_LINE_BYTES
 LINES_AFTER_BROKEN = 200
 """The same after a mark that was never closed: else each later row is read to the end of the file,
 and the time grows with the square of its lines."""
 
+FAULTS = {
+    "unexpected end of data": sentence("a quotation mark opens a cell and none closes it"),
+    "expected after": sentence("a closing quotation mark is not followed by the separator"),
+    "field larger than": sentence("a cell is too long"),
+}
+"""Part of a message of Python's parser -> the same in words that are translated."""
+OTHER_FAULT = sentence("the quotation marks do not fit")
 NO_SEPARATOR = "\ufdd0"
 """A noncharacter, which no text has."""
 Line = tuple[int, str, str]
@@ -37,8 +45,8 @@ class Row:
     cells: list[str]
     end: str = "\n"
     """The end of its last line."""
-    broken: str = ""
-    """Fault of its quotation marks; then it has no cells."""
+    broken: Sentence | None = None
+    """Fault of its quotation marks, if they have one; then it has no cells."""
 
     @property
     def is_blank(self) -> bool:
@@ -52,7 +60,7 @@ def rows(lines: Iterable[Line], *, file: SourceFile, separator: str, quoted: boo
     `quoted`: quotation marks enclose cells. A row whose marks do not fit is broken, and the next
     one begins at the next line. Raises DataError for a row of too many lines or characters.
     """
-    csv.field_size_limit(MAX_LINE_BYTES)
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
     source = iter(lines)
     waiting: deque[Line] = deque()
     max_lines = MAX_RECORD_LINES
@@ -77,10 +85,15 @@ def rows(lines: Iterable[Line], *, file: SourceFile, separator: str, quoted: boo
             waiting.popleft()
             if following.taken > LINES_AFTER_BROKEN:
                 max_lines = LINES_AFTER_BROKEN
-            yield Row(number, (text,), [], end, broken=str(error))
+            yield Row(number, (text,), [], end, broken=_fault(error))
             continue
         used = [waiting.popleft() for _ in range(following.taken)]
         yield Row(number, tuple(line for _, line, _ in used), cells, used[-1][2])
+
+
+def _fault(error: csv.Error) -> Sentence:
+    """Return what the parser found wrong with a row."""
+    return next((said for part, said in FAULTS.items() if part in str(error)), OTHER_FAULT)
 
 
 class _Following:

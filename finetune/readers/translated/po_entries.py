@@ -224,8 +224,13 @@ def _decoded(file: SourceFile) -> str:
     try:
         codec = codecs.lookup(stated).name
         text = data.decode(codec)
-    except (LookupError, UnicodeDecodeError) as error:
-        raise DataError(_charset(file, stated, str(error)[:120])) from None
+    except LookupError:
+        unknown = sentence("no such encoding is known here")
+        raise DataError(_charset(file, stated, unknown)) from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        differs = sentence("line {line:d} is in another encoding", line=line)
+        raise DataError(_charset(file, stated, differs)) from None
     if not data.isascii() and _is_utf8(data):
         raise DataError(_charset(file, stated, sentence("the file is UTF-8")))
     return text
@@ -239,7 +244,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _charset(file: SourceFile, charset: str, why: Sentence | str) -> Problem:
+def _charset(file: SourceFile, charset: str, why: Sentence) -> Problem:
     return problem(
         "charset-of-header",
         "its header states charset={charset}, which does not hold ({why}); correct the header",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from finetune.errors import DataError
 from finetune.readers.record import Record, Rejection
+from finetune.readers.tabular import table_rows
 from finetune.readers.tabular.tables_read import (
     csv_columns,
     csv_keys,
@@ -26,6 +27,7 @@ from finetune.spec.card import CorpusBlock
 from finetune.spec.formats import reader
 from tests.support.brought_files import xlsx
 from tests.support.reading import problem_of, read, rejections, texts_of
+from tests.support.surroundings import Constants
 
 CSV: dict[str, Any] = {"format": "csv", "columns": {"text": "text"}}
 TSV: dict[str, Any] = {"format": "tsv", "columns": {"text": "text"}}
@@ -200,6 +202,29 @@ def test_a_broken_row_ends_no_file(tmp_path: Path) -> None:
     assert len(texts_of(tmp_path / "t", content, **CSV)) == 51
 
 
+FAULTS = [
+    ('2,"b\n', "none closes it"),
+    ('2,"b" c\n', "not followed by the separator"),
+    ('2,"b\0" c\n', "not followed by the separator"),
+    (f'2,"{"b" * 200}"\n', "too long"),
+]
+
+
+@pytest.mark.parametrize(("row", "said"), FAULTS)
+def test_faults_of_quotation_marks_are_said_in_our_own_words(
+    tmp_path: Path, row: str, said: str, constants: Constants
+) -> None:
+    """The message has the line and a sentence that is translated, no text of Python's parser."""
+    constants(table_rows, MAX_CELL_CHARACTERS=100)
+    found = problem_of(tmp_path, "id,text\n1,a\n" + row, quotes="quoted", **CSV)
+    assert found.code == "bad-quotes"
+    assert found.place
+    assert found.place.line == 3
+    assert said in str(found)
+    assert str(found) != found.in_language("fr")
+    assert str(found.facts["why"]) not in found.in_language("fr")
+
+
 KEYS: list[tuple[str, Any, dict[str, Any]]] = [
     ("plain", "id,text\n1,a\n", {}),
     ("Leipzig", "1\tIna kwana malam.\n2\tLafiya lau.\n", {"separator": "tab", "header": "none"}),
@@ -284,11 +309,11 @@ def test_a_table_is_read_exactly_or_refused(
         found = list(reader(block.format)([SourceFile(path, "t")], corpus=block))
     except DataError:
         return
-    # a CR at the end of a cell is part of the line end where csv.writer does not enclose it
-    records = [unit.fields["text"].rstrip("\r") for unit in found if isinstance(unit, Record)]
+    # CR and LF around a cell are part of the line end where csv.writer does not enclose them
+    records = [unit.fields["text"].strip("\r\n") for unit in found if isinstance(unit, Record)]
     # a cell of signs alone may be read with or without its marks; no language is lost with it
     records = [text for text in records if any(map(str.isalnum, text))]
-    expected = [text.rstrip("\r") for text in expected if any(map(str.isalnum, text))]
+    expected = [text.strip("\r\n") for text in expected if any(map(str.isalnum, text))]
     rejected = [unit for unit in found if isinstance(unit, Rejection)]
     if not rejected:
         assert records == expected

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from finetune.errors import DataError
+from finetune.messages import Sentence
 from finetune.readers.content import texts_of
 from finetune.readers.json_records import json_columns
 from finetune.readers.numbered_lines import decoded_blocks
@@ -208,6 +209,29 @@ def test_other_conversations_are_rejected_with_their_reason(
     tmp_path: Path, turns: Any, code: str
 ) -> None:
     assert chat(tmp_path, {"m": turns}, **CHAT) == code
+
+
+def test_a_role_that_may_be_a_name_is_shown_nowhere(tmp_path: Path) -> None:
+    """Turns that name their speakers are malformed; neither problem nor text quotes the names."""
+    turns = [{"role": "Zulai Danladi", "name": "Zulai Danladi", "content": "Sannu"}]
+    content = json.dumps({"m": turns}) + "\n"
+    [unit] = units(tmp_path, content, format="jsonl", **CHAT)
+    assert isinstance(unit, Rejection)
+    assert unit.problem
+    assert "zulai" not in f"{unit.problem} {unit.problem.facts}".lower()
+    assert (unit.text, unit.problem.facts["characters"]) == ("Sannu", 13)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["Sannu", "[" * 100_000, "[" + "9" * 5000 + "]", '["\\u00zz"]', '{"a" 1}', '["a', "[1] 2"],
+)
+def test_what_is_no_json_is_said_in_our_own_words(tmp_path: Path, value: str) -> None:
+    """No message of Python's parser is shown: it is English and speaks of Python."""
+    [unit] = units(tmp_path, json.dumps({"m": value}) + "\n", format="jsonl", **CHAT)
+    assert isinstance(unit, Rejection)
+    assert unit.problem
+    assert isinstance(unit.problem.facts["why"], Sentence)
 
 
 def test_blocks_are_the_text_that_was_written(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from finetune.errors import DataError
 from finetune.readers.translated.plurals import plural_rule
 from finetune.readers.translated.xliff import xliff_understood
-from finetune.sources.files import resolve_files
+from finetune.readers.xml_stream import elements
+from finetune.sources.files import SourceFile, resolve_files
 from finetune.text.placeholders import placeholders_differ
 from tests.support.brought_files import PO, TMX, XLIFF, tmx
 from tests.support.prepare_job import make_card
@@ -424,3 +425,41 @@ def test_catalogues_of_other_programs_are_read_as_written(
     assert found == sorted((source, target) for source, target, _ in entries)
     fuzzies = sum(fuzzy for _, _, fuzzy in entries)
     assert len(rejections(tmp_path, data, **PO)) == fuzzies
+
+
+XML_FAULTS = [
+    ("<tmx><body>\n<tu></tmy>", 2, "another name"),
+    ("<tmx>\n<body>\n<tu>a & b</tu>", 3, "a sign stands"),
+    ("", None, "before its elements"),
+    ("<?xml version='1.0' encoding='utf-99'?><tmx/>", None, "encoding is not known"),
+]
+
+
+@pytest.mark.parametrize(("content", "line", "said"), XML_FAULTS)
+def test_faults_of_xml_are_said_with_their_line_in_our_own_words(
+    tmp_path: Path, content: str, line: int | None, said: str
+) -> None:
+    """A person reads where the file breaks and how, in the language that is asked for."""
+    (tmp_path / "f.tmx").write_text(content, encoding="utf-8")
+    file = SourceFile(tmp_path / "f.tmx", "f.tmx")
+    with pytest.raises(DataError) as caught:
+        list(elements(file, "tu", form="tmx"))
+    [found] = caught.value.problems
+    assert found.code == "damaged-xml"
+    assert found.place
+    assert line in (None, found.place.line)
+    assert said in str(found)
+    assert str(found.facts["why"]) not in found.in_language("fr")
+
+
+@pytest.mark.parametrize(
+    ("charset", "said"), [("iso-8859-99", "no such encoding"), ("ascii", "line 5 is in another")]
+)
+def test_a_wrong_charset_of_a_catalogue_is_said_in_our_own_words(
+    tmp_path: Path, charset: str, said: str
+) -> None:
+    head = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={charset}\\n"\n\n'
+    content = head.encode() + b'msgid "a"\nmsgstr "\xe9"\n'
+    found = problem_of(tmp_path, content, **PO)
+    assert found.code == "charset-of-header"
+    assert said in str(found)
