@@ -12,8 +12,8 @@ NODES ?= 4
 # Files of tests run side by side. Of the slow ones two groups mostly wait for Slurm.
 WORKERS ?= 2
 SLOW_WORKERS ?= 3
-# A worker that dies ends the run: with groups, pytest-xdist 3.8 waits endlessly for a new one.
-PYTEST := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
+# A worker that dies ends the run: pytest-xdist 3.8 would wait endlessly for a new one.
+PYTEST := $(BIN)/python -m pytest --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 # further options of `make nightly`, e.g. NIGHTLY="--only kills --minutes 30"
 NIGHTLY ?=
 

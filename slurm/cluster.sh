@@ -192,9 +192,10 @@ SchedulerParameters=bf_interval=1,sched_interval=1,batch_sched_delay=0,sched_min
 PriorityType=priority/basic
 SlurmctldTimeout=10
 SlurmdTimeout=10
-MessageTimeout=5
+MessageTimeout=10
 InactiveLimit=0
-KillWait=5
+# the default: in less a job on a busy machine cannot note how it ended
+KillWait=30
 UnkillableStepTimeout=15
 CompleteWait=0
 # jobs stay visible to scontrol show job and squeue -t all for a day: the stand-in for sacct

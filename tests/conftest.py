@@ -10,6 +10,7 @@ import pytest
 
 from finetune.messages.extract import compile_all
 from tests.support.fake_slurm import FakeSlurm
+from tests.support.side_by_side import pytest_xdist_make_scheduler  # noqa: F401  the hook
 from tests.support.surroundings import Constants, Inside, Variables
 from tests.support.time_guard import (  # noqa: F401  the hooks of the time guard
     pytest_runtest_logreport,
@@ -54,21 +55,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return bool(HEAVY.search(collection_path.read_text(encoding="utf-8"))) or None
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers a file goes to one of them, with what its tests share.
-
-    Files that use the real Slurm share one cluster, but for the longest, which has its own: most of
-    their time is waiting.
-    """
-    place = {item: item.path.relative_to(ROOT).as_posix() for item in items}
-    for item, file in place.items():
-        group = file.replace("/", ".")
-        if file.startswith("tests/cluster/"):
-            group = "long chains" if file.endswith("test_survival.py") else "cluster"
-        item.add_marker(pytest.mark.xdist_group(group))
+    """With several workers the longest files start first."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _turn(place[item]))
+        items.sort(key=lambda item: _turn(item.path.relative_to(ROOT).as_posix()))
 
 
 def _turn(file: str) -> int:

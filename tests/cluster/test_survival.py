@@ -67,6 +67,12 @@ def wait_until_further(line: Line, *, attempt: int, beyond: int = 0) -> int:
     return line.newest_step()
 
 
+def let_the_time_run_out(cluster: Cluster, job_id: str) -> None:
+    """Stop the ranks without a word, so that they write nothing, and end the job's time."""
+    cluster.run("scancel", "--signal=STOP", f"{job_id}.0")
+    cluster.run("scontrol", "update", f"JobId={job_id}", "EndTime=now+1")  # looked at every 30 s
+
+
 def second_node(line: Line) -> str:
     nodes = str(line.state("train").nodes)
     return line.cluster.run("scontrol", "show", "hostnames", nodes).split()[1]
@@ -93,34 +99,27 @@ def test_a_chain_survives_all_that_a_cluster_does_to_it(undisturbed, fresh, clus
     line = fresh(**{"partition=batch": "partition=low"})
     line.submit()
     job_id = job_ids(line.chain)["train"]
-    step = 20
 
-    def next_attempt() -> str:
-        """Wait until one more attempt got further; return its node."""
-        nonlocal step
-        began = attempts(line)
-        wait_for(lambda: line.newest_step() >= step and line.state("train").state == "RUNNING")
-        step = line.newest_step() + 15
-        assert began <= attempts(line)
-        return str(line.state("train").nodes)
+    def survive(event: Callable[..., object], *words: str) -> None:
+        """Let something happen to an attempt that got further, and wait for the next one."""
+        wait_until_further(line, attempt=1)
+        before = attempts(line)
+        event(*words)
+        wait_for(
+            lambda: attempts(line) > before,
+            seconds=90,
+            said=lambda: f"{line.state('train').state}\n{line.log('train')}",
+        )
 
-    next_attempt()
-    cluster.run("scancel", "--batch", "--signal=USR1", job_id)
-    next_attempt()
-    cluster.run("scancel", "--signal=TERM", job_id)  # to the ranks alone
-    next_attempt()
-    cluster.run("scontrol", "requeue", job_id)
-    next_attempt()
-    cluster.run("srun", "-p", "high", "-N4", "--exclusive", "true")
-    next_attempt()
-    cluster.run("scancel", "--signal=KILL", f"{job_id}.0")
-    cluster.control("reboot", next_attempt())
-    next_attempt()
-    cluster.run("scancel", "--signal=STOP", f"{job_id}.0")  # limits are looked at every 30 s
-    cluster.run("scontrol", "update", f"JobId={job_id}", "EndTime=now+1")
-    wait_for(lambda: line.state("train").state == "PENDING", seconds=60)
+    survive(cluster.run, "scancel", "--batch", "--signal=USR1", job_id)
+    survive(cluster.run, "scancel", "--signal=TERM", job_id)  # to the ranks alone
+    survive(cluster.run, "scontrol", "requeue", job_id)
+    survive(cluster.run, "srun", "-p", "high", "-N4", "--exclusive", "true")
+    survive(cluster.run, "scancel", "--signal=KILL", f"{job_id}.0")
+    survive(lambda: cluster.control("reboot", str(line.state("train").nodes)))
+    survive(let_the_time_run_out, cluster, job_id)
     cluster.run("scontrol", "update", f"JobId={job_id}", "TimeLimit=20")
-    cluster.control("crash", next_attempt())
+    survive(lambda: cluster.control("crash", str(line.state("train").nodes)))
     assert line.wait_until_over("train").state == "COMPLETED", line.log("train")
 
     assert set(job_ids(line.chain).values()) == {s.job_id for s in read_submissions(line.chain)}

@@ -73,7 +73,7 @@ def too_long(
     lines = []
     for test, took in sorted(seconds.items(), key=lambda item: -item[1]):
         limit = SLOW_SECONDS if test in slow else QUICK_SECONDS
-        limit, _ = allowed.get(test.partition("@")[0], (limit, ""))
+        limit, _ = allowed.get(test, (limit, ""))
         if took > limit:
             lines.append(f"{test}: {took:.0f} s, allowed {limit:.0f} s")
     return lines
