@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from finetune.cards import brought_files as bringing
+from finetune.cards.asking.asked_columns import (
+    COLUMN,
+    PEOPLE,
+    Table,
+    columns_for,
+    conversation,
+    refuse_missing,
+)
 from finetune.cards.asking.asked_keys import settled_keys, stated_keys
 from finetune.cards.asking.draft import draft_of
 from finetune.cards.asking.opened import opened, read_through
 from finetune.cards.asking.person import Ask, Person, Tell, unheard, value_of
 from finetune.cards.new import Answers, name_from, refuse_name
 from finetune.cards.packed_files import language_parts, texts_among
-from finetune.cards.questions import NUMBER_OR_NAME, QUESTIONS, Question, not_among
-from finetune.errors import RecipeError, shortened, suggestion
+from finetune.cards.questions import QUESTIONS, Question, not_among
+from finetune.errors import RecipeError
 from finetune.messages import Place, Problem, counted, phrase, problem, sentence
 from finetune.output.digits import whole_number
 from finetune.output.paths import home_filled_in, is_file
 from finetune.readers.running_text import readings
-from finetune.readers.tabular.column_names import positions
 from finetune.sources.files import SourceFile
 from finetune.spec.card import Use
 from finetune.spec.formats import Format, all_formats, find_format
-from finetune.spec.language import Named
-from finetune.text.shown import quotable
+from finetune.text.shown import quotable, shown
 
-COLUMN = "column:"
-"""Beginning of the names of questions for columns; a role follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A file with columns, and how it is read."""
-
-    file: Path
-    form: Format
-    keys: Mapping[str, Any]
-
-    def columns(self) -> list[str]:
-        """Return the names of its columns; DataError if it cannot be read."""
-        return bringing.columns_of(self.file, form=self.form, keys=self.keys)
+UNIT_WORDS = {
+    "line": sentence("the line"),
+    "paragraph": sentence("the paragraph"),
+    "file": sentence("the file"),
+}
 
 
 def answers_of(options: Namespace, *, lang: str, ask: Ask | None, tell: Tell = unheard) -> Answers:
@@ -71,17 +66,18 @@ def answers_of(options: Namespace, *, lang: str, ask: Ask | None, tell: Tell = u
         )
     while True:
         answers = _collected(options, files, lang=lang, person=person)
-        if not (person.draft.answers and (again := _to_change(person))):
+        if not (person.asked and (again := _to_change(person))):
             return answers
+        person.asked.clear()
         person.draft.forget(again)
 
 
 def _to_change(person: Person) -> tuple[str, ...]:
     """Show the answers; return the names of those to ask again, none if all is well."""
-    names = list(person.draft.answers)
+    names = list(person.summary())
     given = [
-        f"  {number}  {name.removeprefix(COLUMN)}: {quotable(person.draft.answers[name]) or '—'}"
-        for number, name in enumerate(names, start=1)
+        f"  {number}  {one.in_language(person.lang)}"
+        for number, one in enumerate(person.summary().values(), start=1)
     ]
     text = sentence("Enter: write the card. To change an answer, type its number.")
     shown = "\n".join([*given, text.in_language(person.lang)])
@@ -103,7 +99,7 @@ def _collected(
     first, *others = QUESTIONS
     form = _format(options.format, files, person=person)
     if person is not None:
-        _refuse_missing(files)
+        refuse_missing(files)
     keys = settled_keys(
         files,
         form,
@@ -112,14 +108,13 @@ def _collected(
         answer=None if person is None else person.answer,
     )
     if person is not None:
-        names = bringing.given_columns(options.column).get("names")
-        names = names or person.draft.answers.get(f"{COLUMN}names", "")
-        person.say(*opened(files, form=form, given=keys, names=names).lines())
+        people = _people_columns(options, person)
+        person.say(*opened(files, form=form, given=keys, people=people).lines())
         languages = _replies(options, [first], lang=lang, person=person)["language"].split(",")
     else:
         replies = _replies(options, QUESTIONS, lang=lang, person=None)
         languages = replies["language"].split(",")
-    table = _Table(files[0], form, keys)
+    table = Table(files[0], form, keys)
     kind, columns = _kind_and_columns(options, files, table, languages, person=person)
     _refuse_personal(files[0], columns)
     if person is not None:
@@ -142,10 +137,17 @@ def _collected(
     )
 
 
+def _people_columns(options: Namespace, person: Person) -> list[str]:
+    """Return the columns about people that options or answers so far name."""
+    given = bringing.given_columns(options.column)
+    kept = person.draft.answers
+    return [given.get(role) or kept.get(f"{COLUMN}{role}", "") for role in PEOPLE]
+
+
 def _kind_and_columns(
     options: Namespace,
     files: Sequence[Path],
-    table: _Table,
+    table: Table,
     languages: Sequence[str],
     *,
     person: Person | None,
@@ -154,10 +156,10 @@ def _kind_and_columns(
     columns = bringing.given_columns(options.column)
     kind = options.kind or _kind(languages, columns)
     running_text = form.documents and kind == "text" and not columns
-    if turns := _conversation(table, languages, kind=options.kind, given=columns):
+    if turns := conversation(table, languages, kind=options.kind, given=columns):
         return "chat", turns
     if form.has_columns and kind != "chat" and not running_text:
-        columns = _columns(table, languages, given=columns, person=person)
+        columns = columns_for(table, languages, given=columns, person=person)
     elif form.file_per_language and kind == "parallel":
         columns = language_parts(files, languages) | columns
     return kind, columns
@@ -205,12 +207,6 @@ def _given(options: Namespace) -> list[Question]:
     return [one for one in QUESTIONS if getattr(options, one.name) is not None]
 
 
-def _refuse_missing(files: Sequence[Path]) -> None:
-    missing = [bringing.no_such_file(file) for file in files if not is_file(file)]
-    if missing:
-        raise RecipeError(*missing)
-
-
 def _ask_file(ask: Ask | None, lang: str) -> list[Path]:
     if ask is None:
         raise RecipeError(
@@ -243,7 +239,8 @@ def _format(given: str | None, files: Sequence[Path], *, person: Person | None) 
         )
     text = sentence("The name of {file} does not show its format. Which is it?", file=files[0])
     choices = {name: form.about or phrase("") for name, form in known.items()}
-    return known[person.answer(Question("format", text, choices=choices))]
+    question = Question("format", text, heading=sentence("format"), choices=choices)
+    return known[person.answer(question)]
 
 
 def _kind(languages: Sequence[str], columns: dict[str, str]) -> str:
@@ -252,7 +249,7 @@ def _kind(languages: Sequence[str], columns: dict[str, str]) -> str:
     return "chat" if {"messages", "instruction"} & set(columns) else "text"
 
 
-def _unit(table: _Table, kind: str, *, person: Person | None) -> str:
+def _unit(table: Table, kind: str, *, person: Person | None) -> str:
     """Return the unit of hard-wrapped lines as a person chooses it, who sees both readings."""
     if person is None or kind != "text" or not table.form.line_per_text:
         return ""
@@ -260,139 +257,10 @@ def _unit(table: _Table, kind: str, *, person: Person | None) -> str:
     texts = readings(SourceFile(table.file, table.file.name), encoding=encoding)
     if not texts:
         return ""
-    choices = {unit: phrase(shortened(quotable(text))) for unit, text in texts.items()}
+    choices = {
+        unit: sentence("{name}: {value}", name=UNIT_WORDS[unit], value=shown(text))
+        for unit, text in texts.items()
+    }
     text = sentence("The lines look hard-wrapped. Which of these is one whole text?")
-    return person.answer(Question("unit", text, choices=choices))
-
-
-def _conversation(
-    table: _Table, languages: Sequence[str], *, kind: str | None, given: dict[str, str]
-) -> dict[str, str]:
-    """Return role -> column of conversations; nothing for what is text by its columns.
-
-    Raises RecipeError for conversations (`kind`) whose columns are not known.
-    """
-    is_text = len(languages) != 1 or "text" in given or kind not in (None, "chat")
-    if is_text or not table.form.columns or not is_file(table.file):
-        return {}
-    there = table.columns()
-    complete = {"messages"} <= given.keys() or {"instruction", "answer"} <= given.keys()
-    if not complete and kind is None and bringing.has_text_column(there):
-        return {}
-    turns = given if complete else bringing.guess_conversation(there) | given
-    _refuse_wrong(table.file, turns, there)
-    if not turns and kind == "chat":
-        raise RecipeError(
-            problem(
-                "columns-needed",
-                "state the columns: {flags}. The file has: {there}",
-                at=Place(table.file),
-                flags=phrase("--column messages=COLUMN"),
-                there=[quotable(column) for column in there],
-            )
-        )
-    return turns
-
-
-def _columns(
-    table: _Table,
-    languages: Sequence[str],
-    *,
-    given: dict[str, str],
-    person: Person | None,
-) -> dict[str, str]:
-    """Return role -> column; asks for what is missing, or refuses with the columns of the file."""
-    file, form = table.file, table.form
-    _refuse_missing([file])
-    there = table.columns()
-    _refuse_wrong(file, given, there)
-    in_order = bool(form.fixed_columns)  # the original stands first, as in the answer
-    stated = bringing.stated_columns(file, form=form, languages=languages)
-    columns = stated or bringing.guess_columns(there, languages=languages, in_order=in_order)
-    columns |= given
-    roles = ["text"] if len(languages) == 1 else list(languages)
-    missing = [role for role in roles if role not in columns]
-    if missing and person is None:
-        raise RecipeError(
-            problem(
-                "columns-needed",
-                "state the columns: {flags}. The file has: {there}",
-                at=Place(file),
-                flags=phrase(" ".join(f"--column {role}=COLUMN" for role in missing)),
-                there=[quotable(column) for column in there],
-            )
-        )
-    if person is None:
-        return columns
-    for role in missing:
-        columns[role] = person.answer(_column_question(role, there))
-    if not in_order:
-        columns |= dict(_people(columns, there, person=person))
-    return columns
-
-
-OR_NONE = sentence("number or name; Enter: none")
-PEOPLE = {
-    "contributor": sentence(
-        "Which column names the contributor of each text, so that one person's texts can be "
-        "withdrawn?"
-    ),
-    "names": sentence("Which column lists the people who are named in each text, to mask them?"),
-}
-"""Role of a column about people -> its question."""
-
-
-def _people(
-    columns: Mapping[str, str], there: Sequence[str], *, person: Person
-) -> Iterator[tuple[str, str]]:
-    """Yield the roles about people that a column has, with the column."""
-    taken = set(columns.values())
-    for role, text in PEOPLE.items():
-        left = [column for column in there if column not in taken]
-        if role in columns or not left:
-            continue
-        choices = {column: phrase("") for column in left}
-        column = person.answer(
-            Question(COLUMN + role, text, hint=OR_NONE, choices=choices, optional=True)
-        )
-        if column:
-            taken.add(column)
-            yield role, column
-
-
-def _refuse_wrong(file: Path, given: dict[str, str], there: Sequence[str]) -> None:
-    for column in given.values():
-        if not _names_one(column, there):
-            raise RecipeError(
-                problem(
-                    "option-no-column",
-                    "{file} has no column {column!r}; it has: {there}{near}",
-                    at=Place(key="--column"),
-                    file=file,
-                    column=column,
-                    there=[quotable(one) for one in there],
-                    near=suggestion(column, there),
-                )
-            )
-
-
-def _names_one(column: str, there: Sequence[str]) -> bool:
-    """Return whether a column of a card is one of a file: by name, path or pattern."""
-    path = column.split(".", maxsplit=1)[0] in there
-    return bool(positions(column, there)) or path or ("*" in column and _fits(column, there))
-
-
-def _fits(pattern: str, there: Sequence[str]) -> bool:
-    """Return whether a pattern with `*` fits one of the names, as those of speakers' tiers do."""
-    before, _, after = pattern.partition("*")
-    return any(name.startswith(before) and name.endswith(after) for name in there)
-
-
-def _column_question(role: str, there: Sequence[str]) -> Question:
-    if role == "text":
-        text = sentence("Which column holds the text?")
-    else:
-        text = sentence("Which column holds {language}?", language=Named(role))
-    return Question(
-        COLUMN + role, text, hint=NUMBER_OR_NAME, choices={column: phrase("") for column in there}
-    )
+    question = Question("unit", text, heading=sentence("one text"), choices=choices, by_words=True)
+    return person.answer(question)

@@ -27,6 +27,8 @@ class Question:
 
     name: str
     text: Sentence
+    heading: Sentence
+    """The question in a word or two, for a list of answers."""
     default: str = ""
     choices: Choices = field(default_factory=dict)
     """The only answers, if there are any."""
@@ -36,6 +38,8 @@ class Question:
     """Hint for a terminal; a page shows the choices themselves."""
     optional: bool = False
     """True if Enter is an answer beside the choices."""
+    by_words: bool = False
+    """True if the words of the choices are shown instead of the values, which only cards know."""
     rule: Callable[[str], Problem | None] = lambda _answer: None
 
     def problem(self, answer: str) -> Problem | None:
@@ -56,7 +60,7 @@ class Question:
         elif self.default:
             lines[-1] += f" [{self.default}]"
         if self.default and self.choices:
-            enter = sentence("Enter: {default}", default=self._words(self.default))
+            enter = sentence("Enter: {default}", default=self.words(self.default))
             lines.append(f"  {enter.in_language(language)}")
         return "\n".join(lines)
 
@@ -65,13 +69,14 @@ class Question:
         lines = []
         for number, (value, words) in enumerate((self.choices or self.proposals).items(), start=1):
             about = words.in_language(language)
-            lines.append(f"  {number}  {shown(value)}" + (f" ({about})" if about else ""))
+            if not self.by_words:
+                about = shown(value) + (f" ({about})" if about else "")
+            lines.append(f"  {number}  {about}")
         return "\n".join(lines)
 
-    def _words(self, value: str) -> Sentence:
-        """Return the words of a choice, or itself where it has none."""
-        words = self.choices[value]
-        return words if str(words) else phrase(shown(value))
+    def words(self, value: str) -> Sentence:
+        """Return an answer as it is shown: by its words, or itself."""
+        return self.choices[value] if self.by_words else phrase(shown(value))
 
     def value_of(self, answer: str, language: str) -> str:
         """Return the value that an answer stands for: a number or words of a choice, or itself.
@@ -79,9 +84,9 @@ class Question:
         The beginning of the words is enough where no other choice begins so.
         """
         answer = answer.strip() or self.default
-        if not answer:
-            return ""
         known = self.choices or self.proposals
+        if not answer or (not self.choices and _folded(answer) in _NOT_STATED):
+            return ""
         number = whole_number(answer.rstrip(".)"))
         if number and number <= len(known):
             return list(known)[number - 1]
@@ -158,6 +163,30 @@ def _licence_rule(answer: str) -> Problem | None:
     )
 
 
+def _contact_rule(answer: str) -> Problem | None:
+    if not answer or _ADDRESS.search(answer):
+        return None
+    return problem(
+        "contact-no-address",
+        "{answer!r} is no address; write an e-mail address (awa@example.org), a web address "
+        "(https://example.org), a telephone number with its country (+221 33 123 45 67), or "
+        "{unstated}",
+        answer=shown(answer),
+        unstated=NOT_STATED,
+    )
+
+
+_ADDRESS = re.compile(
+    r"[^\s@<>]+@[^\s@<>]+\.\w{2,}"  # e-mail
+    r"|https?://\S|\bwww\.\S|(?<![\w.])[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?![\w.])"  # web
+    r"|\+\d[\d ().\u00a0\u202f/-]{5,}\d"  # telephone
+)
+NOT_STATED = sentence("not stated")
+_NOT_STATED = frozenset(
+    {"not stated", "not-stated", "non precise", "non precisee", "non indique", "non indiquee"}
+    | {"unknown", "not known", "inconnu", "inconnue", "n/a", "none", "aucun", "aucune", "-", "?"}
+)
+"""Answers that state nothing, folded."""
 _VAGUE = frozenset(
     {"libre", "licence libre", "free", "open", "ouvert", "ouverte", "licence ouverte", "gratuit"}
     | {"cc", "creative commons", "creative common", "public", "publique", "open source"}
@@ -203,24 +232,37 @@ QUESTIONS = (
             "Which language are the texts in? (name or code, e.g. Wolof or wol_Latn; for "
             "translations all of them, separated by commas)"
         ),
+        heading=sentence("language"),
         rule=_language_rule,
     ),
-    Question("title", sentence("A title, as readers will see it")),
-    Question("dialect", sentence("Which dialect or region?"), hint=UNKNOWN),
+    Question(
+        "title",
+        sentence("A title, as readers will see it"),
+        heading=sentence("title"),
+    ),
+    Question(
+        "dialect",
+        sentence("Which dialect or region?"),
+        heading=sentence("dialect"),
+        hint=UNKNOWN,
+    ),
     Question(
         "orthography",
         sentence("Which spelling standard do the texts follow, if any?"),
+        heading=sentence("spelling standard"),
         hint=UNKNOWN,
     ),
     Question(
         "speakers",
         sentence("Who spoke or wrote these texts? (only what these people agree to make public)"),
+        heading=sentence("speakers"),
     ),
     Question(
         "licence",
         sentence(
             "Under which licence? If it is your community's own, write its name and its address."
         ),
+        heading=sentence("licence"),
         hint=sentence("number or name; Enter: not decided yet"),
         proposals=LICENCES,
         rule=_licence_rule,
@@ -228,26 +270,45 @@ QUESTIONS = (
     Question(
         "basis",
         sentence("How did people agree?"),
+        heading=sentence("basis of consent"),
         hint=NUMBER_OR_WORD,
         default="not-stated",
         choices=BASES,
+        by_words=True,
     ),
-    Question("consent", sentence("What was agreed, in one sentence?")),
-    Question("withdrawal", sentence("Who may withdraw texts, and how do they ask for it?")),
-    Question("contact", sentence("Who can be asked about the texts? (an address)")),
+    Question(
+        "consent",
+        sentence("What was agreed, in one sentence?"),
+        heading=sentence("what was agreed"),
+    ),
+    Question(
+        "withdrawal",
+        sentence("Who may withdraw texts, and how do they ask for it?"),
+        heading=sentence("withdrawal"),
+    ),
+    Question(
+        "contact",
+        sentence("Who can be asked about the texts? (an address)"),
+        heading=sentence("contact"),
+        rule=_contact_rule,
+    ),
     Question(
         "personal_data",
         sentence("Personal data in the texts (names, numbers, health)?"),
+        heading=sentence("personal data"),
         hint=NUMBER_OR_WORD,
         default="not-stated",
         choices=PERSONAL,
+        by_words=True,
     ),
     Question(
         "personal_names",
         sentence("Are people named in the texts?"),
+        heading=sentence("people named"),
         hint=NUMBER_OR_WORD,
         default="not-stated",
         choices=NAMES,
+        by_words=True,
     ),
 )
 """In the order in which they are asked; each is an option of the command line too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from finetune.messages import Sentence, phrase, problem, sentence
 from finetune.readers.guards import opened
 from finetune.sources.files import SourceFile
 from finetune.spec.values.table_keys import Encoding
+from finetune.text.shown import quotable
 
 HEAD_BYTES = 2**16
 """Beginning of a file that shows UTF-16 without its mark."""
@@ -28,7 +29,16 @@ MAX_BLOCKS = 4
 PROPOSED: tuple[Encoding, ...] = (
     *("windows-1252", "windows-1250", "windows-1251", "windows-1256", "windows-1253"),
     *("windows-1254", "windows-1255", "windows-1257", "windows-1258", "mac-roman"),
+    *("iso-8859-15", "iso-8859-2", "iso-8859-16", "koi8-r", "koi8-u"),
 )
+"""The most common ones first: where two read a file equally well, the first is proposed."""
+SCORE_STEP = 0.02
+"""Smaller differences between the shares of good words do not count."""
+MOST_PROPOSALS = 2
+MOST_READINGS = 6
+TRIED_LINES = 200
+WINDOW = 48
+"""Characters of a line that are shown; with its encoding they fit into 80 columns."""
 MIN_SCORE = 0.8
 SAMPLE_WORDS = 5
 _BETWEEN = re.compile(r"[\s,;|:/()]+")
@@ -128,41 +138,77 @@ def decoded(data: bytes, codec: str) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A file as it reads in an encoding that it may have."""
+
+    encoding: Encoding
+    words: Sequence[str]
+    """Some that show the difference."""
+    line: str
+    """The part of a line that shows it best, without personal data."""
+
+
 def proposal(file: SourceFile, *, codec: str) -> Sentence:
     """Return what to do with a file that is not of its encoding: a proposal with a sample.
 
     A file in which some lines are UTF-8 and others are not is named with a line of each.
     """
+    unfit, fit = _foreign_lines(file) if codec == "utf-8" else ({}, {})
+    if unfit and fit:
+        return sentence(
+            "but line {fit:d} is UTF-8: the file was joined from parts of different encodings; "
+            "save each part as UTF-8",
+            fit=next(iter(fit)),
+            unfit=next(iter(unfit)),
+        )
+    proposed = _proposals(list(unfit.values()), worse=SCORE_STEP)
+    if not proposed:
+        return sentence("save the file in the encoding that the card states")
+    looks = [
+        phrase(f"{one.encoding} ({', '.join(one.words)})") for one in proposed[:MOST_PROPOSALS]
+    ]
+    return sentence(
+        "it looks like {looks}; if these words are right, write `encoding: {name}` in the card "
+        "(`finetune cards new --encoding {name}`), or save the file as UTF-8",
+        looks=looks,
+        name=proposed[0].encoding,
+    )
+
+
+def readings_of(file: SourceFile) -> list[Reading]:
+    """Return how a file that is not UTF-8 reads in each encoding that it may have, best first.
+
+    None for a file that was joined from parts of different encodings. No two read the same.
+    """
+    unfit, fit = _foreign_lines(file)
+    lines = list(unfit.values())
+    if fit or not lines:
+        return []
+    proposed = _proposals(lines, worse=1)
+    texts = {one.encoding: _telling(lines, proposed, one.encoding) for one in proposed}
+    windows = dict(zip(texts, _windows(list(texts.values())), strict=True))
+    found = {
+        one.encoding: Reading(one.encoding, one.words, windows[one.encoding]) for one in proposed
+    }
+    different = {one.line: one for one in reversed(list(found.values()))}
+    return list(reversed(different.values()))[:MOST_READINGS]
+
+
+def _foreign_lines(file: SourceFile) -> tuple[dict[int, bytes], dict[int, bytes]]:
+    """Return the first lines that are not ASCII by number: those that are not UTF-8, and others."""
     try:
         with opened(file) as stream:
             head = stream.read(PROPOSAL_BYTES)
     except OSError:
         head = b""
+    if b"\0" in head:
+        return {}, {}
     lines = [(n, line) for n, line in enumerate(head.split(b"\n"), start=1) if not line.isascii()]
     if len(head) == PROPOSAL_BYTES:
         lines = lines[:-1]
-    if codec != "utf-8" or b"\0" in head:
-        return sentence("save the file in the encoding that the card states")
-    unfit = [(number, line) for number, line in lines if not _is_utf8(line)]
-    fit = [number for number, line in lines if _is_utf8(line)]
-    if unfit and fit:
-        return sentence(
-            "but line {fit:d} is UTF-8: the file was joined from parts of different encodings; "
-            "save each part as UTF-8",
-            fit=fit[0],
-            unfit=unfit[0][0],
-        )
-    data = b"\n".join(line for _, line in unfit)
-    proposed = list(_proposals(data))
-    if not proposed:
-        return sentence("save the file in the encoding that the card states")
-    looks = [phrase(f"{name} ({', '.join(words)})") for name, words in proposed]
-    return sentence(
-        "it looks like {looks}; if these words are right, write `encoding: {name}` in the card "
-        "(`finetune cards new --encoding {name}`), or save the file as UTF-8",
-        looks=looks,
-        name=proposed[0][0],
-    )
+    unfit = {number: line for number, line in lines if not _is_utf8(line)}
+    return unfit, {number: line for number, line in lines if number not in unfit}
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -173,9 +219,13 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _proposals(data: bytes) -> Iterator[tuple[Encoding, Sequence[str]]]:
-    """Yield the best encodings, at most two, with words that show the difference."""
-    scored = []
+def _proposals(lines: Sequence[bytes], *, worse: float) -> list[Reading]:
+    """Return the encodings in which most words are some, the best first, without a line.
+
+    `worse`: by how much the share of such words may be smaller than in the best encoding.
+    """
+    data = b"\n".join(lines)
+    scored: list[tuple[float, Reading]] = []
     for name in PROPOSED:
         try:
             words = _words(decoded(data, name))
@@ -183,13 +233,33 @@ def _proposals(data: bytes) -> Iterator[tuple[Encoding, Sequence[str]]]:
             continue
         good = [word for word in words if _is_good(word)]
         if words and len(good) >= MIN_SCORE * len(words):
-            scored.append((len(good) / len(words), name, list(dict.fromkeys(good))[:SAMPLE_WORDS]))
-    best = max((score for score, _, _ in scored), default=0)
-    shown: list[Sequence[str]] = []
-    for score, name, sample in scored:
-        if score > best - 0.02 and sample not in shown and len(shown) < 2:
-            shown.append(sample)
-            yield name, sample
+            sample = list(dict.fromkeys(good))[:SAMPLE_WORDS]
+            scored.append((len(good) / len(words), Reading(name, sample, "")))
+    best = max((score for score, _ in scored), default=0)
+    scored.sort(key=lambda one: int((best - one[0]) / SCORE_STEP))
+    first = {tuple(one.words): one for _, one in reversed(scored)}
+    return [one for score, one in scored if score > best - worse and first[tuple(one.words)] is one]
+
+
+def _telling(lines: Sequence[bytes], proposed: Sequence[Reading], name: Encoding) -> str:
+    """Return the line that most encodings read differently, as one of them reads it."""
+
+    def tells(line: bytes) -> tuple[int, int]:
+        readings = {line.decode(one.encoding, "replace") for one in proposed}
+        return len(readings), len({byte for byte in line if byte > 127})
+
+    line = max((line.strip() for line in lines[:TRIED_LINES]), key=tells)
+    return quotable(line.decode(name, "replace"))
+
+
+def _windows(texts: Sequence[str]) -> list[str]:
+    """Return the same part of each text, around the first place in which they differ."""
+    pairs = enumerate(zip(*texts, strict=False))
+    at = next((at for at, found in pairs if len(set(found)) > 1), 0)
+    at = at or next((at for at, letter in enumerate(texts[0]) if not letter.isascii()), 0)
+    start = max(0, at - WINDOW // 2)
+    parts = [(text[start : start + WINDOW], len(text) > start + WINDOW) for text in texts]
+    return [f"{'… ' if start else ''}{part}{' …' if more else ''}" for part, more in parts]
 
 
 def _words(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from finetune.errors import RecipeError, Unfit
-from finetune.messages import ENGLISH, Place, Problem, Sentence, phrase, problem, sentence
+from finetune.messages import ENGLISH, Place, Problem, Sentence, counted, phrase, problem, sentence
 from finetune.spec.language_search import (
     codes_in,
     find_languages,
@@ -32,6 +32,8 @@ PATTERN = r"^[a-z]{3}_[A-Z][a-z]{3}$"
 HUB_WORDS = frozenset({"code", "multilingual"})
 """Words that the Hub takes under `language` beside codes."""
 _SHOWN = 80
+MOST_LANGUAGES = 8
+"""Languages that a message or question lists; of more it gives the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,10 @@ Konkani), knn_Deva (Konkani)"
     if len(found) > 1:
         return problem(
             "several-languages",
-            "{value!r} stands for several; write one of {codes}",
+            "{value!r} stands for several; write one of {codes}{more}",
             value=text[:_SHOWN],
             codes=_choices(found),
+            more=_more(found),
         )
     if found:
         return _spelling(text, found)
@@ -118,9 +121,10 @@ def _of_code(row: LanguageRow, found: Sequence[str], *, text: str) -> Problem:
         return problem(
             "macrolanguage",
             "{code!r} stands for several languages; write the one it is, with its script: "
-            "{members}",
+            "{members}{more}",
             code=row.code,
             members=codes,
+            more=_more(found),
         )
     if row.kind == "special":
         return problem(
@@ -192,7 +196,13 @@ def _no_script(script: str) -> Problem:
 
 
 def _choices(codes: Sequence[str]) -> list[Named]:
-    return [Named(code, "{code} ({name})") for code in codes]
+    return [Named(code, "{code} ({name})") for code in codes[:MOST_LANGUAGES]]
+
+
+def _more(codes: Sequence[str]) -> Sentence:
+    """Return how many languages are not listed; nothing if all are."""
+    left = len(codes) - MOST_LANGUAGES
+    return counted(", or {count} other", ", or {count} others", left) if left > 0 else phrase("")
 
 
 def _near(codes: Sequence[str]) -> Sentence:

@@ -10,7 +10,7 @@ import difflib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from finetune.spec.tables.language_table import (
@@ -51,8 +51,15 @@ _SCRIPT_NAMES: Mapping[str, str] = {
     "manipuri": "Mtei",
     "tana": "Thaa",
     "tifinar": "Tfng",
+    "simplified": "Hans",
+    "simplifie": "Hans",
+    "traditional": "Hant",
+    "traditionnel": "Hant",
 }
 """Further names of scripts, folded."""
+_STANDARD_WORDS = frozenset({"standard", "literary", "litteraire"})
+"""Words for the standard among the languages of one name, folded; `modern` may stand beside."""
+_BESIDE_STANDARD = frozenset({"modern", "moderne"})
 _USUAL = "Latn"
 """For languages of which CLDR knows no script; what is chosen is shown."""
 _MOST_CHARACTERS = 120
@@ -64,8 +71,9 @@ def find_languages(text: str) -> tuple[str, ...]:
     """Return the codes (`wol_Latn`) that a name or code of any kind can stand for.
 
     None for what is unknown, one where there is no doubt; else all that it can be: the members of a
-    macrolanguage, the successors of a retired code, languages of one name, and the scripts that a
-    language is commonly written in, the usual one first (CLDR). Case and accents do not count.
+    macrolanguage, its standard first, the successors of a retired code, languages of one name, and
+    the scripts that a language is commonly written in, the usual one first (CLDR). Case and accents
+    do not count.
 
     >>> find_languages("wolof"), find_languages("Français"), find_languages("Wolof (arabe)")
     (('wol_Latn',), ('fra_Latn',), ('wol_Arab',))
@@ -73,6 +81,8 @@ def find_languages(text: str) -> tuple[str, ...]:
     (('fra_Latn',), ('fra_Latn',), ('swc_Latn',))
     >>> find_languages("hausa"), find_languages("swahili"), find_languages("xyz")
     (('hau_Latn', 'hau_Arab'), ('swh_Latn', 'swc_Latn'), ())
+    >>> find_languages("chinois")[:2], find_languages("arabe standard")
+    (('cmn_Hans', 'cmn_Hant'), ('arb_Arab',))
     """
     text = unicodedata.normalize("NFC", text).strip()[:_MOST_CHARACTERS]
     by_code = _by_code(text)
@@ -87,14 +97,32 @@ def codes_in(code: str, *, script: str = "", region: str = "") -> tuple[str, ...
     if row is None or (row.kind == "special" and not row.is_language):
         return ()
     if not row.is_language:
+        members = sorted(row.to, key=lambda to: _standing(to, row))
         return tuple(
-            dict.fromkeys(x for to in row.to for x in codes_in(to, script=script, region=region))
+            dict.fromkeys(x for to in members for x in codes_in(to, script=script, region=region))
         )
     if script:
         return (f"{code}_{script}",)
     if region in row.script_by_region:
         return (f"{code}_{row.script_by_region[region]}",)
     return tuple(f"{code}_{one}" for one in row.scripts or (_USUAL,))
+
+
+def _standing(member: str, group: LanguageRow) -> int:
+    """Return the place among the languages of a code: its standard, others with a script, rest."""
+    row = language_row(member)
+    if row is None:
+        return 2
+    if _is_standard(member, group):
+        return 0
+    return 1 if row.scripts else 2
+
+
+def _is_standard(member: str, group: LanguageRow) -> bool:
+    """Return whether a member of a macrolanguage is its standard: by its name, or its own name."""
+    row = language_row(member)
+    own = row is not None and row.own == group.own
+    return row is not None and (own or row.english.startswith("Standard "))
 
 
 def _by_code(text: str) -> tuple[str, ...]:
@@ -120,10 +148,21 @@ def _by_name(text: str, *, whole: bool) -> tuple[str, ...]:
         return _in_scripts(exact)
     if whole or not folded:
         return ()
+    if standard := _standard(folded.split()):
+        return standard
     name, script = _split_script(text)
     if script:
         return _in_scripts(_index().get(fold(name), ()), script=script)
     return _in_scripts(_with_words(text))
+
+
+def _standard(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the standard of the languages that the other words name: `arabe standard`."""
+    if not _STANDARD_WORDS & set(words):
+        return ()
+    name = " ".join(word for word in words if word not in _STANDARD_WORDS | _BESIDE_STANDARD)
+    groups = [row for code in _index().get(name, ()) if (row := language_row(code)) is not None]
+    return _in_scripts(to for row in groups for to in row.to if _is_standard(to, row))
 
 
 def _in_scripts(codes: Iterable[str], script: str = "") -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: Inside) -> P
 
 def new(file: str, *flags: str, language: str = "hau_Latn") -> int:
     """Make a card of a file."""
-    said = ("--licence=mit", "--contact=radio", "--basis=written", "--consent=yes")
+    said = ("--licence=mit", "--contact=radio@example.org", "--basis=written", "--consent=yes")
     return main(["cards", "new", file, f"--language={language}", "--lang=en", *said, *flags])
 
 

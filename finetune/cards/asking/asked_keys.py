@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from finetune.cards.packed_files import first_inside
-from finetune.cards.questions import Question, not_among
+from finetune.cards.questions import NUMBER_OR_NAME, Question, not_among
 from finetune.errors import DataError, RecipeError
-from finetune.messages import Place, Problem, phrase, problem, sentence
+from finetune.messages import Place, Problem, Sentence, phrase, problem, sentence
 from finetune.output.digits import whole_number
 from finetune.output.paths import is_file
+from finetune.readers.encodings import readings_of
+from finetune.readers.numbered_lines import numbered_lines
 from finetune.sources.broken_files import explained_keys
 from finetune.sources.files import SourceFile
 from finetune.spec.entry_points import load
@@ -26,7 +28,14 @@ OPTIONS: Mapping[str, str] = {
     "quotes": "at the beginning of cells: quoted (they enclose them) or literal",
 }
 """Key -> help of its option; `--sheet` may be repeated."""
-Answer = Callable[[Question], str]
+HEADINGS: Mapping[str, Sentence] = {
+    "encoding": sentence("encoding"),
+    "separator": sentence("separator"),
+    "header": sentence("header"),
+    "quotes": sentence("quotation marks"),
+}
+Answer = Callable[[Question], str | None]
+"""Returns the answer to a question, None for none yet."""
 
 
 def stated_keys(options: Namespace) -> dict[str, Any]:
@@ -62,14 +71,12 @@ def settled_keys(
     unfit = [key for key in TABLE_KEYS if key in stated and key not in form.keys]
     if unfit:
         raise RecipeError(*(_at_option(_of_other_format(form), key) for key in unfit))
-    if not form.found_keys:
+    if not (form.found_keys or "encoding" in form.keys):
         return dict(stated)
-    found = [
-        _of_file(file, form, dict(stated), wanted=wanted, answer=answer)
-        for file in files
-        if is_file(file)
-    ]
-    for file, keys in zip(files[1:], found[1:], strict=False):
+    files = list(filter(is_file, files))
+    found = [_of_file(file, form, dict(stated), wanted=wanted, answer=answer) for file in files]
+    found = _same_encoding(found, files)
+    for file, keys in zip(files[1:], found[1:], strict=True):
         if keys != found[0]:
             raise RecipeError(
                 problem(
@@ -84,6 +91,23 @@ def settled_keys(
     return found[0] if found else dict(stated)
 
 
+def _same_encoding(found: Sequence[dict[str, Any]], files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the keys with one encoding for all files, where the others are plain ASCII."""
+    encodings = {keys["encoding"] for keys in found if "encoding" in keys}
+    if len(encodings) != 1:
+        return list(found)
+    [encoding] = encodings
+    return [
+        {"encoding": encoding} | keys if _is_ascii(file) else keys
+        for keys, file in zip(found, files, strict=True)
+    ]
+
+
+def _is_ascii(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return all(block.isascii() for block in iter(lambda: stream.read(2**20), b""))
+
+
 def _of_file(
     file: Path,
     form: Format,
@@ -92,34 +116,108 @@ def _of_file(
     wanted: Sequence[str],
     answer: Answer | None,
 ) -> dict[str, Any]:
-    find = explained_keys(load(form.found_keys))
+    find = explained_keys(load(form.found_keys) if form.found_keys else _read_as_text)
     inside = first_inside(SourceFile(file, file.name), form=form)
     while True:
         try:
             found: dict[str, Any] = find(inside, **keys, wanted=tuple(wanted))
             return keys | found
         except DataError as error:
-            [first, *_] = error.problems
-            question = question_about(first)
+            question = _question_about(error.problems[0], inside)
             if answer is None or question is None or question.name in keys:
                 raise
             value = answer(question)
+            if value is None:
+                raise
             keys[question.name] = whole_number(value) or value
 
 
-def question_about(doubt: Problem) -> Question | None:
+def _read_as_text(
+    file: SourceFile,
+    *,
+    encoding: Encoding = "utf-8",
+    wanted: Sequence[str] = (),  # noqa: ARG001, as of tables
+) -> dict[str, Any]:
+    """Return no keys; DataError for a file that is not of its encoding."""
+    for _ in numbered_lines(file, encoding=encoding):
+        pass
+    return {}
+
+
+def _question_about(doubt: Problem, file: SourceFile) -> Question | None:
     """Return the question that decides a doubt about a file, None for any other problem."""
-    key = str(doubt.facts.get("key", ""))
-    if key not in OPTIONS:
+    if doubt.code == "wrong-encoding":
+        return _encoding_question(file)
+    if doubt.code == "separator-unclear":
+        names = [doubt.facts["first_names"], doubt.facts["second_names"]]
+        signs = [str(one) for one in doubt.facts["choices"]]
+        return Question(
+            "separator",
+            sentence("Which sign separates the columns of {file}? It gives:", file=file.name),
+            heading=HEADINGS["separator"],
+            choices=dict(zip(signs, map(_columns, names), strict=False)),
+        )
+    if doubt.code == "quotes-unclear":
+        return Question(
+            "quotes",
+            sentence("Cells of {file} begin and end with quotation marks. They:", file=file.name),
+            heading=HEADINGS["quotes"],
+            choices={
+                "quoted": sentence("enclose cells"),
+                "literal": sentence("are part of the texts"),
+            },
+            by_words=True,
+        )
+    if doubt.code == "header-unclear":
+        return Question(
+            "header",
+            sentence(
+                "Line {line:d} of {file} is: {cells}",
+                line=doubt.facts["line"],
+                file=file.name,
+                cells=doubt.facts["cells"],
+            ),
+            heading=HEADINGS["header"],
+            choices={
+                str(doubt.facts["line"]): sentence("it names the columns"),
+                "none": sentence("it is the first record"),
+            },
+            by_words=True,
+        )
+    return None
+
+
+def _encoding_question(file: SourceFile) -> Question | None:
+    """Return the question for the encoding of a file with a line of it in each that it may have."""
+    readings = readings_of(file)
+    if not readings:
         return None
-    if "choices" in doubt.facts:
-        values = [str(value) for value in doubt.facts["choices"]]
-        return Question(key, doubt.what, choices=dict.fromkeys(values, phrase("")))
-    choices = {
-        str(doubt.facts["line"]): sentence("it names the columns"),
-        "none": sentence("it is the first record"),
-    }
-    return Question(key, doubt.what, choices=choices)
+    return Question(
+        "encoding",
+        sentence(
+            "{file} is not UTF-8. In which of these encodings does it read well?", file=file.name
+        ),
+        heading=HEADINGS["encoding"],
+        hint=NUMBER_OR_NAME,
+        proposals={one.encoding: phrase(one.line) for one in readings},
+        rule=lambda name: _encoding_problem(name, file),
+    )
+
+
+def _encoding_problem(name: str, file: SourceFile) -> Problem | None:
+    """Return why a file cannot be read in an encoding; None if it can."""
+    known = get_args(Encoding)
+    if name not in known:
+        return not_among(dict.fromkeys(known), name)
+    try:
+        explained_keys(_read_as_text)(file, encoding=name)
+    except DataError as error:
+        return error.problems[0]
+    return None
+
+
+def _columns(names: object) -> Sentence:
+    return sentence("columns: {names}", names=names)
 
 
 def _words(keys: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from finetune.cards.asking.people_columns import names_people
 from finetune.cards.brought_files import columns_of
 from finetune.cards.listing import people_size
 from finetune.errors import DataError
@@ -19,10 +20,13 @@ from finetune.sources.files import SourceFile, in_archive
 from finetune.spec.card import CorpusBlock
 from finetune.spec.entry_points import blamed, load
 from finetune.spec.formats import FORMATS, GROUP, Format, reader
+from finetune.text.personal import NAME_MASK
 from finetune.text.shown import quotable, shown, shown_fact
 
 FIRST_RECORDS = 3
 FIRST_COLUMNS = 6
+JUDGED_RECORDS = 1000
+"""Records by whose values a column is taken for one of names."""
 READ_UNITS = 20_000
 """Upper bound of the text units that are read to find faults."""
 UNKNOWN = "und_Zzzz"
@@ -39,6 +43,8 @@ class Opened:
     """Facts about the files: name and value."""
     samples: Sequence[Mapping[str, str]] = ()
     """The first records: column (empty for none) -> text, shortened and without personal data."""
+    masked: Sequence[str] = ()
+    """Columns that name people, or seem to: their values are masked in the samples."""
 
     def lines(self) -> Iterator[Sentence]:
         """Yield what a person reads about the files."""
@@ -47,14 +53,26 @@ class Opened:
         for number, sample in enumerate(self.samples, start=1):
             texts = [f"{quotable(name)} = {one}" if name else one for name, one in sample.items()]
             yield phrase(f"  {number}  {' | '.join(texts)}")
+        if note := self.note:
+            yield note
+
+    @property
+    def note(self) -> Sentence | None:
+        """Columns that are masked, in a sentence; None for none."""
+        if not self.masked:
+            return None
+        return sentence(
+            "Names of people are not shown here (N. N.): {columns}", columns=_listed(self.masked)
+        )
 
 
 def opened(
-    files: Sequence[Path], *, form: Format, given: Mapping[str, Any], names: str = ""
+    files: Sequence[Path], *, form: Format, given: Mapping[str, Any], people: Sequence[str] = ()
 ) -> Opened:
     """Return files of a format as they were understood.
 
-    `given`: keys of the card that are known; `names`: the column of people to mask, if it is known.
+    `given`: keys of the card that are known; `people`: columns that name people, if they are known;
+    those that seem to are masked too.
 
     Raises DataError with the fault of a file that cannot be read.
     """
@@ -65,8 +83,13 @@ def opened(
     facts += [(name, shown_fact(value)) for name, value in understood]
     if there and not understood:
         facts.append((sentence("columns"), _listed(there)))
-    people = {"names": names} if names in there else {}
-    return Opened(there, facts, list(_samples(sources, form, there, given, people=people)))
+    columns = _columns(sources, form, there, given)
+    masked = [
+        name
+        for name, texts in columns.items()
+        if name in people or (name and names_people(name, texts.values()))
+    ]
+    return Opened(there, facts, list(_samples(columns, masked=masked)), masked)
 
 
 def read_through(
@@ -90,38 +113,56 @@ def _sources(files: Sequence[Path], form: Format) -> list[SourceFile]:
     return [one for file in sources for one in in_archive(file, form=form)]
 
 
-def _samples(
-    files: Sequence[SourceFile],
-    form: Format,
-    there: Sequence[str],
-    given: Mapping[str, Any],
-    *,
-    people: Mapping[str, str],
-) -> Iterator[Mapping[str, str]]:
-    """Yield the first records; DataError if the files can be read by none of their columns."""
-    texts: dict[str, list[str]] = {}
+def _columns(
+    files: Sequence[SourceFile], form: Format, there: Sequence[str], given: Mapping[str, Any]
+) -> dict[str, dict[object, str]]:
+    """Return column (empty for none) -> the first texts by their place.
+
+    DataError if none of the columns can be read.
+    """
+    texts: dict[str, dict[object, str]] = {}
     faults: list[DataError] = []
     for column in there[:FIRST_COLUMNS] or [""]:
-        columns = {"columns": {"text": column, **people}} if column else {}
+        columns = {"columns": {"text": column}} if column else {}
         corpus = _block(form, kind="text", languages=[UNKNOWN], **(dict(given) | columns))
         try:
-            texts[column] = list(_first(_units(files, form, corpus)))
+            first = _first(_units(files, form, corpus))
+            texts[column] = {
+                record.where if column else number: _text(record)
+                for number, record in enumerate(first)
+            }
         except DataError as error:
             faults.append(error)
     if not texts and faults and not form.file_per_language:
         raise faults[0]
-    for number in range(max(map(len, texts.values()), default=0)):
-        yield {name: one[number] for name, one in texts.items() if number < len(one)}
+    return texts
 
 
-def _first(units: Iterator[Any]) -> Iterator[str]:
-    """Yield the first texts; the units after them are read too, for their faults."""
-    left = FIRST_RECORDS
+def _samples(
+    columns: Mapping[str, Mapping[object, str]], *, masked: Sequence[str]
+) -> Iterator[dict[str, str]]:
+    """Yield the first records; values of the masked columns are masked in the others too."""
+    places = dict.fromkeys(place for texts in columns.values() for place in texts)
+    for place in islice(places, FIRST_RECORDS):
+        record = {name: texts[place] for name, texts in columns.items() if place in texts}
+        names = [record[name] for name in masked if record.get(name)]
+        yield {
+            name: NAME_MASK if name in masked and text else shown(text, names=names)
+            for name, text in record.items()
+        }
+
+
+def _first(units: Iterator[Any]) -> Iterator[Record]:
+    """Yield the first records; the units after them are read too, for their faults."""
+    left = JUDGED_RECORDS
     for unit in islice(tolerated(units), READ_UNITS):
         if left and isinstance(unit, Record):
             left -= 1
-            text = " ".join(str(value) for value in unit.fields.values() if value)
-            yield shown(text, names=unit.names)
+            yield unit
+
+
+def _text(record: Record) -> str:
+    return " ".join(str(value) for value in record.fields.values() if value)
 
 
 def _units(files: Sequence[SourceFile], form: Format, corpus: CorpusBlock) -> Iterator[Any]:

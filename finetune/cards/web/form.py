@@ -10,23 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from finetune.cards import brought_files as bringing
-from finetune.cards.asking.asked_keys import OPTIONS, question_about, settled_keys, stated_keys
+from finetune.cards.asking.asked_columns import COLUMN, PEOPLE
+from finetune.cards.asking.asked_keys import OPTIONS
 from finetune.cards.asking.draft import Draft, draft_of
-from finetune.cards.asking.opened import opened
 from finetune.cards.asking.person import value_of
 from finetune.cards.check.finding import LEVELS
 from finetune.cards.check.findings import check_card
 from finetune.cards.check.terms import USES
-from finetune.cards.interview import COLUMN, PEOPLE, answers_of
+from finetune.cards.interview import answers_of
 from finetune.cards.language_names import codes_of
 from finetune.cards.new import name_from, next_commands, write_card
 from finetune.cards.questions import QUESTIONS, Question
+from finetune.cards.web.looked import Looked, look_at
 from finetune.cards.web.server import Fields, Page
 from finetune.errors import FinetuneError
-from finetune.messages import Problem, Sentence, available, counted, phrase, sentence
+from finetune.messages import Place, Problem, Sentence, available, counted, problem, sentence
 from finetune.output.paths import home_filled_in, is_file
 from finetune.output.templates import environment
-from finetune.spec.formats import Format, all_formats, format_of_suffix, known_format
+from finetune.spec.formats import format_of_suffix
 from finetune.spec.language import Named, is_language
 
 LONG = frozenset({"speakers", "consent", "withdrawal"})
@@ -54,7 +55,7 @@ LABELS: Mapping[str, Sentence] = {
     "close": sentence("You can close this page."),
     **{str(level): words for level, words in LEVELS.items()},
 }
-WHICH_FORMAT = sentence("The name of {file} does not show its format. Which is it?")
+UNANSWERED = sentence("An answer is needed here: without it the file cannot be read.")
 PERMITTED = sentence("What may the texts be used for? (nothing ticked: what the licence permits)")
 
 
@@ -81,6 +82,8 @@ class Field:
     is_long: bool = False
     proposals: Sequence[Choice] = ()
     """Answers among others."""
+    note: str = ""
+    """The answer as it was understood."""
     problems: Sequence[str] = ()
 
     @property
@@ -112,12 +115,17 @@ class Form:
             kept["use"] = draft.answers.get("use", "").split()
             options = _filled(self.options, kept)
         if _last(fields, "action") != "write":
-            return Page(self._form(options, checked=bool(fields), problems=()))
+            look = look_at(options, command=self.options)
+            return Page(self._form(options, look, checked=bool(fields), problems=()))
         try:
             answers = answers_of(options, lang=self.lang, ask=None)
             card, seen = write_card(answers, cards=options.cards, lang=self.lang)
         except FinetuneError as error:
-            return Page(self._form(options, checked=True, problems=error.problems))
+            look = look_at(options, command=self.options)
+            problems = error.problems
+            if one := look.open_question:  # not how an option is written, but the question
+                problems = (problem("unanswered", UNANSWERED, at=Place(key=f"--{one.name}")),)
+            return Page(self._form(options, look, checked=True, problems=problems))
         if draft is not None:
             draft.remove()
         self.written(card.path)
@@ -141,50 +149,40 @@ class Form:
             is_last=True,
         )
 
-    def _form(self, options: Namespace, *, checked: bool, problems: Sequence[Problem]) -> str:
+    def _form(
+        self, options: Namespace, look: Looked, *, checked: bool, problems: Sequence[Problem]
+    ) -> str:
         """Return the page of the form; `checked`: the answers so far are examined."""
         found: dict[str, list[str]] = {}
-        for one in problems:
+        for one in (*problems, *look.problems):
             text = (replace(one, place=None) if _field_of(one) else one).in_language(self.lang)
             found.setdefault(_field_of(one), []).append(text)
-        fields = self._fields(options, checked=checked, found=found)
-        facts: Sequence[Any] = ()
-        samples: Sequence[Any] = ()
-        try:
-            facts, samples = self._opened(options)
-        except FinetuneError as error:
-            found.setdefault("", []).extend(one.in_language(self.lang) for one in error.problems)
+        fields = self._fields(options, look, checked=checked, found=found)
         shown = {one.name for one in fields}
         general = [text for name, texts in found.items() if name not in shown for text in texts]
+        facts = look.seen.facts if look.seen else ()
+        note = look.seen.note if look.seen else None
         return _render(
             "form.html.j2",
             self.lang,
             others=[language for language in available() if language != self.lang],
             fields=fields,
-            general=general,
+            general=list(dict.fromkeys(general)),
             count=_count(len(problems)).in_language(self.lang) if problems else "",
-            facts=facts,
-            samples=samples,
+            facts=[(n.in_language(self.lang), v.in_language(self.lang)) for n, v in facts],
+            samples=[list(one.items()) for one in look.seen.samples] if look.seen else (),
+            note=note.in_language(self.lang) if note else "",
         )
 
-    def _opened(self, options: Namespace) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Return facts and first records of the files; DataError for a fault in them."""
-        files, form = _files_and_form(options)
-        if form is None:
-            return (), ()
-        seen = opened(files, form=form, given=stated_keys(options))
-        say = [(n.in_language(self.lang), v.in_language(self.lang)) for n, v in seen.facts]
-        return say, [list(sample.items()) for sample in seen.samples]
-
     def _fields(
-        self, options: Namespace, *, checked: bool, found: Mapping[str, list[str]]
+        self, options: Namespace, look: Looked, *, checked: bool, found: Mapping[str, list[str]]
     ) -> list[Field]:
         fields = [] if self.options.file else [_file_field(options, lang=self.lang)]
-        fields += self._format_field(options)
+        fields += [self._file_question(question, options) for question in look.asked]
         for question in QUESTIONS:
             fields.append(self._field(question, options, checked=checked))
             if question.name == "language":
-                fields += self._columns(options)
+                fields += self._columns(options, look)
         fields.append(_uses(options, lang=self.lang))
         return [_with(one, found.get(one.name, [])) for one in fields]
 
@@ -194,6 +192,8 @@ class Form:
         wrong = question.problem(value) if checked and given else None
         if question.choices and not given:
             value = question.default
+        languages = value.split(",") if question.name == "language" and value else []
+        known = [Named(one).in_language(self.lang) for one in languages if is_language(one)]
         return Field(
             question.name,
             question.text.in_language(self.lang),
@@ -204,42 +204,39 @@ class Form:
                 for value, words in question.proposals.items()
             ],
             is_long=question.name in LONG,
+            note=", ".join(known),
             problems=[wrong.in_language(self.lang)] if wrong else [],
         )
 
-    def _format_field(self, options: Namespace) -> list[Field]:
-        """Return the question for the format, where the file does not show it."""
-        files = [file for file in options.file if is_file(file)]
-        if not files or (_form_of(files, None) is not None):
-            return []
+    def _file_question(self, question: Question, options: Namespace) -> Field:
+        """Return the field of a question that the files raise."""
+        value = str(getattr(options, question.name, None) or "")
+        wrong = question.problem(value) if value else None
         choices = [
-            Choice(form.name, (form.about or phrase(form.name)).in_language(self.lang))
-            for form in all_formats()
+            Choice(value, _with_value(question, value, words.in_language(self.lang)))
+            for value, words in (question.choices or question.proposals).items()
         ]
-        text = sentence(WHICH_FORMAT.english, file=files[0].name).in_language(self.lang)
-        return [Field("format", text, [options.format or ""], choices, is_list=True)]
+        return Field(
+            question.name,
+            question.text.in_language(self.lang),
+            [value],
+            choices,
+            is_list=question.name == "format",
+            problems=[wrong.in_language(self.lang)] if wrong else [],
+        )
 
-    def _columns(self, options: Namespace) -> list[Field]:
+    def _columns(self, options: Namespace, look: Looked) -> list[Field]:
         """Return a question for each role that a column holds; before the languages are known, for
         those of people, so that no card is written without them."""
-        files, form = _files_and_form(options)
-        languages = codes_of(options.language or "")
-        if form is None or not form.has_columns:
+        if look.form is None or not look.form.has_columns or look.seen is None:
             return []
+        languages = codes_of(options.language or "")
         if not all(map(is_language, languages)):
             languages = []
-        try:
-            given = bringing.given_columns(options.column)
-            keys = settled_keys(
-                files, form, stated_keys(options), wanted=list(given.values()), answer=None
-            )
-            there = bringing.columns_of(files[0], form=form, keys=keys)
-        except FinetuneError as error:  # a file that cannot be read is reported at the top
-            doubts = filter(None, map(question_about, error.problems))
-            return [self._key_field(doubt, options) for doubt in doubts]
-        settled = [self._key_field(Question(key, phrase(key)), options) for key in OPTIONS]
-        in_order = bool(form.fixed_columns)
-        known = bringing.guess_columns(there, languages=languages, in_order=in_order) | given
+        there = look.seen.columns
+        known = bringing.guess_columns(
+            there, languages=languages, in_order=bool(look.form.fixed_columns)
+        ) | bringing.given_columns(options.column)
         choices = [Choice(column, column) for column in there]
         roles = {"text": sentence("Which column holds the text?")} if languages else {}
         if len(languages) > 1:
@@ -247,8 +244,7 @@ class Form:
                 one: sentence("Which column holds {language}?", language=Named(one))
                 for one in languages
             }
-        roles |= PEOPLE
-        return [one for one in settled if one.value] + [
+        return [
             Field(
                 COLUMN + role,
                 text.in_language(self.lang),
@@ -256,17 +252,13 @@ class Form:
                 choices,
                 is_list=True,
             )
-            for role, text in roles.items()
+            for role, text in (roles | PEOPLE).items()
         ]
 
-    def _key_field(self, question: Question, options: Namespace) -> Field:
-        """Return the field of a key that decides how the files are read."""
-        choices = [
-            Choice(value, words.in_language(self.lang) or value)
-            for value, words in question.choices.items()
-        ]
-        value = str(getattr(options, question.name, None) or "")
-        return Field(question.name, question.text.in_language(self.lang), [value], choices)
+
+def _with_value(question: Question, value: str, words: str) -> str:
+    """Return the words of a choice about files, with the value where it says more than they do."""
+    return f"{value}: {words}" if question.name in ("encoding", "separator") else words
 
 
 def _filled(options: Namespace, fields: Fields) -> Namespace:
@@ -341,22 +333,6 @@ def _file_field(options: Namespace, *, lang: str) -> Field:
 def _uses(options: Namespace, *, lang: str) -> Field:
     choices = [Choice(use, words.in_language(lang)) for use, words in USES.items()]
     return Field("use", PERMITTED.in_language(lang), list(options.use), choices, many=True)
-
-
-def _files_and_form(options: Namespace) -> tuple[list[Path], Format | None]:
-    """Return the files that are there, and their format if it is known."""
-    files = [file for file in options.file if is_file(file)]
-    return files, _form_of(files, options.format) if files else None
-
-
-def _form_of(files: Sequence[Path], given: str | None) -> Format | None:
-    """Return the format of files, if their names show it or it is given."""
-    if given is not None:
-        return known_format(given)
-    try:
-        return bringing.format_of(files)
-    except FinetuneError:
-        return None
 
 
 def _count(count: int) -> Sentence:

@@ -71,9 +71,18 @@ def table(tmp_path: Path, inside: Inside) -> Path:
     [
         (
             "en",
-            ["wolof", "Conteur", "2", *rest("2", "by word of mouth", "present", "no one is named")],
+            [
+                "wolof",
+                "",
+                "Conteur",
+                "2",
+                *rest("2", "by word of mouth", "present", "no one is named"),
+            ],
         ),
-        ("fr", ["Wolof", "2.", "personnes", *rest("cc-by-4.0", "oral", "présente", "personne")]),
+        (
+            "fr",
+            ["Wolof", "", "2.", "personnes", *rest("cc-by-4.0", "oral", "présente", "personne")],
+        ),
     ],
 )
 def test_typed_lines_make_the_card(table: Path, lang: str, typed: list[str]) -> None:
@@ -109,7 +118,7 @@ def test_the_file_is_shown_before_the_first_question(table: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "code"),
     [
-        ("a.txt", b"caf\xe9\n" * 3, "wrong-encoding"),
+        ("a.txt", b"caf\xe9\ncaf\xc3\xa9\n", "wrong-encoding"),
         ("a.docx", b"PK\x03\x04 no archive", ""),
         ("a.jsonl", b"{x}\n" * 9, ""),
     ],
@@ -129,7 +138,7 @@ def test_a_fault_of_the_file_is_reported_before_any_question(
 
 def test_answers_survive_an_end_at_any_question(table: Path) -> None:
     """Ctrl-C after any number of answers: the same command asks only for the others."""
-    typed = ["wolof", "Conteur", "", *rest("2", "1", "3", "1")]
+    typed = ["wol_Latn", "Conteur", "", *rest("2", "1", "3", "1")]
     made = []
     for count in range(len(typed)):
         with pytest.raises(KeyboardInterrupt):
@@ -144,8 +153,8 @@ def test_answers_survive_an_end_at_any_question(table: Path) -> None:
 
 def test_any_answer_can_be_changed_at_the_end(table: Path) -> None:
     """A number asks its question again; Enter goes on. The draft goes with the card."""
-    first = ["wolof", "Conteur", "", *rest()[:-1]]
-    typist = Typist([*first, "4", "Contes du soir", "1", "bambara", "1", "", "", ""])
+    first = ["wol_Latn", "Conteur", "", *rest()[:-1]]
+    typist = Typist([*first, "4", "Contes du soir", "1", "bambara", "1", "", "", "", ""])
     made = interviewed("contes.csv", "--lang=en", typist=typist)
     assert typist.left == []
     assert (made.title, made.languages) == ("Contes du soir", ["bam_Latn"])
@@ -155,7 +164,7 @@ def test_any_answer_can_be_changed_at_the_end(table: Path) -> None:
 
 
 def test_a_word_at_the_end_is_no_assent(table: Path) -> None:
-    typist = Typist(["wolof", "", "", *rest()[:-1], "me@example.org", "99", "", "left"])
+    typist = Typist(["wol_Latn", "", "", *rest()[:-1], "me@example.org", "99", "", "left"])
     interviewed(str(table), typist=typist)
     assert typist.left == ["left"]
     assert typist.shown[-2:] == [typist.shown[-1]] * 2
@@ -167,7 +176,7 @@ def test_a_damaged_draft_and_an_answer_that_no_longer_fits_are_asked_again(table
     draft.parent.mkdir()
     for content in ('{"language": "wol_La', "[1]", '{"column:contributor": "gone", "basis": "x"}'):
         draft.write_text(content, encoding="utf-8")
-        typist = Typist(["wolof", "", "", *rest()])
+        typist = Typist(["wol_Latn", "", "", *rest()])
         assert interviewed("contes.csv", typist=typist).languages == ["wol_Latn"]
         assert typist.left == []
 
@@ -186,7 +195,7 @@ def test_a_vague_licence_is_answered_with_the_list(
     table: Path, typed: list[str], licence: str
 ) -> None:
     """`libre` names no licence: the numbered ones are shown, and no far name is proposed."""
-    all_typed = ["wolof", "", "", "Contes", "", "", "", *typed, *rest()[5:]]
+    all_typed = ["wol_Latn", "", "", "Contes", "", "", "", *typed, *rest()[5:]]
     typist = Typist(all_typed)
     assert interviewed("contes.csv", typist=typist, lang="fr").licence == licence
     assert typist.left == []
@@ -198,7 +207,7 @@ def test_a_vague_licence_is_answered_with_the_list(
 
 def test_several_languages_of_one_name_are_a_numbered_choice(table: Path) -> None:
     """A name that several languages have is answered with them, by name and code."""
-    typist = Typist(["peul", "1", "Texte (wolof)", "", "", *rest()])
+    typist = Typist(["peul", "1", "", "Texte (wolof)", "", "", *rest()])
     made = interviewed("contes.csv", typist=typist, lang="fr")
     which = next(text for text in typist.shown if "1  " in text and "peul" in text)
     assert f"1  {made.languages[0]}" in which
@@ -215,7 +224,7 @@ def test_what_cannot_end_in_a_card_is_refused_before_the_first_question(table: P
         (["contes.csv", "--name=y", "--basis=maybe"], "no-such-choice"),
         (["contes.csv", "--name=y", "--column=text=none"], "option-no-column"),
     ):
-        typist = Typist(["wolof"] if "none" in options[-1] and "column" in options[-1] else [])
+        typist = Typist(["wol_Latn"] if "none" in options[-1] and "column" in options[-1] else [])
         with pytest.raises(RecipeError) as caught:
             interviewed(*options, typist=typist)
         assert code in caught.value.codes
@@ -227,7 +236,7 @@ def test_a_name_that_does_not_show_the_format_is_asked_about(
     """The formats are listed in the words of the person, until one of them is written."""
     inside(tmp_path)
     Path("contes").write_text("Nanga def?\n" * 3, encoding="utf-8")
-    typist = Typist(["tekst", "1", "wolof", *rest()])
+    typist = Typist(["tekst", "1", "wol_Latn", *rest()])
     made = interviewed("contes", typist=typist, lang="fr")
     assert made.format == "text"
     assert "1  text (texte simple, un texte par ligne)" in typist.shown[0]
@@ -247,8 +256,135 @@ def test_wrapped_lines_are_asked_about_with_both_readings(
         "known, and where the price of millet is the same as before."
     )
     Path("tales.txt").write_text("\n\n".join([paragraph] * 20), encoding="utf-8")
-    typist = Typist(["wolof", *rest()[:-1], typed, ""])
+    typist = Typist(["wol_Latn", *rest()[:-1], typed, ""])
     assert interviewed("tales.txt", typist=typist).unit == unit
     [asked] = [text for text in typist.shown if "hard-wrapped" in text]
     assert "where people meet" in asked
     assert "123 45 67" not in asked
+
+
+@pytest.mark.parametrize("name", ["contes.txt", "contes.csv"])
+@pytest.mark.parametrize("codec", ["windows-1252", "iso-8859-15", "windows-1250"])
+def test_an_encoding_in_doubt_is_a_choice_of_lines(
+    tmp_path: Path, inside: Inside, name: str, codec: str
+) -> None:
+    """Each choice shows a line as it would read; one that cannot be right is asked again."""
+    inside(tmp_path)
+    lines = ["texte", "tél. 77 123 45 67", "š et ž à côté œuf"] + ["nanga def"] * 3
+    if codec == "windows-1250":
+        lines[2] = "gęślą jaźń"
+    Path(name).write_bytes("\n".join([*lines, ""]).encode(codec))
+    first = Typist([])
+    with pytest.raises(KeyboardInterrupt):
+        interviewed(name, typist=first)
+    [asked] = first.shown
+    numbers = {line.split()[1]: line.split()[0] for line in asked.split("\n")[1:]}
+    assert lines[2] in next(line for line in asked.split("\n") if codec in line)
+    assert "123 45 67" not in asked
+    typist = Typist(["utf-16", numbers[codec], "wol_Latn", *rest()])
+    made = interviewed(name, typist=typist)
+    assert (made.keys, typist.left) == ({"encoding": codec}, [])
+
+
+def test_without_a_terminal_an_encoding_in_doubt_names_the_option(
+    tmp_path: Path, inside: Inside
+) -> None:
+    inside(tmp_path)
+    Path("a.txt").write_bytes("café\n".encode("cp1252"))
+    parsed = parse_command(["cards", "new", "a.txt", "--language=fra_Latn"])
+    with pytest.raises(DataError) as caught:
+        interview.answers_of(parsed, lang="en", ask=None)
+    assert "--encoding windows-1252" in str(caught.value)
+
+
+def test_files_of_plain_ascii_have_the_encoding_of_the_others(
+    tmp_path: Path, inside: Inside
+) -> None:
+    """A file without accents does not make two cards of one corpus."""
+    inside(tmp_path)
+    Path("a.txt").write_bytes(b"nanga def\n")
+    Path("b.txt").write_bytes("café\n".encode("cp1252"))
+    typist = Typist(["1", "wol_Latn", *rest()])
+    assert interviewed("a.txt", "b.txt", typist=typist).keys == {"encoding": "windows-1252"}
+    Path("a.txt").write_text("jën\n", encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        interviewed("a.txt", "b.txt", "--name=two", typist=Typist(["1"]))
+    assert "several-shapes" in caught.value.codes
+
+
+def test_a_language_by_name_is_shown_and_can_be_corrected(table: Path) -> None:
+    """Its name and code stand on one line before the next question; a code needs no such line."""
+    typist = Typist(["wolof", "xyzzy", "serer", "", "", "", *rest()])
+    made = interviewed("contes.csv", "--column=text=Titre", typist=typist)
+    assert (made.languages, typist.left) == (["srr_Latn"], [])
+    asked = [text for text in typist.shown if "(wol_Latn)" in text]
+    assert len(asked) == 1
+    assert asked[0].startswith("Wolof (wol_Latn). Enter: go on")
+
+
+def test_of_many_languages_of_a_name_eight_are_shown(table: Path) -> None:
+    """The others are a number; a more exact name or a code is an answer too."""
+    typed = ["arabe", "arabe tunisien", "", "", "", *rest()]
+    typist = Typist(typed)
+    made = interviewed("contes.csv", "--column=text=Titre", typist=typist, lang="fr")
+    assert (made.languages, typist.left) == (["aeb_Arab"], [])
+    [asked] = [text for text in typist.shown if "arb_Arab" in text]
+    assert len(asked.split("\n")) == 9
+    assert asked.split("\n")[1].startswith("  1  arb_Arab")
+    assert "20" in asked.split("\n")[0]
+
+
+def test_the_summary_is_in_the_language_of_the_interview(table: Path) -> None:
+    """Headings and words of the questions, no keys of the card."""
+    typist = Typist(["wolof", "", "Conteur", "", *rest("2", "1", "3", "1")])
+    interviewed("contes.csv", typist=typist, lang="fr")
+    summary = typist.shown[-1]
+    for words in ("langue\u00a0: wolof (wol_Latn)", "licence\u00a0: cc-by-4.0", "par écrit"):
+        assert words in summary
+    for key in ("personal_data", "orthography", "basis", "contributor", "written", "column"):
+        assert key not in summary
+
+
+@pytest.mark.parametrize(
+    ("typed", "contact"),
+    [
+        (["awa@example.org"], "awa@example.org"),
+        (["Awa, radio (awa.sarr@radio.example.sn)"], "Awa, radio (awa.sarr@radio.example.sn)"),
+        (["radio.example.org"], "radio.example.org"),
+        (["https://example.org/contact"], "https://example.org/contact"),
+        (["+221 33 123 45 67"], "+221 33 123 45 67"),
+        (["non précisé"], ""),
+        (["not stated"], ""),
+        ([""], ""),
+        (["la radio", "33 123 45 67", "Awa.", "+221 33 123 45 67"], "+221 33 123 45 67"),
+    ],
+)
+def test_a_contact_is_an_address_or_not_stated(table: Path, typed: list[str], contact: str) -> None:
+    """Another word is asked again with an example; the address stands in clear in the summary."""
+    answers = rest()
+    before = ["wol_Latn", "", "", *answers[:8]]
+    typist = Typist([*before, *typed, *answers[9:]])
+    assert interviewed("contes.csv", typist=typist, lang="fr").contact == contact
+    assert typist.left == []
+    assert sum("awa@example.org" in text for text in typist.shown[:-1]) == len(typed) - 1
+    assert contact in typist.shown[-1]
+
+
+@pytest.mark.parametrize("header", ["Conteur", "Donné par", "colonne 3", "jina la msimulizi"])
+def test_a_column_that_seems_to_name_people_is_masked_before_it_is_declared(
+    tmp_path: Path, inside: Inside, header: str
+) -> None:
+    """By its header or by capitalised values that recur; a line names the column, texts stay."""
+    inside(tmp_path)
+    rows = [
+        f"{n},Awa Sarr dafa wax {n},Awa Sarr\n{n},Maa ngi fi {n},Modou Fall\n" for n in range(3)
+    ]
+    Path("a.csv").write_text(f"no,texte,{header}\n{''.join(rows)}", encoding="utf-8")
+    typist = Typist([])
+    with pytest.raises(KeyboardInterrupt):
+        interviewed("a.csv", typist=typist)
+    before = "\n".join(typist.shown[:-1])
+    assert "Sarr" not in before
+    assert f"{header} = N. N." in before
+    assert "N. N. dafa wax 0" in before
+    assert f"(N. N.): {header}" in before

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from finetune.cards.interview import COLUMN, PEOPLE
+from finetune.cards.asking.asked_columns import COLUMN, PEOPLE
 from finetune.cards.questions import QUESTIONS
 from finetune.cards.web.form import Form
 from finetune.cards.web.server import MAX_FORM_BYTES, Page, serve
@@ -129,16 +129,38 @@ def test_answers_outlive_the_program(tmp_path: Path, texts: Path) -> None:
 
 
 def test_the_file_is_shown_as_it_was_understood(tmp_path: Path) -> None:
-    """Its first records without personal data, or its fault, before any answer."""
+    """Its first records without personal data and names, or its fault, before any answer."""
     file = tmp_path / "a.csv"
-    file.write_text("texte;tel\nNanga def;+221 77 123 45 67\n", encoding="utf-8")
+    file.write_text("texte;tel;conteur\nNanga def;+221 77 123 45 67;Awa\n", encoding="utf-8")
     with interview(tmp_path, str(file)) as page:
         _, shown = page.ask()
         assert "Nanga def" in shown
         assert "123 45 67" not in shown
-    file.write_bytes(b"caf\xe9,x\n")
+        assert "Awa" not in shown
+        assert "N. N." in shown
+    file.write_bytes(b"caf\xe9,x\ncaf\xc3\xa9,x\n")
     with interview(tmp_path, str(file)) as page:
         assert "0xe9" in page.ask()[1]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv"])
+def test_an_encoding_in_doubt_is_a_field_of_the_page(tmp_path: Path, name: str) -> None:
+    """Each choice has a line of the file; the card is not written without an answer, and with one
+    it is."""
+    (tmp_path / name).write_bytes("texte\nvoilà le café\n".encode("cp1252"))
+    with interview(tmp_path, str(tmp_path / name), lang="fr") as page:
+        _, shown = page.ask()
+        assert 'value="windows-1252"><span>windows-1252: voilà le café' in shown
+        assert 'value="windows-1250"><span>windows-1250: voilŕ le café' in shown
+        _, shown = page.ask(ANSWERS | {"contact": ""})
+        assert shown.count('class="question wrong"') == 1
+        _, shown = page.ask({"language": "wolof", "encoding": "windows-1252", "action": "look"})
+        assert 'value="windows-1252" checked' in shown
+        assert "<bdi>voilà le café" in shown
+        assert "wolof (wol_Latn)" in shown
+        page.ask(ANSWERS | {"encoding": "windows-1252"})
+    [card] = page.cards
+    assert load_card(card).corpus.encoding == "windows-1252"
 
 
 def test_text_of_people_is_never_markup(tmp_path: Path, texts: Path) -> None:

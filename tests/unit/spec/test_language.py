@@ -6,6 +6,7 @@ import pytest
 
 from finetune.errors import RecipeError
 from finetune.spec.language import (
+    MOST_LANGUAGES,
     bcp47,
     find_languages,
     hub_code,
@@ -99,7 +100,10 @@ def test_every_language_is_found_by_its_names() -> None:
         ("Francais", "fra_Latn"),
         ("ᱥᱟᱱᱛᱟᱲᱤ", "sat_Olck"),
         ("pulaar", "fuc_Latn"),
-        ("oromo", "gax_Latn gaz_Latn hae_Latn orc_Latn"),
+        ("oromo", "gaz_Latn gax_Latn hae_Latn orc_Latn"),
+        ("arabe standard", "arb_Arab"),
+        ("Modern Standard Arabic", "arb_Arab"),
+        ("malais standard", "zsm_Latn zsm_Arab"),
         ("pendjabi", "pan_Guru pan_Arab"),
         ("Sereer", "srr_Latn"),
         ("N'Ko", "nqo_Nkoo"),
@@ -124,6 +128,26 @@ def test_every_language_is_found_by_its_names() -> None:
 def test_a_language_is_found_as_people_write_it(typed: str, codes: str) -> None:
     """Names in English, French and the language itself, codes of every part, tags and scripts."""
     assert " ".join(find_languages(typed)) == codes
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        *((chinese, "cmn_Hans") for chinese in ("zh", "zh-CN", "zh-Hans", "chinois", "Chinese")),
+        ("zh-TW", "cmn_Hant"),
+        ("chinois traditionnel", "cmn_Hant"),
+        ("arabe", "arb_Arab"),
+        ("malais", "zsm_Latn"),
+    ],
+)
+def test_the_standard_comes_before_the_other_languages_of_a_name(typed: str, first: str) -> None:
+    """Of a macrolanguage the one that most texts are in stands first, and a message lists eight."""
+    found = find_languages(typed)
+    assert found[0] == first
+    unfit = language_problem(typed)
+    assert unfit is not None
+    assert str(unfit).count(" (") == MOST_LANGUAGES
+    assert f"or {len(found) - MOST_LANGUAGES} others" in str(unfit)
 
 
 @pytest.mark.parametrize(
