@@ -23,13 +23,14 @@ from finetune.readers.reasons import (
     FORMULA_CELL,
     HIDDEN_ROW,
     NOT_TEXT_CELL,
+    REPEATED_HEADER,
     SHEET_NOT_READ,
 )
 from finetune.readers.record import Rejection, Unit
 from finetune.readers.tables import record_of, wanted_columns
 from finetune.readers.tabular.column_names import has_all, plain_name, positions, resolved
 from finetune.readers.tabular.missing_values import reason_of
-from finetune.readers.tabular.table_header import header_unclear, is_header
+from finetune.readers.tabular.table_header import header_unclear, is_header, repeats_header
 from finetune.readers.tabular.table_rows import Row
 from finetune.readers.tabular.workbook import Cell, Sheet, SheetRow, Workbook
 from finetune.readers.xml_stream import refuse_large
@@ -101,15 +102,19 @@ def xlsx_keys(file: SourceFile, **stated: Any) -> dict[str, Any]:
     if stated.get("header"):
         return {}
     verdicts: list[tuple[bool | None, Sheet, SheetRow]] = []
+    named: list[int] = []
     with _book(file) as book:
-        for sheet in _chosen(book, stated.get("sheets")):
+        sheets = _chosen(book, stated.get("sheets"))
+        for sheet in sheets:
             rows = list(islice(_filled(book, sheet, _Cells(file.place())), HEADER_ROWS))
             header = _guessed(rows, None)
-            if wanted and any(has_all(wanted, _names(row)) for row in rows):
-                return {}
+            named += [r.number for r in rows if wanted and has_all(wanted, _names(r))][:1]
             if header is not None:
                 below = [_as_row(row) for row in rows if row.number > header.number]
                 verdicts.append((is_header(_as_row(header), below), sheet, header))
+    if named:  # without the names of columns the header may be in doubt
+        guessed = [header.number for verdict, _, header in verdicts if verdict]
+        return {"header": named[0]} if len(sheets) == 1 and guessed != named else {}
     if any(verdict for verdict, _, _ in verdicts):
         return {}
     for verdict, sheet, header in verdicts:
@@ -188,6 +193,10 @@ class _SheetUnits:
                 if row.number < header.number:
                     at = _in_sheet(self.file, self.sheet, row.number)
                     yield Rejection(at, ABOVE_HEADER, " | ".join(row.filled))
+                continue
+            if header is not None and self.is_read and repeats_header(_names(row), names):
+                at = _in_sheet(self.file, self.sheet, row.number)
+                yield Rejection(at, REPEATED_HEADER, " | ".join(row.filled))
                 continue
             yield from self._row(row, places)
         if self.is_read:

@@ -29,6 +29,7 @@ SCANNED = "scanned-page"
 NOT_IN_TABLE = "not-in-table"
 UNPAIRED = "unpaired"
 ABOVE_HEADER = "above-header"
+REPEATED_HEADER = "repeated-header"
 MISSING = "missing-value"
 ERROR_CELL = "error-cell"
 NOT_TEXT_CELL = "not-text-cell"
@@ -76,6 +77,7 @@ REASONS: Mapping[str, Sentence] = {
     NOT_IN_TABLE: sentence("text outside of the tables with the columns of the card"),
     UNPAIRED: sentence("text without a counterpart in the other language"),
     ABOVE_HEADER: sentence("a title or note above the header of a table"),
+    REPEATED_HEADER: sentence("the names of the columns once more, below the header"),
     MISSING: sentence("a marker of a missing value, such as NaN or N/A, and no text"),
     ERROR_CELL: sentence("an error of a spreadsheet, such as #NAME?, and no text"),
     NOT_TEXT_CELL: sentence("a number, date or truth value where the column holds texts"),

@@ -10,18 +10,45 @@ import re
 from collections.abc import Mapping, Set
 from typing import Any
 
-from finetune.messages import Place, sentence
+from finetune.errors import DataError
+from finetune.messages import Place, problem, sentence
 from finetune.readers.guards import too_much
 from finetune.readers.record import Record
 from finetune.readers.tabular.column_names import no_column
 from finetune.spec.card import CorpusBlock
 
+PEOPLE = ("contributor", "names")
+"""Roles of columns about people."""
 MAX_NAMES = 1000
 """People named in one record."""
 
 
 def wanted_columns(corpus: CorpusBlock) -> dict[str, str]:
-    """Return the columns to read, with the role of each."""
+    """Return the columns to read, with the role of each; the contributor may be among the names.
+
+    Raises DataError for a column of two texts.
+    """
+    columns: dict[str, str] = {}
+    for role in _roles(corpus):
+        column = corpus.columns[role]
+        first = columns.setdefault(column, role)
+        if first != role and (first, role) != PEOPLE:
+            raise DataError(
+                problem(
+                    "column-of-two-roles",
+                    "the column {column!r} is given as {first} and as {second}; name another one "
+                    "for one of them",
+                    at=Place(key="corpus.columns"),
+                    column=column,
+                    first=first,
+                    second=role,
+                )
+            )
+    return columns
+
+
+def _roles(corpus: CorpusBlock) -> list[str]:
+    """Return the roles that have a column."""
     if corpus.kind == "parallel":
         roles: tuple[str, ...] = tuple(corpus.languages)
     elif corpus.kind == "chat":
@@ -29,8 +56,8 @@ def wanted_columns(corpus: CorpusBlock) -> dict[str, str]:
         roles = ("system", *(("messages",) if "messages" in corpus.columns else turns))
     else:
         roles = ("text",)
-    roles += ("contributor", "names")
-    return {corpus.columns[role]: role for role in roles if role in corpus.columns}
+    roles += PEOPLE
+    return [role for role in roles if role in corpus.columns]
 
 
 def record_of(
@@ -41,7 +68,8 @@ def record_of(
     `optional`: roles that a row may lack.
     """
     fields = {}
-    for column, role in wanted_columns(corpus).items():
+    for role in _roles(corpus):
+        column = corpus.columns[role]
         value: Any = row
         for part in (column,) if column in row else column.split("."):
             if not isinstance(value, Mapping) or part not in value:

@@ -7,14 +7,14 @@ records, but not a row that is repeated on each page as the header.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from finetune.messages import sentence
 from finetune.readers.documents.word_walk import Found
 from finetune.readers.guards import too_much
 from finetune.readers.numbered_lines import MAX_LINE_BYTES
-from finetune.readers.reasons import NOT_IN_TABLE
+from finetune.readers.reasons import NOT_IN_TABLE, REPEATED_HEADER
 from finetune.readers.record import Record, Rejection, Unit
 from finetune.readers.tables import record_of, wanted_columns
 from finetune.readers.tabular.column_names import no_column
@@ -87,9 +87,11 @@ def units_of_tables(file: SourceFile, corpus: CorpusBlock, body: Body) -> Iterat
         elif not (one.repeated or (one.number == 1 and not _by_number(wanted))):
             found = True
             values = {name: one.text(column) for name, column in header.items()}
-            if any(values.values()):
-                place = sentence("table {table:d}, row {row:d}", table=one.table, row=one.number)
-                yield record_of(file.place(part=place), values, corpus)
+            part = sentence("table {table:d}, row {row:d}", table=one.table, row=one.number)
+            if _repeats(values):
+                yield Rejection(file.place(part=part), REPEATED_HEADER, " | ".join(values))
+            elif any(values.values()):
+                yield record_of(file.place(part=part), values, corpus)
     if not found:
         raise no_column(file.place(), wanted[0], list(there))
 
@@ -128,6 +130,12 @@ def _header(row: Row, wanted: Sequence[str], there: dict[str, None]) -> dict[str
         there |= {text: None for at in row.cells if (text := row.text(at))}
     header = {name: names[plain_name(name)] for name in wanted if plain_name(name) in names}
     return header if len(header) == len(wanted) else {}
+
+
+def _repeats(values: Mapping[str, str | None]) -> bool:
+    """Return whether a row has the names of several columns again."""
+    again = all(plain_name(value or "") == plain_name(name) for name, value in values.items())
+    return again and len(values) > 1
 
 
 def _by_number(wanted: Sequence[str]) -> bool:

@@ -27,7 +27,8 @@ def is_header(header: Row, below: Sequence[Row]) -> bool | None:
     names = [plain_name(cell) for cell in header.cells]
     for column, name in enumerate(names):
         values = [row.cells[column] for row in below if column < len(row.cells)]
-        if NUMBER.fullmatch(name) or (len(values) > 2 and values.count(name) > len(values) / 2):
+        repeated = name and len(values) > 2 and values.count(name) > len(values) / 2
+        if NUMBER.fullmatch(name) or repeated:
             return False
     if any(name.casefold() in HEADER_WORDS for name in names) or _name_languages(names):
         return True
@@ -45,6 +46,19 @@ def is_header(header: Row, below: Sequence[Row]) -> bool | None:
         ):
             return True
     return None
+
+
+def repeats_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether a row has the names of the columns again, as tables put together do.
+
+    A table of a single column may hold the word that it is called by.
+
+    >>> repeats_header(["Wolof ", "fr"], ["Wolof", "fr"]), repeats_header(["wolof"], ["wolof"])
+    (True, False)
+    """
+    plain = [plain_name(name) for name in names]
+    again = [plain_name(cell) for cell in cells[: len(plain)]]
+    return again == plain and sum(map(bool, plain)) > 1 and not any(cells[len(plain) :])
 
 
 def _name_languages(names: Sequence[str]) -> bool:

@@ -118,7 +118,8 @@ def _found(
     if stated.wanted:
         return _by_names(read, stated, file, usual=usual)
     separator = _even(read, file, usual=usual)
-    header = _first_full(read[separator])
+    is_stated = isinstance(stated.header, int) and bool(read[separator])
+    header = read[separator][0] if is_stated else _first_full(read[separator])
     return _headed(separator, header)
 
 

@@ -11,14 +11,14 @@ from typing import Any
 from finetune.errors import DataError
 from finetune.messages import Problem, Sentence, phrase, problem, sentence
 from finetune.readers.guards import listed
-from finetune.readers.reasons import ABOVE_HEADER, MALFORMED
+from finetune.readers.reasons import ABOVE_HEADER, MALFORMED, REPEATED_HEADER
 from finetune.readers.record import Rejection, Unit
 from finetune.readers.tables import record_of, wanted_columns
 from finetune.readers.tabular.column_names import has_all, resolved
 from finetune.readers.tabular.missing_values import reason_of
 from finetune.readers.tabular.other_content import refuse_other_content
 from finetune.readers.tabular.table_counts import joins_rows
-from finetune.readers.tabular.table_header import header_unclear, is_header
+from finetune.readers.tabular.table_header import header_unclear, is_header, repeats_header
 from finetune.readers.tabular.table_rows import Row
 from finetune.readers.tabular.table_shape import (
     HEADER_ROWS,
@@ -132,6 +132,8 @@ def _settled(file: SourceFile, stated: Stated, *, usual: str) -> Shape | None:
 
 
 def _keys(file: SourceFile, stated: Stated, *, usual: str) -> dict[str, Any]:
+    if all(name.isdecimal() for name in stated.wanted):  # numbers of columns, or years
+        stated = replace(stated, wanted=())
     shape = _settled(file, stated, usual=usual)
     if shape is None:
         return {}
@@ -142,13 +144,25 @@ def _keys(file: SourceFile, stated: Stated, *, usual: str) -> dict[str, Any]:
         keys["separator"] = card_separator(shape.separator)
     if shape.header is None:
         keys["header"] = "none"
-    elif (
-        next(row.line for row in body(file, stated, shape) if not row.is_blank) < shape.header.line
-    ):
+    elif _is_doubtful(shape.header, file, stated, shape, usual=usual):
         keys["header"] = shape.header.line
     if stated.quotes or (shape.counts.enclosed and shape.quoted != (usual == COMMA)):
         keys["quotes"] = "quoted" if shape.quoted else "literal"
     return keys
+
+
+def _is_doubtful(
+    header: Row, file: SourceFile, stated: Stated, shape: Shape, *, usual: str
+) -> bool:
+    """Return whether a header is not the first row, or known only by names that a person gave."""
+    first = next(row.line for row in body(file, stated, shape) if not row.is_blank)
+    if first < header.line or not stated.wanted:
+        return first < header.line
+    try:
+        found = _settled(file, replace(stated, wanted=()), usual=usual)
+    except DataError:
+        return True
+    return found is None or found.header is None or found.header.line != header.line
 
 
 def _read(files: Sequence[SourceFile], corpus: CorpusBlock, *, usual: str) -> Iterator[Unit]:
@@ -264,6 +278,8 @@ class _Units:
     def _unit(self, row: Row) -> Unit:
         at = self.file.place(row.line)
         cells = row.cells
+        if self.shape.header is not None and repeats_header(cells, self.shape.names):
+            return Rejection(at, REPEATED_HEADER, self._cut(row))
         markers = self.shape.counts.markers
         for column in self.texts:
             if reason := reason_of(cells[column], markers.get(column, frozenset())):
