@@ -68,7 +68,7 @@ NAMED = {
 def test_a_named_column_shows_the_header(
     text: str, column: str, header: Any, tmp_path: Path
 ) -> None:
-    """What is found with the name of a column is found again without it, by the card's keys."""
+    """The keys of the card hold what the name of a column showed."""
     file = file_of(tmp_path, text)
     keys = csv_keys(file, wanted=(column,))
     assert keys["header"] == header
