@@ -55,6 +55,8 @@ class Look:
 
     records: int = 0
     """Records that `prepare` reads, as far as the card alone decides; all of them if `whole`."""
+    tested: int = 0
+    """Records that a column of the card puts into the test split."""
     whole: bool = True
     judged: int = 0
     """Records whose scripts were counted: the first ones."""
@@ -150,6 +152,7 @@ def _reject(seen: Look, unit: Unit, reason: str) -> None:
 
 def _add(seen: Look, record: Record, texts: Texts, *, card: DataCard, samples: int) -> None:
     seen.records += 1
+    seen.tested += bool(record.tested)
     for one in texts.values():
         seen.characters += len(one.text)
         seen.words += len(one.text.split())

@@ -15,6 +15,7 @@ from finetune.cards import brought_files as bringing
 from finetune.cards.hub_values import size_category
 from finetune.cards.look import ALL_UNITS, Look, look
 from finetune.cards.prose import prose_of
+from finetune.cards.split_columns import proposed_split
 from finetune.cards.written import not_written
 from finetune.errors import FinetuneError, RecipeError
 from finetune.messages import ENGLISH, Place, Problem, Sentence, problem, sentence
@@ -108,7 +109,11 @@ def write_card(answers: Answers, *, cards: Path, lang: str = ENGLISH) -> tuple[D
         front = _front(answers, sums, lang=lang)
         card = _loaded(f"---\n{yaml_text(front)}---\n", target)
         if found := wrapping(card, resolve_files(card, inputs={})):
-            front["corpus"] = _with_unit(front["corpus"], proposed_unit(found))
+            front["corpus"] = _behind(front["corpus"], "format", unit=proposed_unit(found))
+            card = _loaded(f"---\n{yaml_text(front)}---\n", target)
+        if split := proposed_split(card, resolve_files(card, inputs={})):
+            test = {"column": split.column, "value": split.value}
+            front["corpus"] = _behind(front["corpus"], "columns", test=test)
             card = _loaded(f"---\n{yaml_text(front)}---\n", target)
         seen = look(card, units=ALL_UNITS, samples=answers.samples)
         front = _counted(front, seen)
@@ -200,11 +205,10 @@ def _front(answers: Answers, sums: list[dict[str, str]], *, lang: str) -> dict[s
     return front
 
 
-def _with_unit(corpus: dict[str, Any], unit: str) -> dict[str, Any]:
-    """Return a block `corpus` with a unit behind the format."""
-    places = list(corpus)
-    places.insert(places.index("format") + 1, "unit")
-    return {key: (corpus | {"unit": unit})[key] for key in places}
+def _behind(corpus: dict[str, Any], before: str, **added: Any) -> dict[str, Any]:
+    """Return a block `corpus` with keys behind another one."""
+    at = list(corpus).index(before) + 1
+    return dict([*list(corpus.items())[:at], *added.items(), *list(corpus.items())[at:]])
 
 
 def _title(languages: Sequence[str]) -> Sentence:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from finetune.cards.rewrite import rewrite
-from finetune.spec.card import Withdrawals
+from finetune.spec.sections.people import Withdrawals
 
 _BLOCK = re.compile(r"^corpus:[ \t]*(#.*)?\r?$")
 _FLOW = re.compile(r"^(corpus:[ \t]*\{)(.*)$", re.DOTALL)

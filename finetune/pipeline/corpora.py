@@ -16,6 +16,8 @@ READ_FIELDS = {
     *("kind", "languages", "source", "format", "columns", "encoding", "drop_matching", "admit"),
 }
 """Fields of a card on which a prepared corpus depends; the rest is documentation."""
+STATED_FIELDS = {"test", "unit", "separator", "header", "quotes", "sheets"}
+"""The same, where a card states them: without them its key stays as it was before they existed."""
 
 
 def corpus_content(card: DataCard) -> dict[str, Any]:
@@ -26,8 +28,7 @@ def corpus_content(card: DataCard) -> dict[str, Any]:
 def read_content(card: DataCard) -> dict[str, Any]:
     """Return what the records of a card depend on; of a package's format its version as well."""
     content = card.corpus.model_dump(mode="json", include=READ_FIELDS)
-    if card.corpus.test is not None:
-        content["test"] = card.corpus.test
+    content |= card.corpus.model_dump(mode="json", include=STATED_FIELDS, exclude_defaults=True)
     package = package_of(card.corpus.format)
     return content | ({"reader": package} if package else {})
 

@@ -20,7 +20,7 @@ from finetune.readers.json_stream import Value, loads, streamed, value_of
 from finetune.readers.numbered_lines import decoded_blocks, numbered_lines
 from finetune.readers.reasons import MALFORMED
 from finetune.readers.record import Rejection, Unit
-from finetune.readers.tables import record_of, wanted_columns
+from finetune.readers.tables import ABOUT, record_of, wanted_columns
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 from finetune.spec.values.table_keys import Encoding
@@ -28,7 +28,7 @@ from finetune.spec.values.table_keys import Encoding
 SHOWN_RECORDS = 20
 """First records whose keys `cards new` offers."""
 SHOWN_TEXT = 600
-OPTIONAL = frozenset({"input", "system", "history", "contributor", "names"})
+OPTIONAL = frozenset({"input", "system", "history", *ABOUT})
 """Roles that a record may lack."""
 
 

@@ -27,7 +27,7 @@ from finetune.readers.reasons import (
     SHEET_NOT_READ,
 )
 from finetune.readers.record import Rejection, Unit
-from finetune.readers.tables import record_of, wanted_columns
+from finetune.readers.tables import ABOUT, record_of, wanted_columns
 from finetune.readers.tabular.column_names import has_all, plain_name, positions, resolved
 from finetune.readers.tabular.missing_values import reason_of
 from finetune.readers.tabular.table_header import header_unclear, is_header, repeats_header
@@ -148,7 +148,7 @@ class _SheetUnits:
         self.book, self.sheet, self.corpus, self.budget = book, sheet, corpus, budget
         self.file = book.file
         self.roles = wanted_columns(corpus)
-        self.texts = [n for n, role in self.roles.items() if role not in ("contributor", "names")]
+        self.texts = [n for n, role in self.roles.items() if role not in ABOUT]
         self.rows = _filled(book, sheet, budget)
 
     @property

@@ -12,7 +12,7 @@ from finetune.messages import problem, sentence
 from finetune.readers.guards import library, opened
 from finetune.readers.parquet_layout.parquet_footer import Footer, read_footer
 from finetune.readers.parquet_layout.parquet_pages import largest_pages
-from finetune.readers.record import Record
+from finetune.readers.record import Unit
 from finetune.readers.tables import record_of, wanted_columns
 from finetune.readers.tabular.column_names import no_column
 from finetune.sources.files import SourceFile
@@ -29,7 +29,7 @@ MAX_PAGE_VALUES = 10_000_000
 MAX_ROWS_PER_BYTE = 50
 
 
-def read_parquet(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
+def read_parquet(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Unit]:
     """Rows of Parquet files; only the needed columns are read."""
     for file in files:
         number = 0

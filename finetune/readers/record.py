@@ -30,6 +30,8 @@ class Record:
     """Its contributor, if the card has a column for that."""
     names: tuple[str, ...] = ()
     """Names of people in its texts, if the card has a column for that."""
+    tested: bool | None = None
+    """Whether it is a record of the test, if the card has a column for that."""
     changes: tuple[Edit, ...] = ()
     """Changes that the reader made to its text."""
 

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Set
+from difflib import get_close_matches
 from typing import Any
 
 from finetune.errors import DataError
-from finetune.messages import Place, problem, sentence
+from finetune.messages import Place, Problem, phrase, problem, sentence
 from finetune.readers.guards import too_much
-from finetune.readers.record import Record
+from finetune.readers.reasons import MALFORMED
+from finetune.readers.record import Record, Rejection, Unit
 from finetune.readers.tabular.column_names import no_column
 from finetune.spec.card import CorpusBlock
+from finetune.spec.sections.split_column import OTHER_WORDS, SplitColumn, plain_value
 
 PEOPLE = ("contributor", "names")
 """Roles of columns about people."""
+SPLIT_ROLE = "split"
+ABOUT = (*PEOPLE, SPLIT_ROLE)
+"""Roles of columns that hold no texts."""
 MAX_NAMES = 1000
 """People named in one record."""
 
@@ -29,8 +35,7 @@ def wanted_columns(corpus: CorpusBlock) -> dict[str, str]:
     Raises DataError for a column of two texts.
     """
     columns: dict[str, str] = {}
-    for role in _roles(corpus):
-        column = corpus.columns[role]
+    for role, column in _roles(corpus):
         first = columns.setdefault(column, role)
         if first != role and (first, role) != PEOPLE:
             raise DataError(
@@ -47,8 +52,8 @@ def wanted_columns(corpus: CorpusBlock) -> dict[str, str]:
     return columns
 
 
-def _roles(corpus: CorpusBlock) -> list[str]:
-    """Return the roles that have a column."""
+def _roles(corpus: CorpusBlock) -> list[tuple[str, str]]:
+    """Return the roles that have a column, with the column."""
     if corpus.kind == "parallel":
         roles: tuple[str, ...] = tuple(corpus.languages)
     elif corpus.kind == "chat":
@@ -57,19 +62,21 @@ def _roles(corpus: CorpusBlock) -> list[str]:
     else:
         roles = ("text",)
     roles += PEOPLE
-    return [role for role in roles if role in corpus.columns]
+    columns = [(role, corpus.columns[role]) for role in roles if role in corpus.columns]
+    test = corpus.test
+    return [*columns, *([(SPLIT_ROLE, test.column)] if isinstance(test, SplitColumn) else [])]
 
 
 def record_of(
     at: Place, row: Mapping[str, Any], corpus: CorpusBlock, *, optional: Set[str] = frozenset()
-) -> Record:
+) -> Unit:
     """Return a row as a record, fields by role; DataError for a column that is not there.
 
-    `optional`: roles that a row may lack.
+    A row that does not say whether it is one of the test is malformed. `optional`: roles that a row
+    may lack.
     """
     fields = {}
-    for role in _roles(corpus):
-        column = corpus.columns[role]
+    for role, column in _roles(corpus):
         value: Any = row
         for part in (column,) if column in row else column.split("."):
             if not isinstance(value, Mapping) or part not in value:
@@ -84,7 +91,36 @@ def record_of(
     if len(names) > MAX_NAMES:  # each is looked for in each text
         what, instead = sentence("names in one record"), sentence("split the text")
         raise too_much(at, what=what, limit=MAX_NAMES, instead=instead)
-    return Record(at, fields, None if contributor is None else str(contributor), names)
+    tested = None
+    if isinstance(corpus.test, SplitColumn):
+        value = fields.pop(SPLIT_ROLE)
+        tested = corpus.test.is_test(value)
+        if tested is None:
+            text = "\n".join(str(one) for one in fields.values() if isinstance(one, str))
+            return Rejection(at, MALFORMED, text, _no_split(at, corpus.test, value))
+    whose = None if contributor is None else str(contributor)
+    return Record(at, fields, whose, names, tested)
+
+
+def _no_split(at: Place, split: SplitColumn, value: Any) -> Problem:
+    """Return the problem of a value that does not say whether a record is one of the test.
+
+    A value that is no word is not quoted: the column may be one of names.
+    """
+    said = plain_value(value)
+    known = [split.value, *(split.others or sorted(OTHER_WORDS))]
+    near = get_close_matches(said, [plain_value(one) for one in known], n=1)
+    quoted = phrase(repr(said)) if near or said.isdecimal() else sentence("another value")
+    return problem(
+        "unknown-split",
+        "the column {column!r} holds {value}, which is none of {known}; correct it, or write all "
+        "values of records that are not the test under `others`",
+        at=at,
+        column=split.column,
+        value=sentence("nothing") if value is None or not said else quoted,
+        known=known,
+        key="test.others",
+    )
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -236,7 +236,7 @@ def _prompts(corpora: Sequence[Corpus]) -> list[dict[str, str]]:
 
 
 def _names_test(card: DataCard) -> bool:
-    return isinstance(card.corpus.test, list)
+    return card.corpus.test not in (None, "none")
 
 
 def _phase_record(phase: Phase) -> dict[str, Any]:

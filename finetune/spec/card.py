@@ -6,11 +6,18 @@ The Hub's own keys stay as the Hub spells them; what the Hub does not know stand
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from finetune.errors import Unfit, suggestion
 from finetune.messages import Place, Sentence, problem, sentence
@@ -18,13 +25,9 @@ from finetune.spec.formats import Format, known_format
 from finetune.spec.language import HubLanguage, Language
 from finetune.spec.recipe import LicenceId, Name
 from finetune.spec.section import Section
-from finetune.spec.sections.source import (
-    HubSource,
-    PackageSource,
-    Sha256,
-    Source,
-    UrlSource,
-)
+from finetune.spec.sections.people import Access, Consent, People, Withdrawals
+from finetune.spec.sections.source import HubSource, PackageSource, Source, UrlSource
+from finetune.spec.sections.split_column import SplitColumn
 from finetune.spec.values.expressions import Expression, checked, compiled
 from finetune.spec.values.table_keys import TABLE_KEYS, Encoding, Header, Quotes, Separator
 
@@ -52,57 +55,19 @@ class Variety(Section):
     """Spelling standard of the texts, if there is one."""
 
 
-class People(Section):
-    """People who spoke, wrote, translated or labelled, as far as they agreed to be named."""
-
-    who: str
-    """In a sentence: who they are, their first language, how they were found."""
-    number: Annotated[int, Field(ge=0)] | None = None
-    """Number of people."""
-    compensation: str = ""
-    """Payment, if any."""
+def _form_of_test(said: Any) -> str:
+    if isinstance(said, dict | SplitColumn):
+        return "section"
+    return "files" if isinstance(said, list) else "word"
 
 
-class Consent(Section):
-    """Basis on which the texts may be used, and its end."""
-
-    basis: Literal["written", "spoken", "community", "licence", "public-domain", "not-stated"] = (
-        "not-stated"
-    )
-    """`written` or `spoken`: every contributor agreed. `community`: its council did. `licence`:
-    published under a licence, without asking the contributors."""
-    statement: str = ""
-    """The agreement, in a sentence."""
-    withdrawal: str = ""
-    """Right to withdraw texts, and the way to ask for it."""
-    expires: date | None = None
-    """Last day on which it holds; after it nothing is trained or released."""
-
-    @property
-    def sentence(self) -> str:
-        """All of it in one line for people; empty if nothing is stated."""
-        parts = [f"{self.basis}: {self.statement}".removeprefix("not-stated: ").removesuffix(": ")]
-        parts += [f"withdrawal: {self.withdrawal}"] if self.withdrawal else []
-        parts += [f"until {self.expires}"] if self.expires else []
-        return "; ".join(part for part in parts if part not in ("", "not-stated"))
-
-
-class Access(Section):
-    """Conditions of access to the texts."""
-
-    kind: Literal["open", "agree", "ask"] = "open"
-    """`agree`: users accept the conditions. `ask`: the owner decides on each request."""
-    conditions: str = ""
-    """Conditions that users accept."""
-
-
-class Withdrawals(Section):
-    """Count and checksum of the withdrawal list, so that a lost list is noticed."""
-
-    entries: Annotated[int, Field(ge=1)]
-    """Number of entries."""
-    sha256: Sha256
-    """Checksum of the entries."""
+Test = Annotated[
+    Annotated[Literal["none"] | None, Tag("word")]
+    | Annotated[list[str], Tag("files")]
+    | Annotated[SplitColumn, Tag("section")],
+    Discriminator(_form_of_test),
+]
+"""The records of the test split: `none`, files, or a column."""
 
 
 class CorpusBlock(Section):
@@ -141,10 +106,11 @@ class CorpusBlock(Section):
     sheets: list[str] = Field(default_factory=list)
     """Sheets of an Excel file that are read, also if they are hidden. Default: every visible sheet
     that has the columns."""
-    test: Annotated[Literal["none"] | list[str] | None, Field(union_mode="left_to_right")] = None
+    test: Test = None
     """Records of the test split. Default: a fraction of the texts, chosen by their hash (recipe:
     `prepare.test_share`). `none`: no record; nothing is claimed for this corpus, which suits a
-    small one. A file of this card, or a list: all their records, and no others."""
+    small one. A file of this card, or a list: all their records, and no others. `{column: split,
+    value: test}`: those with this value in a column of a table."""
     drop_matching: Annotated[str, AfterValidator(checked)] | None = None
     """Texts in which this regular expression finds something are rejected and counted, e.g.
     placeholders of software messages. Python's notation without look-around and back references
@@ -252,6 +218,33 @@ class CorpusBlock(Section):
                         hint=suggestion(name, known, listed=len(known)),
                     )
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _test_column_fits(self) -> CorpusBlock:
+        form = known_format(self.format)
+        if not isinstance(self.test, SplitColumn):
+            return self
+        if form and not form.test_column:
+            raise Unfit(
+                problem(
+                    "test-column-of-other-format",
+                    "a column cannot name the test records of the format {format}; name files of "
+                    "the card instead",
+                    at=Place(key="test"),
+                    format=form.name,
+                )
+            )
+        if self.test.column in self.columns.values():
+            raise Unfit(
+                problem(
+                    "test-column-taken",
+                    "{column!r} is one of `columns` too; name the column that says which records "
+                    "are the test",
+                    at=Place(key="test.column"),
+                    column=self.test.column,
+                )
+            )
         return self
 
     @model_validator(mode="after")

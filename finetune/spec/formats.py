@@ -73,6 +73,8 @@ class Format:
     """Regular expression for the first bytes of such a file, if they show the format."""
     member: str = ""
     """Member of the ZIP archive that such a file is."""
+    test_column: bool = False
+    """True if `test` in its cards may name a column: its reader returns records by `record_of`."""
     extra: str = ""
     """Extra of this project (finetune/spec/tables/extras.py) with what reading it needs."""
     about: Sentence | None = None
@@ -111,6 +113,7 @@ _ROWS = (
         "csv",
         "finetune.readers.tabular.tables_read:read_csv",
         suffixes=(".csv",),
+        test_column=True,
         columns="finetune.readers.tabular.tables_read:csv_columns",
         found_keys="finetune.readers.tabular.tables_read:csv_keys",
         recognised="finetune.readers.called_text:is_separated",
@@ -123,6 +126,7 @@ _ROWS = (
         "tsv",
         "finetune.readers.tabular.tables_read:read_tsv",
         suffixes=(".tsv", ".tab"),
+        test_column=True,
         columns="finetune.readers.tabular.tables_read:tsv_columns",
         found_keys="finetune.readers.tabular.tables_read:tsv_keys",
         recognised="finetune.readers.tabular.text_tables:is_text_table",
@@ -135,6 +139,7 @@ _ROWS = (
         "jsonl",
         "finetune.readers.json_records:read_json",
         suffixes=(".jsonl", ".ndjson"),
+        test_column=True,
         columns="finetune.readers.json_records:json_columns",
         recognised="finetune.readers.called_text:is_json",
         columns_are="keys",
@@ -145,6 +150,7 @@ _ROWS = (
         "json",
         "finetune.readers.json_records:read_json",
         suffixes=(".json",),
+        test_column=True,
         columns="finetune.readers.json_records:json_columns",
         columns_are="keys",
         about=sentence("JSON array of records, or an object with one list of them"),
@@ -154,6 +160,7 @@ _ROWS = (
         "parquet",
         "finetune.readers.parquet:read_parquet",
         suffixes=(".parquet",),
+        test_column=True,
         columns="finetune.readers.parquet:parquet_columns",
         extra="parquet",
         keys=(),
@@ -188,6 +195,7 @@ _ROWS = (
         "xlsx",
         "finetune.readers.office:read_xlsx",
         suffixes=(".xlsx",),
+        test_column=True,
         columns="finetune.readers.office:xlsx_columns",
         found_keys="finetune.readers.office:xlsx_keys",
         understood="finetune.readers.office:xlsx_understood",

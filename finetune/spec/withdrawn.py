@@ -26,7 +26,8 @@ from finetune.messages import Place, Problem, Sentence, problem, sentence
 from finetune.output.durable import replace_text
 from finetune.output.paths import is_absent
 from finetune.output.small_files import UnreadableError, read_bytes
-from finetune.spec.card import ALL, Withdrawals
+from finetune.spec.card import ALL
+from finetune.spec.sections.people import Withdrawals
 
 BACK = "back "
 """Before an entry that ends a withdrawal."""

@@ -27,7 +27,7 @@ from finetune.spec.card import DataCard
 from finetune.spec.formats import is_built_in
 from finetune.spec.tables.extras import EXTRAS
 
-EXAMINATION = 5
+EXAMINATION = 6
 """Version of what is examined: raise it when a finding about texts changes."""
 
 
@@ -63,6 +63,7 @@ class _Remembered:
     personal: dict[str, int]
     personal_at: str
     judged: int
+    tested: int
 
 
 def examine(card: DataCard) -> Examined:
@@ -118,7 +119,7 @@ def _recalled(place: Path, *, key: str) -> Examined | None:
         return None
     seen = Look(
         kept.records,
-        kept.whole,
+        whole=kept.whole,
         rejected=Counter(kept.rejected),
         places=kept.places,
         blank=kept.blank,
@@ -127,6 +128,7 @@ def _recalled(place: Path, *, key: str) -> Examined | None:
         judged=kept.judged,
         personal=Counter(kept.personal),
         personal_at=kept.personal_at,
+        tested=kept.tested,
     )
     if kept.covered is None:
         return Examined(seen, None)
@@ -149,6 +151,7 @@ def _remember(place: Path, examined: Examined, *, key: str) -> None:
         personal=dict(seen.personal),
         personal_at=seen.personal_at,
         judged=seen.judged,
+        tested=seen.tested,
     )
     with suppress(OSError):  # a read-only home or full disk: the next check examines again
         place.parent.mkdir(parents=True, exist_ok=True)

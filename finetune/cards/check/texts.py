@@ -8,6 +8,7 @@ from finetune.cards.brought_files import recognised_format
 from finetune.cards.check.examined import examine
 from finetune.cards.check.finding import Finding, Level, errors_of
 from finetune.cards.check.learnable import learnable
+from finetune.cards.check.splits import split_findings
 from finetune.cards.check.understood import understood
 from finetune.cards.hub_values import size_category
 from finetune.cards.languages import SETTINGS, Spoken
@@ -59,6 +60,7 @@ def text_findings(card: DataCard) -> Iterator[Finding]:
     yield from _other_format(card)
     yield from _wrapped(card)
     yield from _rejected(seen)
+    yield from split_findings(card, seen)
     yield from _size_key(card, seen)
     yield from _personal(card, seen)
     yield from _scripts(seen)

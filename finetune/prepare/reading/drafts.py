@@ -14,6 +14,7 @@ from finetune.spec.card import DataCard
 from finetune.spec.entries import resolved_use, target_language
 from finetune.spec.language import language_name
 from finetune.spec.recipe import Corpus
+from finetune.spec.sections.split_column import SplitColumn
 from finetune.spec.withdrawn import record_hash
 
 Message = dict[str, str]
@@ -113,8 +114,8 @@ class Draft:
     def tested(self) -> bool | None:
         """True if the card puts it into the test split, False if not; None: its hash decides."""
         test = self.entry.card.corpus.test
-        if test is None:
-            return None
+        if test is None or isinstance(test, SplitColumn):
+            return self.record.tested
         return test != "none" and self.record.place.file in test
 
     @property

@@ -21,7 +21,7 @@ from finetune.readers.fieldwork.groups import join, root_of
 from finetune.readers.guards import SPLIT, listed, no_nul, too_much
 from finetune.readers.reasons import UNPAIRED
 from finetune.readers.record import Rejection, Unit
-from finetune.readers.tables import record_of, wanted_columns
+from finetune.readers.tables import ABOUT, record_of, wanted_columns
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 from finetune.spec.language import hub_codes
@@ -114,7 +114,7 @@ def _counted(tier: Tier) -> str:
 def _columns(corpus: CorpusBlock) -> dict[str, str]:
     """Return the tiers that the card names, each with its role."""
     wanted = wanted_columns(corpus).items()
-    return {name: role for name, role in wanted if role not in ("contributor", "names")}
+    return {name: role for name, role in wanted if role not in ABOUT}
 
 
 def groups(

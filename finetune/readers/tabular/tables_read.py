@@ -13,7 +13,7 @@ from finetune.messages import Problem, Sentence, phrase, problem, sentence
 from finetune.readers.guards import listed
 from finetune.readers.reasons import ABOVE_HEADER, MALFORMED, REPEATED_HEADER
 from finetune.readers.record import Rejection, Unit
-from finetune.readers.tables import record_of, wanted_columns
+from finetune.readers.tables import ABOUT, record_of, wanted_columns
 from finetune.readers.tabular.column_names import has_all, resolved
 from finetune.readers.tabular.missing_values import reason_of
 from finetune.readers.tabular.other_content import refuse_other_content
@@ -182,9 +182,7 @@ class _Units:
         at = file.place(None if shape.header is None else shape.header.line)
         self.places = resolved(stated.wanted, shape.names, at=at)
         roles = wanted_columns(corpus)
-        self.texts = [
-            self.places[name] for name in self.places if roles[name] not in ("contributor", "names")
-        ]
+        self.texts = [self.places[name] for name in self.places if roles[name] not in ABOUT]
 
     def read(self) -> Iterator[Unit]:
         """Yield them in order."""

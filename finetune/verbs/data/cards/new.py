@@ -20,6 +20,7 @@ from finetune.output.console import Console
 from finetune.output.terminal import safe
 from finetune.spec.card import DataCard
 from finetune.spec.formats import UNITS, VERSES
+from finetune.spec.sections.split_column import SplitColumn
 from finetune.verbs.options import add_cards_folder
 
 ANSWERS = {
@@ -90,6 +91,13 @@ def run(options: Namespace, console: Console, lang: str) -> int:
             unit=card.corpus.unit,
         )
         console.say(text.in_language(lang), unit=card.corpus.unit)
+    if isinstance(card.corpus.test, SplitColumn):
+        text = sentence(
+            "The column {column} says which records are the test, so `test` was written into the "
+            "card",
+            column=card.corpus.test.column,
+        )
+        console.say(text.in_language(lang), test=card.corpus.test.model_dump())
     for sample in seen.samples:
         texts = "; ".join(f"{language}: {sample[language]}" for language in sample)
         console.say(f"  {texts}", sample=sample)
