@@ -1,4 +1,4 @@
-"""Columns of tables that say which records are the test."""
+"""Columns of tables with the split of each record."""
 
 from __future__ import annotations
 

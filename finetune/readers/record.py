@@ -31,7 +31,7 @@ class Record:
     names: tuple[str, ...] = ()
     """Names of people in its texts, if the card has a column for that."""
     tested: bool | None = None
-    """Whether it is a record of the test, if the card has a column for that."""
+    """True for a record of the test, if the card has a column for that; None without one."""
     changes: tuple[Edit, ...] = ()
     """Changes that the reader made to its text."""
 

@@ -1,4 +1,4 @@
-"""The column of a table that says which records are the test."""
+"""Column of a table with the split of each record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OTHER_WORDS = frozenset(
 
 
 class SplitColumn(Section):
-    """The column of a table that says which records are the test."""
+    """Column of a table with the split of each record."""
 
     column: str
     """Name of the column."""

@@ -1,4 +1,4 @@
-"""A column of a table that says which records are the test."""
+"""Columns of tables with the split of each record."""
 
 from __future__ import annotations
 
