@@ -20,7 +20,7 @@ from finetune.cards.packed_files import (
     unpack_first,
 )
 from finetune.errors import DataError, RecipeError
-from finetune.messages import Place, Problem, problem
+from finetune.messages import Place, Problem, Sentence, phrase, problem, sentence
 from finetune.output.paths import is_file, is_folder
 from finetune.readers.tabular.column_names import plain_name
 from finetune.readers.tabular.other_content import content_format
@@ -28,23 +28,40 @@ from finetune.readers.translated.tags import fits_tag
 from finetune.sources.broken_files import explained_columns
 from finetune.sources.files import SourceFile
 from finetune.spec.entry_points import blamed, load
-from finetune.spec.formats import FORMATS, GROUP, Format, format_of_suffix
+from finetune.spec.formats import (
+    FORMATS,
+    GROUP,
+    TEXT_KEYS,
+    Format,
+    format_of_suffix,
+    is_built_in,
+)
 from finetune.spec.language import find_languages
 from finetune.spec.language_search import fold, folded_names
 
 _NO_LETTERS = re.compile(r"[\W\d_]+")
-SAVED_AS: Mapping[str, str] = {
-    ".odt": ".docx",
-    ".doc": ".docx",
-    ".rtf": ".docx",
-    ".pages": ".docx",
-    ".ods": ".xlsx",
-    ".xls": ".xlsx",
-    ".numbers": ".xlsx",
-    ".mo": ".po",
-    ".gmo": ".po",
+_PROGRAM = sentence("the program that made it")
+_SAVED_AS: Sequence[tuple[str, str, Sentence]] = (
+    (".odt .ott .fodt .doc .rtf .wpd .pages", ".docx", _PROGRAM),
+    (".ods .fods .xls .xlsb .numbers", ".xlsx", _PROGRAM),
+    (".pptx .ppt .odp .key", ".pdf", _PROGRAM),
+    (".epub .mobi .azw3 .fb2", ".docx", phrase("Calibre")),
+    (".mo .gmo", ".po", _PROGRAM),
+    (".flextext .trs .cha", ".eaf", phrase("ELAN")),
+    (".lift .fwdata .fwbackup", ".sfm", phrase("FieldWorks")),
+    (".exb", ".eaf", phrase("EXMARaLDA")),
+    (".usj", ".usfm", phrase("Paratext")),
+    (".sdltm .tbx .wordfast", ".tmx", _PROGRAM),
+    (".mdb .accdb .sqlite .sav .dta .rds", ".csv", _PROGRAM),
+    (".arrow .feather", ".parquet", phrase("Python")),
+    (".eml .mbox", ".txt", _PROGRAM),
+)
+SAVED_AS = {
+    suffix: (program, other)
+    for suffixes, other, program in _SAVED_AS
+    for suffix in suffixes.split()
 }
-"""Suffix of a file that no reader takes -> what its program can save it as."""
+"""Suffix of a file that no reader takes -> a program, and what it can save it as."""
 TEXT_COLUMNS = ("text", "texte", "sentence", "phrase", "content")
 CHAT_COLUMNS: Mapping[str, Sequence[str]] = {
     "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "turns"),
@@ -109,11 +126,11 @@ def _unfit(file: Path) -> Problem | None:
     if suffix in SAVED_AS and format_of_suffix(suffix) is None:
         return problem(
             "save-as",
-            "{suffix} files are not read; open it in the program that made it, and save it as "
-            "{other}",
+            "{suffix} files are not read; open it in {program}, and save it as {other}",
             at=Place(file),
             suffix=suffix,
-            other=SAVED_AS[suffix],
+            program=SAVED_AS[suffix][0],
+            other=SAVED_AS[suffix][1],
         )
     return None
 
@@ -129,10 +146,12 @@ def columns_of(
         return list(form.fixed_columns)
     if not form.columns:
         return []
+    if not form.found_keys:
+        taken = TEXT_KEYS if is_built_in(form.name) else ()
+        keys = {key: keys[key] for key in taken if key in keys}
     with blamed(form.name, group=GROUP, known=FORMATS):
         names: list[str] = explained_columns(load(form.columns))(
-            first_inside(SourceFile(file, file.name), form=form),
-            **(keys if form.found_keys else {}),
+            first_inside(SourceFile(file, file.name), form=form), **keys
         )
     return names
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import islice
 from pathlib import PurePosixPath
 
-from finetune.readers.numbered_lines import numbered_lines
+from finetune.readers.numbered_lines import head_lines
 from finetune.sources.files import SourceFile
 from finetune.sources.zipped import uncompressed_name
 from finetune.spec.formats import PLAIN
@@ -66,5 +65,4 @@ def _head(file: SourceFile) -> list[str]:
     """Return the first lines of plain text that are not blank; none of another file."""
     if PurePosixPath(uncompressed_name(file.name)).suffix.lower() not in PLAIN.suffixes:
         return []
-    lines = (line for _, line in numbered_lines(file, encoding="utf-8") if line.strip())
-    return [line[:MAX_CHARACTERS] for line in islice(lines, HEAD_LINES)]
+    return [line[:MAX_CHARACTERS] for line in head_lines(file, lines=HEAD_LINES)]

@@ -47,16 +47,19 @@ def read_json(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[U
                 yield Rejection(found.at, MALFORMED, found.text[:SHOWN_TEXT], first)
 
 
-def json_columns(file: SourceFile) -> list[str]:
-    """Return the keys of the first records; DataError if the first is none."""
+def json_columns(file: SourceFile, *, encoding: Encoding = "utf-8") -> list[str]:
+    """Return the keys of the first records; DataError if none of them can be read."""
     names: dict[str, None] = {}
-    for number, found in enumerate(islice(_records(file, "utf-8", set()), SHOWN_RECORDS)):
-        if found.error is not None and number == 0:
-            raise found.error
-        if number == 0:
-            _object(found)
-        if isinstance(found.value, dict):
-            names |= dict.fromkeys(_paths(found.value))
+    first: DataError | None = None
+    for found in islice(_records(file, encoding, set()), SHOWN_RECORDS):
+        try:
+            if found.error is not None:
+                raise found.error
+            names |= dict.fromkeys(_paths(_object(found)))
+        except DataError as error:
+            first = first or error
+    if first is not None and not names:
+        raise first
     return list(names)
 
 

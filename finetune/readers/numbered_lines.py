@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 
 from finetune.errors import DataError
 from finetune.messages import Place, Sentence, problem, sentence
@@ -15,6 +16,8 @@ from finetune.spec.values.table_keys import Encoding
 
 MAX_LINE_BYTES = 16 * 2**20
 BLOCK_BYTES = 2**20
+_ANY: Encoding = "mac-roman"
+"""An encoding in which all bytes are characters."""
 
 
 def numbered_lines(
@@ -53,6 +56,21 @@ def encoding_of(file: SourceFile, *, encoding: Encoding) -> Found:
         return found_encoding(stream, encoding, file)
 
 
+def head_lines(file: SourceFile, *, lines: int) -> list[str]:
+    """Return the first lines that are not blank, to look at their signs.
+
+    In a file of another encoding than UTF-8 letters may be wrong: signs are the same in all.
+    """
+    for encoding in ("utf-8", _ANY):
+        found = (line for _, line in numbered_lines(file, encoding=encoding) if line.strip())
+        try:
+            return list(islice(found, lines))
+        except DataError:
+            if encoding == _ANY:
+                raise
+    return []
+
+
 def _lines(
     file: SourceFile, encoding: Encoding, block_bytes: int
 ) -> Iterator[tuple[int, str, str]]:
@@ -67,7 +85,8 @@ def _lines(
             raw = _raw_lines(blocks, end.encode(found.codec), start=found.start, file=file)
             for number, offset, data, ended in raw:
                 line = _decoded(data, found.codec, at=file.place(number), offset=offset, file=file)
-                yield number, line, end if ended else ""
+                # files put together have the mark of each one at the beginning of its first line
+                yield number, line.removeprefix("\ufeff"), end if ended else ""
     except OSError as error:
         raise cannot_read(file.place(), error) from None
 

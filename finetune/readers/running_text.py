@@ -12,6 +12,7 @@ from finetune.readers.guards import SPLIT, too_much
 from finetune.readers.numbered_lines import numbered_lines
 from finetune.readers.record import Edit, Record, Rejection, Unit
 from finetune.readers.tabular.text_tables import refuse_text_table
+from finetune.readers.unread_content import refuse_unread_content
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock, DataCard
 from finetune.spec.formats import find_format
@@ -28,9 +29,10 @@ EXAMINED_FILES = 5
 def read_text(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Record]:
     """One document per line, per paragraph (its lines are joined) or per file (`unit`).
 
-    Raises DataError for a file that is a table with tabs, or an exported chat.
+    Raises DataError for a file that is a table with tabs, an exported chat, or no text at all.
     """
     for file in files:
+        refuse_unread_content(file, encoding=corpus.encoding)
         refuse_text_table(file, encoding=corpus.encoding)
         refuse_chat_export(file, encoding=corpus.encoding)
         lines = numbered_lines(file, encoding=corpus.encoding)

@@ -45,7 +45,9 @@ _ERRORS = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
     *(RuntimeError, NotImplementedError, OSError, ValueError),
 )
-_HEAD_BYTES = 16
+_HEAD_BYTES = 512
+_TAR = slice(257, 262)
+"""Where a tar archive says that it is one."""
 _MAGIC = (b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd")
 """Of gzip, xz, bzip2 and Zstandard."""
 _BLOCK = b"1AY&SY"
@@ -156,6 +158,7 @@ def _inflating(file: IO[bytes], at: Place, *, packed_bytes: int) -> BinaryIO:
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     if not _is_compressed(head):
+        _refuse_tar(head, at)
         return cast(BinaryIO, file)
 
     def again() -> IO[bytes]:
@@ -163,11 +166,25 @@ def _inflating(file: IO[bytes], at: Place, *, packed_bytes: int) -> BinaryIO:
         return cast(IO[bytes], uncompressed(file, head))
 
     reader = io.BufferedReader(_Unpacked(again, at=at, packed_bytes=packed_bytes, owner=file))
-    if _is_compressed(reader.peek(_HEAD_BYTES)):
+    if _is_compressed(start := reader.peek(_HEAD_BYTES)):
         raise DataError(
             problem("compressed-twice", "is compressed more than once; unpack it once", at=at)
         )
+    _refuse_tar(start, at)
     return cast(BinaryIO, reader)
+
+
+def _refuse_tar(head: bytes, at: Place) -> None:
+    """Raise DataError for a tar archive, whatever it is called: its members would be one text."""
+    if head[_TAR] == b"ustar":
+        raise DataError(
+            problem(
+                "tar-archive",
+                "is a .tar archive by its content; unpack it and name the files in it, or pack "
+                "them as .zip",
+                at=at,
+            )
+        )
 
 
 def _is_compressed(head: bytes) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 from pathlib import PurePosixPath
 
 from finetune.errors import DataError
 from finetune.messages import Place, Sentence, problem, sentence
 from finetune.readers.fieldwork.usfm_markers import is_usfm
 from finetune.readers.guards import SHOWN, SHOWN_CHARACTERS, listed, no_nul, too_much
-from finetune.readers.numbered_lines import MAX_LINE_BYTES, numbered_lines
+from finetune.readers.numbered_lines import MAX_LINE_BYTES, head_lines, numbered_lines
 from finetune.readers.record import Unit
 from finetune.readers.tables import record_of, wanted_columns
 from finetune.sources.files import SourceFile
@@ -43,8 +43,7 @@ def is_toolbox(file: SourceFile) -> bool:
         *DATABASES,
     ):
         return False
-    lines = (line.strip() for _, line in numbered_lines(file, encoding="utf-8") if line.strip())
-    head = list(islice(lines, LOOK_LINES))
+    head = [line.strip() for line in head_lines(file, lines=LOOK_LINES)]
     if head and head[0].startswith("\\_sh "):
         return True
     markers = Counter(found[0] for line in head if (found := _LINE.match(line)))
@@ -131,10 +130,10 @@ def _listed_markers(markers: set[str]) -> list[str] | Sentence:
     return [f"\\{marker[:SHOWN_CHARACTERS]}" for marker in sorted(markers)[:SHOWN]]
 
 
-def toolbox_markers(file: SourceFile) -> list[str]:
+def toolbox_markers(file: SourceFile, *, encoding: Encoding = "utf-8") -> list[str]:
     """Return the markers of a Toolbox file in the order in which they come."""
     markers: dict[str, None] = {}
-    for number, marker, _ in _marked_lines(file, "utf-8"):
+    for number, marker, _ in _marked_lines(file, encoding):
         markers |= {marker: None} if marker else {}
         if len(markers) > MAX_MARKERS:
             what, at = sentence("markers"), file.place(number)

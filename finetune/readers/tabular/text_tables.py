@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import PurePosixPath
 
 from finetune.errors import DataError
 from finetune.messages import Problem, problem
-from finetune.readers.numbered_lines import numbered_lines
+from finetune.readers.numbered_lines import head_lines, numbered_lines
 from finetune.sources.files import SourceFile
 from finetune.sources.zipped import uncompressed_name
 from finetune.spec.formats import PLAIN
@@ -24,12 +25,13 @@ _NUMBERED = re.compile(r"\s*\d+(?::\d\d)*\t")
 def is_text_table(file: SourceFile) -> bool:
     """Return whether a file is called plain text and is a table with tabs."""
     called_text = PurePosixPath(uncompressed_name(file.name)).suffix.lower() in PLAIN.suffixes
-    return called_text and _tabs(file, "utf-8") > 0
+    return called_text and _tabs(head_lines(file, lines=HEAD_LINES)) > 0
 
 
 def refuse_text_table(file: SourceFile, *, encoding: Encoding) -> None:
     """Raise DataError for plain text that is a table: numbers and codes are no text."""
-    if tabs := _tabs(file, encoding):
+    lines = (line for _, line in numbered_lines(file, encoding=encoding) if line.strip())
+    if tabs := _tabs(list(islice(lines, HEAD_LINES))):
         raise DataError(
             problem(
                 "text-is-a-table",
@@ -69,13 +71,11 @@ def _ragged(file: SourceFile, encoding: Encoding) -> Problem | None:
     )
 
 
-def _tabs(file: SourceFile, encoding: Encoding) -> int:
+def _tabs(head: Sequence[str]) -> int:
     """Return the number of tabs of every one of the first lines; 0 if it differs, or for few.
 
     Tabs only at the beginning of lines are indents.
     """
-    lines = (line for _, line in numbered_lines(file, encoding=encoding) if line.strip())
-    head = list(islice(lines, HEAD_LINES))
     counts = {line.count("\t") for line in head}
     if len(head) < MIN_LINES or len(counts) != 1:
         return 0
