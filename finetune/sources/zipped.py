@@ -47,7 +47,7 @@ _ERRORS = (
 )
 _HEAD_BYTES = 512
 _TAR = slice(257, 262)
-"""Where a tar archive says that it is one."""
+"""Of a tar archive: its own name for itself."""
 _MAGIC = (b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd")
 """Of gzip, xz, bzip2 and Zstandard."""
 _BLOCK = b"1AY&SY"
