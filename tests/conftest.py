@@ -2,6 +2,8 @@
 
 import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,6 +44,11 @@ HEAVY = re.compile(
 """Modules that no test file of `make test-quick` imports: each costs seconds to start."""
 
 
+LOADED = frozenset({"torch", "transformers"})
+"""No test of `make test-quick` loads these either; one of a light file that does is marked
+`heavy`."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick", action="store_true", help="only files of tests that start nothing heavy"
@@ -56,13 +63,27 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers the longest files start first."""
+    """With several workers the longest files start first; --quick passes over heavy tests."""
+    if config.getoption("--quick"):
+        heavy = [item for item in items if item.get_closest_marker("heavy")]
+        items[:] = [item for item in items if item not in heavy]
+        config.hook.pytest_deselected(items=heavy)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _turn(item.path.relative_to(ROOT).as_posix()))
 
 
 def _turn(file: str) -> int:
     return next((n for n, start in enumerate(LONG) if file.startswith(start)), len(LONG))
+
+
+@pytest.fixture(autouse=True)
+def _light(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With --quick, fail the first test that loads what takes seconds to start."""
+    before = LOADED & sys.modules.keys()
+    yield
+    if request.config.getoption("--quick"):
+        loaded = (LOADED & sys.modules.keys()) - before
+        assert not loaded, f"loads {', '.join(sorted(loaded))}: mark it `heavy`"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 from finetune.cards.check.terms import ACCESS, USES
 from finetune.cards.listing import BASES, KINDS, licence_name, people_size, size_bytes
-from finetune.cards.look import Look, is_here, look
+from finetune.cards.look import LOOK_RECORDS, Look, is_here, look
 from finetune.cards.written import not_written
 from finetune.errors import FinetuneError, RecipeError
 from finetune.messages import Place, Sentence, counted, joined, phrase, problem, sentence
@@ -61,8 +61,12 @@ class Sample:
     text: str
 
 
-def write_catalogue(paths: Sequence[Path], out: Path, *, lang: str) -> tuple[Path, list[str]]:
+def write_catalogue(
+    paths: Sequence[Path], out: Path, *, lang: str, units: int = LOOK_RECORDS
+) -> tuple[Path, list[str]]:
     """Write `out/index.html`; return it and the names of cards that could not be read.
+
+    `units`: how many text units of each card are looked at.
 
     Raises RecipeError if a page that is no catalogue is there, or nothing can be written.
     """
@@ -70,7 +74,7 @@ def write_catalogue(paths: Sequence[Path], out: Path, *, lang: str) -> tuple[Pat
     entries, broken = [], []
     for path in paths:
         try:
-            entries.append(_entry(load_card(path), lang=lang))
+            entries.append(_entry(load_card(path), lang=lang, units=units))
         except RecipeError:
             broken.append(path.stem)
     template = environment("finetune.cards").get_template("catalogue.html.j2")
@@ -117,10 +121,10 @@ def _shown(total: int, *, lang: str) -> tuple[str, str]:
     return before, after
 
 
-def _entry(card: DataCard, *, lang: str) -> dict[str, Any]:
+def _entry(card: DataCard, *, lang: str, units: int) -> dict[str, Any]:
     block = card.corpus
     hidden = _why_no_samples(card)
-    seen = None if hidden in ("withdrawn", "elsewhere") else _looked(card)
+    seen = None if hidden in ("withdrawn", "elsewhere") else _looked(card, units=units)
     if seen is None and hidden is None:
         hidden = "elsewhere"
     link = card.license_link or ""
@@ -197,9 +201,9 @@ def _why_no_samples(card: DataCard) -> str | None:
     return "personal" if block.personal_data == "present" else None
 
 
-def _looked(card: DataCard) -> Look | None:
+def _looked(card: DataCard, *, units: int) -> Look | None:
     try:
-        return look(card)
+        return look(card, units=units)
     except FinetuneError:  # the page is about the card; `finetune cards check` lists its errors
         return None
 

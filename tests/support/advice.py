@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from finetune.verbs import VERBS
+from tests.support.syntax import tree_of
 
 ROOT = Path(__file__).parents[2]
 _FACT = re.compile(r"\{[^{}]*\}")
@@ -23,18 +25,19 @@ class Advice(NamedTuple):
     command: str
 
 
-def all_advice() -> list[Advice]:
+@cache
+def all_advice() -> tuple[Advice, ...]:
     """Return the commands in strings of the program, without docstrings and help, each once."""
     found = []
     for path in sorted((ROOT / "finetune").rglob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = tree_of(path)
         skipped = _docstrings(tree)
         for text in _texts(tree, skipped):
             for match in _COMMAND.finditer(text):
                 words = _END.split(match[2])[0]
                 command = _FACT.sub("{}", f"finetune {match[1]}{words}".strip())
                 found.append(Advice(path.relative_to(ROOT).as_posix(), " ".join(command.split())))
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
 def _texts(tree: ast.AST, skipped: set[int]) -> Iterator[str]:

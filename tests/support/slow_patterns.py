@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -21,7 +21,11 @@ _EXAMPLES = {
 _CANDIDATES = "a 1_-.\n\t[(<{/:@#*`|=\\\"'~A\u0915\x00"
 FEW = 4
 """Characters that are tried of each set."""
+SHORT, LONG = 300, 6000
+"""Letters of a text that every pump is tried with, and of one that leaves no doubt."""
 LONG_SECONDS = 0.006
+"""Less than what the square of a long text takes: half of it is 18 million steps."""
+_REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 
 
 def pumps(pattern: re.Pattern[str]) -> Iterator[tuple[str, str, str]]:
@@ -56,7 +60,7 @@ def _of_part(code: str, value: Any) -> Iterator[str]:
 def _inner(code: str, value: Any) -> list[Any]:
     if code == "SUBPATTERN":
         return [value[3]]
-    if code in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+    if code in _REPEATS:
         return [value[2]]
     if code == "BRANCH":
         return list(value[1])
@@ -123,19 +127,45 @@ def grows_with_the_square(
 ) -> tuple[str, str, str] | None:
     """Return the pump that makes an expression take more than its length, or None.
 
-    `how`: the method it is used with. What takes less than 6 ms on 6,000 letters cannot be: half of
-    the square of it is 18 million steps. What takes longer is looked at with twice the length.
+    `how`: the method it is used with. One that repeats nothing looks at a few letters per place.
     """
+    if not _repeats(_parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE)):
+        return None
     for prefix, unit, suffix in pumps(pattern):
-        for length in (500, 6000):
-            text = prefix + unit * (length // len(unit)) + suffix
-            if seconds(pattern, text, how=how) < LONG_SECONDS:
+
+        def text(length: int, pump: tuple[str, str, str] = (prefix, unit, suffix)) -> str:
+            return pump[0] + pump[1] * (length // len(pump[1])) + pump[2]
+
+        if not _may_grow(pattern, text, how=how):
+            continue
+        for length in (3 * SHORT, 2000, LONG):
+            if seconds(pattern, text(length), how=how) < LONG_SECONDS:
                 continue
-            double = prefix + unit * (2 * length // len(unit)) + suffix
             # a second time, since the clock of a busy machine is not exact at a few milliseconds
-            if all(_is_slower(pattern, text, double, how=how) for _ in range(2)):
+            once, double = text(length), text(2 * length)
+            if all(_is_slower(pattern, once, double, how=how) for _ in range(2)):
                 return prefix, unit, suffix
     return None
+
+
+def _repeats(tree: Any) -> bool:
+    return any(
+        str(code) in _REPEATS or any(map(_repeats, _inner(str(code), value)))
+        for code, value in tree
+    )
+
+
+def _may_grow(pattern: re.Pattern[str], text: Callable[[int], str], *, how: str) -> bool:
+    """Return whether short texts leave a doubt.
+
+    Where steps that grow with the square are as many as all others on a long text, three times a
+    short one takes 3.3 times as long or more. What takes no longer than the same part of
+    LONG_SECONDS cannot grow.
+    """
+    triple = seconds(pattern, text(3 * SHORT), how=how)
+    if triple < LONG_SECONDS * (3 * SHORT / LONG) ** 2:
+        return False
+    return triple > 3.2 * seconds(pattern, text(SHORT), how=how, times=3)
 
 
 def _is_slower(pattern: re.Pattern[str], text: str, double: str, *, how: str) -> bool:

@@ -41,13 +41,19 @@ def _tokenizer_json(vocab: int) -> str:
     return tokenizer.to_str()
 
 
+def tiny_backend(*, vocab: int = 512) -> Any:
+    """Return the tokenizer of `tiny_tokenizer` as `tokenizers` has it, without transformers."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_str(_tokenizer_json(vocab))
+
+
 def tiny_tokenizer(*, vocab: int = 512, chat_template: bool = True) -> Any:
     """Return a byte-level BPE tokenizer of at most `vocab` tokens, with a ChatML template."""
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(_tokenizer_json(vocab)),
+        tokenizer_object=tiny_backend(vocab=vocab),
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",
         unk_token="<|endoftext|>",

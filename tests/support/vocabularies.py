@@ -6,12 +6,12 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from tests.support.tiny import tiny_tokenizer
+from tests.support.tiny import tiny_backend
 
 
 def byte_level() -> Any:
     """Return a byte-level BPE that has learned some English and Hausa."""
-    return tiny_tokenizer().backend_tokenizer
+    return tiny_backend()
 
 
 def byte_fallback(*, letters: str = "abcdeéƙ ", nfc: bool = False) -> Any:

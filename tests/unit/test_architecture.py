@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.support.syntax import tree_of
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "finetune"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -42,7 +44,7 @@ def _name(path: Path) -> str:
 
 
 def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -124,7 +126,5 @@ def _words() -> set[str]:
 
 def test_every_module_says_what_it_is() -> None:
     """The first line of a module is its docstring, so that a list of files can be read with it."""
-    silent = [
-        _name(path) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
-    ]
+    silent = [_name(path) for path in MODULES if not ast.get_docstring(tree_of(path))]
     assert not silent

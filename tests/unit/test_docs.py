@@ -279,7 +279,7 @@ def test_every_language_of_the_programmes_has_a_card() -> None:
 
 def test_all_shipped_cards_are_on_the_catalogue_page(tmp_path: Path) -> None:
     """The catalogue of the shipped cards has an entry for each, and none that cannot be read."""
-    page, unreadable = write_catalogue(CARDS, tmp_path / "site", lang="en")
+    page, unreadable = write_catalogue(CARDS, tmp_path / "site", lang="en", units=100)
     text = unescape(page.read_text(encoding="utf-8"))
     assert unreadable == []
     assert [p.stem for p in CARDS if load_card(p).pretty_name not in text] == []

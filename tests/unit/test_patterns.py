@@ -17,6 +17,7 @@ import pytest
 import finetune
 from tests.support.every import assert_every
 from tests.support.slow_patterns import grows_with_the_square
+from tests.support.syntax import tree_of
 
 METHODS = frozenset({"match", "fullmatch", "search", "sub", "subn", "finditer", "findall", "split"})
 BOUNDED = {
@@ -75,7 +76,7 @@ def modules() -> dict[str, ast.Module]:
     for info in pkgutil.walk_packages(finetune.__path__, "finetune."):
         spec = importlib.util.find_spec(info.name)
         assert spec is not None
-        found[info.name] = ast.parse(Path(str(spec.origin)).read_text("utf-8"))
+        found[info.name] = tree_of(Path(str(spec.origin)))
     return found
 
 
@@ -111,26 +112,59 @@ def patterns() -> dict[str, tuple[re.Pattern[str], tuple[str, ...]]]:
                 name = getattr(owner, "id", getattr(owner, "attr", ""))
                 used.setdefault(name, set()).add(node.attr)
     found: dict[str, tuple[re.Pattern[str], tuple[str, ...]]] = {}
+    seen = set()
     for module, tree in trees.items():
-        calls = re_calls(tree)
-        for call in calls:
-            if call.func.attr != "compile" and isinstance(call.args[0], ast.Constant):  # type: ignore[attr-defined]
-                names = [n.attr for n in ast.walk(call) if isinstance(n, ast.Attribute)]
-                flags = sum(getattr(re, name) for name in names if name.isupper())
-                place = f"{module}: {call.args[0].value}"
-                method = call.func.attr  # type: ignore[attr-defined]
-                found[place] = (_of_text(re.compile(call.args[0].value, flags)), (method,))
-        for at, name, one in _module_patterns(module) if calls else ():
-            if all(one is not known for known, _ in found.values()):
-                found[at] = (_of_text(one), tuple(used.get(name, {"search"})))
+        for at, name, one in _module_patterns(module, tree):
+            methods = tuple(sorted({name} if name in METHODS else used.get(name, {"search"})))
+            if (one, methods) not in seen:  # a pattern is its expression and flags
+                seen.add((one, methods))
+                found[at] = (_of_text(one), methods)
     return found
 
 
-def _module_patterns(module: str) -> Iterator[tuple[str, str, re.Pattern[str]]]:
-    """Yield (place, name, pattern) of what a module has at its top."""
+def _module_patterns(module: str, tree: ast.Module) -> Iterator[tuple[str, str, re.Pattern[Any]]]:
+    """Yield (place, name or method, pattern) of what a module calls `re` with and has at its top.
+
+    A module is imported only if it builds some of them: torch alone takes seconds.
+    """
+    compiles = []
+    for call in re_calls(tree):
+        method = call.func.attr  # type: ignore[attr-defined]
+        if method == "compile":
+            compiles.append(call)
+        elif isinstance(call.args[0], ast.Constant):
+            yield f"{module}: {call.args[0].value}", method, _compiled(call)
+    named = dict(_named(tree))
+    if {id(call) for call in compiles} - _in_functions(tree) <= {id(c) for c in named.values()}:
+        for name, call in named.items():
+            yield f"{module}.{name}", name, _compiled(call)
+        return
     for name, value in vars(importlib.import_module(module)).items():
         for number, one in enumerate(_patterns_in(value)):
             yield f"{module}.{name}{f'[{number}]' if one is not value else ''}", name, one
+
+
+def _named(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Yield (name, call) of each `NAME = re.compile(LITERAL)`."""
+    calls = {id(call) for call in re_calls(tree)}
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and id(call := statement.value) in calls:
+            [target] = statement.targets
+            assert isinstance(call, ast.Call)
+            if isinstance(call.args[0], ast.Constant) and isinstance(target, ast.Name):
+                yield target.id, call
+
+
+def _in_functions(tree: ast.Module) -> set[int]:
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return {id(part) for one in functions for part in ast.walk(one)}
+
+
+def _compiled(call: ast.Call) -> re.Pattern[Any]:
+    """Return the expression of a call, with its flags."""
+    names = [node.attr for node in ast.walk(call) if isinstance(node, ast.Attribute)]
+    flags = sum(getattr(re, name) for name in names if name.isupper())
+    return re.compile(call.args[0].value, flags)  # type: ignore[attr-defined]
 
 
 def _patterns_in(value: object) -> list[re.Pattern[str]]:

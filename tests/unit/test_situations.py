@@ -90,7 +90,14 @@ def _odd_places(folder: Path) -> None:
     (folder / "closed").mkdir(mode=0)
 
 
-@pytest.mark.parametrize("command", [*READS, *WRITES])
+HEAVY = "a store to fetch into"
+"""Loads transformers for a path that can be written to: the base is looked at."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [*READS, *(w for w in WRITES if w != HEAVY), pytest.param(HEAVY, marks=pytest.mark.heavy)],
+)
 def test_an_odd_path_is_a_sentence_wherever_one_is_typed(
     project: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

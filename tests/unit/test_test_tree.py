@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support import time_guard
+from tests.support.side_by_side import group_of
+from tests.support.syntax import tree_of
 
 TESTS = Path(__file__).parents[1]
 MODULES = sorted(TESTS.rglob("*.py"))
@@ -26,7 +28,7 @@ def test_no_module_imports_a_test_module() -> None:
     imports = [
         f"{path.relative_to(TESTS)}: {name}"
         for path in MODULES
-        for name in _imported(ast.parse(path.read_text("utf-8")))
+        for name in _imported(tree_of(path))
         if re.search(r"^tests\..*\b(?:test_\w+|conftest)\b", name)
     ]
     assert imports == []
@@ -45,6 +47,13 @@ def test_a_test_over_its_time_is_named_unless_it_has_a_reason() -> None:
     assert [line.partition(":")[0] for line in lines] == ["e", "c", "a"]
 
 
+def test_files_about_the_code_share_its_syntax_trees() -> None:
+    """They are one group of a run with several workers; every other file is its own."""
+    groups = {group_of(f"tests/unit/test_{name}.py::test_x") for name in ("words", "architecture")}
+    assert len(groups) == 1
+    assert group_of("tests/unit/test_cli.py::test_x") == "tests/unit/test_cli.py"
+
+
 def test_every_row_of_the_time_guard_is_a_test() -> None:
     """A row whose test is gone goes too."""
     for test in time_guard.ALLOWED:
@@ -61,7 +70,7 @@ def test_errors_are_held_by_codes_and_not_by_their_sentences() -> None:
     calls = [
         f"{path.relative_to(TESTS)}:{node.lineno}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and any(word.arg == "match" for word in node.keywords)
     ]
     assert len(calls) <= MOST_MATCHES, calls

@@ -42,7 +42,7 @@ def compose(text: str, *, source: str) -> Node:
     Raises RecipeError with file:line:column for what is not YAML, nested too deeply, too much, or
     empty.
     """
-    root = _composed_by_libyaml(text) or _composed_by_ruamel(text, source=source)
+    root = _composed_by_libyaml(text, source=source) or _composed_by_ruamel(text, source=source)
     if root is None:
         raise RecipeError(problem("empty-file", "the file is empty", at=Place(source)))
     return root
@@ -97,8 +97,11 @@ class _Rare(Exception):
     """Something that ruamel.yaml has to judge."""
 
 
-def _composed_by_libyaml(text: str) -> Node | None:
-    """Return the root of an ordinary document; None for any other and for one with an error."""
+def _composed_by_libyaml(text: str, *, source: str) -> Node | None:
+    """Return the root of an ordinary document; None for any other and for one with an error.
+
+    Raises RecipeError for one that is nested too deeply or too much.
+    """
     if _RARE.search(text):
         return None
     import yaml
@@ -108,6 +111,8 @@ def _composed_by_libyaml(text: str) -> Node | None:
     parser = yaml.cyaml.CParser(text)
     try:
         return _Events(parser.get_event).document()
+    except _TooMuchError as error:
+        raise error.refused(source) from None
     except (_Rare, yaml.YAMLError):
         return None
     finally:
@@ -146,9 +151,11 @@ class _Events:
         kinds, kind, mark = self._kinds, type(event), event.start_mark
         if kind is kinds.AliasEvent or event.anchor or event.tag:
             raise _Rare
-        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
-            raise _Rare
         place = mark.line + 1, mark.column + 1
+        if depth > MAX_DEPTH + 1:
+            raise _TooMuchError(too_deep(), Place("", *place))
+        if self._nodes > MAX_NODES:
+            raise _TooMuchError(_too_many(), Place("", *place))
         if kind is kinds.ScalarEvent:
             is_plain = not event.style
             tag = tag_of(event.value) if is_plain else "str"
@@ -172,10 +179,19 @@ class _TooMuchError(Exception):
         super().__init__(found)
         self.found, self.at = found, at
 
+    def refused(self, source: str) -> RecipeError:
+        """Return the error for people."""
+        return RecipeError(self.found.at(replace(self.at, file=source)))
+
 
 def too_deep() -> Problem:
     """Return the problem of a document with too many levels."""
     return problem("too-deep", "nested too deeply, more than {most} levels", most=MAX_DEPTH)
+
+
+def _too_many() -> Problem:
+    what = sentence("more than {most} keys and values", most=MAX_NODES)
+    return problem("too-many-values", what)
 
 
 def _not_yaml(at: Place, why: str | None, *, hint: Sentence) -> Problem:
@@ -195,7 +211,7 @@ def _composed_by_ruamel(text: str, *, source: str) -> Node | None:
         hint = sentence("; indent with spaces, not tabs") if has_tab else phrase("")
         raise RecipeError(_not_yaml(at, error.problem or error.context, hint=hint)) from None
     except _TooMuchError as error:
-        raise RecipeError(error.found.at(replace(error.at, file=source))) from None
+        raise error.refused(source) from None
     except (YAMLError, ValueError, OverflowError, NotImplementedError) as error:
         # ValueError: the scanner on impossible escapes such as "\\UFFFFFFFF"
         why = " ".join(str(error).split())
@@ -222,8 +238,7 @@ def _bounded_reader() -> Any:
             if self._depth > MAX_DEPTH + 1:
                 raise self._refused(too_deep())
             if self._nodes > MAX_NODES:
-                what = sentence("more than {most} keys and values", most=MAX_NODES)
-                raise self._refused(problem("too-many-values", what))
+                raise self._refused(_too_many())
             node = super().compose_node(parent, index)
             self._depth -= 1
             return node

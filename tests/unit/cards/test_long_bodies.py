@@ -1,4 +1,4 @@
-"""Cards of a megabyte: a body of whatever signs is looked at in a moment."""
+"""Long cards: a body of whatever signs is looked at in a moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finetune.errors import did_you_mean
 from finetune.spec.load import load_card
 from tests.support.good_card import TODAY, write
 
-SIZE = 2**20
+SIZE = 2**18
 UNITS = [
     *("## x", "##", "[", "[](", "[a](b) ", "|", "`", "*", "<", "\n", "\n \n", " ", "\u00a0", "ɓ"),
 ]

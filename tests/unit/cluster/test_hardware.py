@@ -6,6 +6,8 @@ import pytest
 
 from finetune.cluster.doctor.hardware import find_gpus, try_exchange
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.mark.parametrize(
     ("tool", "printed"),

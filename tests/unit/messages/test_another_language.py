@@ -16,6 +16,7 @@ from babel.messages.pofile import write_po
 from finetune.messages.extract import compiled, extracted, po_file
 from tests.support.good_card import write
 from tests.support.light_half import ROOT
+from tests.support.syntax import tree_of
 
 PACKAGE = ROOT / "finetune"
 MARK = "\u25c6"
@@ -99,7 +100,7 @@ def test_no_module_names_a_language_of_messages() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         if path.is_relative_to(PACKAGE / "messages"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Compare):
                 values = [node.left, *node.comparators]
             elif isinstance(node, ast.Dict):

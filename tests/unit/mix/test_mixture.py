@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from itertools import islice, product
 from string import ascii_lowercase
 from typing import Any
@@ -23,6 +24,7 @@ CODES = ("".join(letters) for letters in product("abc", ascii_lowercase, ascii_l
 LANGUAGES = tuple(islice((f"{c}_Latn" for c in CODES if is_language(f"{c}_Latn")), 64))
 
 
+@cache
 def card(name: str, language: str, *, kind: str = "text") -> DataCard:
     """Return a card of one language; its files are never opened."""
     block: dict[str, Any] = {

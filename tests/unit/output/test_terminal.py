@@ -21,6 +21,7 @@ from finetune.output import terminal
 from finetune.output.console import Console
 from tests.support.hostile_text import CONTROLS, SCRIPTS, SECRETS
 from tests.support.shown_text import shown
+from tests.support.syntax import tree_of
 
 PACKAGE = Path(finetune.__file__).parent
 
@@ -182,7 +183,7 @@ def test_only_these_places_print() -> None:
     found = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
-        if any(map(_writes, ast.walk(ast.parse(path.read_text("utf-8")))))
+        if any(map(_writes, ast.walk(tree_of(path))))
     }
     assert found <= set(MAY_PRINT) | set(OTHER_USES)
     assert set(MAY_PRINT) <= found
@@ -195,7 +196,7 @@ def test_questions_are_the_only_prompts() -> None:
     found = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "input"

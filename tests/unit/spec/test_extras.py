@@ -12,6 +12,7 @@ import pytest
 from finetune.cli import main
 from finetune.errors import MissingPackageError
 from finetune.spec.tables import extras
+from tests.support.syntax import tree_of
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -41,7 +42,7 @@ def test_every_import_of_the_code_is_declared() -> None:
     there = packages_distributions()
     undeclared = set()
     for path in (ROOT / "finetune").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -22,6 +22,7 @@ from finetune.spec.tables.extras import EXTRAS
 from tests.support.installed_package import install
 from tests.support.prepare_job import make_card
 from tests.support.problems import raises
+from tests.support.syntax import tree_of
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = ROOT / "docs/reference/data-card-fields.md"
@@ -144,7 +145,7 @@ def test_no_other_knows_a_format_by_name() -> None:
     for path in sorted((ROOT / "finetune").rglob("*.py")):
         if path in mine or path in TABLES:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Constant) and node.value in FORMATS.keys() - ROLES:
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}")
             if isinstance(node, ast.Compare) and any(

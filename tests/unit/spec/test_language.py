@@ -19,7 +19,6 @@ from finetune.spec.language import (
 )
 from finetune.spec.language_search import fold
 from finetune.spec.tables.language_table import language_row, language_rows
-from tests.support import code_tables
 
 ALL = [row for row in language_rows() if row.is_language]
 CODES = [f"{row.code}_{(*row.scripts, 'Latn')[0]}" for row in ALL]
@@ -27,6 +26,8 @@ CODES = [f"{row.code}_{(*row.scripts, 'Latn')[0]}" for row in ALL]
 
 def test_the_tables_are_those_of_the_authorities() -> None:
     """The files are what is written from the tables that python-iso639, Babel and others pack."""
+    from tests.support import code_tables  # its sources take a second to import
+
     written = "python -m tests.support.code_tables writes the tables"
     for name, made in (("languages", code_tables.languages), ("scripts", code_tables.scripts)):
         stored = (code_tables.TABLES / f"{name}.tsv").read_text(encoding="utf-8")

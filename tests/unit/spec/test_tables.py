@@ -19,6 +19,7 @@ from finetune.spec.tables.export_format import EXPORTS, IN_RELEASE, export_forma
 from finetune.spec.tables.metric import METRICS, VALIDATED, VALIDATION, metric
 from finetune.spec.tables.task import ALWAYS, TASKS, asked, task
 from tests.support.problems import raises
+from tests.support.syntax import tree_of
 
 HOUSE = Path(__file__).parents[3] / "finetune"
 OUTPUTS: dict[type, list[Any]] = {
@@ -122,7 +123,7 @@ def test_no_metric_is_named_outside_its_row() -> None:
         name = path.relative_to(HOUSE).as_posix()
         if name.startswith(own):
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Constant) and node.value in words - {""}:
                 found.append(f"{name}:{node.lineno}: {node.value!r}")
     for path in sorted(HOUSE.rglob("*.j2")):

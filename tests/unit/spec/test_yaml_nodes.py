@@ -11,7 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from finetune.errors import RecipeError
+from finetune.spec.values import yaml_nodes
 from finetune.spec.values.yaml_nodes import (
+    MAX_DEPTH,
     Node,
     _composed_by_libyaml,
     _composed_by_ruamel,
@@ -19,8 +21,11 @@ from finetune.spec.values.yaml_nodes import (
     tag_of,
 )
 from tests.support.problems import raises
+from tests.support.surroundings import Constants
 
 ROOT = Path(__file__).parents[3]
+MOST = 500
+"""Keys and values in a test of their bound."""
 PIECES = (
     *(": ", ":", "- ", "-", "? ", "?", "#", " #", ",", "[", "]", "{", "}", "'", '"', "|", ">", "@"),
     *("|\n  x\n\n   y\n", ">-\n  a\n  b\n\n  c\n", "|+\n  x\n\n", ">2\n    x\n", "`", "%", "\\"),
@@ -62,7 +67,7 @@ def _flat(node: Node) -> Iterator[tuple[object, ...]]:
 
 def _same(text: str) -> bool:
     """Hold one parser against the other; say whether both took the text."""
-    quick = _composed_by_libyaml(text)
+    quick = _composed_by_libyaml(text, source="x")
     if quick is None:
         return False
     try:
@@ -117,7 +122,30 @@ def test_plain_scalars_have_the_types_of_ruamel(text: str) -> None:
 )
 def test_rare_documents_are_left_to_ruamel(text: str) -> None:
     """Anchors, tags, directives, several documents and tabs."""
-    assert _composed_by_libyaml(text) is None
+    assert _composed_by_libyaml(text, source="x") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a: 1\nb:\n" + "".join(f"- k{i}: 1\n" for i in range(MOST)), "too-many-values"),
+        ("- " + "[" * (MAX_DEPTH + 1), "too-deep"),
+        ("a: " + "[" * 2 * MAX_DEPTH, "too-deep"),
+        ("a:\n" + "".join("  " * n + "- \n" for n in range(2 * MAX_DEPTH)), "too-deep"),
+    ],
+)
+def test_both_readers_refuse_too_much_at_the_same_place(
+    text: str, code: str, constants: Constants
+) -> None:
+    """The quick parser refuses it too, so that a hostile file is answered in a moment."""
+    constants(yaml_nodes, MAX_NODES=MOST)
+    found = []
+    for reader in (_composed_by_libyaml, _composed_by_ruamel):
+        with pytest.raises(RecipeError) as refused:
+            reader(text, source="x")
+        assert refused.value.codes == (code,)
+        found.append(str(refused.value))
+    assert found[0] == found[1]
 
 
 def test_an_empty_document_is_an_error() -> None:

@@ -93,6 +93,7 @@ def test_two_folders_of_one_name_keep_apart(tmp_path, store):
     assert list(open_bases([str(one), str(two)], store=store)) == ["model", str(two)]
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("workdir")
 def test_all_that_is_wrong_is_said_at_once(tmp_path, store):
     """Each base with what to do; nothing is opened by running code or going to a network."""
