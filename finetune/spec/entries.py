@@ -72,11 +72,11 @@ def _language_problem(corpus: Corpus, card: DataCard, key: str) -> Problem | Non
     if language not in there:
         return problem(
             "language-not-in-card",
-            "{language!r} is not in card {card!r}{hint}",
+            "{language!r} is not in card {card!r}, which has {languages}",
             at=Place(key=key),
             language=language,
             card=card.name,
-            hint=suggestion(language, there, listed=len(there)),
+            languages=there,
         )
     return None
 

@@ -31,6 +31,7 @@ __all__ = ["find_languages"]
 PATTERN = r"^[a-z]{3}_[A-Z][a-z]{3}$"
 HUB_WORDS = frozenset({"code", "multilingual"})
 """Words that the Hub takes under `language` beside codes."""
+_NOT_ON_THE_HUB = frozenset({"retired", "bibliographic", "group"})
 _SHOWN = 80
 MOST_LANGUAGES = 8
 """Languages that a message or question lists; of more it gives the number."""
@@ -72,7 +73,7 @@ Konkani), knn_Deva (Konkani)"
         if is_language(text):
             return None
         if row is not None and not is_script(script):
-            return _no_script(script)
+            return _no_script(script, row.code)
     row = row or language_row(re.split(r"[-_ .]", text.lower())[0])
     found = find_languages(text)
     if row is not None:
@@ -132,6 +133,14 @@ def _of_code(row: LanguageRow, found: Sequence[str], *, text: str) -> Problem:
             "{code!r} names no language; write the language of the texts (mis if it has no code)",
             code=row.code,
         )
+    if row.kind == "group":
+        return problem(
+            "language-group",
+            "{code!r} is the code of a group ({group}); write the language of the texts, with its "
+            "script, for example wol_Latn",
+            code=row.code,
+            group=row.english,
+        )
     if row.kind == "retired":
         successors = (
             sentence("write {codes}", codes=codes)
@@ -181,17 +190,14 @@ def _spelling(text: str, found: Sequence[str]) -> Problem:
     )
 
 
-def _no_script(script: str) -> Problem:
+def _no_script(script: str, code: str) -> Problem:
+    """Return the problem of an unknown script, with those it may be, or those of the language."""
+    near = [f"{one} ({script_rows()[one].english})" for one in near_scripts(script)]
     return problem(
         "no-script",
-        "{script!r} is no script of ISO 15924{near}",
+        "{script!r} is no script of ISO 15924 that texts can be in{near}",
         script=script,
-        near=_near([])
-        if not near_scripts(script)
-        else sentence(
-            "; write {scripts}",
-            scripts=[f"{code} ({script_rows()[code].english})" for code in near_scripts(script)],
-        ),
+        near=sentence("; write {scripts}", scripts=near or _choices(codes_in(code))),
     )
 
 
@@ -278,7 +284,7 @@ def hub_problem(code: str) -> Problem | None:
     (True, "'sw-CD' is no language of Hub metadata, which takes ISO 639-1 and 639-3; write swc")
     """
     row = language_row(code)
-    if code in HUB_WORDS or (row is not None and row.kind not in ("retired", "bibliographic")):
+    if code in HUB_WORDS or (row is not None and row.kind not in _NOT_ON_THE_HUB):
         return None
     found = dict.fromkeys(hub_code(one) for one in find_languages(code))
     return problem(

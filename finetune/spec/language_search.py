@@ -33,6 +33,7 @@ _SCRIPT_WORDS = frozenset(
     {"script", "alphabet", "letters", "characters", "ecriture", "caracteres"}
     | {"in", "en", "with", "avec", "the"}
 )
+_LANGUAGE_WORDS = frozenset({"language", "langue", "lang", "the", "la", "le"})
 _SCRIPT_NAMES: Mapping[str, str] = {
     "ajami": "Arab",
     "wolofal": "Arab",
@@ -71,9 +72,9 @@ def find_languages(text: str) -> tuple[str, ...]:
     """Return the codes (`wol_Latn`) that a name or code of any kind can stand for.
 
     None for what is unknown, one where there is no doubt; else all that it can be: the members of a
-    macrolanguage, its standard first, the successors of a retired code, languages of one name, and
-    the scripts that a language is commonly written in, the usual one first (CLDR). Case and accents
-    do not count.
+    macrolanguage, its standard first, the successors of a retired code, languages of one name, the
+    language of a code and another one of that name, and the scripts that a language is commonly
+    written in, the usual one first (CLDR). Case and accents do not count.
 
     >>> find_languages("wolof"), find_languages("Français"), find_languages("Wolof (arabe)")
     (('wol_Latn',), ('fra_Latn',), ('wol_Arab',))
@@ -83,9 +84,14 @@ def find_languages(text: str) -> tuple[str, ...]:
     (('hau_Latn', 'hau_Arab'), ('swh_Latn', 'swc_Latn'), ())
     >>> find_languages("chinois")[:2], find_languages("arabe standard")
     (('cmn_Hans', 'cmn_Hant'), ('arb_Arab',))
+    >>> find_languages("ho"), find_languages("Bih"), find_languages("bih")
+    (('hmo_Latn', 'hoc_Deva'), ('ibh_Latn',), ())
     """
     text = unicodedata.normalize("NFC", text).strip()[:_MOST_CHARACTERS]
     by_code = _by_code(text)
+    if re.fullmatch(r"[a-z]{2,3}", text) and (row := language_row(text)):
+        # `fur` is the code of Friulian and the name of Fur; `ber` is a group, and in no other use
+        return by_code if row.kind == "group" else _with_namesakes(text, by_code)
     if by_code and re.match(r"[a-z]{2,3}\b", text):  # `Ari` is a name and a code
         return by_code
     return tuple(dict.fromkeys([*by_code, *_by_name(text, whole=bool(by_code))]))
@@ -94,7 +100,7 @@ def find_languages(text: str) -> tuple[str, ...]:
 def codes_in(code: str, *, script: str = "", region: str = "") -> tuple[str, ...]:
     """Return the languages in use that a code of ISO 639 leads to, each with its script."""
     row = language_row(code)
-    if row is None or (row.kind == "special" and not row.is_language):
+    if row is None or (row.kind in ("special", "group") and not row.is_language):
         return ()
     if not row.is_language:
         members = sorted(row.to, key=lambda to: _standing(to, row))
@@ -141,10 +147,23 @@ def _by_code(text: str) -> tuple[str, ...]:
     return codes_in(code, script=script, region=region)
 
 
+def _with_namesakes(code: str, found: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the languages of a code, and other written ones that the code is the name of."""
+    named = _in_scripts(x for x in _index().get(code, ()) if _is_written(x))
+    languages = {x.partition("_")[0] for x in found}
+    return (*found, *(x for x in named if x.partition("_")[0] not in languages))
+
+
+def _is_written(code: str) -> bool:
+    """Return whether CLDR knows a script of a language: some names are those of villages."""
+    row = language_row(code)
+    return row is not None and bool(row.scripts)
+
+
 def _by_name(text: str, *, whole: bool) -> tuple[str, ...]:
     """Return the languages of a name; `whole`: of the text as a name, not of its words."""
     folded = fold(text)
-    if exact := _index().get(folded, ()):
+    if exact := _index().get(folded, ()) or _index().get(_without_words(folded), ()):
         return _in_scripts(exact)
     if whole or not folded:
         return ()
@@ -153,7 +172,18 @@ def _by_name(text: str, *, whole: bool) -> tuple[str, ...]:
     name, script = _split_script(text)
     if script:
         return _in_scripts(_index().get(fold(name), ()), script=script)
-    return _in_scripts(_with_words(text))
+    found = _with_words(text)
+    # a part of one name is no proof: `oraon` is not Oraon Sadri, and `nubian` not Old Nubian
+    return _in_scripts(found) if len(found) > 1 else ()
+
+
+def _without_words(folded: str) -> str:
+    """Return a name without what is said around it.
+
+    >>> _without_words("langue wolof"), _without_words("la")
+    ('wolof', '')
+    """
+    return " ".join(word for word in folded.split() if word not in _LANGUAGE_WORDS)
 
 
 def _standard(words: Sequence[str]) -> tuple[str, ...]:
@@ -231,8 +261,8 @@ def _with_words(text: str) -> tuple[str, ...]:
 def folded_names(code: str) -> frozenset[str]:
     """Return the names of a language (ISO 639-3) and of its macrolanguages, folded.
 
-    >>> sorted(folded_names("hau"))
-    ['haoussa', 'hausa']
+    >>> sorted(folded_names("mos"))
+    ['moore', 'mossi']
     """
     rows = [language_row(one) for one in (code, *macros_of(code))]
     names = {x for row in rows if row for x in (row.english, row.french, row.own, *row.others)}
@@ -245,8 +275,10 @@ def near_names(text: str, *, most: int = 3) -> tuple[str, ...]:
     >>> near_names("wollof")[0]
     'wol_Latn'
     """
-    near = difflib.get_close_matches(fold(text), _index(), n=most, cutoff=0.75)
-    return tuple(dict.fromkeys(x for name in near for x in _in_scripts(_index()[name])))[:most]
+    name = text.partition("(")[0] or text
+    near = difflib.get_close_matches(fold(name), _index(), n=most, cutoff=0.75)
+    found = (*_with_words(name), *(code for one in near for code in _index()[one]))
+    return _in_scripts(found)[:most]
 
 
 def near_codes(code: str, *, most: int = 3) -> tuple[str, ...]:

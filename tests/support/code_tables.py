@@ -34,7 +34,7 @@ SOURCES = """\
 OLD_SHORT = {"in": "ind", "iw": "heb", "jw": "jav", "mo": "ron", "ji": "ydd yih"}
 """Withdrawn codes of two letters (IANA Language Subtag Registry) -> codes in use."""
 REGIONAL = {code: tag.replace("-", "_") for tag, code in WITH_REGION.items()}
-OWN = {"cnr": "crnogorski", "twi": "Twi"}
+OWN = {"cnr": "crnogorski", "lub": "Kiluba", "twi": "Twi"}
 """Own names where the sources have that of another language."""
 FURTHER = {
     "aym": "aymara",
@@ -54,7 +54,7 @@ FURTHER = {
     "ibo": "asụsụ Igbo",
     "kab": "taqbaylit",
     "kik": "gikuyu",
-    "kin": "ikinyarwanda|kinyarwanda",
+    "kin": "ikinyarwanda|kinyarwanda|rwanda",
     "kmr": "kurmanji|kurmandji|kurmancî",
     "kon": "kikongo",
     "lin": "lingála",
@@ -62,7 +62,7 @@ FURTHER = {
     "luo": "dholuo",
     "man": "malinké|maninka|manding|mandingue",
     "mlg": "malagasy|malgache",
-    "mni": "meitei|meiteilon|manipuri|meetei",
+    "mni": "meitei|meiteilon|manipuri|meetei|ꯃꯩꯇꯩꯂꯣꯟ|ꯃꯤꯇꯩꯂꯣꯟ",
     "mnk": "mandingo|mandinka|mandinko|malinké",
     "mos": "mooré|moore|mossi",
     "nde": "isindebele|ndebele",
@@ -78,7 +78,7 @@ FURTHER = {
     "som": "af soomaali|somali",
     "srr": "sereer|seereer|serer|sérère sine|sereer-siin",
     "ssw": "siswati|swazi",
-    "swh": "kiswahili|swahili de la côte",
+    "swh": "kiswahili|swahili de la côte|souahili",
     "tir": "tigrigna|tigrinya|tigrigna",
     "tsn": "setswana",
     "tso": "xitsonga",
@@ -91,6 +91,45 @@ FURTHER = {
     "tzm": "tamazight",
     "rif": "tarifit|rifain",
     "shi": "tachelhit|tashelhit|chleuh",
+    "lua": "tshiluba|ciluba|luba",
+    "fon": "fongbe|fon gbe|fɔngbè",
+    "dje": "djerma|zerma",
+    "hin": "हिंदी",
+    "hau": "haussa|hawsa|houssa",
+    "mfv": "manjak|manjaku|manjaque|mandjaque",
+    "any": "agni",
+    "gux": "gourmantché|gourmantche|gulmancema",
+    "lob": "lobiri",
+    "tui": "toupouri",
+    "mcn": "massa",
+    "xsm": "kassem|kasena",
+    "nzb": "nzebi",
+    "sin": "singhalais",
+    "bug": "bugis",
+    "pcm": "naija",
+    "luy": "luhya|oluluhya",
+    "ach": "acholi",
+    "nyn": "runyankole|runyankore",
+    "ttj": "rutooro|rutoro",
+    "xog": "lusoga",
+    "byn": "bilen|bilin",
+    "ktb": "kambata|kembata",
+    "ijc": "ijaw|izon",
+    "its": "itsekiri",
+    "gbr": "gwari|gbari",
+    "gej": "mina|gen|guin|gengbe",
+    "kdh": "kotokoli|tem",
+    "mdw": "mbochi|mboshi",
+    "lmn": "banjara|lambada|lambadi",
+    "trp": "kokborok|kok borok",
+    "mkw": "munukutuba",
+    "kru": "oraon|kurukh|uraon",
+    "sck": "nagpuri|sadri|sadani",
+    "swb": "shimaore|mahorais",
+    "zdj": "shingazidja|grand comorien",
+    "gkp": "guerzé",
+    "bev": "bété",
+    "knc": "kanouri",
 }
 """Further names in common use, separated by `|`; collected by hand."""
 KINDS = {"L": "living", "E": "extinct", "H": "historical", "C": "constructed", "S": "special"}
@@ -100,7 +139,7 @@ ACTIVE = {code: one for code, one in ALL.items() if one.status == "A"}
 
 def languages() -> str:
     """Return the table of languages."""
-    rows = [*_active(), *_retired(), *_other_codes()]
+    rows = [*_active(), *_retired(), *_other_codes(), *_groups()]
     lines = ["\t".join(row) for row in sorted(rows)]
     return SOURCES + "\t".join(table.LANGUAGE_COLUMNS) + "\n" + "\n".join(lines) + "\n"
 
@@ -171,6 +210,17 @@ def _other_codes() -> Iterator[list[str]]:
             yield [one.part1, "short", code, "", "", "", "", "", ""]
     for short, code in OLD_SHORT.items():
         yield [short, "retired", code, "", "", "", "", "", ""]
+
+
+def _groups() -> Iterator[list[str]]:
+    """Yield the codes of groups of languages: ISO 639-5, and those of ISO 639-2."""
+    for entry in _registry():
+        if "Type: language" in entry and "Scope: collection" in entry:
+            [code] = re.findall(r"Subtag: (\w{2,3})$", entry, re.MULTILINE)
+            name = re.findall(r"Description: (.+)$", entry, re.MULTILINE)[0]
+            yield [code, "group", "", "", "", name, "", "", ""]
+            if code == "bh":
+                yield ["bih", "group", "", "", "", name, "", "", ""]
 
 
 def _names(shown_in: str) -> dict[str, str]:
@@ -256,10 +306,14 @@ def _scripts_of(code: str) -> list[str]:
     return [*first, *used, *regions]
 
 
-def _registered() -> dict[str, str]:
+def _registry() -> list[str]:
     path = Path(langcodes.__file__).parent / "data" / "language-subtag-registry.txt"
+    return path.read_text("utf-8").split("%%")
+
+
+def _registered() -> dict[str, str]:
     found = {}
-    for entry in path.read_text("utf-8").split("%%"):
+    for entry in _registry():
         if "Type: script" in entry:
             code = re.search(r"Subtag: (\w{4})$", entry, re.MULTILINE)
             name = re.search(r"Description: (.+)$", entry, re.MULTILINE)

@@ -224,12 +224,14 @@ def _scripts(seen: Look) -> Iterator[Finding]:
         other = problem(
             "other-script",
             "{count} of the first {of} texts declared as {language} are written in the script "
-            "{script}, not {declared}. Example ({where}): {sample}",
+            "{script}, not {declared}; if that is how they are written, declare {code}. Example "
+            "({where}): {sample}",
             count=odd.count,
             of=seen.judged,
             language=language,
             script=script,
             declared=declared,
+            code="_".join((language.partition("_")[0], script)),
             where=odd.where,
             sample=odd.sample,
         )

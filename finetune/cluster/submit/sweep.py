@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from finetune.errors import RecipeError, shortened, suggestion
+from finetune.errors import RecipeError, shortened
 from finetune.messages import Place, Problem, joined, problem, sentence
 from finetune.output.digits import whole_number
 from finetune.pipeline import plan
@@ -294,11 +294,9 @@ def _card_with(language: str, *, beside: DataCard, project: Project, sources: se
     raise RecipeError(
         problem(
             "language-in-no-card",
-            "no card of kind {kind} with the same source language has it{hint}. Its languages: "
-            "{languages}",
+            "no card of kind {kind} with the same source language has it; they have {languages}",
             at=place,
             kind=beside.corpus.kind,
-            hint=suggestion(language, others),
             languages=sorted(others),
         )
     )

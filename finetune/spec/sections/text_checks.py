@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from finetune.spec.section import Section
+from finetune.spec.values.region import Region
 
-Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Action = Literal["mask", "drop", "keep"]
 

@@ -35,7 +35,8 @@ class LanguageRow:
     code: str
     kind: str
     """living, extinct, historical, constructed, macro, special, retired; bibliographic (ISO
-    639-2/B) and short (ISO 639-1) for other codes of a language."""
+    639-2/B) and short (ISO 639-1) for other codes of a language; group (ISO 639-5, and those of
+    ISO 639-2) for many languages that are related."""
     to: tuple[str, ...]
     """Codes in use that it leads to: members, successors, or the language."""
     short: str
@@ -64,7 +65,7 @@ class LanguageRow:
         return self.kind not in _NO_LANGUAGE or self.code in {*USED_AS_ONE, UNCODED}
 
 
-_NO_LANGUAGE = frozenset({"macro", "special", "retired", "bibliographic", "short"})
+_NO_LANGUAGE = frozenset({"macro", "special", "retired", "bibliographic", "short", "group"})
 
 
 @dataclass(frozen=True, slots=True)

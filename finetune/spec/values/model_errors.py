@@ -78,15 +78,35 @@ def problems_of(
     `path_of` maps a location of pydantic to a path of the document.
     """
     found, unknown = [], 0
-    for item in error.errors(include_url=False):
-        path = path_of(item["loc"])
+    placed = [(path_of(item["loc"]), item) for item in error.errors(include_url=False)]
+    choices = {path: item for path, item in placed if item["type"] == "literal_error"}
+    for path, item in placed:
+        if item["type"] == "literal_error" and _is_other_form(path, placed):
+            continue
         if item["type"] == "extra_forbidden":
             unknown += 1
             one = _unknown_key(path, model if unknown <= MOST_SUGGESTIONS else None)
         else:
             one = _problem(item)
+            if path in choices and choices[path] is not item:
+                one = _or_chosen(one, choices[path])
         found.append(document.located(one, path))
     return list(dict.fromkeys(found))
+
+
+def _is_other_form(path: Path_, placed: Iterable[tuple[Path_, Mapping[str, Any]]]) -> bool:
+    """Return whether a value of a few words may be something else too, which it is not either."""
+    others = (other for other, item in placed if item["type"] != "literal_error")
+    return any(other[: len(path)] == path for other in others)
+
+
+def _or_chosen(one: Problem, item: Mapping[str, Any]) -> Problem:
+    return problem(
+        one.code,
+        "{unfit}; or write one of: {choices}",
+        unfit=one.what,
+        choices=_problem(item).facts["choices"],
+    )
 
 
 def _unknown_key(path: Path_, model: type[BaseModel] | None) -> Problem:

@@ -73,6 +73,23 @@ def test_a_mistake_in_a_recipe_has_a_hint(write, old, new, hint):
     assert found.facts.get("near") == hint
 
 
+@pytest.mark.parametrize(
+    ("set_to", "message"),
+    [
+        ("prepare.duplicates.near=2", "must be at most 1; got '2'; or write one of: 'off'"),
+        ("lora.target_modules=5", "must be a list; got '5'; or write one of: 'all-linear'"),
+        ("prepare.personal_data.regions=[SN,sn]", "or IN; write SN"),
+        ("prepare.personal_data.regions=[XX]", "e.g. SN or IN"),
+    ],
+)
+def test_a_value_of_two_forms_has_one_answer(write, set_to, message):
+    """What may be a word or something else is refused once; a country is one of ISO 3166."""
+    with pytest.raises(RecipeError) as caught:
+        load_project(write(RECIPE), overrides=[set_to])
+    [one] = caught.value.problems
+    assert str(one).endswith(message)
+
+
 def test_all_problems_are_reported_at_once(write):
     """Three mistakes give three lines."""
     text = RECIPE.replace("max_steps: 3", "max_steps: -1\n  rate: 3").replace(
