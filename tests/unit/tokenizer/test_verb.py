@@ -101,7 +101,9 @@ def test_a_parallel_card_has_its_english(bases, capsys, tmp_path):
     assert "q.md: there is no such data card" in capsys.readouterr().err
     wrong = ["--card", "p", "--language", "hau_Latm", "--base", bases[0]]
     assert main(["tokenizer", "audit", *wrong]) == 2
-    assert "'Latm' is no script of ISO 15924 that texts can be in; write Latn" in capsys.readouterr().err
+    assert "'Latm' is no script of ISO 15924 that texts can be in; write Latn" in (
+        capsys.readouterr().err
+    )
 
 
 def test_withdrawn_and_unfetched_cards_are_answered(bases, capsys, tmp_path):
