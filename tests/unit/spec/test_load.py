@@ -83,7 +83,7 @@ def test_a_mistake_in_a_recipe_has_a_hint(write, old, new, hint):
     ],
 )
 def test_a_value_of_two_forms_has_one_answer(write, set_to, message):
-    """A word in the place of a number or list gives one problem, and countries are those of ISO 3166."""
+    """A word in the place of a number gives one problem; countries are those of ISO 3166."""
     with pytest.raises(RecipeError) as caught:
         load_project(write(RECIPE), overrides=[set_to])
     [one] = caught.value.problems

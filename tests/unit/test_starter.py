@@ -1,0 +1,18 @@
+"""What `finetune init` copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import finetune
+
+ROOT = Path(finetune.__file__).parents[1]
+STARTER = ROOT / "finetune" / "starter"
+
+
+def test_the_starter_holds_what_it_names() -> None:
+    """Each file is that of the repository at the same place, with its content."""
+    files = [path for path in STARTER.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        assert path.read_bytes() == (ROOT / path.relative_to(STARTER)).read_bytes(), path.name
