@@ -261,8 +261,8 @@ def _with_words(text: str) -> tuple[str, ...]:
 def folded_names(code: str) -> frozenset[str]:
     """Return the names of a language (ISO 639-3) and of its macrolanguages, folded.
 
-    >>> sorted(folded_names("mos"))
-    ['moore', 'mossi']
+    >>> sorted(folded_names("hau"))[:2]
+    ['haoussa', 'hausa']
     """
     rows = [language_row(one) for one in (code, *macros_of(code))]
     names = {x for row in rows if row for x in (row.english, row.french, row.own, *row.others)}
