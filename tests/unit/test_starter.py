@@ -1,4 +1,4 @@
-"""What `finetune init` copies."""
+"""Files of the package for `finetune init`."""
 
 from __future__ import annotations
 
