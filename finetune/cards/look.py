@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from finetune.artefacts.job import Artifact
 from finetune.cards.check.without_recipe import reason_of
 from finetune.identify.lines import other_script
 from finetune.messages import Problem
-from finetune.readers.content import Texts, claims, texts_of
+from finetune.readers.content import Texts, claims
 from finetune.readers.reasons import WITHDRAWN
 from finetune.readers.record import Record, Rejection, Unit
 from finetune.readers.units import records_of as records_of_files
-from finetune.readers.units import units_of
-from finetune.sources.files import resolve_files
+from finetune.readers.units import units_with_texts
+from finetune.sources.files import SourceFile, resolve_files
 from finetune.spec.card import DataCard, drop_pattern
 from finetune.spec.formats import known_format
 from finetune.spec.values.expressions import Expression
@@ -28,16 +28,26 @@ from finetune.text.personal import find, replaced
 from finetune.text.regions import regions_of
 from finetune.text.shown import shown
 
-LOOK_RECORDS = 20_000
-"""Upper bound of the records whose scripts are counted: enough to judge, and under a second."""
+LOOK_RECORDS = 10_000
+"""Upper bound of the records whose scripts are counted: enough to judge, and about a second."""
 ALL_UNITS = 5_000_000
 """Upper bound of the text units that are counted: some minutes."""
 SHOWN_PLACES = 3
 """Rejected text units per reason whose places are shown."""
 LOOK_TEXTS = 300
 """Texts per language that are kept for language identification."""
+WATCHED_UNITS = 1000
+"""Units between two signs of progress."""
 TEXT_CHARACTERS = 4000
 """Upper bound of the length of one of them."""
+
+
+Watch = Callable[[int], None]
+"""Called with the number of text units read so far."""
+
+
+def unwatched(_units: int) -> None:
+    """Show no progress."""
 
 
 @dataclass(slots=True)
@@ -105,20 +115,32 @@ def records_of(card: DataCard, *, inputs: Mapping[str, Artifact] | None = None) 
     return records_of_files(card, files)
 
 
-def look(card: DataCard, *, units: int = LOOK_RECORDS, samples: int = 3) -> Look:
-    """Read the first text units of a card; DataError if they cannot be read."""
-    files = resolve_files(card, inputs={})
+def look(
+    card: DataCard,
+    *,
+    units: int = LOOK_RECORDS,
+    samples: int = 3,
+    files: Sequence[SourceFile] | None = None,
+    watch: Watch = unwatched,
+) -> Look:
+    """Read the first text units of a card; DataError if they cannot be read.
+
+    `files`: those of the card, if they were resolved; `watch`: called with the units so far.
+    """
+    files = resolve_files(card, inputs={}) if files is None else files
     seen = Look(size_bytes=sum(f.path.stat().st_size for f in files), files=len(files))
     dropped, found = drop_pattern(card), set[str]()
-    for number, unit in enumerate(units_of(card, files)):
+    for number, (unit, texts) in enumerate(units_with_texts(card, files)):
         if number == units:
             seen.whole = False
             break
+        if number % WATCHED_UNITS == 0:
+            watch(number)
         found.add(str(unit.place.file))
         if isinstance(unit, Rejection):
             _reject(seen, unit, unit.reason)
             continue
-        texts = texts_of(unit, card.corpus)
+        assert texts is not None  # noqa: S101, a record has texts
         reason = _reason(unit, texts, card=card, dropped=dropped)
         if reason is not None:
             _reject(seen, unit, reason)

@@ -26,7 +26,8 @@ class Place:
     """Part of a file that has no lines: `sentence("row {number:d}", number=3)`."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "file", os.fspath(self.file))
+        if not isinstance(self.file, str):  # most are: there is one for each text of a corpus
+            object.__setattr__(self, "file", os.fspath(self.file))
 
     def in_language(self, language: str) -> str:
         """Return `file:line:column: part: key`, as far as it is known."""

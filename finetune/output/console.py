@@ -127,7 +127,7 @@ class Console:
 
         `start`: units done by an earlier start, which the time left does not count.
         """
-        work = Work(title, total, unit, start)
+        work = Work(title, total, unit, start, self.language)
         if not self._has_bars:
             lines = LogLines(work, parts=1 if self._logged else LOG_PARTS)
             self._logged += 1

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from finetune.messages import ENGLISH, sentence
 from finetune.output import terminal
 from finetune.output.durations import duration
 
@@ -39,6 +40,8 @@ class Work:
     unit: str = "steps"
     start: float = 0
     """Units done by an earlier start."""
+    language: str = ENGLISH
+    """Of the time left; title and unit are shown as they are."""
     clock: Callable[[], float] = time.monotonic
     done: float = field(init=False)
     fields: Mapping[str, Any] = field(default_factory=dict, init=False)
@@ -117,9 +120,10 @@ class Work:
     def _end(self) -> list[str]:
         left = self.seconds_left
         if left is not None:
-            return [f"{duration(left)} left"]
+            return [sentence("{duration} left", duration=duration(left)).in_language(self.language)]
         over = self.done >= self.total and self.done > self.start
-        return [f"in {duration(self.updated - self.begun)}"] if over else []
+        took = sentence("in {duration}", duration=duration(self.updated - self.begun))
+        return [took.in_language(self.language)] if over else []
 
 
 @dataclass(slots=True)

@@ -84,7 +84,11 @@ def _lines(
             blocks = iter(partial(stream.read, block_bytes), b"")
             raw = _raw_lines(blocks, end.encode(found.codec), start=found.start, file=file)
             for number, offset, data, ended in raw:
-                line = _decoded(data, found.codec, at=file.place(number), offset=offset, file=file)
+                try:
+                    line = decoded(data, found.codec)
+                except UnicodeDecodeError as error:
+                    at = file.place(number)
+                    raise _of_another(error, data, found.codec, at, offset, file) from None
                 # files put together have the mark of each one at the beginning of its first line
                 yield number, line.removeprefix("\ufeff"), end if ended else ""
     except OSError as error:
@@ -217,14 +221,14 @@ def _find(data: bytes, newline: bytes, start: int) -> int:
     return at
 
 
-def _decoded(data: bytes, codec: str, *, at: Place, offset: int, file: SourceFile) -> str:
-    try:
-        return decoded(data, codec)
-    except UnicodeDecodeError as error:
-        raise _not_decodable(
-            at,
-            codec,
-            offset=offset + error.start,
-            byte=data[error.start],
-            instead=proposal(file, codec=codec),
-        ) from None
+def _of_another(
+    error: UnicodeDecodeError, data: bytes, codec: str, at: Place, offset: int, file: SourceFile
+) -> DataError:
+    """Return the error for a line (its bytes, and their offset in the file) of another encoding."""
+    return _not_decodable(
+        at,
+        codec,
+        offset=offset + error.start,
+        byte=data[error.start],
+        instead=proposal(file, codec=codec),
+    )

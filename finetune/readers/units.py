@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from finetune.errors import DataError
 from finetune.messages import Place, Problem, counted
-from finetune.readers.content import texts_of
+from finetune.readers.content import Texts, texts_of
 from finetune.readers.guards import opened
 from finetune.readers.reasons import MALFORMED
 from finetune.readers.record import Record, Rejection, Unit
@@ -34,9 +34,26 @@ def units_of(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Unit]:
     units: no check will see them. Raises DataError for a file that cannot be read, and for too many
     malformed records: with each of them, once the limit is passed or the files end.
     """
-    units = _read(card, files)
-    for unit in tolerated(_with_texts(card, units)):
-        yield _masked(unit, card) if isinstance(unit, Rejection) else unit
+    return (unit for unit, _ in units_with_texts(card, files))
+
+
+def units_with_texts(
+    card: DataCard, files: Sequence[SourceFile]
+) -> Iterator[tuple[Unit, Texts | Rejection | None]]:
+    """Yield the text units as `units_of` does, each record with its texts as they could be read."""
+    texts: Texts | Rejection | None = None
+
+    def units() -> Iterator[Unit]:
+        nonlocal texts
+        for unit in _read(card, files):
+            texts = texts_of(unit, card.corpus) if isinstance(unit, Record) else None
+            if isinstance(texts, Rejection) and not _is_withdrawn(unit, card):
+                yield texts
+            else:
+                yield unit
+
+    for unit in tolerated(units()):
+        yield (_masked(unit, card), None) if isinstance(unit, Rejection) else (unit, texts)
 
 
 def _masked(unit: Rejection, card: DataCard) -> Rejection:
@@ -83,16 +100,6 @@ def _filled(card: DataCard, files: Sequence[SourceFile]) -> list[SourceFile]:
     if form is not None and form.file_per_language and card.corpus.kind == "parallel":
         return list(files) if filled else []
     return filled
-
-
-def _with_texts(card: DataCard, units: Iterable[Unit]) -> Iterator[Unit]:
-    """Yield units, each record whose texts cannot be read as its rejection."""
-    for unit in units:
-        texts = texts_of(unit, card.corpus) if isinstance(unit, Record) else unit
-        if not isinstance(texts, Rejection) or _is_withdrawn(unit, card):
-            yield unit
-        else:
-            yield texts
 
 
 def _is_withdrawn(unit: Unit, card: DataCard) -> bool:

@@ -103,8 +103,11 @@ def scripts_in(text: str) -> Counter[str]:
     >>> dict(scripts_in("ab क 12"))
     {'Latn': 2, 'Deva': 1}
     """
-    found = Counter(script_of(letter) for letter in text)
-    return Counter({script: n for script, n in found.items() if script})
+    found: Counter[str] = Counter()
+    for letter, count in Counter(text).items():
+        if script := script_of(letter):
+            found[script] += count
+    return found
 
 
 def fits(script: str, found: str) -> bool:

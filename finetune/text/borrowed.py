@@ -32,6 +32,8 @@ MARKUP = re.compile(
 """Placeholders, tags, e-mail and web addresses, host names, files, paths and identifiers. Each part
 is bounded, or a long text without spaces would take its length squared (RFC 5321: 64 characters
 before an `@`; RFC 1035: 63 in a label)."""
+SIGN = re.compile(r"[{<@%&$_/]|\.[\w./?=&%#~+-]")
+"""A sign that every such part has: most texts have none, and need no search for the parts."""
 _CAMEL = re.compile(r"(?<!\w)[A-Z][a-z]{1,40}(?:[A-Z][a-z]{1,40}){1,5}(?!\w)")
 """`SmartBlock`; Bantu prefixes are small (`isiZulu`)."""
 _NAME_WORDS = 3
@@ -51,7 +53,8 @@ def without_markup(text: str) -> str:
     >>> without_markup("addons.mozilla.org ᱥᱮᱸᱫᱽᱨᱟᱭ ᱢᱮ"), without_markup("Ina kwana {name}?")
     ('  ᱥᱮᱸᱫᱽᱨᱟᱭ ᱢᱮ', 'Ina kwana  ?')
     """
-    return _CAMEL.sub(" ", MARKUP.sub(" ", text))
+    bare = MARKUP.sub(" ", text) if SIGN.search(text) else text
+    return _CAMEL.sub(" ", bare)
 
 
 def letters_of(text: str, *, script: str) -> Counter[str]:

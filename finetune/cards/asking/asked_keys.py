@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from finetune.cards.packed_files import first_inside
+from finetune.cards.packed_files import first_inside, suffix_of
 from finetune.cards.questions import NUMBER_OR_NAME, Question, not_among
 from finetune.errors import DataError, RecipeError
 from finetune.messages import Place, Problem, Sentence, phrase, problem, sentence
@@ -116,6 +116,8 @@ def _of_file(
     wanted: Sequence[str],
     answer: Answer | None,
 ) -> dict[str, Any]:
+    if form.file_per_language and suffix_of(file) == ".zip":
+        return keys  # which of its files are read, the languages decide
     find = explained_keys(load(form.found_keys) if form.found_keys else _read_as_text)
     inside = first_inside(SourceFile(file, file.name), form=form)
     while True:

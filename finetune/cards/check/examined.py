@@ -18,7 +18,7 @@ from pathlib import Path
 
 from finetune import __version__
 from finetune.cards.languages import Spoken, can_judge, languages_in
-from finetune.cards.look import ALL_UNITS, Look, look
+from finetune.cards.look import ALL_UNITS, Look, Watch, look, unwatched
 from finetune.output.durable import replace_text
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.sources.checksums import SETTLED_SECONDS, cache_folder
@@ -66,13 +66,18 @@ class _Remembered:
     tested: int
 
 
-def examine(card: DataCard) -> Examined:
-    """Return counts and languages of a card's texts; DataError if they cannot be read."""
-    files = resolve_files(card, inputs={})
+def examine(
+    card: DataCard, *, files: Sequence[SourceFile] | None = None, watch: Watch = unwatched
+) -> Examined:
+    """Return counts and languages of a card's texts; DataError if they cannot be read.
+
+    `files` and `watch` as of `look`.
+    """
+    files = resolve_files(card, inputs={}) if files is None else files
     key, place = _key(card, files), _place(card)
     if key and place and (known := _recalled(place, key=key)):
         return known
-    seen = look(card, units=ALL_UNITS, samples=0)
+    seen = look(card, units=ALL_UNITS, samples=0, files=files, watch=watch)
     languages = languages_in(seen, claimed=card.corpus.languages) if can_judge() else None
     examined = Examined(seen, languages)
     if key and place and not examined.has_examples:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from finetune.cards.check.description import description_findings
 from finetune.cards.check.finding import LEVELS, Finding, errors_of
+from finetune.cards.check.reading_progress import reading_progress
 from finetune.cards.check.terms import permission_findings
 from finetune.cards.check.texts import text_findings
 from finetune.errors import RecipeError
@@ -16,17 +17,18 @@ from finetune.output.console import Console
 from finetune.spec.load import load_card
 
 
-def check_card(path: Path, *, today: date) -> list[Finding]:
-    """Return all findings about the card at `path`: errors, then warnings, then notes."""
+def check_card(path: Path, *, today: date, console: Console | None = None) -> list[Finding]:
+    """Return all findings about the card at `path`: errors, then warnings, then notes.
+
+    `console`: shows the progress of reading many texts.
+    """
     try:
         card = load_card(path)
     except RecipeError as error:
         return errors_of(error)
-    findings = [
-        *permission_findings(card, today=today),
-        *description_findings(card),
-        *text_findings(card),
-    ]
+    findings = [*permission_findings(card, today=today), *description_findings(card)]
+    with reading_progress(card, console) as watch:
+        findings += text_findings(card, watch=watch)
     levels = list(LEVELS)
     return sorted(findings, key=lambda finding: levels.index(finding.level))
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from finetune.cards.check.finding import Finding
-from finetune.cards.look import is_here, records_of
+from finetune.cards.look import is_here
 from finetune.errors import FinetuneError
 from finetune.identify.lines import count_letters, plain
 from finetune.messages import Sentence, phrase, problem, sentence
 from finetune.readers.content import claims, texts_of
 from finetune.readers.record import Rejection
+from finetune.readers.units import records_of
+from finetune.sources.files import SourceFile, resolve_files
 from finetune.spec.card import DataCard
 from finetune.spec.language import Named
 from finetune.spec.load import load_card
@@ -26,7 +28,7 @@ MOST_OTHERS = 5
 LEAST_LETTERS = 5
 
 
-def learnable(card: DataCard, language: str) -> Finding | None:
+def learnable(card: DataCard, language: str, *, files: Sequence[SourceFile]) -> Finding | None:
     """Return how well the language of a card is separated from those of the cards beside it.
 
     None where there are too few lines of it. The other cards are those in the same folder, with
@@ -34,12 +36,13 @@ def learnable(card: DataCard, language: str) -> Finding | None:
     """
     from finetune.identify.learning_curve import learning_curve
 
-    texts = {language: list(islice(_lines(card, language), LINES))}
+    texts = {language: list(islice(_lines(card, language, files), LINES))}
     for other, one in _others(card, language=language):
         if len(texts) > MOST_OTHERS:
             break
         lines = texts.setdefault(other, [])
-        lines += islice(_lines(one, other), LINES - len(lines))
+        there = files if one is card else None
+        lines += islice(_lines(one, other, there), LINES - len(lines))
     curve = learning_curve(texts, language=language)
     if curve is None:
         return None
@@ -79,9 +82,11 @@ def _others(card: DataCard, *, language: str) -> Iterator[tuple[str, DataCard]]:
                 yield other, one
 
 
-def _lines(card: DataCard, language: str) -> Iterator[str]:
+def _lines(card: DataCard, language: str, files: Sequence[SourceFile] | None) -> Iterator[str]:
+    """Yield lines of a card in a language; `files`: those of the card, if they were resolved."""
     try:
-        for record in islice(records_of(card), READ_RECORDS):
+        files = resolve_files(card, inputs={}) if files is None else files
+        for record in islice(records_of(card, files), READ_RECORDS):
             texts = texts_of(record, card.corpus)
             withdrawn = card.withdrawn and record_hash(record.fields) in card.withdrawn
             if withdrawn or isinstance(texts, Rejection):

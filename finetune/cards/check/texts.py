@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from finetune.cards.brought_files import recognised_format
 from finetune.cards.check.examined import examine
@@ -12,14 +12,15 @@ from finetune.cards.check.splits import split_findings
 from finetune.cards.check.understood import understood
 from finetune.cards.hub_values import size_category
 from finetune.cards.languages import SETTINGS, Spoken
-from finetune.cards.look import Look, is_here, records_of
+from finetune.cards.look import Look, Watch, is_here, unwatched
 from finetune.errors import DataError, FinetuneError
 from finetune.messages import Place, Problem, counted, phrase, problem, sentence
 from finetune.prepare.report.page_words import PERSONAL
 from finetune.readers.guards import CONVERTERS
 from finetune.readers.reasons import ALL, EMPTY, MALFORMED, WITHDRAWN
 from finetune.readers.running_text import wrapped_problem, wrapping
-from finetune.sources.files import resolve_files
+from finetune.readers.units import records_of
+from finetune.sources.files import SourceFile, resolve_files
 from finetune.spec.card import DataCard
 from finetune.spec.formats import PLAIN, find_format
 from finetune.spec.language import Named
@@ -41,13 +42,17 @@ DAMAGED = sentence(
 )
 
 
-def text_findings(card: DataCard) -> Iterator[Finding]:
-    """Yield the findings about the texts; one note where they are not on this machine."""
+def text_findings(card: DataCard, *, watch: Watch = unwatched) -> Iterator[Finding]:
+    """Yield the findings about the texts; one note where they are not on this machine.
+
+    `watch` as of finetune.cards.look.
+    """
     if not is_here(card):
         yield Finding("note", _not_fetched(card))
         return
     try:
-        examined = examine(card)
+        files = resolve_files(card, inputs={})
+        examined = examine(card, files=files, watch=watch)
     except DataError as error:
         yield from errors_of(error)
         return
@@ -55,18 +60,18 @@ def text_findings(card: DataCard) -> Iterator[Finding]:
         yield from (Finding("error", _of_format(one.problem, card)) for one in errors_of(error))
         return
     seen = examined.look
-    yield from understood(card)
+    yield from understood(card, files)
     yield from _counts(card, seen)
-    yield from _other_format(card)
-    yield from _wrapped(card)
+    yield from _other_format(card, files)
+    yield from _wrapped(card, files)
     yield from _rejected(seen)
     yield from split_findings(card, seen)
     yield from _size_key(card, seen)
     yield from _personal(card, seen)
     yield from _scripts(seen)
     yield from _repairs(seen)
-    yield from _languages(card, examined.languages)
-    yield from _withdrawn(card)
+    yield from _languages(card, examined.languages, files=files)
+    yield from _withdrawn(card, files)
 
 
 def _not_fetched(card: DataCard) -> Problem:
@@ -120,11 +125,11 @@ def _counts(card: DataCard, seen: Look) -> Iterator[Finding]:
         yield Finding("note", part)
 
 
-def _other_format(card: DataCard) -> Iterator[Finding]:
+def _other_format(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Finding]:
     """Yield the files of a card of plain text that are something else by their first lines."""
     if find_format(card.corpus.format) is not PLAIN:
         return
-    for file in resolve_files(card, inputs={}):
+    for file in files:
         form = recognised_format(file)
         if form is not None and form is not PLAIN and form.about is not None:
             other = problem(
@@ -151,8 +156,8 @@ def _few_for_test(records: int) -> Problem:
     )
 
 
-def _wrapped(card: DataCard) -> Iterator[Finding]:
-    found = wrapping(card, resolve_files(card, inputs={}))
+def _wrapped(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Finding]:
+    found = wrapping(card, files)
     if found is not None:
         yield Finding("warning", wrapped_problem(card, found))
 
@@ -264,7 +269,9 @@ def _repairs(seen: Look) -> Iterator[Finding]:
         yield Finding("note" if name == "look-alikes" else "warning", broken)
 
 
-def _languages(card: DataCard, languages: Mapping[str, Spoken] | None) -> Iterator[Finding]:
+def _languages(
+    card: DataCard, languages: Mapping[str, Spoken] | None, *, files: Sequence[SourceFile]
+) -> Iterator[Finding]:
     if languages is None:
         not_judged = problem(
             "languages-not-judged",
@@ -276,7 +283,7 @@ def _languages(card: DataCard, languages: Mapping[str, Spoken] | None) -> Iterat
         return
     for language, spoken in languages.items():
         yield from _language(language, spoken)
-        if not spoken.covered and (found := learnable(card, language)):
+        if not spoken.covered and (found := learnable(card, language, files=files)):
             yield found
 
 
@@ -309,10 +316,10 @@ def _language(language: str, spoken: Spoken) -> Iterator[Finding]:
         yield Finding("warning", other)
 
 
-def _withdrawn(card: DataCard) -> Iterator[Finding]:
+def _withdrawn(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Finding]:
     if not card.withdrawn or card.is_withdrawn:
         return
-    there = {record_hash(record.fields) for record in records_of(card)} & card.withdrawn
+    there = {record_hash(record.fields) for record in records_of(card, files)} & card.withdrawn
     if gone := len(card.withdrawn - there):
         missing = problem(
             "withdrawn-gone",

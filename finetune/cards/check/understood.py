@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from finetune.cards.check.finding import Finding
@@ -10,7 +10,7 @@ from finetune.errors import DataError
 from finetune.messages import Place, Problem, problem, sentence
 from finetune.readers.guards import listed
 from finetune.sources.broken_files import explained_keys
-from finetune.sources.files import resolve_files
+from finetune.sources.files import SourceFile
 from finetune.sources.zipped import members_of
 from finetune.spec.card import DataCard
 from finetune.spec.entry_points import load
@@ -20,14 +20,14 @@ from finetune.text.shown import shown_problem
 MAX_FILES = 3
 
 
-def understood(card: DataCard) -> Iterator[Finding]:
+def understood(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Finding]:
     """Yield a note for each of the first files whose reader finds out how it is read."""
-    yield from _archives(card)
+    yield from _archives(files)
     form = known_format(card.corpus.format)
     if form is None or not form.understood:
         return
     find = explained_keys(load(form.understood))
-    for file in resolve_files(card, inputs={})[:MAX_FILES]:
+    for file in files[:MAX_FILES]:
         try:
             facts = find(file, corpus=card.corpus)
         except DataError:
@@ -36,14 +36,13 @@ def understood(card: DataCard) -> Iterator[Finding]:
             yield Finding("note", shown_problem(_note(file.place(), facts)))
 
 
-def _archives(card: DataCard) -> Iterator[Finding]:
+def _archives(files: Sequence[SourceFile]) -> Iterator[Finding]:
     """Yield a note for each ZIP archive with files that are not read."""
     read: dict[Path, set[str]] = {}
+    for file in files:
+        if file.member:
+            read.setdefault(file.path, set()).add(file.member)
     try:
-        files = resolve_files(card, inputs={})
-        for file in files:
-            if file.member:
-                read.setdefault(file.path, set()).add(file.member)
         others = {
             path: sorted(set(members_of(path, at=Place(path.name))) - members)
             for path, members in read.items()

@@ -20,7 +20,8 @@ def reason_of(texts: Texts, *, card: DataCard, dropped: Expression | None) -> st
     `dropped`: the card's `drop_matching`. Of more than two languages two must have a text: which
     pair is trained on, a recipe states.
     """
-    trained = [texts[name] for name in trained_turns(texts)]
+    is_chat = card.corpus.kind == "chat"
+    trained = [texts[name] for name in trained_turns(texts)] if is_chat else list(texts.values())
     filled = [text for text in trained if not _is_blank(text)]
     if card.corpus.kind == "parallel" and len(card.corpus.languages) > 2:
         if len(filled) < 2:
@@ -29,7 +30,7 @@ def reason_of(texts: Texts, *, card: DataCard, dropped: Expression | None) -> st
         return EMPTY
     if dropped is not None and any(dropped.search(_clean(text)) for text in filled):
         return DROPPED
-    if card.corpus.kind == "chat" and not _has_answer([text.role for text in trained]):
+    if is_chat and not _has_answer([text.role for text in trained]):
         return NO_ANSWER
     return None
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from finetune.identify.lines import other_script, plain
-from finetune.text.borrowed import letters_of
+from finetune.text.borrowed import MARKUP, SIGN, letters_of
 from tests.support.linear_time import flood, within_cpu_seconds
 
 WORDS = {
@@ -75,3 +75,13 @@ def test_long_texts_take_time_in_proportion(unit: str) -> None:
     """A long text without a space or an end is looked through in seconds."""
     with within_cpu_seconds():
         letters_of(flood(unit), script="Deva")
+
+
+def test_a_text_without_a_sign_of_markup_has_none() -> None:
+    """The quick look before the search misses no placeholder, address or path."""
+    draw = random.Random(7)
+    pieces = [*HOSTS, *"{}<>@%&;$_/.:-?# \n", "www", "a", "B7", "é", "com", "x.", ". Y", "1"]
+    for _ in range(4000):
+        text = "".join(draw.choices(pieces, k=draw.randint(1, 7)))
+        if not SIGN.search(text):
+            assert MARKUP.sub(" ", text) == text

@@ -25,7 +25,7 @@ def run(options: Namespace, console: Console, lang: str) -> int:
     paths = list(dict.fromkeys(paths)) or all_cards(options.cards)
     errors = 0
     for path in paths:
-        findings = check_card(path, today=date.today())
+        findings = check_card(path, today=date.today(), console=console)
         errors += sum(finding.level == "error" for finding in findings)
         show_findings(path, findings, console=console, lang=lang)
     return 2 if errors else 0

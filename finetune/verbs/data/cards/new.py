@@ -101,7 +101,8 @@ def run(options: Namespace, console: Console, lang: str) -> int:
     for sample in seen.samples:
         texts = "; ".join(f"{language}: {sample[language]}" for language in sample)
         console.say(f"  {texts}", sample=sample)
-    show_findings(card.path, check_card(card.path, today=date.today()), console=console, lang=lang)
+    findings = check_card(card.path, today=date.today(), console=console)
+    show_findings(card.path, findings, console=console, lang=lang)
     if not console.json_lines:
         _say_next(card, console, lang)
     return 0
