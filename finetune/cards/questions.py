@@ -177,8 +177,8 @@ def _contact_rule(answer: str) -> Problem | None:
 
 
 _ADDRESS = re.compile(
-    r"[^\s@<>]+@[^\s@<>]+\.\w{2,}"  # e-mail
-    r"|https?://\S|\bwww\.\S|(?<![\w.])[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?![\w.])"  # web
+    r"[^\s@<>]{1,64}@[^\s@<>]{1,255}\.\w{2,}"  # e-mail
+    r"|https?://\S|\bwww\.\S|(?<![\w.])(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,63}(?![\w.])"  # web
     r"|\+\d[\d ().\u00a0\u202f/-]{5,}\d"  # telephone
 )
 NOT_STATED = sentence("not stated")

@@ -29,6 +29,8 @@ BOUNDED = {
 }
 """Those that may grow faster, and what bounds the text that they are given."""
 USED = {
+    "finetune.readers.unread_content._LABEL": {"fullmatch"},
+    "finetune.readers.unread_content._TOKEN": {"fullmatch"},
     "finetune.spec.sections.source._PYPI": {"fullmatch"},
     "finetune.spec.sections.source._NPM": {"fullmatch"},
     "finetune.spec.values.yaml_nodes._FLOAT": {"fullmatch"},
@@ -50,6 +52,7 @@ BUILT = {
     "finetune.readers.json_records: "
     r"""f'"{re.escape(name)}"\\s*:'""": "a literal, and the spaces behind it",
     "finetune.readers.tabular.other_content: form.begins": "4,096 bytes",
+    "finetune.readers.unread_content: kind.begins": "4,096 bytes",
     "finetune.release.leaks: f'(?<![\\\\w.]){re.escape(folder)}(?![\\\\w-])'": "a literal",
     "finetune.release.leaks: pattern": "a literal",
     "finetune.spec.values.expressions: f'{_CATEGORIES[name]}+'": "one class of characters",

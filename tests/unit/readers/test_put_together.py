@@ -14,6 +14,7 @@ from finetune.readers.tabular.tables_read import csv_columns, csv_keys
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 from tests.support.brought_files import xlsx
+from tests.support.problems import raises
 from tests.support.reading import rejections, texts_of
 
 PAIR: dict[str, Any] = {
@@ -93,5 +94,6 @@ def test_one_column_is_not_two_languages() -> None:
     corpus = block(
         {"wol_Latn": "t", "fra_Latn": "t"}, kind="parallel", languages=["wol_Latn", "fra_Latn"]
     )
-    with pytest.raises(DataError, match="'t' is given as wol_Latn and as fra_Latn"):
+    facts = {"column": "t", "first": "wol_Latn", "second": "fra_Latn"}
+    with raises(DataError, code="column-of-two-roles", **facts):
         wanted_columns(corpus)
