@@ -28,6 +28,8 @@ from finetune.spec.values.table_keys import Encoding
 SHOWN_RECORDS = 20
 """First records whose keys `cards new` offers."""
 SHOWN_TEXT = 600
+TEXT = "text"
+"""Column of texts that stand alone: `["...", "..."]`."""
 OPTIONAL = frozenset({"input", "system", "history", *ABOUT})
 """Roles that a record may lack."""
 
@@ -41,7 +43,7 @@ def read_json(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[U
                 if found.error is not None:
                     raise found.error
                 _refuse_doubled(found, wanted)
-                yield record_of(found.at, _object(found), corpus, optional=OPTIONAL)
+                yield record_of(found.at, _record(found, wanted), corpus, optional=OPTIONAL)
             except DataError as error:
                 [first, *_] = error.problems
                 yield Rejection(found.at, MALFORMED, found.text[:SHOWN_TEXT], first)
@@ -55,7 +57,7 @@ def json_columns(file: SourceFile, *, encoding: Encoding = "utf-8") -> list[str]
         try:
             if found.error is not None:
                 raise found.error
-            names |= dict.fromkeys(_paths(_object(found)))
+            names |= dict.fromkeys(_paths(_record(found, {TEXT})))
         except DataError as error:
             first = first or error
     if first is not None and not names:
@@ -174,6 +176,12 @@ def _beginning(file: SourceFile, encoding: Encoding) -> str:
 def json_object(text: str, at: Place) -> dict[str, Any]:
     """Return a JSON object; DataError for any other text, and for half of a character."""
     return _object(Value(at, text, loads(text, at)))
+
+
+def _record(found: Value, wanted: set[str]) -> dict[str, Any]:
+    """Return a record; a text alone has the column `text`."""
+    alone = isinstance(found.value, str) and wanted == {TEXT}
+    return {TEXT: found.value} if alone else _object(found)
 
 
 def _object(found: Value) -> dict[str, Any]:

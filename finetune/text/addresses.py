@@ -19,6 +19,13 @@ IPV4_MASK = "192.0.2.0"
 IPV6_MASK = "2001:db8::"
 """RFC 3849: reserved for documentation."""
 _AT = re.compile(r"(?<=[\w\u0900-\u0dff])[@\uff20](?=[\w])")
+_SPELT_AT = re.compile(r"(?<=\w)\s?[\[(]\s?(?:at|arobase?|@)\s?[\])]\s?(?=\w)", re.IGNORECASE)
+"""`name (at) host (dot) org`, as people hide addresses from programs."""
+_SPELT_DOMAIN = re.compile(
+    r"[A-Za-z0-9-]{1,63}"
+    r"(?:(?:\.|\s?[\[(]\s?(?:dot|point|\.)\s?[\])]\s?)[A-Za-z0-9-]{2,63}){1,5}(?![A-Za-z0-9-])",
+    re.IGNORECASE,
+)
 _LOCAL_CHARACTERS = 64
 """RFC 5321, section 4.5.3.1."""
 _LOCAL = re.compile(r"[A-Za-z0-9_%+-](?:[A-Za-z0-9._%+'-]*[A-Za-z0-9_%+-])?\Z")
@@ -125,13 +132,16 @@ def emails(text: str) -> Iterator[Span]:
 
     >>> [text for _, _, text in emails("ndeye@host.sn, a @ b, x@example.com")]
     ['name@example.org']
+    >>> [text for _, _, text in emails("ndeye (at) host (dot) sn, look (at) it")]
+    ['name@example.org']
     """
-    for at in _AT.finditer(text):
-        before = text[max(0, at.start() - _LOCAL_CHARACTERS) : at.start()]
-        local = _LOCAL.search(before) or _LOCAL_OTHER.search(before)
-        domain = _DOMAIN.match(text, at.end())
-        if local and domain and not _RESERVED.search(domain[0]):
-            yield at.start() - len(local[0]), domain.end(), EMAIL_MASK
+    for signs, domains in ((_AT, _DOMAIN), (_SPELT_AT, _SPELT_DOMAIN)):
+        for at in signs.finditer(text):
+            before = text[max(0, at.start() - _LOCAL_CHARACTERS) : at.start()]
+            local = _LOCAL.search(before) or _LOCAL_OTHER.search(before)
+            domain = domains.match(text, at.end())
+            if local and domain and not _RESERVED.search(domain[0]):
+                yield at.start() - len(local[0]), domain.end(), EMAIL_MASK
 
 
 def ip_addresses(text: str) -> Iterator[Span]:

@@ -8,7 +8,7 @@ say so: verses, dates, prices, versions and ISBNs are not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune.text.identity import DIGITS, Groups, matches, verified
@@ -22,8 +22,17 @@ _RUN = re.compile(
 """Seven to 41 digits with at most three separators between two of them."""
 _GROUP = re.compile(r"\d+")
 _IBAN = re.compile(
-    r"(?<![\w])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?(?!\w)", re.ASCII
+    r"(?<![\w])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?(?!\w)",
+    re.ASCII | re.IGNORECASE,
 )
+_UNREGISTERED: Mapping[str, int] = {
+    **dict.fromkeys(("BF", "BJ", "CI", "ML", "NE", "SN", "TG", "MA"), 28),
+    **dict.fromkeys(("CF", "CG", "CM", "GA", "GQ", "KM", "MG", "TD"), 27),
+    **dict.fromkeys(("DZ", "IR"), 26),
+    **dict.fromkeys(("AO", "CV", "GW", "MZ"), 25),
+}
+"""Characters of the account numbers of countries that use IBANs and are not in the registry of
+SWIFT (WAEMU, CEMAC and others), as their central banks give them."""
 _CARD_GROUPS: frozenset[Groups] = frozenset(
     [(13,), (14,), (15,), (16,), (19,), (4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3)]
 )
@@ -82,11 +91,18 @@ def bank_accounts(text: str) -> Iterator[Number]:
         end = found.end()
         while end - found.start() >= 15:
             written = text[found.start() : end]
-            if verified("stdnum.iban", written):
+            if _is_account(written):
                 yield Number("bank_account", found.start(), end)
                 break
             # the words after a number may look like a part of it
             end = max(written.rfind(" "), 0) + found.start()
+
+
+def _is_account(written: str) -> bool:
+    plain = re.sub(r"[ -]", "", written).upper()
+    if len(plain) == _UNREGISTERED.get(plain[:2]):
+        return verified("stdnum.iso7064.mod_97_10", plain[4:] + plain[:4])
+    return verified("stdnum.iban", plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +121,9 @@ class _Window:
 def _in_run(text: str, run: re.Match[str], regions: Sequence[str]) -> Iterator[Number]:
     """Look at every stretch of groups, the longest first; one number may stand beside another."""
     spans = [(run.start() + g.start(), run.start() + g.end()) for g in _GROUP.finditer(run[0])]
-    if _is_quantity(run[0], spans):
+    if _is_quantity(run[0], spans) and not is_named(
+        text[max(0, run.start() - _AROUND_CHARACTERS) : run.start()]
+    ):
         return
     place = taken = 0
     while place < len(spans):
@@ -212,4 +230,8 @@ def _is_date(window: _Window) -> bool:
 def _is_book(window: _Window) -> bool:
     if _ISBN.search(window.before):
         return True
-    return window.written.count("-") >= 3 and verified("stdnum.isbn", window.digits)
+    # its parts: prefix, group, publisher, title, check digit; 06-12-34-56-78 is a telephone
+    parts = {10: 4, 13: 5}.get(len(window.digits))
+    hyphens = re.fullmatch(r"[\d\u2010-\u2012-]+", window.written) is not None
+    in_parts = hyphens and len(window.groups) == parts and window.groups[-1] == 1
+    return in_parts and verified("stdnum.isbn", window.digits)

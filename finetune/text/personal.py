@@ -22,7 +22,8 @@ NAME_MASK = "N. N."
 """Nomen nescio: the name is not known."""
 MIN_NAME_CHARACTERS = 2
 _WORTH_A_LOOK = re.compile(
-    r"[@\uff20]|://|www\.|\b(?:t|wa)\.me/|\.com/|\d(?:[^\w\n]{0,3}\d){6}|\d\.\d{1,3}\.\d|[A-Z]\d{4}|:[\da-fA-F]*:"
+    r"[@\uff20]|[\[(]\s?(?i:at|arobase?)\s?[\])]|://|www\.|\b(?:t|wa)\.me/|\.com/"
+    r"|\d(?:[^\w\n]{0,3}\d){6}|\d\.\d{1,3}\.\d|[A-Z]\d{4}|:[\da-fA-F]*:"
 )
 """Nothing below finds anything in a text without one of these."""
 

@@ -14,7 +14,7 @@ LONG_ENOUGH = 8
 
 _WORD = re.compile(
     r"(?:\bt[eé]l(?:[eé]phone|\.|\b)|\bphone|\bmob(?:ile|\.|\b)|\bgsm\b|\bfax\b|\bwhats?app\b|\bsms\b"
-    r"|\bcall\b|\bcontact\b|[\u260e\u260f\u2706\U0001f4de\U0001f4f1\U0001f4f2])[^\d\n]{0,12}\Z",
+    r"|\bcall\b|\bcontact\b|\bappel(?:ez|er|le)?\b|[\u260e\u260f\u2706\U0001f4de\U0001f4f1\U0001f4f2])[^\d\n]{0,12}\Z",
     re.IGNORECASE,
 )
 _MONEY_BEFORE = re.compile(r"(?:Rs\.?|INR|PKR|BDT|NGN|KSh|TSh|USh|GHS|ZAR|XOF|XAF|EUR|USD)\s?\Z")

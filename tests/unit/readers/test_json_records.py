@@ -69,6 +69,16 @@ def test_utf_16_arrays_are_read(tmp_path: Path) -> None:
     assert texts(units(tmp_path, data, encoding="utf-16")) == TEXTS
 
 
+def test_texts_alone_have_the_column_text(tmp_path: Path) -> None:
+    """An array of texts is read without a table around it; a card with other columns refuses it."""
+    content = json.dumps(TEXTS, ensure_ascii=False)
+    assert texts(units(tmp_path, content, columns={"text": "text"})) == TEXTS
+    (tmp_path / "a.json").write_text(content)
+    assert json_columns(SourceFile(tmp_path / "a.json", "a.json")) == ["text"]
+    with pytest.raises(DataError):
+        units(tmp_path, content)
+
+
 GOOD = ", ".join(json.dumps(record) for record in RECORDS)
 BAD: list[tuple[str, str]] = [
     ('{"body": "a",}', "trailing-comma"),
