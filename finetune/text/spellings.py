@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 
+from finetune.text.escapes import unescaped
 from finetune.text.presentation import FORMS
 
 _EQUAL = """
@@ -181,11 +182,13 @@ def letters_alike(text: str) -> str:
 
 
 def one_spelling(text: str) -> str:
-    """Return a text as it is compared as a whole: letters alike, and one kind of apostrophe.
+    """Return a text as it is compared as a whole: without escapes, one kind of apostrophe.
 
-    >>> one_spelling("ma\u2019a") == one_spelling("ma\u02bca") == "ma'a"
+    >>> one_spelling("ma\u2019a") == one_spelling("ma\u02bca") == one_spelling("ma&#39;a") == "ma'a"
     True
     """
+    if "&" in text:
+        text = unescaped(text)
     return text if text.isascii() else _APOSTROPHES.sub("'", letters_alike(text))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.text.escapes import unescaped
 from finetune.text.spellings import inside_words, letters_alike
 
 GRAM = 5
@@ -29,15 +30,18 @@ _BLOCK = 256
 def comparable(texts: Sequence[str]) -> list[str]:
     r"""Return texts without what copies of a text differ in by accident.
 
-    Equivalent spellings become one (finetune.text.spellings), case is folded, digits of any script
-    become 0-9, what is no letter, mark or digit becomes one space, and format characters (ZWJ,
-    ZWNJ, soft hyphen) vanish. Marks stay: vowel signs and tones make words; so does an apostrophe
-    inside a word. A text of punctuation alone stays as it is.
+    HTML entities become characters and equivalent spellings one (finetune.text.spellings), case is
+    folded, digits of any script become 0-9, what is no letter, mark or digit becomes one space, and
+    format characters (ZWJ, ZWNJ, soft hyphen) vanish. Marks stay: vowel signs and tones make words;
+    so does an apostrophe inside a word. A text of punctuation alone stays as it is.
 
     >>> comparable(["  Ina  KWANA?! Lafiya-lau…", "१२ é", "?!"])
     ['ina kwana lafiya lau', '12 é', '?!']
+    >>> comparable(["caf&eacute; &amp; l&#39;eau"]) == comparable(["Café & l’eau"])
+    True
     """
-    bare = (text.replace(_BETWEEN, " ") for text in texts)  # of a file that nothing normalised
+    plain = (unescaped(text) if "&" in text else text for text in texts)
+    bare = (text.replace(_BETWEEN, " ") for text in plain)  # of a file that nothing normalised
     whole = _BETWEEN.join(("", *bare, "")).casefold()
     if not whole.isascii():
         whole = letters_alike(whole)
