@@ -21,11 +21,13 @@ from finetune.errors import FinetuneError, RecipeError
 from finetune.messages import ENGLISH, Place, Problem, Sentence, problem, sentence
 from finetune.output.paths import is_there
 from finetune.output.yaml import yaml_text
+from finetune.readers.line_shapes import line_shape
 from finetune.readers.running_text import proposed_unit, wrapping
 from finetune.sources.checksums import checksums
 from finetune.sources.files import resolve_files
 from finetune.sources.zipped import uncompressed_name
 from finetune.spec.card import DataCard
+from finetune.spec.formats import PLAIN, find_format
 from finetune.spec.language import Named, bcp47, hub_code
 from finetune.spec.load import load_card
 
@@ -115,7 +117,7 @@ def write_card(answers: Answers, *, cards: Path, lang: str = ENGLISH) -> tuple[D
             test = {"column": split.column, "value": split.value}
             front["corpus"] = _behind(front["corpus"], "columns", test=test)
             card = _loaded(f"---\n{yaml_text(front)}---\n", target)
-        seen = look(card, units=ALL_UNITS, samples=answers.samples)
+        seen = look(card, units=ALL_UNITS, samples=0 if _names_speakers(card) else answers.samples)
         front = _counted(front, seen)
         prose = prose_of(
             card,
@@ -137,6 +139,15 @@ def write_card(answers: Answers, *, cards: Path, lang: str = ENGLISH) -> tuple[D
             raise RecipeError(not_written(target, error)) from None
         raise
     return card, seen
+
+
+def _names_speakers(card: DataCard) -> bool:
+    """Return whether a text that the card would show begins with the name of a speaker."""
+    if find_format(card.corpus.format) is not PLAIN:
+        return False
+    files = resolve_files(card, inputs={})
+    shapes = (line_shape(file, encoding=card.corpus.encoding) for file in files)
+    return any(shape is not None and bool(shape.names) for shape in shapes)
 
 
 def next_commands(card: DataCard) -> list[tuple[Sentence, str]]:

@@ -10,10 +10,12 @@ from finetune.readers.numbered_lines import head_lines
 from finetune.sources.files import SourceFile
 from finetune.sources.zipped import uncompressed_name
 from finetune.spec.formats import PLAIN
+from finetune.spec.values.table_keys import BARS
 
 HEAD_LINES = 300
 MAX_CHARACTERS = 2**16
 """Of a line that is looked at."""
+ALIGNED_SHARE = 0.9
 MIN_LINES = 3
 """Rows of a table, and times of subtitles, at least."""
 _TIMES = re.compile(r"(?:\d{1,2}:)?\d{1,2}:\d{2}[.,]\d{1,3}\s+-->\s")
@@ -23,11 +25,13 @@ _NUMBER = re.compile(r"\s*\d+,")
 
 def is_separated(file: SourceFile) -> bool:
     """Return whether plain text is a table: in each line as often a semicolon or bar without space
-    behind it, or a comma behind the number that begins the line.
+    behind it, or a comma behind the number that begins the line; or `|||` once in most lines.
     """
     head = _head(file)
     if len(head) < MIN_LINES:
         return False
+    if sum(line.count(f" {BARS} ") == 1 for line in head) >= ALIGNED_SHARE * len(head):
+        return True
     for sign, between in _BETWEEN.items():
         counts = {len(between.findall(line)) for line in head}
         numbered = sum(bool(_NUMBER.match(line)) for line in head) >= len(head) - 1

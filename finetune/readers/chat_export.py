@@ -111,7 +111,7 @@ def read_chat_export(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Ite
         senders = _senders(file, corpus.encoding)
         if senders and corpus.personal_names == "not-stated":
             raise DataError(_names_not_stated(file, len(senders)))
-        names = tuple(sorted({name for sender in senders for name in _names(sender)}))
+        names = tuple(sorted({name for sender in senders for name in parts_of_name(sender)}))
         for message in _messages(file, corpus.encoding):
             at, text = file.place(message.line), message.text
             if not message.sender or _NOTICE.fullmatch(text):
@@ -190,8 +190,8 @@ def _senders(file: SourceFile, encoding: Encoding) -> set[str]:
     return senders
 
 
-def _names(sender: str) -> Iterator[str]:
-    """Yield the name of a sender, and its parts that look like names."""
+def parts_of_name(sender: str) -> Iterator[str]:
+    """Yield the name of a person, and its parts that look like names."""
     if any(character.isalpha() for character in sender):
         yield sender
         yield from (part for part in sender.split() if len(part) > 2 and part[:1].isupper())

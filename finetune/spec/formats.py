@@ -110,6 +110,15 @@ _ROWS = (
         hostile=b"[01.05.24, 10:02:11] A: caf\xe9\n",
     ),
     Format(
+        "transcript",
+        "finetune.readers.transcript:read_transcript",
+        kinds=("text",),
+        documents=True,
+        understood="finetune.readers.transcript:transcript_understood",
+        about=sentence("transcript of speech (`Name: text`), one text per turn of a speaker"),
+        hostile=b"A: caf\xe9\n",
+    ),
+    Format(
         "csv",
         "finetune.readers.tabular.tables_read:read_csv",
         suffixes=(".csv",),

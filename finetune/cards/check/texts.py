@@ -8,6 +8,7 @@ from finetune.cards.brought_files import recognised_format
 from finetune.cards.check.examined import examine
 from finetune.cards.check.finding import Finding, Level, errors_of
 from finetune.cards.check.learnable import learnable
+from finetune.cards.check.line_findings import line_findings
 from finetune.cards.check.splits import split_findings
 from finetune.cards.check.understood import understood
 from finetune.cards.hub_values import size_category
@@ -141,6 +142,8 @@ def _other_format(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Findi
                 about=form.about,
             )
             yield Finding("warning", other)
+        else:
+            yield from line_findings(card, [file])
 
 
 def _few_for_test(records: int) -> Problem:

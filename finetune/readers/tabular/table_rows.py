@@ -57,8 +57,9 @@ class Row:
 def rows(lines: Iterable[Line], *, file: SourceFile, separator: str, quoted: bool) -> Iterator[Row]:
     """Yield the rows of a table; `separator`: empty for a single column.
 
-    `quoted`: quotation marks enclose cells. A row whose marks do not fit is broken, and the next
-    one begins at the next line. Raises DataError for a row of too many lines or characters.
+    `quoted`: quotation marks enclose cells, except with a separator of several signs. A row whose
+    marks do not fit is broken, and the next one begins at the next line. Raises DataError for a row
+    of too many lines or characters.
     """
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     source = iter(lines)
@@ -71,9 +72,11 @@ def rows(lines: Iterable[Line], *, file: SourceFile, separator: str, quoted: boo
                 return
             waiting.append(first)
         number, text, end = waiting[0]
-        if not (quoted and '"' in text):
+        if not (quoted and '"' in text) or len(separator) > 1:
             waiting.popleft()
             cells = text.split(separator) if separator else [text]
+            if len(separator) > 1:  # of aligned sentences, with spaces around it
+                cells = [cell.strip(" ") for cell in cells]
             if '""' in cells:  # an empty cell of a program, whatever the marks are otherwise
                 cells = ["" if cell == '""' else cell for cell in cells]
             yield Row(number, (text,), cells, end)

@@ -18,11 +18,12 @@ from finetune.readers.tabular.column_names import has_all, plain_name
 from finetune.readers.tabular.table_counts import Counts, Widths, count
 from finetune.readers.tabular.table_rows import Line, Row, rows
 from finetune.sources.files import SourceFile
+from finetune.spec.values.table_keys import BARS
 
 HEAD_LINES = 1000
 HEADER_ROWS = 20
 """Rows among which the header is looked for."""
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", BARS, "|")
 EVEN_SHARE = 0.9
 _STATED = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
 """First line by which Excel is to know the separator."""
@@ -110,6 +111,8 @@ def _found(
     """Return separator and header from the first lines. DataError in doubt."""
     quoted = stated.quotes != "literal"
     tried = [sign] if sign is not None else [usual, *(s for s in SEPARATORS if s != usual)]
+    if any(BARS in text for _, text, _ in head):
+        tried = [s for s in tried if s != "|"]
     read = {s: _good_rows(head, file, s, quoted=quoted) for s in tried}
     if stated.header == "none":
         return _without_header(read, file, usual=usual)
@@ -193,6 +196,8 @@ def _even(
             below = [row for row in found if row.line >= header.line]
             if _share(below, len(header.cells)) >= EVEN_SHARE:
                 even[separator] = header
+    if BARS in even:  # no text has it
+        return BARS
     clean = {
         s: header
         for s, header in even.items()

@@ -30,6 +30,7 @@ from finetune.readers.tabular.table_shape import (
 )
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
+from finetune.spec.values.table_keys import BARS
 
 COMMA, TAB = ",", "\t"
 
@@ -122,7 +123,7 @@ def _settled(file: SourceFile, stated: Stated, *, usual: str) -> Shape | None:
         return shape
     below = (row for row in body(file, stated, shape) if row.line >= shape.first_line)
     rows = [row for row in islice(below, HEADER_ROWS) if not row.is_blank]
-    names = is_header(shape.header, rows)
+    names = False if shape.separator == BARS else is_header(shape.header, rows)
     if names is None:
         raise header_unclear(shape.header, file.place(shape.header.line))
     if names:

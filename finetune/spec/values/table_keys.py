@@ -40,8 +40,9 @@ Encoding = Literal[
     "gb18030",
 ]
 """Encodings of text files, as Python names them."""
-Separator = Annotated[str, StringConstraints(pattern=r"^(tab|none|[!-/:-@\[-`{-~¦§¬])$")]
-"""Sign between the columns of a table."""
+Separator = Annotated[str, StringConstraints(pattern=r"^(tab|none|\|\|\||[!-/:-@\[-`{-~¦§¬])$")]
+"""Sign between the columns of a table; `|||` of aligned sentences (Moses, fast_align)."""
+BARS = "|||"
 Header = Literal["none"] | Annotated[int, Field(ge=1, le=2**20)]
 """Line or row of the names of columns."""
 Quotes = Literal["quoted", "literal"]

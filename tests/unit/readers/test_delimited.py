@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune.errors import DataError
+from finetune.readers.called_text import is_separated
 from finetune.readers.record import Record, Rejection
 from finetune.readers.tabular import table_rows
 from finetune.readers.tabular.tables_read import (
@@ -342,3 +343,24 @@ def test_what_was_understood_is_stated(tmp_path: Path) -> None:
         "header": "line 1",
         "columns": "'id', 'text'",
     }
+
+
+ALIGNED = 'Hello, you. ||| Sannu, kai.\nHow "are" you? ||| Yaya | kake?\n' + "Yes; sir ||| I\n" * 9
+
+
+def test_aligned_sentences_are_a_table(tmp_path: Path) -> None:
+    """Pairs of Moses and fast_align: `|||` parts them, whatever signs the sentences have."""
+    path = tmp_path / "t.txt"
+    path.write_text(ALIGNED, encoding="utf-8")
+    file = SourceFile(path, "t.txt")
+    assert is_separated(file)
+    keys = csv_keys(file)
+    assert keys == {"separator": "|||", "header": "none"}
+    assert csv_columns(file, **keys) == ["1", "2"]
+    pair = {"kind": "parallel", "languages": ["eng_Latn", "hau_Latn"]}
+    columns = {"eng_Latn": "1", "hau_Latn": "2"}
+    found = texts_of(tmp_path / "p", ALIGNED, format="csv", columns=columns, **pair, **keys)
+    assert found[:2] == [("Hello, you.", "Sannu, kai."), ('How "are" you?', "Yaya | kake?")]
+    wrong = ALIGNED + "no translation\na ||| b ||| c\n" + "Yes; sir ||| I\n" * 40
+    lost = rejections(tmp_path / "w", wrong, format="csv", columns=columns, **pair, **keys)
+    assert lost == [("malformed", "no translation"), ("malformed", "a ||| b ||| c")]
