@@ -21,7 +21,7 @@ from finetune.errors import FinetuneError, RecipeError
 from finetune.messages import ENGLISH, Place, Problem, Sentence, problem, sentence
 from finetune.output.paths import is_there
 from finetune.output.yaml import yaml_text
-from finetune.readers.line_shapes import line_shape
+from finetune.readers.plain.line_shapes import line_shape
 from finetune.readers.running_text import proposed_unit, wrapping
 from finetune.sources.checksums import checksums
 from finetune.sources.files import resolve_files

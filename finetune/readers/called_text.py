@@ -7,15 +7,14 @@ import re
 from pathlib import PurePosixPath
 
 from finetune.readers.numbered_lines import head_lines
+from finetune.readers.tabular.table_shape import are_aligned
 from finetune.sources.files import SourceFile
 from finetune.sources.zipped import uncompressed_name
 from finetune.spec.formats import PLAIN
-from finetune.spec.values.table_keys import BARS
 
 HEAD_LINES = 300
 MAX_CHARACTERS = 2**16
 """Of a line that is looked at."""
-ALIGNED_SHARE = 0.9
 MIN_LINES = 3
 """Rows of a table, and times of subtitles, at least."""
 _TIMES = re.compile(r"(?:\d{1,2}:)?\d{1,2}:\d{2}[.,]\d{1,3}\s+-->\s")
@@ -30,7 +29,7 @@ def is_separated(file: SourceFile) -> bool:
     head = _head(file)
     if len(head) < MIN_LINES:
         return False
-    if sum(line.count(f" {BARS} ") == 1 for line in head) >= ALIGNED_SHARE * len(head):
+    if are_aligned(head):
         return True
     for sign, between in _BETWEEN.items():
         counts = {len(between.findall(line)) for line in head}

@@ -111,10 +111,10 @@ _ROWS = (
     ),
     Format(
         "transcript",
-        "finetune.readers.transcript:read_transcript",
+        "finetune.readers.plain.transcript:read_transcript",
         kinds=("text",),
         documents=True,
-        understood="finetune.readers.transcript:transcript_understood",
+        understood="finetune.readers.plain.transcript:transcript_understood",
         about=sentence("transcript of speech (`Name: text`), one text per turn of a speaker"),
         hostile=b"A: caf\xe9\n",
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from finetune.cards.check.finding import Finding
 from finetune.messages import Place, Problem, Sentence, phrase, problem, sentence
-from finetune.readers.line_shapes import PATTERNS, LineShape, line_shape
+from finetune.readers.plain.line_shapes import PATTERNS, LineShape, line_shape
 from finetune.sources.files import SourceFile
 from finetune.spec.card import DataCard
 from finetune.text.shown import shown

@@ -110,9 +110,9 @@ def _found(
 ) -> _Head:
     """Return separator and header from the first lines. DataError in doubt."""
     quoted = stated.quotes != "literal"
-    tried = [sign] if sign is not None else [usual, *(s for s in SEPARATORS if s != usual)]
-    if any(BARS in text for _, text, _ in head):
-        tried = [s for s in tried if s != "|"]
+    no_sign = "|" if are_aligned([text for _, text, _ in head]) else BARS  # the other is none here
+    others = (s for s in SEPARATORS if s not in (usual, no_sign))
+    tried = [sign] if sign is not None else [usual, *others]
     read = {s: _good_rows(head, file, s, quoted=quoted) for s in tried}
     if stated.header == "none":
         return _without_header(read, file, usual=usual)
@@ -211,6 +211,16 @@ def _even(
             candidates.insert(0, ("", read[usual][0]))
         raise _unclear(file, candidates)
     return usual
+
+
+def are_aligned(lines: Sequence[str]) -> bool:
+    """Return whether lines are pairs as aligners take them: `|||` once in most of them.
+
+    >>> are_aligned(["a b ||| c", "d ||| e"]), are_aligned(["a|||b", "c|d||e"])
+    (True, False)
+    """
+    filled = [line for line in lines if line.strip()]
+    return sum(line.count(f" {BARS} ") == 1 for line in filled) >= EVEN_SHARE * len(filled)
 
 
 def _share(found: Sequence[Row], width: int) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import PurePosixPath
@@ -18,8 +17,6 @@ from finetune.spec.values.table_keys import Encoding
 
 HEAD_LINES = 1000
 MIN_LINES = 3
-CONLLU = "# text = "
-"""Beginning of the line with a sentence, above its words."""
 MIN_NUMBERED = 0.8
 """Share of lines that begin with a number, or a time, and a tab."""
 _NUMBERED = re.compile(r"\s*\d+(?::\d\d)*\t")
@@ -33,7 +30,6 @@ def is_text_table(file: SourceFile) -> bool:
 
 def refuse_text_table(file: SourceFile, *, encoding: Encoding) -> None:
     """Raise DataError for plain text that is a table: numbers and codes are no text."""
-    _refuse_conllu(file, encoding)
     lines = (line for _, line in numbered_lines(file, encoding=encoding) if line.strip())
     if tabs := _tabs(list(islice(lines, HEAD_LINES))):
         raise DataError(
@@ -50,22 +46,6 @@ def refuse_text_table(file: SourceFile, *, encoding: Encoding) -> None:
         )
     if ragged := _ragged(file, encoding):
         raise DataError(ragged)
-
-
-def _refuse_conllu(file: SourceFile, encoding: Encoding) -> None:
-    lines = numbered_lines(file, encoding=encoding)
-    begun = [(n, line) for n, line in islice(lines, HEAD_LINES) if line.startswith(CONLLU)]
-    if len(begun) >= MIN_LINES:
-        command = f"sed -n 's/^{CONLLU}//p' {shlex.quote(file.name)} > sentences.txt"
-        raise DataError(
-            problem(
-                "text-is-conllu",
-                "is an annotated corpus (CoNLL-U), a word per line; write its sentences into "
-                "another file, a line each: {command}",
-                at=file.place(begun[0][0]),
-                command=command,
-            )
-        )
 
 
 def _ragged(file: SourceFile, encoding: Encoding) -> Problem | None:

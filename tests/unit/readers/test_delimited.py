@@ -54,6 +54,7 @@ READ: list[tuple[str, Any, dict[str, Any], list[str]]] = [
     ("semicolons", "id;text\n1;Nanga def\n2;Ndox mi sedd\n", CSV, ["Nanga def", "Ndox mi sedd"]),
     ("semicolons, commas inside", "id;text\n1;Waaw, waaw\n2;b\n", CSV, ["Waaw, waaw", "b"]),
     ("bars", "id|text\n1|a\n2|b, c\n", CSV, ["a", "b, c"]),
+    ("bars with empty cells", "id|a|b|text\n1|||x\n2|||y\n3|c|d|z\n", CSV, ["x", "y", "z"]),
     ("tabs in .csv", "id\ttext\n1\ta, b\n2\tc\n", CSV, ["a, b", "c"]),
     ("commas in .tsv", "id,text\n1,a\n2,b\n", TSV, ["a", "b"]),
     ("Excel's first line", "sep=;\nid;text\n1;a,b\n", CSV, ["a,b"]),

@@ -9,13 +9,13 @@ import pytest
 
 from finetune.cli import main
 from finetune.errors import DataError
-from finetune.readers.line_shapes import line_shape
+from finetune.readers.plain.line_shapes import line_shape
+from finetune.readers.plain.transcript import transcript_understood
 from finetune.readers.record import Record
-from finetune.readers.transcript import transcript_understood
 from finetune.sources.files import SourceFile
 from finetune.spec.load import load_card
 from tests.support.good_card import found, write
-from tests.support.reading import problem_of, rejections, units
+from tests.support.reading import rejections, units
 from tests.support.surroundings import Inside
 from tests.unit.readers.test_delimited import block_of
 
@@ -163,10 +163,3 @@ def test_what_is_no_transcript_or_lacks_consent_is_refused(
     with pytest.raises(DataError) as caught:
         units(tmp_path, text, format="transcript", personal_names=names)
     assert caught.value.codes == (code,)
-
-
-def test_an_annotated_corpus_is_refused_with_the_way_to_its_sentences(tmp_path: Path) -> None:
-    word = "1\tIna\t_\tPRON\t_\t_\t0\troot\t_\t_\n"
-    problem = problem_of(tmp_path, f"# sent_id = 1\n# text = Ina kwana?\n{word * 3}\n" * 4)
-    assert (problem.code, str(problem.place)) == ("text-is-conllu", "corpus.text:2")
-    assert "sed -n" in problem.facts["command"]

@@ -14,8 +14,8 @@ from finetune.messages import Sentence, counted, phrase, sentence
 from finetune.messages.problem import Problem
 from finetune.readers.chat_export import MAX_SENDERS, parts_of_name
 from finetune.readers.guards import SPLIT, too_much
-from finetune.readers.line_shapes import turn_of, without_time
 from finetune.readers.numbered_lines import numbered_lines
+from finetune.readers.plain.line_shapes import turn_of, without_time
 from finetune.readers.reasons import PERIPHERAL
 from finetune.readers.record import Record, Rejection, Unit
 from finetune.sources.files import SourceFile

@@ -1,0 +1,1 @@
+"""Plain text whose lines hold more than text: transcripts, lists, single words."""
