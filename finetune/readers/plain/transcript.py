@@ -1,7 +1,7 @@
 """Reader of transcripts of speech: a text per turn, without the name of its speaker.
 
 A turn begins with a name and a colon (`Awa: Nanga def?`), perhaps behind a time (`[00:01:10]`). A
-name is one that begins at least two lines of the file; other lines go on with the turn above.
+name is one that begins at least two lines of the file; other lines belong to the turn above.
 """
 
 from __future__ import annotations
