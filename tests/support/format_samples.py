@@ -110,6 +110,11 @@ SAMPLES: dict[str, Sample] = {
         {"personal_names": "present"},
         ("chat-notice",),
     ),
+    "transcript": Sample(
+        lambda: "Radio\n" + "".join(f"Awa: {text}\n" for text in GOOD),
+        {"personal_names": "present"},
+        ("peripheral",),
+    ),
     "csv": Sample(
         lambda: "Tales,\n" + table(",") + "98,#NAME?\n99,N/A\n100,a,b\n",
         TEXT,

@@ -37,7 +37,7 @@ def _problem(shape: LineShape, at: Place) -> Problem:
         return problem(
             "lines-with-speakers",
             "{count} of the first {of} lines begin with one of {names:d} names and a colon, which "
-            "are learned with the texts. If these are speakers, write `format: transcript` and "
+            "are trained on like the texts. If these are speakers, write `format: transcript` and "
             "`personal_names` in the card: each turn is read without its name, and the names are "
             "masked. Example: {sample}",
             names=len(shape.names),
@@ -53,8 +53,8 @@ def _problem(shape: LineShape, at: Place) -> Problem:
         )
     return problem(
         "lines-with-prefix",
-        "{count} of the first {of} lines begin with {what}, which is learned with the texts. In an "
-        "editor, replace the regular expression {pattern} by nothing, then run `finetune cards "
+        "{count} of the first {of} lines begin with {what}, which is trained on like the texts. In "
+        "an editor, replace the regular expression {pattern} by nothing, then run `finetune cards "
         "update`. Example: {sample}",
         what=PREFIXES[shape.kind],
         pattern=phrase(f"`{PATTERNS[shape.kind]}`"),

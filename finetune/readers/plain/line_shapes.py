@@ -33,7 +33,7 @@ MIN_WORDS = 0.95
 MAX_WORD = 12
 """Mean length of single words, at most; longer ones are sentences of a script without spaces."""
 MAX_STEP = 3
-"""Between two numbers of a list of which some were left out."""
+"""Between two numbers of a list of which some are missing."""
 _CLOCK = r"(?:\d{1,2}:)?\d{1,2}:\d{2}(?:[.,]\d{1,3})?"
 _TIME = re.compile(
     rf"\s*(?:[\[(<]{_CLOCK}(?:\s*[-–>]+\s*{_CLOCK})?[\])>]|\d{{1,2}}:\d\d:\d\d)[\s:-]*"
@@ -67,13 +67,13 @@ PATTERNS = {
 
 @dataclass(frozen=True, slots=True)
 class LineShape:
-    """What most lines of a file have beside their text."""
+    """A part of most lines of a file beside their text."""
 
     kind: Kind
     count: int
     """Lines of this shape."""
     of: int
-    """Lines that were looked at, blank ones left out."""
+    """Lines that were looked at, without blank ones."""
     line: int
     """Number of the first one."""
     example: str
