@@ -17,7 +17,7 @@ from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock, DataCard
 from finetune.spec.formats import find_format
 from finetune.spec.values.table_keys import Encoding
-from finetune.text.wrapping import Wrapping, joined_lines, wrapping_of
+from finetune.text.wrapping import Wrapping, joined_lines, unquoted, wrapping_of
 
 MAX_TEXT_CHARACTERS = 16 * 2**20
 """Of a paragraph, or of a file that is one text."""
@@ -47,17 +47,24 @@ def read_text(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[R
 
 
 def _paragraphs(file: SourceFile, lines: Iterable[tuple[int, str]]) -> Iterator[Record]:
-    first, block, size = 0, list[str](), 0
-    for number, line in lines:
+    first, block, size, depth = 0, list[str](), 0, 0
+    for number, written in lines:
+        quoted, line = unquoted(written)
+        if block and (quoted != depth or not line.strip()):
+            yield _paragraph(file.place(first), block, quoted=depth > 0)
+            first, block, size = 0, [], 0
         if line and not line.isspace():
-            first, size = first or number, size + len(line)
+            first, size, depth = first or number, size + len(line), quoted
             block.append(line)
             _refuse_long(size, file, first)
-        elif block:
-            yield Record(file.place(first), {"text": joined_lines(block)})
-            first, block, size = 0, [], 0
     if block:
-        yield Record(file.place(first), {"text": joined_lines(block)})
+        yield _paragraph(file.place(first), block, quoted=depth > 0)
+
+
+def _paragraph(at: Place, lines: Sequence[str], *, quoted: bool) -> Record:
+    """Return lines as one text; `quoted`: each began with marks of an e-mail, which are counted."""
+    edits = (Edit("quote-marks", f"> {lines[0]}", lines[0]),) if quoted else ()
+    return Record(at, {"text": joined_lines(lines)}, changes=edits)
 
 
 def _whole(file: SourceFile, lines: Iterable[tuple[int, str]]) -> Iterator[Record]:
@@ -148,6 +155,6 @@ def readings(file: SourceFile, *, encoding: Encoding) -> dict[str, str]:
 def _first_lines(file: SourceFile, encoding: Encoding) -> list[str]:
     lines = numbered_lines(file, encoding=encoding)
     try:
-        return [line for _, line in islice(lines, EXAMINED_LINES)]
+        return [unquoted(line)[1] for _, line in islice(lines, EXAMINED_LINES)]
     except DataError:  # an error of reading, which is reported there
         return []

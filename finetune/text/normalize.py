@@ -356,6 +356,10 @@ CHANGES: Mapping[str, Change] = by_key(
         "cut-words",
         sentence("words that a line end cuts in two are joined, if they stand elsewhere (PDF)"),
     ),
+    Rule(
+        "quote-marks",
+        sentence("`>` at the beginning of wrapped lines, as e-mails quote, is removed"),
+    ),
     *_DECODING,
     *_RARE,
     *_SHAPES,

@@ -11,6 +11,7 @@ from finetune.messages import sentence
 from finetune.spec.script import RIGHT_TO_LEFT, fits, script_of, scripts_in
 from finetune.text.borrowed import letters_of
 from finetune.text.damage import PRIVATE_USE, looks_broken
+from finetune.text.encoded import has_encoded_letters, has_page_tags, is_json
 from finetune.text.escapes import has_entities, has_moses_escapes
 from finetune.text.presentation import FORM, is_visual
 from finetune.text.rules import Rule, by_key
@@ -26,6 +27,9 @@ lost that have a script."""
 _MARKS = re.compile("[\u200e\u200f\u061c]")
 _CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
+_SIGNS = re.compile(r"[&@<>=%\\+]|[}\]]\s*$")
+"""What all findings in plain English letters have one of."""
+_QUOTED = re.compile(r"^(?:> ?)+[^\W\d_]", re.MULTILINE)
 _CUT = re.compile(r"[^\W\d_][-\u2010]$", re.MULTILINE)
 
 Finder = Rule[Callable[[str], object]]
@@ -97,6 +101,30 @@ FINDINGS: Mapping[str, Finder] = by_key(
         function=has_moses_escapes,
     ),
     Rule(
+        "encoded-letters",
+        sentence(
+            "letters written as codes (`=C3=AB`, `%C3%AB`, `\\u00eb`); export the texts again"
+        ),
+        function=has_encoded_letters,
+    ),
+    Rule(
+        "page-tags",
+        sentence("tags of a web page such as `<p>`, which are kept; remove them from the file"),
+        function=has_page_tags,
+    ),
+    Rule(
+        "json-text",
+        sentence(
+            "a JSON object, or a list, in the place of a text; name a column of the text alone"
+        ),
+        function=is_json,
+    ),
+    Rule(
+        "quote-marks",
+        sentence("a line that begins with `>`, as e-mails quote"),
+        function=_QUOTED.search,
+    ),
+    Rule(
         "cut-words",
         sentence("a word that a line end may cut in two: the line ends with a hyphen"),
         function=_CUT.search,
@@ -118,10 +146,11 @@ _IN_LINES = [(rule.key, rule.function) for rule in FINDINGS.values() if rule.fun
 
 REPAIRABLE = (
     *("looks-broken", "presentation-forms", "visual-order", "html-entities", "moses-escapes"),
+    *("encoded-letters", "page-tags", "json-text", "quote-marks"),
     "look-alikes",
 )
-"""Findings with a setting of `prepare.text` that repairs them, named in their words; the last one
-is a change that is made by default."""
+"""Findings that a setting of `prepare.text` repairs, or only a better file, named in their words;
+the last one is a change that is made by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +169,7 @@ def findings(text: str, *, script: str) -> Iterator[Finding]:
     >>> [f.name for f in findings("abc \u0431\u0432", script="Latn")]
     ['mixed-script']
     """
-    if (
-        text.isascii()
-        and script == "Latn"
-        and "&" not in text
-        and "@" not in text
-        and "-\n" not in text
-    ):
+    if text.isascii() and script == "Latn" and "-\n" not in text and not _SIGNS.search(text):
         return
     yield from _scripts(text, script)
     for key, holds in _IN_LINES:

@@ -7,6 +7,7 @@ strings of software end their lines where they want to, so that few of their lin
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ WIDTH_PERCENTILE = 0.95
 UNSPACED_WORD = 8
 """Characters of a word, at most, in scripts without spaces."""
 _CLOSING = "\"'”’»›)]}）」』】〉》*_ \t"
+_QUOTED = re.compile(r"(?:>[ \t]?)+")
 _OPENING = "\"'“‘«‹([{（「『【〈《*_¿¡—–- \t"
 _UNSPACED = (
     (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
@@ -76,6 +78,16 @@ class Wrapping:
     blocks: int
     """Blocks between blank lines."""
     is_wrapped: bool
+
+
+def unquoted(line: str) -> tuple[int, str]:
+    """Return how often a line is quoted, as e-mails mark it, and the line without these marks.
+
+    >>> unquoted("> > Nanga def?"), unquoted("Maa ngi fi.")
+    ((2, 'Nanga def?'), (0, 'Maa ngi fi.'))
+    """
+    marks = _QUOTED.match(line)
+    return (marks[0].count(">"), line[marks.end() :]) if marks else (0, line)
 
 
 def joined_lines(lines: Iterable[str]) -> str:

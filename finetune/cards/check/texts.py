@@ -98,7 +98,8 @@ def _counts(card: DataCard, seen: Look) -> Iterator[Finding]:
         return
     for name in seen.blank:
         yield Finding("warning", problem("blank-file", "The file holds no text.", at=Place(name)))
-    if find_format(card.corpus.format).line_per_text and seen.records == seen.files == 1:
+    by_line = find_format(card.corpus.format).line_per_text and card.corpus.unit in (None, "line")
+    if by_line and seen.records == seen.files == 1:
         if seen.characters > ONE_LINE_CHARACTERS:
             [file] = card.corpus.source.files  # type: ignore[union-attr]  # files are here
             long_line = problem(

@@ -159,6 +159,26 @@ def test_texts_that_a_setting_repairs_are_reported(tmp_path: Path, line: str, ab
     assert "`prepare.text." in str(FINDINGS[about].about)
 
 
+@pytest.mark.parametrize(
+    ("line", "about"),
+    [
+        ("j=C3=ABr=C3=ABj=C3=ABf waay", "encoded-letters"),
+        ("<p>Nanga def waay?</p>", "page-tags"),
+        ('[{"task": "T0", "value": "Nanga def?"}]', "json-text"),
+        ("> Nanga def waay?", "quote-marks"),
+    ],
+)
+def test_texts_as_a_program_stored_them_are_reported(tmp_path: Path, line: str, about: str) -> None:
+    """What no setting repairs is a warning, with a count: the file has to be made again."""
+    path = write(tmp_path, texts=LINES + f"{line}\n" * 3)
+    [found_here] = [
+        finding
+        for finding in check_card(path, today=TODAY)
+        if str(finding.facts.get("finding")) == str(FINDINGS[about].about)
+    ]
+    assert (found_here.level, found_here.facts["count"]) == ("warning", 3)
+
+
 def test_damaged_texts_are_reported_as_prepare_rejects_them(tmp_path: Path) -> None:
     """Quotation marks saved as controls: `cards check` counts them and names the setting."""
     path = write(

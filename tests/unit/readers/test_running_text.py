@@ -44,6 +44,18 @@ def test_the_unit_of_the_card_is_the_text(tmp_path: Path) -> None:
         ] == texts
 
 
+QUOTED = "Awa wrote:\n> Nanga\n> def?\n>\n> Ba\n>> Waaw\n>> kay.\nMaa ngi\nfi.\n"
+
+
+def test_quotes_of_an_e_mail_are_texts_of_their_own(tmp_path: Path) -> None:
+    """In wrapped paragraphs `>` would stand between words; its removal is a counted change."""
+    card = make_card(tmp_path, "corpus", QUOTED, unit="paragraph")
+    found = [unit for unit in units_of(card, resolve_files(card, inputs={}))]
+    assert [(unit.fields["text"], len(unit.changes)) for unit in found] == [  # type: ignore[union-attr]
+        *(("Awa wrote:", 0), ("Nanga def?", 1), ("Ba", 1), ("Waaw kay.", 1), ("Maa ngi fi.", 0))
+    ]
+
+
 def test_a_word_file_may_be_one_text(tmp_path: Path) -> None:
     card = make_card(tmp_path, "corpus", docx(["Benn.", "Ñaar."]), format="docx", unit="file")
     [unit] = units_of(card, resolve_files(card, inputs={}))
