@@ -17,6 +17,7 @@ from finetune.readers.encodings import readings_of
 from finetune.readers.numbered_lines import numbered_lines
 from finetune.sources.broken_files import explained_keys
 from finetune.sources.files import SourceFile
+from finetune.sources.zipped import is_zip
 from finetune.spec.entry_points import load
 from finetune.spec.formats import Format
 from finetune.spec.values.table_keys import TABLE_KEYS, Encoding, Quotes
@@ -73,7 +74,8 @@ def settled_keys(
         raise RecipeError(*(_at_option(_of_other_format(form), key) for key in unfit))
     if not (form.found_keys or "encoding" in form.keys):
         return dict(stated)
-    files = list(filter(is_file, files))
+    # which files of an archive are read, its languages decide, which are not known yet
+    files = [one for one in files if is_file(one) and not (form.file_per_language and is_zip(one))]
     found = [_of_file(file, form, dict(stated), wanted=wanted, answer=answer) for file in files]
     found = _same_encoding(found, files)
     for file, keys in zip(files[1:], found[1:], strict=True):
