@@ -102,9 +102,7 @@ FINDINGS: Mapping[str, Finder] = by_key(
     ),
     Rule(
         "encoded-letters",
-        sentence(
-            "letters written as codes (`=C3=AB`, `%C3%AB`, `\\u00eb`); export the texts again"
-        ),
+        sentence("letters written as codes (`=C3=AB`, `%C3%AB`); export the texts again"),
         function=has_encoded_letters,
     ),
     Rule(
