@@ -28,7 +28,7 @@ _MARKS = re.compile("[\u200e\u200f\u061c]")
 _CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 _SIGNS = re.compile(r"[&@<>=%\\+]|[}\]]\s*$")
-"""What all findings in plain English letters have one of."""
+"""Signs of every finding in ASCII letters; without one of them nothing is looked for."""
 _QUOTED = re.compile(r"^(?:> ?)+[^\W\d_]", re.MULTILINE)
 _CUT = re.compile(r"[^\W\d_][-\u2010]$", re.MULTILINE)
 

@@ -169,7 +169,7 @@ def test_texts_that_a_setting_repairs_are_reported(tmp_path: Path, line: str, ab
     ],
 )
 def test_texts_as_a_program_stored_them_are_reported(tmp_path: Path, line: str, about: str) -> None:
-    """What no setting repairs is a warning, with a count: the file has to be made again."""
+    """One warning each, with a count: no setting repairs them, only a better file."""
     path = write(tmp_path, texts=LINES + f"{line}\n" * 3)
     [found_here] = [
         finding
