@@ -1,4 +1,4 @@
-"""Escapes that a web page or the tokenizer of Moses left in a text: `&eacute;`, `&#39;`, `@-@`."""
+"""Escapes that a program left in a text: `&eacute;`, `&#39;`, `@-@` of Moses, `=C3=AB` of e-mails."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ _JOINER = re.compile(r"(?<=[^\s@]) @([-–,.:/])@ (?=[^\s@])")
 _STANDS_APART = re.compile(r"\S [,;?!.](?= |$)", re.MULTILINE)
 
 
+_ADDRESS = re.compile(r"https?://\S+")
+_ENCODED = re.compile(
+    r"(?:=[C-F][\dA-F]=[89AB][\dA-F])"
+    r"|(?:%[C-Fc-f][\dA-Fa-f]%[89ABab][\dA-Fa-f])"
+    r"|\\u[\dA-Fa-f]{4}|\\x[C-Fc-f][\dA-Fa-f]\\x[89ABab][\dA-Fa-f]"
+    r"|\+A[A-P][A-Za-z\d+/]-"
+)
+"""Two bytes of UTF-8 as e-mails, addresses and Python write them, escapes of JSON, and UTF-7."""
+
+
 def has_entities(text: str) -> bool:
     """Return whether a text holds an HTML entity.
 
@@ -38,6 +48,15 @@ def has_moses_escapes(text: str) -> bool:
     if "&" in text and _MOSES.search(text):
         return True
     return "@" in text and _JOINER.search(text) is not None
+
+
+def has_encoded_letters(text: str) -> bool:
+    r"""Return whether letters are written as codes; those of web addresses do not count.
+
+    >>> [has_encoded_letters(t) for t in ("j=C3=ABr", "j\\u00ebr", "https://x.org/%C3%AB", "50%")]
+    [True, True, False, False]
+    """
+    return _ENCODED.search(text) is not None and bool(_ENCODED.search(_ADDRESS.sub(" ", text)))
 
 
 def unescaped(text: str) -> str:

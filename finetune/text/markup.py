@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -22,6 +23,16 @@ _CODE = re.compile(
 line with the word JavaScript and every page with a brace, too much for the texts of software."""
 _LOREM = re.compile(r"\blorem\s+ipsum\b|\bdolor\s+sit\s+amet\b", re.IGNORECASE)
 """C4 drops pages with this text of typesetters."""
+
+
+_TAG = re.compile(
+    r"</?(?:p|br|div|span|font|li|ul|ol|td|tr|th|table|h[1-6]|img|a\s+href)\b[^<>\n]{0,300}>",
+    re.IGNORECASE,
+)
+"""Tags of pages; software has `<b>` and `<0>` in its messages."""
+_LIST = re.compile(r"\[\s*(?:'[^'\n]*'|\"[^\"\n]*\")\s*(?:,\s*(?:'[^'\n]*'|\"[^\"\n]*\")\s*)*\]")
+MAX_CHARACTERS = 100_000
+"""A longer text is not tried as JSON."""
 
 
 def markup_share(text: str) -> float:
@@ -73,3 +84,32 @@ def without_markup_lines(text: str, *, max_share: float) -> str:
         return text
     kept = [line for line in text.split("\n") if not is_markup(line, max_share=max_share)]
     return "\n".join(kept)
+
+
+def has_page_tags(text: str) -> bool:
+    """Return whether a text has tags of a web page.
+
+    >>> [has_page_tags(text) for text in ("<p>Nanga def?</p>", "a < b > c", "Click <b>here</b>")]
+    [True, False, False]
+    """
+    return "<" in text and _TAG.search(text) is not None
+
+
+def is_json(text: str) -> bool:
+    """Return whether a text is an object, or a list of texts, as programs store them in a cell.
+
+    >>> [is_json(t) for t in ('{"a": "b"}', "['a', 'b']", '["a"]', "[1]", "[laughs]", "{name}")]
+    [True, True, True, False, False, False]
+    """
+    bare = text.strip()
+    if not bare.startswith(("{", "[")) or not bare.endswith(("}", "]")):
+        return False
+    if _LIST.fullmatch(bare):
+        return True
+    if len(bare) > MAX_CHARACTERS:
+        return False
+    try:
+        value = json.loads(bare)
+    except (RecursionError, ValueError):
+        return False
+    return isinstance(value, dict) or any(isinstance(one, dict | str) for one in value)

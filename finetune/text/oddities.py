@@ -11,8 +11,8 @@ from finetune.messages import sentence
 from finetune.spec.script import RIGHT_TO_LEFT, fits, script_of, scripts_in
 from finetune.text.borrowed import letters_of
 from finetune.text.damage import PRIVATE_USE, looks_broken
-from finetune.text.encoded import has_encoded_letters, has_page_tags, is_json
-from finetune.text.escapes import has_entities, has_moses_escapes
+from finetune.text.escapes import has_encoded_letters, has_entities, has_moses_escapes
+from finetune.text.markup import has_page_tags, is_json
 from finetune.text.presentation import FORM, is_visual
 from finetune.text.rules import Rule, by_key
 
