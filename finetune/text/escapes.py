@@ -1,4 +1,4 @@
-"""Escapes that a program left in a text: `&eacute;`, `&#39;`, `@-@` of Moses, `=C3=AB` of e-mails."""
+"""Escapes that a program left in a text: `&eacute;`, `&#39;`, `@-@` of Moses, `=C3=AB`."""
 
 from __future__ import annotations
 
