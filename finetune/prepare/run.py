@@ -131,7 +131,7 @@ def _refuse_empty(job: Job, kept: Mapping[Split, int], ledger: Ledger) -> None:
         raise DataError(
             problem(
                 "empty-split",
-                "nothing is left for {splits}: {count} records read; rejected: {rejected}; kept: "
+                "nothing is left for {splits}; records read: {count}; rejected: {rejected}; kept: "
                 "{kept}. Add texts, or change the settings that reject them (card: drop_matching, "
                 "columns, test; recipe: prepare.min_characters, validation_share, test_share)",
                 splits=[split for split in SPLITS if not kept[split]],
@@ -145,7 +145,7 @@ def _refuse_empty(job: Job, kept: Mapping[Split, int], ledger: Ledger) -> None:
             problem(
                 "no-test-records",
                 "no record of these corpora fell into the test split, so nothing could be said "
-                "about the adapter: {count} records read; rejected: {rejected}; kept: {kept}. Add "
+                "about the adapter; records read: {count}; rejected: {rejected}; kept: {kept}. Add "
                 "texts; or write {none} to keep none for the test and claim nothing, or {files} "
                 "with a file of the card that is the test",
                 at=Place(card.path, key="corpus.test"),

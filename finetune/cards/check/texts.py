@@ -99,15 +99,15 @@ def _counts(card: DataCard, seen: Look) -> Iterator[Finding]:
     for name in seen.blank:
         yield Finding("warning", problem("blank-file", "The file holds no text.", at=Place(name)))
     by_line = find_format(card.corpus.format).line_per_text and card.corpus.unit in (None, "line")
-    if by_line and seen.records == seen.files == 1:
-        if seen.characters > ONE_LINE_CHARACTERS:
-            [file] = card.corpus.source.files  # type: ignore[union-attr]  # files are here
-            long_line = problem(
-                "one-long-line",
-                "The file {file} is a single line. Put each text on a line of its own.",
-                file=file.path,
-            )
-            yield Finding("warning", long_line)
+    is_line = by_line and seen.records == seen.files == 1
+    if is_line and seen.characters > ONE_LINE_CHARACTERS:
+        [file] = card.corpus.source.files  # type: ignore[union-attr]  # files are here
+        long_line = problem(
+            "one-long-line",
+            "The file {file} is a single line. Put each text on a line of its own.",
+            file=file.path,
+        )
+        yield Finding("warning", long_line)
     elif seen.records < FEW_TEXTS and seen.whole:
         few = problem(
             "few-texts",

@@ -137,6 +137,13 @@ def test_findings_read_as_in_the_golden_list(tmp_path: Path, language: str) -> N
     assert_golden(f"card_findings.{language}.txt", "\n".join(dict.fromkeys(lines)) + "\n")
 
 
+def test_one_short_text_is_few(tmp_path: Path) -> None:
+    """A single line is a single text, and too few; only a long one is thought to hold several."""
+    codes = found(write(tmp_path, texts="Nanga def?\n"))
+    assert "few-texts" in codes
+    assert "one-long-line" not in codes
+
+
 @pytest.mark.parametrize(
     ("line", "about"),
     [
