@@ -72,17 +72,28 @@ class _Reading:
     """Of the next value, once it was read."""
 
     def more(self) -> bool:
-        """Read another block; what was consumed is let go."""
-        block = next(self.blocks, "")
-        self.text, self.at = self.text[self.at :] + block, 0
-        if len(self.text) > MAX_RECORD_CHARACTERS:
+        """Read another block; what was consumed is let go.
+
+        As much again is read as is kept, so that a value that is looked at after each reading takes
+        time in proportion to its length.
+        """
+        kept = self.text[self.at :]
+        if len(kept) > MAX_RECORD_CHARACTERS:
             raise too_much(
                 self.place,
                 what=sentence("characters in one record"),
                 limit=MAX_RECORD_CHARACTERS,
                 instead=sentence("write one record per line"),
             )
-        return bool(block)
+        wanted = min(len(kept), MAX_RECORD_CHARACTERS + 1 - len(kept))
+        parts, size = [kept], 0
+        for block in self.blocks:
+            parts.append(block)
+            size += len(block)
+            if size >= wanted:
+                break
+        self.text, self.at = "".join(parts), 0
+        return size > 0
 
     def go(self, to: int) -> None:
         """Move on, and count the lines."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from finetune.errors import DataError
 from finetune.messages import Sentence
+from finetune.readers import json_stream
 from finetune.readers.content import texts_of
 from finetune.readers.json_records import json_columns
 from finetune.readers.numbered_lines import decoded_blocks
@@ -17,6 +20,7 @@ from finetune.readers.record import Record, Rejection
 from finetune.readers.units import units_of
 from finetune.sources.files import SourceFile, resolve_files
 from tests.support.prepare_job import make_card
+from tests.support.surroundings import Constants
 
 RECORDS = [{"body": f"Ina kwana {n}", "n": n} for n in range(40)]
 TEXTS = [record["body"] for record in RECORDS]
@@ -300,3 +304,56 @@ def test_paths_to_texts_are_columns(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": 1, "translation": {"en": "a", "ha": "b"}, "m": {}}')
     columns = json_columns(SourceFile(tmp_path / "a.jsonl", "a.jsonl"))
     assert columns == ["id", "translation.en", "translation.ha", "m"]
+
+
+class Counting:
+    """A JSON decoder that counts the characters that it is given."""
+
+    def __init__(self) -> None:
+        self.characters = 0
+
+    def raw_decode(self, text: str, at: int) -> tuple[Any, int]:
+        self.characters += len(text) - at
+        return json.JSONDecoder().raw_decode(text, at)
+
+
+def test_a_long_value_is_decoded_in_proportion_to_its_length(
+    tmp_path: Path, constants: Constants
+) -> None:
+    """A record of many blocks is not decoded again for each of them."""
+    counting = Counting()
+    constants(json_stream, _DECODER=counting)
+    size = 12 * 2**20
+    content = json.dumps([{"body": "a" * size}, {"body": "b"}], indent=1)
+    assert [len(text) for text in texts(units(tmp_path, content))] == [size, 1]
+    assert counting.characters < 4 * size
+
+
+def test_a_long_damaged_value_is_skipped_in_proportion_to_its_length(
+    tmp_path: Path, constants: Constants
+) -> None:
+    """The search for its closing bracket does not begin anew with each block."""
+    looked: list[int] = []
+    search = json_stream._brackets
+
+    def counted(text: str, at: int) -> Iterator[re.Match[str]]:
+        looked.append(len(text) - at)
+        return search(text, at)
+
+    constants(json_stream, _brackets=counted)
+    size = 12 * 2**20
+    damaged = f'{{"body" 1, "a": "{"a" * size}"}}'
+    content = "[" + ",\n".join([damaged, *(json.dumps(record) for record in RECORDS)])
+    found = units(tmp_path, f"{content}]")
+    assert sum(looked) < 4 * size
+    assert isinstance(found[0], Rejection)
+
+
+def test_a_record_without_end_is_refused_by_its_length(
+    tmp_path: Path, constants: Constants
+) -> None:
+    """A quotation mark that is never closed does not read the file into memory."""
+    constants(json_stream, MAX_RECORD_CHARACTERS=2**21)
+    with pytest.raises(DataError) as caught:
+        units(tmp_path, '[{"body": "' + "a" * 2**23)
+    assert caught.value.codes == ("too-much",)
