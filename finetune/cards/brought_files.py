@@ -194,7 +194,7 @@ def guess_columns(
         return dict(zip(languages, there, strict=False))
     columns_by_role = {}
     for language in languages:
-        matching = [column for column in there if _names_language(column, language)]
+        matching = [column for column in there if names_language(column, language)]
         if len(matching) == 1:
             columns_by_role[language] = matching[0]
     return columns_by_role
@@ -204,7 +204,7 @@ def _guess_text(there: Sequence[str], language: str) -> dict[str, str]:
     """Return the one column that is called text, names the language, or has text as a word."""
     for named in (
         [c for c in there if plain_name(c).lower() in TEXT_COLUMNS],
-        [c for c in there if _names_language(c, language)],
+        [c for c in there if names_language(c, language)],
         [c for c in there if set(fold(_NO_LETTERS.sub(" ", c)).split()) & set(TEXT_COLUMNS)],
     ):
         if named:
@@ -249,7 +249,7 @@ def guess_conversation(there: Sequence[str]) -> dict[str, str]:
     return found if {"instruction", "answer"} <= found.keys() else {}
 
 
-def _names_language(column: str, language: str) -> bool:
+def names_language(column: str, language: str) -> bool:
     """True if a column is called by a code of a language, or has its name as some of its words."""
     code = language.partition("_")[0]
     if code in {found.partition("_")[0] for found in find_languages(column)}:

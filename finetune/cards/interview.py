@@ -162,7 +162,23 @@ def _kind_and_columns(
         columns = columns_for(table, languages, given=columns, person=person)
     elif form.file_per_language and kind == "parallel":
         columns = language_parts(files, languages) | columns
+        if missing := [one for one in languages if one not in columns]:
+            raise _no_parts(files, missing)
     return kind, columns
+
+
+def _no_parts(files: Sequence[Path], languages: Sequence[str]) -> RecipeError:
+    """Return the error for files of which not each has one of the languages in its path."""
+    return RecipeError(
+        problem(
+            "no-language-in-path",
+            "not every file has one of the languages in its path ({files}); name the files of "
+            "these languages alone, or state the parts of their paths: {flags}",
+            at=Place(files[0].parent),
+            files=[file.name for file in files],
+            flags=phrase(" ".join(f"--column {one}=PART" for one in languages)),
+        )
+    )
 
 
 def _refuse_personal(file: Path, columns: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from finetune.cards.brought_files import recognised_format
+from finetune.cards.brought_files import names_language, recognised_format
 from finetune.cards.check.examined import examine
 from finetune.cards.check.finding import Finding, Level, errors_of
 from finetune.cards.check.learnable import learnable
@@ -29,6 +29,7 @@ from finetune.spec.recipe import Prepare
 from finetune.spec.tables.extras import pip_line
 from finetune.spec.withdrawn import record_hash
 from finetune.text.oddities import FINDINGS
+from finetune.text.shown import quotable
 
 FEW_TEXTS = 100
 OTHER_SCRIPT_SHARE = 0.01
@@ -64,6 +65,7 @@ def text_findings(card: DataCard, *, watch: Watch = unwatched) -> Iterator[Findi
     yield from understood(card, files)
     yield from _counts(card, seen)
     yield from _other_format(card, files)
+    yield from _swapped(card)
     yield from _wrapped(card, files)
     yield from _rejected(seen)
     yield from split_findings(card, seen)
@@ -145,6 +147,26 @@ def _other_format(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Findi
             yield Finding("warning", other)
         else:
             yield from line_findings(card, [file])
+
+
+def _swapped(card: DataCard) -> Iterator[Finding]:
+    """Yield the columns of a language that are called by the name of another one of the card."""
+    if card.corpus.kind != "parallel" or not find_format(card.corpus.format).columns:
+        return
+    for language in card.corpus.languages:
+        column = card.corpus.columns[language]
+        others = [o for o in card.corpus.languages if o != language and names_language(column, o)]
+        if others and not names_language(column, language):
+            swapped = problem(
+                "swapped-columns",
+                "The column {column!r} is given as {language}, but its name is that of {other}. If "
+                "the languages are swapped, correct `columns`.",
+                at=Place(card.path, key=f"corpus.columns.{language}"),
+                column=quotable(column),
+                language=Named(language),
+                other=Named(others[0]),
+            )
+            yield Finding("warning", swapped)
 
 
 def _few_for_test(records: int) -> Problem:

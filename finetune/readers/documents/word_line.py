@@ -26,6 +26,7 @@ from finetune.readers.reasons import (
     EMBEDDED,
     EQUATION,
     HIDDEN,
+    PERIPHERAL,
     PICTURE,
     PLACEHOLDER,
     RUBY,
@@ -86,8 +87,11 @@ def one_line(text: str) -> str:
 def line_of(paragraph: Any, styles: Styles, *, reason: str | None) -> Line:
     """Return the texts of a paragraph; `reason`: to reject all of it."""
     line = Line()
-    if style_of(paragraph, "p") in styles.hidden:
+    style = style_of(paragraph, "p")
+    if style in styles.hidden:
         reason = reason or HIDDEN
+    elif style in styles.contents:  # headings once more, with the numbers of pages
+        reason = reason or PERIPHERAL
     _walk(paragraph, line, styles, reason)
     return line
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Styles:
     """Fonts of the styles of paragraphs by id; of the default as "", and of `Normal`."""
     hidden: frozenset[str] = frozenset()
     """Ids of styles whose text is hidden."""
+    contents: frozenset[str] = frozenset()
+    """Ids of the styles of tables of contents, indexes and lists of figures, which Word makes."""
 
 
 def relations(archive: zipfile.ZipFile, file: SourceFile, *, of: str) -> list[tuple[str, str, str]]:
@@ -70,10 +73,15 @@ def part(archive: zipfile.ZipFile, file: SourceFile, name: str | None) -> Any:
         return etree.fromstring(content, parser)
 
 
+_CONTENTS = re.compile(r"(?:toc|contents|index) ?[1-9]|table of figures", re.IGNORECASE)
+"""Names of styles in every language of Word; only their ids are translated."""
+
+
 def styles_of(archive: zipfile.ZipFile, file: SourceFile, name: str | None) -> Styles:
     """Return the fonts and the hidden ones of the styles in a member."""
     fonts: dict[str | None, str | None] = {}
     hidden: dict[str, bool | None] = {}
+    contents: set[str] = set()
     based: dict[str, str] = {}
     root = part(archive, file, name)
     for style in [] if root is None else children(root, "style"):
@@ -81,14 +89,18 @@ def styles_of(archive: zipfile.ZipFile, file: SourceFile, name: str | None) -> S
         own = value(style, "styleId") or ""
         hidden[own] = is_hidden(style)
         based[own] = next((value(one) or "" for one in children(style, "basedOn")), "")
-        if any(value(name) == "Normal" for name in children(style, "name")[:1]):
+        called = next((value(one) or "" for one in children(style, "name")), "")
+        if called == "Normal":
             fonts[NORMAL] = font
+        if _CONTENTS.fullmatch(called):
+            contents.add(own)
         if value(style, "type") != "paragraph":
             continue
         fonts.setdefault(value(style, "styleId"), font)
         if value(style, "default") in ("1", "true", "on"):
             fonts[""] = font
-    return Styles(fonts, frozenset(own for own in hidden if _inherits(own, hidden, based)))
+    unseen = frozenset(own for own in hidden if _inherits(own, hidden, based))
+    return Styles(fonts, unseen, frozenset(contents))
 
 
 def _inherits(style: str, hidden: Mapping[str, bool | None], based: Mapping[str, str]) -> bool:

@@ -59,7 +59,7 @@ def textgrid_understood(
 
 def _tiers(file: SourceFile) -> dict[str, Tier]:
     values = _Values(file, _text(file))
-    if values.text() != "ooTextFile" or values.text() != "TextGrid":
+    if values.text() not in ("ooTextFile", "ooTextFile short") or values.text() != "TextGrid":
         raise values.damaged(sentence("it does not begin as one"))
     values.numbers(2)
     values.flag()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from html import unescape
 
 from finetune.messages import Sentence, sentence
+from finetune.readers.reasons import RUBY
 from finetune.readers.record import Rejection
 from finetune.readers.subtitles.cue import Cue, malformed, milliseconds
 from finetune.sources.files import SourceFile
@@ -18,6 +19,8 @@ _TORN_TIMES = re.compile(r"\s*\d+:\d+:\d+[,.]?\d*")
 _NUMBER = re.compile(r"\s*\d+\s*")
 _ASIDE = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 _POSITION = re.compile(r"\{\\[^{}]*\}")  # `{\an8}`: of another format, but common in SRT
+_RUBY = re.compile(r"<rt\b[^<>\n]*>([^<\n]*)(?:</rt>)?")
+"""A reading aid above or beside the words."""
 _TAG = re.compile(
     r"</?(?:i|b|u|s|em|strong|font|c|v|lang|ruby|rt)\b[^<>]*>|<\d[\d:.]*>", re.IGNORECASE
 )
@@ -47,7 +50,11 @@ def vtt_cues(file: SourceFile, lines: Sequence[str]) -> Iterator[Cue | Rejection
         if timed is None:
             yield from _stray(file, lines, begin, begin + len(block))
             continue
-        yield _timed(file, begin + timed, block[timed], _plain(block[timed + 1 :], web=True))
+        text = "\n".join(block[timed + 1 :])
+        for aid in _RUBY.findall(text):
+            yield Rejection(file.place(begin + timed + 1), RUBY, aid)
+        plain = _plain(_RUBY.sub("", text).split("\n"), web=True)
+        yield _timed(file, begin + timed, block[timed], plain)
 
 
 def sbv_cues(file: SourceFile, lines: Sequence[str]) -> Iterator[Cue | Rejection]:
