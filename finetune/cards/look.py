@@ -26,7 +26,7 @@ from finetune.text.normalize import normalize
 from finetune.text.oddities import REPAIRABLE, findings
 from finetune.text.personal import find, replaced
 from finetune.text.regions import regions_of
-from finetune.text.shown import shown
+from finetune.text.shown import SHOWN_CHARACTERS, shown
 
 LOOK_RECORDS = 10_000
 """Upper bound of the records whose scripts are counted: enough to judge, and about a second."""
@@ -190,12 +190,21 @@ def _add(seen: Look, record: Record, texts: Texts, *, card: DataCard, samples: i
         if text:
             _judge(seen, record, text, language=language)
     if len(seen.samples) < samples:
-        parts: dict[str, list[str]] = {}
-        for part in masked.values():
-            parts.setdefault(part.language, []).append(part.text)
-        seen.samples.append(
-            {code: shown("\n".join(texts), regions=regions) for code, texts in parts.items()}
-        )
+        seen.samples.append(_sample(masked, regions=regions))
+
+
+def _sample(texts: Texts, *, regions: Sequence[str]) -> dict[str, str]:
+    """Return language -> beginning of a text; of a conversation the first question and answer."""
+    parts: dict[str, list[str]] = {}
+    turns = [text for text in texts.values() if text.role and text.role != "system"]
+    for turn in turns[:2]:
+        beginning = shown(turn.text, regions=regions, most=SHOWN_CHARACTERS // 2)
+        parts.setdefault(turn.language, []).append(f"{turn.role}: {beginning}")
+    if parts:
+        return {language: " | ".join(found) for language, found in parts.items()}
+    for text in texts.values():
+        parts.setdefault(text.language, []).append(text.text)
+    return {language: shown("\n".join(t), regions=regions) for language, t in parts.items()}
 
 
 def _masked(seen: Look, text: str, record: Record, *, regions: Sequence[str]) -> str:

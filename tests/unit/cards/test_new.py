@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from finetune.cards import brought_files, interview
 from finetune.cards.check.findings import check_card
+from finetune.cards.look import look
 from finetune.cards.new import Answers, write_card
 from finetune.cli import main
 from finetune.errors import RecipeError
@@ -20,6 +21,7 @@ from finetune.spec.load import load_card
 from finetune.verbs.parser import parse as parse_command
 from tests.support import brought_files as brought
 from tests.support.good_card import TODAY
+from tests.support.prepare_job import make_card
 from tests.support.surroundings import Inside
 
 TEXT = "".join(f"Nanga def {n}?\n" for n in range(120))
@@ -378,3 +380,14 @@ def test_a_pair_is_put_on_the_sides_that_its_file_states(folder: Path) -> None:
             assert main(["cards", "new", f"app.{file}", language, f"--name={name}"]) == 0
             block = load_card(Path(f"data_cards/{name}.md")).corpus
             assert block.columns == {"fra_Latn": source, "wol_Latn": target}
+
+
+def test_a_sample_of_a_conversation_shows_the_answer(tmp_path: Path) -> None:
+    """Under a long system text too: the first question and its answer, with their roles."""
+    turns = [("system", "You answer. " * 40), ("user", "Nanga def?"), ("assistant", "Maa ngi fi.")]
+    record = {"m": [{"role": role, "content": text} for role, text in turns]}
+    content = json.dumps(record, ensure_ascii=False)
+    card = make_card(tmp_path, "a", content, kind="chat", format="json", columns={"messages": "m"})
+    [sample] = look(card, units=1, samples=1).samples
+    [shown] = sample.values()
+    assert shown == "user: Nanga def? | assistant: Maa ngi fi."
