@@ -141,7 +141,8 @@ def _people_columns(options: Namespace, person: Person) -> list[str]:
     """Return the columns about people that options or answers so far name."""
     given = bringing.given_columns(options.column)
     kept = person.draft.answers
-    return [given.get(role) or kept.get(f"{COLUMN}{role}", "") for role in PEOPLE]
+    named = [given.get(role) or kept.get(f"{COLUMN}{role}", "") for role in PEOPLE]
+    return [column for column in named if column]  # the texts of a plain file have no column
 
 
 def _kind_and_columns(

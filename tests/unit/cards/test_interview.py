@@ -312,6 +312,18 @@ def test_files_of_plain_ascii_have_the_encoding_of_the_others(
     assert "several-shapes" in caught.value.codes
 
 
+def test_texts_without_columns_are_shown(tmp_path: Path, inside: Inside) -> None:
+    """A plain file has no column of names: its first texts are not masked as names."""
+    inside(tmp_path)
+    Path("a.txt").write_text("WhatsApp Business\nNanga def?\n", encoding="utf-8")
+    typist = Typist([])
+    with pytest.raises(KeyboardInterrupt):
+        interviewed("a.txt", typist=typist)
+    shown = "\n".join(typist.shown)
+    assert "WhatsApp Business" in shown
+    assert "N. N." not in shown
+
+
 def test_a_language_by_name_is_shown_and_can_be_corrected(table: Path) -> None:
     """Its name and code stand on one line before the next question; a code needs no such line."""
     typist = Typist(["wolof", "xyzzy", "serer", "", "", "", *rest()])
