@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from finetune.readers.reasons import ERROR_CELL, MISSING
+from finetune.readers.reasons import ERROR_CELL, FORMULA_CELL, MISSING
 
 NO_WORDS = frozenset(
     {"\\N", "N/A", "n/a", "#N/A", "<NA>", "<N/A>", "(null)", "[null]", "-nan", "1.#QNAN"}
@@ -23,6 +23,30 @@ MIN_SHARE = 0.01
 _ERROR = re.compile(
     r"#(?:[\u00bf]?[^\W\d_a-z]{2,12}(?:/0)?[!?]|DIV/0!|N/D|NV|\u041d/\u0414|(?:VALUE|REF|NAME|NUM|SPILL|CALC)[!?])"
 )
+
+
+_AS_TEXT = re.compile(r'="((?:[^"]|"")*)"')
+_CALL = re.compile(r"=[A-Z][A-Z.]{1,30}\(.*\)", re.DOTALL)
+_YES = frozenset({"true", "1", "yes"})
+
+
+def as_shown(text: str) -> str:
+    """Return what a spreadsheet shows of a cell: `="..."` is how programs keep a text a text.
+
+    >>> as_shown('="Nanga def?"'), as_shown('="a ""b"" c"'), as_shown("=ma")
+    ('Nanga def?', 'a "b" c', '=ma')
+    """
+    found = _AS_TEXT.fullmatch(text.strip()) if text.lstrip().startswith('="') else None
+    return text if found is None else found[1].replace('""', '"')
+
+
+def is_yes(text: str) -> bool:
+    """Return whether a cell says that something holds.
+
+    >>> is_yes("True"), is_yes("")
+    (True, False)
+    """
+    return text.strip().casefold() in _YES
 
 
 def marker_of(text: str) -> str | None:
@@ -50,4 +74,6 @@ def reason_of(text: str, markers: frozenset[str] = frozenset()) -> str | None:
     word = text.strip()
     if word in NO_WORDS or word in markers:
         return MISSING
+    if word.startswith("=") and _CALL.fullmatch(word):
+        return FORMULA_CELL
     return ERROR_CELL if word.startswith("#") and _ERROR.fullmatch(word) else None

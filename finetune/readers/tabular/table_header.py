@@ -56,9 +56,12 @@ def repeats_header(cells: Sequence[str], names: Sequence[str]) -> bool:
     >>> repeats_header(["Wolof ", "fr"], ["Wolof", "fr"]), repeats_header(["wolof"], ["wolof"])
     (True, False)
     """
-    plain = [plain_name(name) for name in names]
-    again = [plain_name(cell) for cell in cells[: len(plain)]]
-    return again == plain and sum(map(bool, plain)) > 1 and not any(cells[len(plain) :])
+    if len(cells) < len(names) or any(cells[len(names) :]):
+        return False
+    both = zip(names, cells, strict=False)  # nearly always another name in the first column
+    return all(plain_name(name) == plain_name(cell) for name, cell in both) and (
+        sum(bool(plain_name(name)) for name in names) > 1
+    )
 
 
 def _name_languages(names: Sequence[str]) -> bool:

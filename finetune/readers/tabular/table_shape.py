@@ -208,7 +208,8 @@ def _even(
     if even:
         candidates = list(even.items())
         if len(candidates) == 1:
-            candidates.insert(0, ("", read[usual][0]))
+            first = read[usual][0]
+            candidates.insert(0, (usual if len(first.cells) > 1 else "", first))
         raise _unclear(file, candidates)
     return usual
 

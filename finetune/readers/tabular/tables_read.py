@@ -15,7 +15,7 @@ from finetune.readers.reasons import ABOVE_HEADER, MALFORMED, REPEATED_HEADER
 from finetune.readers.record import Rejection, Unit
 from finetune.readers.tables import ABOUT, record_of, wanted_columns
 from finetune.readers.tabular.column_names import has_all, resolved
-from finetune.readers.tabular.missing_values import reason_of
+from finetune.readers.tabular.missing_values import as_shown, is_yes, reason_of
 from finetune.readers.tabular.other_content import refuse_other_content
 from finetune.readers.tabular.table_counts import joins_rows
 from finetune.readers.tabular.table_header import header_unclear, is_header, repeats_header
@@ -28,11 +28,14 @@ from finetune.readers.tabular.table_shape import (
     card_separator,
     shape_of,
 )
+from finetune.readers.translated.states import UNREVIEWED, admitted
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 from finetune.spec.values.table_keys import BARS
 
 COMMA, TAB = ",", "\t"
+FUZZY = "fuzzy"
+"""Column of Weblate for translations that are to be reviewed."""
 
 
 def read_csv(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Unit]:
@@ -183,6 +186,8 @@ class _Units:
         at = file.place(None if shape.header is None else shape.header.line)
         self.places = resolved(stated.wanted, shape.names, at=at)
         roles = wanted_columns(corpus)
+        asks = corpus.kind == "parallel" and not admitted(UNREVIEWED, corpus.admit)
+        self.fuzzy = shape.names.index(FUZZY) if asks and FUZZY in shape.names else None
         self.texts = [self.places[name] for name in self.places if roles[name] not in ABOUT]
 
     def read(self) -> Iterator[Unit]:
@@ -283,7 +288,9 @@ class _Units:
         for column in self.texts:
             if reason := reason_of(cells[column], markers.get(column, frozenset())):
                 return Rejection(at, reason, self._cut(row))
-        values = {name: cells[place] for name, place in self.places.items()}
+        if self.fuzzy is not None and is_yes(cells[self.fuzzy]):
+            return Rejection(at, UNREVIEWED, self._cut(row))
+        values = {name: as_shown(cells[place]) for name, place in self.places.items()}
         try:
             return record_of(at, values, self.corpus)
         except DataError as error:

@@ -76,6 +76,31 @@ def test_a_named_column_shows_the_header(
     assert column in csv_columns(file, **keys)
 
 
+def test_what_weblate_marks_as_fuzzy_is_unreviewed(tmp_path: Path) -> None:
+    content = "wolof,fran\u00e7ais,fuzzy\na,b,False\nc,d,True\ne,f,\n"
+    card = {"format": "csv", **PAIR}
+    assert texts_of(tmp_path / "t", content, **card) == [("a", "b"), ("e", "f")]
+    assert rejections(tmp_path / "r", content, **card) == [("unreviewed", "c,d,True")]
+    admit = {"admit": ["unreviewed"]}
+    assert len(texts_of(tmp_path / "a", content, **card, **admit)) == 3
+
+
+def test_a_cell_is_the_text_that_a_spreadsheet_shows(tmp_path: Path) -> None:
+    content = 'n;text\n1;="Nanga def?"\n2;"=""Waaw, ""\n3;=ma la wax\n4;=CONCAT(A1;A2)\n'
+    content = content.replace('"=""Waaw, ""', '"=""Waaw, kay"""').replace("A1;A2", "A1")
+    card = {"format": "csv", "columns": {"text": "text"}}
+    texts = [("Nanga def?",), ("Waaw, kay",), ("=ma la wax",)]
+    assert texts_of(tmp_path / "t", content, **card) == texts
+    assert rejections(tmp_path / "r", content, **card) == [("formula-cell", "4;=CONCAT(A1)")]
+
+
+def test_both_readings_of_a_table_in_doubt_are_named(tmp_path: Path) -> None:
+    """By commas the first row has other cells than by semicolons, and neither is one column."""
+    rows = "".join(f"{n},5;Nanga, def {n}\n" for n in range(5))
+    with pytest.raises(DataError, match=r"separated by ',' .* by ';'"):
+        csv_keys(file_of(tmp_path, rows), header="none")
+
+
 def block(columns: dict[str, str], **keys: Any) -> CorpusBlock:
     source = {"kind": "files", "files": [{"path": "t", "sha256": "0" * 64}]}
     facts = {"kind": "text", "languages": ["wol_Latn"], "source": source, "format": "csv"}
