@@ -254,8 +254,19 @@ def _with_words(text: str) -> tuple[str, ...]:
     words = set(fold(text).split())
     if max(map(len, words), default=0) < _LEAST_WORD:
         return ()
-    found = [codes for name, codes in _index().items() if words <= set(name.split())]
-    return tuple(dict.fromkeys(code for codes in found for code in codes))
+    first, *others = words
+    names = [name for name in _by_word().get(first, ()) if set(others) <= set(name.split())]
+    return tuple(dict.fromkeys(code for name in names for code in _index()[name]))
+
+
+@lru_cache(maxsize=1)
+def _by_word() -> dict[str, list[str]]:
+    """Return word -> the folded names that have it."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in _index():
+        for word in set(name.split()):
+            found[word].append(name)
+    return found
 
 
 def folded_names(code: str) -> frozenset[str]:

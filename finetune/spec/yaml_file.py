@@ -72,10 +72,10 @@ def shown(path: Path_) -> str:
     >>> shown(("corpora", 1, "card"))
     'corpora[1].card'
     """
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" if at else part
+        for at, part in enumerate(path)
+    )
 
 
 def read_text(path: Path) -> str:

@@ -116,7 +116,10 @@ def _unknown(words: Sequence[str], parser: Parser) -> str:
 
 
 def parser_of(chosen: str | None) -> Parser:
-    """Return the parser: all verbs by name, the chosen one with its options."""
+    """Return the parser, with the chosen verb and its options.
+
+    Others are listed in the help only: a parser of argparse asks the disk for translations.
+    """
     parser = Parser(
         prog="finetune",
         usage="finetune [-h] [--version] VERB ...",
@@ -128,10 +131,9 @@ def parser_of(chosen: str | None) -> Parser:
     verbs = parser.add_subparsers(
         dest="verb", required=True, metavar="VERB", prog="finetune", help=argparse.SUPPRESS
     )
-    for verb in VERBS.values():
+    if verb := VERBS.get(chosen or ""):
         added = verbs.add_parser(verb.name, description=f"{verb.help[0].upper()}{verb.help[1:]}.")
-        if verb.name == chosen:
-            _add_options(added, verb)
+        _add_options(added, verb)
     return parser
 
 
