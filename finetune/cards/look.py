@@ -147,7 +147,9 @@ def look(
         elif not isinstance(texts, Rejection):
             _add(seen, unit, texts, card=card, samples=samples)
     form = known_format(card.corpus.format)
-    paired = form is not None and form.file_per_language  # records are placed in one file of a set
+    paired = (
+        form is not None and form.file_per_language and card.corpus.kind == "parallel"
+    )  # records are placed in one file of a set
     if seen.whole and not paired:
         seen.blank = tuple(file.name for file in files if file.name not in found)
     return seen

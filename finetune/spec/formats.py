@@ -262,14 +262,19 @@ _ROWS = (
     ),
     Format(
         "subtitles",
-        "finetune.readers.subtitles.passages:read_subtitles",
+        "finetune.readers.subtitles.translations:read_subtitles",
         suffixes=(".srt", ".vtt", ".ass", ".ssa", ".sbv", ".sub", ".ttml", ".dfxp"),
         recognised="finetune.readers.called_text:is_subtitles",
-        kinds=("text",),
+        kinds=("text", "parallel"),
         documents=True,
+        file_per_language=True,
+        columns_are="the part of a path that names the language",
         extra="subtitles",
         units=("file",),
-        about=sentence("subtitles, one text per passage of a speaker without a pause"),
+        about=sentence(
+            "subtitles, one text per passage of a speaker without a pause; or a file per language, "
+            "paired by time"
+        ),
         hostile=b"1\n00:00:01 -->\nBenn.\n",
     ),
     Format(

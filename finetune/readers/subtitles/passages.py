@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from finetune.errors import DataError
 from finetune.messages import Place, sentence
@@ -80,7 +81,7 @@ class _Speech:
         self.words.append(words)
 
 
-def read_subtitles(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Unit]:
+def read_passages(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Unit]:
     """Stretches of speech, each at the line with the times of its first cue.
 
     A dash or voice tag begins another speaker, and signs of music a song. Lines of a cue and cues
@@ -88,23 +89,51 @@ def read_subtitles(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Itera
     name a sound, credits and damaged cues are rejected.
     """
     for file in files:
-        speech, before = _Speech(), None
-        for cue in _cues(file, corpus.encoding):
-            if isinstance(cue, Rejection):
-                yield cue
+        speech = _Speech()
+        for found in _fresh(file, corpus):
+            if isinstance(found, Rejection):
+                yield found
                 continue
+            cue, fresh = found
             pause = cue.start_ms - speech.end >= PAUSE_MS
             if pause or not 0 <= cue.start_ms - speech.begun < STRETCH_MS:
                 yield from speech.done()
-            shown = _shown_again(before, cue)
-            before = cue
-            for line in cue.lines[:shown]:
-                yield Rejection(cue.at, "repeated-cue", line)
-            turns = frozenset(number - shown for number in cue.turns)
-            yield from _of_cue(replace(cue, lines=cue.lines[shown:], turns=turns), speech)
+            yield from _of_cue(fresh, speech)
             if cue.lines:
                 speech.end = cue.end_ms
         yield from speech.done()
+
+
+def spoken(file: SourceFile, corpus: CorpusBlock) -> Iterator[Rejection | tuple[Cue, str]]:
+    """Yield each cue with its words, and what is no speech as rejected, as `read_passages`."""
+    for found in _fresh(file, corpus):
+        if isinstance(found, Rejection):
+            yield found
+            continue
+        cue, fresh = found
+        speech, words = _Speech(), list[str]()
+        for unit in chain(_of_cue(fresh, speech), speech.done()):
+            if isinstance(unit, Rejection):
+                yield unit
+            else:
+                words.append(unit.fields["text"])
+        if words:
+            yield cue, " ".join(words)
+
+
+def _fresh(file: SourceFile, corpus: CorpusBlock) -> Iterator[Rejection | tuple[Cue, Cue]]:
+    """Yield each cue, and the same without lines that the one before shows already."""
+    before: Cue | None = None
+    for cue in _cues(file, corpus):
+        if isinstance(cue, Rejection):
+            yield cue
+            continue
+        shown = _shown_again(before, cue)
+        before = cue
+        for line in cue.lines[:shown]:
+            yield Rejection(cue.at, "repeated-cue", line)
+        turns = frozenset(number - shown for number in cue.turns)
+        yield cue, replace(cue, lines=cue.lines[shown:], turns=turns)
 
 
 def _shown_again(before: Cue | None, cue: Cue) -> int:
@@ -139,17 +168,17 @@ def _of_cue(cue: Cue, speech: _Speech) -> Iterator[Unit]:
             speech.add(words, cue)
 
 
-def _cues(file: SourceFile, encoding: Encoding) -> Iterator[Cue | Rejection]:
+def _cues(file: SourceFile, corpus: CorpusBlock) -> Iterator[Cue | Rejection]:
     """Yield the cues of a file, by the format that its first lines show.
 
     Raises DataError for a file without any cue that can be read.
     """
-    lines = _lines(file, encoding)
+    lines = _lines(file, corpus.encoding)
     first = next((line for line in lines if line.strip()), "")
     if first.startswith("WEBVTT"):
         cues = vtt_cues(file, lines)
     elif first.lstrip().startswith("<"):
-        cues = ttml_cues(file, form="subtitles")
+        cues = ttml_cues(file, form=corpus.format)
     elif any(line.startswith(("[Script Info]", "[Events]", "Dialogue:")) for line in lines[:50]):
         cues = substation_cues(file, lines)
     elif MICRODVD.fullmatch(first):

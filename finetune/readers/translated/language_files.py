@@ -38,17 +38,18 @@ def of_one_language(name: str, corpus: CorpusBlock) -> str:
 
 
 def language_sets(
-    files: Sequence[SourceFile], corpus: CorpusBlock
+    files: Sequence[SourceFile], corpus: CorpusBlock, *, one_suffix: bool = True
 ) -> Iterator[dict[str, SourceFile]]:
     """Yield language -> file for each set of files whose paths differ in the language alone.
 
     Where folders differ in more, names of files decide. Files beside texts (`.ids`, README) are no
-    part. Raises DataError for two files of one language in a set, and for a language without one.
+    part. `one_suffix`: the files of a set have the same suffix. Raises DataError for two files of
+    one language in a set, and for a language without one.
     """
     texts = [file for file in files if not is_beside(file.member or file.name)]
-    sets = _sets(texts, corpus, folders=True)
+    sets = _sets(texts, corpus, folders=True, one_suffix=one_suffix)
     if any(len(one) < len(corpus.languages) for one in sets.values()):
-        sets = _sets(texts, corpus, folders=False)
+        sets = _sets(texts, corpus, folders=False, one_suffix=one_suffix)
     for of_language in sets.values():
         missing = [language for language in corpus.languages if language not in of_language]
         if missing:
@@ -63,12 +64,15 @@ def language_sets(
         yield {language: of_language[language] for language in corpus.languages}
 
 
-def _sets(files: Sequence[SourceFile], corpus: CorpusBlock, *, folders: bool) -> Sets:
+def _sets(
+    files: Sequence[SourceFile], corpus: CorpusBlock, *, folders: bool, one_suffix: bool
+) -> Sets:
     sets: Sets = {}
     for file in files:
         language = of_one_language(file.name, corpus)
         path = PurePosixPath(uncompressed_name(file.name))
-        above, name, column = path.parts[:-1], path.name.split("."), corpus.columns[language]
+        whole_name = path.name if one_suffix else path.stem
+        above, name, column = path.parts[:-1], whole_name.split("."), corpus.columns[language]
         if column in above:
             above = tuple(part for part in above if part != column)
         else:

@@ -276,15 +276,8 @@ def test_any_lines_are_read_or_refused_in_words(
         assert all(line in said for line in lines if line == "Benn")
 
 
-@pytest.mark.usefixtures("workdir")
-def test_two_languages_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Files in two languages cannot be paired by their times, and that is reported at once."""
-    for name in ("fr.srt", "wo.vtt"):
-        Path(name).write_text(srt((1, 2, "a")) if "srt" in name else vtt((1, 2, "a")))
-    assert main(["cards", "new", "fr.srt", "wo.vtt", "--language", "fra_Latn wol_Latn"]) == 2
-    said = capsys.readouterr().err
-    assert "format: `subtitles` is for cards of kind text" in said
-    assert not list(Path.cwd().rglob("*.md"))
+def test_conversations_are_refused(tmp_path: Path) -> None:
+    """Subtitles do not tell who asks and who answers."""
     with pytest.raises(ValidationError, match="this card is of kind chat"):
         read(tmp_path, "", kind="chat", **SUBTITLES)
 
