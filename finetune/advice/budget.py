@@ -42,8 +42,8 @@ def affordable_epochs(hours: float, resources: Estimate | None) -> float:
         raise RecipeError(
             problem(
                 "budget-too-small",
-                "{hours:g} hours are not enough for one step of {tokens} tokens at {speed:.3g} "
-                "tokens per second; allow more, or name GPUs with --site",
+                "{hours:g} h of training is too short for one step of {tokens} tokens at "
+                "{speed:.3g} tokens/s; allow more, or name GPUs with --site",
                 at=Place(key="--budget-hours"),
                 hours=hours,
                 tokens=MIN_TOKENS,

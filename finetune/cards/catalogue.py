@@ -46,7 +46,7 @@ LABELS: Mapping[str, Sentence] = {
     "withdrawn": sentence("Withdrawn by its owners. Nothing of it is used any more."),
     "broken": sentence("These cards cannot be read:"),
 }
-SHOWN = sentence("{shown} of {total} cards shown.")
+SHOWN = sentence("Cards shown: {shown} of {total}.")
 """Filled in by the page as it filters."""
 
 

@@ -141,7 +141,7 @@ def _languages(card: DataCard, seen: Look) -> Iterator[tuple[Sentence, Sentence]
         return
     for code, spoken in languages_in(seen, claimed=card.corpus.languages).items():
         name = sentence(
-            "lines of {code} by language{models}, first {count} texts",
+            "lines of {code} by language{models}, texts 1 to {count}",
             code=code,
             models=phrase(f" ({', '.join(spoken.asked)})" if spoken.asked else ""),
             count=spoken.texts,

@@ -99,8 +99,8 @@ def records_of_contributor(card: DataCard, contributor: str, *, store: Store) ->
         raise DataError(
             problem(
                 "contributor-unknown",
-                "{contributor!r} gave no record of card {card!r}; its column {column!r} has "
-                "{count} other names. Write the name exactly as it stands there{near}",
+                "{contributor!r} gave no record of card {card!r}; other names in its column "
+                "{column!r}: {count}. Write the name exactly as it stands there{near}",
                 at=Place(key="--contributor"),
                 contributor=contributor,
                 card=card.name,

@@ -172,8 +172,8 @@ def _range(ends: tuple[float, ...]) -> str:
 def _duration(hours: tuple[float, ...]) -> str:
     """Return a range of hours in a suitable unit."""
     if hours[1] >= 1.5:
-        return f"{_range(hours)} hours"
+        return f"{_range(hours)} h"
     minutes = tuple(60 * end for end in hours)
     if minutes[1] >= 1.5:
-        return f"{_range(minutes)} minutes"
-    return f"{_range(tuple(60 * end for end in minutes))} seconds"
+        return f"{_range(minutes)} min"
+    return f"{_range(tuple(60 * end for end in minutes))} s"

@@ -60,7 +60,7 @@ def checked_outputs(
         raise _wrong_task(
             task,
             sentence(
-                "its groups have {items} items, but it gave {outputs} outputs",
+                "the number of items in its groups is {items}, but that of its outputs {outputs}",
                 items=expected,
                 outputs=given,
             ),
@@ -81,7 +81,7 @@ def statistics_of(metric: Metric, outputs: Sequence[Any]) -> ArrayLike:
         raise _wrong_metric(
             metric,
             sentence(
-                "its statistics of {count} items have the shape {shape}, not ({count}, K)",
+                "its statistics have the shape {shape}, not ({count}, K)",
                 count=len(outputs),
                 shape=str(found.shape),
             ),

@@ -107,7 +107,7 @@ def _labels(file: BinaryIO, size_bytes: int, *, buckets: int) -> tuple[tuple[str
     if min(entries, words, labels) < 0 or words + labels != entries or entries > size_bytes:
         raise _Bad(f"a dictionary of {entries} entries, {words} words and {labels} labels")
     if labels < 2:
-        raise _Bad(f"a model of {labels} label(s) cannot separate languages")
+        raise _Bad(f"a model cannot separate languages by so few labels ({labels})")
     found = []
     for number, (text, count, kind) in enumerate(_entries(file, entries)):
         if kind != (LABEL if number >= words else WORD):

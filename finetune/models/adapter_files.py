@@ -84,7 +84,8 @@ def refuse_other_tensors(
     if bent:
         differences.append(
             sentence(
-                "{tensor} has the shape {shape}, on this base {expected} ({count} tensors differ)",
+                "{tensor} has the shape {shape}, on this base {expected} (tensors that differ: "
+                "{count})",
                 tensor=bent[0],
                 count=len(bent),
                 shape=str(tensors[bent[0]].shape),

@@ -188,7 +188,8 @@ def _refuse_absurd_gguf(path: Path, *, where: str) -> None:
             raise RecipeError(
                 problem(
                     "damaged-gguf",
-                    "{key} is {count}, but the file has {tensors} tensors; download it again",
+                    "{key} is {count}, but the number of tensors in the file is {tensors}; "
+                    "download it again",
                     at=Place(key=where),
                     key=key,
                     count=repr(count)[:40],

@@ -96,7 +96,7 @@ def refuse_report(report: Mapping[str, Any], *, where: str, remedy: str = _REMED
             problem(
                 "tensor-shape-differs",
                 "{tensor} has the shape {shape} in the weights and {expected} by config.json "
-                "({count} tensors differ); {remedy}",
+                "(tensors that differ: {count}); {remedy}",
                 at=place,
                 tensor=name,
                 count=len(bent),

@@ -15,6 +15,7 @@ from finetune.output import terminal
 from finetune.output.secrets import hidden, hide
 from finetune.output.table_layout import blocks, column_widths
 from finetune.output.work import LOG_PARTS, Bar, LogLines, Work, stamp
+from finetune.output.wrapping import width_of, wrapped
 
 SCHEMA = 1
 """Version of the lines of `--json`; their fields are listed in docs/reference/json.md."""
@@ -38,12 +39,15 @@ class Console:
     """Pieces of work in progress, where there are no bars; those inside others have few lines."""
 
     def say(self, message: str | Sentence, **facts: Any) -> None:
-        """Show one line. `facts`: values that `--json` prints beside the message."""
+        """Show one line, folded at words in a terminal.
+
+        `facts`: values that `--json` prints beside the message.
+        """
         message = message if isinstance(message, str) else message.in_language(self.language)
         if self.json_lines:
             self._emit("message", hidden({"message": message, **facts}))
         else:
-            self._print(terminal.message(message))
+            self._print(wrapped(terminal.message(message), width_of(self.out)))
 
     def event(self, message: str | Sentence, **facts: Any) -> None:
         """Show one line of something that happened; in logs with the time. `facts` as in `say`."""

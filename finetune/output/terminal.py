@@ -26,6 +26,7 @@ from finetune.errors import (
 )
 from finetune.messages import ENGLISH, Problem, sentence
 from finetune.output.secrets import hide
+from finetune.output.wrapping import width_of, wrapped
 
 CONTROLS = (
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 but tab and line ends, DEL, C1 (U+009B: a sequence)
@@ -126,7 +127,8 @@ def write_lines(lines: Sequence[str]) -> None:
     Does nothing if standard error is closed or full.
     """
     with suppress(OSError, ValueError):
-        print("\n".join(lines), file=sys.stderr, flush=True)
+        text = "\n".join(wrapped(line, width_of(sys.stderr)) for line in lines)
+        print(text, file=sys.stderr, flush=True)
 
 
 def write_traceback(error: BaseException) -> None:

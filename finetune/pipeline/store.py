@@ -89,8 +89,8 @@ class Store:
             raise StoreError(
                 problem(
                     "lost-files",
-                    "{lost} of {count} files are missing or truncated, for example {example} (does "
-                    "this site delete unread files?); {remedy}",
+                    "files are missing or truncated ({lost} of {count}), for example {example} "
+                    "(does this site delete unread files?); {remedy}",
                     at=Place(path),
                     lost=len(lost),
                     count=len(manifest.files),

@@ -230,7 +230,7 @@ def _unknown_role(record: Record, name: str, role: str) -> DataError:
     return DataError(
         problem(
             "unknown-role",
-            "a turn has a role of {characters:d} characters that is none of {known}; it is not "
+            "a turn has a role (length: {characters:d}) that is none of {known}; it is not "
             "shown, as it may be the name of a person; write `user` or `assistant` there",
             at=_field(record, name),
             characters=len(role),

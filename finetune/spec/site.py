@@ -211,8 +211,8 @@ class Site(Section):
         if self.gpus_per_node and asked is not None and asked < self.train.ranks_per_node:
             problems.append(
                 sentence(
-                    "train.ranks_per_node is {ranks}, but its lines request {gpus} GPU(s) per "
-                    "node; each GPU has one rank",
+                    "train.ranks_per_node is {ranks}, but the GPUs per node that its lines "
+                    "request are {gpus}; each GPU has one rank",
                     ranks=self.train.ranks_per_node,
                     gpus=asked,
                 )

@@ -181,7 +181,9 @@ def _lost(card_path: Path, found: WithdrawalList, *, sealed: Withdrawals | None)
     if is_absent(list_path(card_path)):
         if sealed is None:
             return None
-        return sentence("is gone, and the card has {count} entries", count=sealed.entries)
+        return sentence(
+            "is gone, and the card states its number of entries: {count}", count=sealed.entries
+        )
     if not found.entries:
         return sentence("is empty, and a list of withdrawals never is")
     seals = {sentence("its first line"): found.sealed, sentence("the card"): sealed}

@@ -272,8 +272,8 @@ def _nothing_to_add(curve: Sequence[Point]) -> Problem:
         )
     return problem(
         "no-new-token",
-        "nothing to add: {count} new tokens save {share:.1%} of the tokens of the validation "
-        "texts; remove `vocabulary` from the recipe",
+        "nothing to add: the new tokens ({count}) save {share:.1%} of the tokens of the "
+        "validation texts; remove `vocabulary` from the recipe",
         at=VOCABULARY,
         count=last.size,
         share=1 - last.tokens / max(1, first.tokens),

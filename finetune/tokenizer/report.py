@@ -94,7 +94,7 @@ class Findings:
     def notes(self) -> list[str]:
         """Return the omitted texts and measures with their reasons."""
         prints = {name: one.vocabulary.fingerprint for name, one in self.bases.items()}
-        left = [f"{times:,} texts not measured: {why}." for why, times in self.left_out.items()]
+        left = [f"Texts not measured: {times:,} ({why})." for why, times in self.left_out.items()]
         return [*left, *advice.notes(self.audit), *advice.same_tokenizer(prints)]
 
     def facts(self) -> dict[str, str]:

@@ -225,8 +225,9 @@ def of_another_run(names: Sequence[str]) -> StoreError:
     return StoreError(
         problem(
             "checkpoint-of-another-run",
-            "the checkpoint is of another training run: {count} parameters differ, e.g. {name}. "
-            "Remove the unfinished artefact (`finetune runs --remove STAGE/KEY`) and start again",
+            "the checkpoint is of another training run: parameters differ ({count}), e.g. "
+            "{name}. Remove the unfinished artefact (`finetune runs --remove STAGE/KEY`) and "
+            "start again",
             count=len(names),
             name=names[0],
         )

@@ -272,8 +272,8 @@ def _splits(job: Job, *, kind: Kind) -> tuple[PreparedItems, PreparedItems]:
         raise TrainError(
             problem(
                 "nothing-to-train-on",
-                "the training split has {count} packed sequences and no supervised token (cards: "
-                "{cards}); the corpus report shows what was rejected and why",
+                "no packed sequence of the training split ({count}) has a supervised token "
+                "(cards: {cards}); the corpus report shows what was rejected and why",
                 count=split.num_rows,
                 cards=cards or ["none"],
             )

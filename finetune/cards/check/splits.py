@@ -37,7 +37,7 @@ def _counted(test: SplitColumn, seen: Look) -> Iterator[Finding]:
     if seen.tested or not seen.whole:
         counted = problem(
             "test-records",
-            "{count} of {of} records are the test, by the column {column!r}.",
+            "Records of the test, by the column {column!r}: {count} of {of}.",
             count=seen.tested,
             of=seen.records,
             column=test.column,

@@ -235,10 +235,10 @@ def _personal(card: DataCard, seen: Look) -> Iterator[Finding]:
     ]
     found = problem(
         "personal-data-found",
-        "Patterns find personal data in the first {of} texts, beginning at {where}; numbers of "
-        "texts: {kinds}. The card states `personal_data: {stated}`. `finetune prepare` masks what "
-        "patterns find, but they do not find everything: if it may be there, write `present`; "
-        "otherwise remove it from the files.",
+        "Patterns find personal data among the first texts ({of} examined), beginning at "
+        "{where}; numbers of texts: {kinds}. The card states `personal_data: {stated}`. "
+        "`finetune prepare` masks what patterns find, but they do not find everything: if it "
+        "may be there, write `present`; otherwise remove it from the files.",
         of=seen.judged,
         where=seen.personal_at,
         kinds=kinds,
@@ -254,9 +254,9 @@ def _scripts(seen: Look) -> Iterator[Finding]:
         declared = language.rpartition("_")[2]
         other = problem(
             "other-script",
-            "{count} of the first {of} texts declared as {language} are written in the script "
-            "{script}, not {declared}; if that is how they are written, declare {code}. Example "
-            "({where}): {sample}",
+            "Texts declared as {language}, but written in the script {script} and not "
+            "{declared}: {count} of the first {of}; if that is how they are written, declare "
+            "{code}. Example ({where}): {sample}",
             count=odd.count,
             of=seen.judged,
             language=language,
@@ -283,8 +283,8 @@ def _repairs(seen: Look) -> Iterator[Finding]:
     for (language, name), odd in seen.repairable.items():
         broken = problem(
             "text-needs-repair",
-            "{count} of the first {of} texts declared as {language}: {finding}. Example "
-            "({where}): {sample}",
+            "Of the first texts declared as {language} ({of} examined), {count}: {finding}. "
+            "Example ({where}): {sample}",
             count=odd.count,
             of=seen.judged,
             language=language,
@@ -329,9 +329,9 @@ def _language(language: str, spoken: Spoken) -> Iterator[Finding]:
         where, sample = spoken.first[detected]
         other = problem(
             "other-language",
-            "{count} of the first {of} texts declared as {language} seem to be in another "
-            "language: {detected}. Programs make mistakes, above all between related languages: "
-            "ask a speaker. Example ({where}): {sample}",
+            "Texts declared as {language} that seem to be in another language ({detected}): "
+            "{count} of the first {of}. Programs make mistakes, above all between related "
+            "languages: ask a speaker. Example ({where}): {sample}",
             count=count,
             of=spoken.texts,
             language=Named(language),
@@ -349,7 +349,7 @@ def _withdrawn(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Finding]
     if gone := len(card.withdrawn - there):
         missing = problem(
             "withdrawn-gone",
-            "{count} of the {of} withdrawn records are not in the files. If they were removed "
+            "Withdrawn records that are not in the files: {count} of {of}. If they were removed "
             "from there, all is well. If texts or `columns` changed since, so did their "
             "fingerprints: withdraw them again.",
             count=gone,

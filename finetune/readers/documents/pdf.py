@@ -141,7 +141,7 @@ def _pages(file: SourceFile) -> Iterator[_Page]:
         raise DataError(
             problem(
                 "scan",
-                "has {pages} pages and no text in them, only pictures (a scan); have its text "
+                "has no text in its pages ({pages}), only pictures (a scan); have its text "
                 "recognised (OCR) and corrected by a speaker first",
                 at=file.place(),
                 pages=pages,

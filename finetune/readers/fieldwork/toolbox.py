@@ -147,7 +147,7 @@ def toolbox_understood(file: SourceFile, *, corpus: CorpusBlock) -> list[tuple[S
     begin = corpus.columns.get(RECORD) or next(iter(counts), "")
     read = {begin, *wanted_columns(corpus)}
     others = [f"\\{name} ({count})" for name, count in counts.items() if name not in read]
-    words = sentence("{marker} ({count} records)", marker="\\" + begin, count=counts[begin])
+    words = sentence("{marker} (records: {count})", marker="\\" + begin, count=counts[begin])
     return [
         (sentence("a record begins with"), words),
         (sentence("markers that are not read"), listed(others)),

@@ -251,8 +251,8 @@ class _Units:
                 row,
                 problem(
                     "wrong-number-of-fields",
-                    "has {fields} fields, but the header has {columns}; quote a field that "
-                    "contains the separator",
+                    "the number of fields is {fields}, but that of the header {columns}; quote "
+                    "a field that contains the separator",
                     at=at,
                     fields=len(row.cells),
                     columns=shape.widths.most,

@@ -35,7 +35,7 @@ def refuse_text_table(file: SourceFile, *, encoding: Encoding) -> None:
         raise DataError(
             problem(
                 "text-is-a-table",
-                "every line has {tabs:d} tabs, so it is a table of {columns:d} columns; write "
+                "every line has tabs ({tabs:d}), so it is a table (columns: {columns:d}); write "
                 "`format: tsv`, `header: none`, and the number of the column in `columns`, e.g. "
                 "{example} (`finetune cards new --format tsv`)",
                 at=file.place(1),
@@ -60,9 +60,9 @@ def _ragged(file: SourceFile, encoding: Encoding) -> Problem | None:
     other, differs = next((n, one) for n, one in others if one.count("\t") != tabs)
     return problem(
         "text-is-a-ragged-table",
-        "the lines begin with a number or a time and a tab as the rows of a table do, but line "
-        "{first:d} has {tabs:d} tabs and line {other:d} has {differs:d}; make the rows alike and "
-        "write `format: tsv`, or remove what is no text",
+        "the lines begin with a number or a time and a tab as the rows of a table do, but the "
+        "number of tabs is {tabs:d} in line {first:d} and {differs:d} in line {other:d}; make "
+        "the rows alike and write `format: tsv`, or remove what is no text",
         at=file.place(other),
         first=first,
         tabs=tabs,

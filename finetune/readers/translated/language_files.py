@@ -28,7 +28,7 @@ def of_one_language(name: str, corpus: CorpusBlock) -> str:
         raise DataError(
             problem(
                 "no-language-in-path",
-                "its path names {count} languages of the card; `columns` must name, for each "
+                "languages of the card in its path: {count}; `columns` must name, for each "
                 "language, a folder or file name that only its files have",
                 at=Place(name),
                 count=len(named),

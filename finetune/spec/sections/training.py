@@ -123,7 +123,7 @@ class Train(Section):
         key = "warmup_ratio" if self.warmup_steps is None else "warmup_steps"
         return problem(
             "long-warmup",
-            "warm-up takes {warmup} of {steps} steps, so the learning rate reaches its "
+            "warm-up takes {warmup} of the steps ({steps}), so the learning rate reaches its "
             "peak late or never; write {line}",
             at=Place(key=f"train.{key}"),
             warmup=min(warmup, total_steps),

@@ -78,9 +78,9 @@ def run(options: Namespace, console: Console) -> int:
         nodes = options.nodes or site.train.nodes
         visit = Visit(site, command_of(site), nodes, wait_seconds=options.wait)
         if not console.json_lines:
-            console.say(f"probing {nodes} node(s) of {site.name}; waiting for the queue ...")
+            console.say(f"probing nodes of {site.name} ({nodes}); waiting for the queue ...")
         findings = examine_site(store, visit)
-        title = f"{site.name}: login node and {nodes} compute node(s)"
+        title = f"{site.name}: login node and compute nodes ({nodes})"
     _show(findings, title=title, console=console)
     quota = site_quota(site) if options.site is not None else ""
     if quota:

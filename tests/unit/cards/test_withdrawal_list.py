@@ -177,7 +177,7 @@ def test_nothing_is_restored_where_the_store_remembers_less_than_there_was(
     _remember(radio, one)
     list_path(radio).unlink()
     assert main(["cards", "withdraw", "radio", "--restore"]) == 2
-    assert "had 2 entries" in capsys.readouterr().err
+    assert "entries before: 2" in capsys.readouterr().err
     assert not list_path(radio).exists()
 
 

@@ -172,7 +172,7 @@ def test_lines_that_would_break_a_chain_are_refused(site, line, why):
 def test_ranks_without_a_gpu_are_refused(site):
     """More ranks than the lines ask GPUs for would share one, or fail after the queue."""
     message = refused(site, SITE.replace("ranks_per_node: 2", "ranks_per_node: 4"))
-    assert "train.ranks_per_node is 4, but its lines request 2 GPU(s) per node" in message
+    assert "train.ranks_per_node is 4, but the GPUs per node that its lines" in message
 
 
 def test_the_overlay_is_found_in_the_configuration_folder(site, tmp_path, monkeypatch, variables):

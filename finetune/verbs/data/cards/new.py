@@ -18,6 +18,7 @@ from finetune.errors import RecipeError
 from finetune.messages import Sentence, counted, phrase, problem, sentence
 from finetune.output.console import Console
 from finetune.output.terminal import safe
+from finetune.output.wrapping import width_of, wrapped
 from finetune.spec.card import DataCard
 from finetune.spec.formats import UNITS, VERSES
 from finetune.spec.sections.split_column import SplitColumn
@@ -112,7 +113,8 @@ def _say_next(card: DataCard, console: Console, lang: str) -> None:
     """Show the next commands, with the names of this card."""
     console.say(sentence("Next, once the card is as you want it:").in_language(lang))
     for text, command in next_commands(card):
-        console.say(f"  {command}  # {text.in_language(lang)}")
+        console.say(sentence("{purpose}:", purpose=text).in_language(lang))
+        console.show(f"  {command}")  # never folded: it is copied
 
 
 def _on_a_page(options: Namespace, console: Console, lang: str) -> int:
@@ -144,6 +146,7 @@ def asker(console: Console, lang: str) -> Callable[[str], str] | None:
         return None
 
     def ask(text: str) -> str:
+        text = wrapped(text, width_of(console.out))
         try:
             return input(f"{safe(text)}\n> ")
         except EOFError:

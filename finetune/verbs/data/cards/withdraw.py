@@ -184,9 +184,9 @@ def _restore(
         raise RecipeError(
             problem(
                 "list-not-restored",
-                "had {had} entries; {left} are in it, perhaps others, and {store} remembers "
-                "{known}. Get the list back from your copies, or name a store that remembers more "
-                "with --store; if these texts may be used again, run: {undo}",
+                "entries before: {had}; now: {left}, perhaps others; {store} remembers {known}. "
+                "Get the list back from your copies, or name a store that remembers more with "
+                "--store; if these texts may be used again, run: {undo}",
                 at=Place(list_path(card.path)),
                 had=had,
                 left=len(left.entries),

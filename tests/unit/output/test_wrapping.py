@@ -1,0 +1,86 @@
+"""At a terminal of 80 columns no sentence is broken inside a word, and none is changed."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from finetune.cards.questions import QUESTIONS
+from finetune.messages.extract import LOCALES, read
+from finetune.output.console import Console
+from finetune.output.wrapping import columns_of, wrapped
+from finetune.train.validate import validation_line
+from tests.support.surroundings import Variables
+
+WIDTH = 80
+CATALOGUE = list(read(LOCALES / "fr" / "LC_MESSAGES" / "finetune.po", "fr"))
+COMMAND = re.compile(r" *(finetune|pip|python)\S* ")
+
+
+class Terminal(io.StringIO):
+    """Output to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def too_wide(text: str) -> list[str]:
+    """Return the lines that are wider than the terminal and could be folded."""
+    return [
+        line
+        for line in wrapped(text, WIDTH).split("\n")
+        if columns_of(line) > WIDTH
+        and len(re.findall(r"`[^`]*`\S*|\S+", line)) > 1
+        and not COMMAND.match(line)
+    ]
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_sentence_fits(language: str) -> None:
+    """All sentences of the program, with words for their facts."""
+    texts = [
+        text
+        for one in CATALOGUE
+        for given in ([one.id] if language == "en" else [one.string])
+        for text in ([given] if isinstance(given, str) else given)
+    ]
+    filled = [re.sub(r"\{\w+[^{}]*\}", "12,345", text) for text in texts]
+    assert len(filled) > 1000
+    assert [text for text in filled if too_wide(text)] == []
+    assert [text for text in filled if words(wrapped(text, WIDTH)) != words(text)] == []
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.name)
+def test_every_question_fits_with_its_choices(question: object, language: str) -> None:
+    """What follows of a choice stands below its words."""
+    asked = question.asked(language)  # type: ignore[attr-defined]
+    assert too_wide(asked) == []
+    for line in wrapped(asked, WIDTH).split("\n"):
+        assert re.match(r"\S|  \d+  \S|  Ent|     \S", line), line
+
+
+def test_the_line_of_a_validation_with_three_languages_fits(variables: Variables) -> None:
+    variables(COLUMNS=str(WIDTH))
+    scores = {"wol_Latn": 1.234, "fra_Latn": 1.5, "hau_Latn": 2.25}
+    console = Console(out=Terminal(), language="fr")
+    console.say(validation_line(1200, scores, best=(1000, 1.61)))
+    assert isinstance(console.out, Terminal)
+    lines = console.out.getvalue().splitlines()
+    assert len(lines) > 1
+    assert max(map(columns_of, lines)) <= WIDTH
+
+
+def test_commands_and_wide_letters_are_kept_whole() -> None:
+    """A command can be copied from one line; letters of two columns count twice, marks not."""
+    command = "finetune advise --card data_cards/contes.md --output recipes/contes.yaml --lang fr"
+    assert wrapped(f"Corrigez le nom, puis tapez : {command}", 60).split("\n")[1] == f"  {command}"
+    assert f"`{command}`" in wrapped(f"Some words before `{command}` and some after it", 60)
+    assert columns_of("語e\u0301") == 3
+    assert wrapped("word " * 40, None) == "word " * 40
