@@ -42,6 +42,7 @@ ALWAYS_MORE = {
     "has new tokens from {first:d}": "the vocabulary of a base",
     "new tokens begin at {first:d}": "the vocabulary of a base",
     "its tokenizer has the token": "the vocabulary of a base",
+    "{count} of the first {of} lines": "a share of many lines",
     "mean {mean:.3f} of {count} languages": "a mean of several",
     "the column {column!r} is there {count} times": "more than once",
     "{card}: {document} tokens per document": "a mean of documents with a prompt",
