@@ -11,7 +11,7 @@ from typing import IO
 NARROWEST = 20
 """Columns of a terminal below which nothing is folded."""
 _PIECE = re.compile(r"`[^`\n]*`\S*|\S+")
-"""What is kept on one line: a word, or a command in backquotes with the signs behind it."""
+"""Kept on one line: a word, or a command in backquotes with the signs behind it."""
 _COMMAND = re.compile(r"(?<=[:\u00a0 ] )(?:finetune|pip|python\S*) (?:(?!\.\s)[^;])+$")
 """A command at the end of a sentence: it stays on one line of its own, to be copied."""
 

@@ -59,7 +59,7 @@ def test_every_sentence_fits(language: str) -> None:
 @pytest.mark.parametrize("language", ["en", "fr"])
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.name)
 def test_every_question_fits_with_its_choices(question: object, language: str) -> None:
-    """What follows of a choice stands below its words."""
+    """Further lines of a choice stand below its words."""
     asked = question.asked(language)  # type: ignore[attr-defined]
     assert too_wide(asked) == []
     for line in wrapped(asked, WIDTH).split("\n"):
