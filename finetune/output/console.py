@@ -12,10 +12,10 @@ from typing import IO, Any, Literal
 
 from finetune.messages import ENGLISH, Sentence
 from finetune.output import terminal
+from finetune.output.folding import width_of, wrapped
 from finetune.output.secrets import hidden, hide
 from finetune.output.table_layout import blocks, column_widths
 from finetune.output.work import LOG_PARTS, Bar, LogLines, Work, stamp
-from finetune.output.wrapping import width_of, wrapped
 
 SCHEMA = 1
 """Version of the lines of `--json`; their fields are listed in docs/reference/json.md."""

@@ -25,8 +25,8 @@ from finetune.errors import (
     shortened,
 )
 from finetune.messages import ENGLISH, Problem, sentence
+from finetune.output.folding import width_of, wrapped
 from finetune.output.secrets import hide
-from finetune.output.wrapping import width_of, wrapped
 
 CONTROLS = (
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 but tab and line ends, DEL, C1 (U+009B: a sequence)

@@ -17,8 +17,8 @@ from finetune.cards.new import next_commands, write_card
 from finetune.errors import RecipeError
 from finetune.messages import Sentence, counted, phrase, problem, sentence
 from finetune.output.console import Console
+from finetune.output.folding import width_of, wrapped
 from finetune.output.terminal import safe
-from finetune.output.wrapping import width_of, wrapped
 from finetune.spec.card import DataCard
 from finetune.spec.formats import UNITS, VERSES
 from finetune.spec.sections.split_column import SplitColumn

@@ -10,7 +10,7 @@ import pytest
 from finetune.cards.questions import QUESTIONS
 from finetune.messages.extract import LOCALES, read
 from finetune.output.console import Console
-from finetune.output.wrapping import columns_of, wrapped
+from finetune.output.folding import columns_of, wrapped
 from finetune.train.validate import validation_line
 from tests.support.surroundings import Variables
 
