@@ -14,6 +14,7 @@ from finetune.messages import Place, Problem, Sentence, phrase, problem, sentenc
 from finetune.output.digits import whole_number
 from finetune.output.paths import is_file
 from finetune.readers.encodings import readings_of
+from finetune.readers.guards import opened
 from finetune.readers.numbered_lines import numbered_lines
 from finetune.sources.broken_files import explained_keys
 from finetune.sources.files import SourceFile
@@ -106,7 +107,7 @@ def _same_encoding(found: Sequence[dict[str, Any]], files: Sequence[Path]) -> li
 
 
 def _is_ascii(file: Path) -> bool:
-    with file.open("rb") as stream:
+    with opened(SourceFile(file, file.name)) as stream:
         return all(block.isascii() for block in iter(lambda: stream.read(2**20), b""))
 
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from finetune.cards.look import Watch, is_here, unwatched
 from finetune.messages import sentence
 from finetune.output.console import Console
+from finetune.output.small_files import UnreadableError, open_regular
 from finetune.output.work import Bar
 from finetune.spec.card import DataCard
 from finetune.spec.formats import known_format
@@ -64,9 +65,9 @@ def _lines(card: DataCard) -> int:
     try:
         for file in source.files:
             path = card.path.parent / file.path
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 head = stream.read(HEAD_BYTES)
             lines += path.stat().st_size * head.count(b"\n") / max(1, len(head))
-    except OSError:  # reported with the texts
+    except (OSError, UnreadableError):  # reported with the texts
         return 0
     return round(lines)
