@@ -38,8 +38,15 @@ from finetune.spec.formats import (
 )
 from finetune.spec.language import find_languages
 from finetune.spec.language_search import fold, folded_names
+from finetune.text.personal import NAME_MASK
+from finetune.text.shown import quotable
 
 _NO_LETTERS = re.compile(r"[\W\d_]+")
+_CHAT_WITH = re.compile(
+    r"(?P<chat>whatsapp.{0,20}?\b(?:with|avec|com|con|mit|met)\s+)\S.*?(?P<suffix>\.\w{1,5})?$",
+    re.IGNORECASE,
+)
+"""Name that WhatsApp gives an exported chat: it ends with the other person or the group."""
 _PROGRAM = sentence("the program that made it")
 _SAVED_AS: Sequence[tuple[str, str, Sentence]] = (
     (".odt .ott .fodt .doc .rtf .wpd .pages", ".docx", _PROGRAM),
@@ -279,10 +286,13 @@ def given_columns(entries: Iterable[str]) -> dict[str, str]:
 def beside(cards: Path, files: Sequence[Path], *, name: str) -> dict[Path, str]:
     """Return where each file will be, relative to the cards: in place, or in texts/NAME/.
 
-    Raises RecipeError for a file that is not there, or a place that is taken by another file.
+    Raises RecipeError for a file that is not there, a place that is taken by another file, or a
+    name with personal data.
     """
     places: dict[Path, str] = {}
-    problems: list[Problem] = []
+    problems = [_personal_name(file.name) for file in files if _is_personal(file.name)]
+    if not problems and _is_personal(name):
+        problems.append(_personal_name(name).at(Place(key="--name")))
     for file in files:
         if not file.is_file():
             problems.append(no_such_file(file))
@@ -308,6 +318,26 @@ def beside(cards: Path, files: Sequence[Path], *, name: str) -> dict[Path, str]:
 def no_such_file(file: Path) -> Problem:
     """Return the problem of a file that is not there."""
     return problem("no-such-file", "there is no file {file}", file=file)
+
+
+def _is_personal(name: str) -> bool:
+    """Return whether the name of a file or card has personal data, or says whom a chat is with.
+
+    >>> _is_personal("WhatsApp Chat with Awa.txt"), _is_personal("tel 77 123 45 67.csv")
+    (True, True)
+    >>> _is_personal("WhatsApp chat.txt"), _is_personal("20240312.txt")
+    (False, False)
+    """
+    return _CHAT_WITH.search(name) is not None or quotable(name) != name
+
+
+def _personal_name(name: str) -> Problem:
+    return problem(
+        "personal-name",
+        "the name {name!r} contains personal data, and would stand in the card and in reports; "
+        "rename it",
+        name=_CHAT_WITH.sub(rf"\g<chat>{NAME_MASK}\g<suffix>", quotable(name)),
+    )
 
 
 def _taken(target: Path) -> Problem:

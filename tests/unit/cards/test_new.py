@@ -391,3 +391,28 @@ def test_a_sample_of_a_conversation_shows_the_answer(tmp_path: Path) -> None:
     [sample] = look(card, units=1, samples=1).samples
     [shown] = sample.values()
     assert shown == "user: Nanga def? | assistant: Maa ngi fi."
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("WhatsApp Chat with +221 77 000 00 01.txt", "WhatsApp Chat with N. N..txt"),
+        ("Discussion WhatsApp avec Awa Sarr.txt", "Discussion WhatsApp avec N. N..txt"),
+        ("awa@host.sn.txt", "name@example.org"),
+        ("tel 77 000 00 01.txt", "tel 00 000 00 00.txt"),
+    ],
+)
+def test_a_name_with_personal_data_stands_in_no_card(
+    inside: Inside, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, shown: str
+) -> None:
+    """The name of a file would stand in the card, its catalogue and reports: it is refused."""
+    inside(tmp_path)
+    Path(name).write_text("Nanga def?\nMaa ngi fi rekk.\n", encoding="utf-8")
+    for command in (["cards", "new", name], ["init", "--text", name]):
+        options = ["--language", "wolof", "--licence", "cc0-1.0"]
+        assert main([*command, *options]) == 2
+        assert repr(shown) in capsys.readouterr().err
+    assert not list(Path("data_cards").glob("*.md"))
+    Path(name).rename("texts.txt")
+    assert main(["cards", "new", "texts.txt", "--name", "221770000001", *options]) == 2
+    assert main(["cards", "new", "texts.txt", *options]) == 0
