@@ -157,6 +157,8 @@ def _kind_and_columns(
     columns = bringing.given_columns(options.column)
     kind = options.kind or _kind(languages, columns)
     running_text = form.documents and kind == "text" and not columns
+    if form.kinds == ("parallel",) and kind != "parallel":
+        raise _pairs_only(files[0], form)
     if turns := conversation(table, languages, kind=options.kind, given=columns):
         return "chat", turns
     if form.has_columns and kind != "chat" and not running_text:
@@ -166,6 +168,21 @@ def _kind_and_columns(
         if missing := [one for one in languages if one not in columns]:
             raise _no_parts(files, missing)
     return kind, columns
+
+
+def _pairs_only(file: Path, form: Format) -> RecipeError:
+    """Return the error for one language of files that are read in pairs of languages."""
+    return RecipeError(
+        problem(
+            "pairs-only",
+            "looks like {format} ({about}), which is read in two or more languages; name the files "
+            "of the others too, and all languages in --language (its texts alone: make a text file "
+            "with a line each)",
+            at=Place(file),
+            format=form.name,
+            about=form.about or phrase(form.name),
+        )
+    )
 
 
 def _no_parts(files: Sequence[Path], languages: Sequence[str]) -> RecipeError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.messages import Place, problem, sentence
-from finetune.readers.guards import SHOWN_CHARACTERS, too_much
+from finetune.readers.guards import SHOWN_CHARACTERS, opened, too_much
 from finetune.readers.json_records import json_object
 from finetune.readers.json_stream import not_json
 from finetune.readers.numbered_lines import whole_utf8
@@ -30,11 +30,53 @@ from finetune.spec.card import CorpusBlock
 MAX_MESSAGES = 2_000_000
 """Keys and texts of a file, which is read as a whole."""
 MAX_KEY_CHARACTERS = 1000
+MESSAGE_SUFFIXES = (".strings", ".properties", ".arb")
+HEAD_BYTES = 4096
+MAX_LOOKED_AT = 8 * 2**20
+"""Bytes of a JSON file that is looked at to know it."""
+MIN_TEXTS = 3
+RECORD_KEYS = frozenset(
+    {"text", "content", "sentence", "messages", "conversations", "instruction", "prompt"}
+    | {"question", "answer", "output", "data", "translation"}
+)
+"""Keys of a JSON object that is one record of a corpus."""
 EXTENSION = frozenset({"message", "description", "placeholders"})
 """Keys of one message of a browser extension: {"key": {"message": "text", ...}}."""
 _PLURAL = re.compile(r"[._](zero|two|few|many)$")
 """End of the key of a plural form (i18next, Android, Rails)."""
 _IS_IT = sentence("is it a file of messages?")
+
+
+def is_messages(file: SourceFile) -> bool:
+    """Return whether a file holds messages of software, by its suffix and its content."""
+    suffix = PurePosixPath(uncompressed_name(file.name)).suffix.lower()
+    if suffix in MESSAGE_SUFFIXES:
+        return True
+    if suffix == ".xml":
+        with opened(file) as stream:
+            return b"<resources" in stream.read(HEAD_BYTES)
+    return suffix == ".json" and _is_flat_json(file)
+
+
+def _is_flat_json(file: SourceFile) -> bool:
+    """Return whether a file is an object of keys and texts, and not one record."""
+    with opened(file) as stream:
+        data = stream.read(MAX_LOOKED_AT + 1)
+    try:
+        content = json.loads(data) if len(data) <= MAX_LOOKED_AT else None
+    except (RecursionError, ValueError):
+        return False
+    if not isinstance(content, dict) or RECORD_KEYS & set(content):
+        return False
+    waiting, texts = [content], 0
+    while waiting:
+        for value in waiting.pop().values():
+            if isinstance(value, dict):
+                waiting.append(value)
+            elif not isinstance(value, str):
+                return False
+            texts += isinstance(value, str)
+    return texts >= MIN_TEXTS
 
 
 def read_messages(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Unit]:

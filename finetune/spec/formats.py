@@ -180,6 +180,7 @@ _ROWS = (
     Format(
         "messages",
         "finetune.readers.message_files:read_messages",
+        recognised="finetune.readers.message_files:is_messages",
         kinds=("parallel",),
         file_per_language=True,
         columns_are="the part of a path that names the language",

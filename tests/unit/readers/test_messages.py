@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from finetune.cli import main
+from finetune.readers.message_files import is_messages
+from finetune.sources.files import SourceFile
 from finetune.spec.load import load_card
 from tests.support.reading import problem_of, read, rejections, texts_of
 from tests.support.surroundings import Inside
@@ -119,3 +121,55 @@ def test_a_card_of_messages_names_the_languages_of_paths(tmp_path: Path, inside:
     card = load_card(Path("data_cards/m.md"))
     assert card.corpus.columns == {"eng_Latn": "en", "hau_Latn": "ha"}
     assert "| texts | 1 |" in card.body
+
+
+WRITTEN = {
+    "strings.xml": '<resources><string name="a">{}</string></resources>',
+    "app.arb": '{{"@@locale": "en", "a": "{}"}}',
+    "L.strings": '"a" = "{}";\n',
+    "m.properties": "a={}\n",
+    "m.json": '{{"a": "{}", "b": {{"c": "x", "d": "y"}}}}',
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_messages_are_known_by_name_and_content(
+    tmp_path: Path, inside: Inside, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Two languages are paired by key and not by line; one alone is answered with what to do."""
+    inside(tmp_path)
+    for code, word in (("en", "Open"), ("ha", "Bude")):
+        Path(code).mkdir()
+        Path(code, name).write_text(WRITTEN[name].format(word), encoding="utf-8")
+    files = [f"en/{name}", f"ha/{name}"]
+    assert main(["cards", "new", *files, "--language=eng_Latn hau_Latn", "--name=m"]) == 0
+    assert load_card(Path("data_cards/m.md")).corpus.format == "messages"
+    capsys.readouterr()
+    assert main(["cards", "new", f"ha/{name}", "--language=hau_Latn", "--name=n"]) == 2
+    assert "two or more languages" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"text": "a", "title": "b", "place": "c"}',
+        '[{"a": "b"}]',
+        '{"a": "b"}\n{"a": "c"}\n',
+        '{"a": "b", "c": "d", "n": 3}',
+        '{"data": [{"a": "b"}]}',
+        "{",
+    ],
+)
+def test_records_are_not_taken_for_messages(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_text(content, encoding="utf-8")
+    assert not is_messages(SourceFile(tmp_path / "a.json", "a.json"))
+
+
+@pytest.mark.parametrize(("name", "program"), [("R.resx", "resx2po"), ("app_ha.ts", "ts2po")])
+def test_other_files_of_messages_are_answered_with_a_converter(
+    tmp_path: Path, inside: Inside, capsys: pytest.CaptureFixture[str], name: str, program: str
+) -> None:
+    inside(tmp_path)
+    Path(name).write_text("<root/>", encoding="utf-8")
+    assert main(["cards", "new", name, "--language=hau_Latn"]) == 2
+    assert program in capsys.readouterr().err
