@@ -29,11 +29,15 @@ from finetune.readers.tabular.table_shape import (
     shape_of,
 )
 from finetune.readers.translated.states import UNREVIEWED, admitted
+from finetune.readers.translated.tags import fits_tag
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 from finetune.spec.values.table_keys import BARS
 
 COMMA, TAB = ",", "\t"
+LANGUAGE_COLUMNS = frozenset({"lang", "language", "langue", "locale"})
+LANGUAGE_ROWS = 1000
+"""First rows whose language is looked at."""
 FUZZY = "fuzzy"
 """Column of Weblate for translations that are to be reviewed."""
 
@@ -97,7 +101,28 @@ def _understood(
         facts.append((sentence("quotation marks"), words))
     if shape.counts.several and shape.quoted:
         facts.append((sentence("records of several lines"), phrase(str(shape.counts.several))))
+    if corpus.kind != "parallel" and not corpus.languages[0].startswith("und_"):  # not known yet
+        facts += _other_languages(file, corpus, shape)
     return facts
+
+
+def _other_languages(
+    file: SourceFile, corpus: CorpusBlock, shape: Shape
+) -> Iterator[tuple[Sentence, Sentence]]:
+    """Yield how many of the first rows state another language than the card, by such a column."""
+    for column, name in enumerate(shape.names):
+        if name.casefold() not in LANGUAGE_COLUMNS:
+            continue
+        found = (row for row in body(file, _stated(corpus), shape) if row.line >= shape.first_line)
+        fitting = filter(shape.widths.fit, islice(found, LANGUAGE_ROWS))
+        tags = Counter(row.cells[column].strip() for row in fitting)
+        others = [
+            f"{tag} ({count})"
+            for tag, count in tags.most_common()
+            if fits_tag(corpus.languages[0], tag) is False
+        ]
+        if others:
+            yield sentence("other languages in the column {name!r}", name=name), listed(others)
 
 
 def _header_words(shape: Shape) -> Sentence:

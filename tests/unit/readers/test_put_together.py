@@ -10,7 +10,7 @@ import pytest
 from finetune.errors import DataError
 from finetune.readers.record import Record
 from finetune.readers.tables import record_of, wanted_columns
-from finetune.readers.tabular.tables_read import csv_columns, csv_keys
+from finetune.readers.tabular.tables_read import csv_columns, csv_keys, csv_understood
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 from tests.support.brought_files import xlsx
@@ -83,6 +83,13 @@ def test_what_weblate_marks_as_fuzzy_is_unreviewed(tmp_path: Path) -> None:
     assert rejections(tmp_path / "r", content, **card) == [("unreviewed", "c,d,True")]
     admit = {"admit": ["unreviewed"]}
     assert len(texts_of(tmp_path / "a", content, **card, **admit)) == 3
+
+
+def test_rows_of_other_languages_are_named(tmp_path: Path) -> None:
+    """Tatoeba and Common Voice state the language of each row; the card has one."""
+    file = file_of(tmp_path, "locale,text\nwo,a\nfr-FR,b\nfr-FR,c\nwol,d\nxx1,e\n")
+    facts = csv_understood(file, corpus=block({"text": "text"}))
+    assert [str(words) for name, words in facts if "'locale'" in str(name)] == ["'fr-FR (2)'"]
 
 
 def test_a_cell_is_the_text_that_a_spreadsheet_shows(tmp_path: Path) -> None:
