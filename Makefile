@@ -20,6 +20,9 @@ NIGHTLY ?=
 # languages of messages, compiled by setup
 PO := $(wildcard finetune/messages/locale/*/LC_MESSAGES/finetune.po)
 
+# Compiled modules are kept, or each of the many processes of tests compiles the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-quick test-slow test-real nightly reliability matrix cluster-up cluster-down browser lint types contracts check bench bench-frontier schema messages docs clean
 
