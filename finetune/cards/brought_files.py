@@ -38,15 +38,9 @@ from finetune.spec.formats import (
 )
 from finetune.spec.language import find_languages
 from finetune.spec.language_search import fold, folded_names
-from finetune.text.personal import NAME_MASK
-from finetune.text.shown import quotable
+from finetune.text.shown import shown_name
 
 _NO_LETTERS = re.compile(r"[\W\d_]+")
-_CHAT_WITH = re.compile(
-    r"(?P<chat>whatsapp.{0,20}?\b(?:with|avec|com|con|mit|met)\s+)\S.*?(?P<suffix>\.\w{1,5})?$",
-    re.IGNORECASE,
-)
-"""Name that WhatsApp gives an exported chat: it ends with the other person or the group."""
 _PROGRAM = sentence("the program that made it")
 _SAVED_AS: Sequence[tuple[str, str, Sentence]] = (
     (".odt .ott .fodt .doc .rtf .wpd .pages", ".docx", _PROGRAM),
@@ -331,7 +325,7 @@ def _is_personal(name: str) -> bool:
     >>> _is_personal("WhatsApp chat.txt"), _is_personal("20240312.txt")
     (False, False)
     """
-    return _CHAT_WITH.search(name) is not None or quotable(name) != name
+    return shown_name(name) != name
 
 
 def _personal_name(name: str) -> Problem:
@@ -339,7 +333,7 @@ def _personal_name(name: str) -> Problem:
         "personal-name",
         "the name {name!r} contains personal data, and would stand in the card and in reports; "
         "rename it",
-        name=_CHAT_WITH.sub(rf"\g<chat>{NAME_MASK}\g<suffix>", quotable(name)),
+        name=shown_name(name),
     )
 
 

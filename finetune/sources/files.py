@@ -18,6 +18,7 @@ from finetune.sources.zipped import DAMAGED, OFFICE, chosen_members, is_zip, mem
 from finetune.spec.card import DataCard
 from finetune.spec.formats import FETCHED, FORMATS, Format, reader
 from finetune.spec.sections.source import File, HubSource, LocalSource, PackageSource, UrlSource
+from finetune.text.shown import shown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,10 @@ def in_archive(file: SourceFile, *, form: Format, parts: Sequence[str] = ()) -> 
                 "name those you want",
                 at=file.place(),
                 form=form.name,
-                names=there[:20],
+                names=list(map(shown_name, there[:20])),
             )
         )
-    return [SourceFile(file.path, f"{file.name}/{name}", name) for name in names]
+    return [SourceFile(file.path, f"{file.name}/{shown_name(name)}", name) for name in names]
 
 
 def of_other_format(at: Place, form: Format) -> DataError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from finetune.messages import Problem, Sentence
 from finetune.text.normalize import normalize
-from finetune.text.personal import find, replaced
+from finetune.text.personal import NAME_MASK, find, replaced
 from finetune.text.regions import REGIONS
 
 EVERYWHERE: tuple[str, ...] = tuple(sorted({one for places in REGIONS.values() for one in places}))
@@ -21,6 +21,11 @@ EVERYWHERE: tuple[str, ...] = tuple(sorted({one for places in REGIONS.values() f
 SHOWN_CHARACTERS = 160
 _LONGEST = 4096
 """Characters; more than any personal data that begins within a quotation."""
+_CHAT_WITH = re.compile(
+    r"(?P<chat>whatsapp.{0,20}?\b(?:with|avec|com|con|mit|met)\s+)\S.*?(?P<suffix>\.\w{1,5})?$",
+    re.IGNORECASE,
+)
+"""Name that WhatsApp gives an exported chat: it ends with the other person or the group."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -46,6 +51,15 @@ def quotable(text: str, *, regions: Sequence[str] = EVERYWHERE, names: Iterable[
     normal = normalize(text).text
     hidden = masked(normal, regions=regions, names=names)
     return text if hidden == normal else hidden
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a file without personal data.
+
+    >>> shown_name("WhatsApp Chat with Awa.txt"), shown_name("tel 77 123 45 67.csv")
+    ('WhatsApp Chat with N. N..txt', 'tel 00 000 00 00.csv')
+    """
+    return _CHAT_WITH.sub(rf"\g<chat>{NAME_MASK}\g<suffix>", quotable(name))
 
 
 def shown(

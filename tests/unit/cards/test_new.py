@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from finetune.cards.look import look
 from finetune.cards.new import Answers, write_card
 from finetune.cli import main
 from finetune.errors import RecipeError
+from finetune.sources.files import SourceFile, in_archive
+from finetune.spec.formats import PLAIN
 from finetune.spec.load import load_card
 from finetune.verbs.parser import parse as parse_command
 from tests.support import brought_files as brought
@@ -398,7 +401,7 @@ def test_a_sample_of_a_conversation_shows_the_answer(tmp_path: Path) -> None:
     [
         ("WhatsApp Chat with +221 77 000 00 01.txt", "WhatsApp Chat with N. N..txt"),
         ("Discussion WhatsApp avec Awa Sarr.txt", "Discussion WhatsApp avec N. N..txt"),
-        ("awa@host.sn.txt", "name@example.org"),
+        ("awa@host.sn a.txt", "name@example.org a.txt"),
         ("tel 77 000 00 01.txt", "tel 00 000 00 00.txt"),
     ],
 )
@@ -413,6 +416,10 @@ def test_a_name_with_personal_data_stands_in_no_card(
         assert main([*command, *options]) == 2
         assert repr(shown) in capsys.readouterr().err
     assert not list(Path("data_cards").glob("*.md"))
+    with zipfile.ZipFile("packed.zip", "w") as archive:
+        archive.write(name)
+    [packed] = in_archive(SourceFile(Path("packed.zip"), "packed.zip"), form=PLAIN)
+    assert (packed.name, packed.member) == (f"packed.zip/{shown}", name)
     Path(name).rename("texts.txt")
     assert main(["cards", "new", "texts.txt", "--name", "221770000001", *options]) == 2
     assert main(["cards", "new", "texts.txt", *options]) == 0
