@@ -10,8 +10,8 @@ from typing import IO
 
 NARROWEST = 20
 """Columns of a terminal below which nothing is folded."""
-_PIECE = re.compile(r"`[^`\n]*`\S*|\S+")
-"""Kept on one line: a word, or a command in backquotes with the signs behind it."""
+_PIECE = re.compile(r"`[^`\n]*`[^ \t\n]*|[^ \t\n]+")
+"""Kept on one line: a word with the signs at a no-break space, or a command in backquotes."""
 _COMMAND = re.compile(r"(?<=[:\u00a0 ] )(?:finetune|pip|python\S*) (?:(?!\.\s)[^;])+$")
 """A command at the end of a sentence: it stays on one line of its own, to be copied."""
 

@@ -37,6 +37,7 @@ SCORE_STEP = 0.02
 MOST_PROPOSALS = 2
 MOST_READINGS = 6
 TRIED_LINES = 200
+CELL_ENDS = ";\t|"
 WINDOW = 48
 """Characters of a line that are shown; with its encoding they fit into 80 columns."""
 MIN_SCORE = 0.8
@@ -253,11 +254,17 @@ def _telling(lines: Sequence[bytes], proposed: Sequence[Reading], name: Encoding
 
 
 def _windows(texts: Sequence[str]) -> list[str]:
-    """Return the same part of each text, around the first place in which they differ."""
+    """Return the same part of each text, around the first place in which they differ.
+
+    Of a row of a table it is within one cell: the next one may be the name of a person.
+    """
     pairs = enumerate(zip(*texts, strict=False))
     at = next((at for at, found in pairs if len(set(found)) > 1), 0)
     at = at or next((at for at, letter in enumerate(texts[0]) if not letter.isascii()), 0)
-    start = max(0, at - WINDOW // 2)
+    begin = max(texts[0].rfind(sign, 0, at) for sign in CELL_ENDS) + 1
+    ends = [end for sign in CELL_ENDS if (end := texts[0].find(sign, at)) >= 0]
+    texts = [text[begin : min(ends, default=None)] for text in texts]
+    start = max(0, at - begin - WINDOW // 2)
     parts = [(text[start : start + WINDOW], len(text) > start + WINDOW) for text in texts]
     return [f"{'… ' if start else ''}{part}{' …' if more else ''}" for part, more in parts]
 

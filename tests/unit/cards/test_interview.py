@@ -286,6 +286,18 @@ def test_an_encoding_in_doubt_is_a_choice_of_lines(
     assert (made.keys, typist.left) == ({"encoding": codec}, [])
 
 
+def test_the_line_for_an_encoding_shows_no_other_cell(tmp_path: Path, inside: Inside) -> None:
+    """Which column names people is not known yet, so a choice shows a single cell of a row."""
+    inside(tmp_path)
+    rows = "".join(f"Voilà {n};Ndèye Diop\n" for n in range(9))
+    Path("a.csv").write_bytes(f"texte;nom\n{rows}".encode("cp1252"))
+    typist = Typist([])
+    with pytest.raises(KeyboardInterrupt):
+        interviewed("a.csv", typist=typist)
+    assert "Voilà 0" in typist.shown[-1]
+    assert "Diop" not in typist.shown[-1]
+
+
 def test_without_a_terminal_an_encoding_in_doubt_names_the_option(
     tmp_path: Path, inside: Inside
 ) -> None:

@@ -32,7 +32,7 @@ def too_wide(text: str) -> list[str]:
         line
         for line in wrapped(text, WIDTH).split("\n")
         if columns_of(line) > WIDTH
-        and len(re.findall(r"`[^`]*`\S*|\S+", line)) > 1
+        and len(re.findall(r"`[^`]*`[^ ]*|[^ ]+", line)) > 1
         and not COMMAND.match(line)
     ]
 
@@ -82,5 +82,9 @@ def test_commands_and_wide_letters_are_kept_whole() -> None:
     command = "finetune advise --card data_cards/contes.md --output recipes/contes.yaml --lang fr"
     assert wrapped(f"Corrigez le nom, puis tapez : {command}", 60).split("\n")[1] == f"  {command}"
     assert f"`{command}`" in wrapped(f"Some words before `{command}` and some after it", 60)
+    french = "le nom de la colonne est \u00ab\u00a0wolof\u00a0\u00bb\u00a0: {}"
+    for width in range(24, 60):
+        lines = wrapped(french, width).split("\n")
+        assert not [line for line in lines if line[0] in "\u00bb:" or line[-1] == "\u00ab"]
     assert columns_of("語e\u0301") == 3
     assert wrapped("word " * 40, None) == "word " * 40
