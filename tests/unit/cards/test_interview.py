@@ -287,7 +287,7 @@ def test_an_encoding_in_doubt_is_a_choice_of_lines(
 
 
 def test_the_line_for_an_encoding_shows_no_other_cell(tmp_path: Path, inside: Inside) -> None:
-    """Which column names people is not known yet, so a choice shows a single cell of a row."""
+    """A choice shows a single cell of a row: the column of people is not known yet."""
     inside(tmp_path)
     rows = "".join(f"Voilà {n};Ndèye Diop\n" for n in range(9))
     Path("a.csv").write_bytes(f"texte;nom\n{rows}".encode("cp1252"))
