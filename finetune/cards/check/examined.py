@@ -27,7 +27,7 @@ from finetune.spec.card import DataCard
 from finetune.spec.formats import is_built_in
 from finetune.spec.tables.extras import EXTRAS
 
-EXAMINATION = 7
+EXAMINATION = 8
 """Version of what is examined: raise it when a finding about texts changes."""
 
 
