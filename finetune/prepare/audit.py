@@ -82,7 +82,7 @@ def texts_of_file(path: Path, *, english: Path | None) -> Texts:
     block = CorpusBlock.model_construct(kind="parallel" if english else "text", languages=languages)
     card = DataCard.model_construct(name=path.stem, path=path, corpus=block)
     if english is None:
-        lines = numbered_lines(SourceFile(path, path.name), encoding="utf-8")
+        lines = numbered_lines(SourceFile(path, path.name), encoding="utf-8", strict=True)
         plain = (Record(Place(path, n), {"text": line}) for n, line in lines if line.strip())
         return Texts(card, _corpus(card, UNKNOWN, use="text"), plain)
     return Texts(card, _corpus(card, UNKNOWN, use="translation"), _pairs(path, english))
@@ -138,8 +138,8 @@ def _corpus(card: DataCard, target: str, *, use: str) -> Corpus:
 
 
 def _pairs(path: Path, english: Path) -> Iterator[Record]:
-    ours = numbered_lines(SourceFile(path, path.name), encoding="utf-8")
-    theirs = numbered_lines(SourceFile(english, english.name), encoding="utf-8")
+    ours = numbered_lines(SourceFile(path, path.name), encoding="utf-8", strict=True)
+    theirs = numbered_lines(SourceFile(english, english.name), encoding="utf-8", strict=True)
     for number, (one, other) in enumerate(zip_longest(ours, theirs), start=1):
         if one is None or other is None:
             longer, shorter = (english, path) if one is None else (path, english)

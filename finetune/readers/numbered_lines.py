@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 
 from finetune.errors import DataError
@@ -18,18 +19,21 @@ MAX_LINE_BYTES = 16 * 2**20
 BLOCK_BYTES = 2**20
 _ANY: Encoding = "mac-roman"
 """An encoding in which all bytes are characters."""
+_DAMAGED = re.compile("[\udc80-\udcff]")
 
 
 def numbered_lines(
-    file: SourceFile, *, encoding: Encoding, block_bytes: int = BLOCK_BYTES
+    file: SourceFile, *, encoding: Encoding, block_bytes: int = BLOCK_BYTES, strict: bool = False
 ) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its end); a byte order mark is skipped.
 
     Lines end in LF or CR LF; in CR where the file has no LF. `block_bytes`: read at once. Raises
     DataError with file, line and byte offset for bytes that are not of the encoding, and for a
-    line of more than 16 MiB.
+    line of more than 16 MiB. In a file that is plainly UTF-8 a damaged line is no error: each byte
+    that is not UTF-8 becomes a lone surrogate (PEP 383), by which finetune.readers.units rejects
+    the record; `strict`: an error also there.
     """
-    for number, line, end in _lines(file, encoding, block_bytes):
+    for number, line, end in _lines(file, encoding, block_bytes, strict=strict):
         yield number, line.removesuffix("\r") if end == "\n" else line
 
 
@@ -72,12 +76,13 @@ def head_lines(file: SourceFile, *, lines: int) -> list[str]:
 
 
 def _lines(
-    file: SourceFile, encoding: Encoding, block_bytes: int
+    file: SourceFile, encoding: Encoding, block_bytes: int, *, strict: bool = False
 ) -> Iterator[tuple[int, str, str]]:
     """Yield (number, line, its end: LF, CR where the file has no LF, or none)."""
     try:
         with opened(file) as stream:
             found = found_encoding(stream, encoding, file)
+            is_plainly_utf8 = cache(partial(_is_plainly_utf8, file))
             stream.seek(found.start)
             end = _line_end(stream.read(BLOCK_BYTES), found.codec)
             stream.seek(found.start)
@@ -87,12 +92,55 @@ def _lines(
                 try:
                     line = decoded(data, found.codec)
                 except UnicodeDecodeError as error:
-                    at = file.place(number)
-                    raise _of_another(error, data, found.codec, at, offset, file) from None
+                    if strict or found.codec != "utf-8" or not is_plainly_utf8():
+                        at = file.place(number)
+                        raise _of_another(error, data, found.codec, at, offset, file) from None
+                    line = data.decode("utf-8", "surrogateescape")
                 # files put together have the mark of each one at the beginning of its first line
                 yield number, line.removeprefix("\ufeff"), end if ended else ""
     except OSError as error:
         raise cannot_read(file.place(), error) from None
+
+
+def _is_plainly_utf8(file: SourceFile) -> bool:
+    """Return whether more lines have letters of UTF-8 than bytes that are not UTF-8.
+
+    A file of another encoding has next to no such letters: it is read by its own encoding, not with
+    its accented lines left out.
+    """
+    kinds = {True: 0, False: 0}
+    with opened(file) as stream:
+        for line in stream:
+            if not line.isascii():
+                kinds[_is_utf8(line)] += 1
+    return kinds[True] > kinds[False]
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def damaged_byte(text: str) -> int | None:
+    """Return the first byte of a line that was not UTF-8.
+
+    >>> damaged_byte("a\\udce9"), damaged_byte("é")
+    (233, None)
+    """
+    found = _DAMAGED.search(text)
+    return ord(found.group()) - 0xDC00 if found else None
+
+
+def as_replaced(text: str) -> str:
+    """Return a text that can be shown, with a mark in the place of bytes that were not UTF-8.
+
+    >>> as_replaced("a\\udce9")
+    'a\ufffd'
+    """
+    return _DAMAGED.sub("\ufffd", text)
 
 
 def _line_end(head: bytes, codec: str) -> str:
@@ -105,7 +153,8 @@ def decoded_blocks(
 ) -> Iterator[str]:
     """Yield the text of a file in blocks; a byte order mark is skipped.
 
-    Raises DataError with file, line and byte offset for bytes that are not of the encoding.
+    Raises DataError with file, line and byte offset for bytes that are not of the encoding; in a
+    file that is plainly UTF-8 they become lone surrogates, as in `numbered_lines`.
     """
     try:
         with opened(file) as stream:
@@ -119,6 +168,11 @@ def decoded_blocks(
                 try:
                     text = decoder.decode(data, final=not data)
                 except UnicodeDecodeError as error:
+                    if codec == "utf-8" and _is_plainly_utf8(file):
+                        decoder = codecs.getincrementaldecoder(codec)("surrogateescape")
+                        yield (text := decoder.decode(left + data, final=not data))
+                        offset, line = offset + len(data), line + text.count("\n")
+                        continue
                     before = (left + data)[: error.start].decode(codec, "replace")
                     raise _not_decodable(
                         file.place(line + before.count("\n")),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from finetune.errors import DataError
-from finetune.messages import Place, Problem, counted
+from finetune.messages import Place, Problem, counted, problem
 from finetune.readers.content import Texts, texts_of
 from finetune.readers.guards import opened
+from finetune.readers.numbered_lines import as_replaced, damaged_byte
 from finetune.readers.reasons import MALFORMED
 from finetune.readers.record import Record, Rejection, Unit
 from finetune.readers.running_text import by_file
@@ -82,8 +83,39 @@ def _read(card: DataCard, files: Sequence[SourceFile]) -> Iterator[Unit]:
     units: Iterator[Unit] = reader_of(card)(_filled(card, files), corpus=card.corpus)
     form = known_format(card.corpus.format)
     if card.corpus.unit == "file" and form is not None and not form.line_per_text:
-        return by_file(units)
-    return units
+        units = by_file(units)
+    return map(_without_damage, units)
+
+
+def _without_damage(unit: Unit) -> Unit:
+    """Return a unit; a malformed one for a record with bytes that are not of the file's encoding.
+
+    See `strict` of finetune.readers.numbered_lines.
+    """
+    if isinstance(unit, Rejection):
+        return replace(unit, text=as_replaced(unit.text))
+    texts = [text for value in unit.fields.values() for text in _strings(value)]
+    byte = next(filter(None, map(damaged_byte, texts)), None)
+    if byte is None:
+        return unit
+    what = problem(
+        "damaged-line",
+        "has a byte (0x{byte:02x}) that is not UTF-8, while the rest of the file is; write the "
+        "letter anew",
+        at=unit.place,
+        byte=byte,
+    )
+    return Rejection(unit.place, MALFORMED, as_replaced(" ".join(texts)), what)
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yield the texts within a value of a record."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for one in value.values() for text in _strings(one))
+    elif isinstance(value, Sequence):
+        yield from (text for one in value for text in _strings(one))
 
 
 def is_blank(file: SourceFile) -> bool:

@@ -29,7 +29,7 @@ from finetune.sources.files import SourceFile
 
 GRAM = 16
 """Characters of an n-gram: about three words, so that chance meetings are rare."""
-FORMAT, VERSION = "finetune-fingerprint", 2
+FORMAT, VERSION = "finetune-fingerprint", 3
 BATCH_TEXTS = 1000
 
 
@@ -73,7 +73,7 @@ def texts_of_file(path: Path, *, columns: Sequence[str]) -> Iterator[str]:
 
     Raises DataError with file and line for what cannot be read, or lacks a column.
     """
-    lines = numbered_lines(SourceFile(path=path, name=path.name), encoding="utf-8")
+    lines = numbered_lines(SourceFile(path=path, name=path.name), encoding="utf-8", strict=True)
     suffix = path.suffix.lower()
     if suffix == ".jsonl":
         yield from _of_records(path, lines, columns)
