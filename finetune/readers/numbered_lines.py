@@ -106,7 +106,7 @@ def _is_plainly_utf8(file: SourceFile) -> bool:
     """Return whether more lines have letters of UTF-8 than bytes that are not UTF-8.
 
     A file of another encoding has next to no such letters: it is read by its own encoding, not with
-    its accented lines left out.
+    its accented lines omitted.
     """
     kinds = {True: 0, False: 0}
     with opened(file) as stream:

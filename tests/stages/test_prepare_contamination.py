@@ -130,12 +130,12 @@ def test_a_fingerprint_file_survives_and_damage_is_noticed(tmp_path: Path) -> No
     assert again.counts_N.tolist() == found.counts_N.tolist()
     assert again.grams_G.tolist() == found.grams_G.tolist()
     data = path.read_bytes()
-    header = b'{"format": "finetune-fingerprint", "version": 2, "gram": 16, '
+    header = b'{"format": "finetune-fingerprint", "version": 3, "gram": 16, '
     for broken, code in (
         (data[:-1], "damaged-fingerprint"),
         (data + b"x", "damaged-fingerprint"),
         (b"no\n", "no-fingerprint"),
-        (data.replace(b'"version": 2', b'"version": 1'), "fingerprint-of-other-version"),
+        (data.replace(b'"version": 3', b'"version": 1'), "fingerprint-of-other-version"),
         (header + b'"texts": 99999999999999, "grams": 1}\n', "damaged-fingerprint"),
         (header + b'"texts": -1, "grams": 0}\n', "damaged-fingerprint"),
     ):

@@ -53,7 +53,7 @@ def test_more_than_five_percent_are_an_error(tmp_path, name):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_of_another_encoding_is_read_by_its_own(tmp_path, name):
-    """Its accented lines are not left out: no line of it has a letter of UTF-8."""
+    """Its accented lines are not omitted: no line of it has a letter of UTF-8."""
     plain = [f"Il va dem {number}" for number in range(300)]
     with pytest.raises(DataError) as caught:
         read(tmp_path, name, damaged={7, 150}, lines=plain)
