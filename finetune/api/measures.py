@@ -21,13 +21,14 @@ def bits_per_byte(
     """Return the bits per UTF-8 byte that a causal language model needs for texts; lower is better.
 
     The sum of the token losses over the bytes that these tokens decode to, as `evaluate` computes
-    it on held-out text: a text ends with the eos token; one that is longer than `sequence_tokens`
-    is scored in parts. `model` and `tokenizer` are those of transformers or PEFT. Raises DataError
-    if there is no text. Source: Gao et al. 2020, The Pile.
+    it on held-out text: without the end mark behind a text; one that is longer than
+    `sequence_tokens` is scored in parts. `model` and `tokenizer` are those of transformers or PEFT.
+    Raises DataError if there is no text. Source: Gao et al. 2020, The Pile.
     """
     import numpy as np
 
     from finetune.models.kinds import CAUSAL
+    from finetune.models.template import special_ids
     from finetune.prepare.packing.in_memory import split_of_texts
 
     split = split_of_texts(texts, tokenizer=tokenizer, sequence_tokens=sequence_tokens)
@@ -37,8 +38,9 @@ def bits_per_byte(
         records=np.arange(len(split.documents_D)),
         batch_rows=max(1, BATCH_TOKENS // sequence_tokens),
         device=model.device,
+        marks=special_ids(tokenizer),
     )
-    return float(nats.sum() / math.log(2) / split.documents_D["supervised_bytes"].sum())
+    return float(nats[:, 0].sum() / math.log(2) / split.documents_D["supervised_bytes"].sum())
 
 
 def fertility(tokenizer: Any, texts: Iterable[str], *, store: Path | str | None = None) -> BaseCost:

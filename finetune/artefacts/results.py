@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.remake import how_to_remake
-from finetune.artefacts.scores import SPARSE, Pair, PairedTest, Score, subject
+from finetune.artefacts.scores import SPARSE, ItemFile, Pair, PairedTest, Score, Subject, subject
 from finetune.errors import StoreError
 from finetune.messages import Place, problem
 from finetune.mix.allocate import Subset
@@ -274,18 +274,19 @@ class EvaluateResult:
     comparisons: tuple[PairedTest, ...]
     extension: Extension | None = field(default=None, metadata=SPARSE)
     """None unless the vocabulary was extended."""
+    items: tuple[ItemFile, ...] = field(default=(), metadata=SPARSE)
+    """Files of the scores per item."""
 
     @property
     def pairs(self) -> list[Pair]:
         """The scores of both systems with the test between them."""
-        base, adapter = (
-            {subject(score): score for score in self.scores if score.system == system}
-            for system in ("base", "adapter")
-        )
+        found: dict[Subject, dict[str, Score]] = {}
+        for score in self.scores:
+            found.setdefault(subject(score), {})[score.system] = score
         return [
-            Pair(base[key], adapter[key], test)
+            Pair(by.pop("base"), by.pop("adapter"), test, tuple(by.values()))
             for test in self.comparisons
-            if (key := subject(test)) in base and key in adapter
+            if {"base", "adapter"} <= set(by := dict(found.get(subject(test), {})))
         ]
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 Split = Literal["train", "validation", "test"]
 SystemName = Literal["base", "adapter"]
+Yardstick = Literal["ngram", "copy"]
+"""Systems without a model: a byte n-gram model of the training texts, a copy of the source."""
 SPARSE = {"sparse": True}
 """Metadata of a field that is absent from the JSON file while it has its default."""
 
@@ -22,7 +24,7 @@ class Score:
     language: str
     direction: str | None
     """`eng_Latn>hau_Latn` for a translation."""
-    system: SystemName
+    system: SystemName | Yardstick
     value: float
     low: float
     high: float
@@ -33,6 +35,24 @@ class Score:
     task: str | None = field(default=None, metadata=SPARSE)
     """The task, if it is neither held-out text nor translation."""
     split: Split = field(default="test", metadata=SPARSE)
+    unit: str = field(default="item", metadata=SPARSE)
+    """Kind of the items: `segment`, `line`, `document`; several with commas."""
+    given: str | None = field(default=None, metadata=SPARSE)
+    """Condition of a likelihood: `source`, `prompt`, `source or prompt`; None: nothing but the text
+    before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A yardstick on the same items; `difference` is adapter minus yardstick."""
+
+    name: Yardstick
+    value: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    minimum_effect: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,20 @@ class PairedTest:
     test: str
     phase: str | None = None
     task: str | None = field(default=None, metadata=SPARSE)
+    p_floor: float = 0.0
+    """The smallest p-value that this test can give: at it, p is a bound."""
+    p_holm: float | None = None
+    """p-value of the claim, adjusted for the number of claims of this evaluation: of the adapter
+    against base and yardsticks, the largest. None: nothing is claimed."""
+    minimum_effect: float = 0.0
+    """The end of the interval must be at least this far from 0."""
+    detectable: float | None = None
+    """The difference that such a test finds in 80 % of cases."""
+    documents: int | None = None
+    """Documents that the n items belong to; they are what is exchanged and resampled."""
+    unit: str = field(default="item", metadata=SPARSE)
+    given: str | None = field(default=None, metadata=SPARSE)
+    rivals: tuple[Rival, ...] = ()
 
 
 Subject = tuple[str, str | None, str, str | None, str | None]
@@ -70,3 +104,24 @@ class Pair:
     base: Score
     adapter: Score
     test: PairedTest
+    yardsticks: tuple[Score, ...] = ()
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """All of them: base, adapter, yardsticks."""
+        return (self.base, self.adapter, *self.yardsticks)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFile:
+    """Statistics of every scored item: a `.npy` file, and the items in a JSONL file.
+
+    The array is float64 (systems, items, statistics); line i of the JSONL file is item i. A system
+    without an output for an item has NaN. Sums over the items of a subject give its scores.
+    """
+
+    task: str
+    metric: str
+    systems: tuple[str, ...]
+    scores: str
+    items: str

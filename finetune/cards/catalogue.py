@@ -19,6 +19,7 @@ from finetune.output.templates import environment
 from finetune.spec.card import DataCard
 from finetune.spec.language import bcp47, language_name
 from finetune.spec.load import load_card
+from finetune.spec.permission import may_be_passed_on
 from finetune.spec.script import direction
 
 MARK = '<meta name="generator" content="finetune cards catalogue">'
@@ -195,8 +196,7 @@ def _why_no_samples(card: DataCard) -> str | None:
         return "withdrawn"
     if not is_here(card):
         return "elsewhere"
-    shared = not block.permitted_uses or "share" in block.permitted_uses
-    if block.access.kind != "open" or not shared:
+    if not may_be_passed_on(card):
         return "kept"
     return "personal" if block.personal_data == "present" else None
 

@@ -19,6 +19,7 @@ from finetune.evaluate.parts import Part
 from finetune.models.generate import Decoding
 from finetune.models.kinds import Kind, TrainableModel, kind_of
 from finetune.models.load import choose_device, load_tokenizer, resolve_precision, tokenizer_folder
+from finetune.models.template import special_ids
 
 # Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
 # must give the same scores on the same machine. Generation on a CPU waits for memory: a step for 32
@@ -69,7 +70,7 @@ def both_systems(job: Job) -> Iterator[System]:
 
 
 def score(job: Job, system: System, part: Part) -> dict[str, NDArray[np.float64]]:
-    """Return nats per chosen record, language by language."""
+    """Return nats per chosen record (S, 2), of text and of end marks, language by language."""
     chosen, split = part.chosen[system.name], part.splits[system.name]
     if not chosen:
         return {}
@@ -83,6 +84,7 @@ def score(job: Job, system: System, part: Part) -> dict[str, NDArray[np.float64]
             records=records,
             batch_rows=max(1, _SCORE_TOKENS[system.device.type] // split.sequence_tokens),
             device=system.device,
+            marks=special_ids(system.tokenizer),
             on_progress=lambda done, _: bar.update(done),
         )
     ends = np.cumsum([len(r) for r in chosen.values()])[:-1]

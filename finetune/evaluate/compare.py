@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from finetune.artefacts.scores import Pair, PairedTest, Score, SystemName
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from finetune.artefacts.items import Item
+from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.evaluate.added import refuse_other_statistics, score_of, statistics_of
 from finetune.evaluate.parts import Part
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric
 from finetune.spec.tables.task import ALWAYS, Group, Task
 from finetune.statistics.bootstrap import Interval
-from finetune.statistics.significance import compare
+from finetune.statistics.significance import EXACT_DOCUMENTS, EXCHANGES, Comparison, compare
 
 Outputs = Sequence[Sequence[Any]]
 """Of the groups of a task in one part: an output for each item."""
@@ -39,6 +43,18 @@ class Subject:
     signature: str
     task: str | None = None
     """None for the tasks of every evaluation."""
+    unit: str = "item"
+    given: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A pair of scores, and the statistics of each item from which it can be recomputed."""
+
+    pair: Pair
+    items: Sequence[Any]
+    statistics: Mapping[str, NDArray[np.float64]]
+    """By system: (N, K)."""
 
 
 def pairs_of_task(
@@ -47,69 +63,134 @@ def pairs_of_task(
     outputs: Mapping[str, Sequence[Outputs]],
     *,
     settings: Evaluate,
-) -> list[Pair]:
-    """Compare what base and adapter gave for the items of a task, metric by metric.
+) -> list[Counted]:
+    """Compare what base, adapter and yardsticks gave for the items of a task, metric by metric.
 
-    `outputs`: by system, part by part.
+    `outputs`: by system, part by part; None for a group of which a yardstick has nothing.
     """
     pairs = []
     for metric in asked.metrics:
         for number, part in enumerate(parts):
-            both = (outputs[name][number] for name in ("base", "adapter"))
-            for group, base, adapter in zip(asked.groups[number], *both, strict=True):
-                if group.is_scored:
-                    subject = Subject(
-                        group.language,
-                        group.direction,
-                        part.phase,
-                        metric.signed(asked.conditions),
-                        None if asked.task.name in ALWAYS else asked.task.name,
-                    )
-                    pairs.append(pair_of(metric, base, adapter, subject=subject, settings=settings))
+            for place, group in enumerate(asked.groups[number]):
+                if not group.is_scored:
+                    continue
+                subject = Subject(
+                    group.language,
+                    group.direction,
+                    part.phase,
+                    metric.signed(asked.conditions),
+                    None if asked.task.name in ALWAYS else asked.task.name,
+                    group.unit,
+                    group.given,
+                )
+                of_group = {name: each[number][place] for name, each in outputs.items()}
+                pairs.append(
+                    pair_of(metric, of_group, group.items, subject=subject, settings=settings)
+                )
     return pairs
 
 
 def pair_of(
     metric: Metric,
-    base: Sequence[Any],
-    adapter: Sequence[Any],
+    outputs: Mapping[str, Sequence[Any] | None],
+    items: Sequence[Any],
     *,
     subject: Subject,
     settings: Evaluate,
-) -> Pair:
-    """Compare the outputs of both systems, the i-th of the same item, and name the numbers."""
-    base_NK, adapter_NK = statistics_of(metric, base), statistics_of(metric, adapter)
-    refuse_other_statistics(metric, base_NK, adapter_NK)
-    found = compare(
-        base_NK,
-        adapter_NK,
-        score=score_of(metric),
-        higher_is_better=metric.higher_is_better,
-        resamples=settings.resamples,
-        seed=settings.seed,
-    )
+) -> Counted:
+    """Compare the outputs of systems, the i-th of item i, and name the numbers.
+
+    Who is better is not decided here: that depends on the number of claims (evaluate.verdicts).
+    """
+    given = {name: each for name, each in outputs.items() if each is not None}
+    counted = {name: _array(statistics_of(metric, each)) for name, each in given.items()}
+    refuse_other_statistics(metric, counted["base"], counted["adapter"])
+    documents, score = documents_of(items), score_of(metric)
+
+    def against(name: str) -> Comparison:
+        return compare(
+            counted[name],
+            counted["adapter"],
+            documents=documents,
+            score=score,
+            resamples=settings.resamples,
+            seed=settings.seed,
+        )
+
+    found = {name: against(name) for name in counted if name != "adapter"}
     about: dict[str, Any] = {
         "metric": metric.name,
         "language": subject.language,
         "direction": subject.direction,
         "phase": subject.phase,
         "task": subject.task,
-        "n": found.num_items,
+        "n": len(items),
+        "unit": subject.unit,
+        "given": subject.given,
     }
+    intervals = {name: one.first for name, one in found.items()}
+    intervals["adapter"] = found["base"].second
+    scores = {
+        name: Score(system=cast("Any", name), signature=subject.signature, **_values(at), **about)
+        for name, at in intervals.items()
+    }
+    rivals = tuple(_rival(name, one, metric) for name, one in found.items() if name != "base")
+    pair = Pair(
+        scores.pop("base"),
+        scores.pop("adapter"),
+        _test(found["base"], metric=metric, rivals=rivals, about=about),
+        tuple(scores.values()),
+    )
+    return Counted(pair, items, counted)
 
-    def scored(system: SystemName, at: Interval) -> Score:
-        values: dict[str, Any] = {"value": at.value, "low": at.low, "high": at.high}
-        return Score(system=system, signature=subject.signature, **values, **about)
 
-    test = PairedTest(
-        base=found.base.value,
-        adapter=found.adapter.value,
+def documents_of(items: Sequence[Any]) -> list[Any]:
+    """Return the document of each item: its source text, or itself.
+
+    Translations of one text into a language depend on each other.
+    """
+    return [item.id if isinstance(item, Item) else n for n, item in enumerate(items)]
+
+
+def _array(statistics: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(statistics, dtype=np.float64)
+
+
+def _values(at: Interval) -> dict[str, Any]:
+    return {"value": at.value, "low": at.low, "high": at.high}
+
+
+def _rival(name: str, found: Comparison, metric: Metric) -> Rival:
+    return Rival(
+        name=cast("Any", name),
+        value=found.first.value,
         difference=found.difference.value,
         low=found.difference.low,
         high=found.difference.high,
         p_value=found.p_value,
-        better=found.better,
-        test=f"paired bootstrap, {settings.resamples} resamples",
+        minimum_effect=metric.least_effect(found.first.value),
+    )
+
+
+def _test(
+    found: Comparison, *, metric: Metric, rivals: tuple[Rival, ...], about: Mapping[str, Any]
+) -> PairedTest:
+    exact = found.num_documents <= EXACT_DOCUMENTS
+    return PairedTest(
+        base=found.first.value,
+        adapter=found.second.value,
+        difference=found.difference.value,
+        low=found.difference.low,
+        high=found.difference.high,
+        p_value=found.p_value,
+        p_floor=found.p_floor,
+        minimum_effect=metric.least_effect(found.first.value),
+        detectable=found.detectable,
+        documents=found.num_documents,
+        better="neither",
+        test="exact exchange test of documents"
+        if exact
+        else f"exchange test of documents, {EXCHANGES:,} exchanges",
+        rivals=rivals,
         **about,
     )
-    return Pair(scored("base", found.base), scored("adapter", found.adapter), test)

@@ -10,9 +10,11 @@ class Likelihood:
     """Likelihood that a system gives to a text."""
 
     nats: float
-    """Sum of the negative log-likelihoods of its supervised tokens."""
+    """Sum of the negative log-likelihoods of its supervised tokens that spell text."""
     size_bytes: int
     """UTF-8 bytes that those tokens decode to."""
+    mark_nats: float = 0.0
+    """The same of its end marks, supervised tokens that spell no text."""
 
 
 @dataclass(frozen=True, slots=True)

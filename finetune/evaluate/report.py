@@ -8,15 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.artefacts.scores import Pair, PairedTest, Score
+from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
+from finetune.artefacts.verdicts import (
+    YARDSTICKS,
+    beaten,
+    claim_p,
+    items_of,
+    p_text,
+    verdict,
+    warnings,
+)
 from finetune.evaluate.generations import Generated
-from finetune.evaluate.score_table import cell, p_text, verdict
+from finetune.evaluate.score_table import cell
 from finetune.output.charts import scale_around
 from finetune.output.templates import environment
 from finetune.spec.language import language_name
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric, metric
 from finetune.spec.tables.task import task
+from finetune.statistics.significance import MIN_ITEMS_OF_A_CLAIM
 from finetune.text.shown import quotable
 
 
@@ -33,7 +43,9 @@ def write_report(
     template = environment("finetune.evaluate").get_template("report.html.j2")
     page = template.render(
         facts=facts,
-        rows=[_row(pair) for pair in pairs],
+        warnings=list(map(str, warnings([pair.test for pair in pairs]))),
+        rows=[row for pair in pairs for row in (_row(pair), *_rival_rows(pair))],
+        minimum_items=MIN_ITEMS_OF_A_CLAIM,
         metrics=_metrics(pairs),
         summary=summary(pairs),
         charts=_charts(pairs),
@@ -49,11 +61,12 @@ def summary(pairs: Sequence[Pair]) -> str:
     """Return one sentence on how many comparisons each system won."""
     if not pairs:
         return "There are no test documents, so base and adapter were not compared."
-    won = {winner: sum(p.test.better == winner for p in pairs) for winner in ("adapter", "base")}
+    tests = [pair.test for pair in pairs if metric(pair.test.metric).is_judged]
+    won = {winner: sum(t.better == winner for t in tests) for winner in ("adapter", "base")}
     return (
-        f"Of {len(pairs)} comparisons on held-out items, the adapter is better in "
-        f"{won['adapter']} and the base in {won['base']}; {len(pairs) - sum(won.values())} are "
-        "not significant."
+        f"Of {len(tests)} comparisons on held-out items, the adapter is better than base and "
+        f"yardsticks in {won['adapter']} and worse than the base in {won['base']}; nothing is "
+        f"claimed in {len(tests) - sum(won.values())}."
     )
 
 
@@ -76,15 +89,41 @@ def _row(pair: Pair) -> dict[str, str]:
         "metric": test.metric,
         "place": _place(test),
         "code": test.direction or test.language,
-        "n": f"{test.n:,}",
+        "n": items_of(test),
         "base": cell(pair.base),
         "adapter": cell(pair.adapter),
-        "difference": f"{test.difference:+.{places}f} [{test.low:+.{places}f}, "
-        f"{test.high:+.{places}f}]",
-        "p": p_text(test.p_value),
+        "difference": _difference(test, places=places),
+        "detectable": "" if test.detectable is None else f"{test.detectable:.{places}f}",
+        "p": claim_p(test),
         "better": test.better,
         "verdict": verdict(test),
     }
+
+
+def _rival_rows(pair: Pair) -> list[dict[str, str]]:
+    """Return a row for each yardstick, under the pair that it is compared with."""
+    test, scores = pair.test, {score.system: score for score in pair.yardsticks}
+    places = metric(test.metric).decimals
+    return [
+        {
+            **dict.fromkeys(("metric", "code", "n", "adapter", "detectable", "better"), ""),
+            "place": YARDSTICKS[rival.name],
+            "base": cell(scores[rival.name]),
+            "difference": _difference(rival, places=places),
+            "p": p_text(rival.p_value, floor=test.p_floor),
+            "verdict": beaten(rival, test),
+        }
+        for rival in test.rivals
+    ]
+
+
+def _difference(one: PairedTest | Rival, *, places: int) -> str:
+    return f"{one.difference:+.{places}f} [{one.low:+.{places}f}, {one.high:+.{places}f}]"
+
+
+def _name(score: Score) -> tuple[str, str]:
+    """Return a system as a class of the style sheet, and for people."""
+    return score.system, YARDSTICKS.get(score.system, score.system)
 
 
 def _place(test: PairedTest) -> str:
@@ -101,13 +140,14 @@ def _charts(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
     charts = []
     for row in _metrics(pairs):
         mine = [pair for pair in pairs if pair.test.metric == row.name]
-        scores = [score for pair in mine for score in (pair.base, pair.adapter)]
+        scores = [score for pair in mine for score in pair.scores]
         chart = {
             "title": row.title or row.heading,
             "axis": f"{row.label} ({row.better} is better)",
             "scale": scale_around([end for score in scores for end in (score.low, score.high)]),
+            "systems": list(dict.fromkeys(map(_name, scores))),
             "rows": [
-                {"label": _place(pair.test), "systems": [_mark(pair.base), _mark(pair.adapter)]}
+                {"label": _place(pair.test), "systems": list(map(_mark, pair.scores))}
                 for pair in mine
             ],
         }
@@ -117,7 +157,7 @@ def _charts(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
 
 def _mark(score: Score) -> dict[str, Any]:
     exact = f"{score.system}: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
-    return {"score": score, "text": f"{score.system} {cell(score)}", "title": exact}
+    return {"score": score, "text": f"{_name(score)[1]} {cell(score)}", "title": exact}
 
 
 def _data_uri(picture: Path | None) -> str | None:

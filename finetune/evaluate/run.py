@@ -27,18 +27,21 @@ from finetune.artefacts.results import (
     as_json,
     read_result,
 )
-from finetune.artefacts.scores import Pair, SystemName
+from finetune.artefacts.scores import ItemFile, Pair, SystemName
+from finetune.artefacts.verdicts import judged
 from finetune.errors import DataError
 from finetune.evaluate.added import checked_outputs, groups_of
 from finetune.evaluate.base_and_adapter import System, both_systems, tokens_per_second
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
+from finetune.evaluate.item_scores import write_item_scores
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
 from finetune.messages import Place, problem, sentence
 from finetune.models.load import set_threads
 from finetune.spec.entry_points import blamed
+from finetune.spec.permission import passed_on
 from finetune.spec.tables.metric import Metric
 from finetune.spec.tables.task import GROUP, TASKS, Task, asked
 
@@ -52,8 +55,17 @@ class _Measured:
     tokens_per_second: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """All that is compared, written and shown."""
+
+    pairs: list[Pair]
+    files: list[ItemFile]
+    generated: list[Generated]
+
+
 def run(job: Job) -> dict[str, Any]:
-    """Evaluate an adapter against its base; write scores.json, generations.jsonl, report.html.
+    """Evaluate an adapter against its base; write scores.json and items/ and what shows them.
 
     In a recipe with phases, on the test texts of every phase separately. Raises DataError if
     they hold no text.
@@ -66,7 +78,7 @@ def run(job: Job) -> dict[str, Any]:
             job.console.say(
                 sentence("no card has test records (`test: none`), so nothing is claimed")
             )
-            return _write(job, [], [], extension=None)
+            return _write(job, _Found([], [], []), extension=None)
         raise DataError(
             problem(
                 "empty-test-split",
@@ -79,15 +91,17 @@ def run(job: Job) -> dict[str, Any]:
     measured = {
         system.name: _measure(job, system, parts, tasks=tasks) for system in both_systems(job)
     }
-    pairs: list[Pair] = []
-    generated: list[Generated] = []
+    found = _Found([], [], [])
+    shared = passed_on(job.cards)
     for number, one in enumerate(tasks):
         outputs: dict[str, list[Outputs]] = {
-            name: found.outputs[number] for name, found in measured.items()
+            name: system.outputs[number] for name, system in measured.items()
         }
-        pairs += pairs_of_task(one, parts, outputs, settings=settings)
-        generated += generated_by_both(one, parts, outputs)
-    return _write(job, pairs, generated, extension=_extension(job, parts, measured))
+        counted = pairs_of_task(one, parts, outputs, settings=settings)
+        found.pairs.extend(each.pair for each in counted)
+        found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
+        found.generated.extend(generated_by_both(one, parts, outputs))
+    return _write(job, found, extension=_extension(job, parts, measured))
 
 
 def _asked(job: Job, parts: Sequence[Part]) -> list[Asked]:
@@ -164,25 +178,25 @@ def _training_tokens(prepared: Sequence[tuple[str | None, Artifact]]) -> int:
     return sum(read_result(artifact, PrepareResult).counts.train.tokens for _, artifact in prepared)
 
 
-def _write(
-    job: Job, pairs: list[Pair], generated: list[Generated], *, extension: Extension | None
-) -> dict[str, Any]:
+def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str, Any]:
+    pairs = judged(found.pairs)
     result = as_json(
         EvaluateResult(
-            scores=tuple(score for pair in pairs for score in (pair.base, pair.adapter)),
+            scores=tuple(score for pair in pairs for score in pair.scores),
             comparisons=tuple(pair.test for pair in pairs),
             extension=extension,
+            items=tuple(found.files),
         )
     )
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     (job.workspace / "scores.json").write_text(text, encoding="utf-8", newline="\n")
-    write_generations(job.workspace / "generations.jsonl", generated)
+    write_generations(job.workspace / "generations.jsonl", found.generated)
     base = read_result(job.inputs["base"], BaseResult)
     train = read_result(job.inputs["train"], TrainResult)
     write_report(
         job.workspace / "report.html",
         pairs=pairs,
-        generated=generated,
+        generated=found.generated,
         facts={
             "Base model": base.hub_id,
             "Base parameters": f"{base.parameters:,}",

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from finetune.artefacts.results import EvaluateResult
-from finetune.artefacts.scores import Pair, PairedTest, Score
+from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
+from finetune.artefacts.verdicts import (
+    YARDSTICKS,
+    beaten,
+    claim_p,
+    items_of,
+    p_text,
+    verdict,
+    warnings,
+)
 from finetune.output.console import Console
 from finetune.spec.tables.metric import metric
 from finetune.spec.tables.task import task
-from finetune.statistics.bootstrap import MIN_ITEMS
 
 TABLE_COLUMNS = (
     "metric",
     "language",
+    "items",
     "base [95 %]",
     "adapter [95 %]",
     "difference",
@@ -24,23 +33,25 @@ TABLE_COLUMNS = (
 
 
 def show_scores(result: EvaluateResult, *, console: Console) -> None:
-    """Show the comparison of base and adapter, from the result of the stage `evaluate`."""
+    """Show the comparison of base, yardsticks and adapter, from the result of `evaluate`."""
     if not result.pairs:  # no card has test records
         return
+    for warning in warnings(result.comparisons):
+        console.say(warning, warning="worse-than-ngram")
     rows = table_rows(result.pairs)
-    title = "base vs. adapter, test split"
     # intervals under their values, so that a terminal of 80 columns is enough
     narrow = [
         (
-            f"{metric}\n{where}",
+            "\n".join(filter(None, (metric, where, items.replace(", ", "\n")))),
             base.replace(" [", "\n["),
             adapter.replace(" [", "\n["),
             f"{difference}\np {p}" if p.startswith("<") else f"{difference}\np = {p}",
             verdict,
         )
-        for metric, where, base, adapter, difference, p, verdict in rows
+        for metric, where, items, base, adapter, difference, p, verdict in rows
     ]
     columns = ("", "base [95 %]", "adapter [95 %]", "difference", "verdict")
+    title = "base and yardsticks vs. adapter, test split"
     console.table(title, columns, narrow, name="scores", facts=map(_facts, result.pairs))
 
 
@@ -54,47 +65,61 @@ def _facts(pair: Pair) -> dict[str, Any]:
         "language": test.language,
         "direction": test.direction,
         "n": test.n,
+        "unit": test.unit,
+        "given": test.given,
         "base": {name: getattr(pair.base, name) for name in ("value", "low", "high")},
         "adapter": {name: getattr(pair.adapter, name) for name in ("value", "low", "high")},
         "difference": {"value": test.difference, "low": test.low, "high": test.high},
         "p_value": test.p_value,
+        "p_holm": test.p_holm,
+        "minimum_effect": test.minimum_effect,
+        "detectable": test.detectable,
         "better": test.better,
+        "yardsticks": {rival.name: _rival_facts(rival) for rival in test.rivals},
+    }
+
+
+def _rival_facts(rival: Rival) -> dict[str, Any]:
+    return {
+        "value": rival.value,
+        "difference": {"value": rival.difference, "low": rival.low, "high": rival.high},
+        "p_value": rival.p_value,
     }
 
 
 def table_rows(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
-    """Return the table rows, with the columns of `TABLE_COLUMNS`."""
-    return [
-        (
-            pair.test.metric,
-            where(pair.test),
-            cell(pair.base),
-            cell(pair.adapter),
-            f"{pair.test.difference:+.{metric(pair.test.metric).decimals}f}",
-            p_text(pair.test.p_value),
-            verdict(pair.test),
+    """Return the table rows, with the columns of `TABLE_COLUMNS`; yardsticks under their pair."""
+    return [row for pair in pairs for row in (_row(pair), *_rival_rows(pair))]
+
+
+def _row(pair: Pair) -> tuple[str, ...]:
+    test = pair.test
+    return (
+        test.metric,
+        where(test),
+        items_of(test),
+        cell(pair.base),
+        cell(pair.adapter),
+        f"{test.difference:+.{metric(test.metric).decimals}f}",
+        claim_p(test),
+        verdict(test),
+    )
+
+
+def _rival_rows(pair: Pair) -> Iterator[tuple[str, ...]]:
+    test = pair.test
+    scores = {score.system: score for score in pair.yardsticks}
+    for rival in test.rivals:
+        yield (
+            YARDSTICKS[rival.name],
+            "",
+            "",
+            cell(scores[rival.name]),
+            "",
+            f"{rival.difference:+.{metric(test.metric).decimals}f}",
+            p_text(rival.p_value, floor=test.p_floor),
+            beaten(rival, test),
         )
-        for pair in pairs
-    ]
-
-
-def verdict(test: PairedTest) -> str:
-    """Return the verdict of a paired test.
-
-    >>> test = PairedTest("bits_per_byte", "hau_Latn", None, 2.0, 1.5, -0.5, -0.6, -0.4, 0.002, 90,
-    ...                   "adapter", "paired bootstrap, 1,000 resamples")
-    >>> verdict(test)
-    'adapter better (-25.0 %)'
-    """
-    if test.better != "neither":
-        if not metric(test.metric).percent_of_base:
-            return f"{test.better} better"
-        return f"{test.better} better ({100 * test.difference / test.base:+.1f} %)"
-    if test.n < MIN_ITEMS:
-        return f"too few items to test (n = {test.n})"
-    if test.difference == test.low == test.high == 0:
-        return "no difference"
-    return "not significant"
 
 
 def cell(score: Score) -> str:
@@ -113,12 +138,3 @@ def where(test: PairedTest) -> str:
     named = [task(test.task).label] if test.task else []
     named += [test.phase] if test.phase else []
     return f"{code} ({', '.join(named)})" if named else code
-
-
-def p_text(p_value: float) -> str:
-    """Format a p-value.
-
-    >>> p_text(0.002), p_text(0.0002), p_text(1.0)
-    ('0.002', '< 0.001', '1.000')
-    """
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"

@@ -13,7 +13,7 @@ its logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,9 +75,13 @@ class Score(Protocol):
         records: NDArray[Any],
         batch_rows: int,
         device: torch.device | str,
+        marks: Sequence[int] = (),
         on_progress: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float64]:
-        """Return the nll (nats) of each record, an index into `split.documents_D`."""
+        """Return the nll (nats) of each record, an index into `split.documents_D`, shape (N, 2).
+
+        First that of its text, then that of `marks`, ids of tokens that spell no text.
+        """
 
 
 class Generate(Protocol):

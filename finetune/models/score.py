@@ -1,8 +1,8 @@
-"""Document scores: negative log-likelihood of the supervised tokens."""
+"""Document scores: negative log-likelihood of the supervised tokens, end marks apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,20 @@ def score_documents(
     records: NDArray[Any],
     batch_rows: int,
     device: torch.device | str,
+    marks: Sequence[int] = (),
     on_progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the nll (nats) of each record, an index into `split.documents_D`.
+    """Return the nll (nats) of each record, an index into `split.documents_D`, shape (N, 2).
 
+    First that of the supervised tokens that spell text, then that of `marks`, ids that spell none.
     Only rows that hold a wanted record are run. Bits per byte of some records is
-    sum(nll) / ln 2 / sum(supervised_bytes). `on_progress` is called with (rows done, rows in all).
+    sum(nll[:, 0]) / ln 2 / sum(supervised_bytes). `on_progress` is called with (rows done, rows in
+    all).
     """
     records = np.asarray(records, dtype=np.int64)
     wanted_D = split.documents_D[records]
     rows_R = np.unique(wanted_D["row"])
-    nll_N = np.zeros(len(records), dtype=np.float64)
+    nll_N2 = np.zeros((len(records), 2), dtype=np.float64)
     was_training = model.training
     model.eval()
     try:
@@ -42,10 +45,12 @@ def score_documents(
             nll_BT[supervised_BT] = model.score(batch).double().cpu().numpy()
             for place in np.flatnonzero(np.isin(wanted_D["row"], rows)):
                 record = wanted_D[place]
-                row_T = nll_BT[np.searchsorted(rows, record["row"])]
-                nll_N[place] = row_T[record["start"] : record["start"] + record["length"]].sum()
+                inside = slice(record["start"], record["start"] + record["length"])
+                nll_n = nll_BT[np.searchsorted(rows, record["row"])][inside]
+                is_mark_n = np.isin(split.tokens_NT[record["row"]][inside], list(marks))
+                nll_N2[place] = nll_n[~is_mark_n].sum(), nll_n[is_mark_n].sum()
             if on_progress is not None:
                 on_progress(begin + len(rows), len(rows_R))
     finally:
         model.train(was_training)
-    return nll_N
+    return nll_N2

@@ -121,6 +121,11 @@ def opening(tokenizer: Any, text: str = "") -> list[int]:
     return [int(bos)]
 
 
+def special_ids(tokenizer: Any) -> list[int]:
+    """Return the ids of the tokens that spell no text: marks of beginning, turn and end."""
+    return [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
+
+
 def _answer_span(tokenizer: Any, messages: Messages, number: int, whole: str) -> tuple[int, int]:
     """Return where in `whole` the answer `number` begins, and where its stop token ends."""
     so_far = _lay_out(tokenizer, messages[: number + 1], prompt=False)

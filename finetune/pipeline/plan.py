@@ -16,6 +16,7 @@ from finetune.pipeline.manifest import key_of
 from finetune.sources import lock as outside
 from finetune.spec.card import ALL
 from finetune.spec.load import Project
+from finetune.spec.permission import passed_on
 from finetune.spec.recipe import Phase
 from finetune.spec.tables.task import added_origins
 
@@ -41,8 +42,8 @@ STAGES = {
         Stage("prepare", 8, "finetune.prepare.run:run"),
         Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
         Stage("train", 3, "finetune.train.run:run", resumable=True, on_all_ranks=True),
-        Stage("evaluate", 1, "finetune.evaluate.run:run"),
-        Stage("release", 2, "finetune.release.run:run"),
+        Stage("evaluate", 2, "finetune.evaluate.run:run"),
+        Stage("release", 3, "finetune.release.run:run"),
     )
 }
 HOW_NOT_WHAT = {"sharding", "offload"}
@@ -91,6 +92,7 @@ def steps_of(project: Project) -> tuple[Step, ...]:
         inputs |= _by_role("plain", plain)
     asked = recipe.evaluate.model_dump(exclude={"tasks", "metrics"})
     asked |= added_origins(recipe.evaluate.tasks, recipe.evaluate.metrics)
+    asked["passed_on"] = passed_on(project.cards)  # whose texts stand beside the scores per item
     evaluate = _step("evaluate", "evaluate", phases[-1], inputs=inputs, content=asked)
     if not recipe.is_released:
         return (*steps, evaluate)

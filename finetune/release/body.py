@@ -17,7 +17,18 @@ from finetune.artefacts.results import (
     VocabularyResult,
     read_result,
 )
-from finetune.artefacts.scores import PairedTest, Score, Subject, subject
+from finetune.artefacts.scores import PairedTest, Rival, Score, Subject, subject
+from finetune.artefacts.verdicts import (
+    YARDSTICKS,
+    beaten,
+    claim_p,
+    is_larger_than_minimum,
+    items_of,
+    sign_of_gain,
+    verdict,
+    warnings,
+    where,
+)
 from finetune.output.markdown import Markdown, inline
 from finetune.output.templates import markdown_environment
 from finetune.release.recorded import (
@@ -31,7 +42,6 @@ from finetune.release.recorded import (
     scores_of,
     training_data,
     translates,
-    where,
 )
 from finetune.spec.card import DataCard
 from finetune.spec.language import language_name
@@ -40,6 +50,7 @@ from finetune.spec.recipe import Corpus, Phase
 from finetune.spec.sections.training import WARMUP_RATIO
 from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.spec.tables.task import metrics_asked
+from finetune.statistics.significance import MIN_ITEMS_OF_A_CLAIM
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -57,8 +68,8 @@ def _template() -> Template:
 
 
 def conclusions(comparisons: Sequence[PairedTest]) -> list[Markdown]:
-    """Return a plain sentence per comparison: what is significant and what is not."""
-    return [_conclusion(c) for c in comparisons]
+    """Return a plain sentence per comparison that can be won: what is claimed and what is not."""
+    return [_conclusion(c) for c in comparisons if metric(c.metric).is_judged]
 
 
 def seen_rows(train: TrainResult, *, phases: Sequence[str]) -> list[dict[str, Any]]:
@@ -141,6 +152,8 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "validation": metric(VALIDATION),
         "metrics": metrics_asked(recipe.evaluate.tasks, recipe.evaluate.metrics),
         "conclusions": conclusions(comparisons_of(job)),
+        "warnings": [inline(str(warning)) for warning in warnings(comparisons_of(job))],
+        "minimum_items": MIN_ITEMS_OF_A_CLAIM,
         "untested": [c.pretty_name for c in job.cards.values() if c.corpus.test == "none"],
         "named_tests": [c.pretty_name for c in job.cards.values() if _names_test(c)],
         "data": training_data(job),
@@ -189,12 +202,17 @@ def _table(job: Job) -> list[dict[str, Any]]:
     """Return one row per language and metric: base, adapter, and their comparison."""
     rows: dict[Subject, dict[str, Any]] = {}
     for score in scores_of(job):
-        row = rows.setdefault(subject(score), {"where": where(score), "n": score.n, "test": None})
+        facts = {"where": where(score), "items": items_of(score), "yardsticks": Markdown("-")}
+        row = rows.setdefault(subject(score), facts | {"p": None})
         row["metric"] = metric(score.metric).label
-        row[score.system] = _with_interval(score)
+        if score.system in YARDSTICKS:
+            row["yardsticks"] = Markdown(f"{YARDSTICKS[score.system]} {_with_interval(score)}")
+        else:
+            row[score.system] = _with_interval(score)
     for test in comparisons_of(job):
         if subject(test) in rows:
-            rows[subject(test)]["test"] = test
+            judged = metric(test.metric).is_judged
+            rows[subject(test)]["p"] = claim_p(test) if judged else "shown only"
     return [row for row in rows.values() if "base" in row and "adapter" in row]
 
 
@@ -205,22 +223,37 @@ def _with_interval(score: Score) -> Markdown:
 
 def _conclusion(test: PairedTest) -> Markdown:
     row = metric(test.metric)
-    what = f"{inline(where(test))}, {inline(row.label)}"
-    how = f"{inline(test.test)}, n = {test.n:,}, p = {test.p_value:.3g}"
     places = row.decimals
-    values = f"{test.adapter:.{places}f} against {test.base:.{places}f}"
+    what = f"{inline(where(test))}, {inline(row.label)} of {inline(items_of(test))}"
+    values = f"{test.adapter:.{places}f} against {test.base:.{places}f} of the base"
     low, high = f"{test.low:+.{places}f}", f"{test.high:+.{places}f}"
-    interval = f"95 % interval of the difference {low} to {high}"
-    excludes_zero = test.low > 0 or test.high < 0
-    if test.better == "adapter" and excludes_zero:
-        return Markdown(f"{what}: the adapter is better, {values} ({interval}; {how}).")
-    if test.better == "base" and excludes_zero:
-        return Markdown(f"{what}: the adapter is **worse**, {values} ({interval}; {how}).")
-    verdict = "too few items to test" if excludes_zero else "not significant"
+    how = f"95 % interval of the difference {low} to {high}; {inline(test.test)}, p {_is(test)}"
+    said = "".join(f"; {_against(rival, test, places=places)}" for rival in test.rivals)
+    gain = sign_of_gain(test)
+    if test.better == "adapter" and is_larger_than_minimum(test, sign=gain):
+        return Markdown(f"{what}: the adapter is better, {values} ({how}){said}.")
+    if test.better == "base" and is_larger_than_minimum(test, sign=-gain):
+        return Markdown(f"{what}: the adapter is **worse**, {values} ({how}){said}.")
+    why = verdict(test) if test.better == "neither" else "not significant"
+    smallest = ""
+    if test.detectable:
+        smallest = f" Such a test finds differences of {test.detectable:.{places}f} or more."
     return Markdown(
-        f"{what} ({row.better} is better): {verdict}, {values} ({interval}; {how}). "
-        "No gain is claimed."
+        f"{what} ({row.better} is better): {inline(why)}, {values} ({how}){said}. "
+        f"No gain is claimed.{smallest}"
     )
+
+
+def _against(rival: Rival, test: PairedTest, *, places: int) -> str:
+    result = beaten(rival, test)
+    said = f", {result}" if result else ""
+    return f"{YARDSTICKS[rival.name]} {rival.value:.{places}f}{said}"
+
+
+def _is(test: PairedTest) -> Markdown:
+    """Return a p-value behind "p": `< 0.0002`, `= 0.031`."""
+    found = claim_p(test)
+    return inline(found if found.startswith("<") else f"= {found}")
 
 
 def _prompts(corpora: Sequence[Corpus]) -> list[dict[str, str]]:

@@ -6,6 +6,8 @@ from math import isfinite
 from typing import Any
 
 from finetune.artefacts.job import Job
+from finetune.artefacts.scores import Score
+from finetune.artefacts.verdicts import where
 from finetune.output.markdown import inline
 from finetune.release.recorded import (
     Licensing,
@@ -13,7 +15,6 @@ from finetune.release.recorded import (
     released_languages,
     scores_of,
     translates,
-    where,
 )
 from finetune.spec.language import bcp47, hub_code
 from finetune.spec.sections.source import HubSource
@@ -44,7 +45,7 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
         base_model=base.released_id,
         tags=["lora", f"base_model:adapter:{base.released_id}", *languages],
         datasets=_hub_datasets(job) or None,
-        metrics=sorted({metric(s.metric).hub_id for s in scores_of(job)}) or None,
+        metrics=sorted({metric(s.metric).hub_id for s in _published(job)}) or None,
         model_name=job.recipe.released.repo.rpartition("/")[2] if results else None,
         eval_results=results or None,
         **extra,
@@ -57,11 +58,9 @@ def _eval_results(job: Job) -> list[Any]:
     hub = [c.corpus.source for c in job.cards.values() if isinstance(c.corpus.source, HubSource)]
     only = hub[0] if len(hub) == 1 and len(job.cards) == 1 else None
     results = []
-    for score in scores_of(job):
-        if score.system != "adapter" or not isfinite(score.value):
-            continue
+    for score in _published(job):
         row, task = metric(score.metric), task_of(score.task, direction=score.direction)
-        items = task.dataset or "held-out test documents"
+        items = task.dataset or f"held-out test {score.unit}s"
         results.append(
             EvalResult(
                 task_type=task.hub_task,
@@ -77,6 +76,12 @@ def _eval_results(job: Job) -> list[Any]:
             )
         )
     return results
+
+
+def _published(job: Job) -> list[Score]:
+    """Return the adapter's scores in metrics from which something can be claimed."""
+    found = [s for s in scores_of(job) if s.system == "adapter" and isfinite(s.value)]
+    return [score for score in found if metric(score.metric).is_judged]
 
 
 def _hub_datasets(job: Job) -> list[str]:

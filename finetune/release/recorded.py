@@ -15,12 +15,10 @@ from finetune.messages import Place, Sentence, problem
 from finetune.output.markdown import plain
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.spec.card import DataCard
-from finetune.spec.language import language_name
 from finetune.spec.licence import MODEL_TERMS
 from finetune.spec.permission import Terms
 from finetune.spec.recipe import Corpus
 from finetune.spec.sections.source import HubSource, LocalSource, UrlSource
-from finetune.spec.tables.task import task_of
 from finetune.spec.values.web_address import is_page
 
 _Result = TypeVar("_Result")
@@ -136,26 +134,6 @@ def comparisons_of(job: Job) -> tuple[PairedTest, ...]:
     """Return the paired tests of the evaluation."""
     evaluate = result_of(job, "evaluate", EvaluateResult)
     return evaluate.comparisons if evaluate else ()
-
-
-def where(record: Score | PairedTest) -> str:
-    """Return the language or direction of a score by name, with its task or phase.
-
-    >>> from dataclasses import replace
-    >>> score = Score("chrf", "hau_Latn", None, "base", 20.0, 18.0, 22.0, 90, "", phase="texts")
-    >>> where(score)
-    'Hausa (texts)'
-    >>> where(replace(score, direction="eng_Latn>hau_Latn", phase=None))
-    'English to Hausa'
-    """
-    if record.direction:
-        source, _, target = record.direction.partition(">")
-        name = f"{language_name(source)} to {language_name(target)}"
-    else:
-        name = language_name(record.language)
-    named = [task_of(record.task, direction=record.direction).label] if record.task else []
-    named += [record.phase] if record.phase else []
-    return f"{name} ({', '.join(named)})" if named else name
 
 
 def _card_record(card: DataCard) -> dict[str, Any]:

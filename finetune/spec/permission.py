@@ -223,6 +223,23 @@ def _gates(cards: Mapping[str, DataCard]) -> Iterable[Sentence]:
         yield joined(parts, between="; ")
 
 
+def may_be_passed_on(card: DataCard) -> bool:
+    """Return whether access to the texts is open, and their owners permit passing them on."""
+    permitted = card.corpus.permitted_uses
+    return card.corpus.access.kind == "open" and (not permitted or "share" in permitted)
+
+
+def passed_on(cards: Mapping[str, DataCard]) -> list[str]:
+    """Return the cards whose test texts may stand in a file that others are given."""
+    return sorted(
+        name
+        for name, card in cards.items()
+        if may_be_passed_on(card)
+        and card.corpus.personal_data != "present"
+        and not card.is_withdrawn
+    )
+
+
 AGREED = frozenset(("written", "spoken", "community"))
 """Bases of consent on which people's names may stay in their texts."""
 

@@ -20,8 +20,8 @@ ScoreOfSums = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 CONFIDENCE = 0.95
 MIN_ITEMS = 10
-"""Fewer items never make a winner: a bootstrap over a handful of items is too sure of itself
-(with 5 items that all agree its interval excludes 0, an exact sign test gives p = 0.06)."""
+"""Fewer items have no interval: a bootstrap over a handful of items is too sure of itself (with 5
+items that all agree its interval excludes 0, an exact sign test gives p = 0.06)."""
 _BLOCK_DRAWS = 1 << 21  # draws held in memory at once: 16 MiB
 
 

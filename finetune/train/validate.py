@@ -52,7 +52,7 @@ def score_together(
             batch_rows=batch_rows,
             device=processes.device,
             on_progress=report,
-        )
+        ).sum(axis=1)
     most = -(-len(rows_R[:: processes.count]) // batch_rows)
     own = -(-len(rows_R[processes.ranks.rank :: processes.count]) // batch_rows)
     for _ in range(most - own):

@@ -21,6 +21,7 @@ FILES = (
     "tests/stages/test_prepare_memory.py",
     "tests/unit/pipeline/test_store_kills.py",
     "tests/unit/readers/test_hostile.py",
+    "tests/unit/statistics/test_significance.py",
 )
 """Those with tests marked `nightly`; their short forms run in CI."""
 

@@ -143,10 +143,10 @@ MUTATIONS = {
     ),
     "better without a test": Mutation(
         "`better` needs a paired test",
-        "statistics/significance.py",
-        "difference.low <= 0 <= difference.high",
-        "difference.value == 0",
-        ("unit/statistics",),
+        "artefacts/verdicts.py",
+        "if test.p_holm is None or not test.p_holm < LEVEL:",
+        "if test.p_holm is None:",
+        ("unit/artefacts",),
     ),
     "the licence gate is open": Mutation(
         "a licence conflict is found before anything is queued",

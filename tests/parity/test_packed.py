@@ -150,5 +150,6 @@ def test_scores_are_those_of_the_plain_model(kind: str) -> None:
         device="cpu",
         on_progress=lambda done, total: seen.append((done, total)),
     )
-    np.testing.assert_allclose(found, np.array(wanted)[records], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found[:, 0], np.array(wanted)[records], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(found[:, 1], 0)
     assert seen[-1][0] == seen[-1][1] == len(set(split.documents_D["row"][records]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from dataclasses import replace
@@ -13,134 +12,21 @@ import numpy as np
 import pytest
 import torch
 
-from finetune.artefacts.job import Artifact, Job
-from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit, open_split
+from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.artefacts.results import EvaluateResult, parse_result
 from finetune.errors import DataError, StoreError
 from finetune.evaluate.parts import parts_of
 from finetune.evaluate.run import run
 from finetune.evaluate.score_table import table_rows
 from finetune.models import kinds
-from finetune.output.console import Console
-from finetune.spec.recipe import Recipe
+from tests.support.evaluate_job import LANGUAGES, document_of, make_job
 from tests.support.prepare_job import make_card
-from tests.support.results import base_result, prepare_result, train_result
 from tests.support.tiny import tiny_model, tiny_tokenizer, write_tiny_model
-
-LANGUAGES = ("hau_Latn", "urd_Arab")
-SEQUENCE = 64
-
-
-def _document(tokenizer: Any, number: int) -> dict[str, Any]:
-    """Even numbers are translations into Hausa, odd ones plain Urdu text."""
-    if number % 2 == 0:
-        prompt = f"<|im_start|>user\nThe cat {number}<|im_end|>\n<|im_start|>assistant\n"
-        answer = f"Na gode {number}"
-        head = tokenizer.encode(prompt)
-        tail = [*tokenizer.encode(answer), tokenizer.eos_token_id]
-        item = {"prompt": prompt, "reference": answer, "source": f"The cat {number}"}
-        item |= {"direction": "eng_Latn>hau_Latn"}
-        language, text_bytes = 0, len(answer.encode())
-    else:
-        text = f"شکریہ {number} <b>"
-        head, tail = [], [*tokenizer.encode(text), tokenizer.eos_token_id]
-        item = {"prompt": None, "reference": None, "source": None, "direction": None}
-        language, text_bytes = 1, len(text.encode())
-    item |= {"id": f"d{number}", "card": "toy", "language": LANGUAGES[language]}
-    flags = [0] * len(head) + [1] * len(tail)
-    flags[0] = 0
-    return {
-        "tokens": head + tail,
-        "flags": flags,
-        "item": item,
-        "language": language,
-        "bytes": text_bytes,
-    }
-
-
-def write_split(directory: Path, documents: list[dict[str, Any]]) -> None:
-    """Pack documents greedily into rows of SEQUENCE tokens."""
-    directory.mkdir(parents=True)
-    rows: list[list[dict[str, Any]]] = [[]]
-    for number, document in enumerate(documents):
-        document["number"] = number
-        if sum(len(d["tokens"]) for d in rows[-1]) + len(document["tokens"]) > SEQUENCE:
-            rows.append([])
-        rows[-1].append(document)
-    shape = (len(rows), SEQUENCE)
-    tokens, segments = np.zeros(shape, np.uint32), np.zeros(shape, np.int32)
-    supervised, records = np.zeros(shape, np.uint8), []
-    for r, row in enumerate(rows):
-        start = 0
-        for s, document in enumerate(row):
-            length = len(document["tokens"])
-            span = slice(start, start + length)
-            tokens[r, span], segments[r, span] = document["tokens"], s + 1
-            supervised[r, span] = document["flags"]
-            count = sum(document["flags"])
-            where = (document["number"], r, start, length, count)
-            records.append((*where, document["bytes"], document["language"], 0))
-            start += length
-    np.save(directory / "tokens.npy", tokens)
-    np.save(directory / "segments.npy", segments)
-    np.save(directory / "supervised.npy", supervised)
-    np.save(directory / "documents.npy", np.array(records, dtype=DOCUMENT_DTYPE))
-    lines = [json.dumps(d["item"], ensure_ascii=False) + "\n" for row in rows for d in row]
-    (directory / "items.jsonl").write_text("".join(lines), encoding="utf-8")
-
-
-def write_adapter(directory: Path, *, scale: float) -> None:
-    """Write a LoRA adapter whose B is random times `scale` (0: it changes nothing)."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(1)
-    config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear")
-    adapted = get_peft_model(tiny_model(), config)
-    for name, parameter in adapted.named_parameters():
-        if "lora_B" in name:
-            parameter.data = scale * torch.randn_like(parameter)
-    adapted.save_pretrained(directory)
 
 
 @pytest.fixture(scope="module")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("base") / "model").parent
-
-
-def make_job(root: Path, base: Path, *, scale: float, documents: int = 30, **evaluate: Any) -> Job:
-    """Return the evaluate job of a recipe on tiny artefacts under `root`."""
-    tokenizer = tiny_tokenizer()
-    write_split(root / "prepare/test", [_document(tokenizer, n) for n in range(documents)])
-    write_adapter(root / "train/adapter", scale=scale)
-    (root / "train/loss.png").write_bytes(b"\x89PNG picture")
-    recipe = Recipe.model_validate(
-        {
-            "name": "toy",
-            "base": {"model": "./model", "hub_id": "org/tiny", "licence": "apache-2.0"},
-            "corpora": [{"card": "toy"}],
-            "prepare": {"sequence_tokens": SEQUENCE},
-            "train": {"max_steps": 1, "batch_tokens": SEQUENCE},
-            "evaluate": {"resamples": 200, "max_new_tokens": 8, "samples": 2} | evaluate,
-            "release": {"repo": "org/toy"},
-        }
-    )
-    trained = train_result(best_step=1, steps=1, supervised_tokens=10)
-    prepared = prepare_result(languages=list(LANGUAGES), cards=["toy"], chat_template="model")
-    inputs = {
-        "base": Artifact("base", "b", base, base_result(parameters=90_000)),
-        "prepare": Artifact("prepare", "p", root / "prepare", prepared),
-        "train": Artifact("train", "t", root / "train", trained),
-    }
-    workspace = root / "evaluate"
-    workspace.mkdir()
-    return Job(
-        recipe=recipe,
-        phase=recipe.training_phases[0],
-        cards={},
-        inputs=inputs,
-        workspace=workspace,
-        console=Console(out=io.StringIO()),
-    )
 
 
 def _by(result: dict[str, Any], metric: str, language: str) -> dict[str, Any]:
@@ -149,22 +35,25 @@ def _by(result: dict[str, Any], metric: str, language: str) -> dict[str, Any]:
     return found[0]
 
 
-def _bits_per_byte_by_hand(documents: list[dict[str, Any]], adapter: Path | None) -> float:
-    """Plain transformers (and PEFT), one document at a time."""
+def _bits_by_hand(documents: list[dict[str, Any]], adapter: Path | None) -> tuple[float, float]:
+    """Bits per byte and bits of the end mark, by transformers and PEFT, document by document."""
     from peft import PeftModel
 
     model = tiny_model()
     if adapter:
         model = PeftModel.from_pretrained(model, adapter).eval()
-    nats = 0.0
+    nats, marks = 0.0, 0.0
     for document in documents:
         ids = torch.tensor([document["tokens"]])
         with torch.no_grad():
             log_p = model(ids).logits.log_softmax(-1)[0]
         for at in range(1, len(document["tokens"])):
-            if document["flags"][at]:
+            if document["flags"][at] and at + 1 == len(document["tokens"]):
+                marks -= float(log_p[at - 1, ids[0, at]])
+            elif document["flags"][at]:
                 nats -= float(log_p[at - 1, ids[0, at]])
-    return nats / math.log(2) / sum(d["bytes"] for d in documents)
+    size_bytes = sum(d["bytes"] for d in documents)
+    return nats / math.log(2) / size_bytes, marks / math.log(2) / len(documents)
 
 
 def test_test_texts_are_opened_by_the_kind_of_the_base(tmp_path, base_folder, constants):
@@ -187,21 +76,23 @@ def test_bits_per_byte_equal_a_hand_computation(tmp_path, base_folder):
     """Base and adapter score as plain transformers and PEFT do, document by document."""
     job = make_job(tmp_path, base_folder, scale=0.05, generate_items=0)
     result = run(job)
-    documents = [_document(tiny_tokenizer(), n) for n in range(30)]
+    documents = [document_of(tiny_tokenizer(), n) for n in range(30)]
     for index, language in enumerate(LANGUAGES):
         mine = [d for d in documents if d["language"] == index]
         found = _by(result, "bits_per_byte", language)
         adapter = tmp_path / "train/adapter"
-        assert found["n"] == 15
-        assert found["base"] == pytest.approx(_bits_per_byte_by_hand(mine, None), rel=1e-5)
-        assert found["adapter"] == pytest.approx(_bits_per_byte_by_hand(mine, adapter), rel=1e-5)
+        marks = _by(result, "end_mark_bits", language)
+        assert found["n"] == marks["n"] == 15
+        for system, weights in (("base", None), ("adapter", adapter)):
+            both = _bits_by_hand(mine, weights)
+            assert (found[system], marks[system]) == pytest.approx(both, rel=1e-5)
         assert found["adapter"] != pytest.approx(found["base"], rel=1e-4)
 
 
 def test_an_adapter_that_changes_nothing_wins_nothing(tmp_path, base_folder):
     """With B = 0 every difference is exactly 0 with interval [0, 0], p = 1, and neither wins."""
     result = run(make_job(tmp_path, base_folder, scale=0.0, generate_items=6))
-    assert len(result["comparisons"]) == 3
+    assert len(result["comparisons"]) == 5
     for found in result["comparisons"]:
         assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
         assert found["p_value"] == 1
@@ -211,10 +102,12 @@ def test_an_adapter_that_changes_nothing_wins_nothing(tmp_path, base_folder):
 @pytest.mark.parametrize(("sign", "better"), [(-1, "adapter"), (1, "base")])
 def test_the_better_system_wins(tmp_path, base_folder, sign, better):
     """One step down the loss makes the adapter better, one step up makes the base better."""
-    job = make_job(tmp_path, base_folder, scale=0.0, generate_items=0)
-    _step_along_gradient(tmp_path / "train/adapter", size=sign * 0.003)
+    job = make_job(tmp_path, base_folder, scale=0.0, documents=110, generate_items=0)
+    _step_along_gradient(tmp_path / "train/adapter", size=sign * 0.01)
     result = run(job)
-    for found in result["comparisons"]:
+    for language in LANGUAGES:
+        assert _by(result, "end_mark_bits", language)["better"] == "neither"
+        found = _by(result, "bits_per_byte", language)
         assert found["better"] == better
         assert (found["difference"] < 0) == (better == "adapter")
         assert found["p_value"] < 0.05
@@ -228,7 +121,7 @@ def _step_along_gradient(adapter: Path, *, size: float) -> None:
 
     model = PeftModel.from_pretrained(tiny_model(), adapter, is_trainable=True)
     for number in range(30):
-        document = _document(tiny_tokenizer(), number)
+        document = document_of(tiny_tokenizer(), number)
         ids = torch.tensor([document["tokens"]])
         labels = ids.masked_fill(torch.tensor([document["flags"]]) == 0, -100)
         model(input_ids=ids, labels=labels).loss.backward()

@@ -96,7 +96,7 @@ def score_pairs(model: Any, split: PackedSplit, *, records: Any, **_: Any) -> np
         row, start = int(record["row"]), int(record["start"])
         tokens = split.tokens_NT[row][start : start + int(record["length"])].astype(int).tolist()
         found.append(float(model.score([Pair(tokens[:1], tokens[1:])]).sum()))
-    return np.array(found)
+    return np.stack([found, np.zeros(len(found))], axis=1)
 
 
 def write_pairs(
@@ -174,7 +174,7 @@ def test_an_encoder_decoder_trains_by_a_row_of_the_table(
     )
     names = {"languages": LANGUAGES, "cards": CARDS}
     split = open_split(inputs["prepare"].path / "validation", **names)
-    nll_D = score_pairs(model, split, records=np.arange(len(split.documents_D)))
+    nll_D = score_pairs(model, split, records=np.arange(len(split.documents_D))).sum(axis=1)
     for number, language in enumerate(LANGUAGES):
         mine = split.documents_D["language"] == number
         sizes = split.documents_D["supervised_bytes"][mine].sum()

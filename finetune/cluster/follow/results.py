@@ -151,6 +151,8 @@ def _rows(
     for name in validation:
         languages[name] = {_LANGUAGE: {}}
     for test in comparisons:
+        if not metric(test.metric).is_judged:
+            continue
         language, place = test.language, _LANGUAGE
         places = languages.setdefault(language, {_LANGUAGE: {}})
         if test.task:

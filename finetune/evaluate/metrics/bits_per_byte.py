@@ -2,7 +2,7 @@
 
 bits per byte = sum of token losses in nats / ln 2 / bytes that the tokens decode to. It does not
 depend on the tokenizer, so models with different vocabularies can be compared (Gao et al. 2020,
-The Pile).
+The Pile). The end mark spells no byte and is not counted (finetune.evaluate.metrics.end_mark_bits).
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ def statistics(outputs: Sequence[Likelihood]) -> NDArray[np.float64]:
 METRIC = Metric(
     name="bits_per_byte",
     label="bits per byte",
-    about="measures how well a model predicts held-out text",
+    about="measures how well a model predicts held-out text, without the mark that ends it",
     hub_id="bits_per_byte",
     higher_is_better=False,
     decimals=3,
     unit="bits/byte",
     title="Bits per byte of held-out text",
     percent_of_base=True,
+    minimum_effect=1.0,
     takes=Likelihood,
     statistics=statistics,
     value=ratio_of_sums,

@@ -96,6 +96,7 @@ METRIC = Metric(
     hub_id="chrf",
     higher_is_better=True,
     decimals=1,
+    minimum_effect=1.0,
     title="Translation quality (chrF++)",
     takes=Generation,
     statistics=statistics,

@@ -40,6 +40,7 @@ METRIC = Metric(
     hub_id="exact_match",
     higher_is_better=True,
     decimals=3,
+    minimum_effect=0.01,
     takes=Generation,
     statistics=statistics,
     value=ratio_of_sums,

@@ -5,31 +5,57 @@ Legend: S selected records (indices into the documents of a split), N documents.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
+from finetune.spec.card import DataCard
 from finetune.spec.tables.task import Group, Task
 
 if TYPE_CHECKING:
     from finetune.evaluate.base_and_adapter import System
 
 
-def groups(job: Job, part: Part) -> list[Group]:  # noqa: ARG001, the documents were chosen before
+def groups(job: Job, part: Part) -> list[Group]:
     """Return the documents that are scored, a group per language."""
     documents_D, found = part.splits["adapter"].documents_D, []
     for language, records_S in part.chosen["adapter"].items():
         if len(records_S):
             _, first_N = np.unique(documents_D["document"][records_S], return_index=True)
             items = [part.items[int(record)] for record in records_S[first_N]]
-            found.append(Group(language=language, items=items))
+            unit, given = kinds_of(items, cards=job.cards), given_of(items)
+            found.append(Group(language=language, items=items, unit=unit, given=given))
     return found
+
+
+def kinds_of(items: Sequence[Item], *, cards: Mapping[str, DataCard]) -> str:
+    """Return the kinds of items: what the cards say a text is, `segment` for a translation."""
+    return ", ".join(sorted({_kind_of(item, cards.get(item.card)) for item in items}))
+
+
+def _kind_of(item: Item, card: DataCard | None) -> str:
+    if item.direction:
+        return "segment"
+    if item.prompt:
+        return "answer"
+    unit = card.corpus.unit if card else None
+    return "document" if unit in (None, "file") else str(unit)
+
+
+def given_of(items: Sequence[Item]) -> str | None:
+    """Return what the model is given beside the text: its source, its prompt."""
+    kinds = {"source" if i.direction else "prompt" if i.prompt else None for i in items}
+    if kinds == {None}:
+        return None
+    named = " or ".join(sorted((k for k in kinds if k), reverse=True))
+    return f"{named} where there is one" if None in kinds else named
 
 
 def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Likelihood]]:
@@ -44,7 +70,7 @@ def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> lis
 
 
 def documents_of(
-    split: PreparedItems, records_S: NDArray[np.int64], nll_S: NDArray[np.float64]
+    split: PreparedItems, records_S: NDArray[np.int64], nll_S2: NDArray[np.float64]
 ) -> list[Likelihood]:
     """Return the likelihood of each document, in the order of document numbers.
 
@@ -53,9 +79,12 @@ def documents_of(
     """
     records = split.documents_D[records_S]
     numbers, document_S = np.unique(records["document"], return_inverse=True)
-    nats_N = np.bincount(document_S, weights=nll_S, minlength=len(numbers))
-    bytes_N = np.bincount(document_S, weights=records["supervised_bytes"], minlength=len(numbers))
-    return [Likelihood(float(nats), int(size)) for nats, size in zip(nats_N, bytes_N, strict=True)]
+    columns = (nll_S2[:, 0], records["supervised_bytes"], nll_S2[:, 1])
+    sums = [np.bincount(document_S, weights=one, minlength=len(numbers)) for one in columns]
+    return [
+        Likelihood(float(nats), int(size), mark_nats=float(marks))
+        for nats, size, marks in zip(*sums, strict=True)
+    ]
 
 
 def conditions(job: Job) -> str:
@@ -70,7 +99,7 @@ TASK = Task(
     label="held-out text",
     hub_task="text-generation",
     gives=Likelihood,
-    metrics=("bits_per_byte",),
+    metrics=("bits_per_byte", "end_mark_bits"),
     groups=groups,
     answer=answer,
     conditions=conditions,

@@ -53,6 +53,7 @@ def groups(job: Job, part: Part) -> list[Group]:
             direction=direction or None,
             items=list(items),
             is_scored=bool(direction),
+            unit="segment",
         )
         for (direction, language), items in groupby(
             asked, key=lambda item: (item.direction or "", item.language)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from finetune.errors import DataError
 from finetune.messages import Place, problem
-from finetune.models.template import opening
+from finetune.models.template import opening, special_ids
 from finetune.prepare.reading.document import Document, Piece
 from finetune.spec.recipe import Prepare
 
@@ -63,9 +63,8 @@ class Encoder:
         # a tokenizer.json may ask for truncation, which would lose text silently
         self.backend.no_truncation()
         self.backend.no_padding()
-        marks = tokenizer.added_tokens_decoder
         self.opening = opening(tokenizer)
-        self.special = np.array([i for i, token in marks.items() if token.special], dtype=np.uint32)
+        self.special = np.array(special_ids(tokenizer), dtype=np.uint32)
 
     def count(self, text: str) -> int:
         """Return the number of tokens of a text, without any mark around it."""

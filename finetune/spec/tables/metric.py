@@ -25,6 +25,7 @@ from finetune.spec.entry_points import described, origin
 
 METRICS: Mapping[str, str] = {
     "bits_per_byte": "finetune.evaluate.metrics.bits_per_byte:METRIC",
+    "end_mark_bits": "finetune.evaluate.metrics.end_mark_bits:METRIC",
     "chrf++": "finetune.evaluate.metrics.chrf:METRIC",
     "exact_match": "finetune.evaluate.metrics.exact_match:METRIC",
 }
@@ -58,6 +59,11 @@ class Metric:
     percent_of_base: bool = False
     """True if a difference is also shown in percent of the base's score; misleading for a score
     that may be 0."""
+    minimum_effect: float = 0.0
+    """Difference below which nothing is called better or worse: in percent of the other system's
+    score with `percent_of_base`, else in the units of the score."""
+    is_judged: bool = True
+    """False: it is shown, and nothing is claimed from it."""
     takes: type[Any]
     """Input per item: `Generation`, `Likelihood` (finetune.evaluate.outputs), or a
     class of a task of your own."""
@@ -83,6 +89,12 @@ class Metric:
     def column(self) -> str:
         """The head of a column."""
         return self.unit or self.label
+
+    def least_effect(self, value: float) -> float:
+        """Return the minimum effect beside a system with this score."""
+        if self.percent_of_base:
+            return abs(value) * self.minimum_effect / 100
+        return self.minimum_effect
 
     @property
     def fields(self) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ An installed task is asked only where a recipe names it in `evaluate.tasks`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -41,6 +41,10 @@ class Group:
     `finetune.artefacts.items.Item`, which the report shows beside what was generated."""
     is_scored: bool = True
     """Else its items are answered and shown."""
+    unit: str = "item"
+    """Kind of the items, for people: `segment`, `document`."""
+    given: str | None = None
+    """Condition of a likelihood of them: `source`, `prompt`; None: the text before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,11 @@ class Task:
     answer: Callable[[Any, Any, Any, Sequence[Group]], list[list[Any]]]
     """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output
     of type `gives` for each item. Called once for each system and part."""
+    yardsticks: Mapping[str, Callable[[Any, Any, Sequence[Group]], list[list[Any] | None]]] = field(
+        default_factory=dict
+    )
+    """By name of the yardstick: (Job, Part, groups) -> for each group an output for each item, or
+    None where it has none."""
     conditions: Callable[[Any], str]
     """Job -> the settings that decide its scores, as `key:value|key:value`."""
     dataset: str | None = None

@@ -153,6 +153,7 @@ def test_fields_of_our_metrics_are_those_of_old_tables():
     """Column names of the results are stable."""
     assert {metric(name).fields[1] for name in METRICS} == {
         "adapter_bits_per_byte",
+        "adapter_end_mark_bits",
         "adapter_chrf",
         "adapter_exact_match",
     }

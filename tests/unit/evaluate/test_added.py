@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from finetune.artefacts.verdicts import judged
 from finetune.errors import RecipeError, Stopped
 from finetune.evaluate.added import checked_outputs, groups_of
 from finetune.evaluate.compare import Subject, pair_of
@@ -33,7 +34,8 @@ def package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def _compared(**functions: Callable[..., Any]) -> None:
     row: Metric = replace(metric("exact_match"), name="added", **functions)
-    pair_of(row, OUTPUTS, OUTPUTS, subject=SUBJECT, settings=Evaluate(resamples=100))
+    outputs = {"base": OUTPUTS, "adapter": OUTPUTS}
+    pair_of(row, outputs, [1, 2, 3], subject=SUBJECT, settings=Evaluate(resamples=100))
 
 
 def _fails(_: Any) -> Any:
@@ -90,12 +92,13 @@ def test_a_likelihood_that_is_no_number_is_shown_by_our_metrics() -> None:
     with np.errstate(invalid="ignore"):
         pair = pair_of(
             metric("bits_per_byte"),
-            outputs,
-            outputs,
+            {"base": outputs, "adapter": outputs},
+            [1, 2, 3],
             subject=SUBJECT,
             settings=Evaluate(resamples=100),
-        )
+        ).pair
     assert np.isnan(pair.adapter.value)
+    assert judged([replace(pair, test=replace(pair.test, n=90))])[0].test.better == "neither"
 
 
 def _task(items: list[Any], **changes: Any) -> Task:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,16 @@ import pytest
 
 from finetune.artefacts.items import Item
 from finetune.artefacts.results import EvaluateResult, as_json, parse_result
-from finetune.evaluate.compare import Asked, pairs_of_task
+from finetune.artefacts.scores import Pair
+from finetune.artefacts.verdicts import judged
+from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import metric
 from finetune.spec.tables.task import Group, task
 
-ITEMS = 12
+ITEMS = 52
 PART = Part(phase=None, items=[], splits={}, chosen={}, wanted=0)
 
 
@@ -58,6 +61,11 @@ def _outputs(asked: Asked, *texts: str) -> list[list[list[Generation]]]:
     ]
 
 
+def _judged(asked: Asked, outputs: Mapping[str, Sequence[Outputs]]) -> list[Pair]:
+    found = pairs_of_task(asked, [PART], outputs, settings=Evaluate(resamples=200))
+    return judged([one.pair for one in found])
+
+
 def test_directions_are_kept_apart():
     """Each direction gets its own comparison; items without one get none."""
     asked = _asked("chrf++", directions=("eng_Latn>hau_Latn", "hau_Latn>eng_Latn", None))
@@ -65,7 +73,7 @@ def test_directions_are_kept_apart():
         "base": _outputs(asked, "x", "na gode", "x"),
         "adapter": _outputs(asked, "na gode sosai {}", "na gode", "na gode"),
     }
-    first, second = pairs_of_task(asked, [PART], outputs, settings=Evaluate(resamples=200))
+    first, second = _judged(asked, outputs)
     assert (first.test.direction, first.test.n) == ("eng_Latn>hau_Latn", ITEMS)
     assert first.adapter.value == pytest.approx(100)
     assert first.test.better == "adapter"
@@ -77,7 +85,7 @@ def test_every_metric_of_a_task_scores_the_same_items():
     """A second metric is a second pair, with its own signature; records of old tasks name none."""
     asked = _asked("chrf++", "exact_match", directions=("eng_Latn>hau_Latn",))
     outputs = {"base": _outputs(asked, "x"), "adapter": _outputs(asked, "na gode  sosai {}\n")}
-    pairs = pairs_of_task(asked, [PART], outputs, settings=Evaluate(resamples=200))
+    pairs = _judged(asked, outputs)
     assert [pair.test.metric for pair in pairs] == ["chrf++", "exact_match"]
     exact = pairs[1]
     assert (exact.base.value, exact.adapter.value, exact.test.n) == (0, 1, ITEMS)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit
+from finetune.evaluate.metrics import end_mark_bits
 from finetune.evaluate.metrics.bits_per_byte import statistics
 from finetune.evaluate.parts import choose_documents
 from finetune.evaluate.tasks.held_out_text import documents_of
@@ -34,9 +35,11 @@ def _split(records: list[tuple[int, int, int]]) -> PackedSplit:
 def test_segments_of_a_split_document_are_one_item():
     """Bits and bytes of a document's segments are added up: parts of a text are not independent."""
     split = _split([(4, 10, 0), (2, 6, 0), (4, 30, 0)])
-    nats = np.array([1.0, 2.0, 3.0]) * math.log(2)
+    nats = np.array([[1.0, 0.5], [2.0, 0.25], [3.0, 0.5]]) * math.log(2)
     found = statistics(documents_of(split, np.array([0, 1, 2]), nats))
     np.testing.assert_allclose(found, [[2, 6], [4, 40]])
+    marks = end_mark_bits.statistics(documents_of(split, np.array([0, 1, 2]), nats))
+    np.testing.assert_allclose(marks, [[0.25, 1], [1, 1]])
 
 
 def test_the_lowest_document_numbers_are_chosen_with_all_segments():
@@ -56,5 +59,6 @@ def test_languages_without_text_are_omitted():
 def test_bits_are_nats_over_ln_2():
     """A uniform model over 256 bytes needs exactly 8 bits a byte."""
     split = _split([(0, 7, 0)])
-    ((bits, size),) = statistics(documents_of(split, np.array([0]), np.array([7 * math.log(256)])))
+    nats = np.array([[7 * math.log(256), 3.0]])  # those of the end mark are not counted
+    ((bits, size),) = statistics(documents_of(split, np.array([0]), nats))
     assert bits / size == pytest.approx(8)

@@ -1,0 +1,96 @@
+"""Scores per item: every number of an evaluation can be recomputed from these files.
+
+For each task `items/TASK.jsonl` has a line per scored item, and for each of its metrics
+`items/TASK.METRIC.npy` has the statistics of these items (finetune.artefacts.scores.ItemFile).
+Items are named by hashes; their texts are there only if the owners let them be passed on.
+
+Legend: S systems, N items, K statistics of an item.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.artefacts.items import Item
+from finetune.artefacts.scores import ItemFile
+from finetune.evaluate.compare import Asked, Counted, documents_of
+
+FOLDER = "items"
+
+
+def write_item_scores(
+    workspace: Path, asked: Asked, found: Sequence[Counted], *, shared: Collection[str]
+) -> list[ItemFile]:
+    """Write items and statistics of a task; `shared`: the cards whose texts may be passed on."""
+    folder = workspace / FOLDER
+    folder.mkdir(exist_ok=True)
+    task = _safe(asked.task.name)
+    files = []
+    for metric in asked.metrics:
+        mine = [one for one in found if one.pair.test.metric == metric.name]
+        systems = tuple(dict.fromkeys(name for one in mine for name in one.statistics))
+        if not mine:
+            continue
+        lines = [line for one in mine for line in _lines(one, shared=shared)]
+        (folder / f"{task}.jsonl").write_text("".join(lines), "utf-8", newline="\n")
+        name = f"{task}.{_safe(metric.name)}.npy"
+        parts = [_statistics(one.statistics, systems) for one in mine]
+        np.save(folder / name, np.concatenate(parts, axis=1), allow_pickle=False)
+        files.append(
+            ItemFile(
+                asked.task.name,
+                metric.name,
+                systems,
+                scores=f"{FOLDER}/{name}",
+                items=f"{FOLDER}/{task}.jsonl",
+            )
+        )
+    return files
+
+
+def _statistics(
+    by_system: Mapping[str, NDArray[np.float64]], systems: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return the statistics of all systems (S, N, K); of one that has none, NaN."""
+    shape = by_system["adapter"].shape
+    return np.stack([by_system.get(name, np.full(shape, np.nan)) for name in systems])
+
+
+def _lines(found: Counted, *, shared: Collection[str]) -> list[str]:
+    test = found.pair.test
+    of_all = {"language": test.language, "direction": test.direction, "phase": test.phase}
+    lines = []
+    for number, (item, document) in enumerate(
+        zip(found.items, documents_of(found.items), strict=True)
+    ):
+        record: dict[str, Any] = of_all | {"document": document, "item": _hash(item, number)}
+        if isinstance(item, Item):
+            record["card"] = item.card
+            if item.card in shared:
+                record |= {"source": item.source, "reference": item.reference}
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    return lines
+
+
+def _hash(item: Any, number: int) -> str:
+    """Return the SHA-256 (hex) of an item: of its fields, or of its number in its group."""
+    known = asdict(item) if isinstance(item, Item) else number
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def _safe(name: str) -> str:
+    """Return a name as part of a file name.
+
+    >>> _safe("chrf++"), _safe("a/b c")
+    ('chrf', 'a_b_c')
+    """
+    return re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_")
