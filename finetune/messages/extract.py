@@ -25,6 +25,7 @@ _IMPORT = "from finetune.messages import"
 TRANSLATED = (
     "advice",
     "api",
+    "artefacts",
     "cards",
     "estimate",
     "evaluate",
