@@ -77,6 +77,19 @@ class PackedSplit:
         row = self.tokens_NT[int(found["row"])]
         return [int(token) for token in row[start : start + int(found["length"])]]
 
+    def target_ids_of(self, record: int) -> list[int]:
+        """Return the token ids of a record of `documents_D` that spell its target text.
+
+        The supervised ones, and the first token of a text without a prompt: it is no target only
+        because nothing predicts it.
+        """
+        found = self.documents_D[record]
+        inside = slice(int(found["start"]), int(found["start"]) + int(found["length"]))
+        row = int(found["row"])
+        is_target = self.supervised_NT[row][inside] == 1
+        is_target[:1] |= is_target[1:2]
+        return [int(token) for token in self.tokens_NT[row][inside][is_target]]
+
 
 def open_split(
     directory: Path, *, languages: tuple[str, ...], cards: tuple[str, ...]

@@ -43,3 +43,6 @@ class PreparedItems(Protocol):
 
     def token_ids_of(self, record: int) -> list[int]:
         """Return the token ids of a record of `documents_D`, in the order of its text."""
+
+    def target_ids_of(self, record: int) -> list[int]:
+        """Return the token ids of a record of `documents_D` that spell its target text."""

@@ -21,7 +21,7 @@ from finetune.spec.card import DataCard
 from finetune.spec.entries import resolved_use, target_language
 from finetune.spec.load import Project
 from finetune.spec.sections.source import HubSource, PackageSource
-from finetune.train.schedule import total_steps
+from finetune.spec.sections.training import total_steps
 
 BYTES_PER_TOKEN = 2.4
 """UTF-8 bytes per token assumed before tokenization: SmolLM2's tokenizer on Hausa, Swahili and

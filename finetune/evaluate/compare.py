@@ -19,8 +19,8 @@ from finetune.spec.tables.task import ALWAYS, Group, Task
 from finetune.statistics.bootstrap import Interval
 from finetune.statistics.significance import EXACT_DOCUMENTS, EXCHANGES, Comparison, compare
 
-Outputs = Sequence[Sequence[Any]]
-"""Of the groups of a task in one part: an output for each item."""
+Outputs = Sequence[Sequence[Any] | None]
+"""Of the groups of a task in one part: an output for each item; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

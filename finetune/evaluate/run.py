@@ -97,11 +97,19 @@ def run(job: Job) -> dict[str, Any]:
         outputs: dict[str, list[Outputs]] = {
             name: system.outputs[number] for name, system in measured.items()
         }
-        counted = pairs_of_task(one, parts, outputs, settings=settings)
+        answers = outputs | _by_yardsticks(job, one, parts)
+        counted = pairs_of_task(one, parts, answers, settings=settings)
         found.pairs.extend(each.pair for each in counted)
         found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
         found.generated.extend(generated_by_both(one, parts, outputs))
     return _write(job, found, extension=_extension(job, parts, measured))
+
+
+def _by_yardsticks(job: Job, one: Asked, parts: Sequence[Part]) -> dict[str, list[Outputs]]:
+    return {
+        name: [answer(job, part, groups) for part, groups in zip(parts, one.groups, strict=True)]
+        for name, answer in one.task.yardsticks.items()
+    }
 
 
 def _asked(job: Job, parts: Sequence[Part]) -> list[Asked]:

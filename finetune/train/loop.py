@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from finetune.artefacts.mixed_order import MixedOrder
+from finetune.artefacts.order import key_of_step, micro_batches, rows_of_step
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import Stopped, TrainError
 from finetune.messages import problem, sentence
@@ -31,9 +33,7 @@ from finetune.train.checkpoint import Checkpoint, save_checkpoint
 from finetune.train.engine import Engine
 from finetune.train.metrics import Metrics
 from finetune.train.micro_batch import is_out_of_memory, out_of_memory
-from finetune.train.mixed_order import MixedOrder
 from finetune.train.optimizer import after_good_step, after_overflow
-from finetune.train.order import key_of_step, micro_batches, rows_of_step
 from finetune.train.processes import Processes
 from finetune.train.sample import even_sample
 from finetune.train.schedule import learning_rate_factor

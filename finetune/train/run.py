@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from finetune.artefacts import drawn_rows
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.artefacts.results import (
@@ -38,6 +39,7 @@ from finetune.models.load import (
     tokenizer_folder,
 )
 from finetune.sizing.policy import ELEMENT_BYTES, leaves_room
+from finetune.spec.sections.training import total_steps
 from finetune.spec.tables.extras import lacking, pip_line, refuse_missing_trackers
 from finetune.train import training_mix
 from finetune.train.adapter import save_adapter
@@ -57,7 +59,6 @@ from finetune.train.micro_batch import choose_layout, process_budget_bytes
 from finetune.train.model import TrainedModel, load_model, restore
 from finetune.train.optimizer import first_loss_scale
 from finetune.train.processes import Processes, join, loss_of_contact_explained
-from finetune.train.schedule import total_steps
 from finetune.train.sharding import Sharing, accelerated, choose
 from finetune.train.state import Progress
 from finetune.train.stop import StopFlag, stop_on_signals, stopped_on_request
@@ -109,9 +110,9 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
     kind = kind_of(job.inputs["base"].path / "model")
     split, validation = _splits(job, kind=kind)
     rows_per_step = settings.rows_per_step(split.sequence_tokens)
-    num_rows = training_mix.rows_of_epoch(job, split)
+    num_rows = drawn_rows.rows_of_epoch(job, split)
     steps = total_steps(settings, num_rows=num_rows, rows_per_step=rows_per_step)
-    mixed = training_mix.plan_of(job, split, steps=steps)
+    mixed = drawn_rows.plan_of(job, split, steps=steps)
     resumed = _resume(
         job, steps=steps, rows_per_step=rows_per_step, mixed=mixed, processes=processes
     )
@@ -153,7 +154,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
                 total_steps=steps,
                 rows_per_step=rows_per_step,
                 checkpoints=job.workspace / "checkpoints",
-                mixed=training_mix.order_of(mixed, split, seed=settings.seed) if mixed else None,
+                mixed=drawn_rows.order_of(mixed, split, seed=settings.seed) if mixed else None,
             ),
             engine=engine,
             processes=processes,

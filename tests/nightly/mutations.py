@@ -66,14 +66,14 @@ MUTATIONS = {
     ),
     "the same order in every epoch": Mutation(
         "the batch of a step is a function of seed and step",
-        "train/order.py",
+        "artefacts/order.py",
         "np.argsort(words(seed, epoch, count=num_rows)",
         "np.argsort(words(seed, 0, count=num_rows)",
         ("unit/train/test_order.py",),
     ),
     "order that ignores the seed": Mutation(
         "the batch of a step is a function of seed and step",
-        "train/order.py",
+        "artefacts/order.py",
         "np.argsort(words(seed, epoch, count=num_rows)",
         "np.argsort(words(0, epoch, count=num_rows)",
         ("unit/train/test_order.py",),

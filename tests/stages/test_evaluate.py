@@ -102,7 +102,8 @@ def test_an_adapter_that_changes_nothing_wins_nothing(tmp_path, base_folder):
 @pytest.mark.parametrize(("sign", "better"), [(-1, "adapter"), (1, "base")])
 def test_the_better_system_wins(tmp_path, base_folder, sign, better):
     """One step down the loss makes the adapter better, one step up makes the base better."""
-    job = make_job(tmp_path, base_folder, scale=0.0, documents=110, generate_items=0)
+    sizes = {"documents": 110, "trained": 0}  # without training texts there is no n-gram model
+    job = make_job(tmp_path, base_folder, scale=0.0, **sizes, generate_items=0)
     _step_along_gradient(tmp_path / "train/adapter", size=sign * 0.01)
     result = run(job)
     for language in LANGUAGES:
@@ -148,7 +149,7 @@ def test_what_is_written(tmp_path, base_folder):
     job = make_job(tmp_path, base_folder, scale=0.05, generate_items=4)
     result = run(job)
     assert json.loads((job.workspace / "scores.json").read_text()) == result
-    assert {s["system"] for s in result["scores"]} == {"base", "adapter"}
+    assert {s["system"] for s in result["scores"]} == {"base", "adapter", "ngram", "copy"}
     assert all(s["signature"] and s["low"] <= s["value"] <= s["high"] for s in result["scores"])
     lines = (job.workspace / "generations.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]

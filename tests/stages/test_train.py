@@ -20,12 +20,12 @@ from safetensors.torch import load_file
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.order import rows_of_step
 from finetune.artefacts.packed_split import open_split
 from finetune.errors import RecipeError, TrainError
 from finetune.models.load import attach_lora, load_base
 from finetune.models.packed_model import PackedModel, make_batch
 from finetune.train import loop
-from finetune.train.order import rows_of_step
 from finetune.train.run import run
 from tests.support.forward_hooks import after_forward
 from tests.support.packing import plain_nll

@@ -92,10 +92,20 @@ def write_adapter(directory: Path, *, scale: float) -> None:
     adapted.save_pretrained(directory)
 
 
-def make_job(root: Path, base: Path, *, scale: float, documents: int = 30, **evaluate: Any) -> Job:
+def make_job(
+    root: Path,
+    base: Path,
+    *,
+    scale: float,
+    documents: int = 30,
+    trained: int = 30,
+    **evaluate: Any,
+) -> Job:
     """Return the evaluate job of a recipe on tiny artefacts under `root`."""
     tokenizer = tiny_tokenizer()
-    write_split(root / "prepare/test", [document_of(tokenizer, n) for n in range(documents)])
+    numbers = {"test": range(documents), "train": range(documents, documents + trained)}
+    for split, those in numbers.items():
+        write_split(root / "prepare" / split, [document_of(tokenizer, n) for n in those])
     write_adapter(root / "train/adapter", scale=scale)
     (root / "train/loss.png").write_bytes(b"\x89PNG picture")
     recipe = Recipe.model_validate(

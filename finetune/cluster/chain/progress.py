@@ -19,7 +19,7 @@ from finetune.pipeline.lease import seconds_since_beat
 from finetune.pipeline.manifest import read_manifest
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_recipe
-from finetune.train.schedule import total_steps
+from finetune.spec.sections.training import total_steps
 
 METRICS = "metrics.jsonl"
 _TAIL_BYTES = 65536

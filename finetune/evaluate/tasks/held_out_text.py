@@ -16,6 +16,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
+from finetune.evaluate.yardsticks import by_ngrams
 from finetune.spec.card import DataCard
 from finetune.spec.tables.task import Group, Task
 
@@ -91,7 +92,7 @@ def conditions(job: Job) -> str:
     """Return what decides the scores besides models and texts."""
     settings = job.recipe.evaluate
     context = job.recipe.prepare.sequence_tokens
-    return f"split:test|documents:{settings.max_documents}|context:{context}"
+    return f"split:test|documents:{settings.max_documents}|context:{context}|ngram:5"
 
 
 TASK = Task(
@@ -102,5 +103,6 @@ TASK = Task(
     metrics=("bits_per_byte", "end_mark_bits"),
     groups=groups,
     answer=answer,
+    yardsticks={"ngram": by_ngrams},
     conditions=conditions,
 )

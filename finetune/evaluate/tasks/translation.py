@@ -15,6 +15,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
+from finetune.evaluate.yardsticks import by_copying
 from finetune.spec.tables.task import Group, Task
 
 if TYPE_CHECKING:
@@ -128,5 +129,6 @@ TASK = Task(
     metrics=("chrf++",),
     groups=groups,
     answer=answer,
+    yardsticks={"copy": by_copying},
     conditions=conditions,
 )

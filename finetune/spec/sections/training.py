@@ -170,3 +170,18 @@ class Train(Section):
                 )
             )
         return self
+
+
+def total_steps(train: Train, *, num_rows: int, rows_per_step: int) -> int:
+    """Return the number of optimizer steps; epochs are rounded up to whole steps.
+
+    >>> total_steps(Train(epochs=2), num_rows=10, rows_per_step=8)
+    3
+    >>> total_steps(Train(max_steps=7), num_rows=10, rows_per_step=8)
+    7
+    """
+    if train.max_steps is not None:
+        return train.max_steps
+    assert train.epochs is not None  # noqa: S101, the recipe's validator promises one of the two
+    # 0.1 * 30 is 3.0000000000000004: rounding noise must not add a step.
+    return max(1, math.ceil(round(train.epochs * num_rows / rows_per_step, 9)))

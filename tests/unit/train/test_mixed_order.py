@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from finetune.artefacts.mixed_order import MixedOrder, RowGroup
 from finetune.mix.mixture_plan import WEIGHT_UNITS, Interval
-from finetune.train.mixed_order import MixedOrder, RowGroup
 
 SEEDS = st.integers(min_value=-(2**70), max_value=2**70)
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=5)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from finetune.spec.sections.training import Train
-from finetune.train.order import key_of_step, rows_of_step
-from finetune.train.schedule import learning_rate_factor, total_steps
+from finetune.artefacts.order import key_of_step, rows_of_step
+from finetune.spec.sections.training import Train, total_steps
+from finetune.train.schedule import learning_rate_factor
 from tests.support.problems import codes_of
 
 SEEDS = st.integers(min_value=-(2**70), max_value=2**70)
@@ -58,7 +58,7 @@ def test_global_generators_change_nothing() -> None:
     """Another process with other hash seeds and generators finds the same rows and keys."""
     program = (
         "import numpy, random; numpy.random.seed(5); random.seed(6)\n"
-        "from finetune.train.order import *\n"
+        "from finetune.artefacts.order import *\n"
         "print(rows_of_step(3, 9, num_rows=11, rows_per_step=4).tolist(), key_of_step(3, 9))"
     )
     found = subprocess.run(

@@ -21,8 +21,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.artefacts.order import words
 from finetune.mix.mixture_plan import WEIGHT_UNITS, Interval
-from finetune.train.order import words
 
 PHASE_UNITS = 2**16
 """A row's place is counted in these parts of a unit, so that groups begin at different places."""
