@@ -32,7 +32,7 @@ class Run:
 
     @property
     def scores(self) -> list[Score]:
-        """Scores of base and adapter, one per metric, language and system.
+        """Scores of base, adapter and yardsticks, one per metric, language and system.
 
         `pandas.DataFrame(run.scores)` makes a table of them.
         """

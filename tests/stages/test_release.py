@@ -200,6 +200,29 @@ def test_card_shows_a_metric_with_its_decimals(root):
     assert "21.0 against 12.5 of the base (95 % interval of the difference +7.3 to +9.7;" in text
 
 
+def test_the_card_begins_with_what_an_n_gram_model_does_better(root):
+    """More bits than the n-gram model are the first line; the table and the conclusion name it."""
+    bits = [score("base", 2.0), score("adapter", 1.5), score("ngram", 1.3)]
+    rival = {
+        **{"name": "ngram", "value": 1.3, "difference": 0.2, "low": 0.1, "high": 0.3},
+        **{"p_value": 0.0002, "minimum_effect": 0.013},
+    }
+    test = comparison(better="neither", p_holm=1.0, rivals=[rival])
+    job = release_job(root, evaluate={"scores": bits, "comparisons": [test]})
+    run(job)
+    text = (job.workspace / "README.md").read_text()
+    lines = [line for line in text.split("---\n", 2)[2].splitlines() if line]
+    assert lines[0] == "# hausa-lora"
+    assert lines[1].startswith(
+        "**The adapter predicts held-out text worse than a byte n-gram model"
+    )
+    assert "Hausa 1.500 against 1.300" in lines[1]
+    assert "| byte n-gram model 1.300 [1.250, 1.350] |" in text
+    assert "better than the base, not than the byte n-gram model" in text
+    assert "byte n-gram model 1.300, not beaten" in text
+    assert "No gain is claimed" in text
+
+
 def test_front_matter_means_the_same_under_yaml_1_1(root):
     """The Hub's YAML 1.1 reader finds the languages that were written."""
     import yaml
