@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,12 +21,14 @@ from finetune.models.generate import Decoding
 from finetune.models.kinds import Kind, TrainableModel, kind_of
 from finetune.models.load import choose_device, load_tokenizer, resolve_precision, tokenizer_folder
 from finetune.models.template import special_ids
+from finetune.spec.recipe import Evaluate
 
 # Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
 # must give the same scores on the same machine. Generation on a CPU waits for memory: a step for 32
 # prompts takes 1.8 times as long as one for 8 (SmolLM2-135M, fp32).
 _SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
 _GENERATE_ROWS = {"cpu": 32, "cuda": 32}
+REFERENCES_WITHIN = 0.99
 SPEED_PROMPTS, SPEED_TOKENS = 3, 32
 """Sample for measuring generation speed."""
 
@@ -102,10 +105,20 @@ def write_all(job: Job, system: System, part: Part, items: Sequence[Item]) -> li
             system.model,
             system.tokenizer,
             [item.prompt or "" for item in items],
-            decoding=Decoding(job.recipe.evaluate.max_new_tokens),
+            decoding=Decoding(most_tokens(items, system.tokenizer, job.recipe.evaluate)),
             batch_size=_GENERATE_ROWS[system.device.type],
             on_progress=lambda done, _: bar.update(done),
         )
+
+
+def most_tokens(items: Sequence[Item], tokenizer: Any, settings: Evaluate) -> int:
+    """Return the length at which generations are cut: that of 99 % of the references, with end."""
+    texts = [item.reference for item in items if item.reference]
+    if not texts:
+        return settings.max_new_tokens
+    lengths = [len(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+    longest = math.ceil(np.quantile(lengths, REFERENCES_WITHIN)) + 1
+    return min(settings.max_new_tokens, longest)
 
 
 def tokens_per_second(system: System, items: Sequence[Item]) -> float | None:

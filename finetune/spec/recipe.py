@@ -192,10 +192,10 @@ class Evaluate(Section):
 
     max_documents: Annotated[int, Field(gt=0)] = 1000
     """Maximum number of test documents per language."""
-    generate_items: Annotated[int, Field(ge=0)] = 100
+    generate_items: Annotated[int, Field(ge=0)] = 200
     """Maximum number of test pairs to translate per direction; 0: no generation."""
     max_new_tokens: Annotated[int, Field(gt=0)] = 96
-    """Maximum number of new tokens per generation."""
+    """Maximum number of new tokens per generation; fewer if 99 % of the references are shorter."""
     samples: Annotated[int, Field(ge=0)] = 5
     """Number of generations of base and adapter in the report."""
     resamples: Annotated[int, Field(ge=100)] = 1000

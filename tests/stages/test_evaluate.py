@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from finetune.artefacts.items import Item
 from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.artefacts.results import EvaluateResult, parse_result
 from finetune.errors import DataError, StoreError
@@ -19,6 +20,7 @@ from finetune.evaluate.parts import parts_of
 from finetune.evaluate.run import run
 from finetune.evaluate.score_table import table_rows
 from finetune.models import kinds
+from finetune.spec.recipe import Evaluate
 from tests.support.evaluate_job import LANGUAGES, document_of, make_job
 from tests.support.prepare_job import make_card
 from tests.support.tiny import tiny_model, tiny_tokenizer, write_tiny_model
@@ -163,6 +165,18 @@ def test_what_is_written(tmp_path, base_folder):
     assert "<b>" not in page
     assert str(tmp_path) not in page
     assert "http" not in page.replace('<meta http-equiv="Content-Security-Policy"', "")
+
+
+def test_generations_are_cut_where_references_end():
+    """At the 99th percentile of their lengths and an end mark, or at the recipe's limit if less."""
+    from finetune.evaluate.base_and_adapter import most_tokens
+
+    tokenizer, texts = tiny_tokenizer(), ["na gode " * times for times in (1, 2, 3)]
+    items = [Item("i", "toy", "hau_Latn", "p", text, None, None) for text in texts]
+    longest = max(len(tokenizer.encode(text)) for text in texts)
+    for limit, expected in ((500, longest + 1), (5, 5)):
+        assert most_tokens(items, tokenizer, Evaluate(max_new_tokens=limit)) == expected
+    assert most_tokens([], tokenizer, Evaluate(max_new_tokens=7)) == 7
 
 
 def test_document_bound_is_per_language(tmp_path, base_folder):

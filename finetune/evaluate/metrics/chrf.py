@@ -59,11 +59,11 @@ def chrf_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return 100 * above / np.where(below > 0, below, 1)
 
 
-def signature(conditions: str) -> str:  # noqa: ARG001, sacrebleu's own signature is complete
-    """Return sacrebleu's signature."""
+def signature(conditions: str) -> str:
+    """Return sacrebleu's signature, and how the generations were made."""
     from sacrebleu import CHRF
 
-    return str(CHRF(word_order=WORD_ORDER, references=[[""]]).get_signature())
+    return f"{CHRF(word_order=WORD_ORDER, references=[['']]).get_signature()}|{conditions}"
 
 
 def _ngrams(text: str) -> list[Counter[str]]:

@@ -6,6 +6,8 @@ for as well and shown to people, without a score.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -115,9 +117,13 @@ def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> lis
 def conditions(job: Job) -> str:
     """Return what decides the scores besides models and texts."""
     settings = job.recipe.evaluate
+    prepare = job.recipe.prepare
+    corpora = [corpus for phase in job.recipe.training_phases for corpus in phase.corpora]
+    prompts = [prepare.layout, *sorted({corpus.prompt for corpus in corpora})]
     return (
-        f"split:test|items:{settings.generate_items}|max_tokens:{settings.max_new_tokens}"
-        "|decoding:greedy"
+        f"split:test|items:{settings.generate_items}"
+        f"|max_tokens:{settings.max_new_tokens},references_p99|decoding:greedy"
+        f"|prompt:{hashlib.sha256(json.dumps(prompts).encode()).hexdigest()[:8]}"
     )
 
 

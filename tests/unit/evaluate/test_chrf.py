@@ -47,8 +47,8 @@ def test_a_resample_equals_rescoring_its_items():
 
 
 def test_the_signature_is_sacrebleus():
-    """The signature is sacrebleu's for a corpus with one reference."""
+    """The signature is sacrebleu's for a corpus with one reference, then the conditions."""
     metric = CHRF(word_order=2)
     metric.corpus_score(["a"], [["b"]])
-    assert signature("split:test") == str(metric.get_signature())
+    assert signature("split:test") == f"{metric.get_signature()}|split:test"
     assert signature("").startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:")
