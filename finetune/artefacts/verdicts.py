@@ -140,12 +140,13 @@ def verdict(test: PairedTest) -> str:
 
 def _why_neither(test: PairedTest) -> str:
     sign = sign_of_gain(test) if is_ahead(test.difference, test.metric) else -sign_of_gain(test)
-    is_clear = test.p_value < LEVEL and is_larger_than_minimum(test, sign=sign)
-    if is_clear and sign == sign_of_gain(test) and (rivals := unbeaten(test)):
-        return f"better than the base, not than {names_of(rivals)}"
-    if test.p_value >= LEVEL or (test.p_holm is not None and test.p_holm >= LEVEL):
+    if not test.p_value < LEVEL:
         return "not significant"
-    return "less than the minimum effect"
+    if not is_larger_than_minimum(test, sign=sign):
+        return "less than the minimum effect"
+    if sign == sign_of_gain(test) and (rivals := unbeaten(test)):
+        return f"better than the base, not than {names_of(rivals)}"
+    return "not significant"
 
 
 def beaten(rival: Rival, test: PairedTest) -> str:
@@ -172,11 +173,13 @@ def p_text(p_value: float, *, floor: float = 0.0) -> str:
 
 
 def claim_p(test: PairedTest) -> str:
-    """Return the p-value of a claim, adjusted for the number of claims; of the base if there is
-    none."""
-    if test.p_holm is None:
-        return p_text(test.p_value, floor=test.p_floor)
+    """Return the p-value of a claim, adjusted for the number of claims.
+
+    Where nothing can be claimed (few items, a yardstick ahead): that of the test against the base.
+    """
     raw = _claim_p(test)
+    if test.p_holm is None or raw == 1.0:
+        return p_text(test.p_value, floor=test.p_floor)
     at_floor = test.p_floor and raw <= test.p_floor * (1 + 1e-9)
     return p_text(test.p_holm, floor=test.p_holm if at_floor and test.p_holm < 1 else 0.0)
 

@@ -88,6 +88,8 @@ def test_the_p_value_of_a_claim_is_the_largest_of_base_and_yardsticks():
     assert claim_p(with_rival) == "0.031"
     first, _ = _judged(CLEAR, CLEAR)
     assert claim_p(first) == "< 0.0004"
+    [hindered] = _judged(replace(CLEAR, rivals=(AHEAD,)))  # no claim: that of the base alone
+    assert (hindered.p_holm, claim_p(hindered)) == (1.0, "< 0.0002")
 
 
 def test_more_bits_than_the_n_gram_model_are_said_first():
