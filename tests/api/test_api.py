@@ -104,7 +104,7 @@ def test_scores_are_rows(made: Run) -> None:
     """Each score names its metric, system and language; a DataFrame takes them."""
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(made.scores)
-    assert set(table["system"]) == {"base", "adapter", "ngram", "copy"}
+    assert set(table["system"]) == {"base", "adapter", "ngram"}
     assert len(made.comparisons) * 3 == len(made.scores)
     assert {"metric", "language", "value", "low", "high", "n", "signature"} <= set(
         asdict(made.scores[0])
