@@ -41,8 +41,8 @@ def read_items(directory: Path, split: PreparedItems) -> list[Item]:
         raise StoreError(
             problem(
                 "items-do-not-fit",
-                "has {items} items for {documents} documents; remove the prepared corpus and "
-                "prepare it again",
+                "its number of lines ({items}) is not that of its documents ({documents}); remove "
+                "the prepared corpus and prepare it again",
                 at=Place(f"{path.parent.name}/{path.name}"),
                 items=len(items),
                 documents=len(split.documents_D),
