@@ -165,10 +165,10 @@ def p_text(p_value: float, *, floor: float = 0.0) -> str:
     """Format a p-value; at the smallest value that its test can give it is a bound.
 
     >>> p_text(0.0312), p_text(0.0002, floor=0.0002), p_text(1.0), p_text(0.00004)
-    ('0.031', '< 0.0002', '1.000', '< 0.0001')
+    ('0.031', '<= 0.0002', '1.000', '< 0.0001')
     """
     if floor and p_value <= floor * (1 + 1e-9):
-        return f"< {p_value:.2g}"
+        return f"<= {p_value:.2g}"
     return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001" if p_value >= 0.0001 else "< 0.0001"
 
 

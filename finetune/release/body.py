@@ -251,7 +251,7 @@ def _against(rival: Rival, test: PairedTest, *, places: int) -> str:
 
 
 def _is(test: PairedTest) -> Markdown:
-    """Return a p-value behind "p": `< 0.0002`, `= 0.031`."""
+    """Return a p-value behind "p": `<= 0.0002`, `= 0.031`."""
     found = claim_p(test)
     return inline(found if found.startswith("<") else f"= {found}")
 

@@ -83,13 +83,13 @@ def test_claims_are_adjusted_for_their_number():
 def test_the_p_value_of_a_claim_is_the_largest_of_base_and_yardsticks():
     """An intersection-union test; at the floor of the test it is a bound."""
     [alone] = _judged(CLEAR)
-    assert claim_p(alone) == "< 0.0002"
+    assert claim_p(alone) == "<= 0.0002"
     [with_rival] = _judged(replace(CLEAR, rivals=(replace(BEATEN, p_value=0.031),)))
     assert claim_p(with_rival) == "0.031"
     first, _ = _judged(CLEAR, CLEAR)
-    assert claim_p(first) == "< 0.0004"
+    assert claim_p(first) == "<= 0.0004"
     [hindered] = _judged(replace(CLEAR, rivals=(AHEAD,)))  # no claim: that of the base alone
-    assert (hindered.p_holm, claim_p(hindered)) == (1.0, "< 0.0002")
+    assert (hindered.p_holm, claim_p(hindered)) == (1.0, "<= 0.0002")
 
 
 def test_more_bits_than_the_n_gram_model_are_said_first():
