@@ -62,6 +62,10 @@ def language_problem(text: str) -> Problem | None:
     >>> str(language_problem("kok_Deva"))
     "'kok' stands for several languages; write the one it is, with its script: knn_Deva \
 (Konkani), gom_Deva (Goan Konkani)"
+    >>> str(language_problem("fre_Latn"))
+    "'fre' is a code of libraries (ISO 639-2/B); write fra_Latn (French)"
+    >>> language_problem("wol_Latn") is None
+    True
     """
     code, _, script = text.partition("_")
     row = language_row(code)
