@@ -22,8 +22,8 @@ _AT = re.compile(r"(?<=[\w\u0900-\u0dff])[@\uff20](?=[\w])")
 _SPELT_AT = re.compile(r"(?<=\w)\s?[\[(]\s?(?:at|arobase?|@)\s?[\])]\s?(?=\w)", re.IGNORECASE)
 """`name (at) host (dot) org`, as people hide addresses from programs."""
 _SPELT_DOMAIN = re.compile(
-    r"[A-Za-z0-9-]{1,63}"
-    r"(?:(?:\.|\s?[\[(]\s?(?:dot|point|\.)\s?[\])]\s?)[A-Za-z0-9-]{2,63}){1,5}(?![A-Za-z0-9-])",
+    r"[A-Za-z0-9-]{1,63}+"
+    r"(?:(?:\.|\s?[\[(]\s?(?:dot|point|\.)\s?[\])]\s?)[A-Za-z0-9-]{2,63}+){1,5}(?![A-Za-z0-9-])",
     re.IGNORECASE,
 )
 _LOCAL_CHARACTERS = 64
@@ -36,8 +36,8 @@ _INDIAN_ENDS = (
 )
 """Top-level domains of South Asia in its scripts (IANA root zone)."""
 _DOMAIN = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9-])"
-    rf"|(?:[^\s@.,;:/<>()\"']{{1,63}}\.){{1,4}}(?:{'|'.join(_INDIAN_ENDS.split())})"
+    r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}+\.){1,8}[A-Za-z]{2,24}+(?![A-Za-z0-9-])"
+    rf"|(?:[^\s@.,;:/<>()\"']{{1,63}}+\.){{1,4}}(?:{'|'.join(_INDIAN_ENDS.split())})"
 )
 _RESERVED = re.compile(
     r"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost)\Z", re.IGNORECASE

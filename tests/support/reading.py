@@ -13,7 +13,15 @@ from finetune.readers.record import Record, Rejection, Unit
 from finetune.readers.units import units_of
 from finetune.sources.files import resolve_files
 from finetune.spec import formats as registry
+from finetune.spec.card import CorpusBlock
 from tests.support.prepare_job import make_card
+
+
+def block_of(corpus: dict[str, Any]) -> CorpusBlock:
+    """Return the keys of a card about a corpus of one file, with these changes."""
+    source = {"kind": "files", "files": [{"path": "t", "sha256": "0" * 64}]}
+    facts = {"kind": "text", "languages": ["hau_Latn"], "source": source}
+    return CorpusBlock.model_validate(facts | corpus)
 
 
 def read(folder: Path, content: Any, **corpus: Any) -> list[tuple[str, dict[str, Any]]]:

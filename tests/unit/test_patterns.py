@@ -34,6 +34,8 @@ USED = {
     "finetune.spec.sections.source._PYPI": {"fullmatch"},
     "finetune.spec.sections.source._NPM": {"fullmatch"},
     "finetune.spec.values.yaml_nodes._FLOAT": {"fullmatch"},
+    "finetune.text.addresses._DOMAIN": {"match"},
+    "finetune.text.addresses._SPELT_DOMAIN": {"match"},
 }
 """Methods of those that are chosen before they are used."""
 BUILT = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from finetune.errors import RecipeError, shortened
+from finetune.errors import RecipeError, shortened, suggestion
 from finetune.messages import Place, Problem, joined, problem, sentence
 from finetune.output.digits import whole_number
 from finetune.pipeline import plan
@@ -294,9 +294,11 @@ def _card_with(language: str, *, beside: DataCard, project: Project, sources: se
     raise RecipeError(
         problem(
             "language-in-no-card",
-            "no card of kind {kind} with the same source language has it; they have {languages}",
+            "no card of kind {kind} with the same source language has it{hint}. Languages of such "
+            "cards: {languages}",
             at=place,
             kind=beside.corpus.kind,
+            hint=suggestion(language, others),
             languages=sorted(others),
         )
     )

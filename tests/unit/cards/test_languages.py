@@ -105,7 +105,7 @@ def test_a_new_card_shows_what_its_lines_are_in(tmp_path: Path, hausa: Sequence[
     answers = Answers("tales", ["hau_Latn"], [file], "text", "text")
     card, _ = write_card(answers, cards=tmp_path / "data_cards")
     row = next(x for x in card.body.splitlines() if "by language" in x)
-    assert row.startswith(f"| lines of hau_Latn by language (py3langid), first {LOOK_LINES}")
+    assert row.startswith(f"| lines of hau_Latn by language (py3langid), texts 1 to {LOOK_LINES}")
     assert f"eng_Latn {LOOK_LINES - 100:,}, hau_Latn 100" in row
 
 

@@ -24,10 +24,9 @@ from finetune.readers.tabular.tables_read import (
     tsv_keys,
 )
 from finetune.sources.files import SourceFile
-from finetune.spec.card import CorpusBlock
 from finetune.spec.formats import reader
 from tests.support.brought_files import xlsx
-from tests.support.reading import problem_of, read, rejections, texts_of
+from tests.support.reading import block_of, problem_of, read, rejections, texts_of
 from tests.support.surroundings import Constants
 
 CSV: dict[str, Any] = {"format": "csv", "columns": {"text": "text"}}
@@ -38,12 +37,6 @@ PAIR: dict[str, Any] = {
     "languages": ["eng_Latn", "yor_Latn"],
     "columns": {"eng_Latn": "English", "yor_Latn": "Yor\u00f9b\u00e1"},
 }
-
-
-def block_of(corpus: dict[str, Any]) -> CorpusBlock:
-    source = {"kind": "files", "files": [{"path": "t", "sha256": "0" * 64}]}
-    facts = {"kind": "text", "languages": ["hau_Latn"], "source": source}
-    return CorpusBlock.model_validate(facts | corpus)
 
 
 def texts(folder: Path, content: Any, **corpus: Any) -> list[str]:

@@ -15,9 +15,8 @@ from finetune.readers.record import Record
 from finetune.sources.files import SourceFile
 from finetune.spec.load import load_card
 from tests.support.good_card import found, write
-from tests.support.reading import rejections, units
+from tests.support.reading import block_of, rejections, units
 from tests.support.surroundings import Inside
-from tests.unit.readers.test_delimited import block_of
 
 
 def lines(*one: str, times: int = 12) -> str:

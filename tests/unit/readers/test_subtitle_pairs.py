@@ -9,8 +9,8 @@ from finetune.cli import main
 from finetune.readers.record import Record
 from finetune.spec.load import load_card
 from tests.support.reading import problem_of, rejections, texts_of, units
+from tests.support.subtitle_files import srt, vtt
 from tests.support.surroundings import Inside
-from tests.unit.readers.test_subtitles import srt, vtt
 
 PAIR: dict[str, Any] = {
     "kind": "parallel",

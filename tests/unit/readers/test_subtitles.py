@@ -17,28 +17,10 @@ from finetune.readers.record import Record
 from finetune.readers.subtitles import passages
 from finetune.spec.load import load_card
 from tests.support.reading import problem_of, read, rejections, units
+from tests.support.subtitle_files import clock, srt, vtt
 from tests.support.surroundings import Constants
 
 SUBTITLES: dict[str, Any] = {"format": "subtitles"}
-
-
-def srt(*cues: tuple[float, float, str], first: int = 1) -> str:
-    """Return an SRT file of (start, end, text)."""
-    return "".join(
-        f"{number}\n{_clock(start)} --> {_clock(end)}\n{text}\n\n"
-        for number, (start, end, text) in enumerate(cues, start=first)
-    )
-
-
-def vtt(*cues: tuple[float, float, str], head: str = "WEBVTT") -> str:
-    """Return a WebVTT file of (start, end, text)."""
-    blocks = (f"{_clock(a)} --> {_clock(b)}\n{text}\n" for a, b, text in cues)
-    return "\n".join([f"{head}\n", *(block.replace(",", ".", 2) for block in blocks)])
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds * 1000), 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d},{rest % 1000:03d}"
 
 
 @pytest.mark.parametrize("make", [srt, vtt])
@@ -58,8 +40,8 @@ def test_a_stretch_of_speech_is_a_document(tmp_path: Path, make: Any) -> None:
     lines = data.splitlines()
     assert [where.rpartition(":")[0] for where, _ in found] == ["corpus.subtitles"] * 2
     assert [lines[int(where.rpartition(":")[2]) - 1][:10] for where, _ in found] == [
-        _clock(1).replace(",", ".")[:10] if make is vtt else _clock(1)[:10],
-        _clock(9).replace(",", ".")[:10] if make is vtt else _clock(9)[:10],
+        clock(1).replace(",", ".")[:10] if make is vtt else clock(1)[:10],
+        clock(9).replace(",", ".")[:10] if make is vtt else clock(9)[:10],
     ]
 
 
