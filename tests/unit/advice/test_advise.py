@@ -173,7 +173,7 @@ def test_with_its_base_here_the_recipe_says_what_it_costs(
     recipe = load_project(Path("recipes/new.yaml")).recipe
     assert [c.replay for c in recipe.corpora or []] == [False, True]
     assert main(["advise", *replay, "--budget-hours", "1e-9", "--out", "recipes/b.yaml"]) == 2
-    assert "not enough for one step" in capsys.readouterr().err
+    assert "too short for one step" in capsys.readouterr().err
 
 
 @pytest.fixture
