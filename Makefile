@@ -9,8 +9,8 @@ TORCH ?= torch==2.13.0
 STAMP := $(VENV)/.setup-done
 # nodes of the development cluster
 NODES ?= 4
-# Files of tests run side by side. Of the slow ones two groups mostly wait for Slurm.
-WORKERS ?= 2
+# Files of tests run side by side, on two cores: some of them wait, for a lease, a server or Slurm.
+WORKERS ?= 3
 SLOW_WORKERS ?= 3
 # A worker that dies ends the run: pytest-xdist 3.8 would wait endlessly for a new one.
 PYTEST := $(BIN)/python -m pytest --dist loadscope --no-loadscope-reorder --max-worker-restart 0

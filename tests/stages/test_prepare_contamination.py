@@ -182,7 +182,9 @@ def test_the_verb_makes_a_fingerprint_and_says_how_to_use_it(
     assert "exists already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("lines_in_all", [2_000, pytest.param(100_000, marks=LONG)])
+@pytest.mark.parametrize(
+    "lines_in_all", [pytest.param(2_000, marks=pytest.mark.slow), pytest.param(100_000, marks=LONG)]
+)
 def test_planted_sentences_are_found_among_many_lines(tmp_path: Path, lines_in_all: int) -> None:
     """Of sentences planted whole, in a document, with a word or a letter changed, all are found,
     and nothing else is removed."""

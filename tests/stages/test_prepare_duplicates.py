@@ -180,7 +180,9 @@ def test_off_keeps_every_copy_that_is_not_exact(tmp_path: Path) -> None:
     assert run(make_job(tmp_path, card, duplicates={"near": "off"}))["rejected"] == {}
 
 
-@pytest.mark.parametrize("lines_in_all", [3_000, pytest.param(100_000, marks=LONG)])
+@pytest.mark.parametrize(
+    "lines_in_all", [pytest.param(3_000, marks=pytest.mark.slow), pytest.param(100_000, marks=LONG)]
+)
 def test_planted_copies_are_found_among_many_lines(tmp_path: Path, lines_in_all: int) -> None:
     """Of the copies that are near by definition 98 % are found (90 % of typing errors, since some
     make another word), each removed text is near something that was kept, and a text with another

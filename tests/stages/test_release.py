@@ -58,6 +58,7 @@ def root(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
+@pytest.mark.slow
 def test_released_folder_gives_the_logits_of_the_training(root, tmp_path):
     """In a fresh process folder and Hub repository give the trained adapter's logits to the bit."""
     import torch

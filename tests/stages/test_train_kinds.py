@@ -159,6 +159,7 @@ def _with_pairs(constants: Constants) -> None:
 
 
 @pytest.mark.usefixtures("_with_pairs")
+@pytest.mark.slow
 def test_an_encoder_decoder_trains_by_a_row_of_the_table(
     tmp_path: Path, inputs: dict[str, Artifact]
 ) -> None:
@@ -183,6 +184,7 @@ def test_an_encoder_decoder_trains_by_a_row_of_the_table(
 
 
 @pytest.mark.usefixtures("_with_pairs")
+@pytest.mark.slow
 def test_its_loss_is_that_of_the_step_and_it_resumes_to_the_same_bits(
     tmp_path: Path, inputs: dict[str, Artifact]
 ) -> None:

@@ -103,6 +103,7 @@ def stopped(job: Job, *, steps: int = 5) -> Problem:
 @example(micro_batches=[1])
 @example(micro_batches=[16])
 @given(micro_batches=st.lists(st.integers(1, 15), min_size=1, max_size=3))
+@pytest.mark.slow
 def test_stopped_at_any_micro_batch_it_continues_to_the_same_bits(
     tmp_path_factory: pytest.TempPathFactory,
     inputs: dict[str, Artifact],

@@ -183,6 +183,7 @@ def _patterns_in(value: object) -> list[re.Pattern[str]]:
     return [one for one in value if isinstance(one, re.Pattern)]
 
 
+@pytest.mark.slow
 def test_no_expression_grows_with_the_square() -> None:
     """Twice the text takes no more than three times the time, on texts made to slow it down."""
 

@@ -62,6 +62,7 @@ def run(locales: Path, *arguments: str, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_card_verbs_speak_it(locales: Path, tmp_path: Path) -> None:
     """check with its errors, list, new and its card, catalogue: each shows the mark."""
     write(tmp_path, ("contact: the station", "known_problems: [typos]"))

@@ -14,7 +14,11 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
-    "count", [60, pytest.param(300, marks=[pytest.mark.nightly, pytest.mark.timeout(900)])]
+    "count",
+    [
+        pytest.param(60, marks=pytest.mark.slow),
+        pytest.param(300, marks=[pytest.mark.nightly, pytest.mark.timeout(900)]),
+    ],
 )
 def test_killed_builds_end_with_the_same_files_and_leave_nothing(
     tmp_path: Path, count: int

@@ -97,6 +97,7 @@ def test_bombs_are_refused_by_the_limits_that_hold(tmp_path: Path) -> None:
         assert outcome(tmp_path, case) == "refused", case.name
 
 
+@pytest.mark.slow
 def test_a_parquet_page_is_bounded_before_it_is_unpacked(
     tmp_path: Path, constants: Constants
 ) -> None:
@@ -137,6 +138,7 @@ def test_statistics_of_a_parquet_footer_are_never_believed(tmp_path: Path, histo
         assert outcome(tmp_path, damaged) == "read"
 
 
+@pytest.mark.slow
 def test_a_footer_of_many_values_is_refused(tmp_path: Path) -> None:
     """Two bytes for each of millions of columns would take gigabytes as a tree."""
     whole = seeds()["parquet"][0]
@@ -264,6 +266,7 @@ def test_a_tag_without_an_end_takes_no_square_of_its_length(tmp_path: Path) -> N
     assert time.process_time() - begin < 5
 
 
+@pytest.mark.slow
 def test_elements_that_end_together_take_no_square_of_their_number(tmp_path: Path) -> None:
     """After a long comment the parser is 250,000 elements ahead of those that are dropped."""
     path = tmp_path / "a.tmx"

@@ -161,6 +161,7 @@ def corpus(tmp_path: Path, revision: str, *, split: str = "train", name: str = "
     return done.stdout
 
 
+@pytest.mark.slow
 def test_dataset_is_fetched_as_parquet(hub, tmp_path):
     """A Hub dataset at a pinned revision becomes data.parquet, the same bytes every time."""
     import pyarrow.parquet as pq
@@ -177,6 +178,7 @@ def test_dataset_is_fetched_as_parquet(hub, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.slow
 def test_missing_dataset_is_explained(hub, tmp_path):
     """A dataset, revision or split that is not there is an InputError that names the card."""
     assert "InputError card 'school-hau'" in corpus(tmp_path, "0" * 40, name="a")

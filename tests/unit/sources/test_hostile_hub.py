@@ -215,6 +215,7 @@ def readme(path: str) -> bytes:
     ).encode()
 
 
+@pytest.mark.slow
 def test_datasets_of_strangers(hub, tmp_path):
     """Scripts are not run, files outside the dataset not read, and each failure is a sentence."""
     secret = tmp_path / "private.jsonl"
