@@ -17,9 +17,19 @@ from finetune.errors import DataError
 from finetune.messages import phrase, problem, sentence
 from finetune.readers.guards import SPLIT, no_nul, too_much
 from finetune.readers.numbered_lines import whole_utf8
-from finetune.readers.reasons import DELETED, DRAWN, EQUATION, HIDDEN, PERIPHERAL, PICTURE, RUBY
+from finetune.readers.reasons import (
+    DELETED,
+    DRAWN,
+    EQUATION,
+    HIDDEN,
+    PERIPHERAL,
+    PICTURE,
+    RUBY,
+    STATED_OTHER,
+)
 from finetune.readers.record import Record, Rejection, Unit
 from finetune.readers.translated.language_files import of_one_language
+from finetune.readers.translated.tags import fits_tag
 from finetune.sources.files import SourceFile
 from finetune.spec.card import CorpusBlock
 
@@ -47,6 +57,8 @@ REJECTED: Mapping[str, str] = {
     "rtc": RUBY,
 }
 """Elements whose text is rejected, with the reason."""
+WHOLE_PAGE = frozenset({"html", "body"})
+"""Elements that state the language of a site's template, which is often another than the text's."""
 WITHOUT_WORDS = frozenset({"script", "style", "rp"})
 """Elements without text: what is in them is for the browser."""
 PICTURES = frozenset({"img", "area", "input"})
@@ -76,16 +88,17 @@ def read_html(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[U
     language are paired in the order of the card. Sections (`article`, `section` ...) are paired in
     order. Within two sections texts are paired one by one if both have as many headings or as
     many paragraphs and list items in the same order; otherwise those of the section are one text.
+    A text inside an element that states another language is rejected.
     """
     if corpus.kind == "text":
         for file in files:
-            page = page_of(file)
+            page = page_of(file, language=corpus.languages[0])
             for block in page.blocks:
                 yield Record(file.place(block.line), {"text": block.text})
             yield from page.rejected
         return
     for pages in _translations(files, corpus):
-        read = {language: page_of(file) for language, file in pages.items()}
+        read = {x: page_of(file, language=x) for x, file in pages.items()}
         for page in read.values():
             yield from page.rejected
         counts = {language: page.sections for language, page in read.items()}
@@ -120,11 +133,11 @@ class Page:
         return [b for b in self.blocks if b.section == section and b.heading == heading]
 
 
-def page_of(file: SourceFile) -> Page:
+def page_of(file: SourceFile, *, language: str) -> Page:
     """Return the texts of a page. DataError for a page that cannot be read to its end."""
     from lxml import etree
 
-    reading = _Reading(file)
+    reading = _Reading(file, language)
     walker = etree.iterwalk(_parsed(file), events=("start", "end"))
     for event, element in walker:
         reason = reading.reason(element)
@@ -146,11 +159,14 @@ class _Reading:
     """Position of the walk through a page, and the blocks so far."""
 
     file: SourceFile
+    language: str
     blocks: list[Block] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     inside: list[str] = field(default_factory=list)
     """Open blocks."""
+    foreign: list[bool] = field(default_factory=lambda: [False])
+    """Whether the open blocks state another language, themselves or by one around them."""
     sections: list[int] = field(default_factory=lambda: [0])
     begun: int = 0
     line: int = 1
@@ -183,6 +199,7 @@ class _Reading:
         if element.tag in BLOCKS:
             self._end_of_text(element)
             self.inside.append(element.tag)
+            self.foreign.append(self._is_foreign(element))
         if element.tag in SECTIONS:
             self.begun += 1
             self.sections.append(self.begun)
@@ -192,14 +209,24 @@ class _Reading:
         if element.tag in BLOCKS:
             self._end_of_text(element)
             self.inside.pop()
+            self.foreign.pop()
         if element.tag in SECTIONS:
             self.sections.pop()
         self.words.append(_line(element.tail, inside=self.inside))
 
+    def _is_foreign(self, element: Any) -> bool:
+        tag = element.get("lang") or element.get("xml:lang")
+        if not tag or element.tag in WHOLE_PAGE:
+            return self.foreign[-1]
+        return fits_tag(self.language, tag) is False
+
     def _end_of_text(self, element: Any) -> None:
         text = re.sub(r" ?\n ?", "\n", re.sub(" +", " ", "".join(self.words))).strip(" \n")
         self.words.clear()
-        if text:
+        if text and self.foreign[-1]:
+            at = self.file.place(self.line)
+            self.rejected.append(Rejection(at, STATED_OTHER, no_nul(text, at=at)))
+        elif text:
             heading = not HEADINGS.isdisjoint(self.inside)
             listed = not LISTED.isdisjoint(self.inside)
             text = no_nul(text, at=self.file.place(self.line))

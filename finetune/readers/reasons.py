@@ -24,6 +24,7 @@ EQUATION = "equation"
 RUBY = "ruby"
 PICTURE = "picture-description"
 DRAWN = "drawn-text"
+STATED_OTHER = "stated-other-language"
 EMBEDDED = "embedded-document"
 SCANNED = "scanned-page"
 NOT_IN_TABLE = "not-in-table"
@@ -71,6 +72,7 @@ REASONS: Mapping[str, Sentence] = {
     EQUATION: sentence("an equation"),
     RUBY: sentence("a reading aid above or beside the words (ruby)"),
     PICTURE: sentence("the description of a picture"),
+    STATED_OTHER: sentence("a part of a page that states another language (`lang`) than the card"),
     DRAWN: sentence("text in a drawing, diagram or chart"),
     EMBEDDED: sentence("another document inside the file, which is not read"),
     SCANNED: sentence("a page that is only a picture (a scan), without text"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from finetune.errors import DataError
 from finetune.readers import html
 from finetune.sources.files import SourceFile
-from tests.support.reading import problem_of, read
+from tests.support.reading import problem_of, read, rejections
 from tests.support.surroundings import Constants
 
 HTML: dict[str, Any] = {"format": "html"}
@@ -126,6 +126,20 @@ def test_damaged_and_hostile_pages_are_errors(
     assert (problem.code, problem.place.file, problem.place.line) == (code, "corpus.html", line)
 
 
+def test_a_part_that_states_another_language_is_rejected(tmp_path: Path) -> None:
+    """The nearest element that states one counts, but not a word in a line, nor the whole page."""
+    page = (
+        '<html lang="en"><body><p>Ina kwana</p><p lang="en-GB">Good morning</p>'
+        '<div lang="fr"><p>Bonjour</p><p lang="ha">Sannu</p></div>'
+        '<p>Na gode <span lang="en">please</span></p><p lang="und">Lafiya</p></body></html>'
+    )
+    assert texts(tmp_path, page) == ["Ina kwana", "Sannu", "Na gode please", "Lafiya"]
+    assert rejections(tmp_path, page, format="html") == [
+        ("stated-other-language", "Good morning"),
+        ("stated-other-language", "Bonjour"),
+    ]
+
+
 def test_a_page_reaches_for_no_other_file(tmp_path: Path) -> None:
     """An entity that names a file of this machine stays the letters it is written in."""
     secret = tmp_path / "secret"
@@ -140,5 +154,5 @@ def test_a_large_page_is_not_opened(tmp_path: Path, constants: Constants) -> Non
     path = tmp_path / "x.html"
     path.write_text("<p>long enough</p>")
     with pytest.raises(DataError) as caught:
-        html.page_of(SourceFile(path, "x.html"))
+        html.page_of(SourceFile(path, "x.html"), language="hau_Latn")
     assert caught.value.codes == ("large-file",)
