@@ -166,7 +166,7 @@ class _Reading:
     inside: list[str] = field(default_factory=list)
     """Open blocks."""
     foreign: list[bool] = field(default_factory=lambda: [False])
-    """Whether the open blocks state another language, themselves or by one around them."""
+    """Of each open block: True if it, or the nearest around it, states another language."""
     sections: list[int] = field(default_factory=lambda: [0])
     begun: int = 0
     line: int = 1
