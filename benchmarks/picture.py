@@ -25,7 +25,9 @@ from rich.text import Text
 
 COLUMNS = 100
 RECIPE = "recipes/hausa-school.yaml"
-OMITTED = re.compile(r"\s*$|converting |personal data: |chat  |publish  |on a cluster  ")
+OMITTED = re.compile(
+    r"\s*$|converting |personal data: |are not detected|chat\b|publish\b|on a cluster|  finetune "
+)
 """Lines that the picture does not show: notes, and commands to copy."""
 CONTROL = re.compile(r"\x1b\[\??(\d*)(?:;\d+)*([A-HJKSTfhl])")
 
