@@ -60,7 +60,7 @@ def _claim_p(test: PairedTest) -> float:
         return test.p_value
     if not all(is_ahead(rival.difference, test.metric) for rival in test.rivals):
         return 1.0
-    return max(test.p_value, *(rival.p_value for rival in test.rivals), 0.0)
+    return max([test.p_value, *(rival.p_value for rival in test.rivals)])
 
 
 def _winner(test: PairedTest) -> Literal["adapter", "base", "neither"]:
@@ -69,7 +69,7 @@ def _winner(test: PairedTest) -> Literal["adapter", "base", "neither"]:
     up = sign_of_gain(test)
     if is_larger_than_minimum(test, sign=up) and not unbeaten(test):
         return "adapter"
-    return "base" if is_larger_than_minimum(test, sign=-sign_of_gain(test)) else "neither"
+    return "base" if is_larger_than_minimum(test, sign=-up) else "neither"
 
 
 def _beats(rival: Rival, test: PairedTest) -> bool:
@@ -139,12 +139,13 @@ def verdict(test: PairedTest) -> str:
 
 
 def _why_neither(test: PairedTest) -> str:
-    sign = sign_of_gain(test) if is_ahead(test.difference, test.metric) else -sign_of_gain(test)
+    up = sign_of_gain(test)
+    sign = up if is_ahead(test.difference, test.metric) else -up
     if not test.p_value < LEVEL:
         return "not significant"
     if not is_larger_than_minimum(test, sign=sign):
         return "less than the minimum effect"
-    if sign == sign_of_gain(test) and (rivals := unbeaten(test)):
+    if sign == up and (rivals := unbeaten(test)):
         return f"better than the base, not than {names_of(rivals)}"
     return "not significant"
 
