@@ -134,11 +134,15 @@ def pair_of(
         name: Score(system=cast("Any", name), signature=subject.signature, **_values(at), **about)
         for name, at in intervals.items()
     }
-    rivals = tuple(_rival(name, one, metric) for name, one in found.items() if name != "base")
+
+    def least(one: Comparison) -> float:
+        return metric.least_effect(one.first.value, settings.minimum_effect)
+
+    rivals = tuple(_rival(name, one, least(one)) for name, one in found.items() if name != "base")
     pair = Pair(
         scores.pop("base"),
         scores.pop("adapter"),
-        _test(found["base"], metric=metric, rivals=rivals, about=about),
+        _test(found["base"], least=least(found["base"]), rivals=rivals, about=about),
         tuple(scores.values()),
     )
     return Counted(pair, items, counted)
@@ -160,7 +164,7 @@ def _values(at: Interval) -> dict[str, Any]:
     return {"value": at.value, "low": at.low, "high": at.high}
 
 
-def _rival(name: str, found: Comparison, metric: Metric) -> Rival:
+def _rival(name: str, found: Comparison, least: float) -> Rival:
     return Rival(
         name=cast("Any", name),
         value=found.first.value,
@@ -168,12 +172,12 @@ def _rival(name: str, found: Comparison, metric: Metric) -> Rival:
         low=found.difference.low,
         high=found.difference.high,
         p_value=found.p_value,
-        minimum_effect=metric.least_effect(found.first.value),
+        minimum_effect=least,
     )
 
 
 def _test(
-    found: Comparison, *, metric: Metric, rivals: tuple[Rival, ...], about: Mapping[str, Any]
+    found: Comparison, *, least: float, rivals: tuple[Rival, ...], about: Mapping[str, Any]
 ) -> PairedTest:
     exact = found.num_documents <= EXACT_DOCUMENTS
     return PairedTest(
@@ -184,7 +188,7 @@ def _test(
         high=found.difference.high,
         p_value=found.p_value,
         p_floor=found.p_floor,
-        minimum_effect=metric.least_effect(found.first.value),
+        minimum_effect=least,
         detectable=found.detectable,
         documents=found.num_documents,
         better="neither",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.artefacts.verdicts import (
     YARDSTICKS,
@@ -46,6 +47,7 @@ def write_report(
         warnings=list(map(str, warnings([pair.test for pair in pairs]))),
         rows=[row for pair in pairs for row in (_row(pair), *_rival_rows(pair))],
         minimum_items=MIN_ITEMS_OF_A_CLAIM,
+        effects=minimum_effects([pair.test for pair in pairs]),
         metrics=_metrics(pairs),
         summary=summary(pairs),
         charts=_charts(pairs),

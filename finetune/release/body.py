@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.results import (
     BaseResult,
     EvaluateResult,
@@ -154,6 +155,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "conclusions": conclusions(comparisons_of(job)),
         "warnings": [inline(str(warning)) for warning in warnings(comparisons_of(job))],
         "minimum_items": MIN_ITEMS_OF_A_CLAIM,
+        "effects": minimum_effects(comparisons_of(job)),
         "untested": [c.pretty_name for c in job.cards.values() if c.corpus.test == "none"],
         "named_tests": [c.pretty_name for c in job.cards.values() if _names_test(c)],
         "data": training_data(job),

@@ -20,7 +20,7 @@ from finetune.spec.sections.overlap import Duplicates, EvaluationSet
 from finetune.spec.sections.text_checks import PersonalData, TextChecks
 from finetune.spec.sections.training import Lora, Train
 from finetune.spec.sections.vocabulary import Vocabulary
-from finetune.spec.tables.task import asked
+from finetune.spec.tables.task import asked, refuse_effects
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 RepoId = Annotated[
@@ -206,11 +206,18 @@ class Evaluate(Section):
     """Additional metrics, by name (built-in or of an installed package)."""
     tasks: list[str] = Field(default_factory=list)
     """Additional evaluation tasks of installed packages, by name."""
+    minimum_effect: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
+    """Difference below which nothing is called better or worse, by metric: percent of the other
+    system's score for `bits_per_byte`, else in units of the score. Default: that of each metric,
+    `{bits_per_byte: 1, chrf++: 1, exact_match: 0.01}`."""
 
     @model_validator(mode="after")
     def _can_be_measured(self) -> Evaluate:
         if self.metrics or self.tasks:
             asked(self.tasks, self.metrics)
+        refuse_effects(self.minimum_effect, tasks=self.tasks, metrics=self.metrics)
         return self
 
 

@@ -90,11 +90,10 @@ class Metric:
         """The head of a column."""
         return self.unit or self.label
 
-    def least_effect(self, value: float) -> float:
-        """Return the minimum effect beside a system with this score."""
-        if self.percent_of_base:
-            return abs(value) * self.minimum_effect / 100
-        return self.minimum_effect
+    def least_effect(self, value: float, stated: Mapping[str, float]) -> float:
+        """Return the minimum effect beside a system with this score; `stated`: of a recipe."""
+        effect = stated.get(self.name, self.minimum_effect)
+        return abs(value) * effect / 100 if self.percent_of_base else effect
 
     @property
     def fields(self) -> tuple[str, str, str]:

@@ -150,3 +150,24 @@ def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tupl
 def metrics_asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[Metric]:
     """Return the metrics of `asked`, each once, in order."""
     return list({m.name: m for _, fitting in asked(tasks, metrics) for m in fitting}.values())
+
+
+def refuse_effects(
+    effects: Mapping[str, float], *, tasks: Sequence[str], metrics: Sequence[str]
+) -> None:
+    """Raise RecipeError for a minimum effect of a metric that is not computed, or not judged."""
+    if not effects:
+        return
+    known = [row.name for row in metrics_asked(tasks, metrics) if row.is_judged]
+    for name in effects:
+        if name not in known:
+            raise RecipeError(
+                problem(
+                    "effect-without-metric",
+                    "{name!r} is no metric from which this recipe claims anything; those are "
+                    "{known}",
+                    at=Place(key="minimum_effect"),
+                    name=name,
+                    known=known,
+                )
+            )

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from finetune.artefacts.items import Item
+from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.results import EvaluateResult, as_json, parse_result
-from finetune.artefacts.scores import Pair
+from finetune.artefacts.scores import Pair, PairedTest
 from finetune.artefacts.verdicts import judged
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.outputs import Generation
@@ -104,3 +105,23 @@ def test_exact_match_takes_nothing_away_but_space_and_composition():
     found = metric("exact_match").statistics(outputs)
     np.testing.assert_array_equal(found[:, 0], [1] * len(same) + [0] * len(other))
     assert metric("exact_match").value(found.sum(axis=0)) == pytest.approx(3 / 7)
+
+
+def test_a_recipe_may_ask_for_a_larger_effect():
+    """Percent of the bits, points of chrF++: recorded with the test, which it decides."""
+    asked = _asked("chrf++", "exact_match", directions=("eng_Latn>hau_Latn",))
+    outputs = {
+        "base": _outputs(asked, "gaskiya"),
+        "adapter": _outputs(asked, "na gode sosai"),
+    }
+
+    def found(**effects: float) -> PairedTest:
+        settings = Evaluate(resamples=200, minimum_effect=effects)
+        pairs = pairs_of_task(asked, [PART], outputs, settings=settings)
+        return judged([one.pair for one in pairs])[0].test
+
+    usual, strict = found(), found(**{"chrf++": 99.5})
+    assert (usual.minimum_effect, strict.minimum_effect) == (1, 99.5)
+    assert (usual.better, strict.better) == ("adapter", "neither")
+    assert minimum_effects([strict]) == "99.5 chrF++"
+    assert metric("bits_per_byte").least_effect(3.0, {"bits_per_byte": 2.0}) == 0.06
