@@ -27,9 +27,9 @@ def bits_per_byte(
     """
     import numpy as np
 
+    from finetune.models.in_memory import split_of_texts
     from finetune.models.kinds import CAUSAL
     from finetune.models.template import special_ids
-    from finetune.prepare.packing.in_memory import split_of_texts
 
     split = split_of_texts(texts, tokenizer=tokenizer, sequence_tokens=sequence_tokens)
     nats = CAUSAL.score(

@@ -18,8 +18,12 @@ from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.spec.tables.task import task_of
 from finetune.statistics.significance import LEVEL, MIN_ITEMS_OF_A_CLAIM, holm
 
-YARDSTICKS = {"ngram": "byte n-gram model", "copy": "copy of the source"}
-"""Names of the systems without a model, for people."""
+YARDSTICKS = {
+    "examples": "base with examples",
+    "ngram": "byte n-gram model",
+    "copy": "copy of the source",
+}
+"""Names of yardsticks, for people."""
 
 
 def judged(pairs: Sequence[Pair]) -> list[Pair]:

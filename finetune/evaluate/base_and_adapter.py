@@ -26,8 +26,8 @@ from finetune.spec.recipe import Evaluate
 # Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
 # must give the same scores on the same machine. Generation on a CPU waits for memory: a step for 32
 # prompts takes 1.8 times as long as one for 8 (SmolLM2-135M, fp32).
-_SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
-_GENERATE_ROWS = {"cpu": 32, "cuda": 32}
+SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
+GENERATE_ROWS = {"cpu": 32, "cuda": 32}
 REFERENCES_WITHIN = 0.99
 SPEED_PROMPTS, SPEED_TOKENS = 3, 32
 """Sample for measuring generation speed."""
@@ -85,7 +85,7 @@ def score(job: Job, system: System, part: Part) -> dict[str, NDArray[np.float64]
             system.model,
             split,
             records=records,
-            batch_rows=max(1, _SCORE_TOKENS[system.device.type] // split.sequence_tokens),
+            batch_rows=max(1, SCORE_TOKENS[system.device.type] // split.sequence_tokens),
             device=system.device,
             marks=special_ids(system.tokenizer),
             on_progress=lambda done, _: bar.update(done),
@@ -106,7 +106,7 @@ def write_all(job: Job, system: System, part: Part, items: Sequence[Item]) -> li
             system.tokenizer,
             [item.prompt or "" for item in items],
             decoding=Decoding(most_tokens(items, system.tokenizer, job.recipe.evaluate)),
-            batch_size=_GENERATE_ROWS[system.device.type],
+            batch_size=GENERATE_ROWS[system.device.type],
             on_progress=lambda done, _: bar.update(done),
         )
 

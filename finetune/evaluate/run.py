@@ -52,6 +52,8 @@ class _Measured:
 
     outputs: list[list[Outputs]]
     """Task by task, part by part."""
+    by_base: list[dict[str, list[Outputs]]]
+    """Task by task: yardsticks that ask the base in another way, by name."""
     tokens_per_second: float | None
 
 
@@ -97,7 +99,7 @@ def run(job: Job) -> dict[str, Any]:
         outputs: dict[str, list[Outputs]] = {
             name: system.outputs[number] for name, system in measured.items()
         }
-        answers = outputs | _by_yardsticks(job, one, parts)
+        answers = outputs | measured["base"].by_base[number] | _by_yardsticks(job, one, parts)
         counted = pairs_of_task(one, parts, answers, settings=settings)
         found.pairs.extend(each.pair for each in counted)
         found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
@@ -150,9 +152,24 @@ def _measure(
                     for part, groups in zip(parts, one.groups, strict=True)
                 ]
             )
+    by_base = [_in_other_ways(job, system, parts, one) for one in tasks]
     if "vocabulary" not in job.inputs:
-        return _Measured(outputs, None)
-    return _Measured(outputs, tokens_per_second(system, _prompted(tasks)))
+        return _Measured(outputs, by_base, None)
+    return _Measured(outputs, by_base, tokens_per_second(system, _prompted(tasks)))
+
+
+def _in_other_ways(
+    job: Job, system: System, parts: Sequence[Part], one: Asked
+) -> dict[str, list[Outputs]]:
+    if system.name != "base":
+        return {}
+    return {
+        name: [
+            answer(job, system, part, groups)
+            for part, groups in zip(parts, one.groups, strict=True)
+        ]
+        for name, answer in one.task.by_base.items()
+    }
 
 
 def _prompted(tasks: Sequence[Asked]) -> list[Item]:

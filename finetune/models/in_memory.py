@@ -1,8 +1,8 @@
-"""Texts as a split in memory, one segment per packed sequence: for measures, not for training."""
+"""Texts and tokens as a split in memory: for measures, not for training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit
 from finetune.errors import DataError
 from finetune.messages import problem
-from finetune.prepare.packing.encode import Encoded, Encoder
+from finetune.models.encode import Encoded, Encoder
 
 NO_NAMES = ("",)
 
@@ -18,11 +18,11 @@ NO_NAMES = ("",)
 def split_of_texts(texts: Iterable[str], *, tokenizer: Any, sequence_tokens: int) -> PackedSplit:
     """Return plain texts as `prepare` tokenizes them: each ends with the eos token.
 
-    D segments, each padded to T = `sequence_tokens`. A longer text has several. Raises DataError
-    if no text has a token to predict.
+    A text longer than `sequence_tokens` has several segments. Raises DataError if no text has a
+    token to predict.
     """
     encoder = Encoder(tokenizer)
-    segments_D: list[tuple[int, Encoded]] = [
+    segments = [
         (number, segment)
         for number, text in enumerate(texts)
         for segment in encoder.document(
@@ -30,25 +30,62 @@ def split_of_texts(texts: Iterable[str], *, tokenizer: Any, sequence_tokens: int
         )
         if segment.supervised_bytes
     ]
-    if not segments_D:
+    if not segments:
         raise DataError(problem("no-text-to-measure", "there is no text to measure"))
-    shape = (len(segments_D), sequence_tokens)
+    return split_of_segments(segments, sequence_tokens=sequence_tokens)
+
+
+def continuation(context: Sequence[int], target: Sequence[int], *, size_bytes: int) -> Encoded:
+    """Return a document whose `target` is supervised, after a context that is not.
+
+    `size_bytes`: UTF-8 bytes that the target spells.
+    """
+    supervised_n = np.zeros(len(context) + len(target), dtype=np.uint8)
+    supervised_n[len(context) :] = 1
+    supervised_n[:1] = 0
+    tokens_n = np.array([*context, *target], dtype=np.uint32)
+    return Encoded(tokens_n, supervised_n, size_bytes)
+
+
+def split_of_segments(
+    segments: Sequence[tuple[int, Encoded]], *, sequence_tokens: int
+) -> PackedSplit:
+    """Return segments, each with the number of its document, as a split in the same order.
+
+    A row of `sequence_tokens` takes segments as long as they fit. Raises ValueError for a segment
+    that is longer than a row.
+    """
+    places: list[tuple[int, int, int]] = []
+    row, start, inside = 0, 0, 0
+    for _, segment in segments:
+        length = len(segment.tokens_n)
+        if length > sequence_tokens:
+            raise ValueError(f"{length} tokens do not fit a row of {sequence_tokens}")
+        if start + length > sequence_tokens:
+            row, start, inside = row + 1, 0, 0
+        inside += 1
+        places.append((row, start, inside))
+        start += length
+    shape = (row + 1, sequence_tokens)
     split = PackedSplit(
         tokens_NT=np.zeros(shape, np.uint32),
         segments_NT=np.zeros(shape, np.int32),
         supervised_NT=np.zeros(shape, np.uint8),
-        documents_D=np.zeros(len(segments_D), DOCUMENT_DTYPE),
+        documents_D=np.zeros(len(segments), DOCUMENT_DTYPE),
         languages=NO_NAMES,
         cards=NO_NAMES,
     )
-    for row, (number, segment) in enumerate(segments_D):
+    for record, ((number, segment), (row, start, inside)) in enumerate(
+        zip(segments, places, strict=True)
+    ):
         length = len(segment.tokens_n)
-        split.tokens_NT[row, :length] = segment.tokens_n
-        split.segments_NT[row, :length] = 1
-        split.supervised_NT[row, :length] = segment.supervised_n
+        span = slice(start, start + length)
+        split.tokens_NT[row, span] = segment.tokens_n
+        split.segments_NT[row, span] = inside
+        split.supervised_NT[row, span] = segment.supervised_n
         supervised = int(segment.supervised_n.sum())
-        split.documents_D[row] = (
-            *(number, row, 0, length, supervised, segment.supervised_bytes),
+        split.documents_D[record] = (
+            *(number, row, start, length, supervised, segment.supervised_bytes),
             *(0, 0),
         )
     return split

@@ -14,6 +14,8 @@ from finetune.messages import Place, Problem, problem
 from finetune.text.shown import quotable
 
 Messages = Sequence[dict[str, str]]
+Piece = tuple[str, bool]
+"""Text, and whether its tokens are training targets."""
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
@@ -69,9 +71,7 @@ def conversation_text(tokenizer: Any, messages: Messages) -> str:
     return _lay_out(tokenizer, messages, prompt=False)
 
 
-def segments(
-    tokenizer: Any, messages: Messages, *, last_only: bool = False
-) -> list[tuple[str, bool]]:
+def segments(tokenizer: Any, messages: Messages, *, last_only: bool = False) -> list[Piece]:
     """Return the conversation in pieces (text, supervised), none empty.
 
     Together they are `conversation_text`. Supervised is what the assistant has to write: its
@@ -81,7 +81,7 @@ def segments(
     answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
     supervised = answers[-1:] if last_only else answers
     whole = conversation_text(tokenizer, messages)
-    pieces: list[tuple[str, bool]] = []
+    pieces: list[Piece] = []
     done = 0
     for number in supervised:
         begin, end = _answer_span(tokenizer, messages, number, whole)

@@ -19,6 +19,7 @@ import numpy as np
 
 from finetune.artefacts.job import Job
 from finetune.messages import counted
+from finetune.models.encode import Encoder
 from finetune.prepare.checking.checks import Limits, checked
 from finetune.prepare.checking.clean import Cleaner, countries
 from finetune.prepare.checking.identification import LanguageCheck
@@ -28,7 +29,7 @@ from finetune.prepare.overlap.contamination import Contamination, load_sets
 from finetune.prepare.overlap.exact import Digests, Seen, held_out, once
 from finetune.prepare.overlap.minhash import Signatures, bands_for
 from finetune.prepare.overlap.near import NearDuplicates
-from finetune.prepare.packing.encode import Encoder, segments_of, token_view
+from finetune.prepare.packing.encode import segments_of, token_view
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments
 from finetune.prepare.reading.document import Document, Split, id_of, lowest_hashes, split_of

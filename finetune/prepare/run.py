@@ -23,11 +23,11 @@ from finetune.errors import DataError
 from finetune.messages import Place, Sentence, problem, sentence
 from finetune.mix.allocate import Subset
 from finetune.mix.mixture_plan import replayed_subsets
+from finetune.models.encode import Encoder
 from finetune.models.load import load_tokenizer, tokenizer_folder
 from finetune.prepare.checking.identification import make_language_check, tell
 from finetune.prepare.ledger import Ledger, quoting
 from finetune.prepare.loop import encode, gathered, show
-from finetune.prepare.packing.encode import Encoder
 from finetune.prepare.packing.pack import pack, pack_groups
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments, item_of, split_segments, write_split

@@ -196,6 +196,8 @@ class Evaluate(Section):
     """Maximum number of test pairs to translate per direction; 0: no generation."""
     max_new_tokens: Annotated[int, Field(gt=0)] = 96
     """Maximum number of new tokens per generation; fewer if 99 % of the references are shorter."""
+    examples: Annotated[int, Field(ge=0, le=32)] = 5
+    """Number of training examples in the prompt of the base with examples, a yardstick; 0: none."""
     samples: Annotated[int, Field(ge=0)] = 5
     """Number of generations of base and adapter in the report."""
     resamples: Annotated[int, Field(ge=100)] = 1000

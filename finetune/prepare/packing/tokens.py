@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.prepare.packing.encode import Encoded
+from finetune.models.encode import Encoded
 
 _TOKEN = np.dtype("<u4")
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from finetune.models.template import Piece
 from finetune.prepare.step import Result, Step
 from finetune.text.shown import masked
 from finetune.text.spellings import one_spelling
 
-Piece = tuple[str, bool]
-"""Text, and whether its tokens are training targets."""
 DIGEST_BYTES = 16
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

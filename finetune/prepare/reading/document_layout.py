@@ -15,8 +15,9 @@ from finetune.errors import DataError, RecipeError
 from finetune.messages import Place, problem
 from finetune.models import template
 from finetune.models.system_prompt import BASE, SystemPrompt, system_prompt_of
+from finetune.models.template import Piece
 from finetune.output.fields import filled
-from finetune.prepare.reading.document import Document, Piece, digest, id_of
+from finetune.prepare.reading.document import Document, digest, id_of
 from finetune.prepare.reading.drafts import Draft, Message
 from finetune.prepare.step import NotLaidOut, Result
 from finetune.spec.withdrawn import record_hash

@@ -10,8 +10,8 @@ import numpy as np
 
 from finetune.artefacts.job import Job
 from finetune.messages import Sentence, sentence
+from finetune.models.encode import Encoder
 from finetune.output.fields import filled
-from finetune.prepare.packing.encode import Encoder
 from finetune.prepare.packing.write import Segments
 from finetune.prepare.reading.document_layout import Layout
 from finetune.prepare.reading.drafts import entry_of

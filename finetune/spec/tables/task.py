@@ -71,6 +71,11 @@ class Task:
     )
     """By name of the yardstick: (Job, Part, groups) -> for each group an output for each item, or
     None where it has none."""
+    by_base: Mapping[str, Callable[[Any, Any, Any, Sequence[Group]], list[list[Any] | None]]] = (
+        field(default_factory=dict)
+    )
+    """The same for yardsticks that ask the base in another way: (Job, System, Part, groups), as
+    `answer`."""
     conditions: Callable[[Any], str]
     """Job -> the settings that decide its scores, as `key:value|key:value`."""
     dataset: str | None = None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from finetune.errors import RecipeError
 from finetune.models import template
-from finetune.prepare.packing.encode import Encoded, Encoder
+from finetune.models.encode import Encoded, Encoder
 from finetune.prepare.reading.document_layout import make_layout
 from tests.support.problems import raises
 from tests.support.tiny import tiny_tokenizer

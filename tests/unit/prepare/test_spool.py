@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finetune.models.encode import Encoded
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.overlap.exact import Digests
-from finetune.prepare.packing.encode import Encoded
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.reading.document import Document, digest, text_id
 from finetune.prepare.reading.spool import Spool
