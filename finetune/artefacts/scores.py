@@ -8,8 +8,8 @@ from typing import Literal
 Split = Literal["train", "validation", "test"]
 SystemName = Literal["base", "adapter"]
 Yardstick = Literal["ngram", "copy", "examples"]
-"""What an adapter has to beat besides the base: a byte n-gram model of the training texts, a copy
-of the source, the base with training examples in its prompt."""
+"""Rivals of an adapter besides the base: a byte n-gram model of the training texts, a copy of the
+source, the base with training examples in its prompt."""
 SPARSE = {"sparse": True}
 """Metadata of a field that is absent from the JSON file while it has its default."""
 
