@@ -29,7 +29,7 @@ from finetune.prepare.overlap.contamination import Contamination, load_sets
 from finetune.prepare.overlap.exact import Digests, Seen, held_out, once
 from finetune.prepare.overlap.minhash import Signatures, bands_for
 from finetune.prepare.overlap.near import NearDuplicates
-from finetune.prepare.packing.segments import segments_of, token_view
+from finetune.prepare.packing.over_length import segments_of, token_view
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.packing.write import Segments
 from finetune.prepare.reading.document import Document, Split, id_of, lowest_hashes, split_of
