@@ -88,6 +88,8 @@ class PairedTest:
     unit: str = field(default="item", metadata=SPARSE)
     given: str | None = field(default=None, metadata=SPARSE)
     rivals: tuple[Rival, ...] = ()
+    fails_in: str | None = field(default=None, metadata=SPARSE)
+    """Metric in which the gain would have to hold as well and does not (`Metric.holds_in`)."""
 
 
 Subject = tuple[str, str | None, str, str | None, str | None]

@@ -7,11 +7,11 @@ enough items. p-values are adjusted for the number of claims of the evaluation (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
+from finetune.artefacts.scores import Pair, PairedTest, Rival, Score, Subject, subject
 from finetune.messages import Sentence, sentence
 from finetune.spec.language import language_name
 from finetune.spec.tables.metric import VALIDATION, metric
@@ -34,7 +34,25 @@ def judged(pairs: Sequence[Pair]) -> list[Pair]:
     for number, p_holm in zip(places, adjusted, strict=True):
         test = replace(pairs[number].test, p_holm=p_holm)
         found[number] = replace(pairs[number], test=replace(test, better=_winner(test)))
-    return found
+    by_subject = {subject(pair.test): pair.test for pair in found}
+    return [replace(pair, test=_held(pair.test, by_subject)) for pair in found]
+
+
+def _held(test: PairedTest, by_subject: Mapping[Subject, PairedTest]) -> PairedTest:
+    """Return a test without its gain where that does not hold in the metric that it has to."""
+    name = metric(test.metric).holds_in
+    if name is None or test.better != "adapter":
+        return test
+    other = by_subject.get((name, *subject(test)[1:]))
+    if other is None or _gains(other):
+        return test
+    return replace(test, better="neither", fails_in=name)
+
+
+def _gains(test: PairedTest) -> bool:
+    up = sign_of_gain(test)
+    is_clear = test.p_value < LEVEL and is_larger_than_minimum(test, sign=up)
+    return is_clear and not unbeaten(test)
 
 
 def can_claim(test: PairedTest) -> bool:
@@ -143,6 +161,8 @@ def verdict(test: PairedTest) -> str:
 
 
 def _why_neither(test: PairedTest) -> str:
+    if test.fails_in:
+        return f"better, but not in {metric(test.fails_in).label}"
     up = sign_of_gain(test)
     sign = up if is_ahead(test.difference, test.metric) else -up
     if not test.p_value < LEVEL:

@@ -41,6 +41,15 @@ def placeholders_in(text: str) -> list[str]:
     return [found[0] for found in _ANY.finditer(text)] if _MAYBE.search(text) else []
 
 
+def without_placeholders(text: str) -> str:
+    """Return a text with a space for each placeholder.
+
+    >>> without_placeholders("Sannu {name}, %d")
+    'Sannu  ,  '
+    """
+    return _ANY.sub(" ", text) if _MAYBE.search(text) else text
+
+
 def placeholders_differ(source: str, target: str) -> bool:
     """Return whether a translation lacks a placeholder of its source, or has another one.
 

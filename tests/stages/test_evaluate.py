@@ -94,7 +94,7 @@ def test_bits_per_byte_equal_a_hand_computation(tmp_path, base_folder):
 def test_an_adapter_that_changes_nothing_wins_nothing(tmp_path, base_folder):
     """With B = 0 every difference is exactly 0 with interval [0, 0], p = 1, and neither wins."""
     result = run(make_job(tmp_path, base_folder, scale=0.0, generate_items=6))
-    assert len(result["comparisons"]) == 5
+    assert len(result["comparisons"]) == 6
     for found in result["comparisons"]:
         assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
         assert found["p_value"] == 1

@@ -67,7 +67,7 @@ class Result:
 
 def metrics_of(rows: Sequence[Result]) -> list[Metric]:
     """Return the metrics to show: those of every evaluation, then further metrics of the rows."""
-    always = [row.name for row in metrics_asked((), ())]
+    always = [row.name for row in metrics_asked((), ()) if row.is_judged]
     return [metric(name) for name in dict.fromkeys((*always, *(n for r in rows for n in r.tested)))]
 
 

@@ -97,6 +97,7 @@ METRIC = Metric(
     higher_is_better=True,
     decimals=1,
     minimum_effect=1.0,
+    holds_in="chrf++_plain",
     title="Translation quality (chrF++)",
     takes=Generation,
     statistics=statistics,

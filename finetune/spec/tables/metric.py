@@ -27,6 +27,7 @@ METRICS: Mapping[str, str] = {
     "bits_per_byte": "finetune.evaluate.metrics.bits_per_byte:METRIC",
     "end_mark_bits": "finetune.evaluate.metrics.end_mark_bits:METRIC",
     "chrf++": "finetune.evaluate.metrics.chrf:METRIC",
+    "chrf++_plain": "finetune.evaluate.metrics.chrf_plain:METRIC",
     "exact_match": "finetune.evaluate.metrics.exact_match:METRIC",
 }
 VALIDATION = "bits_per_byte"
@@ -64,6 +65,8 @@ class Metric:
     score with `percent_of_base`, else in the units of the score."""
     is_judged: bool = True
     """False: it is shown, and nothing is claimed from it."""
+    holds_in: str | None = None
+    """Metric of the same outputs in which a gain has to hold as well, or it is not claimed."""
     takes: type[Any]
     """Input per item: `Generation`, `Likelihood` (finetune.evaluate.outputs), or a
     class of a task of your own."""

@@ -102,3 +102,34 @@ def test_more_bits_than_the_n_gram_model_are_said_first():
         "better)."
     )
     assert warnings([replace(CLEAR, rivals=(BEATEN,)), replace(behind, metric="chrf++")]) == []
+
+
+CHRF = replace(
+    CLEAR,
+    **{"metric": "chrf++", "direction": "eng_Latn>hau_Latn", "base": 5.0, "adapter": 15.0},
+    **{"difference": 10.0, "low": 8.0, "high": 12.0, "minimum_effect": 1.0},
+)
+COPY = Rival("copy", 10.0, difference=5.0, low=4.0, high=6.0, p_value=0.001, minimum_effect=1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "better"),
+    [
+        ({}, "adapter"),
+        ({"p_value": 0.06}, "neither"),
+        ({"low": 0.5}, "neither"),
+        ({"difference": -1.0, "low": -2.0, "high": 0.5}, "neither"),
+        ({"rivals": (COPY,)}, "adapter"),
+        ({"rivals": (replace(COPY, p_value=0.2),)}, "neither"),
+        ({"direction": "fra_Latn>hau_Latn", "p_value": 0.06}, "adapter"),
+    ],
+)
+def test_a_gain_in_chrf_holds_without_markup_too(changes, better):
+    """Of the same direction, in the paired test, by the minimum effect, against each yardstick."""
+    found, plain = _judged(CHRF, replace(CHRF, metric="chrf++_plain", **changes))
+    assert (found.better, plain.better) == (better, "neither")
+    expected = (
+        "adapter better" if better == "adapter" else "better, but not in chrF++ without markup"
+    )
+    assert (verdict(found), verdict(plain)) == (expected, "shown only")
+    assert found.fails_in == (None if better == "adapter" else "chrf++_plain")

@@ -155,6 +155,7 @@ def test_fields_of_our_metrics_are_those_of_old_tables():
         "adapter_bits_per_byte",
         "adapter_end_mark_bits",
         "adapter_chrf",
+        "adapter_chrf_plain",
         "adapter_exact_match",
     }
 
