@@ -159,6 +159,6 @@ def test_what_a_table_of_scores_needs_is_without_torch() -> None:
 @pytest.mark.parametrize("name", ["chrf", "end_mark_bits", "exact_match"])
 def test_a_minimum_effect_is_of_a_metric_that_is_computed_and_judged(name: str) -> None:
     """A name with a typing error, or of a metric that decides nothing, is refused."""
-    with raises(RecipeError, code="effect-without-metric", at="minimum_effect", name=name):
+    with pytest.raises(ValidationError, match=f"'{name}' is no metric"):
         Evaluate(minimum_effect={name: 2})
     Evaluate(minimum_effect={"exact_match": 0.1, "chrf++": 2}, metrics=["exact_match"])
