@@ -128,3 +128,5 @@ class ItemFile:
     systems: tuple[str, ...]
     scores: str
     items: str
+    scores_sha256: str = field(default="", metadata=SPARSE)
+    items_sha256: str = field(default="", metadata=SPARSE)

@@ -83,7 +83,7 @@ def publish(card: DataCard, files: Mapping[str, Path], place: Destination) -> bo
             kind="dataset",
             gated=_GATES.get(card.corpus.access.kind),
             option="--repo",
-            replaced=(),
+            replaces=lambda _: False,
             message="Publish the texts with their card",
         ),
     )

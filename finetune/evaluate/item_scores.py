@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from finetune.artefacts.items import Item
 from finetune.artefacts.scores import ItemFile
 from finetune.evaluate.compare import Asked, Counted, documents_of
+from finetune.output.paths import HOME_OF_ANYONE
+from finetune.output.secrets import secrets_in
 
 FOLDER = "items"
 
@@ -52,6 +54,8 @@ def write_item_scores(
                 systems,
                 scores=f"{FOLDER}/{name}",
                 items=f"{FOLDER}/{task}.jsonl",
+                scores_sha256=_sha256(folder / name),
+                items_sha256=_sha256(folder / f"{task}.jsonl"),
             )
         )
     return files
@@ -75,10 +79,24 @@ def _lines(found: Counted, *, shared: Collection[str]) -> list[str]:
         record: dict[str, Any] = of_all | {"document": document, "item": _hash(item, number)}
         if isinstance(item, Item):
             record["card"] = item.card
-            if item.card in shared:
+            if item.card in shared and may_leave(item.source, item.reference):
                 record |= {"source": item.source, "reference": item.reference}
         lines.append(json.dumps(record, ensure_ascii=False) + "\n")
     return lines
+
+
+def may_leave(*texts: str | None) -> bool:
+    """Return whether no text holds what a release refuses: a password, a folder of a person.
+
+    >>> may_leave("Ina kwana?", None), may_leave("bude /home/amina/wasiƙa")
+    (True, False)
+    """
+    found = " ".join(filter(None, texts))
+    return HOME_OF_ANYONE.search(found) is None and not any(secrets_in(found))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _hash(item: Any, number: int) -> str:

@@ -7,6 +7,7 @@ here.
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from finetune.messages import Problem, problem
 
 MAX_PATH_BYTES = 4095
 MAX_PART_BYTES = 255
+HOME_OF_ANYONE = re.compile(r"(?<![\w.])(/home/[\w.-]+|/Users/[\w.-]+|[A-Za-z]:\\Users\\[\w.-]+)")
 
 
 def is_file(path: Path) -> bool:

@@ -139,6 +139,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     prepare = result_of(job, "prepare", PrepareResult)
     train = read_result(job.inputs["train"], TrainResult)
     vocabulary = result_of(job, "vocabulary", VocabularyResult)
+    evaluated = result_of(job, "evaluate", EvaluateResult)
     phases = recipe.training_phases
     licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
     return {
@@ -156,6 +157,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "warnings": [inline(str(warning)) for warning in warnings(comparisons_of(job))],
         "minimum_items": MIN_ITEMS_OF_A_CLAIM,
         "effects": minimum_effects(comparisons_of(job)),
+        "has_items": bool(evaluated and evaluated.items),
         "untested": [c.pretty_name for c in job.cards.values() if c.corpus.test == "none"],
         "named_tests": [c.pretty_name for c in job.cards.values() if _names_test(c)],
         "data": training_data(job),
@@ -168,7 +170,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "mixture": mixture_in_words(train),
         "seen": seen_rows(train, phases=[phase.name for phase in phases]),
         "vocabulary": vocabulary,
-        "extension": extension_facts(vocabulary, result_of(job, "evaluate", EvaluateResult)),
+        "extension": extension_facts(vocabulary, evaluated),
         "prompts": _prompts(corpora_of(job)),
         "layout": recipe.prepare.layout,
         "chat_template": prepare.chat_template if prepare else None,

@@ -6,6 +6,7 @@ Anything else in the folder (the store's manifest) stays at home.
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from finetune.errors import ReleaseError
@@ -14,6 +15,9 @@ from finetune.spec.tables.export_format import IN_RELEASE, Export, export_format
 
 TEXTS = ("LICENSE", "NOTICE", "README.md", "evaluation.json", "loss.png", "training_data.json")
 """Card, notices, scores and picture, whatever is exported."""
+FOLDERS = ("items/*.jsonl", "items/*.npy", "every_eval_ever/*.json", "every_eval_ever/*.jsonl")
+"""Patterns of the scores per item, and of the records of Every Eval Ever; `*` goes through
+folders."""
 VARYING_LINES = ("Training took ", "Generation speed on the machine of the evaluation ")
 """Starts of the lines of README.md that differ between equal runs: measurements of time,
 energy and speed. Everything else in a release is the same."""
@@ -25,14 +29,20 @@ def exports_of_a_release() -> list[Export]:
     return [export_format(name) for name in IN_RELEASE]
 
 
-def release_names() -> tuple[str, ...]:
-    """Return the names of all files that a release may have."""
-    return tuple(sorted({*TEXTS, *(n for one in exports_of_a_release() for n in one.files)}))
+def is_of_release(name: str) -> bool:
+    """Return whether a release may have a file of this name.
+
+    >>> is_of_release("items/translation.chrf.npy"), is_of_release("items/notes.txt")
+    (True, False)
+    """
+    fixed = {*TEXTS, *(file for one in exports_of_a_release() for file in one.files)}
+    return name in fixed or any(fnmatchcase(name, pattern) for pattern in FOLDERS)
 
 
 def release_files(folder: Path) -> dict[str, Path]:
     """Return the files of a built release by name; ReleaseError if `folder` is none."""
-    files = {name: folder / name for name in release_names() if (folder / name).is_file()}
+    inside = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    files = {name: inside[name] for name in sorted(inside) if is_of_release(name)}
     required = {*REQUIRED_TEXTS, *(n for one in exports_of_a_release() for n in one.required)}
     missing = sorted(required - set(files))
     if missing:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem, sentence
 from finetune.output.secrets import hide
-from finetune.release.contents import release_names
+from finetune.release.contents import is_of_release
 from finetune.sources.checksums import checksum
 from finetune.sources.hub_fetch import endpoint, network_as_set
 
@@ -33,8 +33,8 @@ class Target:
     """`auto`: users who accept the conditions get access; `manual`: the owner decides each time."""
     option: str = "release.repo"
     """Setting named in messages."""
-    replaced: Collection[str] = field(default_factory=release_names)
-    """Files that are removed from the repository when they are not uploaded again."""
+    replaces: Callable[[str], bool] = is_of_release
+    """Whether a file of this name is removed when it is not uploaded again."""
     message: str = "Release the adapter"
 
 
@@ -132,7 +132,7 @@ def _commit(api: Any, files: Mapping[str, Path], target: Target) -> bool:
 
     remote = _remote_files(api, target)
     new = [name for name, path in files.items() if not _is_there(path, remote.get(name))]
-    stale = [name for name in remote if name in target.replaced and name not in files]
+    stale = [name for name in remote if target.replaces(name) and name not in files]
     if not new and not stale:
         return False
     operations: list[Any] = [

@@ -7,19 +7,20 @@ import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem
+from finetune.output.paths import HOME_OF_ANYONE
 from finetune.output.secrets import secrets_in
 
-_HOME_OF_ANYONE = re.compile(r"(?<![\w.])(/home/[\w.-]+|/Users/[\w.-]+|[A-Za-z]:\\Users\\[\w.-]+)")
 _NOBODY = frozenset({"root", "user", "admin", "runner", "ubuntu", "debian", "nobody", "localhost"})
-_BINARY = (".safetensors", ".png")
+_BINARY = (".npy", ".safetensors", ".png")
 _PRINTED = re.compile(r"[\x20-\x7e\t]{8,}")
 """Text regions of a binary file: headers, names. Weights match any pattern by chance."""
-_VOCABULARY = "tokenizer.json"
-"""Holds every word that a tokenizer has a token for; a name among them is no user name."""
+_OF_OTHERS = ("tokenizer.json", "items/*.jsonl", "every_eval_ever/*_samples.jsonl")
+"""Files with words and texts of others: a name among them is not that of a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ def scan(files: Mapping[str, Path], *, private: Private, public: Sequence[str] =
         # latin-1 keeps every ASCII byte of a binary file, where paths hide in headers as well
         binary = path.suffix in _BINARY
         text = path.read_bytes().decode("latin-1" if binary else "utf-8", errors="replace")
-        names = () if binary or name == _VOCABULARY else private.names
+        of_others = any(fnmatchcase(name, pattern) for pattern in _OF_OTHERS)
+        names = () if binary or of_others else private.names
         for leak in _leaks(text, private=Private(private.folders, names), public=public):
             problems.append(leak.at(Place(name, line=leak.facts["line"])))
         printed = "\n".join(_PRINTED.findall(text)) if binary else text
@@ -76,7 +78,7 @@ def scan(files: Mapping[str, Path], *, private: Private, public: Sequence[str] =
 
 
 def _leaks(text: str, *, private: Private, public: Sequence[str]) -> Iterable[Problem]:
-    for match in _HOME_OF_ANYONE.finditer(text):
+    for match in HOME_OF_ANYONE.finditer(text):
         yield _leak(_line(text, match.start()), "home folder", match.group())
     for folder in private.folders:
         found = re.search(rf"(?<![\w.]){re.escape(folder)}(?![\w-])", text)

@@ -13,7 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from finetune.artefacts.job import Job
+from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.results import (
     EvaluateResult,
     PrepareResult,
@@ -21,6 +22,8 @@ from finetune.artefacts.results import (
     as_json,
     read_result,
 )
+from finetune.errors import StoreError
+from finetune.messages import Place, problem
 from finetune.output.markdown import plain
 from finetune.release.contents import exports_of_a_release, release_files, write_json
 from finetune.release.leaks import private_facts, scan
@@ -102,6 +105,32 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
         if "extension" in scores:
             del scores["extension"]["tokens_per_second"]  # varies; only the card states it
         write_json(folder / "evaluation.json", scores)
+        _copy_items(evaluate, folder)
+
+
+def _copy_items(evaluate: Artifact, folder: Path) -> None:
+    """Copy the scores per item; texts stand in them only where their owners let them be passed on.
+
+    Raises StoreError if one is not what the evaluation wrote.
+    """
+    for listed in read_result(evaluate, EvaluateResult).items:
+        for name, sha256 in (
+            (listed.scores, listed.scores_sha256),
+            (listed.items, listed.items_sha256),
+        ):
+            inside = name.startswith("items/") and name.count("/") == 1
+            content = (evaluate.path / name).read_bytes() if inside else b""
+            if not inside or (sha256 and hashlib.sha256(content).hexdigest() != sha256):
+                raise StoreError(
+                    problem(
+                        "items-changed",
+                        "is not the file that the evaluation wrote; {remedy}",
+                        at=Place(evaluate.path / name),
+                        remedy=how_to_remake(evaluate.path),
+                    )
+                )
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
 
 
 def _notice(job: Job) -> str:

@@ -20,8 +20,9 @@ def chrf(sums):
 
 
 def recomputed(folder: Path, test: dict[str, Any], *, resamples: int, seed: int) -> dict[str, Any]:
-    """Return what scores.json says of one comparison, from the files of its items alone."""
-    [of] = [f for f in json.loads((folder / "scores.json").read_text())["items"]
+    """Return what an evaluation or release says of a comparison, from its items alone."""
+    listed = next(folder / n for n in ("scores.json", "evaluation.json") if (folder / n).is_file())
+    [of] = [f for f in json.loads(listed.read_text())["items"]
             if f["metric"] == test["metric"]]  # fmt: skip
     items = [json.loads(line) for line in (folder / of["items"]).read_text().splitlines()]
     mine = [i for i, one in enumerate(items)
