@@ -75,7 +75,7 @@ def test_every_number_of_a_release_follows_from_its_items(job) -> None:
 
 
 def test_a_changed_file_of_items_is_not_released(job) -> None:
-    """A score that somebody changed after the evaluation stops the release."""
+    """A score changed after the evaluation stops the release."""
     path = job.inputs["evaluate"].path / "items/translation.chrf.npy"
     path.write_bytes(path.read_bytes()[:-8] + b"\1" * 8)
     with raises(StoreError, code="items-changed"):
