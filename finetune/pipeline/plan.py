@@ -43,7 +43,7 @@ STAGES = {
         Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
         Stage("train", 3, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage("evaluate", 3, "finetune.evaluate.run:run"),
-        Stage("release", 3, "finetune.release.run:run"),
+        Stage("release", 4, "finetune.release.run:run"),
     )
 }
 HOW_NOT_WHAT = {"sharding", "offload"}

@@ -34,7 +34,7 @@ class Target:
     option: str = "release.repo"
     """Setting named in messages."""
     replaces: Callable[[str], bool] = is_of_release
-    """Whether a file of this name is removed when it is not uploaded again."""
+    """True for a name of which a file is removed when it is not uploaded again."""
     message: str = "Release the adapter"
 
 
