@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -64,10 +64,11 @@ def run(job: Job) -> dict[str, Any]:
         folder = Path(base.model).expanduser()
         source = f"folder {folder.resolve().name}"
     else:
-        path, source = find_gguf(base)
-        folder = target
+        folder, scratch = target, job.workspace / "joined"
+        path, source = find_gguf(base, scratch=scratch)
         job.console.say(f"converting {path.name} (less than a minute for small models)")
         convert_gguf(path, target, where=where)
+        shutil.rmtree(scratch, ignore_errors=True)
     weights = inspect(folder, where=where)
     refuse_no_numbers(folder, weights, where=where)
     if folder != target:
@@ -84,11 +85,11 @@ def run(job: Job) -> dict[str, Any]:
     )
 
 
-def find_gguf(base: Base) -> tuple[Path, str]:
+def find_gguf(base: Base, *, scratch: Path) -> tuple[Path, str]:
     """Return the GGUF file of a base of kind `gguf` or `package`, and a readable name of it.
 
-    A package is found through its metadata and never imported. Raises RecipeError if the package
-    or the file is missing.
+    A package is found through its metadata and never imported. A file in parts is joined in
+    `scratch`. Raises RecipeError if the package or the file is missing.
     """
     if base.kind == "gguf":
         path = Path(base.model).expanduser()
@@ -99,10 +100,21 @@ def find_gguf(base: Base) -> tuple[Path, str]:
                 )
             )
         return path, f"file {path.name}"
-    name, _, inner = base.model.removeprefix("package:").partition("/")
-    path = package_file(name, inner)
-    version = importlib.metadata.version(name)
-    return path, f"package {name} {version}, {path.name}"
+    paths = [package_file(name, inner) for name, inner in base.package_files]
+    name = base.package_files[0][0]
+    path = paths[0] if len(paths) == 1 else _joined(paths, scratch)
+    return path, f"package {name} {importlib.metadata.version(name)}, {path.name}"
+
+
+def _joined(parts: Sequence[Path], scratch: Path) -> Path:
+    """Write the parts of a file, in order, as one file; return its place."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    path = scratch / f"{parts[0].name.partition('.gguf')[0]}.gguf"
+    with path.open("wb") as whole:
+        for part in parts:
+            with part.open("rb") as piece:
+                shutil.copyfileobj(piece, whole, 1 << 20)
+    return path
 
 
 def convert_gguf(path: Path, target: Path, *, where: str) -> None:

@@ -235,6 +235,8 @@ def _base_content(project: Project) -> dict[str, Any]:
     base = project.recipe.base
     entry = outside.base_entry(project)
     pins = {k: v for k, v in entry.items() if k in ("sha256", "files")}
+    if "parts" in entry:
+        pins["parts"] = [part["sha256"] for part in entry["parts"]]
     return {"hub_id": base.released_id, "revision": base.revision} | pins
 
 

@@ -50,17 +50,19 @@ def base_entry(project: Project) -> dict[str, Any]:
     if base.kind == "hub":
         return {"kind": "hub", "id": base.model, "revision": base.revision}
     if base.kind == "package":
-        distribution, _, inner = base.model.removeprefix("package:").partition("/")
-        file = package_file(distribution, inner)
-        return {
-            "kind": "package",
-            "package": f"{distribution}=={_version(distribution)}",
-            "path": inner,
-            "sha256": checksum(file),
-        }
+        first, *others = [_file_of_package(*each) for each in base.package_files]
+        return {"kind": "package"} | first | ({"parts": others} if others else {})
     if base.kind == "gguf":
         return {"kind": "file", "sha256": checksum(_existing(project, base.model))}
     return {"kind": "directory", "files": folder_checksums(project, base.model)}
+
+
+def _file_of_package(distribution: str, path: str) -> dict[str, Any]:
+    return {
+        "package": f"{distribution}=={_version(distribution)}",
+        "path": path,
+        "sha256": checksum(package_file(distribution, path)),
+    }
 
 
 def identify_entries(

@@ -38,6 +38,11 @@ class Base(Section):
     model: PathText
     """Location of the weights: a Hub id (`org/name`), a directory, a `.gguf` file, or
     `package:DIST/PATH` for a file inside an installed package (PATH from site-packages)."""
+    further_parts: list[Annotated[str, StringConstraints(pattern=r"^package:[^/]+/.+$")]] = Field(
+        default_factory=list
+    )
+    """Further parts of a `.gguf` file that packages carry in pieces, in order; `model` is the first
+    part. Each is `package:DIST/PATH`."""
     hub_id: RepoId | None = None
     """Hub id of the base in the released adapter. Required unless `model` is a Hub id."""
     revision: Revision | None = None
@@ -46,6 +51,14 @@ class Base(Section):
     """Licence of the base model in the spelling of the Hub (`apache-2.0`, `gemma`, `llama3.2`)."""
     quantization: Quantization = "none"
     """Quantization of the frozen base to 8 or 4 bits (bitsandbytes)."""
+
+    @property
+    def package_files(self) -> list[tuple[str, str]]:
+        """Distribution and path of each file of a base of kind `package`."""
+        if self.kind != "package":
+            return []
+        names = [one.removeprefix("package:") for one in (self.model, *self.further_parts)]
+        return [(name, path) for name, _, path in (one.partition("/") for one in names)]
 
     @property
     def is_hub(self) -> bool:
@@ -70,6 +83,15 @@ class Base(Section):
 
     @model_validator(mode="after")
     def _names_a_hub_base(self) -> Base:
+        if self.further_parts and self.kind != "package":
+            raise Unfit(
+                problem(
+                    "parts-without-package",
+                    "only files of packages (`model: package:DIST/PATH`) have further parts; "
+                    "remove it",
+                    at=Place(key="further_parts"),
+                )
+            )
         if not self.is_hub and self.hub_id is None:
             raise Unfit(
                 problem(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from finetune.artefacts.job import Artifact
@@ -81,18 +82,19 @@ def _open(given: str, store: Store) -> OpenedBase:
         folder = home_filled_in(base.model)
         name = resolved(folder).name
         return OpenedBase(name, f"folder {name}", *_from_folder(folder))
-    path, source = find_gguf(base)
-    look_at_gguf(path, where="it")
-    try:
-        tokenizer = gguf_tokenizer(path)
-    except Exception as error:  # the readers of GGUF raise whatever a damaged file makes them
-        raise RecipeError(
-            problem(
-                "damaged-tokenizer",
-                "no tokenizer can be read from it: {why}",
-                why=first_line(error),
-            )
-        ) from error
+    with TemporaryDirectory() as scratch:
+        path, source = find_gguf(base, scratch=Path(scratch))
+        look_at_gguf(path, where="it")
+        try:
+            tokenizer = gguf_tokenizer(path)
+        except Exception as error:  # the readers of GGUF raise whatever a damaged file makes them
+            raise RecipeError(
+                problem(
+                    "damaged-tokenizer",
+                    "no tokenizer can be read from it: {why}",
+                    why=first_line(error),
+                )
+            ) from error
     return OpenedBase(path.stem, source, *_fast(tokenizer))
 
 

@@ -28,8 +28,7 @@ def packages_of(project: Project) -> dict[str, str]:
         if isinstance(card.corpus.source, PackageSource) and card.corpus.source.is_installed
     ]
     base = project.recipe.base
-    if base.kind == "package":
-        named.append(base.model.removeprefix("package:").partition("/")[0])
+    named += [name for name, _ in base.package_files]
     identify = project.recipe.prepare.identify
     named += [PACKAGES[model] for model in identify.models if isinstance(model, str)]
     named += ["fasttext-predict"] if identify.files else []

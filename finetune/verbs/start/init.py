@@ -245,7 +245,7 @@ def _example(options: Namespace, console: Console) -> int:
     recipe, card = (str(root / name) for name in EXAMPLE)
     console.say(f"wrote {card} and {recipe}", card=card, recipe=recipe)
     project = load_project(root / EXAMPLE[0])
-    packages = [project.recipe.base.model.removeprefix("package:").partition("/")[0]]
+    packages = [name for name, _ in project.recipe.base.package_files]
     for one in project.cards.values():
         if isinstance(one.corpus.source, PackageSource):
             packages.append(one.corpus.source.package)

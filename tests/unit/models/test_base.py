@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from finetune.errors import RecipeError
 from finetune.models import base
 from finetune.spec.recipe import Base
 from tests.support.base_job import base_job
 from tests.support.hub_server import HubServer
+from tests.support.installed_package import install
 from tests.support.problems import raises
 from tests.support.surroundings import Variables
 from tests.support.tiny import write_tiny_model
@@ -95,7 +97,29 @@ def test_unsafe_folders_are_refused(fault: str, tmp_path: Path) -> None:
 def test_missing_gguf_is_explained(model: str, code: str, facts: dict[str, str]) -> None:
     """A package or file that is not there is a RecipeError that states what is missing."""
     with raises(RecipeError, code=code, **facts):
-        base.find_gguf(Base(model=model, hub_id="org/base", licence="mit"))
+        asked = Base(model=model, hub_id="org/base", licence="mit")
+        base.find_gguf(asked, scratch=Path("unused"))
+
+
+def test_parts_of_packages_are_joined_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GGUF file that packages carry in pieces is the pieces, one after the other."""
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    for number, content in enumerate((b"GGUF one", b" and two")):
+        install(tmp_path / "site", f"pieces-{number}", {})
+        (tmp_path / f"site/tiny.gguf.part{number}").write_bytes(content)
+    pieces = [f"package:pieces-{number}/tiny.gguf.part{number}" for number in range(2)]
+    asked = Base(model=pieces[0], further_parts=pieces[1:], hub_id="org/base", licence="mit")
+    path, source = base.find_gguf(asked, scratch=tmp_path / "scratch")
+    assert path.read_bytes() == b"GGUF one and two"
+    assert source == "package pieces-0 1.2, tiny.gguf"
+
+
+def test_only_packages_have_further_parts() -> None:
+    """A folder or a Hub model with `further_parts` is a mistake that is explained."""
+    with pytest.raises(ValidationError, match="only files of packages"):
+        Base(model="./x.gguf", further_parts=["package:a/b"], hub_id="org/base", licence="mit")
 
 
 @pytest.mark.slow
