@@ -79,7 +79,9 @@ def score(job: Job, system: System, part: Part) -> dict[str, NDArray[np.float64]
         return {}
     records = np.concatenate(list(chosen.values()))
     num_rows = len(np.unique(split.documents_D["row"][records]))
-    progress = job.console.progress(_label("loss", system, part), total=num_rows, unit="sequences")
+    progress = job.console.progress(
+        label_of("loss", system, part), total=num_rows, unit="sequences"
+    )
     with system.switch(), progress as bar:
         nll = system.kind.score(
             system.model,
@@ -98,7 +100,7 @@ def write_all(job: Job, system: System, part: Part, items: Sequence[Item]) -> li
     """Return what a system generates for the prompts of items."""
     if not items:
         return []
-    label = _label("generation", system, part)
+    label = label_of("generation", system, part)
     progress = job.console.progress(label, total=len(items), unit="items")
     with system.switch(), progress as bar:
         return system.kind.generate(
@@ -139,6 +141,7 @@ def tokens_per_second(system: System, items: Sequence[Item]) -> float | None:
     return len(prompts) * SPEED_TOKENS / seconds if prompts else None
 
 
-def _label(measure: str, system: System, part: Part) -> str:
+def label_of(measure: str, system: System, part: Part) -> str:
+    """Return the name of a measurement beside its progress."""
     name = f"evaluating {system.name}: {measure}"
     return name if part.phase is None else f"{name} ({part.phase})"

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from finetune.evaluate.base_and_adapter import SCORE_TOKENS, System
+from finetune.artefacts.job import Job
+from finetune.evaluate.base_and_adapter import SCORE_TOKENS, System, label_of
 from finetune.evaluate.outputs import Likelihood
+from finetune.evaluate.parts import Part
 from finetune.models.encode import Encoded
 from finetune.models.in_memory import split_of_segments
 from finetune.models.template import special_ids
@@ -44,3 +46,19 @@ def likelihoods(
         Likelihood(float(nats), document.supervised_bytes, mark_nats=float(marks))
         for (nats, marks), document in zip(nats_N2, documents, strict=True)
     ]
+
+
+def measured(
+    job: Job, system: System, part: Part, documents: Sequence[Encoded], *, what: str
+) -> list[Likelihood]:
+    """Return the likelihoods of documents in rows as long as those of the recipe, with progress."""
+    progress = job.console.progress(
+        label_of(what, system, part), total=len(documents), unit="items"
+    )
+    with progress as bar:
+        return likelihoods(
+            system,
+            documents,
+            row_tokens=job.recipe.prepare.sequence_tokens,
+            on_progress=lambda done, rows: bar.update(done * len(documents) // rows),
+        )

@@ -47,6 +47,18 @@ def continuation(context: Sequence[int], target: Sequence[int], *, size_bytes: i
     return Encoded(tokens_n, supervised_n, size_bytes)
 
 
+def segment_of(split: Any, record: int) -> Encoded:
+    """Return a record of a packed split (finetune.artefacts.packed_split.PackedSplit) as it is."""
+    found = split.documents_D[record]
+    inside = slice(int(found["start"]), int(found["start"]) + int(found["length"]))
+    row = int(found["row"])
+    return Encoded(
+        np.array(split.tokens_NT[row, inside]),
+        np.array(split.supervised_NT[row, inside]),
+        int(found["supervised_bytes"]),
+    )
+
+
 def split_of_segments(
     segments: Sequence[tuple[int, Encoded]], *, sequence_tokens: int
 ) -> PackedSplit:

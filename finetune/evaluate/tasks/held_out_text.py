@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
+from finetune.evaluate.examples import condition, likely_with_examples
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
 from finetune.evaluate.yardsticks import by_ngrams
@@ -92,7 +93,9 @@ def conditions(job: Job) -> str:
     """Return what decides the scores besides models and texts."""
     settings = job.recipe.evaluate
     context = job.recipe.prepare.sequence_tokens
-    return f"split:test|documents:{settings.max_documents}|context:{context}|ngram:5"
+    return (
+        f"split:test|documents:{settings.max_documents}|context:{context}|ngram:5|{condition(job)}"
+    )
 
 
 TASK = Task(
@@ -104,5 +107,6 @@ TASK = Task(
     groups=groups,
     answer=answer,
     yardsticks={"ngram": by_ngrams},
+    by_base={"examples": likely_with_examples},
     conditions=conditions,
 )

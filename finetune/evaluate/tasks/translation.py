@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.artefacts.items import Item, choose_prompts
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
+from finetune.evaluate.examples import condition, written_with_examples
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
 from finetune.evaluate.yardsticks import by_copying
@@ -124,6 +125,7 @@ def conditions(job: Job) -> str:
         f"split:test|items:{settings.generate_items}"
         f"|max_tokens:{settings.max_new_tokens},references_p99|decoding:greedy"
         f"|prompt:{hashlib.sha256(json.dumps(prompts).encode()).hexdigest()[:8]}"
+        f"|{condition(job)}"
     )
 
 
@@ -136,5 +138,6 @@ TASK = Task(
     groups=groups,
     answer=answer,
     yardsticks={"copy": by_copying},
+    by_base={"examples": written_with_examples},
     conditions=conditions,
 )

@@ -1,0 +1,214 @@
+"""The base with examples: training pairs in its prompt, retrieved for each item.
+
+They recover much of what training brings, so an adapter has to do better. The pairs are those whose
+source shares most character n-grams with that of the item; they stand before it as turns of the
+same conversation, the nearest last. The base reads them with its own tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finetune.artefacts.items import Item
+from finetune.artefacts.job import Job
+from finetune.evaluate.frames import frames_of, inside
+from finetune.evaluate.outputs import Generation, Likelihood
+from finetune.evaluate.parts import Part
+from finetune.evaluate.training_pairs import layout_of, training_pairs, turn_of
+from finetune.spec.tables.task import Group
+from finetune.statistics.retrieval import Index, index_of, nearest
+
+if TYPE_CHECKING:
+    from finetune.evaluate.base_and_adapter import System
+    from finetune.models.conversation import LayOut
+
+_END_TOKENS = 8
+"""Room for the marks at the end of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A pair of the training split: a question (source and instruction) and its answer."""
+
+    question: str
+    source: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The examples of one direction, and the questions of the items that get them."""
+
+    examples: Sequence[Example]
+    index: Index
+    lay_out: LayOut
+    questions: Mapping[str, str]
+    """By prompt."""
+
+    def prompt(self, item: Item, *, count: int, fits: Callable[[str], bool]) -> str | None:
+        """Return the prompt with at most `count` examples; None for an item that has none.
+
+        Too long a prompt loses the examples that are least near.
+        """
+        question = self.questions.get(item.prompt or "")
+        if question is None:
+            return None
+        chosen: list[Example] = []
+        for number in nearest(self.index, item.source or ""):
+            if len(chosen) == count:
+                break
+            example = self.examples[int(number)]
+            if example.source != item.source:
+                chosen.append(example)
+        while chosen:
+            prompt = self.lay_out(_turns(reversed(chosen), question))
+            if fits(prompt):
+                return prompt
+            chosen.pop()
+        return None
+
+
+def library_of(job: Job, tokenizer: Any, items: Sequence[Item]) -> Library | None:
+    """Return the examples for items of one direction; None if the training split has none."""
+    lay_out = layout_of(job, tokenizer)
+    turn = turn_of(lay_out)
+    asked = [(item, question) for item in items if (question := inside(item.prompt or "", turn))]
+    frames = frames_of(
+        [question for _, question in asked], [item.source or "" for item, _ in asked]
+    )
+    is_conversation = items[0].direction is None
+    if is_conversation:  # of one turn, so that its source is the whole question
+        frames = [frame if frame == ("", "") else None for frame in frames]
+    pairs = training_pairs(
+        job,
+        language=items[0].language,
+        cards={item.card for item in items} if is_conversation else None,
+    )
+    kinds = list(dict.fromkeys(frame for frame in frames if frame is not None))
+    examples = []
+    for question, answer in pairs:
+        source = next((text for frame in kinds if (text := inside(question, frame))), None)
+        if source is not None:
+            examples.append(Example(question, source, answer))
+    if not examples:
+        return None
+    return Library(
+        examples=examples,
+        index=index_of([example.source for example in examples]),
+        lay_out=lay_out,
+        questions={
+            str(item.prompt): question
+            for (item, question), frame in zip(asked, frames, strict=True)
+            if frame is not None
+        },
+    )
+
+
+def likely_with_examples(
+    job: Job, system: System, part: Part, groups: Sequence[Group]
+) -> list[list[Likelihood] | None]:
+    """Return how likely the base finds each document after examples.
+
+    A text without a prompt has none and is scored as it is; None for a group of such texts only.
+    """
+    from finetune.evaluate.likelihoods import measured
+    from finetune.evaluate.tasks.held_out_text import documents_of
+    from finetune.models.in_memory import continuation, segment_of
+    from finetune.models.template import encode
+
+    split = part.splits[system.name]
+    found: list[list[Likelihood] | None] = []
+    for group in groups:
+        longest = _longest_answer(group.items, system.tokenizer)
+        prompts = _prompts(job, system, group.items, more_tokens=longest)
+        if not any(prompts):
+            found.append(None)
+            continue
+        records_S = part.chosen[system.name][group.language]
+        _, document_S = np.unique(split.documents_D["document"][records_S], return_inverse=True)
+        segments = []
+        for record, document in zip(records_S.tolist(), document_S.tolist(), strict=True):
+            segment = segment_of(split, record)
+            if prompt := prompts[document]:
+                context, target = encode(system.tokenizer, prompt), split.target_ids_of(record)
+                segment = continuation(context, target, size_bytes=segment.supervised_bytes)
+            segments.append(segment)
+        scored = measured(job, system, part, segments, what="loss with examples")
+        nats_S2 = np.array([(one.nats, one.mark_nats) for one in scored])
+        found.append(documents_of(split, records_S, nats_S2))
+    return found
+
+
+def written_with_examples(
+    job: Job, system: System, part: Part, groups: Sequence[Group]
+) -> list[list[Generation] | None]:
+    """Return what the base writes for each item after examples; None for a group without any."""
+    from finetune.evaluate.base_and_adapter import write_all
+
+    found: list[list[Generation] | None] = []
+    for group in groups:
+        items = group.items if group.is_scored else ()
+        prompts = _prompts(job, system, items, more_tokens=job.recipe.evaluate.max_new_tokens)
+        if not any(prompts):
+            found.append(None)
+            continue
+        asked = [
+            replace(item, prompt=prompt or item.prompt)
+            for item, prompt in zip(items, prompts, strict=True)
+        ]
+        texts = write_all(job, system, part, asked)
+        found.append(
+            [
+                Generation(text, item.reference or "", item.source)
+                for text, item in zip(texts, items, strict=True)
+            ]
+        )
+    return found
+
+
+def condition(job: Job) -> str:
+    """Return what decides the scores of the base with examples."""
+    count = job.recipe.evaluate.examples
+    return f"examples:{count},retrieval:chr" if count else "examples:0"
+
+
+def _prompts(
+    job: Job, system: System, items: Sequence[Item], *, more_tokens: int
+) -> list[str | None]:
+    """Return the prompt of each item with its examples; None where it has none.
+
+    `more_tokens` have to fit into the model's context behind it.
+    """
+    from finetune.models.template import encode
+
+    count, limit = job.recipe.evaluate.examples, system.kind.context_tokens(system.model)
+    found: list[str | None] = [None] * len(items)
+
+    def fits(prompt: str) -> bool:
+        return limit is None or len(encode(system.tokenizer, prompt)) + more_tokens <= limit
+
+    asked = [n for n, item in enumerate(items) if count and item.prompt and item.source]
+    for direction in {items[number].direction for number in asked}:
+        numbers = [number for number in asked if items[number].direction == direction]
+        library = library_of(job, system.tokenizer, [items[number] for number in numbers])
+        if library is not None:
+            for number in numbers:
+                found[number] = library.prompt(items[number], count=count, fits=fits)
+    return found
+
+
+def _longest_answer(items: Sequence[Item], tokenizer: Any) -> int:
+    lengths = (len(tokenizer.encode(item.reference or "")) for item in items)
+    return _END_TOKENS + max(lengths, default=0)
+
+
+def _turns(examples: Iterable[Example], question: str) -> list[dict[str, str]]:
+    turns = []
+    for example in examples:
+        turns.append({"role": "user", "content": example.question})
+        turns.append({"role": "assistant", "content": example.answer})
+    return [*turns, {"role": "user", "content": question}]
