@@ -44,7 +44,7 @@ def training_pairs(
 ) -> Iterator[tuple[str, str]]:
     """Yield question and answer of the training records in a language that have one of each.
 
-    `cards`: only records of these. Longer conversations and plain texts are left out.
+    `cards`: only records of these. Longer conversations and plain texts are none.
     """
     from finetune.models.kinds import kind_of
     from finetune.models.load import load_tokenizer, tokenizer_folder
