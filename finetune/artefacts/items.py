@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import StoreError
 from finetune.messages import Place, problem
+
+HeldOut = Literal["document", "card"]
+"""Whole that a test item is a part of, if all of it is held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class Item:
     source: str | None
     direction: str | None
     """`eng_Latn>hau_Latn` for a translation."""
+    document: str = ""
+    """Hash of the name of the document (file, book, sheet) that it is a part of."""
+    held_out: HeldOut | None = None
+    """Its document, or its card, if that is held out as a whole; None: it was drawn alone."""
 
 
 def read_items(directory: Path, split: PreparedItems) -> list[Item]:
@@ -51,7 +59,7 @@ def read_items(directory: Path, split: PreparedItems) -> list[Item]:
     return items
 
 
-def _item(fields: dict[str, str | None]) -> Item:
+def _item(fields: dict[str, Any]) -> Item:
     return Item(
         id=str(fields["id"]),
         card=str(fields["card"]),
@@ -60,6 +68,8 @@ def _item(fields: dict[str, str | None]) -> Item:
         reference=fields.get("reference"),
         source=fields.get("source"),
         direction=fields.get("direction"),
+        document=fields.get("document", ""),
+        held_out=fields.get("held_out"),
     )
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -94,6 +94,27 @@ class LanguageCounts:
     """Fertility."""
 
 
+WhyNoDocument = Literal["", "card", "evaluate-only", "few", "one", "replay", "setting", "whole"]
+"""Reason for which no document of a card is held out as a whole: the card names its test; all of it
+is held out; it has two or three documents, or one; it is replay data; the recipe holds none out;
+each of its texts is a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCounts:
+    """Documents of a card, and those held out as a whole."""
+
+    card: str
+    documents: int | None
+    """None where they were not counted."""
+    held_out: int
+    texts: int
+    """Kept texts of the documents that are held out."""
+    share: float
+    """The same as a share of the card's kept texts."""
+    why: WhyNoDocument = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PrepareResult:
     """Result of the stage `prepare`: the packed splits of a phase."""
@@ -107,6 +128,8 @@ class PrepareResult:
     """Training split by language and card; None in artefacts older than data mixtures."""
     rejected: Mapping[str, int] | None = None
     """Reason -> texts; None in artefacts that did not record it."""
+    documents: tuple[DocumentCounts, ...] = ()
+    """By card; empty in artefacts older than documents that are held out as a whole."""
     chat_template: str | None = None
     system_message: str | None = None
     """Content of the system message of conversations without one; None: none is written."""

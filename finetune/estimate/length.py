@@ -76,7 +76,7 @@ def subsets_of(project: Project, step: Step, *, store: Store) -> tuple[list[Subs
     found: dict[tuple[str, str], int] = {}
     for corpus in step.phase.corpora:
         card = project.cards[corpus.card]
-        if card.is_withdrawn:
+        if card.is_withdrawn or corpus.evaluate_only:
             continue
         size = _size_bytes(card, step, store=store)
         if size is None:

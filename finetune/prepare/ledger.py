@@ -17,6 +17,7 @@ from finetune.messages import Problem
 from finetune.prepare.checking.checks import REASONS
 from finetune.prepare.checking.clean import countries
 from finetune.prepare.reading.document import Document, Split
+from finetune.prepare.reading.whole_documents import CardDocuments
 from finetune.prepare.step import (
     Changed,
     Cleaning,
@@ -152,6 +153,10 @@ class Ledger:
     """Name of an evaluation set -> what was found of it."""
     kept: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(card, language, split) -> documents."""
+    documents: dict[str, CardDocuments] = field(default_factory=dict)
+    """Card -> its documents, and those that are held out as a whole."""
+    in_whole_documents: Counter[str] = field(default_factory=Counter)
+    """Card -> kept texts of documents that are held out as a whole."""
     kept_lengths: Counter[tuple[str, int]] = field(default_factory=Counter)
     languages: dict[str, Kept] = field(default_factory=dict)
     kept_samples: dict[str, list[str]] = field(default_factory=dict)
@@ -256,6 +261,7 @@ class Ledger:
         sums.tokens += tokens
         self.kept_lengths[document.language, length_class(len(document.target))] += 1
         self.kept[document.card, document.language, split] += 1
+        self.in_whole_documents[document.card] += document.held_out == "document"
 
     def show(self, document: Document) -> None:
         """Remember a few kept texts of every language."""

@@ -112,6 +112,7 @@ def documents_of(
 def _drafts(entry: Entry, units: Iterable[Unit], ledger: Ledger) -> Iterator[Draft]:
     card, language = entry.card.name, entry.language
     ledger.read[card, language] += 0  # a card without text is a row too
+    ledger.documents.setdefault(card, entry.documents)
     for unit in units:
         ledger.read[card, language] += 1
         if isinstance(unit, Record):

@@ -36,6 +36,7 @@ from finetune.prepare.reading.document_layout import Layout
 from finetune.prepare.reading.phase_corpora import corpora_of, layout_of
 from finetune.prepare.reading.spool import Spool
 from finetune.prepare.report.corpus_report import per_language, personal_data_notes, write_report
+from finetune.prepare.report.document_notes import document_counts, document_lines
 from finetune.prepare.report.prompt_tokens import prompt_lines, prompt_tokens
 from finetune.spec.entries import target_language
 
@@ -84,6 +85,7 @@ def run(job: Job) -> dict[str, Any]:
                 for language, facts in per_language(ledger).items()
             },
             rejected=ledger.by_reason(),
+            documents=document_counts(ledger),
             chat_template=job.recipe.prepare.chat_template if own_template else None,
             system_message=layout.system_prompt.added,
             system_role=layout.system_prompt.has_role,
@@ -224,6 +226,8 @@ def _tell(job: Job, ledger: Ledger, counts: dict[str, dict[str, int]]) -> None:
     )
     for line in prompt_lines(ledger.parts["prompts"]):
         job.console.say(line)
+    for said in document_lines(document_counts(ledger)):
+        job.console.say(said)
     job.console.say(removed(ledger.by_reason()), rejected=ledger.by_reason())
     for one in ledger.not_laid_out:
         job.console.say(sentence("template-unfit, the first: {what}", what=one))

@@ -315,7 +315,9 @@ def _paired(
     for row in zip_longest(*parts.values()):
         fields = {x: block and block.text for x, block in zip(parts, row, strict=True)}
         first, block = next((x, b) for x, b in zip(parts, row, strict=True) if b)
-        yield Record(pages[first].place(block.line), fields)
+        # a part that the first page lacks is of the same document
+        document = next(iter(pages.values())).name
+        yield Record(pages[first].place(block.line), fields, part_of=document)
 
 
 def _joined(blocks: Sequence[Block]) -> Block:

@@ -224,7 +224,8 @@ class _SheetUnits:
                 return
             refuse_legacy_font(cell.font, at=at)
         values = {name: self._value(cell) for name, cell in cells.items()}
-        yield record_of(at, values, self.corpus)
+        document = f"{self.file.name}/{self.sheet.name}"
+        yield record_of(at, values, self.corpus, part_of=document)
 
     def _value(self, cell: Cell | None) -> str | None:
         if cell is None:

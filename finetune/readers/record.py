@@ -34,6 +34,13 @@ class Record:
     """True for a record of the test, if the card has a column for that; None without one."""
     changes: tuple[Edit, ...] = ()
     """Changes that the reader made to its text."""
+    part_of: str = ""
+    """Name of its document, where that is not its file: a book, a sheet, a value of a column."""
+
+    @property
+    def document(self) -> str:
+        """Name of the document that it is a part of."""
+        return self.part_of or str(self.place.file)
 
     @property
     def where(self) -> str:

@@ -22,8 +22,10 @@ from finetune.spec.sections.split_column import OTHER_WORDS, SplitColumn, plain_
 
 PEOPLE = ("contributor", "names")
 """Roles of columns about people."""
+DOCUMENT_ROLE = "document"
+"""Role of the column that names the document of each record."""
 SPLIT_ROLE = "split"
-ABOUT = (*PEOPLE, SPLIT_ROLE)
+ABOUT = (*PEOPLE, DOCUMENT_ROLE, SPLIT_ROLE)
 """Roles of columns that hold no texts."""
 MAX_NAMES = 1000
 """People named in one record."""
@@ -61,19 +63,24 @@ def _roles(corpus: CorpusBlock) -> list[tuple[str, str]]:
         roles = ("system", *(("messages",) if "messages" in corpus.columns else turns))
     else:
         roles = ("text",)
-    roles += PEOPLE
+    roles += (*PEOPLE, DOCUMENT_ROLE)
     columns = [(role, corpus.columns[role]) for role in roles if role in corpus.columns]
     test = corpus.test
     return [*columns, *([(SPLIT_ROLE, test.column)] if isinstance(test, SplitColumn) else [])]
 
 
 def record_of(
-    at: Place, row: Mapping[str, Any], corpus: CorpusBlock, *, optional: Set[str] = frozenset()
+    at: Place,
+    row: Mapping[str, Any],
+    corpus: CorpusBlock,
+    *,
+    optional: Set[str] = frozenset(),
+    part_of: str = "",
 ) -> Unit:
     """Return a row as a record, fields by role; DataError for a column that is not there.
 
     A row that does not say whether it is one of the test is malformed. `optional`: roles that a row
-    may lack.
+    may lack. `part_of`: name of its document, unless a column names it.
     """
     fields = {}
     for role, column in _roles(corpus):
@@ -91,6 +98,7 @@ def record_of(
     if len(names) > MAX_NAMES:  # each is looked for in each text
         what, instead = sentence("names in one record"), sentence("split the text")
         raise too_much(at, what=what, limit=MAX_NAMES, instead=instead)
+    document = fields.pop(DOCUMENT_ROLE, None)
     tested = None
     if isinstance(corpus.test, SplitColumn):
         value = fields.pop(SPLIT_ROLE)
@@ -99,7 +107,8 @@ def record_of(
             text = "\n".join(str(one) for one in fields.values() if isinstance(one, str))
             return Rejection(at, MALFORMED, text, _no_split(at, corpus.test, value))
     whose = None if contributor is None else str(contributor)
-    return Record(at, fields, whose, names, tested)
+    part_of = part_of if document is None else str(document)
+    return Record(at, fields, whose, names, tested, part_of=part_of)
 
 
 def _no_split(at: Place, split: SplitColumn, value: Any) -> Problem:

@@ -88,7 +88,8 @@ class CorpusBlock(Section):
     parallel: `{hau_Latn: COLUMN, ...}`; chat: `{messages: COLUMN}` or
     `{instruction: COLUMN, input: COLUMN, answer: COLUMN}`. What a column is in a format (a tier, a
     code, a part of the path ...) stands with the format. Tables may have `contributor: COLUMN` (who
-    gave the text) and `names: COLUMN` (people named in it)."""
+    gave the text), `names: COLUMN` (people named in it) and `document: COLUMN` (the book, article
+    or broadcast that it is a part of)."""
     unit: Literal["line", "paragraph", "verse", "file"] | None = None
     """One text of a file of running text: a line, a paragraph between blank lines (its wrapped
     lines are joined), a verse (USFM), or the whole file. Absent: what the format states."""

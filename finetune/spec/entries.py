@@ -48,6 +48,14 @@ def corpus_problems(corpus: Corpus, card: DataCard) -> list[Problem]:
         problems.append(
             problem("same-language", "the same language as source", at=Place(key="target"))
         )
+    if corpus.evaluate_only and corpus.replay:
+        problems.append(
+            problem(
+                "replay-not-trained",
+                "replay data is trained on; leave one of `replay` and `evaluate_only` out",
+                at=Place(key="evaluate_only"),
+            )
+        )
     at = Place(key="prompt")
     if unfit := field_problem(corpus.prompt, known=PROMPT_FIELDS):
         problems.append(unfit.at(at))
@@ -136,13 +144,16 @@ def mixture_problems(
 ) -> Iterator[tuple[Path_, Problem]]:
     """Yield (path inside the phase, problem) for a mixture that does not fit its corpora."""
     subsets = [(target_language(c, cards[c.card]), c.card) for c in corpora]
-    replayed = {subset for subset, c in zip(subsets, corpora, strict=True) if c.replay}
-    mains = [subset for subset, c in zip(subsets, corpora, strict=True) if not c.replay]
+    trained = [(s, c) for s, c in zip(subsets, corpora, strict=True) if not c.evaluate_only]
+    replayed = {subset for subset, c in trained if c.replay}
+    mains = [subset for subset, c in trained if not c.replay]
     if not mains:
         yield (
             ("corpora",),
             problem(
-                "only-replay", "every corpus is marked `replay: true`; add one that is not replay"
+                "only-replay",
+                "every corpus is marked `replay: true` or `evaluate_only: true`; add one that is "
+                "neither",
             ),
         )
         return

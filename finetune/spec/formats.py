@@ -44,6 +44,8 @@ class Format:
     """True if its files hold running text and nothing else: a `text` card of it has no columns."""
     line_per_text: bool = False
     """True if each line of a file is a text."""
+    several_documents: bool = False
+    """True if a file may hold several documents, such as books or sheets."""
     units: tuple[str, ...] = ()
     """Values of `unit` in a `text` card of it; empty: a text of its own kind."""
     file_per_language: bool = False
@@ -204,6 +206,7 @@ _ROWS = (
     Format(
         "xlsx",
         "finetune.readers.office:read_xlsx",
+        several_documents=True,
         suffixes=(".xlsx",),
         test_column=True,
         columns="finetune.readers.office:xlsx_columns",
@@ -339,6 +342,7 @@ _ROWS = (
     Format(
         "usfm",
         "finetune.readers.fieldwork.usfm:read_usfm",
+        several_documents=True,
         recognised="finetune.readers.fieldwork.usfm_markers:is_usfm",
         understood="finetune.readers.fieldwork.usfm:usfm_understood",
         suffixes=(".usfm", ".ptx"),
@@ -353,6 +357,7 @@ _ROWS = (
     Format(
         "usx",
         "finetune.readers.fieldwork.usx:read_usx",
+        several_documents=True,
         suffixes=(".usx",),
         kinds=("text", "parallel"),
         documents=True,

@@ -133,6 +133,8 @@ class Corpus(Section):
     replay: bool = False
     """Replay data, mixed in against catastrophic forgetting (English, a related language);
     `mixture.replay` sets its fraction."""
+    evaluate_only: bool = False
+    """Every text is a test text and none is trained on: a test on another domain."""
 
 
 class Prepare(Section):
@@ -158,6 +160,11 @@ class Prepare(Section):
     """Fraction of source texts in the validation split (selection of the best checkpoint)."""
     test_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     """Fraction of source texts in the test split (scores on the model card)."""
+    hold_out_documents: Literal["auto", "always", "none"] = "auto"
+    """Whole documents in the test split beside single texts, so that a score on other documents
+    exists. `auto`: about `test_share` of the documents of a card that has four or more; `always`:
+    also of a card with two or three; `none`: none. None of replay data, and none where the card
+    names its test."""
     min_characters: Annotated[int, Field(ge=1)] = 1
     """Minimum length of a document in characters; shorter ones are rejected."""
     duplicates: Duplicates = Duplicates.with_defaults()

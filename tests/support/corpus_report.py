@@ -36,5 +36,16 @@ def facts(**other: Any) -> dict[str, Any]:
         "kept_samples": {"urd_Arab": ["\u0627\u0628"]},
         "rejected_samples": [],
         "examples": [],
+        "documents": [
+            {
+                "card": "books",
+                "documents": 6,
+                "held_out": 1,
+                "texts": 40,
+                "share": 0.1667,
+                "why": "",
+                "names": ["kare.txt"],
+            }
+        ],
         **other,
     }

@@ -88,10 +88,12 @@ def _place(names: Sequence[str], name: str) -> int:
 
 def item_of(document: Document) -> dict[str, str | None]:
     """Return the line of items.jsonl of a document."""
-    return {
+    whole = {"held_out": document.held_out} if document.held_out else {}
+    return whole | {
         "id": document.id,
         "card": document.card,
         "language": document.language,
+        "document": document.part_of,
         "direction": document.direction,
         "prompt": document.prompt,
         "reference": document.reference,

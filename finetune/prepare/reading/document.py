@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from finetune.artefacts.items import HeldOut
 from finetune.models.template import Piece
 from finetune.prepare.step import Result, Step
 from finetune.text.shown import masked
 from finetune.text.spellings import one_spelling
 
 DIGEST_BYTES = 16
+PART_OF_DIGITS = 16
+"""Hexadecimal digits of the hash of a document's name that its texts carry."""
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -48,9 +51,13 @@ class Document:
     direction: str | None = None
     """`eng_Latn>hau_Latn` for a translation."""
     tested: bool | None = None
-    """True: its card puts it into the test split; False: keeps it out; None: its hash decides."""
+    """True: put into the test split by card or recipe; False: kept out; None: its hash decides."""
     names: tuple[str, ...] = ()
     """Names of people in its texts, if the card has a column for that."""
+    part_of: str = ""
+    """Hash of the name of the document (file, book, sheet) that its record is a part of."""
+    held_out: HeldOut | None = None
+    """Its document or card, if that is held out as a whole."""
 
     @property
     def shown(self) -> str:
@@ -102,23 +109,32 @@ def id_of(anchor: str) -> str:
     return text_id(masked(anchor))
 
 
+def place_of(text_hash: str) -> float:
+    """Return the number in [0, 1) that the first 52 bits of a SHA-256 (hex) are.
+
+    >>> place_of("8" + "0" * 63)
+    0.5
+    """
+    return int(text_hash[:13], 16) / 16**13
+
+
 def split_of(
     document_id: str, *, validation_share: float, test_share: float, tested: bool | None = None
 ) -> Split:
     """Return the split of a document; `document_id` is the SHA-256 (hex) of its source text.
 
-    `tested`: whether its card puts it into the test split, where the card decides.
+    `tested`: whether it is in the test split, where card or recipe decide.
 
     It depends on that text alone: the same text falls into the same split in every recipe,
     whatever else is in the corpus, and however many languages it is translated into.
 
-    The first 52 bits are a number in [0, 1): test below `test_share`, then validation, then
+    It is a number in [0, 1): test below `test_share`, then validation, then
     train. A larger share only moves texts out of train, never from test into train.
 
     >>> split_of("0" * 64, validation_share=0.05, test_share=0.1)
     'test'
     """
-    place = int(document_id[:13], 16) / 16**13
+    place = place_of(document_id)
     if place < test_share if tested is None else tested:
         return "test"
     # Counted from the other end, so that another test share does not move validation texts.

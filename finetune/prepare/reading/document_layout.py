@@ -17,7 +17,13 @@ from finetune.models import template
 from finetune.models.system_prompt import BASE, SystemPrompt, system_prompt_of
 from finetune.models.template import Piece
 from finetune.output.fields import filled
-from finetune.prepare.reading.document import Document, digest, id_of
+from finetune.prepare.reading.document import (
+    PART_OF_DIGITS,
+    Document,
+    digest,
+    id_of,
+    text_id,
+)
 from finetune.prepare.reading.drafts import Draft, Message
 from finetune.prepare.step import NotLaidOut, Result
 from finetune.spec.withdrawn import record_hash
@@ -198,6 +204,8 @@ def _document(draft: Draft, pieces: tuple[Piece, ...], **facts: Any) -> Document
         contributor=draft.record.contributor,
         tested=draft.tested,
         names=draft.record.names,
+        part_of=text_id(draft.record.document)[:PART_OF_DIGITS],
+        held_out=draft.held_out,
         pieces=pieces,
         **(values | facts),
     )

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from finetune.artefacts.items import HeldOut
 from finetune.errors import DataError
+from finetune.prepare.reading.whole_documents import NOT_COUNTED, CardDocuments
 from finetune.prepare.step import Result
 from finetune.readers.content import texts_of, trained_turns
 from finetune.readers.record import Record, Rejection
@@ -32,6 +34,8 @@ class Entry:
     """Its target language."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Names of the languages in the prompt of a translation."""
+    documents: CardDocuments = NOT_COUNTED
+    """Documents of the card."""
 
     @property
     def is_parallel(self) -> bool:
@@ -46,15 +50,15 @@ class Entry:
         return (self.language,)
 
 
-def entry_of(corpus: Corpus, card: DataCard) -> Entry:
-    """Return an entry of a recipe with its card."""
+def entry_of(corpus: Corpus, card: DataCard, *, documents: CardDocuments = NOT_COUNTED) -> Entry:
+    """Return an entry of a recipe with its card and that card's documents."""
     use, names = resolved_use(corpus, card), {}
     if use == "translation":
         names = {
             "source_name": language_name(str(corpus.source)),
             "target_name": language_name(str(corpus.target)),
         }
-    return Entry(corpus, card, use, target_language(corpus, card), names)
+    return Entry(corpus, card, use, target_language(corpus, card), names, documents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +115,20 @@ class Draft:
         return self.texts[0]
 
     @property
+    def held_out(self) -> HeldOut | None:
+        """Whole that is held out with it: its document or its card; None: it alone, if at all."""
+        if self.entry.corpus.evaluate_only:
+            return "card"
+        return "document" if self.record.document in self.entry.documents.held_out else None
+
+    @property
     def tested(self) -> bool | None:
-        """True if the card puts it into the test split, False if not; None: its hash decides."""
+        """True if it is put into the test split, False if kept out of it; None: its hash decides.
+
+        Card and recipe put it there.
+        """
+        if self.held_out is not None:
+            return True
         test = self.entry.card.corpus.test
         if test is None or isinstance(test, SplitColumn):
             return self.record.tested

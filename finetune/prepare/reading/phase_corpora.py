@@ -9,6 +9,7 @@ from finetune.artefacts.job import Job
 from finetune.errors import DataError
 from finetune.prepare.reading.document_layout import Layout, make_layout
 from finetune.prepare.reading.drafts import Entry, entry_of
+from finetune.prepare.reading.whole_documents import documents_of_card
 from finetune.readers.record import Unit
 from finetune.readers.running_text import wrapped_problem, wrapping
 from finetune.readers.units import units_of
@@ -29,7 +30,8 @@ def units_of_phase(job: Job, phase: Phase) -> Iterator[tuple[Entry, Iterator[Uni
         card = job.cards[corpus.card]
         if phase is job.phase and (found := wrapping(card, files[corpus.card])):
             job.console.say(f"warning: {wrapped_problem(card, found)}", card=card.name)
-        yield entry_of(corpus, card), units_of(card, files[corpus.card])
+        documents = documents_of_card(corpus, card, files[corpus.card], settings=job.recipe.prepare)
+        yield entry_of(corpus, card, documents=documents), units_of(card, files[corpus.card])
 
 
 def layout_of(job: Job, phase: Phase, tokenizer: Any) -> Layout:

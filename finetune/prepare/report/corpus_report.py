@@ -14,6 +14,7 @@ from typing import Any
 from finetune.prepare.checking.checks import REASONS
 from finetune.prepare.ledger import LENGTHS, SAMPLE_CHARACTERS, Ledger, MetSet
 from finetune.prepare.reading.document import SPLITS
+from finetune.prepare.report.document_notes import document_facts
 from finetune.prepare.report.page import render
 from finetune.spec.card import DataCard
 from finetune.spec.permission import unlooked_for
@@ -47,6 +48,7 @@ def write_report(
         "kept_samples": dict(sorted(ledger.kept_samples.items())),
         "rejected_samples": _rejected_samples(ledger),
         "examples": ledger.examples,
+        "documents": document_facts(ledger),
         **_parts(ledger),
         **beside,
     }

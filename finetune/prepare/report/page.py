@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from finetune.artefacts.results import DocumentCounts
 from finetune.messages import Sentence, phrase, sentence
 from finetune.output.templates import environment, number
 from finetune.prepare.checking.checks import REASONS
 from finetune.prepare.reading.document import SPLITS
 from finetune.prepare.report.difference import difference, visible
+from finetune.prepare.report.document_notes import document_lines
 from finetune.prepare.report.page_words import PERSONAL, WORDS
 from finetune.spec.language import Named
 from finetune.spec.script import direction
@@ -48,8 +50,10 @@ def render(facts: Mapping[str, Any]) -> str:
     }
     template = environment("finetune.prepare.report", names=names).get_template("report.html.j2")
     others = dict.fromkeys(("identification", "duplicates", "contamination"))
+    counts = [{k: v for k, v in one.items() if k != "names"} for one in facts["documents"]]
+    notes = document_lines(DocumentCounts(**one) for one in counts)
     sums = total(facts["funnel"], reasons=facts["reasons"])
-    return template.render(**(others | dict(facts)), total=sums)
+    return template.render(**(others | dict(facts)), total=sums, document_notes=list(notes))
 
 
 def _looks_like(detected: str) -> Sentence:

@@ -73,7 +73,7 @@ def units_of_books(files: Sequence[SourceFile], corpus: CorpusBlock, walk: Walk)
             if isinstance(one, Rejection):
                 yield one
             elif not one.is_empty:
-                yield Record(one.place, {"text": one.text})
+                yield Record(one.place, {"text": one.text}, part_of=one.reference[0])
             elif one.reference[2]:
                 yield Rejection(one.place, PLACEHOLDER, one.text)
 
@@ -222,7 +222,8 @@ def _pairs(files: Sequence[SourceFile], corpus: CorpusBlock, walk: Walk) -> Iter
     for together in _same_verses(verses):
         if len(together) > 1:
             fields = {x: "\n".join(one.text for one in together.get(x, ())) or None for x in verses}
-            yield Record(next(iter(together.values()))[0].place, fields)
+            first = next(iter(together.values()))[0]
+            yield Record(first.place, fields, part_of=first.reference[0])
         else:
             yield from (Rejection(one.place, UNPAIRED, one.text) for one in _all(together))
 
