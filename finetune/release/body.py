@@ -47,9 +47,11 @@ from finetune.release.recorded import (
 from finetune.spec.card import DataCard
 from finetune.spec.language import language_name
 from finetune.spec.licence import obligations
+from finetune.spec.public_tasks import trained_languages
 from finetune.spec.recipe import Corpus, Phase
 from finetune.spec.sections.training import WARMUP_RATIO
 from finetune.spec.tables.metric import VALIDATION, metric
+from finetune.spec.tables.public_tasks import FAMILY_NAMES, HARNESS, without_task
 from finetune.spec.tables.task import metrics_asked
 from finetune.statistics.significance import MIN_ITEMS_OF_A_CLAIM
 
@@ -150,6 +152,11 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "licence": licence,
         "obligations": obligations(licences),
         "languages": [(lang, language_name(lang)) for lang in released_languages(job)],
+        "without_benchmark": [
+            language_name(code) for code in without_task(trained_languages(recipe, job.cards))
+        ],
+        "families": FAMILY_NAMES,
+        "harness": HARNESS,
         "rows": _table(job),
         "validation": metric(VALIDATION),
         "metrics": metrics_asked(recipe.evaluate.tasks, recipe.evaluate.metrics),

@@ -44,6 +44,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     "translations": {"defusedxml": "defusedxml"},
     "fieldwork": {"defusedxml": "defusedxml"},
     "subtitles": {"defusedxml": "defusedxml"},
+    "tasks": {"lm_eval": "lm_eval"},
     "fasttext": {"fasttext": "fasttext-predict"},
     "heliport": {"heliport": "heliport"},
     "trackers": {"tensorboard": "tensorboard"},

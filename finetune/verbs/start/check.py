@@ -14,8 +14,11 @@ from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
 from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 from finetune.sources.lock import absent_packages
+from finetune.spec.language import Named
 from finetune.spec.load import Project
+from finetune.spec.public_tasks import strangers, trained_languages
 from finetune.spec.tables.extras import extra_of, pip_line
+from finetune.spec.tables.public_tasks import FAMILY_NAMES, HARNESS, without_task
 from finetune.verbs.options import add_site
 
 
@@ -65,6 +68,7 @@ def run(options: Namespace, console: Console) -> int:
             sentence("  condition for users of the adapter: {condition}", condition=condition)
         )
     _show_unknown_facts(project, console)
+    _show_public_tasks(project, console)
     _show_warmup(project, Store(options.store.resolve()), console)
     if absent := absent_packages(project):
         extra = extra_of(absent[0])
@@ -107,6 +111,33 @@ def _show_unknown_facts(project: Project, console: Console) -> None:
             sentence("  not established ({cards}): {fact}", cards=names, fact=fact),
             cards=names,
             unknown=fact,
+        )
+
+
+def _show_public_tasks(project: Project, console: Console) -> None:
+    """Say for which languages no public task exists, and which tasks are in another language."""
+    for task, instead in strangers(project):
+        console.say(
+            sentence(
+                "  warning: evaluate.tasks: {name} is in {languages}, which the recipe does not "
+                "train{instead}",
+                name=task.name,
+                languages=[Named(code) for code in task.languages],
+                instead=sentence("; for its languages there is: {names}", names=instead)
+                if instead
+                else "",
+            ),
+            task=task.name,
+        )
+    if missing := without_task(trained_languages(project.recipe, project.cards)):
+        console.say(
+            sentence(
+                "  no public task exists for {languages} among {families} ({harness})",
+                languages=[Named(code) for code in missing],
+                families=FAMILY_NAMES,
+                harness=HARNESS,
+            ),
+            without_public_task=missing,
         )
 
 

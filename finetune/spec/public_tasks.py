@@ -1,0 +1,32 @@
+"""Public tasks beside the languages of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from finetune.spec.card import DataCard
+from finetune.spec.load import Project
+from finetune.spec.recipe import Recipe
+from finetune.spec.tables.public_tasks import PublicTask, public_task, tasks_in
+
+
+def trained_languages(recipe: Recipe, cards: Mapping[str, DataCard]) -> list[str]:
+    """Return the languages that a recipe trains: targets, and languages of texts; no replay."""
+    found: list[str] = []
+    for phase in recipe.training_phases:
+        for corpus in phase.corpora:
+            if not corpus.replay:
+                languages = cards[corpus.card].corpus.languages
+                found += [corpus.target] if corpus.target else languages
+    return list(dict.fromkeys(found))
+
+
+def strangers(project: Project) -> Iterator[tuple[PublicTask, list[str]]]:
+    """Yield the tasks in languages that a recipe does not train, with names for those it does."""
+    trained = trained_languages(project.recipe, project.cards)
+    instead = [task.name for code in trained for task in tasks_in(code) if task.metric]
+    for name in project.recipe.evaluate.tasks:
+        task = public_task(name)
+        if task is not None and not set(task.languages) & set(trained):
+            family = [other for other in instead if other.startswith(task.family)]
+            yield task, (family or instead)[:3]
