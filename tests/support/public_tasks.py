@@ -176,7 +176,7 @@ INTRODUCTION = f"""# Public tasks
 
 Names of tasks of [lm-evaluation-harness](https://github.com/EleutherAI/lm-evaluation-harness)
 {table.VERSION}, for the languages of the two programmes. `*` stands for the number of a prompt or
-for a subject; the count of names is behind it. Tasks of translation are left out: their metrics
+for a subject; the count of names is behind it. Tasks of translation are omitted: their metrics
 have no value per item.
 
 Written by `python -m tests.support.public_tasks` from the installed package."""
