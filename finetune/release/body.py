@@ -47,12 +47,12 @@ from finetune.release.recorded import (
 from finetune.spec.card import DataCard
 from finetune.spec.language import language_name
 from finetune.spec.licence import obligations
-from finetune.spec.public_tasks import trained_languages
 from finetune.spec.recipe import Corpus, Phase
 from finetune.spec.sections.training import WARMUP_RATIO
 from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.spec.tables.public_tasks import FAMILY_NAMES, HARNESS, without_task
 from finetune.spec.tables.task import metrics_asked
+from finetune.spec.trained_languages import trained_languages
 from finetune.statistics.significance import MIN_ITEMS_OF_A_CLAIM
 
 if TYPE_CHECKING:

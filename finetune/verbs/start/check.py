@@ -16,9 +16,9 @@ from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 from finetune.sources.lock import absent_packages
 from finetune.spec.language import Named
 from finetune.spec.load import Project
-from finetune.spec.public_tasks import strangers, trained_languages
 from finetune.spec.tables.extras import extra_of, pip_line
 from finetune.spec.tables.public_tasks import FAMILY_NAMES, HARNESS, without_task
+from finetune.spec.trained_languages import strangers, trained_languages
 from finetune.verbs.options import add_site
 
 

@@ -1,4 +1,4 @@
-"""Public tasks beside the languages of a recipe."""
+"""Languages that a recipe trains, beside those of its public tasks."""
 
 from __future__ import annotations
 
