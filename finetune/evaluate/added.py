@@ -68,6 +68,18 @@ def checked_outputs(
     return outputs
 
 
+def refuse_unkept(task: Task, error: Exception) -> RecipeError:
+    """Return the error for outputs that cannot be written down."""
+    return _wrong_task(
+        task,
+        sentence(
+            "its outputs cannot be written as JSON ({why}); `gives` is to be a dataclass of "
+            "numbers and texts",
+            why=first_line(error),
+        ),
+    )
+
+
 def statistics_of(metric: Metric, outputs: Sequence[Any]) -> ArrayLike:
     """Return the statistics of N items (N, K).
 

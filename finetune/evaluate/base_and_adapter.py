@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,30 +46,61 @@ class System:
     """Makes the model this system within a block."""
 
 
-def both_systems(job: Job) -> Iterator[System]:
-    """Yield the base, then the adapter; each is to be measured before the next is asked for.
+class Systems:
+    """Base and adapter on one set of weights, loaded when the first of them is asked for.
 
-    They share the weights: the base is the adapter switched off. Where the vocabulary was extended,
-    the base comes before the adapter is attached, with its own tokenizer.
+    The base is the adapter switched off. Where the vocabulary was extended, the base is the model
+    before the adapter is attached, with its own tokenizer: it is to be asked for first.
     """
-    folder, train = job.inputs["base"].path / "model", job.inputs["train"]
-    tokenizer, device = load_tokenizer(tokenizer_folder(job)), choose_device()
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._found: dict[SystemName, System] = {}
+        self._bare: tuple[Kind, Any, Any] | None = None
+        """The loaded base of an extended vocabulary, until an adapter is attached to it."""
+
+    def get(self, name: SystemName) -> System:
+        """Return a system, ready to be measured."""
+        if name not in self._found:
+            extended = "vocabulary" in self._job.inputs
+            self._found = {}  # an attached adapter cannot be taken off
+            if extended and name == "base":
+                self._found = {"base": self._base()}
+            else:
+                self._found = self._with_adapter(both=not extended)
+        return self._found[name]
+
+    def _base(self) -> System:
+        self._bare = kind, model, device = _load(self._job)
+        tokenizer = load_tokenizer(self._job.inputs["base"].path / "model")
+        return System("base", kind, kind.wrap(model), tokenizer, device, nullcontext)
+
+    def _with_adapter(self, *, both: bool) -> dict[SystemName, System]:
+        job, (kind, base, device) = self._job, self._bare or _load(self._job)
+        self._bare = None
+        peft: Any = kind.load_adapter(base, job.inputs["train"].path / "adapter")
+        tokenizer, model = load_tokenizer(tokenizer_folder(job)), kind.wrap(peft)
+        found: dict[SystemName, System] = {
+            "adapter": System("adapter", kind, model, tokenizer, device, nullcontext)
+        }
+        if both:
+            found["base"] = replace(found["adapter"], name="base", switch=peft.disable_adapter)
+        return found
+
+
+def _load(job: Job) -> tuple[Kind, Any, Any]:
+    """Return the kind of the base, the base itself and its device."""
+    folder, device = job.inputs["base"].path / "model", choose_device()
     kind = kind_of(folder)
     model = kind.load_base(
         folder,
-        precision=resolve_precision(read_result(train, TrainResult).precision, device),
+        precision=resolve_precision(
+            read_result(job.inputs["train"], TrainResult).precision, device
+        ),
         quantization=job.recipe.base.quantization,
         device=device,
     )
-    if "vocabulary" in job.inputs:
-        plain = load_tokenizer(folder)
-        yield System("base", kind, kind.wrap(model), plain, device, nullcontext)
-        wrapped = kind.wrap(kind.load_adapter(model, train.path / "adapter"))
-    else:
-        peft = kind.load_adapter(model, train.path / "adapter")
-        wrapped = kind.wrap(peft)
-        yield System("base", kind, wrapped, tokenizer, device, peft.disable_adapter)
-    yield System("adapter", kind, wrapped, tokenizer, device, nullcontext)
+    return kind, model, device
 
 
 def score(job: Job, system: System, part: Part) -> dict[str, NDArray[np.float64]]:
@@ -107,7 +138,9 @@ def write_all(job: Job, system: System, part: Part, items: Sequence[Item]) -> li
             system.model,
             system.tokenizer,
             [item.prompt or "" for item in items],
-            decoding=Decoding(most_tokens(items, system.tokenizer, job.recipe.evaluate)),
+            decoding=Decoding(
+                most_tokens(part.asked or items, system.tokenizer, job.recipe.evaluate)
+            ),
             batch_size=GENERATE_ROWS[system.device.type],
             on_progress=lambda done, _: bar.update(done),
         )

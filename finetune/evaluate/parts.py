@@ -16,6 +16,7 @@ from finetune.artefacts.items import Item, read_items
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.artefacts.results import ComparedDocuments, PrepareResult, read_result
+from finetune.spec.tables.task import Group
 
 if TYPE_CHECKING:
     from finetune.models.kinds import Kind
@@ -38,6 +39,8 @@ class Part:
     """By system; the same documents, in the same order."""
     wanted: int
     """Documents that would be scored if the other system had all of them."""
+    asked: tuple[Item, ...] = ()
+    """All items of the task that is being answered, of which its groups may hold a few."""
 
 
 def parts_of(job: Job) -> tuple[Part, ...]:
@@ -105,6 +108,25 @@ def choose_documents(split: PreparedItems, *, max_documents: int) -> dict[str, N
             wanted = np.isin(documents_D["document"][records_S], numbers)
             chosen[language] = records_S[wanted]
     return chosen
+
+
+def chosen_among(part: Part, groups: Sequence[Group], *, system: str) -> Records:
+    """Return the records of the documents of some groups of items, by language.
+
+    Items of groups are those of `Part.items`, each the first record of its document.
+    """
+    number_of = {id(item): index for index, item in enumerate(part.items)}
+    found: Records = {}
+    for group in groups:
+        wanted = [number_of[id(item)] for item in group.items]
+        records, mine = part.chosen["adapter"][group.language], part.chosen[system][group.language]
+        places = np.searchsorted(
+            np.unique(part.splits["adapter"].documents_D["document"][records]),
+            part.splits["adapter"].documents_D["document"][wanted],
+        )
+        documents_S = part.splits[system].documents_D["document"][mine]
+        found[group.language] = mine[np.isin(documents_S, np.unique(documents_S)[places])]
+    return found
 
 
 def bytes_per_token(parts: Sequence[Part], system: str) -> dict[str, float]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune import __version__
-from finetune.artefacts.items import Item
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.results import (
     BaseResult,
@@ -30,12 +29,11 @@ from finetune.artefacts.results import (
 from finetune.artefacts.scores import ItemFile, Pair, SystemName
 from finetune.artefacts.verdicts import judged
 from finetune.errors import DataError
-from finetune.evaluate.added import checked_outputs, groups_of
-from finetune.evaluate.base_and_adapter import System, both_systems, tokens_per_second
+from finetune.evaluate.added import groups_of
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
 from finetune.evaluate.item_scores import write_item_scores
-from finetune.evaluate.outputs import Generation
+from finetune.evaluate.measure import Measured, forget, measure
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
 from finetune.messages import Place, problem, sentence
@@ -44,17 +42,6 @@ from finetune.spec.entry_points import blamed
 from finetune.spec.permission import passed_on
 from finetune.spec.tables.metric import Metric
 from finetune.spec.tables.task import GROUP, TASKS, Task, asked
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """Outputs of one system."""
-
-    outputs: list[list[Outputs]]
-    """Task by task, part by part."""
-    by_base: list[dict[str, list[Outputs]]]
-    """Task by task: yardsticks that ask the base in another way, by name."""
-    tokens_per_second: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +77,7 @@ def run(job: Job) -> dict[str, Any]:
             )
         )
     tasks = _asked(job, parts)
-    measured = {
-        system.name: _measure(job, system, parts, tasks=tasks) for system in both_systems(job)
-    }
+    measured = measure(job, parts, tasks)
     found = _Found([], [], [])
     shared = passed_on(job.cards)
     for number, one in enumerate(tasks):
@@ -104,7 +89,9 @@ def run(job: Job) -> dict[str, Any]:
         found.pairs.extend(each.pair for each in counted)
         found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
         found.generated.extend(generated_by_both(one, parts, outputs))
-    return _write(job, found, extension=_extension(job, parts, measured))
+    result = _write(job, found, extension=_extension(job, parts, measured))
+    forget(job.workspace)
+    return result
 
 
 def _by_yardsticks(job: Job, one: Asked, parts: Sequence[Part]) -> dict[str, list[Outputs]]:
@@ -138,48 +125,8 @@ def _asked_of(
         )
 
 
-def _measure(
-    job: Job, system: System, parts: Sequence[Part], *, tasks: Sequence[Asked]
-) -> _Measured:
-    outputs: list[list[Outputs]] = []
-    for one in tasks:
-        with blamed(one.task.name, group=GROUP, known=TASKS):
-            outputs.append(
-                [
-                    checked_outputs(
-                        one.task, one.task.answer(job, system, part, groups), groups=groups
-                    )
-                    for part, groups in zip(parts, one.groups, strict=True)
-                ]
-            )
-    by_base = [_in_other_ways(job, system, parts, one) for one in tasks]
-    if "vocabulary" not in job.inputs:
-        return _Measured(outputs, by_base, None)
-    return _Measured(outputs, by_base, tokens_per_second(system, _prompted(tasks)))
-
-
-def _in_other_ways(
-    job: Job, system: System, parts: Sequence[Part], one: Asked
-) -> dict[str, list[Outputs]]:
-    if system.name != "base":
-        return {}
-    return {
-        name: [
-            answer(job, system, part, groups)
-            for part, groups in zip(parts, one.groups, strict=True)
-        ]
-        for name, answer in one.task.by_base.items()
-    }
-
-
-def _prompted(tasks: Sequence[Asked]) -> list[Item]:
-    """Return the items that are answered by generating."""
-    generating = [one for one in tasks if one.task.gives is Generation]
-    return [i for one in generating for part in one.groups for group in part for i in group.items]
-
-
 def _extension(
-    job: Job, parts: Sequence[Part], measured: dict[SystemName, _Measured]
+    job: Job, parts: Sequence[Part], measured: dict[SystemName, Measured]
 ) -> Extension | None:
     """Return the effect of the new tokens, besides the scores; None if there are none."""
     if "vocabulary" not in job.inputs:

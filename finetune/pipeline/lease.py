@@ -89,15 +89,43 @@ class _Watched:
 
 
 @contextmanager
-def leased(path: Path, *, waiting: Callable[[str], None]) -> Iterator[Hold]:
+def leased(
+    path: Path,
+    *,
+    waiting: Callable[[str], None],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Iterator[Hold]:
     """Hold the lease at `path`, waiting for a holder that lives.
 
-    `waiting` gets a line with holder, time and remedy, and again every minute.
+    `waiting` gets a line with holder, time and remedy, and again every minute. `meanwhile` is
+    called again and again while another process holds it.
     """
     nonce = uuid.uuid4().hex[:12]
-    descriptor = _wait_and_take(path, nonce, waiting=waiting)
-    _sweep(path)
-    hold, done = Hold(path, nonce), threading.Event()
+    descriptor = _wait_and_take(path, nonce, waiting=waiting, meanwhile=meanwhile)
+    with _held(Hold(path, nonce), descriptor) as hold:
+        yield hold
+
+
+@contextmanager
+def leased_if_free(path: Path) -> Iterator[Hold | None]:
+    """Hold the lease at `path` unless another holder may live: then give None, without waiting."""
+    nonce = uuid.uuid4().hex[:12]
+    descriptor = _take(path, nonce)
+    if descriptor is None and (holder := look(path)) is not None and holder.life == "gone":
+        _retire(path, holder)
+        descriptor = _take(path, nonce)
+    if descriptor is None:
+        yield None
+        return
+    with _held(Hold(path, nonce), descriptor) as hold:
+        yield hold
+
+
+@contextmanager
+def _held(hold: Hold, descriptor: int) -> Iterator[Hold]:
+    """Let the heart of a lease beat inside the block; let go afterwards."""
+    _sweep(hold.path)
+    done = threading.Event()
     heart = threading.Thread(target=_beat, args=(descriptor, done), daemon=True)
     heart.start()
     try:
@@ -198,7 +226,9 @@ def still_ours(hold: Hold) -> None:
         )
 
 
-def _wait_and_take(path: Path, nonce: str, *, waiting: Callable[[str], None]) -> int:
+def _wait_and_take(
+    path: Path, nonce: str, *, waiting: Callable[[str], None], meanwhile: Callable[[], None]
+) -> int:
     began = time.monotonic()
     reported: float | None = None
     watched = _Watched()
@@ -217,6 +247,7 @@ def _wait_and_take(path: Path, nonce: str, *, waiting: Callable[[str], None]) ->
             if reported is None or now - reported >= TELL_SECONDS:
                 reported = now
                 waiting(_waiting_line(holder, watched, waited_seconds=now - began))
+            meanwhile()
         time.sleep(POLL_SECONDS)
 
 

@@ -42,7 +42,7 @@ STAGES = {
         Stage("prepare", 9, "finetune.prepare.run:run"),
         Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
         Stage("train", 3, "finetune.train.run:run", resumable=True, on_all_ranks=True),
-        Stage("evaluate", 3, "finetune.evaluate.run:run"),
+        Stage("evaluate", 3, "finetune.evaluate.run:run", resumable=True),
         Stage("release", 4, "finetune.release.run:run"),
     )
 }

@@ -6,6 +6,7 @@ Legend: S selected records (indices into the documents of a split), N documents.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.evaluate.examples import condition, likely_with_examples
 from finetune.evaluate.outputs import Likelihood
-from finetune.evaluate.parts import Part
+from finetune.evaluate.parts import Part, chosen_among
 from finetune.evaluate.yardsticks import by_ngrams
 from finetune.spec.card import DataCard
 from finetune.spec.tables.task import Group, Task
@@ -60,13 +61,23 @@ def given_of(items: Sequence[Item]) -> str | None:
     return f"{named} where there is one" if None in kinds else named
 
 
+def rows(job: Job, part: Part, groups: Sequence[Group]) -> list[list[int]]:  # noqa: ARG001
+    """Return the row that begins each document: documents in a row are scored together."""
+    row_of = {
+        id(item): int(row)
+        for item, row in zip(part.items, part.splits["adapter"].documents_D["row"], strict=True)
+    }
+    return [[row_of[id(item)] for item in group.items] for group in groups]
+
+
 def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Likelihood]]:
     """Return how likely a system finds each document."""
     from finetune.evaluate.base_and_adapter import (
         score,  # with torch, which a table of scores needs not
     )
 
-    nll, chosen = score(job, system, part), part.chosen[system.name]
+    chosen = chosen_among(part, groups, system=system.name)
+    nll = score(job, system, replace(part, chosen={system.name: chosen}))
     split = part.splits[system.name]
     return [documents_of(split, chosen[group.language], nll[group.language]) for group in groups]
 
@@ -105,6 +116,7 @@ TASK = Task(
     gives=Likelihood,
     metrics=("bits_per_byte", "end_mark_bits"),
     groups=groups,
+    units=rows,
     answer=answer,
     yardsticks={"ngram": by_ngrams},
     by_base={"examples": likely_with_examples},

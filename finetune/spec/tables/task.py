@@ -57,7 +57,8 @@ class Task:
     hub_task: str
     """Task type in the metadata of the Hub."""
     gives: type[Any]
-    """Output of a system per item; metrics that take it fit this task."""
+    """Output of a system per item; metrics that take it fit this task. A dataclass of numbers,
+    texts, and sequences of these."""
     metrics: tuple[str, ...]
     """Computed whatever the recipe adds."""
     groups: Callable[[Any, Any], Sequence[Group]]
@@ -65,7 +66,13 @@ class Task:
     scored group has at least one item; see `Group.items` for their type."""
     answer: Callable[[Any, Any, Any, Sequence[Group]], list[list[Any]]]
     """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output
-    of type `gives` for each item. Called once for each system and part."""
+    of type `gives` for each item. Called with some of the items of some of the groups, again and
+    again (finetune.evaluate.shards); all of them are in `Part.asked`."""
+    units: Callable[[Any, Any, Sequence[Group]], Sequence[Sequence[int]]] | None = None
+    """(Job, Part, groups) -> for each group a number for each item: those with one number are
+    answered in one call, in the order of numbers. None: each by itself, long prompts first."""
+    can_be_split: bool = True
+    """False if `answer` needs all items in one call."""
     yardsticks: Mapping[str, Callable[[Any, Any, Sequence[Group]], list[list[Any] | None]]] = field(
         default_factory=dict
     )

@@ -1,0 +1,306 @@
+"""Measurement of base and adapter, shard by shard.
+
+The answers to a shard are written into the workspace as soon as they are there. An evaluation that
+was stopped or killed goes on with the shards that are missing, and several processes that share the
+workspace measure side by side: each takes shards by leases. Two that measure one shard write the
+same file, so a lease saves work and decides nothing.
+
+    shards/conditions.json            what was measured, and how
+    shards/base/TASK/0-00002.jsonl    answers of the base to the third shard of the first part
+    shards/base/TASK.examples/...     the same, asked in the way of a yardstick
+    shards/base/speed.json            generated tokens per second
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from finetune import __version__
+from finetune.artefacts.items import Item
+from finetune.artefacts.job import Job
+from finetune.artefacts.results import TrainResult, read_result
+from finetune.artefacts.scores import SystemName
+from finetune.evaluate.added import checked_outputs
+from finetune.evaluate.base_and_adapter import (
+    GENERATE_ROWS,
+    SCORE_TOKENS,
+    System,
+    Systems,
+    tokens_per_second,
+)
+from finetune.evaluate.compare import Asked, Outputs
+from finetune.evaluate.outputs import Generation
+from finetune.evaluate.pace import Pace
+from finetune.evaluate.parts import Part
+from finetune.evaluate.shards import (
+    SHARD_ITEMS,
+    Answers,
+    Shard,
+    cut,
+    merged,
+    read_answers,
+    write_answers,
+)
+from finetune.messages import sentence
+from finetune.models.load import choose_device, resolve_precision
+from finetune.output.durable import make_folder, write_json
+from finetune.output.small_files import UnreadableError, read_json
+from finetune.pipeline.lease import leased, leased_if_free
+from finetune.spec.entry_points import blamed
+from finetune.spec.tables.task import GROUP, TASKS
+
+FOLDER = "shards"
+_CONDITIONS = "conditions.json"
+_MOST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Outputs of one system."""
+
+    outputs: list[list[Outputs]]
+    """Task by task, part by part."""
+    by_base: list[dict[str, list[Outputs]]]
+    """Task by task: yardsticks that ask the base in another way, by name."""
+    tokens_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Speed:
+    tokens_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The shards of one way of asking a system a task in one part."""
+
+    system: SystemName
+    asked: Asked
+    manner: str | None
+    """Name of a yardstick (Task.by_base); None: as the task asks."""
+    number: int
+    """Of the part."""
+    part: Part
+    shards: tuple[Shard, ...]
+    folder: Path
+
+    @property
+    def kind(self) -> tuple[str, str | None]:
+        """What takes about the same time per item."""
+        return self.asked.task.name, self.manner
+
+    @property
+    def groups(self) -> tuple[Any, ...]:
+        """The groups of the task in the part."""
+        return self.asked.groups[self.number]
+
+    def path(self, number: int) -> Path:
+        """Return the file of a shard."""
+        return self.folder / f"{self.number}-{number:05}.jsonl"
+
+    def answer(self, job: Job, system: System, shard: Shard) -> Answers:
+        """Return what a system answers to a shard."""
+        task = self.asked.task
+        groups = shard.groups(self.groups)
+        asks: Callable[..., Any] = task.by_base[self.manner] if self.manner else task.answer
+        whole = tuple(i for g in self.groups for i in g.items if isinstance(i, Item))
+        with blamed(task.name, group=GROUP, known=TASKS):
+            found = asks(job, system, replace(self.part, asked=whole), groups)
+        if self.manner is None:
+            checked_outputs(task, found, groups=groups)
+        return list(found)
+
+
+def measure(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> dict[SystemName, Measured]:
+    """Measure what is not measured yet; return the outputs of base and adapter."""
+    every = _series(job, parts, tasks)
+    _keep(job, every)
+    systems = Systems(job)
+    _measure_all(job, every, systems=systems)
+    return {
+        name: _measured(job, name, every, tasks, systems=systems) for name in ("base", "adapter")
+    }
+
+
+def forget(workspace: Path) -> None:
+    """Remove the shards once what they say stands in the result.
+
+    They are renamed first: processes that still look for a shard to measure find none.
+    """
+    folder = workspace / FOLDER
+    if folder.is_dir():
+        doomed = folder.with_name(f"{FOLDER}.{uuid.uuid4().hex[:12]}.removed")
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def _series(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> list[Series]:
+    """Return all that is measured, base first, tasks and parts in order."""
+    size = SHARD_ITEMS[choose_device().type]
+    cuts = [
+        [
+            cut(one.task, job, part, groups, shard_items=size)
+            for part, groups in zip(parts, one.groups, strict=True)
+        ]
+        for one in tasks
+    ]
+    found = []
+    for system in ("base", "adapter"):
+        for one, of_task in zip(tasks, cuts, strict=True):
+            manners = [None, *(one.task.by_base if system == "base" else ())]
+            for manner in manners:
+                name = ".".join(filter(None, (one.task.name, manner)))
+                folder = job.workspace / FOLDER / system / name
+                for number, (part, shards) in enumerate(zip(parts, of_task, strict=True)):
+                    found.append(Series(system, one, manner, number, part, shards, folder))
+    return found
+
+
+def _conditions(job: Job, every: Sequence[Series]) -> dict[str, Any]:
+    """Return what must be the same for shards of several starts and processes to fit together."""
+    device = choose_device()
+    recorded = read_result(job.inputs["train"], TrainResult).precision
+    cuts = [(str(one.folder.name), one.number, [s.places for s in one.shards]) for one in every]
+    return {
+        "version": __version__,
+        "device": device.type,
+        "precision": resolve_precision(recorded, device),
+        "score_tokens": SCORE_TOKENS[device.type],
+        "generate_rows": GENERATE_ROWS[device.type],
+        "shards": hashlib.sha256(json.dumps(cuts).encode()).hexdigest(),
+    }
+
+
+def _keep(job: Job, every: Sequence[Series]) -> None:
+    """Keep the shards of an earlier start if they were measured as this one measures."""
+    folder, conditions = job.workspace / FOLDER, _conditions(job, every)
+    if folder.is_dir() and _recorded(folder) != conditions:
+        job.console.say(
+            sentence(
+                "what an earlier start measured is not used: version, device or precision differ"
+            )
+        )
+        forget(job.workspace)
+    for one in every:
+        make_folder(one.folder)
+    write_json(folder / _CONDITIONS, conditions)
+    done = sum(one.path(n).is_file() for one in every for n in range(len(one.shards)))
+    if done:
+        count = sum(len(one.shards) for one in every)
+        job.console.say(
+            sentence("resuming: {done} of {count} shards are measured", done=done, count=count),
+            done=done,
+            count=count,
+        )
+
+
+def _recorded(folder: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = read_json(
+            folder / _CONDITIONS, dict[str, Any], max_bytes=_MOST_BYTES
+        )
+    except (OSError, UnreadableError):
+        return None
+    return found
+
+
+def _pending(every: Sequence[Series]) -> Iterator[tuple[Series, int]]:
+    for one in every:
+        for number, shard in enumerate(one.shards):
+            if read_answers(one.path(number), one.asked.task, shard) is None:
+                yield one, number
+
+
+def _measure_all(job: Job, every: Sequence[Series], *, systems: Systems) -> None:
+    """Measure every shard, first those that no other process has taken.
+
+    Then those that others took, if these ended before they were done.
+    """
+    pending = list(_pending(every))
+    if not pending:
+        return
+    total = sum(len(shard) for one in every for shard in one.shards)
+    left = sum(len(one.shards[number]) for one, number in pending)
+    title = sentence("evaluation of base and adapter").in_language(job.console.language)
+    with job.console.progress(title, total=total, unit="items", start=total - left) as bar:
+        pace = Pace(lambda: _counts(every), bar)
+        for one, number in pending:
+            with leased_if_free(_lease(one, number)) as hold:
+                if hold is not None:
+                    _measure_one(job, one, number, systems=systems, pace=pace)
+        for one, number in list(_pending(every)):
+            with leased(_lease(one, number), waiting=job.console.say):
+                _measure_one(job, one, number, systems=systems, pace=pace)
+
+
+def _counts(every: Sequence[Series]) -> tuple[Counter[Hashable], Counter[Hashable]]:
+    """Count the items that are measured, by whatever process, and those that are not."""
+    done: Counter[Hashable] = Counter()
+    left: Counter[Hashable] = Counter()
+    for one in every:
+        for number, shard in enumerate(one.shards):
+            (done if one.path(number).is_file() else left)[one.kind] += len(shard)
+    return done, left
+
+
+def _lease(one: Series, number: int) -> Path:
+    return one.path(number).with_suffix(".lease")
+
+
+def _measure_one(job: Job, one: Series, number: int, *, systems: Systems, pace: Pace) -> None:
+    path, task, shard = one.path(number), one.asked.task, one.shards[number]
+    if read_answers(path, task, shard) is None:
+        system = systems.get(one.system)
+        with pace.measuring(one.kind, len(shard)):
+            write_answers(path, task, shard, one.answer(job, system, shard))
+    pace.show()
+
+
+def _measured(
+    job: Job, name: SystemName, every: Sequence[Series], tasks: Sequence[Asked], *, systems: Systems
+) -> Measured:
+    def outputs(one: Asked, manner: str | None) -> list[Outputs]:
+        mine = [s for s in every if s.asked is one and (s.system, s.manner) == (name, manner)]
+        return [merged(s.groups, list(_answered(s))) for s in mine]
+
+    by_base = [
+        {manner: outputs(one, manner) for manner in (one.task.by_base if name == "base" else ())}
+        for one in tasks
+    ]
+    return Measured(
+        [outputs(one, None) for one in tasks], by_base, _speed(job, name, tasks, systems=systems)
+    )
+
+
+def _answered(one: Series) -> Iterator[tuple[Shard, Answers]]:
+    for number, shard in enumerate(one.shards):
+        answers = read_answers(one.path(number), one.asked.task, shard)
+        assert answers is not None  # noqa: S101, measured or read a moment ago
+        yield shard, answers
+
+
+def _speed(job: Job, name: SystemName, tasks: Sequence[Asked], *, systems: Systems) -> float | None:
+    """Return how fast a system generates, measured once; None without new tokens to compare."""
+    if "vocabulary" not in job.inputs:
+        return None
+    path = job.workspace / FOLDER / name / "speed.json"
+    try:
+        return read_json(path, _Speed, max_bytes=_MOST_BYTES).tokens_per_second
+    except (OSError, UnreadableError):
+        speed = tokens_per_second(systems.get(name), _prompted(tasks))
+        write_json(path, asdict(_Speed(speed)))
+        return speed
+
+
+def _prompted(tasks: Sequence[Asked]) -> list[Item]:
+    """Return the items that are answered by generating."""
+    generating = [one for one in tasks if one.task.gives is Generation]
+    return [i for one in generating for part in one.groups for group in part for i in group.items]
