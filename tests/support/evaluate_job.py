@@ -108,6 +108,12 @@ def make_job(
         write_split(root / "prepare" / split, [document_of(tokenizer, n) for n in those])
     write_adapter(root / "train/adapter", scale=scale)
     (root / "train/loss.png").write_bytes(b"\x89PNG picture")
+    (root / "evaluate").mkdir()
+    return job_of(root, base, **evaluate)
+
+
+def job_of(root: Path, base: Path, **evaluate: Any) -> Job:
+    """Return the job of what `make_job` wrote under `root`."""
     recipe = Recipe.model_validate(
         {
             "name": "toy",
@@ -119,20 +125,18 @@ def make_job(
             "release": {"repo": "org/toy"},
         }
     )
-    trained = train_result(best_step=1, steps=1, supervised_tokens=10)
+    adapter = train_result(best_step=1, steps=1, supervised_tokens=10)
     prepared = prepare_result(languages=list(LANGUAGES), cards=["toy"], chat_template="model")
     inputs = {
         "base": Artifact("base", "b", base, base_result(parameters=90_000)),
         "prepare": Artifact("prepare", "p", root / "prepare", prepared),
-        "train": Artifact("train", "t", root / "train", trained),
+        "train": Artifact("train", "t", root / "train", adapter),
     }
-    workspace = root / "evaluate"
-    workspace.mkdir()
     return Job(
         recipe=recipe,
         phase=recipe.training_phases[0],
         cards={},
         inputs=inputs,
-        workspace=workspace,
+        workspace=root / "evaluate",
         console=Console(out=io.StringIO()),
     )

@@ -169,6 +169,11 @@ def newest_step(checkpoints: Path) -> int | None:
     return max((int(m[1]) for m in matches if m), default=None)
 
 
+def shards_done(folder: Path) -> int | None:
+    """Return how many shards of an evaluation are measured; None if there is none."""
+    return sum(1 for _ in folder.rglob("*.jsonl")) or None
+
+
 def _counted_steps(chain: Chain, job: ChainJob) -> int | None:
     """Return the steps of a training run in epochs, once its corpus is prepared."""
     label = next(s for s in job.stages if s.startswith("train"))

@@ -33,7 +33,7 @@ from finetune.cluster.chain.chain import (
     read_events,
     read_submissions,
 )
-from finetune.cluster.chain.progress import newest_step
+from finetune.cluster.chain.progress import newest_step, shards_done
 from finetune.cluster.chain.snapshot import FOLDER, changed_versions
 from finetune.cluster.slurm import commands as slurm
 from finetune.errors import Stopped
@@ -175,10 +175,19 @@ def is_made(chain: Chain, job: ChainJob) -> bool:
 
 
 def checkpoint_step(chain: Chain, job: ChainJob) -> int | None:
-    """Return the optimizer step of a job's newest complete checkpoint, None without one."""
+    """Return how far a job has come that the next attempt need not do again, None if nowhere.
+
+    Of a training run: the optimizer step of its newest complete checkpoint; of an evaluation: the
+    number of its shards that are measured.
+    """
     store = Store(Path(chain.store))
     begun = [store.partial_of(*made.split("/")) for made in job.artefacts]
-    steps = [newest_step(folder / "checkpoints") for folder in begun if folder is not None]
+    steps = [
+        newest(folder / name)
+        for folder in begun
+        if folder is not None
+        for name, newest in (("checkpoints", newest_step), ("shards", shards_done))
+    ]
     return max((step for step in steps if step is not None), default=None)
 
 

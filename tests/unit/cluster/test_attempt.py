@@ -275,6 +275,17 @@ def test_a_continuation_is_noted_and_those_that_wait_are_reported(chain):
     assert ended(chain, 137, job_id="10")[0] == "fail"
 
 
+def test_measured_shards_count_as_progress_of_an_evaluation(chain):
+    """A stopped evaluation that measured more shards than before is requeued, else it is not."""
+    job = chain.job("evaluate")
+    assert checkpoint_step(chain, job) is None
+    shards = Path(chain.store) / "evaluate/e.partial/shards/base/held_out_text"
+    shards.mkdir(parents=True)
+    for name in ("0-00000.jsonl", "0-00001.jsonl", "0-00002.jsonl.4711.tmp", "0-00002.lease"):
+        (shards / name).touch()
+    assert checkpoint_step(chain, job) == 2
+
+
 def test_half_written_checkpoints_count_for_nothing(chain):
     """Only what was renamed into place is a step that was reached."""
     job = chain.job("train")

@@ -1,0 +1,150 @@
+"""Evaluations in shards: killed, damaged and continued ones give the bytes of a whole one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune.artefacts.job import Job
+from finetune.evaluate import measure, shards
+from finetune.evaluate import run as evaluation
+from finetune.evaluate.run import run
+from tests.support.evaluate_job import make_job
+from tests.support.killed_evaluation import SETTINGS as KILLED
+from tests.support.killed_evaluation import SHARD_ITEMS
+from tests.support.tiny import write_tiny_model
+
+FILES = ("scores.json", "generations.jsonl", "report.html")
+SETTINGS: dict[str, Any] = {"scale": 0.05, **KILLED}
+
+
+@pytest.fixture(scope="module")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("base") / "model").parent
+
+
+@pytest.fixture
+def few(constants: Callable[..., None]) -> None:
+    """Shards of four items, of which there are many."""
+    constants(measure, SHARD_ITEMS=SHARD_ITEMS)
+
+
+@pytest.fixture
+def whole(tmp_path: Path, base_folder: Path, few: None) -> Job:
+    """An evaluation that was never stopped."""
+    job = make_job(tmp_path / "whole", base_folder, **SETTINGS)
+    run(job)
+    return job
+
+
+class _Kill(BaseException):
+    """An end at any instant."""
+
+
+def _written(constants: Callable[..., None], *, at_most: int | None = None) -> list[str]:
+    """Note the shards that are written; end before one more than `at_most`."""
+    noted: list[str] = []
+
+    def noting(path: Path, *rest: Any) -> None:
+        if at_most is not None and len(noted) == at_most:
+            raise _Kill
+        noted.append(str(path.relative_to(path.parents[2])))
+        shards.write_answers(path, *rest)
+
+    constants(measure, write_answers=noting)
+    return noted
+
+
+def _same(one: Job, other: Job) -> None:
+    for file in FILES:
+        assert (one.workspace / file).read_bytes() == (other.workspace / file).read_bytes()
+    left, right = (sorted((job.workspace / "items").iterdir()) for job in (one, other))
+    assert [file.name for file in left] == [file.name for file in right]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(left, right, strict=True))
+
+
+def test_an_evaluation_that_ended_half_way_measures_only_the_rest(
+    tmp_path, base_folder, whole, constants
+):
+    """Each shard is measured once over two starts, and the bytes are those of one start."""
+    job = make_job(tmp_path / "again", base_folder, **SETTINGS)
+    before = _written(constants, at_most=5)
+    with pytest.raises(_Kill):
+        run(job)
+    after = _written(constants)
+    run(job)
+    assert len(before) == 5
+    assert len(after) > 5
+    assert not set(before) & set(after)
+    assert len(after) == len(set(after))
+    _same(whole, job)
+    assert not [path for path in job.workspace.iterdir() if path.name.startswith("shards")]
+
+
+def test_a_finished_measurement_loads_no_model(tmp_path, base_folder, whole, constants):
+    """A start that lacks only the statistics reads shards, and loads neither base nor adapter."""
+    job = make_job(tmp_path / "again", base_folder, **SETTINGS)
+
+    def kill(*_: Any) -> None:
+        raise _Kill
+
+    constants(evaluation, forget=kill)
+    with pytest.raises(_Kill):
+        run(job)
+    constants(evaluation, forget=measure.forget)
+    shutil.rmtree(job.inputs["train"].path / "adapter")
+    run(job)
+    _same(whole, job)
+
+
+@pytest.mark.parametrize("content", ["", '{"group": 0, "item": 0, "output"', "[]\n"])
+def test_a_damaged_shard_is_measured_again(tmp_path, base_folder, whole, constants, content):
+    """A file that lacks an item counts as not there."""
+    job = make_job(tmp_path / "again", base_folder, **SETTINGS)
+    before = _written(constants, at_most=2)
+    with pytest.raises(_Kill):
+        run(job)
+    (job.workspace / "shards" / before[0]).write_text(content, encoding="utf-8")
+    after = _written(constants)
+    run(job)
+    assert before[0] in after
+    assert before[1] not in after
+    _same(whole, job)
+
+
+def test_shards_of_another_version_are_not_mixed_in(tmp_path, base_folder, whole, constants):
+    """What was measured in another way is removed, and that is said."""
+    job = make_job(tmp_path / "again", base_folder, **SETTINGS)
+    before = _written(constants, at_most=2)
+    with pytest.raises(_Kill):
+        run(job)
+    path = job.workspace / "shards/conditions.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "cuda"}))
+    after = _written(constants)
+    run(job)
+    assert set(before) < set(after)
+    assert "is not used" in job.console.out.getvalue()  # type: ignore[attr-defined]
+    _same(whole, job)
+
+
+@pytest.mark.slow
+def test_an_evaluation_killed_at_any_shard_goes_on(tmp_path, base_folder, whole):
+    """SIGKILL before a shard or while its file is written costs that shard, and no byte differs."""
+    job = make_job(tmp_path / "again", base_folder, **SETTINGS)
+    for shards_until_kill, moment in (("3", "before"), ("2", "within")):
+        told = [str(tmp_path / "again"), str(base_folder), shards_until_kill, moment]
+        command = [sys.executable, "-m", "tests.support.killed_evaluation", *told]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(list((job.workspace / "shards").rglob("*.jsonl"))) == 5
+    run(job)
+    _same(whole, job)
+    left = {".lease", ".tmp", ".removed"}
+    assert not [path for path in job.workspace.rglob("*") if path.suffix in left]
