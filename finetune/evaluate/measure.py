@@ -1,7 +1,7 @@
 """Measurement of base and adapter, shard by shard.
 
 The answers to a shard are written into the workspace as soon as they are there. An evaluation that
-was stopped or killed goes on with the shards that are missing, and several processes that share the
+was stopped or killed resumes at the shards that are missing, and several processes that share the
 workspace measure side by side: each takes shards by leases. Two that measure one shard write the
 same file, so a lease saves work and decides nothing.
 
@@ -47,6 +47,7 @@ from finetune.evaluate.shards import (
     cut,
     merged,
     read_answers,
+    whole,
     write_answers,
 )
 from finetune.messages import sentence
@@ -94,7 +95,7 @@ class Series:
 
     @property
     def kind(self) -> tuple[str, str | None]:
-        """What takes about the same time per item."""
+        """Task and manner, of which an item takes about the same time."""
         return self.asked.task.name, self.manner
 
     @property
@@ -111,9 +112,9 @@ class Series:
         task = self.asked.task
         groups = shard.groups(self.groups)
         asks: Callable[..., Any] = task.by_base[self.manner] if self.manner else task.answer
-        whole = tuple(i for g in self.groups for i in g.items if isinstance(i, Item))
+        every = tuple(i for g in self.groups for i in g.items if isinstance(i, Item))
         with blamed(task.name, group=GROUP, known=TASKS):
-            found = asks(job, system, replace(self.part, asked=whole), groups)
+            found = asks(job, system, replace(self.part, asked=every), groups)
         if self.manner is None:
             checked_outputs(task, found, groups=groups)
         return list(found)
@@ -160,7 +161,8 @@ def _series(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> list[Ser
                 name = ".".join(filter(None, (one.task.name, manner)))
                 folder = job.workspace / FOLDER / system / name
                 for number, (part, shards) in enumerate(zip(parts, of_task, strict=True)):
-                    found.append(Series(system, one, manner, number, part, shards, folder))
+                    mine = whole(shards) if manner else shards  # yardsticks look at all items
+                    found.append(Series(system, one, manner, number, part, mine, folder))
     return found
 
 

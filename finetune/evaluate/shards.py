@@ -1,7 +1,7 @@
 """Shards: the items of a task, cut in a fixed order, and a file for the answers to each.
 
-The cut depends on items and kind of device alone, never on the number of processes: whoever answers
-a shard, alone or beside others, before a stop or after it, runs the same batches.
+The cut depends on items and kind of device alone, not on the number of processes: a shard is run in
+the same batches by one process or by one of several, before a stop or after it.
 """
 
 from __future__ import annotations
@@ -76,6 +76,12 @@ def cut(
             shards.append([])
         shards[-1] += together
     return tuple(map(_shard, shards))
+
+
+def whole(shards: Sequence[Shard]) -> tuple[Shard, ...]:
+    """Return the items of shards as one shard."""
+    together = [(n, at) for shard in shards for n, places in shard.places for at in places]
+    return (_shard(together),) if together else ()
 
 
 def _shard(places: Sequence[tuple[int, int]]) -> Shard:

@@ -121,7 +121,7 @@ def test_a_damaged_shard_is_measured_again(tmp_path, base_folder, whole, constan
 
 
 def test_shards_of_another_version_are_not_mixed_in(tmp_path, base_folder, whole, constants):
-    """What was measured in another way is removed, and that is said."""
+    """Shards that were measured in another way are removed, and that is said."""
     job = make_job(tmp_path / "again", base_folder, **SETTINGS)
     before = _written(constants, at_most=2)
     with pytest.raises(_Kill):
@@ -140,8 +140,8 @@ def test_an_evaluation_killed_at_any_shard_goes_on(tmp_path, base_folder, whole)
     """SIGKILL before a shard or while its file is written costs that shard, and no byte differs."""
     job = make_job(tmp_path / "again", base_folder, **SETTINGS)
     for shards_until_kill, moment in (("3", "before"), ("2", "within")):
-        told = [str(tmp_path / "again"), str(base_folder), shards_until_kill, moment]
-        command = [sys.executable, "-m", "tests.support.killed_evaluation", *told]
+        arguments = [str(tmp_path / "again"), str(base_folder), shards_until_kill, moment]
+        command = [sys.executable, "-m", "tests.support.killed_evaluation", *arguments]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert len(list((job.workspace / "shards").rglob("*.jsonl"))) == 5
     run(job)

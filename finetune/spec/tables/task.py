@@ -70,7 +70,7 @@ class Task:
     again (finetune.evaluate.shards); all of them are in `Part.asked`."""
     units: Callable[[Any, Any, Sequence[Group]], Sequence[Sequence[int]]] | None = None
     """(Job, Part, groups) -> for each group a number for each item: those with one number are
-    answered in one call, in the order of numbers. None: each by itself, long prompts first."""
+    answered in one call, in the order of numbers. None: one by one, long prompts first."""
     can_be_split: bool = True
     """False if `answer` needs all items in one call."""
     yardsticks: Mapping[str, Callable[[Any, Any, Sequence[Group]], list[list[Any] | None]]] = field(
