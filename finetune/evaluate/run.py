@@ -33,7 +33,7 @@ from finetune.evaluate.added import groups_of
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
 from finetune.evaluate.item_scores import write_item_scores
-from finetune.evaluate.measure import Measured, forget, measure
+from finetune.evaluate.measurement import Measured, forget, measure
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
 from finetune.messages import Place, problem, sentence

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from finetune.artefacts.job import Job
-from finetune.evaluate import measure, shards
+from finetune.evaluate import measurement, shards
 from finetune.evaluate import run as evaluation
 from finetune.evaluate.run import run
 from tests.support.evaluate_job import make_job
@@ -34,7 +34,7 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few(constants: Callable[..., None]) -> None:
     """Shards of four items, of which there are many."""
-    constants(measure, SHARD_ITEMS=SHARD_ITEMS)
+    constants(measurement, SHARD_ITEMS=SHARD_ITEMS)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def _written(constants: Callable[..., None], *, at_most: int | None = None) -> l
         noted.append(str(path.relative_to(path.parents[2])))
         shards.write_answers(path, *rest)
 
-    constants(measure, write_answers=noting)
+    constants(measurement, write_answers=noting)
     return noted
 
 
@@ -99,7 +99,7 @@ def test_a_finished_measurement_loads_no_model(tmp_path, base_folder, whole, con
     constants(evaluation, forget=kill)
     with pytest.raises(_Kill):
         run(job)
-    constants(evaluation, forget=measure.forget)
+    constants(evaluation, forget=measurement.forget)
     shutil.rmtree(job.inputs["train"].path / "adapter")
     run(job)
     _same(whole, job)

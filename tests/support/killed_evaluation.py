@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from finetune.evaluate import measure
+from finetune.evaluate import measurement
 from finetune.evaluate.run import run
 from finetune.evaluate.shards import write_answers
 from finetune.output import durable
@@ -46,8 +46,8 @@ def main(folder: Path, base: Path, *, shards: int, moment: str) -> None:
         written += 1
 
     with (
-        patch.object(measure, "write_answers", write),
-        patch.object(measure, "SHARD_ITEMS", SHARD_ITEMS),
+        patch.object(measurement, "write_answers", write),
+        patch.object(measurement, "SHARD_ITEMS", SHARD_ITEMS),
     ):
         run(job_of(folder, base, **SETTINGS))
 
