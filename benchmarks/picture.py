@@ -1,6 +1,6 @@
 """The README's picture: the terminal output of a run, as an SVG.
 
-    python benchmarks/picture.py            # runs hausa-school from an empty store: 10 CPU minutes
+    python benchmarks/picture.py            # runs hausa-gemma from an empty store: 10 CPU minutes
     python benchmarks/picture.py --set train.max_steps=8    # a shorter run; the title says so
     python benchmarks/picture.py --recorded FILE
 
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.text import Text
 
 COLUMNS = 100
-RECIPE = "recipes/hausa-school.yaml"
+RECIPE = "recipes/hausa-gemma.yaml"
 OMITTED = re.compile(
     r"\s*$|converting |personal data: |are not detected|chat\b|publish\b|on a cluster|  finetune "
 )

@@ -25,6 +25,7 @@ from finetune.output.copy_file import copy_file
 from finetune.sources.hub_fetch import fetch_model
 from finetune.sources.model_folder import MANY, Weights, look_at_gguf
 from finetune.sources.packages import package_file
+from finetune.spec.licence import obligations
 from finetune.spec.recipe import Base
 
 # Allowed files of a model folder. Code, pickles and other formats are not copied.
@@ -55,6 +56,8 @@ def run(job: Job) -> dict[str, Any]:
     if target.exists():  # left by a build that was stopped
         shutil.rmtree(target)
     target.mkdir(parents=True)
+    for terms in obligations([base.licence]):
+        job.console.say(terms)
     if base.kind == "hub":
         job.console.say(f"downloading {base.model} at {base.revision}")
         folder = job.workspace / "download"  # kept after a stop: the next run resumes it
