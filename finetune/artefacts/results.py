@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.scores import SPARSE, ItemFile, Pair, PairedTest, Score, Subject, subject
@@ -324,6 +325,8 @@ class ReleaseResult:
     """Name -> sha256."""
     gate: tuple[str, ...] = ()
     """Conditions of access to the corpora."""
+    gates: tuple[GateResult, ...] = field(default=(), metadata=SPARSE)
+    """Findings that decide whether the release may be public."""
 
 
 def as_json(result: Any) -> dict[str, Any]:

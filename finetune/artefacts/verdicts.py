@@ -16,7 +16,7 @@ from finetune.messages import Sentence, sentence
 from finetune.spec.language import language_name
 from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.spec.tables.task import task_of
-from finetune.statistics.significance import LEVEL, MIN_ITEMS_OF_A_CLAIM, holm
+from finetune.statistics.claims import LEVEL, MIN_ITEMS_OF_A_CLAIM, holm
 
 YARDSTICKS = {
     "examples": "base with examples",
@@ -101,6 +101,11 @@ def _beats(rival: Rival, test: PairedTest) -> bool:
 def sign_of_gain(test: PairedTest) -> int:
     """Return 1 if a higher score is a gain for the adapter, else -1."""
     return 1 if metric(test.metric).higher_is_better else -1
+
+
+def is_gain(test: PairedTest) -> bool:
+    """Return whether a comparison is a claim: the adapter won it, by the minimum effect."""
+    return test.better == "adapter" and is_larger_than_minimum(test, sign=sign_of_gain(test))
 
 
 def behind_ngram(tests: Sequence[PairedTest]) -> list[PairedTest]:

@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.first_lines import first_lines
+from finetune.artefacts.gates.result import GateResult
+from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.artefacts.verdicts import (
@@ -17,7 +20,6 @@ from finetune.artefacts.verdicts import (
     items_of,
     p_text,
     verdict,
-    warnings,
 )
 from finetune.evaluate.generations import Generated
 from finetune.evaluate.score_table import cell
@@ -27,7 +29,7 @@ from finetune.spec.language import language_name
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric, metric
 from finetune.spec.tables.task import task
-from finetune.statistics.significance import MIN_ITEMS_OF_A_CLAIM
+from finetune.statistics.claims import MIN_ITEMS_OF_A_CLAIM
 from finetune.text.shown import quotable
 
 
@@ -39,12 +41,14 @@ def write_report(
     facts: Mapping[str, Any],
     settings: Evaluate,
     loss_picture: Path | None,
+    gates: Sequence[GateResult] = (),
 ) -> None:
     """Render the report into `path`. `facts` are label -> value lines for its head."""
     template = environment("finetune.evaluate").get_template("report.html.j2")
     page = template.render(
         facts=facts,
-        warnings=list(map(str, warnings([pair.test for pair in pairs]))),
+        lines=first_lines([pair.test for pair in pairs], gates=gates),
+        gates=list(map(gate_row, gates)),
         rows=[row for pair in pairs for row in (_row(pair), *_rival_rows(pair))],
         minimum_items=MIN_ITEMS_OF_A_CLAIM,
         effects=minimum_effects([pair.test for pair in pairs]),

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune import __version__
+from finetune.artefacts.gates.gate_evidence import evidence_of
+from finetune.artefacts.gates.result import GateResult
+from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.results import (
     BaseResult,
@@ -40,6 +43,7 @@ from finetune.messages import Place, problem, sentence
 from finetune.models.load import set_threads
 from finetune.spec.entry_points import blamed
 from finetune.spec.permission import passed_on
+from finetune.spec.sections.gates import Gates
 from finetune.spec.tables.metric import Metric
 from finetune.spec.tables.task import GROUP, TASKS, Task, asked
 
@@ -152,14 +156,13 @@ def _training_tokens(prepared: Sequence[tuple[str | None, Artifact]]) -> int:
 
 def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str, Any]:
     pairs = judged(found.pairs)
-    result = as_json(
-        EvaluateResult(
-            scores=tuple(score for pair in pairs for score in pair.scores),
-            comparisons=tuple(pair.test for pair in pairs),
-            extension=extension,
-            items=tuple(found.files),
-        )
+    evaluated = EvaluateResult(
+        scores=tuple(score for pair in pairs for score in pair.scores),
+        comparisons=tuple(pair.test for pair in pairs),
+        extension=extension,
+        items=tuple(found.files),
     )
+    result = as_json(evaluated)
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     (job.workspace / "scores.json").write_text(text, encoding="utf-8", newline="\n")
     write_generations(job.workspace / "generations.jsonl", found.generated)
@@ -182,8 +185,15 @@ def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str,
         },
         settings=job.recipe.evaluate,
         loss_picture=job.inputs["train"].path / "loss.png",
+        gates=_gates(job, evaluated),
     )
     return result
+
+
+def _gates(job: Job, result: EvaluateResult) -> tuple[GateResult, ...]:
+    prepared = [read_result(artifact, PrepareResult) for _, artifact in job.prepared]
+    evidence = evidence_of(job.recipe, job.cards, prepared=prepared, evaluated=result)
+    return gates_of(evidence, Gates.with_defaults())  # the recipe's are in no key of this stage
 
 
 def _extension_facts(extension: Extension | None) -> dict[str, str]:

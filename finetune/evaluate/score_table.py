@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from finetune.artefacts.first_lines import first_lines
+from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.artefacts.verdicts import (
@@ -14,7 +16,6 @@ from finetune.artefacts.verdicts import (
     items_of,
     p_text,
     verdict,
-    warnings,
 )
 from finetune.output.console import Console
 from finetune.spec.tables.metric import metric
@@ -32,12 +33,15 @@ TABLE_COLUMNS = (
 )
 
 
-def show_scores(result: EvaluateResult, *, console: Console) -> None:
+def show_scores(
+    result: EvaluateResult, *, console: Console, gates: Sequence[GateResult] = ()
+) -> None:
     """Show the comparison of base, yardsticks and adapter, from the result of `evaluate`."""
     if not result.pairs:  # no card has test records
         return
-    for warning in warnings(result.comparisons):
-        console.say(warning, warning="worse-than-ngram")
+    for line in first_lines(result.comparisons, gates=gates):
+        facts = {"warning": line.kind} if line.is_warning else {"gain": line.kind == "gain"}
+        console.say(line.text, **facts)
     rows = table_rows(result.pairs)
     # intervals under their values, so that a terminal of 80 columns is enough
     narrow = [

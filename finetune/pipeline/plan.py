@@ -294,6 +294,7 @@ def _release_content(project: Project) -> dict[str, Any]:
     recipe = project.recipe
     return {
         "release": recipe.released.model_dump(mode="json"),
+        "gates": recipe.gates.model_dump(mode="json"),
         "base": recipe.base.model_dump(mode="json", include={"hub_id", "revision", "licence"}),
         "cards": {
             name: project.cards[name].model_dump(

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from finetune.artefacts.first_lines import first_lines
+from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.results import (
@@ -27,7 +29,6 @@ from finetune.artefacts.verdicts import (
     items_of,
     sign_of_gain,
     verdict,
-    warnings,
     where,
 )
 from finetune.output.markdown import Markdown, inline
@@ -37,6 +38,7 @@ from finetune.release.recorded import (
     comparisons_of,
     corpora_of,
     counts_by_card,
+    gates_of_job,
     json_of,
     released_languages,
     result_of,
@@ -53,7 +55,7 @@ from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.spec.tables.public_tasks import FAMILY_NAMES, HARNESS, without_task
 from finetune.spec.tables.task import metrics_asked
 from finetune.spec.trained_languages import trained_languages
-from finetune.statistics.significance import MIN_ITEMS_OF_A_CLAIM
+from finetune.statistics.claims import MIN_ITEMS_OF_A_CLAIM
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -143,6 +145,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     vocabulary = result_of(job, "vocabulary", VocabularyResult)
     evaluated = result_of(job, "evaluate", EvaluateResult)
     phases = recipe.training_phases
+    gates = gates_of_job(job)
     licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
     return {
         "repo": recipe.released.repo,
@@ -161,7 +164,8 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "validation": metric(VALIDATION),
         "metrics": metrics_asked(recipe.evaluate.tasks, recipe.evaluate.metrics),
         "conclusions": conclusions(comparisons_of(job)),
-        "warnings": [inline(str(warning)) for warning in warnings(comparisons_of(job))],
+        "first_lines": first_lines(comparisons_of(job), gates=gates),
+        "gates": list(map(gate_row, gates)),
         "minimum_items": MIN_ITEMS_OF_A_CLAIM,
         "effects": minimum_effects(comparisons_of(job)),
         "has_items": bool(evaluated and evaluated.items),

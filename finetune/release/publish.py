@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from finetune.artefacts.gates.result import GateResult
+from finetune.artefacts.gates.table import barring, remedy_of, said_of
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.results import ReleaseResult, read_result
 from finetune.errors import ReleaseError
@@ -40,6 +42,7 @@ def publish_release(
     """Publish the release of a recipe as the recipe states; return its location.
 
     `hub` is where it goes instead. The folder hub lies in the store if the recipe names no other.
+    A recipe that is open for `run` is not published publicly: it goes to the folder hub.
     Raises StoreError if a byte of the release is not what the stage wrote, ReleaseError as
     `publish` does, TypeError for a recipe that did not pass the gate.
     """
@@ -48,6 +51,9 @@ def publish_release(
     settings = project.recipe.publish
     if hub:
         settings = settings.model_copy(update={"hub": hub})
+    if project.purpose == "run" and is_public(settings):
+        settings = settings.model_copy(update={"hub": "directory"})
+    result = read_result(release, ReleaseResult)
     return publish(
         release.path,
         project.recipe.released.repo,
@@ -55,8 +61,14 @@ def publish_release(
         default_directory=store.root / "hub",
         console=console,
         dry_run=dry_run,
-        gate=read_result(release, ReleaseResult).gate,
+        gate=result.gate,
+        gates=result.gates,
     )
+
+
+def is_public(settings: Publish) -> bool:
+    """Return whether everyone could see what is published; a folder hub is this machine's."""
+    return settings.hub == "huggingface" and not settings.private
 
 
 def publish(
@@ -68,30 +80,22 @@ def publish(
     console: Console,
     dry_run: bool = False,
     gate: Sequence[str] = (),
+    gates: Sequence[GateResult] = (),
 ) -> str:
     """Publish the release in `folder` as `repo` (`org/name`); return where it is now.
 
     `default_directory` is the root of the folder hub when `settings.directory` is empty.
     With `dry_run` only say what would go where; nothing is opened or asked for. `gate` are the
-    conditions of access of the corpora: with any, nothing is published publicly.
+    conditions of access of the corpora: with any, nothing is published publicly. `gates` are what
+    the evaluation found: without any, nothing is published publicly either.
 
     Raises:
-        ReleaseError: the folder is no release, a file holds a token or local path, or the hub
-            refused; the message has the remedy.
+        ReleaseError: the folder is no release, a file holds a token or local path, a gate bars a
+            public release, or the hub refused; the message has the remedy.
     """
     files = release_files(folder)
-    if gate and settings.hub == "huggingface" and not settings.private:
-        raise ReleaseError(
-            problem(
-                "gated-texts",
-                "false, but {repo} was trained on texts with restricted access ({conditions}). "
-                "Publish it privately, turn on gated access in the settings of the repository, and "
-                "then make it visible there",
-                at=Place(key="publish.private"),
-                repo=repo,
-                conditions="; ".join(gate),
-            )
-        )
+    if is_public(settings):
+        _refuse_public(repo, gate=gate, gates=gates)
     # names of users were checked when it was built, where it is known which ones are meant
     scan(files, private=Private(private_facts(folders=[folder]).folders, names=()))
     root = Path(settings.directory).expanduser() if settings.directory else default_directory
@@ -116,6 +120,39 @@ def publish(
     else:
         console.say(f"{place}: already up to date", place=place, changed=False)
     return place
+
+
+def _refuse_public(repo: str, *, gate: Sequence[str], gates: Sequence[GateResult]) -> None:
+    """Raise ReleaseError with everything that bars a public release."""
+    private = Place(key="publish.private")
+    problems = [
+        problem(
+            "gate-not-passed",
+            "false, but {repo} does not pass the gate {gate!r}: {found}. Publish it privately; or "
+            "{remedy}; or write a reason into gates.override.{name}",
+            at=private,
+            repo=repo,
+            gate=result.gate,
+            found=said_of(result),
+            remedy=remedy_of(result),
+            name=result.gate,
+        )
+        for result in barring(gates)
+    ]
+    if gate:
+        problems.append(
+            problem(
+                "gated-texts",
+                "false, but {repo} was trained on texts with restricted access ({conditions}). "
+                "Publish it privately, turn on gated access in the settings of the repository, and "
+                "then make it visible there",
+                at=private,
+                repo=repo,
+                conditions="; ".join(gate),
+            )
+        )
+    if problems:
+        raise ReleaseError(*problems)
 
 
 def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: Console) -> None:

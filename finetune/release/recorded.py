@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from finetune.artefacts.gates.gate_evidence import evidence_of
+from finetune.artefacts.gates.result import GateResult
+from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.results import EvaluateResult, PrepareResult, read_result
@@ -134,6 +137,17 @@ def comparisons_of(job: Job) -> tuple[PairedTest, ...]:
     """Return the paired tests of the evaluation."""
     evaluate = result_of(job, "evaluate", EvaluateResult)
     return evaluate.comparisons if evaluate else ()
+
+
+def gates_of_job(job: Job) -> tuple[GateResult, ...]:
+    """Return what the evaluation must show before the release may be public."""
+    evidence = evidence_of(
+        job.recipe,
+        job.cards,
+        prepared=[read_result(artifact, PrepareResult) for _, artifact in job.prepared],
+        evaluated=result_of(job, "evaluate", EvaluateResult) or EvaluateResult((), ()),
+    )
+    return gates_of(evidence, job.recipe.gates)
 
 
 def _card_record(card: DataCard) -> dict[str, Any]:

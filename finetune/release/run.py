@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.gates.table import said_of
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.results import (
@@ -31,10 +32,12 @@ from finetune.release.model_card import render_card
 from finetune.release.recorded import (
     Licensing,
     counts_by_card,
+    gates_of_job,
     licensing,
     trained_cards,
     training_data,
 )
+from finetune.release.report_page import write_page
 from finetune.spec.licence import check_name, obligations
 from finetune.spec.permission import adapter_terms, standing
 from finetune.spec.sections.source import HubSource
@@ -65,19 +68,28 @@ def run(job: Job) -> dict[str, Any]:
     if picture.is_file():
         shutil.copyfile(picture, folder / picture.name)
     _write_texts(job, folder, licence=licence)
+    gates = gates_of_job(job)
+    write_page(job, gates)
     files = release_files(folder)
     machine = private_facts(folders=_local_folders(job))
     scan(files, private=machine, public=public_strings(job))
     sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     return as_json(
-        ReleaseResult(recipe.released.repo, licence.licence, files=sums, gate=licence.gate)
+        ReleaseResult(
+            recipe.released.repo,
+            licence.licence,
+            files=sums,
+            gate=licence.gate,
+            gates=gates,
+        )
     )
 
 
 def public_strings(job: Job) -> tuple[str, ...]:
-    """Return what people chose to publish: ids, contacts, titles, consent."""
+    """Return what people chose to publish: ids, reasons, contacts, titles, consent."""
     recipe = job.recipe
     strings = [recipe.released.repo, recipe.base.released_id, recipe.released.summary]
+    strings += recipe.gates.override.values()
     for card in job.cards.values():
         strings += [card.name, card.pretty_name, card.corpus.contact]
         strings += [card.corpus.consent.sentence, card.corpus.access.conditions]
@@ -104,7 +116,7 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
         scores = as_json(read_result(evaluate, EvaluateResult))
         if "extension" in scores:
             del scores["extension"]["tokens_per_second"]  # varies; only the card states it
-        write_json(folder / "evaluation.json", scores)
+        write_json(folder / "evaluation.json", scores | {"gates": _gates(job)})
         _copy_items(evaluate, folder)
 
 
@@ -131,6 +143,14 @@ def _copy_items(evaluate: Artifact, folder: Path) -> None:
                 )
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)
+
+
+def _gates(job: Job) -> list[dict[str, Any]]:
+    """Return the gates for readers: with their states and sentences."""
+    return [
+        as_json(result) | {"state": result.state, "sentence": str(said_of(result))}
+        for result in gates_of_job(job)
+    ]
 
 
 def _notice(job: Job) -> str:

@@ -14,6 +14,7 @@ from finetune.errors import Unfit
 from finetune.messages import Place, problem
 from finetune.spec.language import Language
 from finetune.spec.section import PathText, Section
+from finetune.spec.sections.gates import Gates
 from finetune.spec.sections.identify import Identify
 from finetune.spec.sections.mixture import DataMixture
 from finetune.spec.sections.overlap import Duplicates, EvaluationSet
@@ -284,7 +285,8 @@ class Publish(Section):
     directory: PathText | None = None
     """Root folder of `hub: directory`. Default: `hub/` in the store."""
     private: bool = True
-    """True if new repositories are private."""
+    """True if new repositories are private. False: everyone may see them, where the `gates` let it;
+    only `finetune publish` does that, `finetune run` does not."""
 
 
 class Run(Section):
@@ -333,6 +335,7 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate.with_defaults()
     release: ReleaseOrNone
     """Name and licence of the release. `none`: train and evaluate only."""
+    gates: Gates = Gates.with_defaults()
     publish: Publish = Publish.with_defaults()
     run: Run = Run.with_defaults()
 

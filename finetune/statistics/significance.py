@@ -20,9 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from finetune.statistics.bootstrap import Interval, ScoreOfSums, interval_of, resampled_sums
 
-LEVEL = 0.05
-"""Probability of one or more false claims, if no adapter differs from what it is compared with."""
-MIN_ITEMS_OF_A_CLAIM = 50
 EXCHANGES = 4999
 """Random exchanges; the smallest p-value is one in 5,000."""
 EXACT_DOCUMENTS = 12
@@ -130,17 +127,3 @@ def exchange_test(
     if is_exact:
         return as_large / draws, min(1.0, 2 / draws)
     return (as_large + 1) / (draws + 1), 1 / (draws + 1)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number (Holm 1979), in the same order.
-
-    >>> [round(p, 3) for p in holm([0.04, 0.01, 0.03])]
-    [0.06, 0.03, 0.06]
-    """
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    order = sorted(range(len(p_values)), key=lambda number: p_values[number])
-    for rank, number in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[number]))
-        adjusted[number] = highest
-    return adjusted

@@ -72,11 +72,15 @@ RUN_BY: dict[str, str] = {
     "finetune logs": CLUSTER,
     "finetune prepare": f"{HERE}test_review_after_prepare",
     "finetune publish": NAMED,
+    "finetune publish {} --dry-run": (
+        "tests/e2e/test_gates.py::test_run_makes_nothing_public_and_publish_asks_the_gates"
+    ),
     "finetune publish {} --hub huggingface --dry-run": f"{HERE}test_what_run_tells_is_typed",
     "finetune release RECIPE": f"{HERE}test_run_then_publish",
     "finetune report --sweep{}": CLUSTER,
     "finetune resubmit": CLUSTER,
     "finetune resubmit {}": CLUSTER,
+    "finetune run": NAMED,
     "finetune run FILE --set train.epochs=0.3": NAMED,
     "finetune run recipes/hausa-school.yaml the whole pipeline": "tests/e2e",
     "finetune runs": f"{HERE}test_runs_lists_what_can_be_removed",

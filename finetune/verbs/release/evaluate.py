@@ -8,6 +8,7 @@ from finetune.api.recipes import open_recipe
 from finetune.api.recipes import run as run_recipe
 from finetune.artefacts.results import EvaluateResult, read_result
 from finetune.output.console import Console
+from finetune.verbs.release.gates import gates_of_run, show_gates
 
 
 def add_arguments(_: ArgumentParser) -> None:
@@ -20,7 +21,10 @@ def run(options: Namespace, console: Console) -> int:
     made = run_recipe(project, until="evaluate", store=options.store, console=console)
     from finetune.evaluate.score_table import show_scores
 
-    show_scores(read_result(made.artefact("evaluate"), EvaluateResult), console=console)
+    gates = gates_of_run(made)
+    evaluated = read_result(made.artefact("evaluate"), EvaluateResult)
+    show_scores(evaluated, gates=gates, console=console)
+    show_gates(gates, console=console)
     path = made.path("evaluate")
     console.say(f"evaluate: {path}", path=str(path))
     return 0

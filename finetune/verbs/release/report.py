@@ -52,7 +52,7 @@ def run(options: Namespace, console: Console) -> int:
     store = Store(options.store.resolve())
     pages = {}
     for step in steps_of(project):
-        if step.stage.name in ("prepare", "evaluate"):
+        if step.stage.name in ("prepare", "evaluate", "release"):
             artifact = store.find(step.stage.name, step.key)
             page = artifact.path / PAGE if artifact else None
             if page is not None and page.is_file():

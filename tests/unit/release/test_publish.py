@@ -10,17 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from finetune.artefacts.gates.result import GateResult
+from finetune.artefacts.gates.table import GATES, gates_of
 from finetune.errors import ReleaseError
 from finetune.messages import Problem
 from finetune.output.console import Console
 from finetune.release import publish as publishing
 from finetune.release.publish import publish
 from finetune.spec.recipe import Publish
+from finetune.spec.sections.gates import Gates
+from tests.support.gates import BAD, evidence
 from tests.support.hub_lfs import Large
 from tests.support.hub_server import HubServer
 from tests.support.surroundings import Variables
 
 REPO = "amina/hausa-lora"
+PASSED = tuple(GateResult(name, "passed") for name in GATES)
 
 
 @pytest.fixture
@@ -45,7 +50,13 @@ def hub(variables: Variables, tmp_path: Path):
 
 
 def put(
-    folder: Path, *, hub: str = "huggingface", dry_run: bool = False, gate=(), **settings
+    folder: Path,
+    *,
+    hub: str = "huggingface",
+    dry_run: bool = False,
+    gate=(),
+    gates=PASSED,
+    **settings,
 ) -> str:
     """Publish and return what was said."""
     out = io.StringIO()
@@ -57,6 +68,7 @@ def put(
         console=Console(out=out),
         dry_run=dry_run,
         gate=gate,
+        gates=gates,
     )
     return out.getvalue()
 
@@ -141,6 +153,8 @@ from pathlib import Path
 from finetune.output.console import Console
 from finetune.release.publish import publish
 from finetune.spec.recipe import Publish
+from finetune.spec.sections.gates import Gates
+from tests.support.gates import BAD, evidence
 
 hub, folder, times = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 for n in range(times):
@@ -458,3 +472,33 @@ def test_what_was_trained_on_gated_texts_is_not_shown_to_all(folder, hub):
     assert hub.repos == {}
     put(folder, gate=gate)
     assert hub.repos["model", REPO].private
+
+
+@pytest.mark.parametrize("changes", [case[0] for case in BAD.values()], ids=list(BAD))
+def test_a_public_release_needs_its_gates(folder, hub, tmp_path, changes):
+    """Refused by the gate's name and with its sentence, before the server is asked anything; a dry
+    run says the same; privately and into a folder it goes."""
+    gates = gates_of(evidence(**changes), Gates.with_defaults())
+    said = []
+    for dry_run in (True, False):
+        with pytest.raises(ReleaseError) as caught:
+            put(folder, private=False, gates=gates, dry_run=dry_run)
+        said.append(str(caught.value))
+    assert caught.value.codes == ("gate-not-passed",)
+    name = caught.value.problems[0].facts["gate"]
+    assert f"gates.override.{name}" in said[0]
+    assert said[0] == said[1]
+    assert hub.repos == {}
+    assert hub.requests == []
+    assert "copied" in put(folder, hub="directory", private=False, gates=gates)
+    reason = {name: "a speaker of the language asked for it"}
+    put(folder, private=False, gates=gates_of(evidence(**changes), Gates(override=reason)))
+    assert not hub.repos["model", REPO].private
+
+
+def test_all_that_bars_a_public_release_is_listed_at_once(folder, hub):
+    """Every gate and the conditions of access, one problem each; without recorded gates all."""
+    with pytest.raises(ReleaseError) as caught:
+        put(folder, private=False, gates=(), gate=("Radio: Ask its owners first",))
+    assert caught.value.codes == ("gate-not-passed",) * 7 + ("gated-texts",)
+    assert hub.repos == {}

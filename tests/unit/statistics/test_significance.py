@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from finetune.statistics import bootstrap, significance
 from finetune.statistics.bootstrap import ratio_of_sums, resampled_sums
+from finetune.statistics.claims import LEVEL, holm
 from finetune.statistics.significance import (
     Comparison,
     by_document,
     compare,
     exchange_test,
-    holm,
 )
 
 
@@ -134,7 +134,7 @@ def _alarms(kind: str, documents: int, *, draws: int, of: str = "documents") -> 
         if of == "documents":
             systems = [by_document(system, document.tolist()) for system in systems]
         p_value, _ = exchange_test(*systems, score=ratio_of_sums, seed=number)
-        alarms += p_value < significance.LEVEL
+        alarms += p_value < LEVEL
     return alarms / draws
 
 

@@ -1,0 +1,83 @@
+"""First lines of summary, report and model card: what has to be read before any score.
+
+In this order: health, overridden gates, an n-gram model that does better, the gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from finetune.artefacts.gates.result import GateResult
+from finetune.artefacts.gates.table import GATES, overridden, said_of
+from finetune.artefacts.scores import PairedTest
+from finetune.artefacts.verdicts import is_gain, warnings, where
+from finetune.messages import Sentence, sentence
+from finetune.spec.tables.metric import metric
+
+LineKind = Literal["health", "overridden", "worse-than-ngram", "gain", "no-gain"]
+GAINS_NAMED = 5
+"""Gains in the line; of more, the number is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of the first lines, and its kind."""
+
+    kind: LineKind
+    text: Sentence
+
+    @property
+    def is_warning(self) -> bool:
+        """True for all but the gain."""
+        return self.kind not in ("gain", "no-gain")
+
+
+def first_lines(
+    tests: Sequence[PairedTest],
+    *,
+    gates: Sequence[GateResult] = (),
+    health: Sequence[Sentence] = (),
+) -> list[Line]:
+    """Return the first lines; `health` are warnings about use for health, law and the like."""
+    return [
+        *(Line("health", text) for text in health),
+        *(Line("overridden", _override(result)) for result in overridden(gates)),
+        *(Line("worse-than-ngram", text) for text in warnings(tests)),
+        *_gain(tests),
+    ]
+
+
+def _override(result: GateResult) -> Sentence:
+    return sentence(
+        "The gate {gate!r} ({label}) is overridden: {found}. Reason: {reason}",
+        gate=result.gate,
+        label=GATES[result.gate].label,
+        found=said_of(result),
+        reason=result.override,
+    )
+
+
+def _gain(tests: Sequence[PairedTest]) -> list[Line]:
+    if not tests:
+        return []
+    won = list(filter(is_gain, tests))
+    if not won:
+        return [Line("no-gain", sentence("No gain over base and yardsticks is claimed."))]
+    gains = [_gained(test) for test in won[:GAINS_NAMED]]
+    if more := len(won) - len(gains):
+        gains.append(sentence("{count} more", count=more))
+    return [Line("gain", sentence("Better than base and yardsticks: {gains}.", gains=gains))]
+
+
+def _gained(test: PairedTest) -> Sentence:
+    row = metric(test.metric)
+    base, adapter = (f"{value:.{row.decimals}f}" for value in (test.base, test.adapter))
+    return sentence(
+        "{where} {metric} {base} -> {adapter}",
+        where=where(test),
+        metric=row.label,
+        base=base,
+        adapter=adapter,
+    )

@@ -1,0 +1,1 @@
+"""Gates: what an evaluation must show before a release may be public."""

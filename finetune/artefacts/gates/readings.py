@@ -1,0 +1,186 @@
+"""Reading of the gates from the results of an evaluation, one function each.
+
+A measurement that is not there is `not measured`, which does not pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from finetune.artefacts.gates.gate_evidence import Evidence, Overlap
+from finetune.artefacts.gates.result import Fact, Finding, GateResult
+from finetune.artefacts.scores import PairedTest, Score
+from finetune.artefacts.verdicts import is_gain, unbeaten, verdict, where
+from finetune.spec.language import language_name
+from finetune.spec.sections.gates import Gates
+from finetune.spec.tables.metric import FIDELITY, KL, SOURCE_BITS, VALIDATION, metric
+from finetune.statistics.claims import LEVEL
+
+
+def yardsticks(evidence: Evidence, _: Gates) -> list[GateResult]:
+    """Return for each language whether the adapter is better than base and yardsticks."""
+    found = []
+    for language in evidence.languages:
+        name, tests = language_name(language), _claims(evidence, language)
+        lost = tuple(_lost(test) for test in tests if not _holds(test))
+        labels = tuple(dict.fromkeys(metric(test.metric).label for test in tests))
+        if not tests or (
+            language in evidence.translated and not any(test.direction for test in tests)
+        ):
+            facts: dict[str, Fact] = {"scored": labels}
+            found.append(GateResult("yardsticks", "not measured", name, facts))
+        elif lost:
+            found.append(GateResult("yardsticks", "failed", name, {"lost": lost}))
+        else:
+            found.append(GateResult("yardsticks", "passed", name, {"won": labels}))
+    return found
+
+
+def _claims(evidence: Evidence, language: str) -> list[PairedTest]:
+    """Return the comparisons from which a gain in a language is claimed."""
+    tests = [test for test in evidence.tests(task=None) if test.language == language]
+    return [test for test in tests if metric(test.metric).is_judged]
+
+
+def _holds(test: PairedTest) -> bool:
+    strict = _strict(test)
+    return is_gain(strict) and not unbeaten(strict)
+
+
+def _strict(test: PairedTest) -> PairedTest:
+    """Return a test with the metric's own minimum effect where the recipe has a smaller one."""
+    row = metric(test.metric)
+
+    def least(value: float, stated: float) -> float:
+        return max(stated, row.least_effect(value, {}))
+
+    rivals = tuple(
+        replace(rival, minimum_effect=least(rival.value, rival.minimum_effect))
+        for rival in test.rivals
+    )
+    return replace(test, minimum_effect=least(test.base, test.minimum_effect), rivals=rivals)
+
+
+def _lost(test: PairedTest) -> str:
+    row = metric(test.metric)
+    values = f"{test.adapter:.{row.decimals}f} against {test.base:.{row.decimals}f} of the base"
+    why = verdict(replace(_strict(test), better="neither") if is_gain(test) else test)
+    return f"{row.label} {values}: {why}"
+
+
+def items(evidence: Evidence, settings: Gates) -> list[GateResult]:
+    """Return for each language whether its scores are of enough items."""
+    found = []
+    for language in evidence.languages:
+        name, tests = language_name(language), _claims(evidence, language)
+        if not tests:
+            found.append(GateResult("items", "not measured", name))
+            continue
+        least = min(test.n for test in tests)
+        facts: dict[str, Fact] = {"n": least, "limit": settings.items}
+        found.append(GateResult("items", _passed(least >= settings.items), name, facts))
+    return found
+
+
+def fidelity(evidence: Evidence, settings: Gates) -> list[GateResult]:
+    """Return for each language whether the outputs are in it as often as the references."""
+    if not evidence.translated:
+        return [GateResult("fidelity", "does not apply")]
+    found = []
+    for language in evidence.translated:
+        scores = evidence.scores(task=None, metric=FIDELITY, language=language)
+        if not scores:
+            absent: Finding = "not covered" if evidence.is_identified else "not measured"
+            found.append(GateResult("fidelity", absent, language_name(language)))
+        for one in scores:
+            facts: dict[str, Fact] = {"value": one.value, "limit": settings.fidelity}
+            passed = _passed(one.value >= settings.fidelity)
+            found.append(GateResult("fidelity", passed, _place(one), facts))
+    return found
+
+
+def forgetting(evidence: Evidence, settings: Gates) -> list[GateResult]:
+    """Return how much worse held-out text of other languages is predicted."""
+    tests = evidence.tests(task="forgetting", metric=VALIDATION)
+    if not tests:
+        return [GateResult("forgetting", "not measured")]
+    found = []
+    for test in tests:
+        rise = 100 * test.difference / test.base if test.base else 0.0
+        facts: dict[str, Fact] = {
+            "base": test.base,
+            "adapter": test.adapter,
+            "rise": rise,
+            "limit": settings.forgetting_percent,
+        }
+        passed = _passed(rise <= settings.forgetting_percent)
+        found.append(GateResult("forgetting", passed, _place(test), facts))
+    return found
+
+
+def kl(evidence: Evidence, settings: Gates) -> list[GateResult]:
+    """Return how far the adapter is from the base where it should stay."""
+    scores = evidence.scores(task="kl", metric=KL)
+    if not scores:
+        return [GateResult("kl", "not measured")]
+    found = []
+    for one in scores:
+        facts: dict[str, Fact] = {"value": one.value, "limit": settings.kl_per_token}
+        passed = _passed(one.value <= settings.kl_per_token)
+        found.append(GateResult("kl", passed, _place(one), facts))
+    return found
+
+
+def wrong_source(evidence: Evidence, _: Gates) -> list[GateResult]:
+    """Return for each translation whether the adapter uses its source more than the base."""
+    if not evidence.translated:
+        return [GateResult("wrong_source", "does not apply")]
+    tests = evidence.tests(task="wrong_source", metric=SOURCE_BITS)
+    found = []
+    for language in evidence.translated:
+        mine = [test for test in tests if test.language == language]
+        if not mine:
+            found.append(GateResult("wrong_source", "not measured", language_name(language)))
+        for test in mine:
+            facts: dict[str, Fact] = {
+                "base": test.base,
+                "adapter": test.adapter,
+                "p": test.p_value,
+            }
+            passed = _passed(_uses_source_more(test))
+            found.append(GateResult("wrong_source", passed, _place(test), facts))
+    return found
+
+
+def _uses_source_more(test: PairedTest) -> bool:
+    """Return whether the adapter saves more bits than the base, and any at all."""
+    return test.low > 0 and test.p_value < LEVEL and test.adapter > 0
+
+
+def contamination(evidence: Evidence, _: Gates) -> list[GateResult]:
+    """Return whether the overlap of training and test texts was removed."""
+    overlap = evidence.overlap
+    if overlap.unknown_start:
+        return [GateResult("contamination", "not measured", facts={"why": "start_from"})]
+    if overlap.removed is None:
+        return [GateResult("contamination", "not measured", facts={"why": "not recorded"})]
+    facts = _overlap_facts(overlap)
+    return [GateResult("contamination", _passed(overlap.looked_for_near), facts=facts)]
+
+
+def _overlap_facts(overlap: Overlap) -> dict[str, Fact]:
+    return {"removed": overlap.removed or 0, "sets": overlap.evaluation_sets}
+
+
+def judgement(_: Evidence, __: Gates) -> list[GateResult]:
+    """Return whether speakers judged the outputs; no recipe records it yet."""
+    return [GateResult("judgement", "not measured")]
+
+
+def _passed(condition: bool) -> Finding:
+    return "passed" if condition else "failed"
+
+
+def _place(record: Score | PairedTest) -> str:
+    """Return the language or direction, with a phase but without the name of the gate's task."""
+    return where(replace(record, task=None))

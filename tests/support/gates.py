@@ -1,0 +1,128 @@
+"""Results of an evaluation that passes every gate, to be made bad in one place by a test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from finetune.artefacts.gates.gate_evidence import Evidence, Overlap
+from finetune.artefacts.results import EvaluateResult
+from finetune.artefacts.scores import PairedTest, Rival, Score
+
+DIRECTION = "eng_Latn>hau_Latn"
+
+
+def paired(metric: str, base: float, adapter: float, **changes: Any) -> PairedTest:
+    """Return a paired test that the adapter wins, with a narrow interval."""
+    facts = {
+        **{"metric": metric, "language": "hau_Latn", "direction": None, "n": 120},
+        **{"base": base, "adapter": adapter, "difference": adapter - base},
+        **{"low": adapter - base - 0.01, "high": adapter - base + 0.01},
+        **{"p_value": 0.0002, "better": "adapter", "test": "exchange test"},
+    }
+    return PairedTest(**facts | changes)
+
+
+def adapter_score(metric: str, value: float, **changes: Any) -> Score:
+    """Return a score of the adapter."""
+    score = Score(metric, "hau_Latn", None, "adapter", value, value, value, 120, "")
+    return replace(score, **changes)
+
+
+FORGETTING = {"task": "forgetting", "language": "eng_Latn", "better": "neither"}
+WRONG_SOURCE = {"task": "wrong_source", "direction": DIRECTION}
+TESTS = {
+    "bits": paired("bits_per_byte", 4.0, 1.8),
+    "chrf": paired("chrf++", 5.5, 18.2, direction=DIRECTION),
+    "forgetting": paired("bits_per_byte", 1.0, 1.04, **FORGETTING),
+    "wrong_source": paired("source_bits", 0.1, 0.6, **WRONG_SOURCE),
+}
+SCORES = {
+    "fidelity": adapter_score("fidelity", 0.96, direction=DIRECTION),
+    "kl": adapter_score("kl_per_token", 0.05, task="kl", language="eng_Latn"),
+}
+OVERLAP = Overlap(
+    removed=277, looked_for_near=True, evaluation_sets=("flores",), unknown_start=False
+)
+
+
+NGRAM = Rival("ngram", 1.3, difference=0.5, low=0.4, high=0.6, p_value=0.0002, minimum_effect=0.01)
+BAD = {
+    "not better than the n-gram model": (
+        {"bits": replace(TESTS["bits"], better="neither", p_holm=1.0, rivals=(NGRAM,))},
+        *("yardsticks", "failed", "bits per byte 1.800 against 4.000 of the base: better than"),
+    ),
+    "trained on another language": (
+        {"bits": paired("bits_per_byte", 4.0, 4.4, better="base")},
+        *("yardsticks", "failed", "base better (+10.0 %)"),
+    ),
+    "no translation scored": (
+        {"chrf": None},
+        *("yardsticks", "not measured", "only bits per byte (evaluate.generate_items)"),
+    ),
+    "writes another language": (
+        {"fidelity": adapter_score("fidelity", 0.1, direction=DIRECTION)},
+        *("fidelity", "failed", "English to Hausa: fidelity is only 0.10"),
+    ),
+    "outputs not identified": (
+        {"fidelity": None},
+        *("fidelity", "not measured", "Hausa: not measured"),
+    ),
+    "no identifier for this language": (
+        {"fidelity": adapter_score("fidelity", 1.0, language="wol_Latn")},
+        *("fidelity", "not covered", "no identifier covers the language"),
+    ),
+    "forgets English": (
+        {"forgetting": paired("bits_per_byte", 1.0, 1.3, **FORGETTING)},
+        *("forgetting", "failed", "English: bits per byte of held-out text rise from 1.000 to"),
+    ),
+    "no English was scored": (
+        {"forgetting": None},
+        *("forgetting", "not measured", "no held-out English or French"),
+    ),
+    "far from the base": (
+        {"kl": adapter_score("kl_per_token", 2.0, task="kl", language="eng_Latn")},
+        *("kl", "failed", "2.000 nats per token (at most 0.5)"),
+    ),
+    "trained on shuffled targets": (
+        {"wrong_source": paired("source_bits", 0.1, 0.11, low=-0.02, high=0.04, **WRONG_SOURCE)},
+        *("wrong_source", "failed", "not shown to use its source more"),
+    ),
+    "uses its source, by chance": (
+        {"wrong_source": paired("source_bits", 0.1, 0.6, p_value=0.2, **WRONG_SOURCE)},
+        *("wrong_source", "failed", "p = 0.200"),
+    ),
+    "near copies in training": (
+        {"overlap": replace(OVERLAP, looked_for_near=False)},
+        *("contamination", "failed", "near copies of test texts were not looked for"),
+    ),
+    "started from an unknown adapter": (
+        {"overlap": replace(OVERLAP, unknown_start=True)},
+        *("contamination", "not measured", "started from another adapter"),
+    ),
+    "an old corpus": (
+        {"overlap": replace(OVERLAP, removed=None)},
+        *("contamination", "not measured", "does not record what was removed"),
+    ),
+    "a gain below the usual minimum effect": (
+        {"bits": paired("bits_per_byte", 4.0, 3.98, low=-0.021, high=-0.019)},
+        *("yardsticks", "failed", "3.980 against 4.000 of the base: less than the minimum effect"),
+    ),
+    "30 items": (
+        {"chrf": replace(TESTS["chrf"], n=30)},
+        *("items", "failed", "number of items: only 30 (at least 50)"),
+    ),
+}
+"""Case -> what is bad, its gate, the finding, and a part of the sentence."""
+
+
+def evidence(*, overlap: Overlap = OVERLAP, **changes: PairedTest | Score | None) -> Evidence:
+    """Return evidence that passes; `changes` replace a test or score by name, None removes it."""
+    tests = [test for name, test in (TESTS | changes).items() if name in TESTS and test]
+    scores = [score for name, score in (SCORES | changes).items() if name in SCORES and score]
+    return Evidence(
+        evaluated=EvaluateResult(scores=tuple(scores), comparisons=tuple(tests)),
+        languages=("hau_Latn",),
+        translated=("hau_Latn",),
+        overlap=overlap,
+    )
