@@ -27,7 +27,7 @@ from finetune.pipeline.store import Store
 from finetune.pipeline.verify import refuse_damaged
 from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
-from finetune.spec.recipe import Publish
+from finetune.spec.sections.publish import Publish
 
 
 def publish_release(

@@ -18,6 +18,7 @@ from finetune.spec.sections.gates import Gates
 from finetune.spec.sections.identify import Identify
 from finetune.spec.sections.mixture import DataMixture
 from finetune.spec.sections.overlap import Duplicates, EvaluationSet
+from finetune.spec.sections.publish import Publish
 from finetune.spec.sections.text_checks import PersonalData, TextChecks
 from finetune.spec.sections.training import Lora, Train
 from finetune.spec.sections.vocabulary import Vocabulary
@@ -275,18 +276,6 @@ ReleaseOrNone = Annotated[
     ),
 ]
 """A section or the word `none`; an empty section is an error."""
-
-
-class Publish(Section):
-    """Destination of the release. Does not affect the cache key."""
-
-    hub: Literal["directory", "huggingface"] = "directory"
-    """`directory`: a folder on this machine; `huggingface`: the Hugging Face Hub."""
-    directory: PathText | None = None
-    """Root folder of `hub: directory`. Default: `hub/` in the store."""
-    private: bool = True
-    """True if new repositories are private. False: everyone may see them, where the `gates` let it;
-    only `finetune publish` does that, `finetune run` does not."""
 
 
 class Run(Section):

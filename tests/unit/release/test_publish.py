@@ -17,8 +17,8 @@ from finetune.messages import Problem
 from finetune.output.console import Console
 from finetune.release import publish as publishing
 from finetune.release.publish import publish
-from finetune.spec.recipe import Publish
 from finetune.spec.sections.gates import Gates
+from finetune.spec.sections.publish import Publish
 from tests.support.gates import BAD, evidence
 from tests.support.hub_lfs import Large
 from tests.support.hub_server import HubServer
@@ -152,7 +152,7 @@ import io, sys
 from pathlib import Path
 from finetune.output.console import Console
 from finetune.release.publish import publish
-from finetune.spec.recipe import Publish
+from finetune.spec.sections.publish import Publish
 from finetune.spec.sections.gates import Gates
 from tests.support.gates import BAD, evidence
 
