@@ -41,9 +41,13 @@ class Job:
     and `plain:PHASE` (the same corpora prepared with the base's own);
     `corpus:NAME` (fetched Hub dataset of a card)."""
     workspace: Path
-    """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop."""
+    """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop,
+    `evaluate` the shards that are measured."""
     console: Console
     """Output of progress and results."""
+    leads: bool = True
+    """False in a process that takes part in what another one builds. It writes no results, and
+    returns an empty mapping as long as there is nothing to take part in."""
 
     @property
     def prepared(self) -> tuple[tuple[str | None, Artifact], ...]:

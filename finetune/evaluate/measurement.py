@@ -131,6 +131,35 @@ def measure(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> dict[Sys
     }
 
 
+def is_begun(job: Job) -> bool:
+    """Return whether the process that builds in the workspace is ready for others to take part."""
+    recorded = _recorded(job.workspace / FOLDER)
+    return recorded is not None and recorded["folder"] == job.workspace.name
+
+
+def take_part(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> dict[str, Any]:
+    """Measure shards of an evaluation that another process leads; return how many.
+
+    None if this process would measure in another way: on another kind of device, for example.
+    """
+    written = 0
+    try:
+        every = _series(job, parts, tasks)
+        if _recorded(job.workspace / FOLDER) == _conditions(job, every):
+            written = _measure_all(job, every, systems=Systems(job))
+        else:
+            job.console.say(
+                sentence(
+                    "not taking part in an evaluation that is measured with another version, "
+                    "device or precision"
+                )
+            )
+    except FileNotFoundError:
+        if is_begun(job):
+            raise  # else the other process has all it needs, and took its folder away
+    return {"shards": written}
+
+
 def forget(workspace: Path) -> None:
     """Remove the shards once what they say stands in the result.
 
@@ -172,6 +201,7 @@ def _conditions(job: Job, every: Sequence[Series]) -> dict[str, Any]:
     recorded = read_result(job.inputs["train"], TrainResult).precision
     cuts = [(str(one.folder.name), one.number, [s.places for s in one.shards]) for one in every]
     return {
+        "folder": job.workspace.name,
         "version": __version__,
         "device": device.type,
         "precision": resolve_precision(recorded, device),
@@ -184,7 +214,8 @@ def _conditions(job: Job, every: Sequence[Series]) -> dict[str, Any]:
 def _keep(job: Job, every: Sequence[Series]) -> None:
     """Keep the shards of an earlier start if they were measured as this one measures."""
     folder, conditions = job.workspace / FOLDER, _conditions(job, every)
-    if folder.is_dir() and _recorded(folder) != conditions:
+    here = {"folder": job.workspace.name}
+    if folder.is_dir() and (_recorded(folder) or {}) | here != conditions:
         job.console.say(
             sentence(
                 "what an earlier start measured is not used: version, device or precision differ"
@@ -221,14 +252,15 @@ def _pending(every: Sequence[Series]) -> Iterator[tuple[Series, int]]:
                 yield one, number
 
 
-def _measure_all(job: Job, every: Sequence[Series], *, systems: Systems) -> None:
-    """Measure every shard, first those that no other process has taken.
+def _measure_all(job: Job, every: Sequence[Series], *, systems: Systems) -> int:
+    """Measure the shards that no other process has taken; return how many.
 
-    Then those that others took, if these ended before they were done.
+    The process that leads then waits for those that others took, and measures what is left of
+    these if they ended before they were done.
     """
-    pending = list(_pending(every))
+    pending, written = list(_pending(every)), 0
     if not pending:
-        return
+        return 0
     total = sum(len(shard) for one in every for shard in one.shards)
     left = sum(len(one.shards[number]) for one, number in pending)
     title = sentence("evaluation of base and adapter").in_language(job.console.language)
@@ -237,10 +269,11 @@ def _measure_all(job: Job, every: Sequence[Series], *, systems: Systems) -> None
         for one, number in pending:
             with leased_if_free(_lease(one, number)) as hold:
                 if hold is not None:
-                    _measure_one(job, one, number, systems=systems, pace=pace)
-        for one, number in list(_pending(every)):
+                    written += _measure_one(job, one, number, systems=systems, pace=pace)
+        for one, number in list(_pending(every)) if job.leads else ():
             with leased(_lease(one, number), waiting=job.console.say):
-                _measure_one(job, one, number, systems=systems, pace=pace)
+                written += _measure_one(job, one, number, systems=systems, pace=pace)
+    return written
 
 
 def _counts(every: Sequence[Series]) -> tuple[Counter[Hashable], Counter[Hashable]]:
@@ -257,13 +290,16 @@ def _lease(one: Series, number: int) -> Path:
     return one.path(number).with_suffix(".lease")
 
 
-def _measure_one(job: Job, one: Series, number: int, *, systems: Systems, pace: Pace) -> None:
+def _measure_one(job: Job, one: Series, number: int, *, systems: Systems, pace: Pace) -> bool:
+    """Measure a shard unless another process did meanwhile; return whether it was measured."""
     path, task, shard = one.path(number), one.asked.task, one.shards[number]
-    if read_answers(path, task, shard) is None:
+    is_missing = read_answers(path, task, shard) is None
+    if is_missing:
         system = systems.get(one.system)
         with pace.measuring(one.kind, len(shard)):
             write_answers(path, task, shard, one.answer(job, system, shard))
     pace.show()
+    return is_missing
 
 
 def _measured(

@@ -36,7 +36,7 @@ from finetune.evaluate.added import groups_of
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
 from finetune.evaluate.item_scores import write_item_scores
-from finetune.evaluate.measurement import Measured, forget, measure
+from finetune.evaluate.measurement import Measured, forget, is_begun, measure, take_part
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
 from finetune.messages import Place, problem, sentence
@@ -60,9 +60,11 @@ class _Found:
 def run(job: Job) -> dict[str, Any]:
     """Evaluate an adapter against its base; write scores.json and items/ and what shows them.
 
-    In a recipe with phases, on the test texts of every phase separately. Raises DataError if
-    they hold no text.
+    In a recipe with phases, on the test texts of every phase separately. A process that does not
+    lead measures some shards of it. Raises DataError if the test texts hold no text.
     """
+    if not (job.leads or is_begun(job)):
+        return {}
     set_threads(job.recipe.run.threads)
     settings = job.recipe.evaluate
     parts = parts_of(job)
@@ -81,6 +83,8 @@ def run(job: Job) -> dict[str, Any]:
             )
         )
     tasks = _asked(job, parts)
+    if not job.leads:
+        return take_part(job, parts, tasks)
     measured = measure(job, parts, tasks)
     found = _Found([], [], [])
     shared = passed_on(job.cards)

@@ -40,13 +40,21 @@ def build_aside(
     find: Callable[[], _Built | None],
     resumable: bool,
     waiting: Callable[[str], None],
+    meanwhile: Callable[[Path], None] | None = None,
 ) -> _Built:
     """Return what `find` finds, else what `work(folder)` builds; the folder then becomes `path`.
 
-    Another process that builds it is waited for. Raises StoreError if one took this build over.
+    Another process that builds it is waited for; `meanwhile` gets the folder in which it builds,
+    again and again. Raises StoreError if another process took this build over.
     """
     make_folder(path.parent)
-    with leased(lease_of(path), waiting=waiting) as hold:
+
+    def visit() -> None:
+        folder = folder_in_work(path)
+        if meanwhile is not None and folder is not None:
+            meanwhile(folder)
+
+    with leased(lease_of(path), waiting=waiting, meanwhile=visit) as hold:
         found = find()
         if found is None:
             try:
@@ -135,9 +143,15 @@ def state_of(path: Path) -> State:
 def folder_of_launch(launch: str, path: Path) -> Path | None:
     """Return the folder in which a process of this launch (launch.ranks.launch_id) builds now."""
     holder = look(lease_of(path))
-    if holder is None or holder.builder is None or holder.life == "gone":
+    if holder is None or holder.builder is None or holder.builder.launch != launch:
         return None
-    if holder.builder.launch != launch:
+    return folder_in_work(path)
+
+
+def folder_in_work(path: Path) -> Path | None:
+    """Return the folder in which a process that may live builds now."""
+    holder = look(lease_of(path))
+    if holder is None or holder.builder is None or holder.life == "gone":
         return None
     partial = path.with_name(f"{path.name}.{holder.builder.nonce}.partial")
     return partial if partial.is_dir() else None

@@ -74,13 +74,14 @@ def _follow(project: Project, step: Step, *, store: Store, console: Console) -> 
     so that they are not read once more by every rank.
     """
     launch = this_launch()
-    took_part = False
+    took_part: Mapping[str, Any] = {}
     while (found := store.find(step.stage.name, step.key)) is None:
         if step.stage.on_all_ranks and launch is not None and not took_part:
             workspace = store.folder_of_launch(launch, step.stage.name, step.key)
             if workspace is not None:
-                _run(project, step, workspace=workspace, store=store, console=console)
-                took_part = True
+                took_part = _run(
+                    project, step, workspace=workspace, store=store, console=console, leads=False
+                )
         time.sleep(POLL_SECONDS)
     return found
 
@@ -113,7 +114,13 @@ def _reported_when_slow(
 
 
 def _run(
-    project: Project, step: Step, *, workspace: Path, store: Store, console: Console
+    project: Project,
+    step: Step,
+    *,
+    workspace: Path,
+    store: Store,
+    console: Console,
+    leads: bool = True,
 ) -> Mapping[str, Any]:
     inputs = {role: _finished(store, s) for role, s in step.inputs.items()}
     shorter = _shorter(step, store)
@@ -126,6 +133,7 @@ def _run(
         inputs=inputs,
         workspace=workspace,
         console=console,
+        leads=leads,
     )
     with network(allowed=step.stage.needs_network):
         result: Mapping[str, Any] = load(step.stage.function)(job)
@@ -136,6 +144,14 @@ def _build(project: Project, step: Step, *, store: Store, console: Console) -> A
     def run(workspace: Path) -> Mapping[str, Any]:
         return _run(project, step, workspace=workspace, store=store, console=console)
 
+    done: set[Path] = set()
+
+    def take_part(workspace: Path) -> None:
+        if workspace not in done and _run(
+            project, step, workspace=workspace, store=store, console=console, leads=False
+        ):
+            done.add(workspace)
+
     request = Request(
         stage=step.stage.name,
         key=step.key,
@@ -145,7 +161,8 @@ def _build(project: Project, step: Step, *, store: Store, console: Console) -> A
         lineage=step.lineage,
         resumable=step.stage.resumable,
     )
-    return store.build(request, run, waiting=console.say)
+    meanwhile = take_part if step.stage.by_anyone else None
+    return store.build(request, run, waiting=console.say, meanwhile=meanwhile)
 
 
 def _finished(store: Store, step: Step) -> Artifact:

@@ -32,6 +32,8 @@ class Stage:
     needs_network: bool = False
     on_all_ranks: bool = False
     """True if the processes of a launch do it together; else rank 0 does and the others wait."""
+    by_anyone: bool = False
+    """True if every process that waits for it takes part: the tasks of an array, for example."""
 
 
 STAGES = {
@@ -42,7 +44,14 @@ STAGES = {
         Stage("prepare", 9, "finetune.prepare.run:run"),
         Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
         Stage("train", 3, "finetune.train.run:run", resumable=True, on_all_ranks=True),
-        Stage("evaluate", 3, "finetune.evaluate.run:run", resumable=True),
+        Stage(
+            "evaluate",
+            3,
+            "finetune.evaluate.run:run",
+            resumable=True,
+            on_all_ranks=True,
+            by_anyone=True,
+        ),
         Stage("release", 4, "finetune.release.run:run"),
     )
 }

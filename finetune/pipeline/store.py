@@ -190,10 +190,12 @@ class Store:
         run: Callable[[Path], Mapping[str, Any]],
         *,
         waiting: Callable[[str], None] = lambda _: None,
+        meanwhile: Callable[[Path], None] | None = None,
     ) -> Artifact:
         """Return the artefact, building it with `run(workspace)` unless it is there.
 
-        If another process builds it, waits for it and notifies `waiting`. A killed
+        If another process builds it, waits for it, notifies `waiting` and calls `meanwhile` with
+        the folder in which it builds, again and again. A killed
         build leaves only a `.partial`, from which the next build of a resumable stage resumes.
         """
         path = self.path_of(request.stage, request.key)
@@ -211,6 +213,7 @@ class Store:
                 find=lambda: self.find(request.stage, request.key),
                 resumable=request.resumable,
                 waiting=waiting,
+                meanwhile=meanwhile,
             )
 
     def folder_of_launch(self, launch: str, stage: str, key: str) -> Path | None:

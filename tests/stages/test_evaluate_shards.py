@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,57 @@ def test_shards_of_another_version_are_not_mixed_in(tmp_path, base_folder, whole
     assert set(before) < set(after)
     assert "is not used" in job.console.out.getvalue()  # type: ignore[attr-defined]
     _same(whole, job)
+
+
+def test_a_process_that_takes_part_measures_the_free_shards(
+    tmp_path, base_folder, whole, constants
+):
+    """It leaves the shard that is taken; the process that leads then merges all, byte for byte."""
+    job = make_job(tmp_path / "shared", base_folder, **SETTINGS)
+    other = replace(job, leads=False)
+    assert run(other) == {}
+    by_leader: list[str] = []
+    taken: list[dict[str, Any]] = []
+
+    def write(path: Path, *rest: Any) -> None:
+        if not taken:
+            taken.append({})  # what the other process writes passes through here, too
+            taken.append(run(other))
+            by_leader.append(path.name)
+        shards.write_answers(path, *rest)
+
+    constants(measurement, write_answers=write)
+    run(job)
+    every = 2 * (8 + 2) + 2  # documents, prompts, and the base with examples as a whole
+    assert taken[1:] == [{"shards": every - 1}]
+    assert len(by_leader) == 1
+    _same(whole, job)
+
+
+def test_a_process_on_another_device_takes_no_part(tmp_path, base_folder, few, constants):
+    """Scores of one evaluation come from one kind of device; the process says why it waits."""
+    job = make_job(tmp_path / "shared", base_folder, **SETTINGS)
+    _written(constants, at_most=1)
+    with pytest.raises(_Kill):
+        run(job)
+    path = job.workspace / "shards/conditions.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"device": "cuda"}))
+    assert run(replace(job, leads=False)) == {"shards": 0}
+    assert "not taking part" in job.console.out.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_process_that_takes_part_ends_with_the_evaluation(tmp_path, base_folder, few, constants):
+    """A folder that was finished, or taken over by another process, is no error to it."""
+    job = make_job(tmp_path / "shared", base_folder, **SETTINGS)
+    _written(constants, at_most=1)
+    with pytest.raises(_Kill):
+        run(job)
+
+    def write(*_: Any) -> None:
+        job.workspace.rename(tmp_path / "finished")
+
+    constants(measurement, write_answers=write)
+    assert run(replace(job, leads=False)) == {"shards": 0}
 
 
 @pytest.mark.slow

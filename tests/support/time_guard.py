@@ -28,6 +28,10 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         180,
         "two jobs of one chain, and Slurm looks at preemption every 30 s",
     ),
+    "tests/ranks/test_evaluation.py::test_two_ranks_measure_what_one_process_does": (
+        240,
+        "trains an adapter, then evaluates it in one process and in a launch of two",
+    ),
     "tests/ranks/test_sharding.py::test_two_ranks_train_what_one_does[ddp]": (
         240,
         "sets up the one launch of two ranks that all tests of the file read",

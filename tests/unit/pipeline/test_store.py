@@ -78,6 +78,27 @@ def test_a_resumable_build_finds_what_it_left(tmp_path):
     assert built.result == {"was": "x"}
 
 
+def test_a_process_that_waits_gets_the_folder_in_which_another_builds(tmp_path):
+    """So that it can take part; afterwards it waits on, and finds the artefact."""
+    store, seen = Store(tmp_path), []
+
+    class Seen(Exception):
+        pass
+
+    def look(folder):
+        seen.append((folder / "a.txt").read_text())
+        raise Seen
+
+    def work(workspace):
+        found = _fill(workspace)
+        with pytest.raises(Seen):
+            store.build(_request(), lambda _: 1 / 0, meanwhile=look)
+        return found
+
+    assert store.build(_request(), work, meanwhile=look).result == {"n": 2}
+    assert seen == ["alpha"]
+
+
 BUILD = """
 import sys, time
 from pathlib import Path
