@@ -9,11 +9,15 @@ and the same documents are scored in the tokens of each.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from finetune import __version__
+from finetune.artefacts.every_eval_ever.schema_facts import Evaluated
+from finetune.artefacts.every_eval_ever.schema_records import write_records
 from finetune.artefacts.gates.gate_evidence import evidence_of
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gates_of
@@ -27,6 +31,7 @@ from finetune.artefacts.results import (
     TrainResult,
     VocabularyResult,
     as_json,
+    parse_result,
     read_result,
 )
 from finetune.artefacts.scores import ItemFile, Pair, SystemName
@@ -171,6 +176,7 @@ def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str,
     (job.workspace / "scores.json").write_text(text, encoding="utf-8", newline="\n")
     write_generations(job.workspace / "generations.jsonl", found.generated)
     base = read_result(job.inputs["base"], BaseResult)
+    _write_records(job, result, base=base)
     train = read_result(job.inputs["train"], TrainResult)
     write_report(
         job.workspace / "report.html",
@@ -198,6 +204,25 @@ def _gates(job: Job, result: EvaluateResult) -> tuple[GateResult, ...]:
     prepared = [read_result(artifact, PrepareResult) for _, artifact in job.prepared]
     evidence = evidence_of(job.recipe, job.cards, prepared=prepared, evaluated=result)
     return gates_of(evidence, Gates.with_defaults())  # the recipe's are in no key of this stage
+
+
+def _write_records(job: Job, result: dict[str, Any], *, base: BaseResult) -> None:
+    """Write the records of Every Eval Ever; the adapter has no name before its release."""
+    write_records(
+        Evaluated(
+            result=parse_result(result, EvaluateResult, path=job.workspace),
+            folder=job.workspace,
+            cards=job.cards,
+            base=base,
+            adapter=f"local/adapter-{job.inputs['train'].key}",
+            organisation="unknown",
+            resamples=job.recipe.evaluate.resamples,
+            finished=time.time(),
+            version=__version__,
+            transformers=metadata.version("transformers"),
+        ),
+        job.workspace,
+    )
 
 
 def _extension_facts(extension: Extension | None) -> dict[str, str]:

@@ -21,6 +21,8 @@ folders."""
 VARYING_LINES = ("Training took ", "Generation speed on the machine of the evaluation ")
 """Starts of the lines of README.md that differ between equal runs: measurements of time,
 energy and speed. Everything else in a release is the same."""
+VARYING_FACTS = (' "evaluation_timestamp": ', ' "retrieved_timestamp": ')
+"""The same of records of Every Eval Ever: the time of the evaluation."""
 REQUIRED_TEXTS = ("NOTICE", "README.md")
 
 

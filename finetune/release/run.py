@@ -1,7 +1,8 @@
 """The stage `release`: adapter and results -> the folder of a Hub repository.
 
 Everything in the folder follows from the inputs: the same inputs give the same bytes, but for the
-lines of the model card on time, energy and speed (contents.VARYING_LINES).
+lines of the model card on time, energy and speed (contents.VARYING_LINES), and the time of the
+evaluation in the records of Every Eval Ever.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.every_eval_ever.schema_facts import Evaluated
+from finetune.artefacts.every_eval_ever.schema_records import write_records
 from finetune.artefacts.gates.table import said_of
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.results import (
+    BaseResult,
     EvaluateResult,
     PrepareResult,
     ReleaseResult,
@@ -33,6 +37,7 @@ from finetune.release.recorded import (
     Licensing,
     counts_by_card,
     gates_of_job,
+    json_of,
     licensing,
     trained_cards,
     training_data,
@@ -118,6 +123,31 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
             del scores["extension"]["tokens_per_second"]  # varies; only the card states it
         write_json(folder / "evaluation.json", scores | {"gates": _gates(job)})
         _copy_items(evaluate, folder)
+        _write_records(job, evaluate)
+
+
+def _write_records(job: Job, evaluate: Artifact) -> None:
+    """Write the records of Every Eval Ever, with the released names of the models."""
+    manifest = json_of(evaluate, "manifest.json")
+    if "finished" not in manifest:
+        return
+    base = read_result(job.inputs["base"], BaseResult)
+    repo = job.recipe.released.repo
+    write_records(
+        Evaluated(
+            result=read_result(evaluate, EvaluateResult),
+            folder=evaluate.path,
+            cards=job.cards,
+            base=replace(base, hub_id=job.recipe.base.released_id),
+            adapter=repo,
+            organisation=repo.partition("/")[0],
+            resamples=job.recipe.evaluate.resamples,
+            finished=manifest["finished"],
+            version=manifest["version"],
+            transformers=manifest.get("environment", {}).get("packages", {}).get("transformers"),
+        ),
+        job.workspace,
+    )
 
 
 def _copy_items(evaluate: Artifact, folder: Path) -> None:

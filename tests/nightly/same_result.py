@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 TIMES = frozenset(
-    ("started", "finished", "created", "seconds", "tokens_per_second", "energy", "micro_batch_rows")
-)
+    ("started", "finished", "created", "evaluation_timestamp", "retrieved_timestamp")
+) | frozenset(("seconds", "tokens_per_second", "energy", "micro_batch_rows"))
 """Keys of JSON files whose values are measured or dated."""
-MEASURED = re.compile(r"(metrics\.jsonl|README\.md|state\.json)$")
+MEASURED = re.compile(r"(metrics\.jsonl|README\.md|state\.json|every_eval_ever/.*\.json)$")
 """Files that hold such values, so that their checksums in manifests differ too."""
 SEALS = {"state.json": "sha256", "manifest.json": "digest"}
 """Keys under which files hold their own checksum, times included."""

@@ -1,4 +1,5 @@
-"""The scores per item in a release: every number can be recomputed from the folder alone."""
+"""The scores per item in a release: every number can be recomputed from the folder alone; records
+of Every Eval Ever keep to its schema."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from finetune.artefacts import every_eval_ever
 from finetune.artefacts.job import Artifact, Job
 from finetune.errors import ReleaseError, StoreError
 from finetune.evaluate.run import run as evaluate
@@ -51,6 +54,8 @@ def job(trained: Path, tmp_path: Path, evaluated: tuple[Path, dict[str, Any]]) -
     root, (folder, result) = tmp_path / "store", evaluated
     shutil.copytree(trained, root)
     shutil.copytree(folder, root / "evaluate")
+    manifest = {"finished": 1.8e9, "version": "0.1.0", "environment": {"packages": {}}}
+    (root / "evaluate/manifest.json").write_text(json.dumps(manifest))
     made = release_job(root)
     scored = Artifact("evaluate", "0" * 16, root / "evaluate", result)
     return replace(made, inputs={**made.inputs, "evaluate": scored})
@@ -92,5 +97,67 @@ def test_texts_of_items_pass_the_leak_scan(job, tmp_path) -> None:
     for listed in result["items"]:
         listed.pop("items_sha256")
     scored = replace(job.inputs["evaluate"], result=result)
-    with raises(ReleaseError, code="leak-in-release", at="items/translation.jsonl:1"):
+    with raises(ReleaseError, code="leak-in-release") as caught:
         release(replace(job, inputs={**job.inputs, "evaluate": scored}))
+    places = {str(found.place).partition("/")[0] for found in caught.value.problems}
+    assert places == {"items", "every_eval_ever"}
+
+
+SCHEMAS = Path(every_eval_ever.__file__).parent
+
+
+def _records(folder: Path) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Return scores and lines of each system, checked against the schemas and each other."""
+    found = {}
+    whole, line_of = (
+        jsonschema.Draft7Validator(json.loads((SCHEMAS / name).read_text()))
+        for name in ("eval.schema.json", "instance_level_eval.schema.json")
+    )
+    root = folder / "every_eval_ever"
+    for path in sorted(root.rglob("*.json")):
+        record = json.loads(path.read_text())
+        whole.validate(record)
+        detailed = record["detailed_evaluation_results"]
+        assert detailed["file_path"] == f"{path.relative_to(root).with_suffix('')}_samples.jsonl"
+        content = (root / detailed["file_path"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == detailed["checksum"]
+        lines = [json.loads(line) for line in content.decode().splitlines()]
+        assert len(lines) == detailed["total_rows"]
+        results = {one["evaluation_result_id"] for one in record["evaluation_results"]}
+        for line in lines:
+            line_of.validate(line)
+            assert line["evaluation_id"] == record["evaluation_id"]
+            assert line["model_id"] == record["model_info"]["id"]
+            assert line["evaluation_result_id"] in results
+        found[record["model_info"]["id"]] = (record, lines)
+    return found
+
+
+def test_records_of_every_eval_ever_keep_to_its_schema(job, evaluated) -> None:
+    """One file per system with the released names, its scores and a line per item of each."""
+    folder, result = evaluated
+    release(job)
+    released, kept = _records(job.workspace), _records(folder)
+    systems = {score["system"] for score in result["scores"]}
+    assert len(released) == len(kept) == len(systems)
+    record, lines = released["amina/hausa-lora"]
+    own = [score for score in result["scores"] if score["system"] == "adapter"]
+    stated = [one["score_details"]["score"] for one in record["evaluation_results"]]
+    assert stated == [score["value"] for score in own]
+    assert len(lines) == sum(score["n"] for score in own)
+    [exact] = [one for one in record["evaluation_results"] if one["metric_config"]["metric_id"]
+               == "bits_per_byte" and "hau" in one["evaluation_name"]]  # fmt: skip
+    assert exact["metric_config"]["max_score"] == "Infinity"
+    assert exact["score_details"]["uncertainty"]["num_bootstrap_samples"] == 1000
+    assert record["evaluation_timestamp"] == "1800000000"
+    assert "tiny/base" in released
+
+
+def test_records_say_nothing_that_is_not_known(job, evaluated) -> None:
+    """No output, no folder, no user; a repository and a revision only where there is one."""
+    release(job)
+    for record, lines in _records(job.workspace).values():
+        assert "inference_engine" not in record["model_info"]
+        assert record["model_info"]["additional_details"]["model_availability"] == "unknown"
+        assert {one["output"]["raw"] == [] for one in lines} == {True}
+        assert str(job.workspace.parent) not in json.dumps([record, lines])

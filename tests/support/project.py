@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from finetune.release.contents import VARYING_LINES
+from finetune.release.contents import VARYING_FACTS, VARYING_LINES
 from tests.support.tiny import write_tiny_model
 
 RECIPE = """\
@@ -88,8 +88,8 @@ def _card(cards: Path, name: str, *, file: str, kind: str, form: str) -> None:
 
 
 def repeatable(path: Path) -> str:
-    """Return the checksum of a file, without the lines of a model card that differ every time."""
+    """Return the checksum of a file, without the lines that differ every time."""
     lines = path.read_bytes().splitlines(keepends=True)
-    varying = tuple(start.encode() for start in VARYING_LINES)
+    varying = tuple(start.encode() for start in (*VARYING_LINES, *VARYING_FACTS))
     kept = [line for line in lines if not line.startswith(varying)]
     return hashlib.sha256(b"".join(kept)).hexdigest()

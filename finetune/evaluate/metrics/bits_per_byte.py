@@ -32,6 +32,7 @@ METRIC = Metric(
     hub_id="bits_per_byte",
     higher_is_better=False,
     decimals=3,
+    scale=(0, math.inf),
     unit="bits/byte",
     title="Bits per byte of held-out text",
     percent_of_base=True,

@@ -96,6 +96,7 @@ METRIC = Metric(
     hub_id="chrf",
     higher_is_better=True,
     decimals=1,
+    scale=(0, 100),
     minimum_effect=1.0,
     holds_in="chrf++_plain",
     title="Translation quality (chrF++)",

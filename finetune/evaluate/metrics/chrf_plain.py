@@ -49,6 +49,7 @@ METRIC = Metric(
     hub_id="chrf_plain",
     higher_is_better=True,
     decimals=1,
+    scale=(0, 100),
     title="Translation quality without markup (chrF++)",
     minimum_effect=1.0,
     is_judged=False,

@@ -29,6 +29,7 @@ METRIC = Metric(
     hub_id="end_mark_bits",
     higher_is_better=False,
     decimals=2,
+    scale=(0, math.inf),
     unit="bits/end",
     title="Bits of the end mark, per text",
     is_judged=False,

@@ -40,6 +40,7 @@ METRIC = Metric(
     hub_id="exact_match",
     higher_is_better=True,
     decimals=3,
+    scale=(0, 1),
     minimum_effect=0.01,
     takes=Generation,
     statistics=statistics,

@@ -55,6 +55,8 @@ class Metric:
     higher_is_better: bool
     decimals: int
     """Number of significant decimals."""
+    scale: tuple[float | None, float | None] = (None, None)
+    """Lowest and highest possible score; None: not known."""
     unit: str = ""
     """A short form for the heads of columns; the label if there is none."""
     title: str = ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from finetune.errors import FinetuneError, RecipeError
 from finetune.estimate.length import lengths
+from finetune.estimate.test_items import show_few_test_items
 from finetune.messages import Place, counted, problem, sentence
 from finetune.output.console import Console
 from finetune.pipeline.gate import open_project
@@ -70,6 +71,7 @@ def run(options: Namespace, console: Console) -> int:
     _show_unknown_facts(project, console)
     _show_public_tasks(project, console)
     _show_warmup(project, Store(options.store.resolve()), console)
+    show_few_test_items(project, store=Store(options.store.resolve()), console=console)
     if absent := absent_packages(project):
         extra = extra_of(absent[0])
         console.say(

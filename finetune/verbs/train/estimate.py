@@ -10,6 +10,7 @@ from finetune.errors import RecipeError
 from finetune.estimate.resources import estimate
 from finetune.estimate.show import as_json, show
 from finetune.estimate.target import choose_target
+from finetune.estimate.test_items import show_few_test_items
 from finetune.messages import Place, problem
 from finetune.output.console import Console
 from finetune.pipeline.gate import open_project
@@ -51,6 +52,7 @@ def run(options: Namespace, console: Console) -> int:
     site = None
     if options.site is not None:
         site = load_site(options.site, overlay=options.overlay)
+    store = _store(options.store, site)
     needs = estimate(
         project,
         choose_target(
@@ -60,15 +62,16 @@ def run(options: Namespace, console: Console) -> int:
             gpu_memory_gib=options.gpu_memory_gib,
             gpu=options.gpu,
         ),
-        store=_store(options.store, site),
+        store=store,
         watts=options.watts,
         pue=options.pue,
         grid_gco2_per_kwh=options.grid_gco2_per_kwh,
     )
     if console.json_lines:
         console.say("estimate", **as_json(needs, pue=options.pue))
-        return 0
-    show(needs, console=console, watts=options.watts, pue=options.pue)
+    else:
+        show(needs, console=console, watts=options.watts, pue=options.pue)
+    show_few_test_items(project, store=store, console=console)
     return 0
 
 

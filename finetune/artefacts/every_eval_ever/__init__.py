@@ -1,0 +1,1 @@
+"""Results in the form of Every Eval Ever, and its schemas (SOURCE.md)."""
