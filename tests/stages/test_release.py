@@ -224,6 +224,50 @@ def test_the_card_begins_with_what_an_n_gram_model_does_better(root):
     assert "No gain is claimed" in text
 
 
+def test_first_lines_of_the_card_and_gates_in_every_record(root):
+    """An overridden gate, then the n-gram model, then the gain; card, JSON, result and page have
+    the gates, the page in place of those of the evaluation."""
+    bits = [score("base", 2.0), score("adapter", 1.5), score("ngram", 1.3)]
+    rival = {
+        **{"name": "ngram", "value": 1.3, "difference": 0.2, "low": 0.1, "high": 0.3},
+        **{"p_value": 0.0002, "minimum_effect": 0.013},
+    }
+    chrf = {"direction": "eng_Latn>hau_Latn", "metric": "chrf++", "base": 5.0, "adapter": 18.0}
+    tests = [
+        comparison(better="neither", rivals=[rival]),
+        comparison(**chrf, difference=13.0, low=12.0, high=14.0),
+    ]
+    override = {"yardsticks": "elders read | every text"}
+    job = release_job(
+        root,
+        recipe={"gates": {"override": override}},
+        evaluate={"scores": bits, "comparisons": tests},
+    )
+    page = job.inputs["evaluate"].path / "report.html"
+    page.write_text(
+        "<!-- first lines -->old<!-- end of first lines --><!-- gates -->old<!-- end of gates -->"
+    )
+    result = run(job)
+    text = (job.workspace / "README.md").read_text()
+    first = [line for line in text.split("---\n", 2)[2].splitlines() if line][1:4]
+    assert first[0].startswith("**The gate 'yardsticks' (beats the yardsticks) is overridden")
+    assert "Reason: elders read \\| every text" in first[0]
+    assert first[1].startswith("**The adapter predicts held-out text worse than a byte n-gram")
+    assert first[2].startswith("Better than base and yardsticks: English to Hausa chrF++ 5.0")
+    assert "| items: has enough items | passed | Hausa: number of items: 120" in text
+    recorded = json.loads((job.workspace / "evaluation.json").read_text())["gates"]
+    assert [(g["gate"], g["finding"]) for g in recorded] == [
+        (g["gate"], g["finding"]) for g in result["gates"]
+    ]
+    [one] = [g for g in recorded if g["gate"] == "yardsticks"]
+    assert (one["state"], one["override"]) == ("overridden", override["yardsticks"])
+    assert "not than the byte n-gram model" in one["sentence"]
+    written = (job.workspace / "report.html").read_text()
+    assert "old" not in written
+    assert "is overridden" in written.partition("<!-- gates -->")[0]
+    assert "report.html" not in result["files"]
+
+
 def test_front_matter_means_the_same_under_yaml_1_1(root):
     """The Hub's YAML 1.1 reader finds the languages that were written."""
     import yaml
