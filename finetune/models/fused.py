@@ -38,13 +38,13 @@ def install(model: nn.Module) -> None:
         kind = type(module).__name__
         forward: Callable[..., Tensor] | None = None
         if kind in _NORMS:
-            forward = partial(_norm_forward, module, _written_forward(module), 0.0)
+            forward = partial(_norm_forward, module, written_forward(module), 0.0)
         elif kind in _SHIFTED_NORMS:
-            forward = partial(_norm_forward, module, _written_forward(module), 1.0)
+            forward = partial(_norm_forward, module, written_forward(module), 1.0)
         elif kind in _MLPS and _activation_of(module) is not None:
-            forward = partial(_mlp_forward, module, _written_forward(module))
+            forward = partial(_mlp_forward, module, written_forward(module))
         elif hasattr(module, "lora_A") and hasattr(module, "base_layer"):
-            forward = partial(_linear_forward, module, _written_forward(module))
+            forward = partial(_linear_forward, module, written_forward(module))
         if forward is not None:
             module.forward = forward
 
@@ -86,7 +86,8 @@ def gated_mlp(
 # ---- forwards put in the place of the written ones ------------------------------------------
 
 
-def _written_forward(module: nn.Module) -> Callable[..., Tensor]:
+def written_forward(module: nn.Module) -> Callable[..., Tensor]:
+    """Return the forward that PEFT or transformers wrote."""
     return type(module).forward.__get__(module)
 
 

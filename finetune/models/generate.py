@@ -1,27 +1,30 @@
-"""Batched generation with left padding: greedy, or sampled."""
+"""Generation for many prompts: continuous batching where a model's layers are known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from finetune.messages import Sentence, sentence
+from finetune.models.decode import row_attention
+from finetune.models.decode.by_transformers import write_in_batches
+from finetune.models.decode.continuous import LOOK_EVERY, PROMPT_TOKENS, write_continuously
+from finetune.models.decode.folded_layers import folded
+from finetune.models.decode.next_tokens import Decoding
 from finetune.models.packed_model import causal_lm_of
 from finetune.models.template import encode, stop_token_ids
+from finetune.sizing.policy import DOCUMENT_ATTENTION
 
+__all__ = ["BATCH_ROWS", "Decoding", "batch_shape", "context_tokens", "generate", "write_tokens"]
 
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """Generation settings."""
-
-    max_new_tokens: int
-    min_new_tokens: int | None = None
-    temperature: float = 0.0
-    """0 is greedy; above it answers are sampled (nucleus 0.95)."""
-    barred: Sequence[int] = ()
-    """Tokens that are never written."""
+BATCH_ROWS = {"cpu": 64, "cuda": 64}
+"""Prompts that are answered at a time. Fixed, not measured: the size of a batch changes the last
+bits of a logit, and the same recipe must give the same text on the same machine."""
+_LOG = logging.getLogger(__name__)
 
 
 @torch.no_grad()
@@ -37,50 +40,93 @@ def generate(
     """Return the continuation of each prompt, without stop tokens, surrounding space cut.
 
     `model` is a PackedModel, a PEFT model or a plain one. Prompts are already laid out with the
-    chat template. Prompts of about the same length share a batch; the order of the answers is
+    chat template. `batch_size` prompts are answered at a time; the order of the answers is
     that of the prompts. `on_progress` is called with (prompts done, prompts in all).
     """
-    from transformers import GenerationConfig
-
-    causal: Any = causal_lm_of(model)
     stops = stop_token_ids(tokenizer)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops[0]
-    manner: dict[str, Any] = {"do_sample": False}
-    if decoding.temperature > 0:
-        manner = {"do_sample": True, "temperature": decoding.temperature, "top_k": 0, "top_p": 0.95}
-    config = GenerationConfig(
-        **manner,
-        num_beams=1,
-        repetition_penalty=1.0,
-        max_new_tokens=decoding.max_new_tokens,
-        min_new_tokens=decoding.min_new_tokens,
-        eos_token_id=stops,
-        pad_token_id=pad,
-        bos_token_id=tokenizer.bos_token_id,
-        suppress_tokens=list(decoding.barred) or None,
+    written = write_tokens(
+        model,
+        [encode(tokenizer, prompt) for prompt in prompts],
+        decoding=decoding,
+        stops=stops,
+        pad=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops[0],
+        batch_size=batch_size,
+        on_progress=on_progress,
     )
-    ids = [encode(tokenizer, prompt) for prompt in prompts]
-    order = sorted(range(len(ids)), key=lambda i: (-len(ids[i]), i))
-    answers = [""] * len(ids)
+    return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in written]
+
+
+@torch.no_grad()
+def write_tokens(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    decoding: Decoding,
+    stops: Sequence[int],
+    pad: int,
+    batch_size: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[list[int]]:
+    """Return the tokens that a model writes after each prompt, up to and without a stop token."""
+    causal: Any = causal_lm_of(model)
     was_training = causal.training
     causal.eval()
     try:
-        for begin in range(0, len(order), batch_size):
-            group = order[begin : begin + batch_size]
-            tokens, mask = _left_padded([ids[i] for i in group], pad)
-            out = causal.generate(
-                input_ids=tokens.to(causal.device),
-                attention_mask=mask.to(causal.device),
-                generation_config=config,
+        why = why_by_transformers(causal)
+        if why is not None:
+            said = sentence(
+                "generating with transformers, {rows} prompts at a time: {why}",
+                rows=batch_size,
+                why=why,
             )
-            for i, row in zip(group, out[:, tokens.shape[1] :].tolist(), strict=True):
-                end = next((k for k, token in enumerate(row) if token in stops), len(row))
-                answers[i] = tokenizer.decode(row[:end], skip_special_tokens=True).strip()
-            if on_progress is not None:
-                on_progress(begin + len(group), len(order))
+            _LOG.warning("%s", said)
+            return write_in_batches(
+                causal,
+                prompts,
+                decoding=decoding,
+                stops=stops,
+                pad=pad,
+                rows=batch_size,
+                on_progress=on_progress,
+            )
+        rows = min(batch_size, len(prompts))
+        with _row_attention(causal), folded(causal, rows=rows):
+            return write_continuously(
+                causal,
+                prompts,
+                decoding=decoding,
+                stops=stops,
+                rows=rows,
+                on_progress=on_progress,
+            )
     finally:
         causal.train(was_training)
-    return answers
+
+
+def why_by_transformers(causal: Any) -> Sentence | None:
+    """Return why transformers itself has to write; None where attention and positions are known."""
+    kind = causal.config.model_type
+    if kind not in DOCUMENT_ATTENTION:
+        return sentence("the architecture {kind} is not known here", kind=kind)
+    scalings = str(getattr(causal.config.get_text_config(), "rope_parameters", None))
+    for scaling in ("dynamic", "longrope"):
+        if scaling in scalings:  # frequencies follow the longest sequence of a batch
+            return sentence("its positions are scaled by {scaling}", scaling=scaling)
+    parameters = list(causal.parameters())
+    if any(hasattr(one, "ds_id") or hasattr(one, "placements") for one in parameters):
+        return sentence("its weights are sharded")
+    if len({one.device for one in parameters}) > 1:
+        return sentence("its weights lie on several devices")
+    return None
+
+
+def batch_shape(device: str) -> dict[str, int]:
+    """Return what fixes the shapes of forward passes in generation, for a signature."""
+    return {
+        "rows": BATCH_ROWS[device],
+        "prompt_tokens": PROMPT_TOKENS[device],
+        "look_every": LOOK_EVERY[device],
+    }
 
 
 def context_tokens(model: Any) -> int | None:
@@ -89,11 +135,12 @@ def context_tokens(model: Any) -> int | None:
     return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
-def _left_padded(ids: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    width = max(len(row) for row in ids)
-    tokens = torch.full((len(ids), width), pad, dtype=torch.long)
-    mask = torch.zeros(len(ids), width, dtype=torch.long)
-    for i, row in enumerate(ids):
-        tokens[i, width - len(row) :] = torch.tensor(row, dtype=torch.long)
-        mask[i, width - len(row) :] = 1
-    return tokens, mask
+@contextmanager
+def _row_attention(causal: Any) -> Iterator[None]:
+    row_attention.register()
+    before = causal.config._attn_implementation
+    causal.set_attn_implementation(row_attention.NAME)
+    try:
+        yield
+    finally:
+        causal.set_attn_implementation(before)

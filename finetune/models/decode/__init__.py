@@ -1,0 +1,1 @@
+"""Generation: many prompts at once, a row each, without waiting for the longest answer."""
