@@ -17,17 +17,15 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.results import TrainResult, read_result
 from finetune.artefacts.scores import SystemName
 from finetune.evaluate.parts import Part
-from finetune.models.generate import Decoding
+from finetune.models.generate import BATCH_ROWS, Decoding
 from finetune.models.kinds import Kind, TrainableModel, kind_of
 from finetune.models.load import choose_device, load_tokenizer, resolve_precision, tokenizer_folder
 from finetune.models.template import special_ids
 from finetune.spec.recipe import Evaluate
 
 # Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
-# must give the same scores on the same machine. Generation on a CPU waits for memory: a step for 32
-# prompts takes 1.8 times as long as one for 8 (SmolLM2-135M, fp32).
+# must give the same scores on the same machine.
 SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
-GENERATE_ROWS = {"cpu": 32, "cuda": 32}
 REFERENCES_WITHIN = 0.99
 SPEED_PROMPTS, SPEED_TOKENS = 3, 32
 """Sample for measuring generation speed."""
@@ -141,7 +139,7 @@ def write_all(job: Job, system: System, part: Part, items: Sequence[Item]) -> li
             decoding=Decoding(
                 most_tokens(part.asked or items, system.tokenizer, job.recipe.evaluate)
             ),
-            batch_size=GENERATE_ROWS[system.device.type],
+            batch_size=BATCH_ROWS[system.device.type],
             on_progress=lambda done, _: bar.update(done),
         )
 

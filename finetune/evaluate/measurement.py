@@ -30,7 +30,6 @@ from finetune.artefacts.results import TrainResult, read_result
 from finetune.artefacts.scores import SystemName
 from finetune.evaluate.added import checked_outputs
 from finetune.evaluate.base_and_adapter import (
-    GENERATE_ROWS,
     SCORE_TOKENS,
     System,
     Systems,
@@ -51,6 +50,7 @@ from finetune.evaluate.shards import (
     write_answers,
 )
 from finetune.messages import sentence
+from finetune.models.generate import batch_shape
 from finetune.models.load import choose_device, resolve_precision
 from finetune.output.durable import make_folder, write_json
 from finetune.output.small_files import UnreadableError, read_json
@@ -206,7 +206,7 @@ def _conditions(job: Job, every: Sequence[Series]) -> dict[str, Any]:
         "device": device.type,
         "precision": resolve_precision(recorded, device),
         "score_tokens": SCORE_TOKENS[device.type],
-        "generate_rows": GENERATE_ROWS[device.type],
+        "generation": batch_shape(device.type),
         "shards": hashlib.sha256(json.dumps(cuts).encode()).hexdigest(),
     }
 

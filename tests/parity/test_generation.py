@@ -151,7 +151,7 @@ def test_base_and_adapter_on_one_model(tmp_path: Path) -> None:
         if "lora_B" in name:
             parameter.data.normal_(std=0.2, generator=noise)
     peft.requires_grad_(False).eval()
-    prompts = _prompts(9, shared=40)
+    prompts = _prompts(6, shared=40)
     causal = peft.get_base_model()
     adapter = [_alone(causal, prompt) for prompt in prompts]
     with peft.disable_adapter():
