@@ -223,8 +223,8 @@ def test_sampling_draws_as_transformers_does() -> None:
 
 
 def test_progress_counts_every_answer() -> None:
-    """Progress is told as answers end, one by one, up to all."""
-    told: list[tuple[int, int]] = []
+    """Progress is reported as answers end, one by one, up to all."""
+    calls: list[tuple[int, int]] = []
     write_tokens(
         _lively("llama"),
         _prompts(9),
@@ -232,9 +232,9 @@ def test_progress_counts_every_answer() -> None:
         stops=STOPS,
         pad=3,
         batch_size=4,
-        on_progress=lambda done, total: told.append((done, total)),
+        on_progress=lambda done, total: calls.append((done, total)),
     )
-    assert told == [(n, 9) for n in range(1, 10)]
+    assert calls == [(n, 9) for n in range(1, 10)]
 
 
 def test_what_is_not_known_is_left_to_transformers(caplog: pytest.LogCaptureFixture) -> None:

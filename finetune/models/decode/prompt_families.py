@@ -1,6 +1,6 @@
 """Families of prompts that begin alike, so that their common prefix is computed once.
 
-Found by tokens, without being told: the head of a chat template, a system prompt, the examples of
+Found by tokens: the head of a chat template, a system prompt, the examples of
 a few-shot prompt, the text that several questions are about.
 """
 
@@ -45,7 +45,7 @@ def families(prompts: Prompts) -> list[Family]:
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    """Return how many first tokens are the same, the last token of either left out."""
+    """Return how many first tokens are the same, the last token of either not counted."""
     most = max(min(len(first), len(second)) - 1, 0)
     return next((n for n in range(most) if first[n] != second[n]), most)
 

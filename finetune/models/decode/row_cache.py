@@ -23,7 +23,7 @@ class RowCache:
     rows: int
     width: int
     prefix: RowCache | None = None
-    """One row; all others go on from its end."""
+    """One row; all others follow it."""
     _kv_L2RHWD: Tensor | None = field(default=None, init=False)
 
     @property
