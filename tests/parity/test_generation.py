@@ -256,6 +256,6 @@ def test_reasons_to_leave_it_to_transformers() -> None:
 
 
 def test_batch_shape_is_fixed() -> None:
-    """What shapes the passes of a device is a constant that a signature can name."""
+    """The shapes of passes are constants that a signature can name."""
     assert batch_shape("cpu") == {"rows": 64, "prompt_tokens": 1024, "look_every": 1}
     assert set(batch_shape("cuda")) == set(batch_shape("cpu"))

@@ -41,7 +41,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What stays the same for all rows of a family."""
+    """The constants of a family."""
 
     causal: Any
     prompts: Sequence[Sequence[int]]
