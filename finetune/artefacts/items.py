@@ -79,15 +79,19 @@ def choose_prompts(
     """Return the items to generate for, by direction, then instructions by language.
 
     The first ones by document number (the order of content hashes): a random sample that is the
-    same every time. `per_direction` bounds translations, `per_language` other prompts.
+    same every time. `per_direction` bounds translations, `per_language` other prompts; of items
+    held out as a whole half as many are chosen beside them.
     """
     order: NDArray[np.int64] = np.argsort(split.documents_D["document"], kind="stable")
-    groups: dict[tuple[bool, str], list[Item]] = {}
+    groups: dict[tuple[bool, str, str], list[Item]] = {}
+    single = {item.direction or item.language for item in items if not item.held_out}
     for index in order:
         item = items[int(index)]
         if item.prompt is None or item.reference is None:
             continue
-        group = groups.setdefault((item.direction is None, item.direction or item.language), [])
-        if len(group) < (per_direction if item.direction else per_language):
+        name = item.direction or item.language
+        group = groups.setdefault((item.direction is None, name, item.held_out or ""), [])
+        most = per_direction if item.direction else per_language
+        if len(group) < (most // 2 if item.held_out and name in single else most):
             group.append(item)
     return [item for key in sorted(groups) for item in groups[key]]

@@ -11,12 +11,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.job import Artifact
+from finetune.artefacts.other_documents import DocumentCounts, OtherDocuments
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.scores import SPARSE, ItemFile, Pair, PairedTest, Score, Subject, subject
 from finetune.errors import StoreError
@@ -93,27 +94,6 @@ class LanguageCounts:
     bytes_per_token: float = 0.0
     tokens_per_word: float = 0.0
     """Fertility."""
-
-
-WhyNoDocument = Literal["", "card", "evaluate-only", "few", "one", "replay", "setting", "whole"]
-"""Reason for which no document of a card is held out as a whole: the card names its test; all of it
-is held out; it has two or three documents, or one; it is replay data; the recipe holds none out;
-each of its texts is a document."""
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentCounts:
-    """Documents of a card, and those held out as a whole."""
-
-    card: str
-    documents: int | None
-    """None where they were not counted."""
-    held_out: int
-    texts: int
-    """Kept texts of the documents that are held out."""
-    share: float
-    """The same as a share of the card's kept texts."""
-    why: WhyNoDocument = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +280,10 @@ class EvaluateResult:
     """None unless the vocabulary was extended."""
     items: tuple[ItemFile, ...] = field(default=(), metadata=SPARSE)
     """Files of the scores per item."""
+    other_documents: tuple[OtherDocuments, ...] = field(default=(), metadata=SPARSE)
+    """Scores on documents and cards that were held out as a whole."""
+    documents: tuple[DocumentCounts, ...] = field(default=(), metadata=SPARSE)
+    """By card and phase, as `prepare` counted them."""
 
     @property
     def pairs(self) -> list[Pair]:

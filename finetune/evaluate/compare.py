@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from finetune.artefacts.items import Item
+from finetune.artefacts.items import HeldOut, Item
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.evaluate.added import refuse_other_statistics, score_of, statistics_of
 from finetune.evaluate.parts import Part
@@ -55,6 +55,8 @@ class Counted:
     items: Sequence[Any]
     statistics: Mapping[str, NDArray[np.float64]]
     """By system: (N, K)."""
+    held_out: HeldOut | None = None
+    """Whole that the items are parts of; None: each was held out alone, or all are of one kind."""
 
 
 def pairs_of_task(
@@ -84,9 +86,15 @@ def pairs_of_task(
                     group.given,
                 )
                 of_group = {name: each[number][place] for name, each in outputs.items()}
-                pairs.append(
-                    pair_of(metric, of_group, group.items, subject=subject, settings=settings)
-                )
+                for kind, numbers in kinds_of(group.items):
+                    counted = pair_of(
+                        metric,
+                        {name: _at(each, numbers) for name, each in of_group.items()},
+                        [group.items[i] for i in numbers],
+                        subject=subject,
+                        settings=settings,
+                    )
+                    pairs.append(replace(counted, held_out=kind))
     return pairs
 
 
@@ -146,6 +154,23 @@ def pair_of(
         tuple(scores.values()),
     )
     return Counted(pair, items, counted)
+
+
+def kinds_of(items: Sequence[Any]) -> list[tuple[HeldOut | None, list[int]]]:
+    """Return the items by what is held out with them: first those that were held out alone.
+
+    Where none was, all of them as one kind.
+    """
+    wholes = [item.held_out if isinstance(item, Item) else None for item in items]
+    if None not in wholes:
+        return [(None, list(range(len(items))))]
+    kinds: tuple[HeldOut | None, ...] = (None, "document", "card")
+    found = [(kind, [i for i, one in enumerate(wholes) if one == kind]) for kind in kinds]
+    return [(kind, numbers) for kind, numbers in found if numbers]
+
+
+def _at(outputs: Sequence[Any] | None, numbers: Sequence[int]) -> list[Any] | None:
+    return None if outputs is None else [outputs[number] for number in numbers]
 
 
 def documents_of(items: Sequence[Any]) -> list[Any]:

@@ -72,6 +72,7 @@ def _statistics(
 def _lines(found: Counted, *, shared: Collection[str]) -> list[str]:
     test = found.pair.test
     of_all = {"language": test.language, "direction": test.direction, "phase": test.phase}
+    of_all |= {"held_out": found.held_out} if found.held_out else {}
     lines = []
     for number, (item, document) in enumerate(
         zip(found.items, documents_of(found.items), strict=True)

@@ -55,7 +55,8 @@ def parts_of(job: Job) -> tuple[Part, ...]:
     found = []
     for phase, prepared in job.prepared:
         split, items = _opened(prepared, kind=kind)
-        chosen = choose_documents(split, max_documents=job.recipe.evaluate.max_documents)
+        most = job.recipe.evaluate.max_documents
+        chosen = choose_documents(split, max_documents=most, items=items)
         splits, both = {"base": split, "adapter": split}, {"base": chosen, "adapter": chosen}
         if phase in plain:
             other, other_items = _opened(plain[phase], kind=kind)
@@ -91,8 +92,12 @@ def _common(one: _View, two: _View) -> tuple[Records, Records]:
     return found
 
 
-def choose_documents(split: PreparedItems, *, max_documents: int) -> dict[str, NDArray[np.int64]]:
+def choose_documents(
+    split: PreparedItems, *, max_documents: int, items: Sequence[Item] = ()
+) -> dict[str, NDArray[np.int64]]:
     """Return per language the records of its first `max_documents` documents.
+
+    Of `items` that are held out as a whole, half as many more.
 
     Documents are numbered in the order of their content hash, so the first ones are a random
     sample that is the same every time. All segments of a split document go together. Segments
@@ -103,7 +108,14 @@ def choose_documents(split: PreparedItems, *, max_documents: int) -> dict[str, N
     for index, language in enumerate(split.languages):
         spells = (documents_D["language"] == index) & (documents_D["supervised_bytes"] > 0)
         records_S = np.flatnonzero(spells)
-        numbers = np.unique(documents_D["document"][records_S])[:max_documents]
+        is_whole_S = np.array([bool(items and items[int(r)].held_out) for r in records_S], bool)
+        numbers_S = documents_D["document"][records_S]
+        numbers = np.concatenate(
+            [
+                np.unique(numbers_S[~is_whole_S])[:max_documents],
+                np.unique(numbers_S[is_whole_S])[: _half(max_documents, is_whole_S)],
+            ]
+        )
         if len(numbers):
             wanted = np.isin(documents_D["document"][records_S], numbers)
             chosen[language] = records_S[wanted]
@@ -127,6 +139,10 @@ def chosen_among(part: Part, groups: Sequence[Group], *, system: str) -> Records
         documents_S = part.splits[system].documents_D["document"][mine]
         found[group.language] = mine[np.isin(documents_S, np.unique(documents_S)[places])]
     return found
+
+
+def _half(most: int, is_whole_S: NDArray[np.bool_]) -> int:
+    return most if is_whole_S.all() else max(1, most // 2)
 
 
 def bytes_per_token(parts: Sequence[Part], system: str) -> dict[str, float]:

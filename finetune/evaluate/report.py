@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.drop_rows import COLUMNS, drop_rows
 from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.minimum_effect import minimum_effects
+from finetune.artefacts.other_documents import limits
+from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.artefacts.verdicts import (
     YARDSTICKS,
@@ -37,6 +40,7 @@ def write_report(
     path: Path,
     *,
     pairs: Sequence[Pair],
+    evaluated: EvaluateResult | None = None,
     generated: Sequence[Generated],
     facts: Mapping[str, Any],
     settings: Evaluate,
@@ -50,6 +54,9 @@ def write_report(
         lines=first_lines([pair.test for pair in pairs], gates=gates),
         gates=list(map(gate_row, gates)),
         rows=[row for pair in pairs for row in (_row(pair), *_rival_rows(pair))],
+        others=drop_rows(evaluated.other_documents) if evaluated else [],
+        other_columns=COLUMNS,
+        limits=list(map(str, limits(evaluated.documents))) if evaluated else [],
         minimum_items=MIN_ITEMS_OF_A_CLAIM,
         effects=minimum_effects([pair.test for pair in pairs]),
         metrics=_metrics(pairs),

@@ -22,6 +22,7 @@ from finetune.artefacts.gates.gate_evidence import evidence_of
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.other_documents import OtherDocuments
 from finetune.artefacts.results import (
     BaseResult,
     EvaluateResult,
@@ -39,6 +40,7 @@ from finetune.artefacts.verdicts import judged
 from finetune.errors import DataError
 from finetune.evaluate.added import groups_of
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
+from finetune.evaluate.drops import other_documents
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
 from finetune.evaluate.item_scores import write_item_scores
 from finetune.evaluate.measurement import Measured, forget, is_begun, measure, take_part
@@ -60,6 +62,7 @@ class _Found:
     pairs: list[Pair]
     files: list[ItemFile]
     generated: list[Generated]
+    others: list[OtherDocuments]
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def run(job: Job) -> dict[str, Any]:
             job.console.say(
                 sentence("no card has test records (`test: none`), so nothing is claimed")
             )
-            return _write(job, _Found([], [], []), extension=None)
+            return _write(job, _Found([], [], [], []), extension=None)
         raise DataError(
             problem(
                 "empty-test-split",
@@ -91,7 +94,7 @@ def run(job: Job) -> dict[str, Any]:
     if not job.leads:
         return take_part(job, parts, tasks)
     measured = measure(job, parts, tasks)
-    found = _Found([], [], [])
+    found = _Found([], [], [], [])
     shared = passed_on(job.cards)
     for number, one in enumerate(tasks):
         outputs: dict[str, list[Outputs]] = {
@@ -99,7 +102,8 @@ def run(job: Job) -> dict[str, Any]:
         }
         answers = outputs | measured["base"].by_base[number] | _by_yardsticks(job, one, parts)
         counted = pairs_of_task(one, parts, answers, settings=settings)
-        found.pairs.extend(each.pair for each in counted)
+        found.pairs.extend(each.pair for each in counted if each.held_out is None)
+        found.others.extend(other_documents(counted, settings=settings))
         found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
         found.generated.extend(generated_by_both(one, parts, outputs))
     result = _write(job, found, extension=_extension(job, parts, measured))
@@ -165,11 +169,18 @@ def _training_tokens(prepared: Sequence[tuple[str | None, Artifact]]) -> int:
 
 def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str, Any]:
     pairs = judged(found.pairs)
+    documents = [
+        counts
+        for _, artifact in job.prepared
+        for counts in read_result(artifact, PrepareResult).documents
+    ]
     evaluated = EvaluateResult(
         scores=tuple(score for pair in pairs for score in pair.scores),
         comparisons=tuple(pair.test for pair in pairs),
         extension=extension,
         items=tuple(found.files),
+        other_documents=tuple(found.others),
+        documents=tuple(documents),
     )
     result = as_json(evaluated)
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
@@ -181,6 +192,7 @@ def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str,
     write_report(
         job.workspace / "report.html",
         pairs=pairs,
+        evaluated=evaluated,
         generated=found.generated,
         facts={
             "Base model": base.hub_id,

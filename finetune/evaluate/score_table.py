@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from finetune.artefacts.drop_rows import COLUMNS, drop_rows
 from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.result import GateResult
+from finetune.artefacts.other_documents import limits
 from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.artefacts.verdicts import (
@@ -57,6 +60,12 @@ def show_scores(
     columns = ("", "base [95 %]", "adapter [95 %]", "difference", "verdict")
     title = "base and yardsticks vs. adapter, test split"
     console.table(title, columns, narrow, name="scores", facts=map(_facts, result.pairs))
+    if others := drop_rows(result.other_documents):
+        title = "documents held out as a whole, against texts held out alone"
+        numbers = map(asdict, result.other_documents)
+        console.table(title, COLUMNS, others, name="other_documents", facts=numbers)
+    for said in limits(result.documents):
+        console.say(said)
 
 
 def _facts(pair: Pair) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from finetune.artefacts.drop_rows import drop_rows
 from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.minimum_effect import minimum_effects
+from finetune.artefacts.other_documents import limits
 from finetune.artefacts.results import (
     BaseResult,
     EvaluateResult,
@@ -168,6 +170,8 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "gates": list(map(gate_row, gates)),
         "minimum_items": MIN_ITEMS_OF_A_CLAIM,
         "effects": minimum_effects(comparisons_of(job)),
+        "others": drop_rows(evaluated.other_documents) if evaluated else [],
+        "limits": [str(one) for one in limits(evaluated.documents)] if evaluated else [],
         "has_items": bool(evaluated and evaluated.items),
         "untested": [c.pretty_name for c in job.cards.values() if c.corpus.test == "none"],
         "named_tests": [c.pretty_name for c in job.cards.values() if _names_test(c)],

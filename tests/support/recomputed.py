@@ -26,7 +26,8 @@ def recomputed(folder: Path, test: dict[str, Any], *, resamples: int, seed: int)
             if f["metric"] == test["metric"]]  # fmt: skip
     items = [json.loads(line) for line in (folder / of["items"]).read_text().splitlines()]
     mine = [i for i, one in enumerate(items)
-            if all(one[k] == test[k] for k in ("language", "direction", "phase"))]  # fmt: skip
+            if all(one[k] == test[k] for k in ("language", "direction", "phase"))
+            and one.get("held_out") == test.get("held_out")]  # fmt: skip
     names = list(dict.fromkeys(items[i]["document"] for i in mine))
     rows = np.load(folder / of["scores"])[:, mine]
     sums = np.zeros((len(of["systems"]), len(names), rows.shape[2]))

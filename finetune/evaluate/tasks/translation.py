@@ -97,6 +97,8 @@ def beginnings(
                 reference=tokenizer.decode(tokens[cut:], skip_special_tokens=True),
                 source=None,
                 direction=None,
+                document=item.document,
+                held_out=item.held_out,
             )
         )
     return [item for language in sorted(found) for item in found[language] if item.prompt]

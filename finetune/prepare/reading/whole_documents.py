@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from finetune.artefacts.results import WhyNoDocument
+from finetune.artefacts.other_documents import WhyNoDocument
 from finetune.prepare.reading.document import place_of, text_id
 from finetune.readers.tables import DOCUMENT_ROLE
 from finetune.readers.units import records_of

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from finetune.artefacts.results import DocumentCounts
+from finetune.artefacts.other_documents import DocumentCounts, limits
 from finetune.messages import Sentence, counted, sentence
 from finetune.prepare.ledger import Ledger
-
-NAMES_SHOWN = 3
-"""Names of cards in a line; of more, the number is shown."""
 
 
 def document_counts(ledger: Ledger) -> tuple[DocumentCounts, ...]:
@@ -43,7 +40,7 @@ def document_facts(ledger: Ledger) -> list[dict[str, Any]]:
 
 def document_lines(found: Iterable[DocumentCounts]) -> Iterator[Sentence]:
     """Yield a line per card with held-out documents, and one for all cards with too few."""
-    cards: dict[str, list[str]] = {"one": [], "few": []}
+    found = list(found)
     for one in found:
         if one.held_out and one.documents:
             yield sentence(
@@ -55,24 +52,4 @@ def document_lines(found: Iterable[DocumentCounts]) -> Iterator[Sentence]:
                 texts=counted("{count} text", "{count} texts", one.texts),
                 share=one.share,
             )
-        elif one.why in cards:
-            cards[one.why].append(one.card)
-    if cards["one"]:
-        yield sentence(
-            "{cards}: one document each, so nothing can be said about texts of other documents",
-            cards=_some(cards["one"]),
-        )
-    if cards["few"]:
-        yield sentence(
-            "{cards}: two or three documents each, and none is held out as a whole "
-            "(`hold_out_documents: always` holds out one)",
-            cards=_some(cards["few"]),
-        )
-
-
-def _some(names: Sequence[str]) -> list[str | Sentence]:
-    """Return names of cards for a list: the first ones, and the number of the others."""
-    if len(names) <= NAMES_SHOWN + 1:
-        return list(names)
-    more = counted("{count} more card", "{count} more cards", len(names) - NAMES_SHOWN)
-    return [*names[:NAMES_SHOWN], more]
+    yield from limits(found)

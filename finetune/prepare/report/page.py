@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from finetune.artefacts.results import DocumentCounts
+from finetune.artefacts.other_documents import DocumentCounts
 from finetune.messages import Sentence, phrase, sentence
 from finetune.output.templates import environment, number
 from finetune.prepare.checking.checks import REASONS
