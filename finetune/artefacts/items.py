@@ -6,17 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.artefacts.other_documents import HeldOut
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import StoreError
 from finetune.messages import Place, problem
-
-HeldOut = Literal["document", "card"]
-"""Whole that a test item is a part of, if all of it is held out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from finetune.artefacts.items import HeldOut
 from finetune.artefacts.scores import PairedTest, SystemName, Yardstick
 from finetune.messages import Sentence, counted, sentence
 
@@ -14,6 +13,8 @@ NAMES_SHOWN = 3
 """Names of cards in a line; of more, the number is shown."""
 MIN_RESAMPLED = 5
 """Documents of a sample, at least, for an interval that resamples documents."""
+HeldOut = Literal["document", "card"]
+"""Whole that a test item is a part of, if all of it is held out."""
 WhyNoDocument = Literal["", "card", "evaluate-only", "few", "one", "replay", "setting", "whole"]
 """Reason for which no document of a card is held out as a whole: the card names its test; all of it
 is held out; it has two or three documents, or one; it is replay data; the recipe holds none out;

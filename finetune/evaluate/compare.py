@@ -9,7 +9,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from finetune.artefacts.items import HeldOut, Item
+from finetune.artefacts.items import Item
+from finetune.artefacts.other_documents import HeldOut
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.evaluate.added import refuse_other_statistics, score_of, statistics_of
 from finetune.evaluate.parts import Part

@@ -16,8 +16,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.artefacts.items import HeldOut, Item
-from finetune.artefacts.other_documents import MIN_RESAMPLED, Drop, OtherDocuments
+from finetune.artefacts.items import Item
+from finetune.artefacts.other_documents import MIN_RESAMPLED, Drop, HeldOut, OtherDocuments
 from finetune.artefacts.scores import subject
 from finetune.evaluate.added import score_of
 from finetune.evaluate.compare import Counted, documents_of

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from finetune.artefacts.items import HeldOut
+from finetune.artefacts.other_documents import HeldOut
 from finetune.models.template import Piece
 from finetune.prepare.step import Result, Step
 from finetune.text.shown import masked

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from finetune.artefacts.items import HeldOut
+from finetune.artefacts.other_documents import HeldOut
 from finetune.errors import DataError
 from finetune.prepare.reading.whole_documents import NOT_COUNTED, CardDocuments
 from finetune.prepare.step import Result

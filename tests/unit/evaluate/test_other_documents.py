@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from finetune.artefacts.drop_rows import COLUMNS, drop_rows
-from finetune.artefacts.items import HeldOut, Item, choose_prompts
-from finetune.artefacts.other_documents import DocumentCounts, OtherDocuments, limits
+from finetune.artefacts.items import Item, choose_prompts
+from finetune.artefacts.other_documents import DocumentCounts, HeldOut, OtherDocuments, limits
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit
 from finetune.artefacts.results import EvaluateResult, as_json, parse_result
 from finetune.evaluate.compare import Asked, Counted, pairs_of_task
