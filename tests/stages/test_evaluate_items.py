@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from finetune.evaluate.run import run
@@ -40,13 +43,17 @@ def test_every_number_follows_from_the_files_of_the_items(evaluated) -> None:
         found = recomputed(folder, test, resamples=200, seed=0)
         for score in result["scores"]:
             if all(score[k] == test[k] for k in ("metric", "language", "direction")):
-                assert score["value"] == pytest.approx(found["value"][score["system"]])
+                value = found["value"][score["system"]]
+                assert score["value"] == pytest.approx(value)
+                low, high = found["interval"][score["system"]]
+                expected = (min(low, value), max(high, value))
+                assert (score["low"], score["high"]) == pytest.approx(expected)
         real, low, high, p_value, detectable = found["base"]
         assert test["difference"] == pytest.approx(real)
         assert (test["low"], test["high"]) == pytest.approx((min(low, real), max(high, real)))
         assert test["p_value"] == pytest.approx(p_value)
         assert test["detectable"] == pytest.approx(detectable)
-        assert len(test["rivals"]) == len(found) - 2
+        assert len(test["rivals"]) == len(found) - 3
         for rival in test["rivals"]:
             _, rival_low, rival_high, rival_p, _ = found[rival["name"]]
             assert rival["p_value"] == pytest.approx(rival_p)
@@ -58,6 +65,34 @@ def test_every_number_follows_from_the_files_of_the_items(evaluated) -> None:
         highest = max((4 - r) * p for r, (p, _) in enumerate(sorted(claims)[: rank + 1]))
         assert p_holm == pytest.approx(min(1.0, highest))
         assert p_value <= p_holm
+
+
+def test_every_number_of_the_page_follows_from_the_items(evaluated) -> None:
+    """Scores, intervals, differences and what is detectable, as the report prints them."""
+    folder, result = evaluated
+    page = html.unescape((folder / "report.html").read_text())
+    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    numbers = set(re.findall(r"[+-]?\d+\.\d+", re.sub(r"<[^>]*>", " ", table)))
+    printed: set[str] = set()
+    for test in result["comparisons"]:
+        found = recomputed(folder, test, resamples=200, seed=0)
+        sides = [*found["value"].values(), *np.concatenate(list(found["interval"].values()))]
+        against = [found[name] for name in found if name not in ("value", "interval")]
+        real = [min(one[1], one[0]) for one in against] + [max(one[2], one[0]) for one in against]
+        for places in (1, 2, 3):
+            printed |= {f"{value:.{places}f}" for value in sides}
+            printed |= {f"{one[4]:.{places}f}" for one in against}
+            printed |= {f"{value:+.{places}f}" for value in (*real, *(one[0] for one in against))}
+        printed |= {f"{one[3]:.{places}f}" for one in against for places in (1, 2, 3, 4)}
+        adjusted = test["p_holm"]
+        printed |= {f"{adjusted:.{n}f}" for n in (3, 4) if adjusted is not None}
+        printed |= (
+            {f"{adjusted:.2g}", f"{100 * test['difference'] / (test['base'] or 1):+.1f}"}
+            if (adjusted is not None)
+            else set()
+        )
+    assert len(numbers) > 30
+    assert numbers <= printed
 
 
 def _claim(test: dict[str, Any]) -> float:

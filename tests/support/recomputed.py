@@ -42,6 +42,9 @@ def recomputed(folder: Path, test: dict[str, Any], *, resamples: int, seed: int)
     )
     flips = np.random.Generator(np.random.Philox(seed)).integers(2, size=(4999, len(names)))
     found: dict[str, Any] = {"value": {n: float(score(one.sum(0))) for n, one in by.items()}}
+    found["interval"] = {
+        n: np.quantile(score(one[drawn].sum(1)), [0.025, 0.975]) for n, one in by.items()
+    }
     for name in set(by) - {"adapter"}:
         one, two = by[name], by["adapter"]
         gap = score(two[drawn].sum(1)) - score(one[drawn].sum(1))

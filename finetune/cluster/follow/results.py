@@ -45,6 +45,8 @@ class Result:
     """By name of the metric."""
     train: str | None = None
     """`train/key` of the adapter."""
+    evaluate: str | None = None
+    """`evaluate/key` of its scores."""
 
     def facts(self, metrics: Sequence[Metric]) -> dict[str, Any]:
         """Return the row for `--json` and `--csv`; three fields per metric."""
@@ -94,6 +96,7 @@ def results_of(report: ChainReport) -> list[Result]:
         comparisons: tuple[PairedTest, ...] = ()
         if scored is not None:
             path = store.path_of("evaluate", scored.key)
+            blank = replace(blank, evaluate=f"evaluate/{scored.key}")
             comparisons = parse_result(scored.result, EvaluateResult, path=path).comparisons
         rows += [(prepared, row) for row in _rows(blank, validation, comparisons)]
     return _marked(rows)
@@ -131,6 +134,16 @@ def over_seeds(rows: Sequence[Result]) -> list[OverSeeds]:
         for (combination, language), same in alike.items()
         if len(same) > 1
     ]
+
+
+def evaluations_by_seed(rows: Sequence[Result], store: Path) -> dict[str, list[Path]]:
+    """Return the folders of evaluations that differ only in their seeds, by combination."""
+    alike: dict[str, dict[str, Path]] = {}
+    for row in rows:
+        kept = [f"{k}={v}" for k, v in row.settings.items() if not k.endswith("train.seed")]
+        if len(kept) < len(row.settings) and row.evaluate:
+            alike.setdefault(" ".join(kept), {})[row.evaluate] = store / row.evaluate
+    return {name: list(found.values()) for name, found in alike.items() if len(found) > 1}
 
 
 def _values(rows: Sequence[Result], name: str, system: str) -> list[float]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import webbrowser
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finetune.api.recipes import not_built
 from finetune.cluster.chain.chain import find_chain
@@ -12,6 +14,7 @@ from finetune.cluster.follow.results import (
     Compared,
     OverSeeds,
     Result,
+    evaluations_by_seed,
     metrics_of,
     over_seeds,
     results_of,
@@ -22,9 +25,13 @@ from finetune.messages import problem
 from finetune.output.console import Console
 from finetune.output.spreadsheet import write_rows
 from finetune.pipeline.gate import open_project
+from finetune.pipeline.manifest import read_manifest
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
 from finetune.spec.tables.metric import VALIDATION, Metric, metric, refuse_shared_fields
+
+if TYPE_CHECKING:
+    from finetune.artefacts.seeds import Pooled
 
 PAGE = "report.html"
 
@@ -96,7 +103,41 @@ def _sweep(options: Namespace, console: Console) -> int:
         columns = ("combination", "language", "seeds", *_columns(metrics))
         table = [_summary(seed, metrics) for seed in seeds]
         console.table("mean ± standard deviation over seeds", columns, table)
+        _show_pooled(evaluations_by_seed(rows, Path(report.chain.store)), console)
     return 0
+
+
+def _show_pooled(by_combination: Mapping[str, Sequence[Path]], console: Console) -> None:
+    """Show each metric over seeds: values by seed, and the paired test of their mean."""
+    from finetune.artefacts.results import EvaluateResult, parse_result
+    from finetune.artefacts.seeds import pooled
+
+    table = []
+    for combination, folders in by_combination.items():
+        results = [
+            (folder, parse_result(read_manifest(folder).result, EvaluateResult, path=folder))
+            for folder in folders
+        ]
+        table += [row for one in pooled(results) for row in _pooled_rows(combination, one)]
+    if table:
+        columns = ("combination", "language", "score", "by seed", "mean ± sd", "better in", "p")
+        console.table("seeds: paired tests of their mean, documents exchanged", columns, table)
+
+
+def _pooled_rows(combination: str, one: Pooled) -> Iterator[tuple[str, ...]]:
+    """Yield a row for the adapter, and one for the base and each yardstick beside it."""
+    row = metric(one.test.metric)
+    by_seed = " ".join(f"{value:.{row.decimals}f}" for value in one.values)
+    spread = _deviation((one.mean, one.deviation), places=row.decimals)
+    where = one.test.direction or one.test.language
+    won = f"{one.better} of {len(one.values)}"
+    yield combination, where, row.column, by_seed, spread, won, ""
+    for name, found in one.against.items():
+        places, gap = row.decimals, found.difference
+        ends = f"{gap.value:+.{places}f} [{gap.low:+.{places}f}, {gap.high:+.{places}f}]"
+        at_floor = found.p_value <= found.p_floor
+        p_value = f"<= {found.p_floor:.1g}" if at_floor else f"{found.p_value:.3f}"
+        yield "", f"  {name}", "", f"{found.first.value:.{places}f}", ends, "", p_value
 
 
 def _columns(metrics: Sequence[Metric], *, p: str | None = None) -> list[str]:
