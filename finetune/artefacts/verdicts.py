@@ -16,7 +16,7 @@ from finetune.messages import Sentence, sentence
 from finetune.spec.language import language_name
 from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.spec.tables.task import task_of
-from finetune.statistics.claims import LEVEL, MIN_ITEMS_OF_A_CLAIM, holm
+from finetune.statistics.claims import LEVEL, MIN_ITEMS_OF_A_CLAIM, binomial_test, holm
 
 YARDSTICKS = {
     "examples": "base with examples",
@@ -157,12 +157,30 @@ def verdict(test: PairedTest) -> str:
             return f"{test.better} better"
         return f"{test.better} better ({100 * test.difference / test.base:+.1f} %)"
     if not row.is_judged:
-        return "shown only"
+        return "shown only" if row.chance is None else against_chance(test)
     if test.n < MIN_ITEMS_OF_A_CLAIM:
         return f"too few items for a claim (n = {test.n})"
     if test.difference == test.low == test.high == 0:
         return "no difference"
     return _why_neither(test)
+
+
+def against_chance(test: PairedTest) -> str:
+    """Return the share of the adapter, and how often guessing does as well (an exact test).
+
+    >>> test = PairedTest("choice_accuracy", "hau_Latn", None, 0.3, 0.6, 0.3, 0.2, 0.4, 0.002, 60,
+    ...                   "neither", "exchange test")
+    >>> against_chance(test)
+    '60 % of 60 (chance 25 %, p < 0.0001; base p = 0.225)'
+    """
+    chance = metric(test.metric).chance or 0.0
+
+    def p_of(share: float) -> str:
+        text = p_text(binomial_test(round(share * test.n), test.n, chance=chance))
+        return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+    found = f"{test.adapter:.0%} of {test.n} (chance {chance:.0%}, {p_of(test.adapter)}; base "
+    return found.replace("%", " %") + f"{p_of(test.base)})"
 
 
 def _why_neither(test: PairedTest) -> str:
@@ -194,10 +212,10 @@ def names_of(rivals: Sequence[Rival]) -> str:
 def p_text(p_value: float, *, floor: float = 0.0) -> str:
     """Format a p-value; at the smallest value that its test can give it is a bound.
 
-    >>> p_text(0.0312), p_text(0.0002, floor=0.0002), p_text(1.0), p_text(0.00004)
+    >>> p_text(0.0312), p_text(0.0002, floor=0.0002), p_text(1.0, floor=1.0), p_text(0.00004)
     ('0.031', '<= 0.0002', '1.000', '< 0.0001')
     """
-    if floor and p_value <= floor * (1 + 1e-9):
+    if 0 < floor < 1 and p_value <= floor * (1 + 1e-9):
         return f"<= {p_value:.2g}"
     return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001" if p_value >= 0.0001 else "< 0.0001"
 

@@ -17,7 +17,7 @@ from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.evaluate.frames import frames_of, inside
 from finetune.evaluate.outputs import Generation, Likelihood
-from finetune.evaluate.parts import Part
+from finetune.evaluate.parts import Part, chosen_among
 from finetune.evaluate.training_pairs import layout_of, training_pairs, turn_of
 from finetune.spec.tables.task import Group
 from finetune.statistics.retrieval import Index, index_of, nearest
@@ -128,7 +128,7 @@ def likely_with_examples(
         if not any(prompts):
             found.append(None)
             continue
-        records_S = part.chosen[system.name][group.language]
+        records_S = chosen_among(part, [group], system=system.name)[group.language]
         _, document_S = np.unique(split.documents_D["document"][records_S], return_inverse=True)
         segments = []
         for record, document in zip(records_S.tolist(), document_S.tolist(), strict=True):

@@ -10,9 +10,11 @@ from finetune.artefacts.job import Job
 from finetune.evaluate.base_and_adapter import SCORE_TOKENS, System, label_of
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
-from finetune.models.encode import Encoded
+from finetune.models.encode import Encoded, Encoder
 from finetune.models.in_memory import split_of_segments
 from finetune.models.template import special_ids
+
+_ANY_LENGTH = 1 << 30
 
 
 def likelihoods(
@@ -62,3 +64,44 @@ def measured(
             row_tokens=job.recipe.prepare.sequence_tokens,
             on_progress=lambda done, rows: bar.update(done * len(documents) // rows),
         )
+
+
+def given_prompts(
+    job: Job, system: System, part: Part, pairs: Sequence[tuple[str, str]], *, what: str
+) -> list[Likelihood]:
+    """Return how likely a system finds each text after its prompt: (prompt, text).
+
+    The beginning of a prompt that is too long for the model's context is cut.
+    """
+    encoder, limit = Encoder(system.tokenizer), system.kind.context_tokens(system.model)
+    documents = []
+    for prompt, text in pairs:
+        [whole] = encoder.document(((prompt, False), (text, True)), row_tokens=_ANY_LENGTH)
+        documents.append(_last(whole, limit))
+    return measured(job, system, part, documents, what=what)
+
+
+def of_texts(
+    job: Job, system: System, part: Part, texts: Sequence[str], *, what: str
+) -> list[Likelihood]:
+    """Return how likely a system finds each text; of a long one in parts."""
+    encoder, row_tokens = Encoder(system.tokenizer), job.recipe.prepare.sequence_tokens
+    cut = [encoder.document(((text, True),), row_tokens=row_tokens) for text in texts]
+    found = iter(
+        measured(job, system, part, [segment for one in cut for segment in one], what=what)
+    )
+    sums = []
+    for segments in cut:
+        mine = [next(found) for _ in segments]
+        nats, marks = sum(one.nats for one in mine), sum(one.mark_nats for one in mine)
+        sums.append(Likelihood(nats, sum(one.size_bytes for one in mine), mark_nats=marks))
+    return sums
+
+
+def _last(whole: Encoded, limit: int | None) -> Encoded:
+    """Return the last tokens of a document, as many as a context takes."""
+    if limit is None or len(whole.tokens_n) <= limit:
+        return whole
+    supervised_n = whole.supervised_n[-limit:].copy()
+    supervised_n[:1] = 0
+    return Encoded(whole.tokens_n[-limit:], supervised_n, whole.supervised_bytes)

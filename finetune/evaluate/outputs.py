@@ -1,4 +1,4 @@
-"""Outputs of a system for one item: a likelihood, or a generation."""
+"""Outputs of a system for one item: a likelihood, a generation, and those of controls."""
 
 from __future__ import annotations
 
@@ -25,3 +25,24 @@ class Generation:
     reference: str
     source: str | None
     """Source text, for metrics that use it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUse:
+    """Likelihoods of a translation, given its own source and another one."""
+
+    right_nats: float
+    wrong_nats: float
+    size_bytes: int
+    """UTF-8 bytes of the translation."""
+    lead_nats: float
+    """Gain of the translation in log-likelihood by its own source, minus the largest such gain of
+    another text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Divergence of a system from the base, summed over the tokens that follow a prompt."""
+
+    nats: float
+    tokens: int

@@ -53,7 +53,7 @@ def show_scores(
             base.replace(" [", "\n["),
             adapter.replace(" [", "\n["),
             f"{difference}\np {p}" if p.startswith("<") else f"{difference}\np = {p}",
-            verdict,
+            verdict.replace(" (chance", "\n(chance").replace("; ", ";\n"),
         )
         for metric, where, items, base, adapter, difference, p, verdict in rows
     ]

@@ -27,6 +27,7 @@ from finetune.artefacts.packed_split import open_split
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
+from finetune.models.divergence import divergence
 from finetune.models.generate import Decoding, context_tokens, generate
 from finetune.models.load import attach_lora, load_adapter, load_base
 from finetune.models.packed_model import PackedModel, Sizes, idle_batch, make_batch, sizes_of
@@ -100,6 +101,22 @@ class Generate(Protocol):
         """Return what a model, wrapped or not, writes for each prompt."""
 
 
+class Diverge(Protocol):
+    """Compares an adapter with its base."""
+
+    def __call__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        prompts: list[str],
+        *,
+        new_tokens: int,
+        batch_size: int,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[tuple[float, int]]:
+        """Return for each prompt the sum of KL(base || adapter) in nats, and of how many tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of base: how it is loaded and trained, how it is scored, and how it writes."""
@@ -126,6 +143,8 @@ class Kind:
     """Most tokens of prompt and answer together; None if the model has no limit."""
     sizes: Callable[[Any], Sizes]
     """Of a base with its adapter; on a CPU `run.micro_batch_size: auto` depends on them."""
+    divergence: Diverge | None = None
+    """None: not measured."""
 
 
 def _is_causal(config: Mapping[str, Any]) -> bool:
@@ -146,6 +165,7 @@ CAUSAL = Kind(
     generate=generate,
     context_tokens=context_tokens,
     sizes=sizes_of,
+    divergence=divergence,
 )
 KINDS: tuple[Kind, ...] = (CAUSAL,)
 """All kinds; the first that takes a base is its own."""

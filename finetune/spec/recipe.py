@@ -229,6 +229,11 @@ class Evaluate(Section):
     """Maximum number of new tokens per generation; fewer if 99 % of the references are shorter."""
     examples: Annotated[int, Field(ge=0, le=32)] = 5
     """Number of training examples in the prompt of the base with examples, a yardstick; 0: none."""
+    control_items: Annotated[int, Field(ge=0)] = 60
+    """Maximum number of test pairs per direction that are scored with other sources, and of texts
+    per language for forgetting; 0: none."""
+    kl_prompts: Annotated[int, Field(ge=0, le=50)] = 50
+    """Number of everyday prompts on which the adapter is compared with the base; 0: none."""
     samples: Annotated[int, Field(ge=0)] = 5
     """Number of generations of base and adapter in the report."""
     resamples: Annotated[int, Field(ge=100)] = 1000

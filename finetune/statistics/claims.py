@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 LEVEL = 0.05
 """Probability of one or more false claims, if no adapter differs from what it is compared with."""
 MIN_ITEMS_OF_A_CLAIM = 50
+
+
+def binomial_test(successes: int, trials: int, *, chance: float) -> float:
+    """Return the exact probability of as many successes, or more, by chance alone.
+
+    >>> binomial_test(2, 2, chance=0.25), binomial_test(0, 7, chance=0.25)
+    (0.0625, 1.0)
+    """
+    if successes <= 0:
+        return 1.0
+    logs = [
+        math.log(math.comb(trials, k)) + k * math.log(chance) + (trials - k) * math.log1p(-chance)
+        for k in range(successes, trials + 1)
+    ]
+    return min(1.0, math.fsum(map(math.exp, logs)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

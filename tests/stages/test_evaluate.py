@@ -151,7 +151,13 @@ def test_what_is_written(tmp_path, base_folder):
     job = make_job(tmp_path, base_folder, scale=0.05, generate_items=4)
     result = run(job)
     assert json.loads((job.workspace / "scores.json").read_text()) == result
-    assert {s["system"] for s in result["scores"]} == {"base", "adapter", "ngram", "copy"}
+    assert {s["system"] for s in result["scores"]} == {
+        "base",
+        "adapter",
+        "ngram",
+        "copy",
+        "examples",
+    }
     assert all(s["signature"] and s["low"] <= s["value"] <= s["high"] for s in result["scores"])
     lines = (job.workspace / "generations.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]

@@ -68,6 +68,7 @@ def test_its_scores_are_those_of_the_same_targets_after_examples(tmp_path, base_
         ("bits_per_byte", "hau_Latn"),
         ("end_mark_bits", "hau_Latn"),
         ("chrf++", "hau_Latn"),
+        ("chrf++_plain", "hau_Latn"),
     }
     score = with_examples["bits_per_byte", "hau_Latn"]
     assert "examples:2,retrieval:chr" in score["signature"]

@@ -121,7 +121,11 @@ def job_of(root: Path, base: Path, **evaluate: Any) -> Job:
             "corpora": [{"card": "toy"}],
             "prepare": {"sequence_tokens": SEQUENCE},
             "train": {"max_steps": 1, "batch_tokens": SEQUENCE},
-            "evaluate": {"resamples": 200, "max_new_tokens": 8, "samples": 2} | evaluate,
+            "evaluate": {
+                **{"resamples": 200, "max_new_tokens": 8, "samples": 2},
+                **{"control_items": 0, "kl_prompts": 0},
+                **evaluate,
+            },
             "release": {"repo": "org/toy"},
         }
     )

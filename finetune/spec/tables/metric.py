@@ -29,6 +29,10 @@ METRICS: Mapping[str, str] = {
     "chrf++": "finetune.evaluate.metrics.chrf:METRIC",
     "chrf++_plain": "finetune.evaluate.metrics.chrf_plain:METRIC",
     "exact_match": "finetune.evaluate.metrics.exact_match:METRIC",
+    "source_bits": "finetune.evaluate.metrics.source_bits:METRIC",
+    "choice_accuracy": "finetune.evaluate.metrics.choice_accuracy:METRIC",
+    "forgetting_bits": "finetune.evaluate.metrics.forgetting_bits:METRIC",
+    "kl_per_token": "finetune.evaluate.metrics.kl_per_token:METRIC",
 }
 VALIDATION = "bits_per_byte"
 """The validation metric, by language, that chooses the best checkpoint; the field of each
@@ -71,6 +75,8 @@ class Metric:
     """False: it is shown, and nothing is claimed from it."""
     holds_in: str | None = None
     """Metric of the same outputs in which a gain has to hold as well, or it is not claimed."""
+    chance: float | None = None
+    """Share of items that guessing has right, for a metric that is such a share."""
     takes: type[Any]
     """Input per item: `Generation`, `Likelihood` (finetune.evaluate.outputs), or a
     class of a task of your own."""

@@ -23,9 +23,14 @@ from finetune.spec.tables.metric import Metric, metric, metric_origin, refuse_sh
 TASKS: Mapping[str, str] = {
     "held_out_text": "finetune.evaluate.tasks.held_out_text:TASK",
     "translation": "finetune.evaluate.tasks.translation:TASK",
+    "wrong_source": "finetune.evaluate.tasks.wrong_source:TASK",
+    "forgetting": "finetune.evaluate.tasks.forgetting:TASK",
+    "kl": "finetune.evaluate.tasks.kl:TASK",
 }
 ALWAYS = ("held_out_text", "translation")
 """Asked of every adapter, whatever the recipe adds."""
+CONTROLS = ("wrong_source", "forgetting", "kl")
+"""The same; nothing is claimed from them. Their scores record their names."""
 GROUP = "finetune.tasks"
 
 
@@ -141,7 +146,10 @@ def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tupl
                     name=twice[0],
                 )
             )
-    found = [(one, one.fitting(metrics)) for one in map(task, dict.fromkeys((*ALWAYS, *tasks)))]
+    found = [
+        (one, one.fitting(metrics))
+        for one in map(task, dict.fromkeys((*ALWAYS, *CONTROLS, *tasks)))
+    ]
     used = {one.name for _, fitting in found for one in fitting}
     for name in metrics:
         if name not in used:

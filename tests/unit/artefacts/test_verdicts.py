@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.artefacts.verdicts import claim_p, judged, verdict, warnings
+from finetune.statistics.claims import binomial_test
 
 CLEAR = PairedTest(
     *("bits_per_byte", "hau_Latn", None),
@@ -133,3 +135,11 @@ def test_a_gain_in_chrf_holds_without_markup_too(changes, better):
     )
     assert (verdict(found), verdict(plain)) == (expected, "shown only")
     assert found.fails_in == (None if better == "adapter" else "chrf++_plain")
+
+
+def test_a_choice_is_shown_beside_chance():
+    """Share, number of items, chance, and the exact p-values of adapter and base."""
+    test = replace(CLEAR, metric="choice_accuracy", adapter=41 / 60, base=15 / 60)
+    expected = sum(math.comb(60, k) * 3 ** (60 - k) for k in range(15, 61)) / 4**60
+    assert binomial_test(15, 60, chance=0.25) == pytest.approx(expected)
+    assert verdict(test) == f"68 % of 60 (chance 25 %, p < 0.0001; base p = {expected:.3f})"

@@ -157,6 +157,10 @@ def test_fields_of_our_metrics_are_those_of_old_tables():
         "adapter_chrf",
         "adapter_chrf_plain",
         "adapter_exact_match",
+        "adapter_source_bits",
+        "adapter_choice_accuracy",
+        "adapter_forgetting_bits",
+        "adapter_kl_per_token",
     }
 
 

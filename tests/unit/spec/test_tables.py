@@ -13,11 +13,11 @@ import pytest
 from pydantic import ValidationError
 
 from finetune.errors import RecipeError
-from finetune.evaluate.outputs import Generation, Likelihood
+from finetune.evaluate.outputs import Divergence, Generation, Likelihood, SourceUse
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.export_format import EXPORTS, IN_RELEASE, export_format
 from finetune.spec.tables.metric import METRICS, VALIDATED, VALIDATION, metric
-from finetune.spec.tables.task import ALWAYS, TASKS, asked, task
+from finetune.spec.tables.task import ALWAYS, CONTROLS, TASKS, asked, task
 from tests.support.problems import raises
 from tests.support.syntax import tree_of
 
@@ -29,6 +29,8 @@ OUTPUTS: dict[type, list[Any]] = {
         Generation("", "Na gode ƙwarai.", "Thank you"),
         Generation("Sai an jima", "", None),
     ],
+    SourceUse: [SourceUse(4.0, 5.0, 7, 1.5), SourceUse(3.0, 2.0, 4, -1.0), SourceUse(9, 9, 3, 0)],
+    Divergence: [Divergence(0.5, 12), Divergence(0.0, 1), Divergence(7.25, 64)],
 }
 """Outputs of each kind; a metric that takes another kind needs some here."""
 
@@ -83,7 +85,7 @@ def test_a_task_has_metrics_that_fit_it(name: str) -> None:
 def test_a_recipe_adds_to_what_is_always_asked() -> None:
     """A metric goes to each task that gives what it takes; without one nothing is added."""
     plain = {row.name: [m.name for m in metrics] for row, metrics in asked((), ())}
-    assert list(plain) == list(ALWAYS)
+    assert list(plain) == [*ALWAYS, *CONTROLS]
     added = {row.name: [m.name for m in metrics] for row, metrics in asked((), ["exact_match"])}
     assert added == plain | {"translation": [*plain["translation"], "exact_match"]}
     with pytest.raises(ValidationError) as caught:
