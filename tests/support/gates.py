@@ -34,7 +34,7 @@ WRONG_SOURCE = {"task": "wrong_source", "direction": DIRECTION}
 TESTS = {
     "bits": paired("bits_per_byte", 4.0, 1.8),
     "chrf": paired("chrf++", 5.5, 18.2, direction=DIRECTION),
-    "forgetting": paired("bits_per_byte", 1.0, 1.04, **FORGETTING),
+    "forgetting": paired("forgetting_bits", 1.0, 1.04, **FORGETTING),
     "wrong_source": paired("source_bits", 0.1, 0.6, **WRONG_SOURCE),
 }
 SCORES = {
@@ -73,7 +73,7 @@ BAD = {
         *("fidelity", "not covered", "no identifier covers the language"),
     ),
     "forgets English": (
-        {"forgetting": paired("bits_per_byte", 1.0, 1.3, **FORGETTING)},
+        {"forgetting": paired("forgetting_bits", 1.0, 1.3, **FORGETTING)},
         *("forgetting", "failed", "English: bits per byte of held-out text rise from 1.000 to"),
     ),
     "no English was scored": (

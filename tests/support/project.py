@@ -31,8 +31,8 @@ train:
   validate_every_steps: 2
   learning_rate: 5e-3
   warmup_steps: 1
-evaluate: {generate_items: 4, max_new_tokens: 8, samples: 2, resamples: 100, control_items: 4,
-  kl_prompts: 2}
+evaluate: {generate_items: 4, max_new_tokens: 8, samples: 2, resamples: 100, control_items: 0,
+  kl_prompts: 0}
 release: {repo: org/tiny-lora}
 run: {checkpoint_every_steps: 1, tensorboard: false, threads: 1}
 """

@@ -13,7 +13,7 @@ from finetune.artefacts.scores import PairedTest, Score
 from finetune.artefacts.verdicts import is_gain, unbeaten, verdict, where
 from finetune.spec.language import language_name
 from finetune.spec.sections.gates import Gates
-from finetune.spec.tables.metric import FIDELITY, KL, SOURCE_BITS, VALIDATION, metric
+from finetune.spec.tables.metric import FIDELITY, FORGETTING, KL, SOURCE_BITS, metric
 from finetune.statistics.claims import LEVEL
 
 
@@ -101,7 +101,7 @@ def fidelity(evidence: Evidence, settings: Gates) -> list[GateResult]:
 
 def forgetting(evidence: Evidence, settings: Gates) -> list[GateResult]:
     """Return how much worse held-out text of other languages is predicted."""
-    tests = evidence.tests(task="forgetting", metric=VALIDATION)
+    tests = evidence.tests(task="forgetting", metric=FORGETTING)
     if not tests:
         return [GateResult("forgetting", "not measured")]
     found = []

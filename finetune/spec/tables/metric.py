@@ -37,7 +37,8 @@ METRICS: Mapping[str, str] = {
 VALIDATION = "bits_per_byte"
 """The validation metric, by language, that chooses the best checkpoint; the field of each
 validation in metrics.jsonl and in the history of a run."""
-FIDELITY, KL, SOURCE_BITS = "fidelity", "kl_per_token", "source_bits"
+FIDELITY, FORGETTING, KL = "fidelity", "forgetting_bits", "kl_per_token"
+SOURCE_BITS = "source_bits"
 """Metrics of the gates of a public release, beside the claims (finetune/artefacts/gates)."""
 VALIDATED = f"validation_{VALIDATION}"
 """Field of a training's result, and column of tables of results: the best validation."""
