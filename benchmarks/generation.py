@@ -50,6 +50,7 @@ class Measured:
     process_cpu_seconds: float
     peak_mib: float
     answers: list[list[int]]
+    texts: list[str]
 
     @property
     def tokens(self) -> int:
@@ -131,7 +132,7 @@ def _print_table(work: str, rows: list[Measured]) -> None:
     print(f"\n{work}: {len(ours.answers)} prompts, {ours.tokens} new tokens by ours")
     print("contender      rows  tokens/CPU-s  tokens/s  peak MiB  same answers   ours is: x")
     for one in rows:
-        same = sum(a == b for a, b in zip(one.answers, ours.answers, strict=True))
+        same = sum(a == b for a, b in zip(one.texts, ours.texts, strict=True))
         line = f"{one.name:13s} {one.rows:5d} {one.tokens / one.cpu_seconds:13.1f}"
         line += f" {one.tokens / one.seconds:9.1f} {one.peak_mib:9.0f} {same:13d}"
         per_token = one.cpu_seconds / one.tokens / (ours.cpu_seconds / ours.tokens)
@@ -167,6 +168,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "process_cpu_seconds": time.process_time(),
         "peak_mib": usage.ru_maxrss / 1024,
         "answers": answers,
+        "texts": [tokenizer.decode(one, skip_special_tokens=True).strip() for one in answers],
     }
 
 
