@@ -79,7 +79,8 @@ def _laid_out(text: str, job: Job, tokenizer: Any) -> str:
 
 def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Divergence]]:
     """Return the divergence of a system from the base for each prompt: of the base itself 0."""
-    from finetune.evaluate.base_and_adapter import GENERATE_ROWS, label_of
+    from finetune.evaluate.base_and_adapter import label_of
+    from finetune.readers.parquet import BATCH_ROWS
 
     prompts = [item.prompt or "" for group in groups for item in group.items]
     divergence = system.kind.divergence
@@ -95,7 +96,7 @@ def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> lis
                 system.tokenizer,
                 prompts,
                 new_tokens=CONTINUED_TOKENS,
-                batch_size=GENERATE_ROWS[system.device.type],
+                batch_size=BATCH_ROWS[system.device.type],
                 on_progress=lambda done, _: bar.update(done),
             )
         )
