@@ -64,10 +64,6 @@ BAD = {
         {"fidelity": adapter_score("fidelity", 0.1, direction=DIRECTION)},
         *("fidelity", "failed", "English to Hausa: fidelity is only 0.10"),
     ),
-    "outputs not identified": (
-        {"fidelity": None},
-        *("fidelity", "not measured", "Hausa: not measured"),
-    ),
     "no identifier for this language": (
         {"fidelity": adapter_score("fidelity", 1.0, language="wol_Latn")},
         *("fidelity", "not covered", "no identifier covers the language"),

@@ -10,7 +10,6 @@ from finetune.artefacts.scores import PairedTest, Score
 from finetune.spec.card import DataCard
 from finetune.spec.entries import target_language
 from finetune.spec.recipe import Corpus, Recipe
-from finetune.spec.tables.metric import FIDELITY
 
 _OVERLAP = ("in-evaluation", "near-evaluation", "contaminated")
 """Reasons of rejection that `prepare` records for an overlap with held-out or evaluation texts."""
@@ -53,11 +52,6 @@ class Evidence:
         """Return the paired tests of a task; held-out text and translation are none."""
         tests = [test for test in self.evaluated.comparisons if test.task == task]
         return [test for test in tests if metric in (None, test.metric)]
-
-    @property
-    def is_identified(self) -> bool:
-        """True if outputs were identified in any language."""
-        return bool(self.scores(task=None, metric=FIDELITY))
 
 
 def evidence_of(

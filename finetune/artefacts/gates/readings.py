@@ -90,7 +90,8 @@ def fidelity(evidence: Evidence, settings: Gates) -> list[GateResult]:
     for language in evidence.translated:
         scores = evidence.scores(task=None, metric=FIDELITY, language=language)
         if not scores:
-            absent: Finding = "not covered" if evidence.is_identified else "not measured"
+            translated = any(test.direction for test in _claims(evidence, language))
+            absent: Finding = "not covered" if translated else "not measured"
             found.append(GateResult("fidelity", absent, language_name(language)))
         for one in scores:
             facts: dict[str, Fact] = {"value": one.value, "limit": settings.fidelity}

@@ -99,22 +99,24 @@ def test_the_languages_are_those_that_the_recipe_teaches():
 
 def test_first_lines_stand_in_their_order():
     """Health, overridden gates, the n-gram model, the gain."""
+    wolof = replace(TESTS["chrf"], language="wol_Latn", direction="eng_Latn>wol_Latn")
     behind = replace(TESTS["bits"], better="neither", rivals=(NGRAM,))
     results = gates_of(
         evidence(bits=behind, fidelity=None), Gates(override={"fidelity": "a speaker read them"})
     )
     lines = first_lines(
-        [behind, TESTS["chrf"]], gates=results, health=[sentence("Not for medical advice.")]
+        [behind, wolof], gates=results, health=[sentence("Not for medical advice.")]
     )
     assert [line.kind for line in lines] == ["health", "overridden", "worse-than-ngram", "gain"]
     assert [line.is_warning for line in lines] == [True, True, True, False]
     texts = [str(line.text) for line in lines]
     assert texts[1] == (
-        "The gate 'fidelity' (writes the language) is overridden: Hausa: not measured. "
+        "The gate 'fidelity' (writes the language) is overridden: Hausa: no identifier covers the "
+        "language, so the language of the outputs is not known. "
         "Reason: a speaker read them"
     )
-    assert texts[3] == ("Better than base and yardsticks: English to Hausa chrF++ 5.5 -> 18.2.")
-    [line] = first_lines([replace(TESTS["chrf"], better="neither")])
+    assert texts[3] == ("Better than base and yardsticks: English to Wolof chrF++ 5.5 -> 18.2.")
+    [line] = first_lines([TESTS["bits"], replace(TESTS["chrf"], better="neither")])
     assert str(line.text) == "No gain over base and yardsticks is claimed."
 
 
