@@ -20,6 +20,17 @@ class FetchedDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchedSplits:
+    """Result of the stage `benchmark`: all splits of a dataset of the Hub."""
+
+    dataset: str
+    revision: str
+    config: str | None
+    rows: Mapping[str, int]
+    """By split."""
+
+
+@dataclass(frozen=True, slots=True)
 class FetchedFile:
     """A file of the web, with its path inside the artefact."""
 

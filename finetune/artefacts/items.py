@@ -35,6 +35,18 @@ class Item:
     """Its document, or its card, if that is held out as a whole; None: it was drawn alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One item of a public task; its text is not kept."""
+
+    hash: str
+    """SHA-256 (hex) of the item as its data set has it."""
+    document: str
+    """The same of the text that it is about; questions about one text depend on each other."""
+    number: int
+    """Number of the item in its split."""
+
+
 def read_items(directory: Path, split: PreparedItems) -> list[Item]:
     """Read items.jsonl of a split; line i belongs to record i of documents.npy.
 

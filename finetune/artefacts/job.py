@@ -7,7 +7,7 @@ JSON-able `result` of its manifest. It never sees keys or the layout of the stor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class Job:
     of the phase before, or of `start_from`); `shorter` (same training with fewer steps, to be
     continued); `train`; `evaluate`; `vocabulary` (the extended tokenizer), and beside it `plain`
     and `plain:PHASE` (the same corpora prepared with the base's own);
-    `corpus:NAME` (fetched Hub dataset of a card)."""
+    `corpus:NAME` (fetched Hub dataset of a card); `benchmark:DATASET` (that of a public task)."""
     workspace: Path
     """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop,
     `evaluate` the shards that are measured."""
@@ -48,6 +48,8 @@ class Job:
     leads: bool = True
     """False in a process that takes part in what another one builds. It writes no results, and
     returns an empty mapping as long as there is nothing to take part in."""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    """Content of the artefact, where neither recipe nor cards say it (stage `benchmark`)."""
 
     @property
     def prepared(self) -> tuple[tuple[str | None, Artifact], ...]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from finetune.artefacts.items import Item
+from finetune.artefacts.items import Item, Question
 from finetune.artefacts.other_documents import HeldOut
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.evaluate.added import refuse_other_statistics, score_of, statistics_of
@@ -175,11 +175,17 @@ def _at(outputs: Sequence[Any] | None, numbers: Sequence[int]) -> list[Any] | No
 
 
 def documents_of(items: Sequence[Any]) -> list[Any]:
-    """Return the document of each item: its source text, or itself.
+    """Return the document of each item: its source text, what a question is about, or itself.
 
-    Translations of one text into a language depend on each other.
+    Translations of one text into a language depend on each other; so do questions about one.
     """
-    return [item.id if isinstance(item, Item) else n for n, item in enumerate(items)]
+    return [_document_of(item, number) for number, item in enumerate(items)]
+
+
+def _document_of(item: Any, number: int) -> Any:
+    if isinstance(item, Question):
+        return item.document
+    return item.id if isinstance(item, Item) else number
 
 
 def _array(statistics: ArrayLike) -> NDArray[np.float64]:

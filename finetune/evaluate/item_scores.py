@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.artefacts.items import Item
+from finetune.artefacts.items import Item, Question
 from finetune.artefacts.scores import ItemFile
 from finetune.evaluate.compare import Asked, Counted, documents_of
 from finetune.output.paths import HOME_OF_ANYONE
@@ -102,6 +102,8 @@ def _sha256(path: Path) -> str:
 
 def _hash(item: Any, number: int) -> str:
     """Return the SHA-256 (hex) of an item: of its fields, or of its number in its group."""
+    if isinstance(item, Question):
+        return item.hash
     known = asdict(item) if isinstance(item, Item) else number
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 

@@ -18,6 +18,14 @@ class Likelihood:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer of a system to a question of a public task."""
+
+    value: float
+    """Value of the task's own metric: 1 for a right answer, 0 for a wrong one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """Generation of a system for a prompt."""
 

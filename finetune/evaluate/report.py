@@ -31,7 +31,7 @@ from finetune.output.templates import environment
 from finetune.spec.language import language_name
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric, metric
-from finetune.spec.tables.task import task
+from finetune.spec.tables.task import task_of
 from finetune.statistics.claims import MIN_ITEMS_OF_A_CLAIM
 from finetune.text.shown import quotable
 
@@ -140,7 +140,7 @@ def _name(score: Score) -> tuple[str, str]:
 
 
 def _place(test: PairedTest) -> str:
-    named = [task(test.task).label] if test.task else []
+    named = [task_of(test.task, direction=test.direction).label] if test.task else []
     named += [test.phase] if test.phase else []
     return place(test.language, test.direction, ", ".join(named) or None)
 

@@ -22,7 +22,7 @@ from finetune.artefacts.verdicts import (
 )
 from finetune.output.console import Console
 from finetune.spec.tables.metric import metric
-from finetune.spec.tables.task import task
+from finetune.spec.tables.task import task_of
 
 TABLE_COLUMNS = (
     "metric",
@@ -148,6 +148,6 @@ def cell(score: Score) -> str:
 def where(test: PairedTest) -> str:
     """Return the code of a language or direction, and the task or phase, if any."""
     code = test.direction or test.language
-    named = [task(test.task).label] if test.task else []
+    named = [task_of(test.task, direction=test.direction).label] if test.task else []
     named += [test.phase] if test.phase else []
     return f"{code} ({', '.join(named)})" if named else code

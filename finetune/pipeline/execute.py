@@ -134,6 +134,7 @@ def _run(
         workspace=workspace,
         console=console,
         leads=leads,
+        content=step.content["content"],
     )
     with network(allowed=step.stage.needs_network):
         result: Mapping[str, Any] = load(step.stage.function)(job)

@@ -16,6 +16,7 @@ from typing import Literal
 
 from finetune.errors import InputError, RecipeError, ReleaseError
 from finetune.messages import Problem, problem
+from finetune.sources.benchmark.pins import refuse_without_harness
 from finetune.sources.lock import check_files, verify_lock
 from finetune.spec.load import Project, load_project
 from finetune.spec.permission import Terms, refuse_training, terms_of
@@ -121,6 +122,9 @@ def open_project(
     if purpose in ("run", "train"):
         with _gathered(problems):
             refuse_missing_trackers(project.recipe.run.trackers)
+    if purpose in ("run", "evaluate", "submit"):
+        with _gathered(problems):
+            refuse_without_harness(project.recipe)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
     return Opened(

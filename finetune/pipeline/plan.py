@@ -14,6 +14,7 @@ from finetune.messages import Place, problem
 from finetune.pipeline.corpora import corpus_content, read_content
 from finetune.pipeline.manifest import key_of
 from finetune.sources import lock as outside
+from finetune.sources.benchmark import pins
 from finetune.spec.card import ALL
 from finetune.spec.load import Project
 from finetune.spec.permission import passed_on
@@ -41,6 +42,7 @@ STAGES = {
     for row in (
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.sources.fetch:run_corpus", needs_network=True),
+        Stage("benchmark", 1, "finetune.sources.benchmark.pins:run", needs_network=True),
         Stage("prepare", 9, "finetune.prepare.run:run"),
         Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
         Stage("train", 3, "finetune.train.run:run", resumable=True, on_all_ranks=True),
@@ -81,7 +83,8 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     fetched = _fetch_steps(project)
     sources = {"base": base} | {f"corpus:{name}": step for name, step in fetched.items()}
     prepared = _prepare_steps(project, inputs=sources)
-    steps = [base, *fetched.values()]
+    benchmarks = _benchmark_steps(project)
+    steps = [base, *fetched.values(), *benchmarks.values()]
     extension: dict[str, Step] = {}
     if recipe.vocabulary is not None:  # tokenized by the base, extended, and tokenized again
         plain = prepared
@@ -97,6 +100,7 @@ def steps_of(project: Project) -> tuple[Step, ...]:
         steps += [prepare, before]
     assert before is not None  # noqa: S101, a recipe has at least one phase
     inputs = {"base": base, "train": before} | _by_role("prepare", prepared) | extension
+    inputs |= benchmarks
     if extension:
         inputs |= _by_role("plain", plain)
     asked = recipe.evaluate.model_dump(exclude={"tasks", "metrics"})
@@ -261,6 +265,15 @@ def _fetch_steps(project: Project) -> dict[str, Step]:
         )
         for name in project.recipe.card_names
         if project.cards[name].corpus.is_fetched and not project.cards[name].is_withdrawn
+    }
+
+
+def _benchmark_steps(project: Project) -> dict[str, Step]:
+    """Return a step for the data of each public task, by its role."""
+    phase = project.recipe.training_phases[0]
+    return {
+        role: _step(pins.STAGE, role.replace(":", " "), phase, content=content)
+        for role, content in pins.contents(project).items()
     }
 
 

@@ -34,7 +34,16 @@ from finetune.pipeline.manifest import (
     write_manifest,
 )
 
-STAGE_FOLDERS = ("base", "corpus", "prepare", "vocabulary", "train", "evaluate", "release")
+STAGE_FOLDERS = (
+    "base",
+    "corpus",
+    "benchmark",
+    "prepare",
+    "vocabulary",
+    "train",
+    "evaluate",
+    "release",
+)
 """Folders of artefacts in a store; the names of the stages (`finetune.pipeline.plan`)."""
 _Result = TypeVar("_Result")
 _KEY = re.compile(r"[0-9a-f]{16}")

@@ -43,10 +43,10 @@ def fetch_model(repo: str, revision: str, into: Path) -> dict[str, str]:
 
     what = sentence("model {repo!r} at {revision}", repo=repo, revision=revision)
     page = f"{endpoint()}/{repo}"
-    sizes = _explained(lambda: _sizes(repo, revision, kind="model"), what=what, page=page)
+    sizes = explained(lambda: _sizes(repo, revision, kind="model"), what=what, page=page)
     sizes = {name: size for name, size in sizes.items() if _is_needed(name)}
     _refuse_no_room(sizes, into, what=what)
-    _explained(
+    explained(
         lambda: snapshot_download(
             repo,
             revision=revision,
@@ -94,11 +94,11 @@ def fetch_dataset(source: HubSource, workspace: Path, *, card: str) -> FetchedDa
         revision=source.revision,
     )
     page = f"{endpoint()}/datasets/{source.dataset}"
-    sizes = _explained(
+    sizes = explained(
         lambda: _sizes(source.dataset, str(source.revision), kind="dataset"), what=what, page=page
     )
-    _explained(lambda: _refuse_elsewhere(source, what=what), what=what, page=page, sizes=sizes)
-    table = _explained(
+    explained(lambda: refuse_elsewhere(source, what=what), what=what, page=page, sizes=sizes)
+    table = explained(
         lambda: datasets.load_dataset(
             source.dataset,
             source.config,
@@ -170,18 +170,27 @@ def _is_needed(name: str) -> bool:
     return wanted and not any(fnmatch(name, pattern) for pattern in _NOT_NEEDED)
 
 
-def _sizes(repo: str, revision: str, *, kind: str) -> dict[str, int]:
-    """Return the files of a repository at a commit: path -> bytes."""
+def listed(repo: str, revision: str, *, kind: str) -> dict[str, Any]:
+    """Return the files of a repository at a commit: path -> what the Hub says of it."""
     from huggingface_hub import HfApi, RepoFile
 
     api = HfApi(endpoint=endpoint())
     found = {}
     for entry in api.list_repo_tree(repo, revision=revision, repo_type=kind, recursive=True):
         if isinstance(entry, RepoFile):
-            found[entry.path] = int(entry.lfs.size if entry.lfs else entry.size)
+            found[entry.path] = entry
         if len(found) > MAX_FILES:
             raise TooMuch(f"the repository lists more than {MAX_FILES:,} files")
     return found
+
+
+def sizes_of(files: Mapping[str, Any]) -> dict[str, int]:
+    """Return the size in bytes of each file of `listed`."""
+    return {path: int(one.lfs.size if one.lfs else one.size) for path, one in files.items()}
+
+
+def _sizes(repo: str, revision: str, *, kind: str) -> dict[str, int]:
+    return sizes_of(listed(repo, revision, kind=kind))
 
 
 def _refuse_no_room(sizes: Mapping[str, int], into: Path, *, what: Sentence) -> None:
@@ -200,7 +209,7 @@ def _refuse_no_room(sizes: Mapping[str, int], into: Path, *, what: Sentence) -> 
         )
 
 
-def _refuse_elsewhere(source: HubSource, *, what: Sentence) -> None:
+def refuse_elsewhere(source: HubSource, *, what: Sentence) -> None:
     """Raise InputError for a dataset whose README names files that do not lie in it.
 
     They would be read from this machine or from any server, under the name of the dataset.
@@ -259,7 +268,7 @@ def _paths(configs: Any) -> Iterator[str]:
                 waiting.append((inner, inside or key in ("data_files", "data_dir")))
 
 
-def _explained(
+def explained(
     fetch: Callable[[], _Fetched],
     *,
     what: Sentence,

@@ -16,6 +16,7 @@ from typing import Any
 from finetune.errors import DataError, MissingPackageError, RecipeError
 from finetune.messages import Place, Problem, problem, sentence
 from finetune.output.paths import home_filled_in, is_there
+from finetune.sources.benchmark import pins
 from finetune.sources.checksums import checksum, checksums
 from finetune.sources.files import remember_checksums, resolve_files
 from finetune.sources.lock_file import read_lock
@@ -41,7 +42,7 @@ def entries(project: Project, *, only_installed: bool = False) -> dict[str, dict
     for name, card in sorted(project.cards.items()):
         found[f"card {name}"] = _card_entry(card)
     identifiers = identify_entries(project, only_installed=only_installed)
-    return found | identifiers | evaluation_entries(project)
+    return found | identifiers | evaluation_entries(project) | pins.locked(project)
 
 
 def base_entry(project: Project) -> dict[str, Any]:

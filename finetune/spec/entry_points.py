@@ -158,7 +158,7 @@ def blamed(name: str, *, group: str, known: Collection[str]) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
-        if name in known or no_room:
+        if name in known or no_room or name not in _points(group):
             raise
         raise PackageError(
             problem(

@@ -243,7 +243,7 @@ class Evaluate(Section):
     metrics: list[str] = Field(default_factory=list)
     """Additional metrics, by name (built-in or of an installed package)."""
     tasks: list[str] = Field(default_factory=list)
-    """Additional evaluation tasks of installed packages, by name."""
+    """Additional tasks: by name (installed packages, lm-evaluation-harness), or YAML files."""
     minimum_effect: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )

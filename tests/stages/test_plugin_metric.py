@@ -16,7 +16,7 @@ from finetune.pipeline import plan
 from finetune.spec.load import load_project
 from finetune.spec.tables.export_format import export_format
 from finetune.spec.tables.metric import metric
-from finetune.spec.tables.task import task
+from finetune.spec.tables.task import installed_task
 from tests.support.project import write_project
 
 METADATA = "Metadata-Version: 2.1\nName: toy-scores\nVersion: {version}\n"
@@ -150,7 +150,7 @@ def installed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
         yield site
-    for cached in (metric, task, export_format):
+    for cached in (metric, installed_task, export_format):
         cached.cache_clear()
 
 

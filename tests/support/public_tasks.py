@@ -128,8 +128,8 @@ def written_table() -> str:
 
 
 def page() -> str:
-    """Return the text of the page."""
-    lines = [*INTRODUCTION.splitlines()]
+    """Return the text of the page: what people wrote, and the tables behind the mark."""
+    lines = [PAGE.read_text(encoding="utf-8").partition(MARK)[0] + MARK]
     for programme, languages in PROGRAMMES.items():
         lines += ["", f"## {programme}", ""]
         missing = [code for code in languages if not table.tasks_in(code)]
@@ -172,14 +172,7 @@ def _pattern(task: PublicTask) -> str:
     return re.sub(r"_prompt_\d$", "_prompt_*", task.name)
 
 
-INTRODUCTION = f"""# Public tasks
-
-Names of tasks of [lm-evaluation-harness](https://github.com/EleutherAI/lm-evaluation-harness)
-{table.VERSION}, for the languages of the two programmes. `*` stands for the number of a prompt or
-for a subject; the count of names is behind it. Tasks of translation are omitted: their metrics
-have no value per item.
-
-Written by `python -m tests.support.public_tasks` from the installed package."""
+MARK = "<!-- python -m tests.support.public_tasks writes what follows -->"
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ from finetune.sources.checksums import sha256_of
 from finetune.sources.lock_file import lock_path
 from finetune.sources.tar_stream import shown
 from finetune.spec.load import Project
+from finetune.spec.task_file import is_task_file, read_task_file
 
 MAX_FILES = MAX_MEMBERS // 2
 """Maximum number of files; folders of a tar file count as members, too."""
@@ -284,7 +285,9 @@ def _local_paths(project: Project) -> list[str]:
     named += [first.start_from] if first.start_from else []
     prepare = project.recipe.prepare
     named += [model.fasttext for model in prepare.identify.files]
-    return named + [one.path for one in prepare.evaluation_sets]
+    named += [one.path for one in prepare.evaluation_sets]
+    tasks = [read_task_file(Path(t)) for t in project.recipe.evaluate.tasks if is_task_file(t)]
+    return named + [str(file) for task in tasks for file in task.files]
 
 
 def _copy_local(path: str, folder: Path, *, recipe: Path) -> None:

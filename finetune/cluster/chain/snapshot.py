@@ -29,6 +29,7 @@ from finetune.sources.lock_file import lock_path
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_recipe
 from finetune.spec.recipe import Prepare, Recipe
+from finetune.spec.task_file import is_task_file
 from finetune.spec.withdrawn import list_path
 
 FOLDER, RECIPE, VERSIONS = "project", "recipe.json", "versions.json"
@@ -44,12 +45,17 @@ def write_snapshot(project: Project, folder: Path, *, versions: bool) -> Path:
     path = folder / RECIPE
     write_recipe(absolute(project.recipe), path)
     add_cards(project, folder)
-    lock = lock_path(project.path)
-    if os.path.lexists(lock):
-        copy_inside(lock, lock_path(path), root=project.path.parent)
+    copy_lock(project, path)
     if versions:
         write_json(folder / VERSIONS, environment()["packages"])
     return path
+
+
+def copy_lock(project: Project, recipe: Path) -> None:
+    """Copy the lock of a project, if it has one, to where the lock of another recipe is."""
+    lock = lock_path(project.path)
+    if os.path.lexists(lock):
+        copy_inside(lock, lock_path(recipe), root=project.path.parent)
 
 
 def add_cards(project: Project, folder: Path) -> None:
@@ -117,6 +123,9 @@ def absolute(recipe: Recipe) -> Recipe:
         changes["base"] = recipe.base.model_copy(update={"model": _absolute(recipe.base.model)})
     if recipe.prepare.identify.files or recipe.prepare.evaluation_sets:
         changes["prepare"] = _with_absolute_files(recipe.prepare)
+    if any(map(is_task_file, recipe.evaluate.tasks)):
+        tasks = [_absolute(one) if is_task_file(one) else one for one in recipe.evaluate.tasks]
+        changes["evaluate"] = recipe.evaluate.model_copy(update={"tasks": tasks})
     first = recipe.training_phases[0].train
     if first.start_from is not None:
         train = first.model_copy(update={"start_from": _absolute(first.start_from)})

@@ -133,7 +133,7 @@ def _gone(chain: Chain, todo: Sequence[ChainJob]) -> list[Problem]:
     problems = []
     for needed in Store(Path(chain.store)).lacking(inputs):
         stage = needed.partition("/")[0]
-        verb = "fetch" if stage in ("base", "corpus") else stage
+        verb = "fetch" if stage in ("base", "corpus", "benchmark") else stage
         user = next(job for job in todo if needed in job.inputs)
         recipe = chain.folder / (user.recipe or chain.recipe)
         problems.append(

@@ -25,6 +25,7 @@ from finetune.cluster.chain.snapshot import (
     RECIPE,
     absolute,
     add_cards,
+    copy_lock,
     shortened,
     write_recipe,
 )
@@ -153,6 +154,8 @@ def write_files(planned: Planned, *, versions: bool) -> None:
     write_project(project, folder / FOLDER, versions=versions)
     for name, task in planned.tasks.items():
         write_recipe(absolute(task.recipe), folder / name)
+        if task.recipe.evaluate.tasks:  # the lock has the commits of their data
+            copy_lock(task, folder / name)
         add_cards(task, folder / FOLDER)
     if planned.debug_steps is not None:
         recipe = shortened(absolute(project.recipe), steps=planned.debug_steps)

@@ -33,6 +33,7 @@ METRICS: Mapping[str, str] = {
     "choice_accuracy": "finetune.evaluate.metrics.choice_accuracy:METRIC",
     "forgetting_bits": "finetune.evaluate.metrics.forgetting_bits:METRIC",
     "kl_per_token": "finetune.evaluate.metrics.kl_per_token:METRIC",
+    "task_accuracy": "finetune.evaluate.metrics.task_accuracy:METRIC",
 }
 VALIDATION = "bits_per_byte"
 """The validation metric, by language, that chooses the best checkpoint; the field of each

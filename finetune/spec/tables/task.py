@@ -5,20 +5,24 @@ A row is a name and where its descriptor is. A package outside adds one with an 
     [project.entry-points."finetune.tasks"]
     quiz = "my_package.quiz:TASK"
 
-An installed task is asked only where a recipe names it in `evaluate.tasks`.
+An installed task is asked only where a recipe names it in `evaluate.tasks`. There it may also name
+a task of lm-evaluation-harness, or the YAML file of one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from finetune.errors import RecipeError
+from finetune.errors import RecipeError, suggestion
 from finetune.messages import Place, problem
-from finetune.spec.entry_points import described, origin
+from finetune.output.paths import home_filled_in
+from finetune.spec.entry_points import described, load, names, origin
 from finetune.spec.tables.metric import Metric, metric, metric_origin, refuse_shared_fields
+from finetune.spec.tables.public_tasks import HARNESS, PACKAGE, VERSION, near, public_task
+from finetune.spec.task_file import harness_task, is_task_file, read_task_file
 
 TASKS: Mapping[str, str] = {
     "held_out_text": "finetune.evaluate.tasks.held_out_text:TASK",
@@ -32,6 +36,7 @@ ALWAYS = ("held_out_text", "translation")
 CONTROLS = ("wrong_source", "forgetting", "kl")
 """The same; nothing is claimed from them. Their scores record their names."""
 GROUP = "finetune.tasks"
+_HARNESS = "finetune.evaluate.tasks.public:row_of"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +104,56 @@ class Task:
         return (*map(metric, self.metrics), *(m for m in more if m.takes is self.gives))
 
 
-@cache
 def task(name: str) -> Task:
-    """Return the row of a name. Raises RecipeError if neither we nor a package have one."""
+    """Return the row of a name, or of the YAML file of a task.
+
+    Raises RecipeError if neither we, nor a package, nor lm-evaluation-harness have one.
+    """
+    found = None if name in TASKS else harness_task(name)
+    if found is None:
+        return installed_task(name)
+    if found.metric is None:
+        raise RecipeError(
+            problem(
+                "task-of-a-corpus",
+                "{name!r} is scored over a whole corpus, without a value per item that base and "
+                "adapter could be compared by; choose another task",
+                name=name,
+            )
+        )
+    made: Task = load(_HARNESS)(found)
+    return made
+
+
+@cache
+def installed_task(name: str) -> Task:
+    """Return the row of a name of ours, or of an installed package."""
+    there = names(GROUP, known=TASKS)
+    if name not in there:
+        raise RecipeError(
+            problem(
+                "unknown-task",
+                "{name!r} is none of the tasks: {there}, those of {harness}, or a YAML file; or "
+                "the package that adds it is not installed{hint}",
+                name=name,
+                there=there,
+                harness=HARNESS,
+                hint=suggestion(name, [*there, *near(name)]),
+            )
+        )
     return described(name, Task, group=GROUP, known=TASKS)
 
 
 def task_origin(name: str) -> str:
-    """Return the name, with package and version if it is not one of ours."""
+    """Return the name, with package and version if it is not one of ours.
+
+    Of a YAML file: the name of its task, and the checksum of the file and what it includes.
+    """
+    if is_task_file(name):
+        read = read_task_file(home_filled_in(name))
+        return f"{read.task.name} of {read.digest} and {PACKAGE} {VERSION}"
+    if name not in TASKS and public_task(name):
+        return f"{name} of {PACKAGE} {VERSION}"
     return origin(name, group=GROUP, known=TASKS)
 
 
@@ -125,9 +172,14 @@ def added_origins(tasks: Sequence[str], metrics: Sequence[str]) -> dict[str, lis
 def task_of(name: str | None, *, direction: str | None) -> Task:
     """Return the task of a recorded score or comparison.
 
-    Those of `ALWAYS` record no name: with a direction it is a translation.
+    Those of `ALWAYS` record no name: with a direction it is a translation. One that is no longer
+    known, of a YAML file or of a package, has its name alone.
     """
-    return task(name or (ALWAYS[1] if direction else ALWAYS[0]))
+    wanted = name or (ALWAYS[1] if direction else ALWAYS[0])
+    try:
+        return task(wanted)
+    except RecipeError:
+        return replace(task(ALWAYS[0]), name=wanted, label=wanted, dataset=wanted)
 
 
 def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tuple[Metric, ...]]]:
@@ -136,20 +188,13 @@ def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tupl
     Raises RecipeError for a name that does not exist or is there twice, a metric that fits none of
     the tasks, and two metrics whose names would be one in a table of results.
     """
-    for key, names in (("metrics", metrics), ("tasks", tasks)):
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise RecipeError(
-                problem(
-                    "named-twice",
-                    "{name!r} is there twice; name each once",
-                    at=Place(key=key),
-                    name=twice[0],
-                )
-            )
+    _refuse_twice("metrics", metrics)
+    _refuse_twice("tasks", tasks)
     found = [
         (one, one.fitting(metrics))
         for one in map(task, dict.fromkeys((*ALWAYS, *CONTROLS, *tasks)))
     ]
+    _refuse_twice("tasks", [one.name for one, _ in found])
     used = {one.name for _, fitting in found for one in fitting}
     for name in metrics:
         if name not in used:
@@ -165,6 +210,18 @@ def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tupl
             )
     refuse_shared_fields(one for _, fitting in found for one in fitting)
     return found
+
+
+def _refuse_twice(key: str, given: Sequence[str]) -> None:
+    if twice := sorted({name for name in given if given.count(name) > 1}):
+        raise RecipeError(
+            problem(
+                "named-twice",
+                "{name!r} is there twice; name each once",
+                at=Place(key=key),
+                name=twice[0],
+            )
+        )
 
 
 def metrics_asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[Metric]:

@@ -10,6 +10,7 @@ from finetune.pipeline.execute import execute
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
+from finetune.sources.benchmark.pins import pinned
 from finetune.sources.lock import entries
 
 
@@ -26,13 +27,15 @@ def run(options: Namespace, console: Console) -> int:
 
     project = open_project(options.recipe, purpose="fetch", overrides=options.overrides)
     store = Store(options.store.resolve())
-    steps = tuple(s for s in steps_of(project) if s.stage.needs_network)
-    execute(project, steps, store=store, console=console)
     try:
         before = read_lock(options.recipe)
     except RecipeError as error:
         console.say(f"the lock is rewritten, because it could not be read: {error}")
         before = None
+    if pins := pinned(project, before or {}):
+        write_lock(options.recipe, {**(before or {}), **pins})  # keys of steps depend on them
+    steps = tuple(s for s in steps_of(project) if s.stage.needs_network)
+    execute(project, steps, store=store, console=console)
     now = entries(project)
     lock = write_lock(options.recipe, now)
     changes = list(lock_changes(before, now)) if before is not None else []

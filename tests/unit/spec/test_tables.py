@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from finetune.errors import RecipeError
-from finetune.evaluate.outputs import Divergence, Generation, Likelihood, SourceUse
+from finetune.evaluate.outputs import Answer, Divergence, Generation, Likelihood, SourceUse
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.export_format import EXPORTS, IN_RELEASE, export_format
 from finetune.spec.tables.metric import METRICS, VALIDATED, VALIDATION, metric
@@ -31,6 +31,7 @@ OUTPUTS: dict[type, list[Any]] = {
     ],
     SourceUse: [SourceUse(4.0, 5.0, 7, 1.5), SourceUse(3.0, 2.0, 4, -1.0), SourceUse(9, 9, 3, 0)],
     Divergence: [Divergence(0.5, 12), Divergence(0.0, 1), Divergence(7.25, 64)],
+    Answer: [Answer(1.0), Answer(0.0), Answer(1.0)],
 }
 """Outputs of each kind; a metric that takes another kind needs some here."""
 
@@ -118,8 +119,10 @@ def test_no_metric_is_named_outside_its_row() -> None:
     rows = [metric(name) for name in METRICS]
     words = {w for row in rows for w in (row.name, row.label, row.heading, row.hub_id, row.unit)}
     words |= {VALIDATED}
-    # `__init__.py` has a function of the Python API with the name of a metric
+    # `__init__.py` has a function of the Python API with the name of a metric, task_file.py the
+    # metrics of lm-evaluation-harness
     own = ("__init__.py", "evaluate/metrics/", "evaluate/tasks/", "spec/tables/metric.py")
+    own += ("spec/task_file.py",)
     found = []
     for path in sorted(HOUSE.rglob("*.py")):
         name = path.relative_to(HOUSE).as_posix()

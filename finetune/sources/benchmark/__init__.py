@@ -1,0 +1,1 @@
+"""Data of public tasks: pinned, fetched, and found again."""
