@@ -80,7 +80,7 @@ def _laid_out(text: str, job: Job, tokenizer: Any) -> str:
 def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> list[list[Divergence]]:
     """Return the divergence of a system from the base for each prompt: of the base itself 0."""
     from finetune.evaluate.base_and_adapter import label_of
-    from finetune.readers.parquet import BATCH_ROWS
+    from finetune.models.generate import BATCH_ROWS
 
     prompts = [item.prompt or "" for group in groups for item in group.items]
     divergence = system.kind.divergence
