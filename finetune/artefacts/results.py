@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.other_documents import DocumentCounts, OtherDocuments
+from finetune.artefacts.output_facts import GroupOutputs, HardInputs
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.scores import SPARSE, ItemFile, Pair, PairedTest, Score, Subject, subject
 from finetune.errors import StoreError
@@ -284,6 +285,10 @@ class EvaluateResult:
     """Scores on documents and cards that were held out as a whole."""
     documents: tuple[DocumentCounts, ...] = field(default=(), metadata=SPARSE)
     """By card and phase, as `prepare` counted them."""
+    outputs: tuple[GroupOutputs, ...] = field(default=(), metadata=SPARSE)
+    """Facts on the outputs, by language or direction."""
+    hard_inputs: tuple[HardInputs, ...] = field(default=(), metadata=SPARSE)
+    """Outputs for short and hard inputs, by direction, kind and system."""
 
     @property
     def pairs(self) -> list[Pair]:

@@ -55,6 +55,11 @@ def _gains(test: PairedTest) -> bool:
     return is_clear and not unbeaten(test)
 
 
+def of_table(name: str, pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs that a table shows (`Metric.table`)."""
+    return [pair for pair in pairs if metric(pair.test.metric).table == name]
+
+
 def can_claim(test: PairedTest) -> bool:
     """Return whether a comparison can have a winner at all, known before it is made."""
     return metric(test.metric).is_judged and test.n >= MIN_ITEMS_OF_A_CLAIM

@@ -16,7 +16,7 @@ from finetune.evaluate.added import refuse_other_statistics, score_of, statistic
 from finetune.evaluate.parts import Part
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import Metric
-from finetune.spec.tables.task import ALWAYS, Group, Task
+from finetune.spec.tables.task import UNNAMED, Group, Task
 from finetune.statistics.bootstrap import Interval
 from finetune.statistics.significance import EXACT_DOCUMENTS, EXCHANGES, Comparison, compare
 
@@ -82,11 +82,13 @@ def pairs_of_task(
                     group.direction,
                     part.phase,
                     metric.signed(asked.conditions),
-                    None if asked.task.name in ALWAYS else asked.task.name,
+                    None if asked.task.name in UNNAMED else asked.task.name,
                     group.unit,
                     group.given,
                 )
                 of_group = {name: each[number][place] for name, each in outputs.items()}
+                if not can_score(metric, of_group):
+                    continue
                 for kind, numbers in kinds_of(group.items):
                     counted = pair_of(
                         metric,
@@ -97,6 +99,12 @@ def pairs_of_task(
                     )
                     pairs.append(replace(counted, held_out=kind))
     return pairs
+
+
+def can_score(metric: Metric, outputs: Mapping[str, Sequence[Any] | None]) -> bool:
+    """Return whether a metric says something of the outputs of each system."""
+    ask = metric.can_score
+    return ask is None or all(ask(each) for each in outputs.values() if each is not None)
 
 
 def pair_of(

@@ -37,15 +37,21 @@ def write_item_scores(
     folder.mkdir(exist_ok=True)
     task = _safe(asked.task.name)
     files = []
+    groups = {_group(one): one for one in found}
+    lines = [line for one in groups.values() for line in _lines(one, shared=shared)]
     for metric in asked.metrics:
-        mine = [one for one in found if one.pair.test.metric == metric.name]
-        systems = tuple(dict.fromkeys(name for one in mine for name in one.statistics))
+        mine = {_group(one): one for one in found if one.pair.test.metric == metric.name}
+        systems = tuple(dict.fromkeys(name for one in mine.values() for name in one.statistics))
         if not mine:
             continue
-        lines = [line for one in mine for line in _lines(one, shared=shared)]
         (folder / f"{task}.jsonl").write_text("".join(lines), "utf-8", newline="\n")
         name = f"{task}.{_safe(metric.name)}.npy"
-        parts = [_statistics(one.statistics, systems) for one in mine]
+        width = next(iter(mine.values())).statistics["adapter"].shape[1]
+        parts = [
+            _statistics(mine[group].statistics if group in mine else {}, systems, shape)
+            for group, one in groups.items()
+            for shape in [(len(one.items), width)]
+        ]
         np.save(folder / name, np.concatenate(parts, axis=1), allow_pickle=False)
         files.append(
             ItemFile(
@@ -61,11 +67,15 @@ def write_item_scores(
     return files
 
 
+def _group(found: Counted) -> tuple[str | None, ...]:
+    test = found.pair.test
+    return test.language, test.direction, test.phase, found.held_out
+
+
 def _statistics(
-    by_system: Mapping[str, NDArray[np.float64]], systems: Sequence[str]
+    by_system: Mapping[str, NDArray[np.float64]], systems: Sequence[str], shape: tuple[int, int]
 ) -> NDArray[np.float64]:
     """Return the statistics of all systems (S, N, K); of one that has none, NaN."""
-    shape = by_system["adapter"].shape
     return np.stack([by_system.get(name, np.full(shape, np.nan)) for name in systems])
 
 

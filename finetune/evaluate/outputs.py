@@ -33,6 +33,12 @@ class Generation:
     reference: str
     source: str | None
     """Source text, for metrics that use it."""
+    language: str | None = None
+    """The language that it should be in."""
+    found: str | None = None
+    """The language that it was identified as; None: nothing identifies texts in `language`."""
+    reference_found: str | None = None
+    """The same of the reference."""
 
 
 @dataclass(frozen=True, slots=True)

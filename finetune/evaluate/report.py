@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.other_documents import limits
+from finetune.artefacts.output_facts import HardInputs
+from finetune.artefacts.output_table import OutputRow, output_rows
 from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.artefacts.verdicts import (
@@ -21,6 +24,7 @@ from finetune.artefacts.verdicts import (
     beaten,
     claim_p,
     items_of,
+    of_table,
     p_text,
     verdict,
 )
@@ -48,6 +52,7 @@ def write_report(
     gates: Sequence[GateResult] = (),
 ) -> None:
     """Render the report into `path`. `facts` are label -> value lines for its head."""
+    pairs = of_table("scores", pairs)
     template = environment("finetune.evaluate").get_template("report.html.j2")
     page = template.render(
         facts=facts,
@@ -62,6 +67,8 @@ def write_report(
         metrics=_metrics(pairs),
         summary=summary(pairs),
         charts=_charts(pairs),
+        outputs=_outputs(evaluated) if evaluated else [],
+        hard_inputs=_hard_inputs(evaluated) if evaluated else [],
         loss_picture=_data_uri(loss_picture),
         samples=_samples(generated, per_group=settings.samples),
         resamples=settings.resamples,
@@ -143,6 +150,18 @@ def _place(test: PairedTest) -> str:
     named = [task_of(test.task, direction=test.direction).label] if test.task else []
     named += [test.phase] if test.phase else []
     return place(test.language, test.direction, ", ".join(named) or None)
+
+
+def _outputs(evaluated: EvaluateResult) -> list[tuple[str, list[OutputRow]]]:
+    rows = output_rows(evaluated.outputs, evaluated.scores)
+    return [(where, list(some)) for where, some in groupby(rows, lambda row: row.place)]
+
+
+def _hard_inputs(evaluated: EvaluateResult) -> list[tuple[str, list[HardInputs]]]:
+    def where(row: HardInputs) -> str:
+        return place(row.language, row.direction, row.phase)
+
+    return [(name, list(some)) for name, some in groupby(evaluated.hard_inputs, where)]
 
 
 def _metrics(pairs: Sequence[Pair]) -> list[Metric]:

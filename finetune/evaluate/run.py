@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -23,6 +23,7 @@ from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.other_documents import OtherDocuments
+from finetune.artefacts.output_facts import GroupOutputs, HardInputs
 from finetune.artefacts.results import (
     BaseResult,
     EvaluateResult,
@@ -40,6 +41,8 @@ from finetune.artefacts.verdicts import judged
 from finetune.errors import DataError
 from finetune.evaluate.added import groups_of
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
+from finetune.evaluate.descriptions.described import described
+from finetune.evaluate.descriptions.hard_input_facts import hard_input_facts
 from finetune.evaluate.drops import other_documents
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
 from finetune.evaluate.item_scores import write_item_scores
@@ -52,7 +55,7 @@ from finetune.spec.entry_points import blamed
 from finetune.spec.permission import passed_on
 from finetune.spec.sections.gates import Gates
 from finetune.spec.tables.metric import Metric
-from finetune.spec.tables.task import GROUP, TASKS, Task, asked
+from finetune.spec.tables.task import GROUP, HARD_INPUTS, TASKS, Task, asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ class _Found:
     pairs: list[Pair]
     files: list[ItemFile]
     generated: list[Generated]
-    others: list[OtherDocuments]
+    others: list[OtherDocuments] = field(default_factory=list)
+    outputs: list[GroupOutputs] = field(default_factory=list)
+    hard_inputs: list[HardInputs] = field(default_factory=list)
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def run(job: Job) -> dict[str, Any]:
             job.console.say(
                 sentence("no card has test records (`test: none`), so nothing is claimed")
             )
-            return _write(job, _Found([], [], [], []), extension=None)
+            return _write(job, _Found([], [], []), extension=None)
         raise DataError(
             problem(
                 "empty-test-split",
@@ -94,18 +99,25 @@ def run(job: Job) -> dict[str, Any]:
     if not job.leads:
         return take_part(job, parts, tasks)
     measured = measure(job, parts, tasks)
-    found = _Found([], [], [], [])
+    found = _Found([], [], [])
     shared = passed_on(job.cards)
     for number, one in enumerate(tasks):
         outputs: dict[str, list[Outputs]] = {
             name: system.outputs[number] for name, system in measured.items()
         }
         answers = outputs | measured["base"].by_base[number] | _by_yardsticks(job, one, parts)
+        answers, facts = described(job, one, parts, answers)
+        found.outputs.extend(facts)
         counted = pairs_of_task(one, parts, answers, settings=settings)
         found.pairs.extend(each.pair for each in counted if each.held_out is None)
         found.others.extend(other_documents(counted, settings=settings))
         found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
-        found.generated.extend(generated_by_both(one, parts, outputs))
+        generated = generated_by_both(one, parts, outputs)
+        if one.task.name == HARD_INPUTS:
+            found.hard_inputs.extend(hard_input_facts(one, parts, outputs))
+            write_generations(job.workspace / "hard_inputs.jsonl", generated)
+        else:
+            found.generated.extend(generated)
     result = _write(job, found, extension=_extension(job, parts, measured))
     forget(job.workspace)
     return result
@@ -181,6 +193,8 @@ def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str,
         items=tuple(found.files),
         other_documents=tuple(found.others),
         documents=tuple(documents),
+        outputs=tuple(found.outputs),
+        hard_inputs=tuple(found.hard_inputs),
     )
     result = as_json(evaluated)
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"

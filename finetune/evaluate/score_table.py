@@ -17,9 +17,11 @@ from finetune.artefacts.verdicts import (
     beaten,
     claim_p,
     items_of,
+    of_table,
     p_text,
     verdict,
 )
+from finetune.evaluate.descriptions.shown_outputs import show_outputs
 from finetune.output.console import Console
 from finetune.spec.tables.metric import metric
 from finetune.spec.tables.task import task_of
@@ -45,7 +47,7 @@ def show_scores(
     for line in first_lines(result.comparisons, gates=gates):
         facts = {"warning": line.kind} if line.is_warning else {"gain": line.kind == "gain"}
         console.say(line.text, **facts)
-    rows = table_rows(result.pairs)
+    rows = table_rows(of_table("scores", result.pairs))
     # intervals under their values, so that a terminal of 80 columns is enough
     narrow = [
         (
@@ -66,6 +68,7 @@ def show_scores(
         console.table(title, COLUMNS, others, name="other_documents", facts=numbers)
     for said in limits(result.documents):
         console.say(said)
+    show_outputs(result, console=console)
 
 
 def _facts(pair: Pair) -> dict[str, Any]:

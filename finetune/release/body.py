@@ -13,6 +13,7 @@ from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.other_documents import limits
+from finetune.artefacts.output_table import not_covered, output_rows
 from finetune.artefacts.results import (
     BaseResult,
     EvaluateResult,
@@ -42,6 +43,7 @@ from finetune.release.recorded import (
     counts_by_card,
     gates_of_job,
     json_of,
+    outputs_of,
     released_languages,
     result_of,
     scores_of,
@@ -53,7 +55,7 @@ from finetune.spec.language import language_name
 from finetune.spec.licence import obligations
 from finetune.spec.recipe import Corpus, Phase
 from finetune.spec.sections.training import WARMUP_RATIO
-from finetune.spec.tables.metric import VALIDATION, metric
+from finetune.spec.tables.metric import VALIDATION, Metric, metric
 from finetune.spec.tables.public_tasks import FAMILY_NAMES, HARNESS, without_task
 from finetune.spec.tables.task import metrics_asked
 from finetune.spec.trained_languages import trained_languages
@@ -164,10 +166,12 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "harness": HARNESS,
         "rows": _table(job),
         "validation": metric(VALIDATION),
-        "metrics": metrics_asked(recipe.evaluate.tasks, recipe.evaluate.metrics),
+        "metrics": _metrics(job),
         "conclusions": conclusions(comparisons_of(job)),
         "first_lines": first_lines(comparisons_of(job), gates=gates),
         "gates": list(map(gate_row, gates)),
+        "outputs": output_rows(outputs_of(job), scores_of(job)),
+        "not_covered": [inline(str(one)) for one in not_covered(outputs_of(job))],
         "minimum_items": MIN_ITEMS_OF_A_CLAIM,
         "effects": minimum_effects(comparisons_of(job)),
         "others": drop_rows(evaluated.other_documents) if evaluated else [],
@@ -197,6 +201,13 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     }
 
 
+def _metrics(job: Job) -> list[Metric]:
+    """Return the metrics of the table of scores, in the order of the recipe's tasks."""
+    asked = metrics_asked(job.recipe.evaluate.tasks, job.recipe.evaluate.metrics)
+    used = {score.metric for score in scores_of(job)}
+    return [row for row in asked if row.table == "scores" and row.name in used]
+
+
 def _versions(job: Job) -> dict[str, str]:
     """Return the versions that trained the adapter, as its manifest recorded them."""
     from finetune import __version__
@@ -221,6 +232,8 @@ def _table(job: Job) -> list[dict[str, Any]]:
     """Return one row per language and metric: base, adapter, and their comparison."""
     rows: dict[Subject, dict[str, Any]] = {}
     for score in scores_of(job):
+        if metric(score.metric).table != "scores":
+            continue
         facts = {"where": where(score), "items": items_of(score), "yardsticks": Markdown("-")}
         row = rows.setdefault(subject(score), facts | {"p": None})
         row["metric"] = metric(score.metric).label

@@ -10,6 +10,7 @@ from finetune.artefacts.gates.gate_evidence import evidence_of
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.output_facts import GroupOutputs
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.results import EvaluateResult, PrepareResult, read_result
 from finetune.artefacts.scores import PairedTest, Score
@@ -148,6 +149,12 @@ def gates_of_job(job: Job) -> tuple[GateResult, ...]:
         evaluated=result_of(job, "evaluate", EvaluateResult) or EvaluateResult((), ()),
     )
     return gates_of(evidence, job.recipe.gates)
+
+
+def outputs_of(job: Job) -> tuple[GroupOutputs, ...]:
+    """Return facts on the outputs of the evaluation."""
+    evaluate = result_of(job, "evaluate", EvaluateResult)
+    return evaluate.outputs if evaluate else ()
 
 
 def _card_record(card: DataCard) -> dict[str, Any]:

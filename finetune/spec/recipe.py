@@ -229,6 +229,9 @@ class Evaluate(Section):
     """Maximum number of new tokens per generation; fewer if 99 % of the references are shorter."""
     examples: Annotated[int, Field(ge=0, le=32)] = 5
     """Number of training examples in the prompt of the base with examples, a yardstick; 0: none."""
+    hard_inputs: Annotated[int, Field(ge=0)] = 8
+    """Maximum number of short and hard inputs of each kind (one word, upper case, typing errors,
+    numbers, negation) per direction, one for every 15 `generate_items`; 0: none."""
     control_items: Annotated[int, Field(ge=0)] = 60
     """Maximum number of test pairs per direction that are scored with other sources, and of texts
     per language for forgetting; 0: none."""

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 MIN_WORDS = 50
 """Below it n-grams say little, and reduplication is grammar (Rae et al. 2021 demand as many)."""
 GRAM_WORDS = 5
+REPEATED_CHARACTERS = 4
+"""Of the n-grams by which the repetition of a model's outputs is measured."""
 MIN_CHARACTERS = 400
 """Below it a compressor has not begun to win."""
 MAX_COMPRESSION = 10.0
@@ -67,6 +69,19 @@ def duplicate_share(words: Sequence[str], size: int = GRAM_WORDS) -> float:
         else:
             seen.add(gram)
     return covered / max(1, sum(map(len, words)))
+
+
+def repeated_grams(text: str, size: int = REPEATED_CHARACTERS) -> tuple[int, int]:
+    """Return how many n-grams of characters stood there before, and how many there are.
+
+    White space and case do not count, so that scripts without spaces compare.
+
+    >>> repeated_grams("koyi koyi koyi"), repeated_grams("Na gode"), repeated_grams("")
+    ((5, 9), (0, 3), (0, 0))
+    """
+    bare = "".join(text.casefold().split())
+    grams = [bare[at : at + size] for at in range(len(bare) - size + 1)]
+    return len(grams) - len(set(grams)), len(grams)
 
 
 def compression(text: str) -> float:

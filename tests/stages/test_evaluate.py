@@ -21,6 +21,7 @@ from finetune.evaluate.run import run
 from finetune.evaluate.score_table import table_rows
 from finetune.models import kinds
 from finetune.spec.recipe import Evaluate
+from finetune.spec.tables.metric import metric
 from tests.support.evaluate_job import LANGUAGES, document_of, make_job
 from tests.support.prepare_job import make_card
 from tests.support.tiny import tiny_model, tiny_tokenizer, write_tiny_model
@@ -94,7 +95,7 @@ def test_bits_per_byte_equal_a_hand_computation(tmp_path, base_folder):
 def test_an_adapter_that_changes_nothing_wins_nothing(tmp_path, base_folder):
     """With B = 0 every difference is exactly 0 with interval [0, 0], p = 1, and neither wins."""
     result = run(make_job(tmp_path, base_folder, scale=0.0, generate_items=6))
-    assert len(result["comparisons"]) == 6
+    assert len(result["comparisons"]) == 9
     for found in result["comparisons"]:
         assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
         assert found["p_value"] == 1
@@ -165,7 +166,8 @@ def test_what_is_written(tmp_path, base_folder):
     assert all(r["prompt"] and {"base", "adapter", "reference"} <= set(r) for r in records)
     page = (job.workspace / "report.html").read_text()
     assert "data:image/png;base64," in page
-    assert page.count('<i class="dot"') == len(result["scores"]) > 0
+    in_charts = [s for s in result["scores"] if metric(s["metric"]).table == "scores"]
+    assert page.count('<i class="dot"') == len(in_charts) > 0
     assert 'dir="auto"' in page
     assert "&lt;b&gt;" in page  # a corpus cannot write into the page
     assert "<b>" not in page

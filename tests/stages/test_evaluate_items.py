@@ -109,6 +109,7 @@ def test_items_are_named_by_hashes_and_have_no_text(evaluated) -> None:
     folder, result = evaluated
     assert {file["metric"] for file in result["items"]} == {
         *("bits_per_byte", "end_mark_bits", "chrf++", "chrf++_plain", "exact_match"),
+        *("fidelity", "repetition_rate", "copy_rate"),
     }
     for file in result["items"]:
         lines = (folder / file["items"]).read_text().splitlines()

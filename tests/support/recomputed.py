@@ -36,7 +36,11 @@ def recomputed(folder: Path, test: dict[str, Any], *, resamples: int, seed: int)
     by = {
         name: one for name, one in zip(of["systems"], sums, strict=True) if not np.isnan(one).any()
     }
-    score = chrf if test["metric"].startswith("chrf++") else lambda s: s[..., 0] / s[..., 1]
+    score = (
+        chrf
+        if test["metric"].startswith("chrf++")
+        else lambda s: s[..., 0] / np.maximum(s[..., 1], 1e-300)
+    )
     drawn = np.random.Generator(np.random.Philox(seed)).integers(
         len(names), size=(resamples, len(names))
     )

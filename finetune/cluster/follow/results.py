@@ -14,7 +14,7 @@ from finetune.cluster.follow.status import ChainReport, State, chain_state
 from finetune.pipeline.manifest import Manifest, read_manifest
 from finetune.pipeline.store import Store
 from finetune.spec.tables.metric import VALIDATED, VALIDATION, Metric, metric
-from finetune.spec.tables.task import metrics_asked, task_of
+from finetune.spec.tables.task import UNNAMED, task, task_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Result:
 
 def metrics_of(rows: Sequence[Result]) -> list[Metric]:
     """Return the metrics to show: those of every evaluation, then further metrics of the rows."""
-    always = [row.name for row in metrics_asked((), ()) if row.is_judged]
+    always = [n for one in UNNAMED for n in task(one).metrics if metric(n).is_judged]
     return [metric(name) for name in dict.fromkeys((*always, *(n for r in rows for n in r.tested)))]
 
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from finetune.errors import RecipeError
 from finetune.messages import problem
@@ -29,6 +29,10 @@ METRICS: Mapping[str, str] = {
     "chrf++": "finetune.evaluate.metrics.chrf:METRIC",
     "chrf++_plain": "finetune.evaluate.metrics.chrf_plain:METRIC",
     "exact_match": "finetune.evaluate.metrics.exact_match:METRIC",
+    "f1": "finetune.evaluate.metrics.f1:METRIC",
+    "fidelity": "finetune.evaluate.metrics.fidelity:METRIC",
+    "repetition_rate": "finetune.evaluate.metrics.repetition_rate:METRIC",
+    "copy_rate": "finetune.evaluate.metrics.copy_rate:METRIC",
     "source_bits": "finetune.evaluate.metrics.source_bits:METRIC",
     "choice_accuracy": "finetune.evaluate.metrics.choice_accuracy:METRIC",
     "forgetting_bits": "finetune.evaluate.metrics.forgetting_bits:METRIC",
@@ -77,11 +81,15 @@ class Metric:
     """False: it is shown, and nothing is claimed from it."""
     holds_in: str | None = None
     """Metric of the same outputs in which a gain has to hold as well, or it is not claimed."""
+    table: Literal["scores", "outputs"] = "scores"
+    """The table that shows it: of scores, or of what the outputs look like."""
     chance: float | None = None
     """Share of items that guessing has right, for a metric that is such a share."""
     takes: type[Any]
     """Input per item: `Generation`, `Likelihood` (finetune.evaluate.outputs), or a
     class of a task of your own."""
+    can_score: Callable[[Sequence[Any]], bool] | None = None
+    """Outputs of N items -> False where it would say nothing of them; then there is no score."""
     statistics: Callable[[Sequence[Any]], Any]
     """Outputs of N items -> their statistics, a float64 array (N, K). Resampling adds up the rows
     of the items that are drawn."""

@@ -27,12 +27,18 @@ from finetune.spec.task_file import harness_task, is_task_file, read_task_file
 TASKS: Mapping[str, str] = {
     "held_out_text": "finetune.evaluate.tasks.held_out_text:TASK",
     "translation": "finetune.evaluate.tasks.translation:TASK",
+    "hard_inputs": "finetune.evaluate.tasks.hard_inputs:TASK",
+    "short_answers": "finetune.evaluate.tasks.short_answers:TASK",
     "wrong_source": "finetune.evaluate.tasks.wrong_source:TASK",
     "forgetting": "finetune.evaluate.tasks.forgetting:TASK",
     "kl": "finetune.evaluate.tasks.kl:TASK",
 }
-ALWAYS = ("held_out_text", "translation")
+ALWAYS = ("held_out_text", "translation", "hard_inputs", "short_answers")
 """Asked of every adapter, whatever the recipe adds."""
+UNNAMED = ALWAYS[:2]
+"""Tasks that scores and comparisons record no name for."""
+HARD_INPUTS = ALWAYS[2]
+"""The task whose outputs are counted and not scored."""
 CONTROLS = ("wrong_source", "forgetting", "kl")
 """The same; nothing is claimed from them. Their scores record their names."""
 GROUP = "finetune.tasks"
@@ -99,7 +105,12 @@ class Task:
     """Name of the data set of its items, for the card, if they are not of the recipe's corpora."""
 
     def fitting(self, names: Sequence[str]) -> tuple[Metric, ...]:
-        """Return the task's own metrics, and those of these names that fit it."""
+        """Return the task's own metrics, and those of these names that fit it.
+
+        None where the task has no metric of its own: its outputs are counted and not scored.
+        """
+        if not self.metrics:
+            return ()
         more = [metric(name) for name in names if name not in self.metrics]
         return (*map(metric, self.metrics), *(m for m in more if m.takes is self.gives))
 
@@ -172,14 +183,14 @@ def added_origins(tasks: Sequence[str], metrics: Sequence[str]) -> dict[str, lis
 def task_of(name: str | None, *, direction: str | None) -> Task:
     """Return the task of a recorded score or comparison.
 
-    Those of `ALWAYS` record no name: with a direction it is a translation. One that is no longer
+    Those of `UNNAMED` record no name: with a direction it is a translation. One that is no longer
     known, of a YAML file or of a package, has its name alone.
     """
-    wanted = name or (ALWAYS[1] if direction else ALWAYS[0])
+    wanted = name or (UNNAMED[1] if direction else UNNAMED[0])
     try:
         return task(wanted)
     except RecipeError:
-        return replace(task(ALWAYS[0]), name=wanted, label=wanted, dataset=wanted)
+        return replace(task(UNNAMED[0]), name=wanted, label=wanted, dataset=wanted)
 
 
 def asked(tasks: Sequence[str], metrics: Sequence[str]) -> list[tuple[Task, tuple[Metric, ...]]]:

@@ -79,7 +79,7 @@ def test_a_label_with_capitals_of_its_own_keeps_them_at_the_start_of_a_sentence(
 def test_a_task_has_metrics_that_fit_it(name: str) -> None:
     """Each metric of a task takes what its systems give."""
     row = task(name)
-    assert row.metrics
+    assert row.metrics or row.fitting(("exact_match",)) == ()
     assert all(one.takes is row.gives for one in row.fitting(()))
 
 
@@ -123,6 +123,7 @@ def test_no_metric_is_named_outside_its_row() -> None:
     # metrics of lm-evaluation-harness
     own = ("__init__.py", "evaluate/metrics/", "evaluate/tasks/", "spec/tables/metric.py")
     own += ("spec/task_file.py",)
+    own += ("artefacts/gates/", "spec/sections/gates.py")  # names of gates, one that of its metric
     found = []
     for path in sorted(HOUSE.rglob("*.py")):
         name = path.relative_to(HOUSE).as_posix()
@@ -161,7 +162,7 @@ def test_what_a_table_of_scores_needs_is_without_torch() -> None:
     assert done.stdout.split()[1:] == ["[]"]
 
 
-@pytest.mark.parametrize("name", ["chrf", "end_mark_bits", "exact_match"])
+@pytest.mark.parametrize("name", ["chrf", "end_mark_bits", "repetition_rate"])
 def test_a_minimum_effect_is_of_a_metric_that_is_computed_and_judged(name: str) -> None:
     """A name with a typing error, or of a metric that decides nothing, is refused."""
     with pytest.raises(ValidationError, match=f"'{name}' is no metric"):

@@ -1,0 +1,1 @@
+"""Descriptions of outputs beside their scores: languages, repetition, short and hard inputs."""
