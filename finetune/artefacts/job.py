@@ -37,9 +37,9 @@ class Job:
     inputs: Mapping[str, Artifact]
     """By role: `base`; `prepare` (`prepare:PHASE` for phases before the last); `start` (adapter
     of the phase before, or of `start_from`); `shorter` (same training with fewer steps, to be
-    continued); `train`; `evaluate`; `vocabulary` (the extended tokenizer), and beside it `plain`
-    and `plain:PHASE` (the same corpora prepared with the base's own);
-    `corpus:NAME` (fetched Hub dataset of a card); `benchmark:DATASET` (that of a public task)."""
+    continued); `train`; `baseline` (answers of the base); `evaluate`; `vocabulary` (the extended
+    tokenizer), and beside it `plain` and `plain:PHASE` (the same corpora prepared with the base's
+    own); `corpus:NAME` (fetched Hub dataset of a card); `benchmark:DATASET` (of a public task)."""
     workspace: Path
     """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop,
     `evaluate` the shards that are measured."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from finetune.artefacts.items import Item
@@ -17,15 +18,18 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.results import TrainResult, read_result
 from finetune.artefacts.scores import SystemName
 from finetune.evaluate.parts import Part
-from finetune.models.generate import BATCH_ROWS, Decoding
+from finetune.models.generate import BATCH_ROWS, Decoding, batch_shape
 from finetune.models.kinds import Kind, TrainableModel, kind_of
 from finetune.models.load import choose_device, load_tokenizer, resolve_precision, tokenizer_folder
 from finetune.models.template import special_ids
 from finetune.spec.recipe import Evaluate
+from finetune.spec.sections.training import Precision
 
 # Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
 # must give the same scores on the same machine.
 SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
+SHARD_ITEMS = {"cpu": 32, "cuda": 256}
+"""Items that are answered in one call: some seconds to a minute of work, which a kill may cost."""
 REFERENCES_WITHIN = 0.99
 SPEED_PROMPTS, SPEED_TOKENS = 3, 32
 """Sample for measuring generation speed."""
@@ -48,7 +52,8 @@ class Systems:
     """Base and adapter on one set of weights, loaded when the first of them is asked for.
 
     The base is the adapter switched off. Where the vocabulary was extended, the base is the model
-    before the adapter is attached, with its own tokenizer: it is to be asked for first.
+    before the adapter is attached, with its own tokenizer: it is to be asked for first. Without an
+    adapter among the inputs there is a base alone.
     """
 
     def __init__(self, job: Job) -> None:
@@ -60,12 +65,12 @@ class Systems:
     def get(self, name: SystemName) -> System:
         """Return a system, ready to be measured."""
         if name not in self._found:
-            extended = "vocabulary" in self._job.inputs
+            inputs = self._job.inputs
             self._found = {}  # an attached adapter cannot be taken off
-            if extended and name == "base":
+            if name == "base" and ("vocabulary" in inputs or "train" not in inputs):
                 self._found = {"base": self._base()}
             else:
-                self._found = self._with_adapter(both=not extended)
+                self._found = self._with_adapter(both="vocabulary" not in inputs)
         return self._found[name]
 
     def _base(self) -> System:
@@ -86,15 +91,31 @@ class Systems:
         return found
 
 
+def precision_of(job: Job, device: torch.device) -> Precision:
+    """Return the precision in which systems are measured: that of the training run."""
+    asked: Any = job.phase.train.precision
+    if "train" in job.inputs:
+        asked = read_result(job.inputs["train"], TrainResult).precision
+    return resolve_precision(asked, device)
+
+
+def batches_of(device: torch.device) -> dict[str, int]:
+    """Return the sizes that change the last bits of a score."""
+    of_generation = {f"generation_{name}": n for name, n in batch_shape(device.type).items()}
+    return {
+        "score_tokens": SCORE_TOKENS[device.type],
+        "shard_items": SHARD_ITEMS[device.type],
+        **of_generation,
+    }
+
+
 def _load(job: Job) -> tuple[Kind, Any, Any]:
     """Return the kind of the base, the base itself and its device."""
     folder, device = job.inputs["base"].path / "model", choose_device()
     kind = kind_of(folder)
     model = kind.load_base(
         folder,
-        precision=resolve_precision(
-            read_result(job.inputs["train"], TrainResult).precision, device
-        ),
+        precision=precision_of(job, device),
         quantization=job.recipe.base.quantization,
         device=device,
     )

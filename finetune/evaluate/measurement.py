@@ -18,7 +18,7 @@ import json
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,13 @@ from typing import Any
 from finetune import __version__
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
-from finetune.artefacts.results import TrainResult, read_result
 from finetune.artefacts.scores import SystemName
 from finetune.evaluate.added import checked_outputs
 from finetune.evaluate.base_and_adapter import (
-    SCORE_TOKENS,
     System,
     Systems,
+    batches_of,
+    precision_of,
     tokens_per_second,
 )
 from finetune.evaluate.compare import Asked, Outputs
@@ -40,7 +40,6 @@ from finetune.evaluate.outputs import Generation
 from finetune.evaluate.pace import Pace
 from finetune.evaluate.parts import Part
 from finetune.evaluate.shards import (
-    SHARD_ITEMS,
     Answers,
     Shard,
     cut,
@@ -50,8 +49,7 @@ from finetune.evaluate.shards import (
     write_answers,
 )
 from finetune.messages import sentence
-from finetune.models.generate import batch_shape
-from finetune.models.load import choose_device, resolve_precision
+from finetune.models.load import choose_device
 from finetune.output.durable import make_folder, write_json
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.lease import leased, leased_if_free
@@ -59,6 +57,7 @@ from finetune.spec.entry_points import blamed
 from finetune.spec.tables.task import GROUP, TASKS
 
 FOLDER = "shards"
+BOTH: tuple[SystemName, ...] = ("base", "adapter")
 _CONDITIONS = "conditions.json"
 _MOST_BYTES = 1_000_000
 
@@ -122,29 +121,45 @@ class Series:
 
 def measure(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> dict[SystemName, Measured]:
     """Measure what is not measured yet; return the outputs of base and adapter."""
-    every = _series(job, parts, tasks)
+    every = _with_baseline(job, _series(job, parts, tasks, BOTH))
     _keep(job, every)
     systems = Systems(job)
     _measure_all(job, every, systems=systems)
-    return {
-        name: _measured(job, name, every, tasks, systems=systems) for name in ("base", "adapter")
-    }
+    return {name: _measured(job, name, every, tasks, systems=systems) for name in BOTH}
+
+
+def measure_base(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> int:
+    """Measure the base and leave its shards in the workspace; return the number of items."""
+    every = _series(job, parts, tasks, ("base",))
+    _keep(job, every)
+    _measure_all(job, every, systems=Systems(job))
+    folder = job.workspace / FOLDER
+    write_json(folder / _CONDITIONS, {**_conditions(job, every), "folder": ""})
+    for left in folder.rglob("*.lease*"):  # of processes that were killed
+        left.unlink(missing_ok=True)
+    return sum(len(shard) for one in every for shard in one.shards)
 
 
 def is_begun(job: Job) -> bool:
     """Return whether the process that builds in the workspace is ready for others to take part."""
     recorded = _recorded(job.workspace / FOLDER)
-    return recorded is not None and recorded["folder"] == job.workspace.name
+    return recorded is not None and recorded.get("folder") == job.workspace.name
 
 
-def take_part(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> dict[str, Any]:
+def take_part(
+    job: Job,
+    parts: Sequence[Part],
+    tasks: Sequence[Asked],
+    *,
+    systems: Sequence[SystemName] = BOTH,
+) -> dict[str, Any]:
     """Measure shards of an evaluation that another process leads; return how many.
 
     None if this process would measure in another way: on another kind of device, for example.
     """
     written = 0
     try:
-        every = _series(job, parts, tasks)
+        every = _with_baseline(job, _series(job, parts, tasks, systems))
         if _recorded(job.workspace / FOLDER) == _conditions(job, every):
             written = _measure_all(job, every, systems=Systems(job))
         else:
@@ -172,9 +187,11 @@ def forget(workspace: Path) -> None:
         shutil.rmtree(doomed)
 
 
-def _series(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> list[Series]:
+def _series(
+    job: Job, parts: Sequence[Part], tasks: Sequence[Asked], systems: Sequence[SystemName]
+) -> list[Series]:
     """Return all that is measured, base first, tasks and parts in order."""
-    size = SHARD_ITEMS[choose_device().type]
+    size = batches_of(choose_device())["shard_items"]
     cuts = [
         [
             cut(one.task, job, part, groups, shard_items=size)
@@ -183,7 +200,7 @@ def _series(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> list[Ser
         for one in tasks
     ]
     found = []
-    for system in ("base", "adapter"):
+    for system in systems:
         for one, of_task in zip(tasks, cuts, strict=True):
             manners = [None, *(one.task.by_base if system == "base" else ())]
             for manner in manners:
@@ -198,17 +215,49 @@ def _series(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> list[Ser
 def _conditions(job: Job, every: Sequence[Series]) -> dict[str, Any]:
     """Return what must be the same for shards of several starts and processes to fit together."""
     device = choose_device()
-    recorded = read_result(job.inputs["train"], TrainResult).precision
-    cuts = [(str(one.folder.name), one.number, [s.places for s in one.shards]) for one in every]
     return {
         "folder": job.workspace.name,
         "version": __version__,
         "device": device.type,
-        "precision": resolve_precision(recorded, device),
-        "score_tokens": SCORE_TOKENS[device.type],
-        "generation": batch_shape(device.type),
-        "shards": hashlib.sha256(json.dumps(cuts).encode()).hexdigest(),
+        "precision": precision_of(job, device),
+        "base": _digest(one for one in every if one.system == "base" and one.asked.task.is_shared),
+        "shards": _digest(every),
+        **batches_of(device),
     }
+
+
+def _digest(every: Iterable[Series]) -> str:
+    """Return the SHA-256 (hex) of what is asked, and how it is cut."""
+    cuts = [
+        (one.folder.name, one.number, one.part.phase, [shard.places for shard in one.shards])
+        for one in every
+    ]
+    return hashlib.sha256(json.dumps(cuts).encode()).hexdigest()
+
+
+def _with_baseline(job: Job, every: list[Series]) -> list[Series]:
+    """Take the answers of the base from the baseline, if they were measured as here."""
+    if "baseline" not in job.inputs:
+        return every
+    folder, mine = job.inputs["baseline"].path / FOLDER, _conditions(job, every)
+    stored = {**(_recorded(folder) or {}), "folder": mine["folder"], "shards": mine["shards"]}
+    moved = [
+        replace(one, folder=folder / one.system / one.folder.name)
+        if one.system == "base" and one.asked.task.is_shared
+        else one
+        for one in every
+    ]
+    of_baseline = [one for one in moved if one.folder.is_relative_to(folder)]
+    if stored == mine and not any(_pending(of_baseline)):
+        return moved
+    if job.leads:
+        job.console.say(
+            sentence(
+                "the base is measured again: its stored answers are those of another version, "
+                "device, precision or batch"
+            )
+        )
+    return every
 
 
 def _keep(job: Job, every: Sequence[Series]) -> None:
@@ -222,12 +271,13 @@ def _keep(job: Job, every: Sequence[Series]) -> None:
             )
         )
         forget(job.workspace)
-    for one in every:
-        make_folder(one.folder)
+    mine = [one for one in every if one.folder.is_relative_to(job.workspace)]
+    for place in (folder, *(one.folder for one in mine)):
+        make_folder(place)
     write_json(folder / _CONDITIONS, conditions)
-    done = sum(one.path(n).is_file() for one in every for n in range(len(one.shards)))
+    done = sum(one.path(n).is_file() for one in mine for n in range(len(one.shards)))
     if done:
-        count = sum(len(one.shards) for one in every)
+        count = sum(len(one.shards) for one in mine)
         job.console.say(
             sentence("resuming: {done} of {count} shards are measured", done=done, count=count),
             done=done,
@@ -263,7 +313,9 @@ def _measure_all(job: Job, every: Sequence[Series], *, systems: Systems) -> int:
         return 0
     total = sum(len(shard) for one in every for shard in one.shards)
     left = sum(len(one.shards[number]) for one, number in pending)
-    title = sentence("evaluation of base and adapter").in_language(job.console.language)
+    both = any(one.system == "adapter" for one in every)
+    what = sentence("base and adapter") if both else sentence("base")
+    title = sentence("evaluation: {what}", what=what).in_language(job.console.language)
     with job.console.progress(title, total=total, unit="items", start=total - left) as bar:
         pace = Pace(lambda: _counts(every), bar)
         for one, number in pending:

@@ -39,7 +39,7 @@ from finetune.artefacts.results import (
 from finetune.artefacts.scores import ItemFile, Pair, SystemName
 from finetune.artefacts.verdicts import judged
 from finetune.errors import DataError
-from finetune.evaluate.added import groups_of
+from finetune.evaluate.asked import asked_of, has_texts
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
 from finetune.evaluate.descriptions.described import described
 from finetune.evaluate.descriptions.hard_input_facts import hard_input_facts
@@ -51,11 +51,9 @@ from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
 from finetune.messages import Place, problem, sentence
 from finetune.models.load import set_threads
-from finetune.spec.entry_points import blamed
 from finetune.spec.permission import passed_on
 from finetune.spec.sections.gates import Gates
-from finetune.spec.tables.metric import Metric
-from finetune.spec.tables.task import GROUP, HARD_INPUTS, TASKS, Task, asked
+from finetune.spec.tables.task import HARD_INPUTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def run(job: Job) -> dict[str, Any]:
     set_threads(job.recipe.run.threads)
     settings = job.recipe.evaluate
     parts = parts_of(job)
-    if not any(len(records) for part in parts for records in part.chosen["adapter"].values()):
+    if not has_texts(parts):
         if {card.corpus.test for card in job.cards.values()} == {"none"}:
             job.console.say(
                 sentence("no card has test records (`test: none`), so nothing is claimed")
@@ -95,7 +93,7 @@ def run(job: Job) -> dict[str, Any]:
                 share=job.recipe.prepare.test_share,
             )
         )
-    tasks = _asked(job, parts)
+    tasks = asked_of(job, parts)
     if not job.leads:
         return take_part(job, parts, tasks)
     measured = measure(job, parts, tasks)
@@ -128,30 +126,6 @@ def _by_yardsticks(job: Job, one: Asked, parts: Sequence[Part]) -> dict[str, lis
         name: [answer(job, part, groups) for part, groups in zip(parts, one.groups, strict=True)]
         for name, answer in one.task.yardsticks.items()
     }
-
-
-def _asked(job: Job, parts: Sequence[Part]) -> list[Asked]:
-    settings = job.recipe.evaluate
-    of_all = (
-        f"precision:{read_result(job.inputs['train'], TrainResult).precision}"
-        f"|bs:{settings.resamples}|seed:{settings.seed}|version:finetune-{__version__}"
-    )
-    return [
-        _asked_of(task, metrics, job, parts, of_all=of_all)
-        for task, metrics in asked(settings.tasks, settings.metrics)
-    ]
-
-
-def _asked_of(
-    task: Task, metrics: Sequence[Metric], job: Job, parts: Sequence[Part], *, of_all: str
-) -> Asked:
-    with blamed(task.name, group=GROUP, known=TASKS):
-        return Asked(
-            task=task,
-            metrics=tuple(metrics),
-            groups=tuple(groups_of(task, job, part) for part in parts),
-            conditions=f"{task.conditions(job)}|{of_all}",
-        )
 
 
 def _extension(

@@ -23,9 +23,6 @@ from finetune.evaluate.parts import Part
 from finetune.output.durable import replace_text
 from finetune.spec.tables.task import Group, Task
 
-SHARD_ITEMS = {"cpu": 32, "cuda": 256}
-"""By kind of device: some seconds to a minute of work, which is what a kill may cost."""
-
 Answers = list[list[Any] | None]
 """For each group an output for each item; None for a group of which there is nothing."""
 

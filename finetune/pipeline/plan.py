@@ -47,6 +47,14 @@ STAGES = {
         Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
         Stage("train", 3, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage(
+            "baseline",
+            1,
+            "finetune.evaluate.baseline:run",
+            resumable=True,
+            on_all_ranks=True,
+            by_anyone=True,
+        ),
+        Stage(
             "evaluate",
             3,
             "finetune.evaluate.run:run",
@@ -59,6 +67,8 @@ STAGES = {
 }
 HOW_NOT_WHAT = {"sharding", "offload"}
 """Settings of `train` that change how it is computed and not what comes out."""
+OF_ANSWERS_MADE = {"tasks", "metrics", "resamples", "seed", "minimum_effect"}
+"""Settings of `evaluate` that change what is computed from answers, or are named by origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +113,15 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     inputs |= benchmarks
     if extension:
         inputs |= _by_role("plain", plain)
+    baseline = _baseline_step(project, inputs={k: s for k, s in inputs.items() if k != "train"})
     asked = recipe.evaluate.model_dump(exclude={"tasks", "metrics"})
     asked |= added_origins(recipe.evaluate.tasks, recipe.evaluate.metrics)
     asked["passed_on"] = passed_on(project.cards)  # whose texts stand beside the scores per item
-    evaluate = _step("evaluate", "evaluate", phases[-1], inputs=inputs, content=asked)
+    measured = inputs | {"baseline": baseline}
+    evaluate = _step("evaluate", "evaluate", phases[-1], inputs=measured, content=asked)
+    steps += [baseline, evaluate]
     if not recipe.is_released:
-        return (*steps, evaluate)
+        return tuple(steps)
     release = _step(
         "release",
         "release",
@@ -117,7 +130,7 @@ def steps_of(project: Project) -> tuple[Step, ...]:
         inputs=inputs | {"evaluate": evaluate},
         content=_release_content(project),
     )
-    return (*steps, evaluate, release)
+    return (*steps, release)
 
 
 def prepared_for_training(project: Project) -> tuple[Step, ...]:
@@ -190,6 +203,18 @@ def _vocabulary_step(project: Project, *, base: Step, plain: Sequence[Step]) -> 
         cards=project.recipe.card_names,
         content=settings.model_dump(mode="json", exclude={"learning_rate"}),
     )
+
+
+def _baseline_step(project: Project, *, inputs: Mapping[str, Step]) -> Step:
+    """Return the step that measures the base, which all adapters on these texts share.
+
+    Its content is what the answers of a base depend on: not the metrics, nor the statistics.
+    """
+    recipe, last = project.recipe, project.recipe.training_phases[-1]
+    asked = recipe.evaluate.model_dump(mode="json", exclude=OF_ANSWERS_MADE)
+    asked |= added_origins(recipe.evaluate.tasks, ())
+    asked |= {"precision": last.train.precision, "quantization": recipe.base.quantization}
+    return _step("baseline", "baseline", last, inputs=inputs, content=asked)
 
 
 def _by_role(role: str, steps: Sequence[Step]) -> dict[str, Step]:

@@ -35,14 +35,8 @@ from finetune.pipeline.manifest import (
 )
 
 STAGE_FOLDERS = (
-    "base",
-    "corpus",
-    "benchmark",
-    "prepare",
-    "vocabulary",
-    "train",
-    "evaluate",
-    "release",
+    *("base", "corpus", "benchmark", "prepare", "vocabulary", "train"),
+    *("baseline", "evaluate", "release"),
 )
 """Folders of artefacts in a store; the names of the stages (`finetune.pipeline.plan`)."""
 _Result = TypeVar("_Result")

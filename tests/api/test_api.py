@@ -88,9 +88,10 @@ def test_the_plan_is_known_before_and_after(recipe: Path, made: Run, tmp_path: P
     before = finetune.plan(recipe, store=tmp_path)
     after = finetune.plan(recipe, store=made.store.root)
     assert [one.key for one in before] == [one.key for one in after]
-    assert [one.stage for one in before] == ["base", "prepare", "train", "evaluate", "release"]
+    stages = ["base", "prepare", "train", "baseline", "evaluate", "release"]
+    assert [one.stage for one in before] == stages
     assert {one.state for one in before} == {before[-1].state}
-    assert [one.state for one in after[:-1]] == ["cached"] * 4
+    assert [one.state for one in after[:-1]] == ["cached"] * 5
     assert after[1].path == made.path("prepare")
 
 

@@ -98,7 +98,7 @@ def test_a_second_run_does_nothing_and_says_so(finished):
     before = _contents(folder, ".finetune/**/*")
     again = _finetune(folder, "run", RECIPE)
     assert again.returncode == 0
-    assert again.stdout.count(": cached (") == 5
+    assert again.stdout.count(": cached (") == 6
     assert "running" not in again.stdout
     assert _contents(folder, ".finetune/**/*") == before
 
@@ -110,7 +110,7 @@ def test_a_recipe_may_release_nothing(finished):
     published = _contents(folder, ".finetune/hub/**/*")
     done = _finetune(folder, "run", RECIPE, "--set", "release=none")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(": cached (") == 4
+    assert done.stdout.count(": cached (") == 5
     assert "bits_per_byte" in done.stdout
     assert "no release (release: none)" in done.stdout
     assert "put it online" not in done.stdout
@@ -141,6 +141,7 @@ def test_one_lora_setting_reruns_train_and_not_prepare(finished, capsys, inside)
         "base": "cached",
         "prepare": "cached",
         "train": "to do",
+        "baseline": "cached",
         "evaluate": "to do",
         "release": "to do",
     }
@@ -182,7 +183,8 @@ def test_runs_lists_and_removes(finished, tmp_path):
     folder, _ = finished
     listed = _finetune(folder, "runs", "--json")
     names = [json.loads(line)["artefact"] for line in listed.stdout.splitlines()]
-    assert {n.split("/")[0] for n in names} == {"base", "prepare", "train", "evaluate", "release"}
+    kept = {"base", "prepare", "train", "baseline", "evaluate", "release"}
+    assert {n.split("/")[0] for n in names} == kept
     wrong = _finetune(folder, "runs", "--remove", "train/nothing")
     assert wrong.returncode == 2
 

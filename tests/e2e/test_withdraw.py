@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         hashlib.sha256(before).hexdigest(), hashlib.sha256(rows.encode()).hexdigest()
     )
     card.write_text(text)
-    assert run(root) == ["base", "prepare", "train", "evaluate", "release"]
+    assert run(root) == ["base", "prepare", "train", "baseline", "evaluate", "release"]
     return root
 
 
@@ -81,7 +81,7 @@ def test_the_recipe_run_again_gives_an_adapter_without_them(
     inside(folder)
     [first] = ledgers(folder).values()
     assert len(first - LEFT) == 20
-    stages = ("prepare", "train", "evaluate", "release")
+    stages = ("prepare", "train", "baseline", "evaluate", "release")
     before = {stage: keys(folder, stage) for stage in stages}
 
     said = withdraw(capsys, "--contributor", "Amina")

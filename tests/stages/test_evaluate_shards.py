@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from finetune.artefacts.job import Job
-from finetune.evaluate import measurement, shards
+from finetune.artefacts.job import Artifact, Job
+from finetune.evaluate import base_and_adapter, baseline, measurement, shards
 from finetune.evaluate import run as evaluation
 from finetune.evaluate.run import run
 from tests.support.evaluate_job import make_job
@@ -35,7 +35,7 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few(constants: Callable[..., None]) -> None:
     """Shards of four items, of which there are many."""
-    constants(measurement, SHARD_ITEMS=SHARD_ITEMS)
+    constants(base_and_adapter, SHARD_ITEMS=SHARD_ITEMS)
 
 
 @pytest.fixture
@@ -185,6 +185,37 @@ def test_a_process_that_takes_part_ends_with_the_evaluation(tmp_path, base_folde
 
     constants(measurement, write_answers=write)
     assert run(replace(job, leads=False)) == {"shards": 0}
+
+
+@pytest.fixture
+def based(tmp_path: Path, base_folder: Path, few: None) -> Job:
+    """An evaluation whose base was measured before."""
+    job = make_job(tmp_path / "based", base_folder, **SETTINGS)
+    (tmp_path / "baseline").mkdir()
+    inputs = {role: one for role, one in job.inputs.items() if role != "train"}
+    result = baseline.run(replace(job, inputs=inputs, workspace=tmp_path / "baseline"))
+    made = Artifact("baseline", "m", tmp_path / "baseline", result)
+    return replace(job, inputs={**job.inputs, "baseline": made})
+
+
+def test_a_stored_base_is_not_measured_again(whole, based, constants):
+    """With a baseline only the adapter is asked, and no byte differs from measuring both."""
+    measured = _written(constants)
+    run(based)
+    assert measured
+    assert all(path.startswith("adapter/") for path in measured)
+    _same(whole, based)
+
+
+def test_a_base_that_was_measured_otherwise_is_measured_again(whole, based, constants):
+    """Base and adapter are compared under the same conditions; a second measurement is stated."""
+    path = based.inputs["baseline"].path / "shards/conditions.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"score_tokens": 1}))
+    measured = _written(constants)
+    run(based)
+    assert {path.split("/")[0] for path in measured} == {"base", "adapter"}
+    assert "the base is measured again" in based.console.out.getvalue()  # type: ignore[attr-defined]
+    _same(whole, based)
 
 
 @pytest.mark.slow

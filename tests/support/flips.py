@@ -23,7 +23,10 @@ from typing import Literal
 
 RECIPE = "recipes/tiny.yaml"
 STORE = ".finetune"
-ORDER = ("base", "corpus", "prepare", "vocabulary", "train", "evaluate", "release")
+ORDER = (
+    *("base", "corpus", "prepare", "vocabulary", "train"),
+    *("baseline", "evaluate", "release"),
+)
 Verdict = Literal["found", "silent", "unnamed", "traceback"]
 
 

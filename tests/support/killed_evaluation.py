@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from finetune.evaluate import measurement
+from finetune.evaluate import base_and_adapter, measurement
 from finetune.evaluate.run import run
 from finetune.evaluate.shards import write_answers
 from finetune.output import durable
@@ -47,7 +47,7 @@ def main(folder: Path, base: Path, *, shards: int, moment: str) -> None:
 
     with (
         patch.object(measurement, "write_answers", write),
-        patch.object(measurement, "SHARD_ITEMS", SHARD_ITEMS),
+        patch.object(base_and_adapter, "SHARD_ITEMS", SHARD_ITEMS),
     ):
         run(job_of(folder, base, **SETTINGS))
 

@@ -215,7 +215,9 @@ def jobs_of(
         (f"train-{step.phase.name}" if several else "train", "train", (step,))
         for step in training_steps
     ]
-    groups += [(s.label, s.label, (s,)) for s in steps if s.label in ("evaluate", "release")]  # type: ignore[misc]
+    scored = tuple(s for s in steps if s.stage.name in ("baseline", "evaluate"))
+    groups.append(("evaluate", "evaluate", scored))
+    groups += [("release", "release", (s,)) for s in steps if s.stage.name == "release"]
     jobs = []
     for name, kind, made in groups:
         arguments = [kind, str(folder / FOLDER / RECIPE), "--store", str(store.root)]

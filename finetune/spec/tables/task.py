@@ -87,6 +87,8 @@ class Task:
     units: Callable[[Any, Any, Sequence[Group]], Sequence[Sequence[int]]] | None = None
     """(Job, Part, groups) -> for each group a number for each item: those with one number are
     answered in one call, in the order of numbers. None: one by one, long prompts first."""
+    is_shared: bool = True
+    """False if what the base answers depends on the adapter: then each adapter measures it."""
     can_be_split: bool = True
     """False if `answer` needs all items in one call."""
     yardsticks: Mapping[str, Callable[[Any, Any, Sequence[Group]], list[list[Any] | None]]] = field(

@@ -26,12 +26,13 @@ def test_every_combination_is_its_own_recipe():
     found = checked(RECIPE, overrides=["train.max_steps=4"], settings=combine(axes))
     keys = {
         stage: {step.key for one in found for step in one.steps if step.stage.name == stage}
-        for stage in ("base", "prepare", "train", "evaluate")
+        for stage in ("base", "prepare", "train", "baseline", "evaluate")
     }
     assert {stage: len(k) for stage, k in keys.items()} == {
         "base": 1,
         "prepare": 2,
         "train": 8,
+        "baseline": 2,
         "evaluate": 8,
     }
     last = found[7].project.recipe

@@ -273,7 +273,7 @@ def test_without_a_release_no_licence_stops_the_training(here, capsys):
     write_card("words", change=NO_DERIVATIVES)
     none = ["--set", "release=none"]
     assert main(["check", "recipes/tiny.yaml", *none]) == 0
-    assert "1 card, 4 stages; no release (release: none)." in capsys.readouterr().out
+    assert "1 card, 5 stages; no release (release: none)." in capsys.readouterr().out
     for verb in ("release", "publish"):
         assert main([verb, "recipes/tiny.yaml", *none]) == 2
         assert "release: is `none`, so there is nothing to release" in capsys.readouterr().err
