@@ -200,7 +200,7 @@ def test_two_processes_on_the_same_recipe_do_not_damage_each_other(tmp_path):
     outputs = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert all("finetune chat" in output for output in outputs)
-    assert len(list(tmp_path.glob(".finetune/*/*/manifest.json"))) == 5
+    assert len(list(tmp_path.glob(".finetune/*/*/manifest.json"))) == 6
     assert not list(tmp_path.glob(".finetune/**/*.lease*"))
 
 
