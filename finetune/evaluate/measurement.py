@@ -37,7 +37,6 @@ from finetune.evaluate.base_and_adapter import (
 )
 from finetune.evaluate.compare import Asked, Outputs
 from finetune.evaluate.outputs import Generation
-from finetune.evaluate.pace import Pace
 from finetune.evaluate.parts import Part
 from finetune.evaluate.shards import (
     Answers,
@@ -51,6 +50,7 @@ from finetune.evaluate.shards import (
 from finetune.messages import sentence
 from finetune.models.load import choose_device
 from finetune.output.durable import make_folder, write_json
+from finetune.output.pace import Pace
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.lease import leased, leased_if_free
 from finetune.spec.entry_points import blamed
