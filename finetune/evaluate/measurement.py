@@ -36,9 +36,8 @@ from finetune.evaluate.base_and_adapter import (
     tokens_per_second,
 )
 from finetune.evaluate.compare import Asked, Outputs
-from finetune.evaluate.outputs import Generation
-from finetune.evaluate.parts import Part
-from finetune.evaluate.shards import (
+from finetune.evaluate.measuring.pace import Pace
+from finetune.evaluate.measuring.shards import (
     Answers,
     Shard,
     cut,
@@ -47,10 +46,11 @@ from finetune.evaluate.shards import (
     whole,
     write_answers,
 )
+from finetune.evaluate.outputs import Generation
+from finetune.evaluate.parts import Part
 from finetune.messages import sentence
 from finetune.models.load import choose_device
 from finetune.output.durable import make_folder, write_json
-from finetune.output.pace import Pace
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.lease import leased, leased_if_free
 from finetune.spec.entry_points import blamed

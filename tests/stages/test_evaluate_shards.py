@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from finetune.artefacts.job import Artifact, Job
-from finetune.evaluate import base_and_adapter, baseline, measurement, shards
+from finetune.evaluate import base_and_adapter, baseline, measurement
 from finetune.evaluate import run as evaluation
+from finetune.evaluate.measuring import shards
 from finetune.evaluate.run import run
 from tests.support.evaluate_job import make_job
 from tests.support.killed_evaluation import SETTINGS as KILLED

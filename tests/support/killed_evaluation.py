@@ -13,8 +13,8 @@ from typing import Any
 from unittest.mock import patch
 
 from finetune.evaluate import base_and_adapter, measurement
+from finetune.evaluate.measuring.shards import write_answers
 from finetune.evaluate.run import run
-from finetune.evaluate.shards import write_answers
 from finetune.output import durable
 from tests.support.evaluate_job import job_of
 

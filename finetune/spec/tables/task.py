@@ -83,7 +83,7 @@ class Task:
     answer: Callable[[Any, Any, Any, Sequence[Group]], list[list[Any]]]
     """(Job, System of finetune.evaluate.base_and_adapter, Part, groups) -> for each group an output
     of type `gives` for each item. Called with some of the items of some of the groups, again and
-    again (finetune.evaluate.shards); all of them are in `Part.asked`."""
+    again (finetune.evaluate.measuring.shards); all of them are in `Part.asked`."""
     units: Callable[[Any, Any, Sequence[Group]], Sequence[Sequence[int]]] | None = None
     """(Job, Part, groups) -> for each group a number for each item: those with one number are
     answered in one call, in the order of numbers. None: one by one, long prompts first."""

@@ -1,0 +1,1 @@
+"""Measuring in shards: how items are cut, what is kept of each shard, the pace."""
