@@ -75,14 +75,13 @@ def system_name(name: str) -> str:
 
 def _row(group: GroupOutputs, name: str, facts: OutputFacts, fidelity: str) -> OutputRow:
     own = facts.languages.get(group.language, 0)
-    others = [pair for pair in facts.languages.items() if pair[0] != group.language]
     return OutputRow(
         group,
-        _place(group),
+        place_of(group),
         system_name(name),
         in_language=f"{own} of {facts.n}" if group.is_covered else "unknown",
         fidelity=fidelity,
-        others=", ".join(f"{_name(code)} {n}" for code, n in others[:MOST_LANGUAGES]),
+        others=", ".join(other_languages(group, name)),
         repetition=f"{facts.repetition:.2f}",
         copies="" if facts.copies is None else f"{facts.copies}",
         empty=f"{facts.empty}",
@@ -90,7 +89,15 @@ def _row(group: GroupOutputs, name: str, facts: OutputFacts, fidelity: str) -> O
     )
 
 
-def _place(group: GroupOutputs) -> str:
+def other_languages(group: GroupOutputs, system: str) -> tuple[str, ...]:
+    """Return the most frequent wrong languages of a system's outputs: `Lingala 21`."""
+    counts = group.systems[system].languages
+    others = [(code, n) for code, n in counts.items() if code != group.language]
+    return tuple(f"{_name(code)} {n}" for code, n in others[:MOST_LANGUAGES])
+
+
+def place_of(group: GroupOutputs) -> str:
+    """Return the language or direction of a group by name, with its phase."""
     names = map(language_name, (group.direction or group.language).split(">"))
     phase = f" ({group.phase})" if group.phase else ""
     return " to ".join(names) + phase

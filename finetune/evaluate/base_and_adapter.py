@@ -28,7 +28,7 @@ from finetune.spec.sections.training import Precision
 # Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
 # must give the same scores on the same machine.
 SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
-SHARD_ITEMS = {"cpu": 32, "cuda": 256}
+SHARD_ITEMS = {"cpu": 64, "cuda": 256}
 """Items that are answered in one call: some seconds to a minute of work, which a kill may cost."""
 REFERENCES_WITHIN = 0.99
 SPEED_PROMPTS, SPEED_TOKENS = 3, 32

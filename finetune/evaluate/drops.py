@@ -22,7 +22,7 @@ from finetune.artefacts.scores import subject
 from finetune.evaluate.added import score_of
 from finetune.evaluate.compare import Counted, documents_of
 from finetune.spec.recipe import Evaluate
-from finetune.spec.tables.metric import metric
+from finetune.spec.tables.metric import Metric, metric
 from finetune.statistics.bootstrap import ScoreOfSums, interval_of, resampled_sums
 from finetune.statistics.significance import by_document
 
@@ -36,8 +36,12 @@ def other_documents(found: Sequence[Counted], *, settings: Evaluate) -> list[Oth
     return [
         _compared(singles[subject(one.pair.test)], one, held_out=one.held_out, settings=settings)
         for one in found
-        if one.held_out is not None and metric(one.pair.test.metric).is_judged
+        if one.held_out is not None and _is_claimed(metric(one.pair.test.metric))
     ]
+
+
+def _is_claimed(row: Metric) -> bool:
+    return row.is_judged and row.table == "scores"
 
 
 def _compared(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 PLACEHOLDERS: Mapping[str, str] = {
     # framework -> pattern of one placeholder; the first that fits counts
@@ -27,6 +27,9 @@ PLACEHOLDERS: Mapping[str, str] = {
 }
 """A percent sign after a digit is a percentage, and one with words behind it is too."""
 _ANY = re.compile("|".join(PLACEHOLDERS.values()))
+_CASES = re.compile(PLACEHOLDERS["ICU with cases"])
+_KEY = re.compile(r"\s*(?:offset:\d{1,9}\s+)?(?:=\d{1,9}|[\w-]{1,60})\s*\{")
+"""The key of a case with its brace: `one {`, `=0 {`, `female {`."""
 _MAYBE = re.compile(r"[%{$]")
 _LATEX = re.compile(r"\\[A-Za-z]{2,20}\{[^{}]{0,80}\}")
 _SAME_LETTER = {"i": "d", "u": "d", "@": "s"}
@@ -42,12 +45,40 @@ def placeholders_in(text: str) -> list[str]:
 
 
 def without_placeholders(text: str) -> str:
-    """Return a text with a space for each placeholder.
+    """Return a text with a space for each placeholder, and of texts with cases their words.
 
     >>> without_placeholders("Sannu {name}, %d")
     'Sannu  ,  '
+    >>> without_placeholders("{n, plural, one {sako} other {saƙonni {x}}}").split()
+    ['sako', 'saƙonni']
     """
-    return _ANY.sub(" ", text) if _MAYBE.search(text) else text
+    if not _MAYBE.search(text):
+        return text
+    return _ANY.sub(" ", text) if _CASES.search(text) is None else "".join(_words_of_cases(text))
+
+
+def _words_of_cases(text: str) -> Iterator[str]:
+    """Yield a text with cases in pieces: the head, the keys and the braces of cases as spaces."""
+    is_argument: list[bool] = []  # of each open brace: an argument with cases, or one of its cases
+    at = 0
+    while at < len(text):
+        key = _KEY.match(text, at) if is_argument and is_argument[-1] else None
+        mark = _ANY.match(text, at)
+        if key:
+            is_argument.append(False)
+            at = key.end()
+        elif mark:
+            if mark["cases"]:
+                is_argument.append(True)
+            at = mark.end()
+        elif text[at] == "}" and is_argument:
+            is_argument.pop()
+            at += 1
+        else:
+            yield text[at]
+            at += 1
+            continue
+        yield " "
 
 
 def placeholders_differ(source: str, target: str) -> bool:

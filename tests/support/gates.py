@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from finetune.artefacts.gates.gate_evidence import Evidence, Overlap
+from finetune.artefacts.output_facts import REFERENCE, GroupOutputs, OutputFacts
 from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import PairedTest, Rival, Score
 
@@ -29,6 +30,18 @@ def adapter_score(metric: str, value: float, **changes: Any) -> Score:
     return replace(score, **changes)
 
 
+def outputs(
+    *, is_covered: bool = True, repetition: float = 0.1, languages: dict[str, int] | None = None
+) -> GroupOutputs:
+    """Return facts on the outputs of a translation into Hausa; the references repeat 0.05."""
+    found = {"hau_Latn": 115, "lin_Latn": 5} if languages is None else languages
+    own = OutputFacts(120, 0, 900, 400, repetition=0.05, languages={"hau_Latn": 120})
+    adapter = OutputFacts(120, 0, 900, 300, repetition=repetition, languages=found)
+    systems = {REFERENCE: own, "adapter": adapter}
+    how = "py3langid 0.3, choosing among 140 languages"
+    return GroupOutputs("hau_Latn", DIRECTION, None, is_covered, how, systems)
+
+
 FORGETTING = {"task": "forgetting", "language": "eng_Latn", "better": "neither"}
 WRONG_SOURCE = {"task": "wrong_source", "direction": DIRECTION}
 TESTS = {
@@ -41,6 +54,7 @@ SCORES = {
     "fidelity": adapter_score("fidelity", 0.96, direction=DIRECTION),
     "kl": adapter_score("kl_per_token", 0.05, task="kl", language="eng_Latn"),
 }
+OUTPUTS = outputs()
 OVERLAP = Overlap(
     removed=277, looked_for_near=True, evaluation_sets=("flores",), unknown_start=False
 )
@@ -61,12 +75,31 @@ BAD = {
         *("yardsticks", "not measured", "only bits per byte (evaluate.generate_items)"),
     ),
     "writes another language": (
-        {"fidelity": adapter_score("fidelity", 0.1, direction=DIRECTION)},
-        *("fidelity", "failed", "English to Hausa: fidelity is only 0.10"),
+        {
+            "fidelity": adapter_score("fidelity", 0.1, direction=DIRECTION),
+            "outputs": outputs(languages={"lin_Latn": 101, "hau_Latn": 12, "eng_Latn": 7}),
+        },
+        *(
+            "fidelity",
+            "failed",
+            "only 0.10 of the references' (at least 0.80); other languages of ",
+        ),
     ),
     "no identifier for this language": (
-        {"fidelity": adapter_score("fidelity", 1.0, language="wol_Latn")},
-        *("fidelity", "not covered", "no identifier covers the language"),
+        {"fidelity": None, "outputs": outputs(is_covered=False)},
+        *(
+            "fidelity",
+            "not covered",
+            "nothing tells whether outputs are in the language (py3langid",
+        ),
+    ),
+    "identified, and no score of it": (
+        {"fidelity": None},
+        *("fidelity", "not measured", "not measured"),
+    ),
+    "says the same again": (
+        {"outputs": outputs(repetition=0.9)},
+        *("repetition", "failed", "repetition is 0.90, of the references 0.05 (at most 0.2 more)"),
     ),
     "forgets English": (
         {"forgetting": paired("forgetting_bits", 1.0, 1.3, **FORGETTING)},
@@ -112,12 +145,21 @@ BAD = {
 """Case -> what is bad, its gate, the finding, and a part of the sentence."""
 
 
-def evidence(*, overlap: Overlap = OVERLAP, **changes: PairedTest | Score | None) -> Evidence:
+def evidence(
+    *,
+    overlap: Overlap = OVERLAP,
+    outputs: GroupOutputs | None = OUTPUTS,
+    **changes: PairedTest | Score | None,
+) -> Evidence:
     """Return evidence that passes; `changes` replace a test or score by name, None removes it."""
     tests = [test for name, test in (TESTS | changes).items() if name in TESTS and test]
     scores = [score for name, score in (SCORES | changes).items() if name in SCORES and score]
     return Evidence(
-        evaluated=EvaluateResult(scores=tuple(scores), comparisons=tuple(tests)),
+        evaluated=EvaluateResult(
+            scores=tuple(scores),
+            comparisons=tuple(tests),
+            outputs=() if outputs is None else (outputs,),
+        ),
         languages=("hau_Latn",),
         translated=("hau_Latn",),
         overlap=overlap,

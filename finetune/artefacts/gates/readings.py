@@ -5,14 +5,18 @@ A measurement that is not there is `not measured`, which does not pass.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from finetune.artefacts.gates.gate_evidence import Evidence, Overlap
 from finetune.artefacts.gates.result import Fact, Finding, GateResult
+from finetune.artefacts.output_facts import REFERENCE, GroupOutputs
+from finetune.artefacts.output_table import other_languages, place_of
 from finetune.artefacts.scores import PairedTest, Score
 from finetune.artefacts.verdicts import is_gain, unbeaten, verdict, where
 from finetune.spec.language import language_name
-from finetune.spec.sections.gates import Gates
+from finetune.spec.sections.gates import GateName, Gates
 from finetune.spec.tables.metric import FIDELITY, FORGETTING, KL, SOURCE_BITS, metric
 from finetune.statistics.claims import LEVEL
 
@@ -83,21 +87,54 @@ def items(evidence: Evidence, settings: Gates) -> list[GateResult]:
 
 
 def fidelity(evidence: Evidence, settings: Gates) -> list[GateResult]:
-    """Return for each language whether the outputs are in it as often as the references."""
-    if not evidence.translated:
-        return [GateResult("fidelity", "does not apply")]
-    found = []
-    for language in evidence.translated:
-        scores = evidence.scores(task=None, metric=FIDELITY, language=language)
-        if not scores:
-            translated = any(test.direction for test in _claims(evidence, language))
-            absent: Finding = "not covered" if translated else "not measured"
-            found.append(GateResult("fidelity", absent, language_name(language)))
-        for one in scores:
+    """Return for each direction whether the outputs are in the language as often as references."""
+    return _of_outputs("fidelity", evidence, partial(_fidelity, evidence, settings))
+
+
+def _fidelity(evidence: Evidence, settings: Gates, group: GroupOutputs) -> GateResult | None:
+    place = place_of(group)
+    if not group.is_covered:
+        return GateResult("fidelity", "not covered", place, {"tried": group.identified_by})
+    wanted = (group.direction, group.phase)
+    scores = evidence.scores(task=None, metric=FIDELITY, language=group.language)
+    for one in scores:
+        if (one.direction, one.phase) == wanted:
             facts: dict[str, Fact] = {"value": one.value, "limit": settings.fidelity}
+            facts["others"] = other_languages(group, "adapter") or ("none",)
             passed = _passed(one.value >= settings.fidelity)
-            found.append(GateResult("fidelity", passed, _place(one), facts))
-    return found
+            return GateResult("fidelity", passed, place, facts)
+    return None
+
+
+def repetition(evidence: Evidence, settings: Gates) -> list[GateResult]:
+    """Return for each direction whether the outputs repeat more of themselves than references."""
+    return _of_outputs("repetition", evidence, partial(_repetition, settings))
+
+
+def _repetition(settings: Gates, group: GroupOutputs) -> GateResult | None:
+    if not {"adapter", REFERENCE} <= set(group.systems):
+        return None
+    value, own = group.systems["adapter"].repetition, group.systems[REFERENCE].repetition
+    passed = _passed(value - own <= settings.repetition)
+    facts: dict[str, Fact] = {"value": value, "reference": own, "limit": settings.repetition}
+    return GateResult("repetition", passed, place_of(group), facts)
+
+
+def _of_outputs(
+    gate: GateName, evidence: Evidence, read: Callable[[GroupOutputs], GateResult | None]
+) -> list[GateResult]:
+    """Return what a gate finds in the outputs in each language that is taught.
+
+    A language into which a corpus translates must have outputs; others may.
+    """
+    found = []
+    for language in evidence.languages:
+        groups = [one for one in evidence.evaluated.outputs if one.language == language]
+        results = [result for group in groups if (result := read(group)) is not None]
+        if not results and (groups or language in evidence.translated):
+            results = [GateResult(gate, "not measured", language_name(language))]
+        found += results
+    return found or [GateResult(gate, "does not apply")]
 
 
 def forgetting(evidence: Evidence, settings: Gates) -> list[GateResult]:

@@ -41,6 +41,10 @@ def _unscored(facts: Mapping[str, Fact]) -> Sentence:
     return sentence("no held-out text was scored")
 
 
+def _no_outputs(_: Mapping[str, Fact]) -> Sentence:
+    return sentence("no corpus is trained on as translation, and no translation was generated")
+
+
 STATES: Mapping[Finding, Say] = {
     "passed": lambda _: sentence("passed"),
     "failed": lambda _: sentence("failed"),
@@ -62,14 +66,25 @@ SAID: Mapping[GateName, Mapping[Finding, Say]] = {
             "fidelity {value:.2f} of the references' (at least {limit:.2f})", **f
         ),
         "failed": lambda f: sentence(
-            "fidelity is only {value:.2f} of the references' (at least {limit:.2f}): too many "
-            "outputs are in other languages",
+            "fidelity is only {value:.2f} of the references' (at least {limit:.2f}); other "
+            "languages of the outputs: {others}",
             **f,
         ),
-        "not covered": lambda _: sentence(
-            "no identifier covers the language, so the language of the outputs is not known"
+        "not covered": lambda f: sentence(
+            "nothing tells whether outputs are in the language ({tried})", **f
         ),
-        "does not apply": lambda _: sentence("no corpus is trained on as translation"),
+        "does not apply": _no_outputs,
+    },
+    "repetition": {
+        "passed": lambda f: sentence(
+            "repetition {value:.2f}, references {reference:.2f} (at most {limit:g} more)", **f
+        ),
+        "failed": lambda f: sentence(
+            "repetition is {value:.2f}, of the references {reference:.2f} (at most {limit:g} "
+            "more): the outputs say the same again",
+            **f,
+        ),
+        "does not apply": _no_outputs,
     },
     "forgetting": {
         "passed": lambda f: sentence(

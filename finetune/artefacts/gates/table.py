@@ -47,6 +47,11 @@ GATES: Mapping[GateName, Gate] = {
         readings.fidelity,
         sentence("have a speaker read the outputs, and train on more texts of the language"),
     ),
+    "repetition": Gate(
+        sentence("does not repeat itself"),
+        readings.repetition,
+        sentence("train for fewer steps, and look for repeated words in the training targets"),
+    ),
     "forgetting": Gate(
         sentence("keeps English and French"),
         readings.forgetting,

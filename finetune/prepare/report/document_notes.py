@@ -45,7 +45,7 @@ def document_lines(found: Iterable[DocumentCounts]) -> Iterator[Sentence]:
         if one.held_out and one.documents:
             yield sentence(
                 "{card}: {held} of {documents} held out as a whole, with {texts} "
-                "({share:.0%}) that training lacks; `hold_out_documents: none` gives them back",
+                "({share:.0%} of the card's); `hold_out_documents: none` splits them text by text",
                 card=one.card,
                 held=one.held_out,
                 documents=counted("{count} document", "{count} documents", one.documents),

@@ -12,6 +12,7 @@ from finetune.statistics.claims import MIN_ITEMS_OF_A_CLAIM
 GateName = Literal[
     "yardsticks",
     "fidelity",
+    "repetition",
     "forgetting",
     "kl",
     "wrong_source",
@@ -32,6 +33,9 @@ class Gates(Section):
     fidelity: Annotated[float, Field(ge=0.8, le=1)] = 0.8
     """Minimum language fidelity: share of outputs identified as the language, divided by that of
     the references."""
+    repetition: Annotated[float, Field(gt=0, le=0.2)] = 0.2
+    """Maximum repetition of the outputs beyond that of the references: share of the character
+    4-grams that stood in the same output before, as a difference."""
     forgetting_percent: Annotated[float, Field(gt=0, le=10)] = 10.0
     """Maximum rise of the bits per byte of held-out English or French, in percent of the base's."""
     kl_per_token: Annotated[float, Field(gt=0, le=0.5)] = 0.5
@@ -42,5 +46,5 @@ class Gates(Section):
     override: dict[GateName, Reason] = Field(default_factory=dict)
     """Gate -> the reason for which a release may be public without passing it; it stands in the
     first lines of summary and model card. Gates: `yardsticks` (better than base, n-gram model and
-    copy), `fidelity`, `forgetting`, `kl`, `wrong_source` (uses its source more than the base),
-    `contamination` (did not see the test), `items`, `judgement` (not required)."""
+    copy), `fidelity`, `repetition`, `forgetting`, `kl`, `wrong_source` (uses its source more than
+    the base), `contamination` (did not see the test), `items`, `judgement` (not required)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from finetune.cluster.follow.results import (
     over_seeds,
     results_of,
 )
-from finetune.cluster.follow.status import look
+from finetune.cluster.follow.status import ChainReport, look
 from finetune.errors import RecipeError, StoreError
 from finetune.messages import problem
 from finetune.output.console import Console
@@ -92,6 +92,10 @@ def _sweep(options: Namespace, console: Console) -> int:
         for row in rows:
             summary = f"{row.combination}: {row.state}"
             console.say(summary, chain=report.chain.id, **row.facts(metrics))
+        for combination, one in _pooled_of(rows, report):
+            name = metric(one.test.metric).name
+            summary = f"{combination}: {name} of {len(one.values)} seeds"
+            console.say(summary, chain=report.chain.id, **pooled_facts(combination, one))
         return 0
     columns = ("combination", "language", *_columns(metrics, p="p"), "state")
     console.table(report.headline, columns, [_cells(row, metrics) for row in rows])
@@ -103,25 +107,50 @@ def _sweep(options: Namespace, console: Console) -> int:
         columns = ("combination", "language", "seeds", *_columns(metrics))
         table = [_summary(seed, metrics) for seed in seeds]
         console.table("mean ± standard deviation over seeds", columns, table)
-        _show_pooled(evaluations_by_seed(rows, Path(report.chain.store)), console)
+        pooled = _pooled_of(rows, report)
+        table = [row for combination, one in pooled for row in _pooled_rows(combination, one)]
+        if table:
+            columns = ("combination", "language", "score", "by seed", "mean ± sd", "better in", "p")
+            console.table("seeds: paired tests of their mean, documents exchanged", columns, table)
     return 0
 
 
-def _show_pooled(by_combination: Mapping[str, Sequence[Path]], console: Console) -> None:
-    """Show each metric over seeds: values by seed, and the paired test of their mean."""
+def _pooled_of(rows: Sequence[Result], report: ChainReport) -> Iterator[tuple[str, Pooled]]:
+    """Yield each metric over seeds with its combination: the paired test of their mean."""
     from finetune.artefacts.results import EvaluateResult, parse_result
     from finetune.artefacts.seeds import pooled
 
-    table = []
-    for combination, folders in by_combination.items():
+    for combination, folders in evaluations_by_seed(rows, Path(report.chain.store)).items():
         results = [
             (folder, parse_result(read_manifest(folder).result, EvaluateResult, path=folder))
             for folder in folders
         ]
-        table += [row for one in pooled(results) for row in _pooled_rows(combination, one)]
-    if table:
-        columns = ("combination", "language", "score", "by seed", "mean ± sd", "better in", "p")
-        console.table("seeds: paired tests of their mean, documents exchanged", columns, table)
+        yield from ((combination, one) for one in pooled(results))
+
+
+def pooled_facts(combination: str, one: Pooled) -> dict[str, object]:
+    """Return a metric over seeds for `--json`; differences are adapter minus the other."""
+    against = {
+        name: {
+            "value": found.first.value,
+            "difference": found.difference.value,
+            "low": found.difference.low,
+            "high": found.difference.high,
+            "p_value": found.p_value,
+            "p_floor": found.p_floor,
+        }
+        for name, found in one.against.items()
+    }
+    return {
+        "combination": combination,
+        "metric": one.test.metric,
+        "language": one.test.direction or one.test.language,
+        "by_seed": list(one.values),
+        "mean": one.mean,
+        "deviation": one.deviation,
+        "better_in": one.better,
+        "against": against,
+    }
 
 
 def _pooled_rows(combination: str, one: Pooled) -> Iterator[tuple[str, ...]]:

@@ -14,7 +14,7 @@ from finetune.artefacts.results import EvaluateResult, ReleaseResult, as_json, p
 from finetune.messages import sentence
 from finetune.spec.recipe import Recipe
 from finetune.spec.sections.gates import Gates
-from tests.support.gates import BAD, NGRAM, SCORES, TESTS, evidence
+from tests.support.gates import BAD, NGRAM, SCORES, TESTS, evidence, outputs
 from tests.support.release_job import RECIPE, card
 
 DEFAULTS = Gates.with_defaults()
@@ -63,7 +63,14 @@ def test_an_override_of_a_passed_gate_says_nothing():
 
 
 @pytest.mark.parametrize(
-    "loose", [{"fidelity": 0.1}, {"forgetting_percent": 50}, {"kl_per_token": 5}, {"items": 10}]
+    "loose",
+    [
+        {"fidelity": 0.1},
+        {"repetition": 0.5},
+        {"forgetting_percent": 50},
+        {"kl_per_token": 5},
+        {"items": 10},
+    ],
 )
 def test_a_limit_is_no_way_to_switch_a_gate_off(loose):
     """A limit may be stricter than its default; what is looser needs a reason."""
@@ -94,7 +101,34 @@ def test_the_languages_are_those_that_the_recipe_teaches():
     assert (found.languages, found.translated) == (("hau_Latn", "wol_Latn"), ("hau_Latn",))
     texts = replace(found, languages=("wol_Latn",), translated=())
     states = {result.gate: result.state for result in gates_of(texts, DEFAULTS)}
-    assert states["wrong_source"] == states["fidelity"] == "does not apply"
+    assert {states[name] for name in ("wrong_source", "fidelity", "repetition")} == {
+        "does not apply"
+    }
+
+
+def test_outputs_are_read_where_no_corpus_translates():
+    """Generations in a language that is taught are judged, whatever kind of corpus teaches it."""
+    texts = replace(evidence(outputs=outputs(repetition=0.9)), translated=())
+    states = {result.gate: result.state for result in gates_of(texts, DEFAULTS)}
+    assert (states["fidelity"], states["repetition"]) == ("passed", "failed")
+    assert states["wrong_source"] == "does not apply"
+
+
+def test_a_corpus_that_translates_needs_outputs():
+    """Without any generation neither gate passes, and nothing is said about identifiers."""
+    found = gates_of(evidence(fidelity=None, outputs=None), DEFAULTS)
+    states = {r.gate: r.finding for r in barring(found)}
+    assert states == {"fidelity": "not measured", "repetition": "not measured"}
+
+
+def test_repetition_is_judged_beside_the_references():
+    """Repetition of the references is grammar: 0.25 beside 0.05 is the most."""
+    [found] = [
+        r
+        for r in gates_of(evidence(outputs=outputs(repetition=0.25)), DEFAULTS)
+        if r.gate == "repetition"
+    ]
+    assert found.finding == "passed"
 
 
 def test_first_lines_stand_in_their_order():
@@ -102,7 +136,8 @@ def test_first_lines_stand_in_their_order():
     wolof = replace(TESTS["chrf"], language="wol_Latn", direction="eng_Latn>wol_Latn")
     behind = replace(TESTS["bits"], better="neither", rivals=(NGRAM,))
     results = gates_of(
-        evidence(bits=behind, fidelity=None), Gates(override={"fidelity": "a speaker read them"})
+        evidence(bits=behind, fidelity=None, outputs=outputs(is_covered=False)),
+        Gates(override={"fidelity": "a speaker read them"}),
     )
     lines = first_lines(
         [behind, wolof], gates=results, health=[sentence("Not for medical advice.")]
@@ -111,8 +146,8 @@ def test_first_lines_stand_in_their_order():
     assert [line.is_warning for line in lines] == [True, True, True, False]
     texts = [str(line.text) for line in lines]
     assert texts[1] == (
-        "The gate 'fidelity' (writes the language) is overridden: Hausa: no identifier covers the "
-        "language, so the language of the outputs is not known. "
+        "The gate 'fidelity' (writes the language) is overridden: English to Hausa: nothing tells "
+        "whether outputs are in the language (py3langid 0.3, choosing among 140 languages). "
         "Reason: a speaker read them"
     )
     assert texts[3] == ("Better than base and yardsticks: English to Wolof chrF++ 5.5 -> 18.2.")

@@ -13,6 +13,7 @@ from finetune.artefacts.scores import ItemFile, PairedTest
 from finetune.artefacts.seeds import pooled
 from finetune.statistics.bootstrap import ratio_of_sums
 from finetune.statistics.significance import compare
+from finetune.verbs.release.report import pooled_facts
 
 ITEMS = 60
 
@@ -62,6 +63,19 @@ def test_seeds_are_averaged_per_item_and_documents_are_exchanged(tmp_path):
     }
     assert found.against["base"].p_value < 0.01
     assert found.against["ngram"].difference.value > 0
+
+
+def test_seeds_are_a_record_of_json(tmp_path):
+    """`report --sweep --json` has mean, values by seed, and the test against each rival."""
+    seeds = [_evaluation(tmp_path / str(n), 0.3, seed=n, better=True) for n in range(2)]
+    [found] = pooled(seeds)
+    facts = json.loads(json.dumps(pooled_facts("lora.rank=8", found)))
+    assert (facts["mean"], facts["by_seed"]) == (found.mean, list(found.values))
+    assert (facts["metric"], facts["better_in"]) == ("bits_per_byte", 2)
+    assert set(facts["against"]) == {"base", "ngram"}
+    assert facts["against"]["base"]["p_value"] == found.against["base"].p_value
+    page = (Path(__file__).parents[3] / "docs/reference/json.md").read_text("utf-8")
+    assert all(f"| `report` | `{name}` |" in page for name in facts)
 
 
 def test_seeds_on_other_items_are_not_compared(tmp_path):

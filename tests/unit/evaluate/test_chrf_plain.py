@@ -35,10 +35,24 @@ def test_texts_without_markup_score_as_before(text):
     [
         ("Sannu {{ name }}, ${x}", "Sannu"),
         ("%1$s na %2$s", "na"),
+        (
+            "Kana da {n, plural, =0 {babu sako} one {sako ɗaya} other {# saƙonni}}!",
+            "Kana da babu sako sako ɗaya saƙonni",
+        ),
+        (
+            "{n, plural, offset:1 zero {a} one {b {x}} two {c} few {d} many {e} other {f}}",
+            "a b c d e f",
+        ),
+        (
+            "{g, select, female {Ta {n, plural, one {zo} other {zo sau #}}} other {Ya zo one}} nan",
+            "Ta zo zo sau Ya zo one nan",
+        ),
+        ("{n, plural, one {karshe", "karshe"),
+        ("one other few", "one other few"),
         ("Danna <a href='x'>nan</a>.", "Danna nan"),
         ("Shafi na 5 cikin १२", "Shafi na cikin"),
     ],
 )
 def test_marks_of_each_kind_are_taken_out(text, left):
-    """Names in braces, positions, tags, and digits of any script."""
+    """Names in braces, positions, cases of ICU, tags, and digits of any script."""
     assert words(text) == left
