@@ -149,6 +149,8 @@ class Site(Section):
     """Training job."""
     evaluate: JobRequest = JobRequest.with_defaults()
     """Evaluation job; one process, with one GPU if available."""
+    evaluation_tasks: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Number of such jobs that share an evaluation, as a job array. A sweep has one each anyway."""
     release: JobRequest = JobRequest.with_defaults()
     """Release job; needs no GPU."""
     debug: Debug | None = None

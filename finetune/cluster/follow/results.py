@@ -10,6 +10,7 @@ from typing import Any
 
 from finetune.artefacts.results import EvaluateResult, TrainResult, parse_result
 from finetune.artefacts.scores import PairedTest
+from finetune.cluster.chain.chain import ChainJob
 from finetune.cluster.follow.status import ChainReport, State, chain_state
 from finetune.pipeline.manifest import Manifest, read_manifest
 from finetune.pipeline.store import Store
@@ -78,8 +79,14 @@ def results_of(report: ChainReport) -> list[Result]:
     chain = report.chain
     store = Store(Path(chain.store))
     rows: list[tuple[str | None, Result]] = []
-    for evaluate in (job for job in chain.jobs if "evaluate" in job.stages):
-        own = [job for job in report.jobs if job.name in (evaluate.name, *evaluate.depends_on)]
+    evaluations: dict[tuple[str, ...], list[ChainJob]] = {}  # of which tasks may share one
+    for job in chain.jobs:
+        if "evaluate" in job.stages:
+            evaluations.setdefault(job.artefacts, []).append(job)
+    for tasks in evaluations.values():
+        evaluate = tasks[0]
+        names = {*(task.name for task in tasks), *evaluate.depends_on}
+        own = [job for job in report.jobs if job.name in names]
         named = " ".join(evaluate.settings) or chain.id
         swept = dict(setting.split("=", 1) for setting in evaluate.settings)
         blank = Result(combination=named, state=chain_state(tuple(own)), settings=swept)

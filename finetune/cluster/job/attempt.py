@@ -178,17 +178,21 @@ def checkpoint_step(chain: Chain, job: ChainJob) -> int | None:
     """Return how far a job has come that the next attempt need not do again, None if nowhere.
 
     Of a training run: the optimizer step of its newest complete checkpoint; of an evaluation: the
-    number of its shards that are measured.
+    number of its shards that are measured, with those of the base in the store.
     """
     store = Store(Path(chain.store))
-    begun = [store.partial_of(*made.split("/")) for made in job.artefacts]
-    steps = [
+    made = [
+        (store.path_of(*one.split("/")), store.partial_of(*one.split("/"))) for one in job.artefacts
+    ]
+    begun = [folder if folder.is_dir() else partial for folder, partial in made]
+    found = [
         newest(folder / name)
         for folder in begun
         if folder is not None
         for name, newest in (("checkpoints", newest_step), ("shards", shards_done))
     ]
-    return max((step for step in steps if step is not None), default=None)
+    steps = [step for step in found if step is not None]
+    return sum(steps) if steps else None
 
 
 def continued(chain: Chain, name: str, *, job_id: str, by: str) -> list[tuple[str, list[str]]]:

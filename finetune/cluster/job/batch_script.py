@@ -47,6 +47,7 @@ def script_of(
         header=header(job, request, chain=chain, site=site, array=array),
         job=job.array or job.name,
         array=array is not None,
+        own_recipe=job.recipe is not None,
         chain=str(chain.folder),
         chain_id=chain.id,
         site=site.name,
@@ -65,8 +66,8 @@ def script_of(
 
 
 def _arguments(job: ChainJob, work: Work) -> str:
-    """Return the arguments of `finetune`; each task of an array has a recipe of its own."""
-    if job.array is None:
+    """Return the arguments of `finetune`; each task of a sweep has a recipe of its own."""
+    if job.recipe is None:
         return shlex.join(work.arguments)
     verb, _, *rest = work.arguments
     return " ".join([shlex.quote(verb), '"$recipe"', shlex.join(rest)])

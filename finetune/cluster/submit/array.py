@@ -15,11 +15,10 @@ from finetune.cluster.chain.chain import Chain, ChainJob, chains_folder, new_cha
 from finetune.cluster.chain.snapshot import FOLDER
 from finetune.cluster.job.batch_script import Work, script_of
 from finetune.cluster.submit.preflight import problems
-from finetune.cluster.submit.queue import indices_of
+from finetune.cluster.submit.queue import indices_of, refuse_forbidden_requeue
 from finetune.cluster.submit.submit import Planned, chain_of, command_of, jobs_of
 from finetune.cluster.submit.sweep import Combination
-from finetune.errors import RecipeError
-from finetune.messages import Problem, problem
+from finetune.messages import Problem
 from finetune.pipeline.gate import Opened
 from finetune.pipeline.store import Store
 from finetune.spec.load import Project
@@ -54,19 +53,6 @@ def plan_sweep(
         todo=todo,
         tasks={recipe: task for recipe, task in own.items() if recipe in used},
     )
-
-
-def refuse_forbidden_requeue(site: Site) -> None:
-    """Raise RecipeError for job arrays on a site that forbids requeueing."""
-    if site.requeue == "forbidden":
-        raise RecipeError(
-            problem(
-                "requeue-forbidden",
-                "site {site}: requeueing is forbidden, and a new job cannot continue a task of a "
-                "job array; submit each combination separately with --set",
-                site=site.name,
-            )
-        )
 
 
 def scripts_of(

@@ -18,7 +18,9 @@ from finetune.cluster.chain.chain import (
 from finetune.cluster.follow.status import is_within, jobs_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.slurm.commands import JobState
-from finetune.errors import ClusterError
+from finetune.errors import ClusterError, RecipeError
+from finetune.messages import problem
+from finetune.spec.site import Site
 
 _ROUNDS = 5
 _SETTLE_SECONDS = 1.0
@@ -96,6 +98,20 @@ def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
     return list(sent.values())
 
 
+def refuse_forbidden_requeue(site: Site) -> None:
+    """Raise RecipeError for job arrays on a site that forbids requeueing."""
+    if site.requeue == "forbidden":
+        raise RecipeError(
+            problem(
+                "requeue-forbidden",
+                "site {site}: requeueing is forbidden, and a new job cannot continue a task of a "
+                "job array; submit each combination of a sweep separately with --set, and an "
+                "evaluation with `evaluation_tasks: 1`",
+                site=site.name,
+            )
+        )
+
+
 def groups(jobs: Sequence[ChainJob]) -> list[list[ChainJob]]:
     """Return the submissions: each single job, and the tasks of each job array."""
     by_name: dict[str, list[ChainJob]] = {}
@@ -109,16 +125,19 @@ def waits_for(
 ) -> tuple[list[str], slurm.AfterKind]:
     """Return the dependencies of a job or an array, and their kind; `ids`: job ids by name.
 
-    If each task depends on the task of the same index, Slurm starts it when that one has succeeded.
-    Otherwise (several training runs of one prepared corpus) all of them must have ended: a task
-    without its input fails when it starts, and the others continue.
+    A single job before it must have succeeded. If each task depends on the task of the same index,
+    Slurm starts it when that one has succeeded. Otherwise (several training runs of one prepared
+    corpus, a release after the tasks of an evaluation) all of them must have ended: a job without
+    its input fails when it starts. Tasks that share an evaluation do the work of one that failed.
     """
     before = {job.name: [ids[n] for n in job.depends_on if n in ids] for job in group}
-    if group[0].array is None:
-        return before[group[0].name], "afterok"
     named = [job_id.rpartition("_") for ids_before in before.values() for job_id in ids_before]
     arrays = list(dict.fromkeys(array or single for array, _, single in named))
-    own = all([i.rpartition("_")[2] for i in before[job.name]] == [str(job.task)] for job in group)
+    if not any(array for array, *_ in named):
+        return arrays, "afterok"
+    own = group[0].array is not None and all(
+        [i.rpartition("_")[2] for i in before[job.name]] == [str(job.task)] for job in group
+    )
     return arrays, "aftercorr" if own and len(arrays) == 1 else "afterany"
 
 

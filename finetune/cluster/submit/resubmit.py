@@ -10,9 +10,9 @@ from finetune.cluster.chain.chain import Chain, ChainJob, Submission, read_submi
 from finetune.cluster.follow.status import ChainReport, look
 from finetune.cluster.job.batch_script import script_of
 from finetune.cluster.slurm import commands as slurm
-from finetune.cluster.submit.array import refuse_forbidden_requeue, scripts_of
+from finetune.cluster.submit.array import scripts_of
 from finetune.cluster.submit.preflight import job_refused, site_problems
-from finetune.cluster.submit.queue import active_jobs, enqueue
+from finetune.cluster.submit.queue import active_jobs, enqueue, refuse_forbidden_requeue
 from finetune.cluster.submit.submit import work_of
 from finetune.errors import ClusterError, RecipeError
 from finetune.messages import Problem, problem

@@ -33,7 +33,12 @@ from finetune.cluster.chain.snapshot import write_snapshot as write_project
 from finetune.cluster.job.batch_script import Kind, Work, script_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.preflight import job_refused, kind_of
-from finetune.cluster.submit.queue import enqueue
+from finetune.cluster.submit.queue import (
+    enqueue,
+    groups,
+    indices_of,
+    refuse_forbidden_requeue,
+)
 from finetune.errors import ClusterError, RecipeError
 from finetune.messages import Place, problem
 from finetune.pipeline import plan
@@ -71,7 +76,8 @@ class Planned:
 def plan_chain(project: Opened, *, site: Site, store: Store, debug: bool) -> Planned:
     """Return the jobs for the stages that are not in the store; writes nothing.
 
-    Raises RecipeError for a debug run on a site without a short queue.
+    Raises RecipeError for a debug run on a site without a short queue, and for an evaluation of
+    several tasks on one that forbids requeueing.
     """
     if debug and site.debug is None:
         raise RecipeError(
@@ -91,18 +97,39 @@ def plan_chain(project: Opened, *, site: Site, store: Store, debug: bool) -> Pla
     if debug:
         works = _with_debug_run(works, folder=folder, site=site)
     jobs: list[ChainJob] = []
+    after: tuple[str, ...] = ()
     for job, _ in works:
-        after = (jobs[-1].name,) if jobs else ()
-        jobs.append(replace(job, depends_on=after))
+        tasks = tasks_of(replace(job, depends_on=after), site=site)
+        jobs += tasks
+        after = tuple(task.name for task in tasks)
     chain = chain_of(jobs, folder=folder, site=site, store=store)
     scripts = {
-        job.name: script_of(job, work, chain=chain, site=site)
-        for job, (_, work) in zip(jobs, works, strict=True)
+        job.name: script_of(tasks[0], work, chain=chain, site=site, array=_array(chain, tasks))
+        for tasks, (job, work) in zip(groups(jobs), works, strict=True)
     }
     steps = site.debug.steps if debug and site.debug else None
     return Planned(
         project=project, chain=chain, scripts=scripts, debug_steps=steps, todo=chain.jobs
     )
+
+
+def tasks_of(job: ChainJob, *, site: Site) -> tuple[ChainJob, ...]:
+    """Return the tasks of a job array that share a job: those of an evaluation, if asked for.
+
+    Each runs the same command on the same artefacts, and measures what no other has taken. Raises
+    RecipeError for a site that forbids requeueing.
+    """
+    if job.name != "evaluate" or site.evaluation_tasks == 1:
+        return (job,)
+    refuse_forbidden_requeue(site)
+    return tuple(
+        replace(job, name=f"{job.name}.{task}", array=job.name, task=task)
+        for task in range(site.evaluation_tasks)
+    )
+
+
+def _array(chain: Chain, tasks: Sequence[ChainJob]) -> str | None:
+    return indices_of(chain, tasks) if tasks[0].array is not None else None
 
 
 def chain_of(

@@ -163,7 +163,7 @@ def _report(planned: Planned, submissions: list[Submission], *, console: Console
         store = ""
     console.say(f"scripts     {chain.folder / 'scripts'}", chain=chain.id, folder=str(chain.folder))
     console.say(f"follow      finetune status{store}")
-    if any(job.array for job in chain.jobs):
+    if any(job.recipe for job in chain.jobs):
         console.say(f"results     finetune report --sweep{store}")
 
 

@@ -143,7 +143,8 @@ def test_what_a_combination_has_already_is_not_submitted_and_still_in_the_table(
     """Only tasks with something to do go to Slurm; all of them are followed and compared."""
     first = planned_sweep("lora.rank=2,4").chain
     for name in ("prepare.0", "train.0", "evaluate.0"):
-        made(first.job(name).artefacts[0])
+        for artefact in first.job(name).artefacts:
+            made(artefact)
     planned = planned_sweep("lora.rank=2,4")
     assert [job.name for job in planned.todo] == ["train.1", "evaluate.1"]
     assert len(planned.chain.jobs) == 5

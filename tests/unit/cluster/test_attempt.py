@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -284,6 +285,16 @@ def test_measured_shards_count_as_progress_of_an_evaluation(chain):
     for name in ("0-00000.jsonl", "0-00001.jsonl", "0-00002.jsonl.4711.tmp", "0-00002.lease"):
         (shards / name).touch()
     assert checkpoint_step(chain, job) == 2
+
+
+def test_a_finished_measurement_of_the_base_still_counts_as_progress(chain):
+    """Shards of the base are of one job with those of the adapter: finishing them loses none."""
+    job = replace(chain.job("evaluate"), artefacts=("baseline/b", "evaluate/e"))
+    for folder, shards in (("baseline/b", 3), ("evaluate/e.partial", 1)):
+        (Path(chain.store) / folder / "shards").mkdir(parents=True)
+        for number in range(shards):
+            (Path(chain.store) / folder / f"shards/{number}.jsonl").touch()
+    assert checkpoint_step(chain, job) == 4
 
 
 def test_half_written_checkpoints_count_for_nothing(chain):
