@@ -14,7 +14,7 @@ from finetune.models.encode import Encoded, Encoder
 from finetune.models.in_memory import split_of_segments
 from finetune.models.template import special_ids
 
-_ANY_LENGTH = 1 << 30
+_ANY_LENGTH = 2**31 - 1
 
 
 def likelihoods(

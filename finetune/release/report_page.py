@@ -6,7 +6,6 @@ The page stays at home: it quotes texts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,5 +35,6 @@ def write_page(job: Job, gates: Sequence[GateResult]) -> None:
 
 def _put(page: str, name: str, part: str) -> str:
     """Return the page with the part between the marks of a name; the first, which is ours."""
-    between = rf"<!-- {name} -->.*?<!-- end of {name} -->"
-    return re.sub(between, lambda _: part.strip(), page, count=1, flags=re.DOTALL)
+    before, begin, rest = page.partition(f"<!-- {name} -->")
+    _, end, after = rest.partition(f"<!-- end of {name} -->")
+    return f"{before}{part.strip()}{after}" if begin and end else page

@@ -35,7 +35,7 @@ SUFFIXES = (".yaml", ".yml")
 METRICS = {"multiple_choice": ("acc_norm", "acc"), "generate_until": ("exact_match", "acc")}
 """Kind of output -> metrics with a value per item; the first that a task has is its score."""
 _RUNS_CODE = ("class", "unsafe_code", "custom_dataset", "use_prompt", "dataset_kwargs")
-_DATASET = r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}"
+_DATASET = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _MOST_FILES = 8
 
 
@@ -144,7 +144,7 @@ def _lacks(values: Mapping[str, Any]) -> Iterator[tuple[str, Sentence]]:
                 "{name!r} is a task of {harness}; give it another name", name=name, harness=HARNESS
             ),
         )
-    if not isinstance(dataset, str) or not re.fullmatch(_DATASET, dataset):
+    if not isinstance(dataset, str) or not _DATASET.fullmatch(dataset):
         yield "dataset_path", sentence("write the id of a dataset of the Hub, `org/name`")
     if kind not in METRICS:
         yield "output_type", sentence("write one of {kinds}", kinds=list(METRICS))

@@ -165,8 +165,8 @@ MUTATIONS = {
     "home folders leave the machine": Mutation(
         "no local path, name or token leaves the machine",
         "release/leaks.py",
-        "for match in _HOME_OF_ANYONE.finditer(text):",
-        'for match in _HOME_OF_ANYONE.finditer(""):',
+        "for match in HOME_OF_ANYONE.finditer(text):",
+        'for match in HOME_OF_ANYONE.finditer(""):',
         ("unit/release/test_leaks.py",),
     ),
     "secrets are shown": Mutation(

@@ -12,6 +12,13 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+STEPS = ("--set", "train.max_steps=12", "--set", "train.schedule=constant")
+
+
+def command(recipe: Path, store: Path, *more: str, verb: str = "train") -> list[str]:
+    """Return what every rank runs."""
+    program = [sys.executable, "-m", "finetune", verb, str(recipe), "--store", str(store)]
+    return [*program, *STEPS, *more]
 
 
 def free_port() -> int:

@@ -13,8 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.ranks.launch import ROOT, WORKERS, environment_of, finish, free_port, start
-from tests.ranks.test_line import command
+from tests.ranks.launch import (
+    ROOT,
+    WORKERS,
+    command,
+    environment_of,
+    finish,
+    free_port,
+    start,
+)
 from tests.support.project import write_project
 from tests.support.surroundings import Inside
 

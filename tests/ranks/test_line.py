@@ -14,24 +14,17 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from tests.ranks.launch import ROOT, WORKERS, finish, free_port, start
+from tests.ranks.launch import ROOT, WORKERS, command, finish, free_port, start
 from tests.support.project import write_project
 from tests.support.surroundings import Inside
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-STEPS = ("--set", "train.max_steps=12", "--set", "train.schedule=constant")
 ADAPTER = "adapter/adapter_model.safetensors"
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_project(tmp_path_factory.mktemp("project"))
-
-
-def command(recipe: Path, store: Path, *more: str, verb: str = "train") -> list[str]:
-    """Return what every rank runs."""
-    program = [sys.executable, "-m", "finetune", verb, str(recipe), "--store", str(store)]
-    return [*program, *STEPS, *more]
 
 
 @pytest.fixture(scope="module")

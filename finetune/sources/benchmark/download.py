@@ -7,8 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from finetune.errors import DataError, InputError
-from finetune.messages import Sentence, problem, sentence
+from finetune.artefacts.fetched import FetchedSplits
+from finetune.artefacts.job import Job
+from finetune.artefacts.results import as_json
+from finetune.errors import DataError, InputError, RecipeError
+from finetune.messages import Place, Sentence, problem, sentence
 from finetune.sources.hub_fetch import (
     endpoint,
     explained,
@@ -17,6 +20,30 @@ from finetune.sources.hub_fetch import (
     sizes_of,
 )
 from finetune.spec.sections.source import HubSource
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Fetch the splits of a data set (stage `benchmark`).
+
+    Raises:
+        RecipeError: the lock has no commit of it.
+        InputError: no such dataset, commit or configuration, no access, or one with a script.
+        DataError: the dataset is empty.
+        StoreError: no network, or the server failed.
+    """
+    dataset, config, revision = (job.content[key] for key in ("dataset", "config", "revision"))
+    if revision is None:
+        raise RecipeError(
+            problem(
+                "no-locked-commit",
+                "the lock has no commit of {dataset!r}, the data of a task; `finetune fetch` "
+                "writes it",
+                at=Place(key="evaluate.tasks"),
+                dataset=dataset,
+            )
+        )
+    rows = fetch_splits(dataset, config, revision, workspace=job.workspace)
+    return as_json(FetchedSplits(dataset, revision, config, rows))
 
 
 def newest(dataset: str, config: str | None) -> dict[str, Any]:

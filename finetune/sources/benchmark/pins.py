@@ -10,12 +10,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from finetune.artefacts.fetched import FetchedSplits
-from finetune.artefacts.job import Job
-from finetune.artefacts.results import as_json
 from finetune.errors import RecipeError
-from finetune.messages import Place, problem, sentence
-from finetune.sources.benchmark.download import fetch_splits, newest
+from finetune.messages import problem, sentence
 from finetune.sources.lock_file import read_lock
 from finetune.spec.load import Project
 from finetune.spec.recipe import Recipe
@@ -51,6 +47,8 @@ def pinned(project: Project, known: Mapping[str, dict[str, Any]]) -> dict[str, d
 
     Raises InputError or StoreError as a download does.
     """
+    from finetune.sources.benchmark.download import newest  # with the Hub's client
+
     return {
         role: known.get(role) or newest(task.dataset, task.config)
         for role, task in named_tasks(project.recipe).items()
@@ -87,27 +85,3 @@ def contents(project: Project) -> dict[str, Mapping[str, Any]]:
         }
         for role, task in named_tasks(project.recipe).items()
     }
-
-
-def run(job: Job) -> dict[str, Any]:
-    """Fetch the splits of a data set (stage `benchmark`).
-
-    Raises:
-        RecipeError: the lock has no commit of it.
-        InputError: no such dataset, commit or configuration, no access, or one with a script.
-        DataError: the dataset is empty.
-        StoreError: no network, or the server failed.
-    """
-    dataset, config, revision = (job.content[key] for key in ("dataset", "config", "revision"))
-    if revision is None:
-        raise RecipeError(
-            problem(
-                "no-locked-commit",
-                "the lock has no commit of {dataset!r}, the data of a task; `finetune fetch` "
-                "writes it",
-                at=Place(key="evaluate.tasks"),
-                dataset=dataset,
-            )
-        )
-    rows = fetch_splits(dataset, config, revision, workspace=job.workspace)
-    return as_json(FetchedSplits(dataset, revision, config, rows))

@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 
 from finetune.api.recipes import open_recipe
 from finetune.api.recipes import run as run_recipe
+from finetune.api.shown_gates import gates_of_run, show_gates
 from finetune.artefacts.results import EvaluateResult, read_result
 from finetune.output.console import Console
-from finetune.verbs.release.gates import gates_of_run, show_gates
 
 
 def add_arguments(_: ArgumentParser) -> None:

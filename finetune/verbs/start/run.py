@@ -10,6 +10,7 @@ from pathlib import Path
 from finetune.api.made import Run
 from finetune.api.recipes import open_recipe
 from finetune.api.recipes import run as run_recipe
+from finetune.api.shown_gates import gates_of_run, show_gates
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import barring
 from finetune.artefacts.results import EvaluateResult, read_result
@@ -18,7 +19,6 @@ from finetune.messages import sentence
 from finetune.output.console import Console
 from finetune.output.paths import is_folder
 from finetune.pipeline.store_folder import default_store
-from finetune.verbs.release.gates import gates_of_run, show_gates
 from finetune.verbs.train.train import show_curves
 
 

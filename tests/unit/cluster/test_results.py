@@ -158,6 +158,7 @@ def test_fields_of_our_metrics_are_those_of_old_tables():
         "adapter_chrf_plain",
         "adapter_exact_match",
         "adapter_f1",
+        "adapter_task_accuracy",
         "adapter_fidelity",
         "adapter_repetition_rate",
         "adapter_copy_rate",

@@ -10,8 +10,8 @@ from finetune.errors import InputError, RecipeError
 from finetune.output.console import Console
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.plan import steps_of
-from finetune.sources.benchmark.download import newest
-from finetune.sources.benchmark.pins import pinned, run
+from finetune.sources.benchmark.download import newest, run
+from finetune.sources.benchmark.pins import pinned
 from finetune.sources.lock_file import read_lock, write_lock
 from finetune.spec.load import load_project
 from tests.support.hub_server import HubServer
@@ -51,7 +51,7 @@ def test_a_locked_commit_is_in_the_key_of_the_evaluation(
         keys.append({step.stage.name: step.key for step in steps_of(project)})
     first, second = keys
     changed = {name for name in first if first[name] != second[name]}
-    assert changed == {"benchmark", "evaluate", "release"}
+    assert changed == {"benchmark", "baseline", "evaluate", "release"}
 
 
 def test_a_commit_that_is_locked_stays(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

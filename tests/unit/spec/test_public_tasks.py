@@ -1,5 +1,8 @@
 """Public tasks by name and language: the table, its page, and what is said of a recipe."""
 
+import tomllib
+from pathlib import Path
+
 from finetune.spec.language import is_language
 from finetune.spec.tables.extras import EXTRAS
 from finetune.spec.tables.public_tasks import (
@@ -12,8 +15,8 @@ from finetune.spec.tables.public_tasks import (
     without_task,
 )
 from tests.support import public_tasks as written
-from tests.unit.spec.test_extras import PROJECT
 
+ROOT = Path(__file__).parents[3]
 ABSENT = ["kas_Arab", "fuc_Latn", "srr_Latn", "dyo_Latn", "mnk_Latn", "snk_Latn"]
 
 
@@ -30,7 +33,12 @@ def test_the_table_is_of_the_version_that_the_extra_pins() -> None:
     """Its first line, the pin in pyproject.toml and the constant name one version."""
     assert written.TABLE.read_text().splitlines()[0] == written.HEAD
     [package] = EXTRAS["tasks"].values()
-    assert f"{package}=={VERSION}" in PROJECT["optional-dependencies"]["tasks"]
+    assert f"{package}=={VERSION}" in _extras_of_the_project()
+
+
+def _extras_of_the_project() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return list(project["optional-dependencies"]["tasks"])
 
 
 def test_languages_without_a_task_are_known() -> None:
