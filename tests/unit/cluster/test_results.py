@@ -166,7 +166,6 @@ def test_fields_of_our_metrics_are_those_of_old_tables():
         "adapter_choice_accuracy",
         "adapter_forgetting_bits",
         "adapter_kl_per_token",
-        "adapter_task_accuracy",
     }
 
 
