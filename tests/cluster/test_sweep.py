@@ -68,6 +68,7 @@ def test_a_sweep_ends_in_one_table_even_if_tasks_fail(cluster, tmp_path):
     scores = [(row["base_bits_per_byte"], row["adapter_bits_per_byte"]) for row in table]
     assert all(float(adapter) < float(base) for base, adapter in scores[:2])
     assert scores[2:] == [("", ""), ("", "")]
+    assert len(list(line.store.glob("baseline/*/manifest.json"))) == 1
 
     done = adapters_of(line)
     again = line.finetune("resubmit").stdout

@@ -108,10 +108,46 @@ def test_processes_of_one_store_share_an_evaluation_and_survive_each_other(
     program = command(recipe, store, *FEW, verb="evaluate")
     environment = environment_of(0, ranks=1, port=free_port()) | {"PYTHONPATH": str(ROOT)}
     processes = [subprocess.Popen(program, env=environment) for _ in range(2)]
-    until = time.monotonic() + 120 * WORKERS
-    while not list(store.glob("evaluate/*.partial/shards/*/*/*.jsonl")):
-        assert time.monotonic() < until, "no shard was measured"
-        time.sleep(0.05)
+    _wait_for_a_shard(store, "evaluate/*.partial/shards/*/*/*.jsonl")
     processes[0].kill()
     assert finish(processes) == [-signal.SIGKILL, 0]
     _same(alone, _evaluated(store))
+
+
+def test_one_process_resumes_what_two_ranks_began(
+    recipe: Path, trained: Path, alone: Path, tmp_path: Path, inside: Inside
+) -> None:
+    """A rank is killed, and its launch ends: one process measures only what is missing, and each
+    item has the value of an evaluation that was never stopped."""
+    inside(recipe.parents[1])
+    store = _copied(trained, tmp_path)
+    program = command(recipe, store, *FEW, verb="evaluate")
+    ranks = start(program, ranks=2, logs=tmp_path)
+    _wait_for_a_shard(store, "baseline/*.partial/shards/*/*/*.jsonl")
+    for rank in ranks:
+        rank.kill()
+    assert finish(ranks) == [-signal.SIGKILL] * 2
+    before = _shards(store)
+    subprocess.run(
+        program,
+        check=True,
+        env=environment_of(0, ranks=1, port=free_port()),
+        capture_output=True,
+    )
+    after = _shards(store)
+    assert before
+    assert before.items() <= after.items()
+    _same(alone, _evaluated(store))
+
+
+def _shards(store: Path) -> dict[str, int]:
+    """Return when each shard of the base was written."""
+    found = store.glob("baseline/*/shards/base/**/*.jsonl")
+    return {"/".join(path.parts[-2:]): path.stat().st_mtime_ns for path in found}
+
+
+def _wait_for_a_shard(store: Path, pattern: str) -> None:
+    until = time.monotonic() + 120 * WORKERS
+    while not list(store.glob(pattern)):
+        assert time.monotonic() < until, "no shard was measured"
+        time.sleep(0.05)

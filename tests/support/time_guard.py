@@ -16,6 +16,10 @@ QUICK_SECONDS = 30.0
 SLOW_SECONDS = 120.0
 """Of a test of `make test-slow`, with two other workers on two cores."""
 ALLOWED: Mapping[str, tuple[float, str]] = {
+    "tests/cluster/test_evaluation_tasks.py::test_a_killed_task_changes_no_score": (
+        240,
+        "a whole chain, and an evaluation by one process to compare with",
+    ),
     "tests/cluster/test_sweep.py::test_a_sweep_ends_in_one_table_even_if_tasks_fail": (
         300,
         "an array of training runs, one of them killed, one preempted, on four nodes",

@@ -93,6 +93,14 @@ def test_a_shared_corpus_is_prepared_once_and_training_runs_wait_for_it(here):
     assert waits_for(evaluations, ids) == (["8"], "aftercorr")
 
 
+def test_members_of_a_sweep_measure_the_base_once(here):
+    """Their evaluations share the artefact with the answers of the base, and have their own."""
+    jobs = [job for job in planned_sweep("train.seed=0,1").chain.jobs if job.array == "evaluate"]
+    made = [dict(artefact.split("/") for artefact in job.artefacts) for job in jobs]
+    assert len({keys["baseline"] for keys in made}) == 1
+    assert len({keys["evaluate"] for keys in made}) == 2
+
+
 def test_a_corpus_for_each_combination_holds_up_no_other(here):
     """If every task has its own corpus, each training job waits for that one only."""
     chain = planned_sweep("prepare.seed=0,1").chain
