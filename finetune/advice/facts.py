@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finetune.spec.card import DataCard
-from finetune.spec.recipe import Base
+from finetune.spec.sections.base_model import Base
 from finetune.tokenizer.measure import Audit
 
 

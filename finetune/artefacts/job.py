@@ -39,7 +39,8 @@ class Job:
     of the phase before, or of `start_from`); `shorter` (same training with fewer steps, to be
     continued); `train`; `baseline` (answers of the base); `evaluate`; `vocabulary` (the extended
     tokenizer), and beside it `plain` and `plain:PHASE` (the same corpora prepared with the base's
-    own); `corpus:NAME` (fetched Hub dataset of a card); `benchmark:DATASET` (of a public task)."""
+    own); `corpus:NAME` (fetched Hub dataset of a card); `benchmark:DATASET` (of a public task);
+    `model:NAME` (one of `evaluate.models`)."""
     workspace: Path
     """Folder that becomes the artefact. `train` finds its own checkpoints there after a stop,
     `evaluate` the shards that are measured."""
@@ -49,7 +50,8 @@ class Job:
     """False in a process that takes part in what another one builds. It writes no results, and
     returns an empty mapping as long as there is nothing to take part in."""
     content: Mapping[str, Any] = field(default_factory=dict)
-    """Content of the artefact, where neither recipe nor cards say it (stage `benchmark`)."""
+    """Content of the artefact, where neither recipe nor cards say it (stage `benchmark`, and which
+    model stage `base` makes)."""
 
     @property
     def prepared(self) -> tuple[tuple[str | None, Artifact], ...]:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.job import Artifact
+from finetune.artefacts.model_comparisons import ModelComparison
 from finetune.artefacts.other_documents import DocumentCounts, OtherDocuments
 from finetune.artefacts.output_facts import GroupOutputs, HardInputs
 from finetune.artefacts.remake import how_to_remake
@@ -289,6 +290,8 @@ class EvaluateResult:
     """Facts on the outputs, by language or direction."""
     hard_inputs: tuple[HardInputs, ...] = field(default=(), metadata=SPARSE)
     """Outputs for short and hard inputs, by direction, kind and system."""
+    models: tuple[ModelComparison, ...] = field(default=(), metadata=SPARSE)
+    """Other models of the recipe on the same items; they decide nothing."""
 
     @property
     def pairs(self) -> list[Pair]:

@@ -14,7 +14,7 @@ from typing import Literal
 from finetune.errors import DataError
 from finetune.messages import Place, problem
 from finetune.output.console import Console
-from finetune.spec.recipe import Quantization
+from finetune.spec.sections.base_model import Quantization
 
 Messages = list[dict[str, str]]
 Template = Literal["model", "chatml", "plain"] | None

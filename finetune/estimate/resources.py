@@ -41,7 +41,7 @@ from finetune.sizing.policy import (
 )
 from finetune.sizing.shape import ModelShape, adapter_parameters, base_parameters
 from finetune.spec.load import Project
-from finetune.spec.recipe import Quantization
+from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Offload, Precision, Sharding
 
 USABLE = 0.9

@@ -14,6 +14,8 @@ from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.minimum_effect import minimum_effects
+from finetune.artefacts.model_comparisons import COLUMNS as MODEL_COLUMNS
+from finetune.artefacts.model_comparisons import model_rows, models_ahead
 from finetune.artefacts.other_documents import limits
 from finetune.artefacts.output_facts import HardInputs
 from finetune.artefacts.output_table import OutputRow, output_rows
@@ -61,6 +63,9 @@ def write_report(
         rows=[row for pair in pairs for row in (_row(pair), *_rival_rows(pair))],
         others=drop_rows(evaluated.other_documents) if evaluated else [],
         other_columns=COLUMNS,
+        models=model_rows(evaluated.models) if evaluated else [],
+        model_columns=MODEL_COLUMNS,
+        models_ahead=list(map(str, models_ahead(evaluated.models))) if evaluated else [],
         limits=list(map(str, limits(evaluated.documents))) if evaluated else [],
         minimum_items=MIN_ITEMS_OF_A_CLAIM,
         effects=minimum_effects([pair.test for pair in pairs]),

@@ -22,6 +22,7 @@ from finetune.artefacts.gates.gate_evidence import evidence_of
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.model_comparisons import ModelComparison
 from finetune.artefacts.other_documents import OtherDocuments
 from finetune.artefacts.output_facts import GroupOutputs, HardInputs
 from finetune.artefacts.results import (
@@ -41,6 +42,8 @@ from finetune.artefacts.verdicts import judged
 from finetune.errors import DataError
 from finetune.evaluate.asked import asked_of, has_texts
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
+from finetune.evaluate.compared_models.answers import answers_of_models
+from finetune.evaluate.compared_models.comparisons import with_models
 from finetune.evaluate.descriptions.described import described
 from finetune.evaluate.descriptions.hard_input_facts import hard_input_facts
 from finetune.evaluate.drops import other_documents
@@ -66,6 +69,7 @@ class _Found:
     others: list[OtherDocuments] = field(default_factory=list)
     outputs: list[GroupOutputs] = field(default_factory=list)
     hard_inputs: list[HardInputs] = field(default_factory=list)
+    models: list[ModelComparison] = field(default_factory=list)
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -97,6 +101,7 @@ def run(job: Job) -> dict[str, Any]:
     if not job.leads:
         return take_part(job, parts, tasks)
     measured = measure(job, parts, tasks)
+    others = answers_of_models(job, parts, tasks) if settings.models else {}
     found = _Found([], [], [])
     shared = passed_on(job.cards)
     for number, one in enumerate(tasks):
@@ -109,6 +114,8 @@ def run(job: Job) -> dict[str, Any]:
         counted = pairs_of_task(one, parts, answers, settings=settings)
         found.pairs.extend(each.pair for each in counted if each.held_out is None)
         found.others.extend(other_documents(counted, settings=settings))
+        counted, compared_models = with_models(job, one, counted, others)
+        found.models.extend(compared_models)
         found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
         generated = generated_by_both(one, parts, outputs)
         if one.task.name == HARD_INPUTS:
@@ -169,6 +176,7 @@ def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str,
         documents=tuple(documents),
         outputs=tuple(found.outputs),
         hard_inputs=tuple(found.hard_inputs),
+        models=tuple(found.models),
     )
     result = as_json(evaluated)
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"

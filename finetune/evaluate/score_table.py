@@ -9,6 +9,8 @@ from typing import Any
 from finetune.artefacts.drop_rows import COLUMNS, drop_rows
 from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.result import GateResult
+from finetune.artefacts.model_comparisons import COLUMNS as MODEL_COLUMNS
+from finetune.artefacts.model_comparisons import model_rows, models_ahead
 from finetune.artefacts.other_documents import limits
 from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
@@ -66,6 +68,17 @@ def show_scores(
         title = "documents held out as a whole, against texts held out alone"
         numbers = map(asdict, result.other_documents)
         console.table(title, COLUMNS, others, name="other_documents", facts=numbers)
+    if result.models:
+        for said in models_ahead(result.models):
+            console.say(said)
+        title = "other models on the same items: they decide nothing"
+        console.table(
+            title,
+            MODEL_COLUMNS,
+            model_rows(result.models),
+            name="compared_models",
+            facts=map(asdict, result.models),
+        )
     for said in limits(result.documents):
         console.say(said)
     show_outputs(result, console=console)

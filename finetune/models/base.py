@@ -19,6 +19,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.results import BaseResult, as_json
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
+from finetune.models.decode.translation_models import refuse_unfit
 from finetune.models.intact import explained, inspect, refuse_no_numbers, refuse_report, report_read
 from finetune.models.save import follow_umask, save_model
 from finetune.output.copy_file import copy_file
@@ -26,7 +27,8 @@ from finetune.sources.hub_fetch import fetch_model
 from finetune.sources.model_folder import MANY, Weights, look_at_gguf
 from finetune.sources.packages import package_file
 from finetune.spec.licence import obligations
-from finetune.spec.recipe import Base
+from finetune.spec.sections.base_model import Base
+from finetune.spec.sections.compared_model import COMPARED, ComparedModel
 
 # Allowed files of a model folder. Code, pickles and other formats are not copied.
 KEPT_FILES = (
@@ -36,6 +38,7 @@ KEPT_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "tokenizer.model",
+    "sentencepiece.bpe.model",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
@@ -51,8 +54,8 @@ def run(job: Job) -> dict[str, Any]:
     Raises RecipeError if the base is not whole: a file is missing or damaged, tensors are missing,
     unexpected or differ in shape from its configuration, or values are NaN or infinite.
     """
-    base, target = job.recipe.base, job.workspace / "model"
-    where = f"base.model: {base.model}"
+    base, target = asked_model(job), job.workspace / "model"
+    where = f"{_key_of(base)}.model: {base.model}"
     if target.exists():  # left by a build that was stopped
         shutil.rmtree(target)
     target.mkdir(parents=True)
@@ -73,6 +76,7 @@ def run(job: Job) -> dict[str, Any]:
         convert_gguf(path, target, where=where)
         shutil.rmtree(scratch, ignore_errors=True)
     weights = inspect(folder, where=where)
+    refuse_unfit(folder, is_compared=isinstance(base, ComparedModel), where=where)
     refuse_no_numbers(folder, weights, where=where)
     if folder != target:
         _take_over(folder, target, weights=weights, ours=base.kind == "hub")
@@ -86,6 +90,17 @@ def run(job: Job) -> dict[str, Any]:
             source=source,
         )
     )
+
+
+def asked_model(job: Job) -> Base:
+    """Return the section of the model that is made: the base, or one that is compared with it."""
+    name = job.content.get(COMPARED)
+    named = (model for model in job.recipe.evaluate.models if model.name == name)
+    return next(named, job.recipe.base)
+
+
+def _key_of(base: Base) -> str:
+    return "evaluate.models" if isinstance(base, ComparedModel) else "base"
 
 
 def find_gguf(base: Base, *, scratch: Path) -> tuple[Path, str]:

@@ -20,8 +20,8 @@ from typing import Any
 
 from finetune.errors import FinetuneError, RecipeError, first_line, suggestion
 from finetune.messages import Place, Problem, problem, sentence
+from finetune.models.decode.translation_models import opener_of
 from finetune.sources.model_folder import CONFIG, Weights, look_at, read_object
-from finetune.sources.safetensors_file import TensorEntry
 from finetune.sources.weight_index import named
 
 BUFFER_BYTES = 4 * 2**30
@@ -253,14 +253,14 @@ class _Kept(logging.Handler):
 def _refuse_other_weights(folder: Path, weights: Weights, *, where: str) -> None:
     """Build the model without memory and load the headers into it."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers import AutoConfig, GenerationConfig
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # "Loading weights" is no progress that a user needs
     _refuse_unknown_type(folder, where=where)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
-        empty: Any = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+        empty: Any = opener_of(config.model_type).from_config(config, attn_implementation="sdpa")
     _refuse_large_tables(empty, weights, where=where)
     expected = empty.state_dict()
     if getattr(config, "quantization_config", None) is not None:
@@ -337,7 +337,7 @@ def _refuse_integers(weights: Weights, expected: Mapping[str, Any], *, where: st
 def _refuse_large_tables(empty: Any, weights: Weights, *, where: str) -> None:
     """Refuse what would be allocated at loading though no tensor asks for it."""
     tables = {name: b.numel() * b.element_size() for name, b in empty.named_buffers()}
-    held = sum(_bytes(entry) for entry in weights.tensors.values())
+    held = sum(4 * math.prod(entry.shape) for entry in weights.tensors.values())
     if sum(tables.values()) > max(BUFFER_BYTES, held):
         largest = max(tables, key=lambda name: tables[name])
         raise RecipeError(
@@ -382,10 +382,6 @@ def _refuse_other_tokenizer(folder: Path, *, where: str) -> None:
                 rows=rows,
             )
         )
-
-
-def _bytes(entry: TensorEntry) -> int:
-    return 4 * math.prod(entry.shape)
 
 
 def _said(error: Exception) -> str:

@@ -3,7 +3,8 @@
 The training loop, validation, evaluation and chat ask a row of `KINDS` and the two protocols
 `TrainableModel` and `PreparedItems`, never an architecture. An encoder-decoder or a speech base is
 a new row with functions of its own; causal language models are the one that exists. LoRA by PEFT
-is common to all.
+is common to all. Translation models that are compared and not trained are no kind
+(finetune/models/decode/translation_models.py).
 
 Beside its row a new kind needs a writer of its items (finetune/prepare/packing writes packed
 sequences, which finetune/tokenizer/run.py reads, too), its counts in finetune/sizing/shape.py, for

@@ -22,13 +22,14 @@ from finetune.models.adapter_files import (
     look_at_adapter,
     refuse_other_tensors,
 )
+from finetune.models.decode.translation_models import opener_of
 from finetune.models.intact import explained, refuse_report, report_read
 from finetune.models.rows import NewRows
 from finetune.output.digits import whole_number
 from finetune.output.small_files import UnreadableError
 from finetune.sizing.policy import Device, choose_precision
 from finetune.sources.model_folder import TOKENIZER_CONFIG, TOKENIZERS, read_object, reason_of
-from finetune.spec.recipe import Quantization
+from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Precision
 
 REBUILD = "if it is in the store, `finetune runs` removes it, and the next run makes it again"
@@ -89,12 +90,13 @@ def load_base(
     quantization: Quantization = "none",
     device: torch.device | str = "cpu",
 ) -> Any:
-    """Return the causal language model in a folder, frozen, in evaluation mode, on the device.
+    """Return the model in a folder, frozen, in evaluation mode, on the device.
+
+    It is a causal language model, or a translation model that is compared with one.
 
     Raises StoreError if the folder holds no safetensors weights, RecipeError if a tensor is
     missing, unexpected or of another shape than the configuration states: nothing is made up.
     """
-    from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # "Loading weights" is no progress that a user needs
@@ -116,7 +118,7 @@ def load_base(
         # transformers use flash attention's variable-length kernel.
         settings["attn_implementation"] = "flash_attention_2"
     with explained(str(directory), remedy=REBUILD), report_read(str(directory)):
-        opener: Any = AutoModelForCausalLM  # its types forget the report
+        opener = opener_of(read_object(directory / "config.json")["model_type"])
         model, report = opener.from_pretrained(
             directory,
             local_files_only=True,

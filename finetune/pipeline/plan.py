@@ -19,6 +19,8 @@ from finetune.spec.card import ALL
 from finetune.spec.load import Project
 from finetune.spec.permission import passed_on
 from finetune.spec.recipe import Phase
+from finetune.spec.sections.base_model import Base
+from finetune.spec.sections.compared_model import COMPARED, role_of
 from finetune.spec.tables.task import added_origins
 
 
@@ -67,7 +69,7 @@ STAGES = {
 }
 HOW_NOT_WHAT = {"sharding", "offload"}
 """Settings of `train` that change how it is computed and not what comes out."""
-OF_ANSWERS_MADE = {"tasks", "metrics", "resamples", "seed", "minimum_effect"}
+OF_ANSWERS_MADE = {"tasks", "metrics", "models", "resamples", "seed", "minimum_effect"}
 """Settings of `evaluate` that change what is computed from answers, or are named by origin."""
 
 
@@ -89,12 +91,13 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     """Return the steps of a recipe in order; the same recipe and files give the same keys."""
     recipe = project.recipe
     phases = recipe.training_phases
-    base = _step("base", "base", phases[0], content=_base_content(project))
+    base = _step("base", "base", phases[0], content=_model_content(project, recipe.base))
+    compared = _compared_steps(project)
     fetched = _fetch_steps(project)
     sources = {"base": base} | {f"corpus:{name}": step for name, step in fetched.items()}
     prepared = _prepare_steps(project, inputs=sources)
     benchmarks = _benchmark_steps(project)
-    steps = [base, *fetched.values(), *benchmarks.values()]
+    steps = [base, *fetched.values(), *benchmarks.values(), *compared.values()]
     extension: dict[str, Step] = {}
     if recipe.vocabulary is not None:  # tokenized by the base, extended, and tokenized again
         plain = prepared
@@ -114,9 +117,8 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     if extension:
         inputs |= _by_role("plain", plain)
     baseline = _baseline_step(project, inputs={k: s for k, s in inputs.items() if k != "train"})
-    asked = recipe.evaluate.model_dump(exclude={"tasks", "metrics"})
-    asked |= added_origins(recipe.evaluate.tasks, recipe.evaluate.metrics)
-    asked["passed_on"] = passed_on(project.cards)  # whose texts stand beside the scores per item
+    inputs |= compared  # the base's answers do not depend on other models
+    asked = _evaluate_content(project)
     measured = inputs | {"baseline": baseline}
     evaluate = _step("evaluate", "evaluate", phases[-1], inputs=measured, content=asked)
     steps += [baseline, evaluate]
@@ -269,13 +271,23 @@ def _mixture_content(phase: Phase) -> dict[str, Any]:
     return {"mixture": phase.active_mixture.model_dump(mode="json"), "replayed": replayed}
 
 
-def _base_content(project: Project) -> dict[str, Any]:
-    base = project.recipe.base
-    entry = outside.base_entry(project)
+def _model_content(project: Project, base: Base) -> dict[str, Any]:
+    entry = outside.model_entry(project, base)
     pins = {k: v for k, v in entry.items() if k in ("sha256", "files")}
     if "parts" in entry:
         pins["parts"] = [part["sha256"] for part in entry["parts"]]
     return {"hub_id": base.released_id, "revision": base.revision} | pins
+
+
+def _compared_steps(project: Project) -> dict[str, Step]:
+    """Return a step for each model that is shown beside base and adapter, by its role."""
+    phase = project.recipe.training_phases[0]
+    found = {}
+    for model in project.recipe.evaluate.models:
+        role = role_of(model.name)
+        content = _model_content(project, model) | {COMPARED: model.name, "licence": model.licence}
+        found[role] = _step("base", role.replace(":", " "), phase, content=content)
+    return found
 
 
 def _fetch_steps(project: Project) -> dict[str, Step]:
@@ -334,6 +346,16 @@ def _prepare_settings(project: Project) -> dict[str, Any]:
         one.model_dump(mode="json", exclude={"path"}) | {"kind": one.kind}
         for one in settings.evaluation_sets
     ]
+    return content
+
+
+def _evaluate_content(project: Project) -> dict[str, Any]:
+    settings = project.recipe.evaluate
+    content = settings.model_dump(exclude={"tasks", "metrics", "models"})
+    content |= added_origins(settings.tasks, settings.metrics)
+    content["passed_on"] = passed_on(project.cards)  # whose texts stand beside the scores per item
+    if settings.models:
+        content["models"] = [model.model_dump(exclude={"model"}) for model in settings.models]
     return content
 
 

@@ -12,6 +12,7 @@ from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.minimum_effect import minimum_effects
+from finetune.artefacts.model_comparisons import model_rows, models_ahead
 from finetune.artefacts.other_documents import limits
 from finetune.artefacts.output_table import not_covered, output_rows
 from finetune.artefacts.results import (
@@ -175,6 +176,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "minimum_items": MIN_ITEMS_OF_A_CLAIM,
         "effects": minimum_effects(comparisons_of(job)),
         "others": drop_rows(evaluated.other_documents) if evaluated else [],
+        **_models(evaluated),
         "limits": [str(one) for one in limits(evaluated.documents)] if evaluated else [],
         "has_items": bool(evaluated and evaluated.items),
         "untested": [c.pretty_name for c in job.cards.values() if c.corpus.test == "none"],
@@ -199,6 +201,12 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "funnel": counts_by_card(job),
         "has_loss_picture": (job.inputs["train"].path / "loss.png").is_file(),
     }
+
+
+def _models(evaluated: EvaluateResult | None) -> dict[str, Any]:
+    found = evaluated.models if evaluated else ()
+    ahead = [inline(str(line)) for line in models_ahead(found)]
+    return {"models": model_rows(found), "models_ahead": ahead}
 
 
 def _metrics(job: Job) -> list[Metric]:

@@ -21,7 +21,7 @@ from finetune.sizing.shape import (
     head_is_targeted,
     targeted,
 )
-from finetune.spec.recipe import Quantization
+from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Precision
 
 CPU_ALLOCATOR_SHARES: Mapping[bool, float] = {False: 1.25, True: 0.9}

@@ -35,7 +35,7 @@ from finetune.sizing.shape import (
     layer_parameters,
     linear_parameters,
 )
-from finetune.spec.recipe import Quantization
+from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Offload, Precision, Sharding
 
 LIVE_ELEMENTS = 1_000_000_000

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from finetune.spec.recipe import Quantization
+from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Precision, Sharding
 
 Device = Literal["cpu", "gpu"]

@@ -25,6 +25,7 @@ from finetune.sources.packages import package_file
 from finetune.spec.card import DataCard
 from finetune.spec.formats import find_format
 from finetune.spec.load import Project
+from finetune.spec.sections.base_model import Base
 from finetune.spec.sections.identify import PACKAGES
 from finetune.spec.tables.extras import missing
 
@@ -38,16 +39,17 @@ def entries(project: Project, *, only_installed: bool = False) -> dict[str, dict
     `only_installed` skips the language-identification packages that are not installed here.
     Raises InputError for a file or package that is not there.
     """
-    found = {"base": base_entry(project)}
+    found = {"base": model_entry(project, project.recipe.base)}
+    for model in project.recipe.evaluate.models:
+        found[f"model {model.name}"] = model_entry(project, model)
     for name, card in sorted(project.cards.items()):
         found[f"card {name}"] = _card_entry(card)
     identifiers = identify_entries(project, only_installed=only_installed)
     return found | identifiers | evaluation_entries(project) | pins.locked(project)
 
 
-def base_entry(project: Project) -> dict[str, Any]:
-    """Return where the base model comes from, with checksums or commit."""
-    base = project.recipe.base
+def model_entry(project: Project, base: Base) -> dict[str, Any]:
+    """Return where the base, or a model that is compared, comes from: checksums or commit."""
     if base.kind == "hub":
         return {"kind": "hub", "id": base.model, "revision": base.revision}
     if base.kind == "package":
@@ -239,16 +241,7 @@ def check_files(project: Project, *, only_installed: bool = False) -> None:
             resolve_files(card, inputs={})
         except DataError as error:
             problems += error.problems
-    base = project.recipe.base
-    if base.kind == "directory":
-        try:
-            look_at(
-                _existing(project, base.model, key="base.model"),
-                where=base.model,
-                at=Place(project.path, key="base.model"),
-            )
-        except RecipeError as error:
-            problems += error.problems
+    problems += _model_problems(project)
     for pinned in (partial(identify_entries, only_installed=only_installed), evaluation_entries):
         try:
             pinned(project)
@@ -256,6 +249,24 @@ def check_files(project: Project, *, only_installed: bool = False) -> None:
             problems += error.problems
     if problems:
         raise DataError(*problems)
+
+
+def _model_problems(project: Project) -> list[Problem]:
+    problems: list[Problem] = []
+    for key, model in _models(project):
+        if model.kind == "directory":
+            at = Place(project.path, key=key)
+            try:
+                look_at(_existing(project, model.model, key=key), where=model.model, at=at)
+            except RecipeError as error:
+                problems += error.problems
+    return problems
+
+
+def _models(project: Project) -> Iterator[tuple[str, Base]]:
+    """Yield key and section of the base, and of the models that are compared."""
+    for number, model in enumerate(project.recipe.models):
+        yield f"evaluate.models[{number - 1}].model" if number else "base.model", model
 
 
 def _card_entry(card: DataCard) -> dict[str, Any]:

@@ -36,7 +36,13 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 """Any of them makes a tokenizer."""
 OTHER_JSON = ("generation_config.json", "special_tokens_map.json", "added_tokens.json")
-OTHER_TEXT = ("tokenizer.model", "vocab.txt", "merges.txt", "chat_template.jinja")
+OTHER_TEXT = (
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "vocab.txt",
+    "merges.txt",
+    "chat_template.jinja",
+)
 MAX_JSON_BYTES = 512 * 2**20
 """The largest tokenizer.json that is known has 35 MB."""
 QUICK_BYTES = 8 * 2**20

@@ -23,8 +23,8 @@ from finetune.errors import Unfit, suggestion
 from finetune.messages import Place, Sentence, problem, sentence
 from finetune.spec.formats import Format, known_format
 from finetune.spec.language import HubLanguage, Language
-from finetune.spec.recipe import LicenceId, Name
 from finetune.spec.section import Section
+from finetune.spec.sections.base_model import LicenceId, Name
 from finetune.spec.sections.people import Access, Consent, People, Withdrawals
 from finetune.spec.sections.source import HubSource, PackageSource, Source, UrlSource
 from finetune.spec.sections.split_column import SplitColumn

@@ -49,6 +49,9 @@ def _field_docstrings(section: type) -> Iterator[tuple[str, str]]:
     from itertools import pairwise
     from textwrap import dedent
 
+    for parent in section.__bases__:
+        if issubclass(parent, Section):
+            yield from _field_docstrings(parent)
     [body] = ast.parse(dedent(inspect.getsource(section))).body
     assert isinstance(body, ast.ClassDef)  # noqa: S101, the source of a class
     for field, below in pairwise(body.body):

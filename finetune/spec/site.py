@@ -18,8 +18,8 @@ from finetune.errors import RecipeError, Unfit, suggestion
 from finetune.messages import Place, joined, problem, sentence
 from finetune.output.secrets import secrets_in
 from finetune.spec.load import no_keys, validate
-from finetune.spec.recipe import Name
 from finetune.spec.section import Section
+from finetune.spec.sections.base_model import Name
 from finetune.spec.tables.renamed import SITE, with_new_names
 from finetune.spec.values.secret_places import (
     refuse_site_secrets,

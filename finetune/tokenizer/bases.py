@@ -19,7 +19,7 @@ from finetune.pipeline.store import Store
 from finetune.pipeline.verify import refuse_damaged
 from finetune.sources.model_folder import look_at_gguf, read_mapping, reason_of
 from finetune.spec.load import load_recipe
-from finetune.spec.recipe import Base
+from finetune.spec.sections.base_model import Base
 from finetune.tokenizer.vocabulary import Vocabulary, vocabulary_of
 
 _READ = (

@@ -26,7 +26,7 @@ from finetune.models.intact import explained
 from finetune.models.rows import is_row
 from finetune.sizing.policy import handed_on, pissa_as_plain
 from finetune.sources.weight_index import named
-from finetune.spec.recipe import Base
+from finetune.spec.sections.base_model import Base
 from finetune.spec.sections.training import Lora
 from finetune.train.checkpoint import full_disk_explained, write_folder
 

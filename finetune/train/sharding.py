@@ -32,7 +32,7 @@ from finetune.sizing.policy import (
     choose_sharding,
     refuse_sharding,
 )
-from finetune.spec.recipe import Quantization
+from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Offload, Precision, Sharding, Train
 from finetune.train.processes import Processes, meet_alone
 

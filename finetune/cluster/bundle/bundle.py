@@ -279,9 +279,8 @@ def _write_project(folder: Path, contents: Contents) -> str:
 
 
 def _local_paths(project: Project) -> list[str]:
-    base = project.recipe.base
     first = project.recipe.training_phases[0].train
-    named = [base.model] if base.kind in ("gguf", "directory") else []
+    named = [m.model for m in project.recipe.models if m.kind in ("gguf", "directory")]
     named += [first.start_from] if first.start_from else []
     prepare = project.recipe.prepare
     named += [model.fasttext for model in prepare.identify.files]

@@ -41,7 +41,7 @@ from finetune.pipeline.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
 from finetune.pipeline.plan import STAGES
 from finetune.sources.archives import content_of, files_in, refused_name
 from finetune.sources.tar_stream import ArchiveError, Member, shown
-from finetune.spec.recipe import Name
+from finetune.spec.sections.base_model import Name
 
 SCHEMA = 1
 FACTS, SUMS, README, REQUIREMENTS = "bundle.json", "SHA256SUMS", "README.md", "requirements.txt"

@@ -27,8 +27,7 @@ def packages_of(project: Project) -> dict[str, str]:
         for card in project.cards.values()
         if isinstance(card.corpus.source, PackageSource) and card.corpus.source.is_installed
     ]
-    base = project.recipe.base
-    named += [name for name, _ in base.package_files]
+    named += [name for model in project.recipe.models for name, _ in model.package_files]
     identify = project.recipe.prepare.identify
     named += [PACKAGES[model] for model in identify.models if isinstance(model, str)]
     named += ["fasttext-predict"] if identify.files else []

@@ -15,7 +15,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
@@ -29,6 +29,7 @@ from finetune.sources.lock_file import lock_path
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_recipe
 from finetune.spec.recipe import Prepare, Recipe
+from finetune.spec.sections.base_model import Base
 from finetune.spec.task_file import is_task_file
 from finetune.spec.withdrawn import list_path
 
@@ -116,16 +117,20 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
         )
 
 
+_Model = TypeVar("_Model", bound=Base)
+
+
 def absolute(recipe: Recipe) -> Recipe:
     """Return the recipe with absolute paths for what jobs open; keys do not depend on them."""
     changes: dict[str, Any] = {}
-    if recipe.base.kind in ("gguf", "directory"):
-        changes["base"] = recipe.base.model_copy(update={"model": _absolute(recipe.base.model)})
+    changes["base"] = _with_absolute_path(recipe.base)
     if recipe.prepare.identify.files or recipe.prepare.evaluation_sets:
         changes["prepare"] = _with_absolute_files(recipe.prepare)
-    if any(map(is_task_file, recipe.evaluate.tasks)):
-        tasks = [_absolute(one) if is_task_file(one) else one for one in recipe.evaluate.tasks]
-        changes["evaluate"] = recipe.evaluate.model_copy(update={"tasks": tasks})
+    tasks = [_absolute(one) if is_task_file(one) else one for one in recipe.evaluate.tasks]
+    models = [_with_absolute_path(model) for model in recipe.evaluate.models]
+    if (tasks, models) != (recipe.evaluate.tasks, recipe.evaluate.models):
+        asked = {"tasks": tasks, "models": models}
+        changes["evaluate"] = recipe.evaluate.model_copy(update=asked)
     first = recipe.training_phases[0].train
     if first.start_from is not None:
         train = first.model_copy(update={"start_from": _absolute(first.start_from)})
@@ -135,6 +140,12 @@ def absolute(recipe: Recipe) -> Recipe:
             phase = recipe.phases[0].model_copy(update={"train": train})
             changes["phases"] = [phase, *recipe.phases[1:]]
     return recipe.model_copy(update=changes)
+
+
+def _with_absolute_path(model: _Model) -> _Model:
+    if model.kind not in ("gguf", "directory"):
+        return model
+    return model.model_copy(update={"model": _absolute(model.model)})
 
 
 def shortened(recipe: Recipe, *, steps: int) -> Recipe:

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from finetune.errors import Unfit
 from finetune.messages import Place, problem
-from finetune.spec.recipe import RepoId, Revision
 from finetune.spec.section import Section
+from finetune.spec.sections.base_model import RepoId, Revision
 from finetune.spec.values.web_address import FetchedAddress
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -9,10 +9,11 @@ from finetune.cluster.bundle.bundle import Contents, write_bundle
 from finetune.output.console import Console
 from finetune.pipeline.execute import execute
 from finetune.pipeline.gate import open_project
-from finetune.pipeline.plan import steps_of
+from finetune.pipeline.plan import Step, steps_of
 from finetune.pipeline.store import Store
 from finetune.sources.lock import entries
 from finetune.sources.lock_file import write_lock
+from finetune.spec.sections.compared_model import COMPARED
 from finetune.spec.site import load_site
 
 _LOCAL = ("gguf", "directory")
@@ -39,6 +40,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
+def _compared(step: Step) -> str | None:
+    """Return the name of the compared model that a step makes; None for the base."""
+    name: str | None = step.content["content"].get(COMPARED)
+    return name
+
+
 def run(options: Namespace, console: Console) -> int:
     """Fetch what the recipe needs, and pack it with recipe, cards, site and wheels."""
     project = open_project(options.recipe, purpose="bundle", overrides=options.overrides)
@@ -46,8 +53,9 @@ def run(options: Namespace, console: Console) -> int:
         load_site(options.site)
     store = Store(options.store.resolve())
     steps = tuple(s for s in steps_of(project) if s.stage.needs_network)
-    if project.recipe.base.kind in _LOCAL:  # its files are copied, and read again on the cluster
-        steps = tuple(s for s in steps if s.stage.name != "base")
+    # files of local models are copied, and read again on the cluster
+    local = {getattr(m, "name", None) for m in project.recipe.models if m.kind in _LOCAL}
+    steps = tuple(s for s in steps if s.stage.name != "base" or _compared(s) not in local)
     execute(project, steps, store=store, console=console)
     write_lock(options.recipe, entries(project))
     contents = Contents(

@@ -14,7 +14,7 @@ from finetune.cli import main
 from finetune.errors import RecipeError
 from finetune.spec.card import DataCard
 from finetune.spec.load import load_project
-from finetune.spec.recipe import Base
+from finetune.spec.sections.base_model import Base
 from finetune.tokenizer.measure import Audit, BaseCost, Measure
 from tests.support.problems import raises
 from tests.support.project import write_project

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from finetune.errors import RecipeError
 from finetune.models import base
-from finetune.spec.recipe import Base
+from finetune.spec.sections.base_model import Base
 from tests.support.base_job import base_job
 from tests.support.hub_server import HubServer
 from tests.support.installed_package import install

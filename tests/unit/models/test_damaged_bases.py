@@ -22,7 +22,7 @@ from finetune.models.load import attach_lora, load_adapter, load_base, load_toke
 from finetune.models.rows import NewRows, read_rows, start_rows
 from finetune.models.save import follow_umask, save_model
 from finetune.sources import model_folder
-from finetune.sources.lock import base_entry
+from finetune.sources.lock import model_entry
 from finetune.sources.model_folder import look_at
 from finetune.spec.load import load_project
 from finetune.spec.sections.training import Lora
@@ -225,14 +225,14 @@ def test_other_weights_in_the_owners_place_are_another_base(tmp_path: Path) -> N
     """Another file, or the same one rewritten, gives another key."""
     project = load_project(write_project(tmp_path))
     weights = tmp_path / "model" / WEIGHTS
-    before = base_entry(project)
+    before = model_entry(project, project.recipe.base)
     content = bytearray(weights.read_bytes())
     content[-8] ^= 1
     weights.write_bytes(content)
-    rewritten = base_entry(project)
+    rewritten = model_entry(project, project.recipe.base)
     weights.unlink()
     weights.write_bytes(bytes(content[:-8]) + bytes(8))
-    replaced = base_entry(project)
+    replaced = model_entry(project, project.recipe.base)
     assert len({str(entry) for entry in (before, rewritten, replaced)}) == 3
 
 

@@ -12,7 +12,7 @@ from finetune.models import rows
 from finetune.models.load import attach_lora, load_adapter, load_base
 from finetune.models.packed_model import PackedModel, make_batch
 from finetune.models.rows import NewRows
-from finetune.spec.recipe import Base
+from finetune.spec.sections.base_model import Base
 from finetune.spec.sections.training import Lora
 from finetune.train.adapter import save_adapter
 from tests.support.packing import pack

@@ -175,3 +175,14 @@ def test_a_withdrawal_reruns_prepare_and_all_after_it(keys):
     Path("data_cards/withdrawn/words.txt").write_text("0" * 64 + "\n")
     after = keys()
     assert [s for s in STAGES if before[s] != after[s]] == STAGES[1:]
+
+
+def test_a_model_that_is_compared_has_a_step_of_its_own_and_changes_the_evaluation(keys):
+    """It is fetched as a base is, and training does not depend on it."""
+    named = '[{"name": "big", "model": "org/big", "revision": "%s", "licence": "mit"}]'
+    before = keys()
+    first, second = (keys(f"evaluate.models={named % (digit * 40)}") for digit in "12")
+    assert set(first) - set(before) == {"model big"}
+    assert first["model big"] != second["model big"]
+    assert first["evaluate"] != second["evaluate"] != before["evaluate"]
+    assert {first[name] == before[name] for name in ("base", "train", "baseline")} == {True}

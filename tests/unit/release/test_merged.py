@@ -17,7 +17,8 @@ from finetune.output.console import Console
 from finetune.pipeline.gate import Opened
 from finetune.release.exports import merged as merging
 from finetune.release.exports.merged import merge
-from finetune.spec.recipe import Base, Recipe
+from finetune.spec.recipe import Recipe
+from finetune.spec.sections.base_model import Base
 from finetune.spec.sections.training import Lora
 from finetune.spec.tables.export_format import export_format
 from finetune.tokenizer.folder import write_tokenizer

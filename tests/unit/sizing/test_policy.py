@@ -27,7 +27,7 @@ from finetune.models.kinds import CAUSAL
 from finetune.sizing import policy
 from finetune.sizing.policy import GIB, choose_micro_batch_rows, handed_on, refuse_sharding
 from finetune.sizing.shape import base_parameters, model_shape
-from finetune.spec.recipe import Quantization
+from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Offload, Precision, Sharding, Train
 from finetune.train import micro_batch, sharding
 from finetune.train.model import load_model
