@@ -19,15 +19,15 @@ def drop_rows(found: Sequence[OtherDocuments]) -> list[tuple[str, ...]]:
 def _row(one: OtherDocuments, drop: Drop) -> tuple[str, ...]:
     row = metric(one.test.metric)
     places = row.decimals
-    low, high = f"{drop.drop_low:+.{places}f}", f"{drop.drop_high:+.{places}f}"
+    low, high = f"{drop.drop_low:+z.{places}f}", f"{drop.drop_high:+z.{places}f}"
     kind = "another card" if one.held_out == "card" else "other documents"
     number = f"{one.documents:,} document{'' if one.documents == 1 else 's'}"
     return (
         where(one.test),
         row.label,
         YARDSTICKS.get(drop.system, drop.system),
-        f"{drop.single:.{places}f}",
-        f"{drop.whole:.{places}f}",
-        f"{drop.drop:+.{places}f} [{low}, {high}]",
+        f"{drop.single:z.{places}f}",
+        f"{drop.whole:z.{places}f}",
+        f"{drop.drop:+z.{places}f} [{low}, {high}]",
         f"{kind}: {items_of(one.test)}, of {number}; interval over {one.resampled}",
     )

@@ -79,7 +79,7 @@ def _gain(tests: Sequence[PairedTest]) -> list[Line]:
 
 def _gained(test: PairedTest) -> Sentence:
     row = metric(test.metric)
-    base, adapter = (f"{value:.{row.decimals}f}" for value in (test.base, test.adapter))
+    base, adapter = (f"{value:z.{row.decimals}f}" for value in (test.base, test.adapter))
     return sentence(
         "{where} {metric} {base} -> {adapter}",
         where=where(test),

@@ -118,7 +118,7 @@ def _row(pair: Pair) -> dict[str, str]:
         "base": cell(pair.base),
         "adapter": cell(pair.adapter),
         "difference": _difference(test, places=places),
-        "detectable": "" if test.detectable is None else f"{test.detectable:.{places}f}",
+        "detectable": "" if test.detectable is None else f"{test.detectable:z.{places}f}",
         "p": claim_p(test),
         "better": test.better,
         "verdict": verdict(test),
@@ -143,7 +143,7 @@ def _rival_rows(pair: Pair) -> list[dict[str, str]]:
 
 
 def _difference(one: PairedTest | Rival, *, places: int) -> str:
-    return f"{one.difference:+.{places}f} [{one.low:+.{places}f}, {one.high:+.{places}f}]"
+    return f"{one.difference:+z.{places}f} [{one.low:+z.{places}f}, {one.high:+z.{places}f}]"
 
 
 def _name(score: Score) -> tuple[str, str]:

@@ -129,7 +129,7 @@ def _row(pair: Pair) -> tuple[str, ...]:
         items_of(test),
         cell(pair.base),
         cell(pair.adapter),
-        f"{test.difference:+.{metric(test.metric).decimals}f}",
+        f"{test.difference:+z.{metric(test.metric).decimals}f}",
         claim_p(test),
         verdict(test),
     )
@@ -145,7 +145,7 @@ def _rival_rows(pair: Pair) -> Iterator[tuple[str, ...]]:
             "",
             cell(scores[rival.name]),
             "",
-            f"{rival.difference:+.{metric(test.metric).decimals}f}",
+            f"{rival.difference:+z.{metric(test.metric).decimals}f}",
             p_text(rival.p_value, floor=test.p_floor),
             beaten(rival, test),
         )
@@ -158,7 +158,7 @@ def cell(score: Score) -> str:
     '1.500 [1.400, 1.625]'
     """
     places = metric(score.metric).decimals
-    return f"{score.value:.{places}f} [{score.low:.{places}f}, {score.high:.{places}f}]"
+    return f"{score.value:z.{places}f} [{score.low:z.{places}f}, {score.high:z.{places}f}]"
 
 
 def where(test: PairedTest) -> str:

@@ -258,15 +258,15 @@ def _table(job: Job) -> list[dict[str, Any]]:
 
 def _with_interval(score: Score) -> Markdown:
     places = metric(score.metric).decimals
-    return Markdown(f"{score.value:.{places}f} [{score.low:.{places}f}, {score.high:.{places}f}]")
+    return Markdown(f"{score.value:z.{places}f} [{score.low:z.{places}f}, {score.high:z.{places}f}]")
 
 
 def _conclusion(test: PairedTest) -> Markdown:
     row = metric(test.metric)
     places = row.decimals
     what = f"{inline(where(test))}, {inline(row.label)} of {inline(items_of(test))}"
-    values = f"{test.adapter:.{places}f} against {test.base:.{places}f} of the base"
-    low, high = f"{test.low:+.{places}f}", f"{test.high:+.{places}f}"
+    values = f"{test.adapter:z.{places}f} against {test.base:z.{places}f} of the base"
+    low, high = f"{test.low:+z.{places}f}", f"{test.high:+z.{places}f}"
     how = f"95 % interval of the difference {low} to {high}; {inline(test.test)}, p {_is(test)}"
     said = "".join(f"; {_against(rival, test, places=places)}" for rival in test.rivals)
     gain = sign_of_gain(test)
@@ -277,7 +277,7 @@ def _conclusion(test: PairedTest) -> Markdown:
     why = verdict(test) if test.better == "neither" else "not significant"
     smallest = ""
     if test.detectable:
-        smallest = f" Such a test finds differences of {test.detectable:.{places}f} or more."
+        smallest = f" Such a test finds differences of {test.detectable:z.{places}f} or more."
     return Markdown(
         f"{what} ({row.better} is better): {inline(why)}, {values} ({how}){said}. "
         f"No gain is claimed.{smallest}"
@@ -287,7 +287,7 @@ def _conclusion(test: PairedTest) -> Markdown:
 def _against(rival: Rival, test: PairedTest, *, places: int) -> str:
     result = beaten(rival, test)
     said = f", {result}" if result else ""
-    return f"{YARDSTICKS[rival.name]} {rival.value:.{places}f}{said}"
+    return f"{YARDSTICKS[rival.name]} {rival.value:z.{places}f}{said}"
 
 
 def _is(test: PairedTest) -> Markdown:

@@ -67,7 +67,7 @@ def _strict(test: PairedTest) -> PairedTest:
 
 def _lost(test: PairedTest) -> str:
     row = metric(test.metric)
-    values = f"{test.adapter:.{row.decimals}f} against {test.base:.{row.decimals}f} of the base"
+    values = f"{test.adapter:z.{row.decimals}f} against {test.base:z.{row.decimals}f} of the base"
     why = verdict(replace(_strict(test), better="neither") if is_gain(test) else test)
     return f"{row.label} {values}: {why}"
 

@@ -156,17 +156,17 @@ def pooled_facts(combination: str, one: Pooled) -> dict[str, object]:
 def _pooled_rows(combination: str, one: Pooled) -> Iterator[tuple[str, ...]]:
     """Yield a row for the adapter, and one for the base and each yardstick beside it."""
     row = metric(one.test.metric)
-    by_seed = " ".join(f"{value:.{row.decimals}f}" for value in one.values)
+    by_seed = " ".join(f"{value:z.{row.decimals}f}" for value in one.values)
     spread = _deviation((one.mean, one.deviation), places=row.decimals)
     where = one.test.direction or one.test.language
     won = f"{one.better} of {len(one.values)}"
     yield combination, where, row.column, by_seed, spread, won, ""
     for name, found in one.against.items():
         places, gap = row.decimals, found.difference
-        ends = f"{gap.value:+.{places}f} [{gap.low:+.{places}f}, {gap.high:+.{places}f}]"
+        ends = f"{gap.value:+z.{places}f} [{gap.low:+z.{places}f}, {gap.high:+z.{places}f}]"
         at_floor = found.p_value <= found.p_floor
         p_value = f"<= {found.p_floor:.1g}" if at_floor else f"{found.p_value:.3f}"
-        yield "", f"  {name}", "", f"{found.first.value:.{places}f}", ends, "", p_value
+        yield "", f"  {name}", "", f"{found.first.value:z.{places}f}", ends, "", p_value
 
 
 def _columns(metrics: Sequence[Metric], *, p: str | None = None) -> list[str]:
@@ -179,7 +179,7 @@ def _columns(metrics: Sequence[Metric], *, p: str | None = None) -> list[str]:
 
 def _cells(row: Result, metrics: Sequence[Metric]) -> tuple[str, ...]:
     places = metric(VALIDATION).decimals
-    validation = "" if row.validation is None else f"{row.validation:.{places}f}"
+    validation = "" if row.validation is None else f"{row.validation:z.{places}f}"
     tested = [cell for m in metrics for cell in _tested(row.tested.get(m.name), m)]
     return (
         row.combination,
@@ -194,7 +194,7 @@ def _tested(scores: Compared | None, row: Metric) -> tuple[str, str]:
     if scores is None:
         return "", ""
     p_value = "< 0.001" if scores.p_value < 0.001 else f"{scores.p_value:.3f}"
-    return f"{scores.base:.{row.decimals}f} -> {scores.adapter:.{row.decimals}f}", p_value
+    return f"{scores.base:z.{row.decimals}f} -> {scores.adapter:z.{row.decimals}f}", p_value
 
 
 def _summary(summary: OverSeeds, metrics: Sequence[Metric]) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ def _summary(summary: OverSeeds, metrics: Sequence[Metric]) -> tuple[str, ...]:
         str(summary.seeds),
         _deviation(summary.validation, places=metric(VALIDATION).decimals),
         *(
-            f"{summary.base[row.name]:.{row.decimals}f} -> "
+            f"{summary.base[row.name]:z.{row.decimals}f} -> "
             f"{_deviation(summary.adapter[row.name], places=row.decimals)}"
             if row.name in summary.base
             else ""
@@ -214,4 +214,4 @@ def _summary(summary: OverSeeds, metrics: Sequence[Metric]) -> tuple[str, ...]:
 
 
 def _deviation(spread: tuple[float, float], *, places: int) -> str:
-    return f"{spread[0]:.{places}f} ± {spread[1]:.{places}f}"
+    return f"{spread[0]:z.{places}f} ± {spread[1]:z.{places}f}"
