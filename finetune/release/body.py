@@ -258,7 +258,9 @@ def _table(job: Job) -> list[dict[str, Any]]:
 
 def _with_interval(score: Score) -> Markdown:
     places = metric(score.metric).decimals
-    return Markdown(f"{score.value:z.{places}f} [{score.low:z.{places}f}, {score.high:z.{places}f}]")
+    return Markdown(
+        f"{score.value:z.{places}f} [{score.low:z.{places}f}, {score.high:z.{places}f}]"
+    )
 
 
 def _conclusion(test: PairedTest) -> Markdown:
