@@ -386,6 +386,7 @@ def _speed(job: Job, name: SystemName, tasks: Sequence[Asked], *, systems: Syste
         return read_json(path, _Speed, max_bytes=_MOST_BYTES).tokens_per_second
     except (OSError, UnreadableError):
         speed = tokens_per_second(systems.get(name), _prompted(tasks))
+        make_folder(path.parent)  # not there if the base was measured before
         write_json(path, asdict(_Speed(speed)))
         return speed
 

@@ -27,7 +27,7 @@ from tests.support.surroundings import Variables
 pytestmark = pytest.mark.slow
 
 HOST, USER, HOME = "zq-host-7", "zq-user-7", "zq-home-7"
-STAGES = ("base", "prepare", "train", "evaluate", "release")
+STAGES = ("base", "prepare", "train", "baseline", "evaluate", "release")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,7 @@ USED = {
     "base": "model/tokenizer.json",
     "prepare": "train/segments.npy",
     "train": "adapter/adapter_model.safetensors",
+    "baseline": "shards/conditions.json",
     "evaluate": MANIFEST,
     "release": "README.md",
 }

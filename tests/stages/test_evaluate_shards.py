@@ -17,6 +17,7 @@ import pytest
 from finetune.artefacts.job import Artifact, Job
 from finetune.evaluate import base_and_adapter, baseline, measurement
 from finetune.evaluate import run as evaluation
+from finetune.evaluate.base_and_adapter import Systems
 from finetune.evaluate.measuring import shards
 from finetune.evaluate.run import run
 from tests.support.evaluate_job import make_job
@@ -218,6 +219,18 @@ def test_a_base_that_was_measured_otherwise_is_measured_again(whole, based, cons
     assert {path.split("/")[0] for path in measured} == {"base", "adapter"}
     assert "the base is measured again" in based.console.out.getvalue()  # type: ignore[attr-defined]
     _same(whole, based)
+
+
+def test_speeds_are_kept_where_the_base_was_measured_before(based, constants):
+    """With new tokens both systems generate for a time; the stored base has no folder here."""
+    made = Artifact("vocabulary", "v", based.workspace, {})
+    job = replace(based, inputs={**based.inputs, "vocabulary": made})
+    kept = job.workspace / "shards/base/speed.json"
+    constants(measurement, tokens_per_second=lambda *_: 3.0)
+    for _ in range(2):
+        assert measurement._speed(job, "base", [], systems=Systems(job)) == 3.0
+        assert json.loads(kept.read_text()) == {"tokens_per_second": 3.0}
+        constants(measurement, tokens_per_second=None)
 
 
 @pytest.mark.slow
