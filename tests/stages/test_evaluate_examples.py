@@ -69,6 +69,9 @@ def test_its_scores_are_those_of_the_same_targets_after_examples(tmp_path, base_
         ("end_mark_bits", "hau_Latn"),
         ("chrf++", "hau_Latn"),
         ("chrf++_plain", "hau_Latn"),
+        ("fidelity", "hau_Latn"),
+        ("repetition_rate", "hau_Latn"),
+        ("copy_rate", "hau_Latn"),
     }
     score = with_examples["bits_per_byte", "hau_Latn"]
     assert "examples:2,retrieval:chr" in score["signature"]

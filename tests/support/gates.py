@@ -99,7 +99,11 @@ BAD = {
     ),
     "says the same again": (
         {"outputs": outputs(repetition=0.9)},
-        *("repetition", "failed", "repetition is 0.90, of the references 0.05 (at most 0.2 more)"),
+        *(
+            "repetition",
+            "failed",
+            "repetition is 0.900, of the references 0.050 (at most 0.2 more)",
+        ),
     ),
     "forgets English": (
         {"forgetting": paired("forgetting_bits", 1.0, 1.3, **FORGETTING)},

@@ -77,10 +77,10 @@ SAID: Mapping[GateName, Mapping[Finding, Say]] = {
     },
     "repetition": {
         "passed": lambda f: sentence(
-            "repetition {value:.2f}, references {reference:.2f} (at most {limit:g} more)", **f
+            "repetition {value:.3f}, references {reference:.3f} (at most {limit:g} more)", **f
         ),
         "failed": lambda f: sentence(
-            "repetition is {value:.2f}, of the references {reference:.2f} (at most {limit:g} "
+            "repetition is {value:.3f}, of the references {reference:.3f} (at most {limit:g} "
             "more): the outputs say the same again",
             **f,
         ),
