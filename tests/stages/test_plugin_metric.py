@@ -187,7 +187,7 @@ def test_it_is_in_the_scores_with_interval_and_test(finished):
     result = json.loads((_evaluation(folder) / "scores.json").read_text())
     for name, number in (("length_ratio", 4), ("exact_match", 4), ("accuracy", 12)):
         scores = [s for s in result["scores"] if s["metric"] == name]
-        yardsticks = [] if name == "accuracy" else ["copy"]
+        yardsticks = [] if name == "accuracy" else ["examples", "copy"]
         assert [s["system"] for s in scores] == ["base", "adapter", *yardsticks]
         assert all(s["low"] <= s["value"] <= s["high"] for s in scores)
         assert {s["n"] for s in scores} == {number}
