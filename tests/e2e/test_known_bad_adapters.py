@@ -121,7 +121,7 @@ def test_a_badly_trained_adapter_is_never_better_nor_public(
 def test_the_same_settings_on_the_true_corpus_use_the_source(
     tmp_path: Path, inside: Inside
 ) -> None:
-    """What fails above fails for the texts: with the true ones source and language are right."""
+    """Gates of source and language that fail above for the texts pass with the true ones."""
     inside(tmp_path)
     made = _trained(tmp_path, dict(PAIRS), _words("1e-2"))
     assert not {"wrong_source", "fidelity"} & _failed(made)
