@@ -36,6 +36,10 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         240,
         "trains an adapter, then evaluates it in one process and in a launch of two",
     ),
+    "tests/ranks/test_evaluation.py::test_one_process_resumes_what_two_ranks_began": (
+        240,
+        "the same, and a launch that is killed before",
+    ),
     "tests/ranks/test_sharding.py::test_two_ranks_train_what_one_does[ddp]": (
         240,
         "sets up the one launch of two ranks that all tests of the file read",
