@@ -11,13 +11,16 @@ from finetune.spec.tables.public_tasks import PublicTask, public_task, tasks_in
 
 
 def trained_languages(recipe: Recipe, cards: Mapping[str, DataCard]) -> list[str]:
-    """Return the languages that a recipe trains: targets, and languages of texts; no replay."""
+    """Return the languages that a recipe trains: targets, and languages of texts; no replay.
+
+    Nothing is trained on a card that is withdrawn; a release does not have it.
+    """
     found: list[str] = []
     for phase in recipe.training_phases:
         for corpus in phase.corpora:
-            if not corpus.replay:
-                languages = cards[corpus.card].corpus.languages
-                found += [corpus.target] if corpus.target else languages
+            card = cards.get(corpus.card)
+            if card is not None and not card.is_withdrawn and not corpus.replay:
+                found += [corpus.target] if corpus.target else card.corpus.languages
     return list(dict.fromkeys(found))
 
 

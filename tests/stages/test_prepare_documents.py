@@ -79,7 +79,7 @@ def test_every_text_of_a_held_out_document_is_a_marked_test_text(tmp_path: Path)
     [counts] = found.result.documents
     assert (counts.documents, counts.held_out, counts.texts) == (6, 1, 40)
     assert counts.share == pytest.approx(1 / 6, abs=1e-3)
-    assert "1 of 6 documents held out as a whole, with 40 texts (17%)" in found.said
+    assert "1 of 6 documents held out as a whole, with 40 texts (17% of the card's)" in found.said
 
 
 def test_more_text_moves_no_text_to_another_side(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def evidence_of(
     evaluated: EvaluateResult,
 ) -> Evidence:
     """Return the evidence of a recipe; `prepared` are the corpora of its phases."""
-    corpora = [c for p in recipe.training_phases for c in p.corpora if c.card in cards]
+    there = {name for name, card in cards.items() if not card.is_withdrawn}
+    corpora = [c for p in recipe.training_phases for c in p.corpora if c.card in there]
     taught = [corpus for corpus in corpora if not corpus.replay] or corpora
     languages = {target_language(c, cards[c.card]): _translates(c, cards) for c in taught}
     for corpus in taught:
