@@ -242,11 +242,13 @@ def _table(job: Job) -> list[dict[str, Any]]:
     for score in scores_of(job):
         if metric(score.metric).table != "scores":
             continue
-        facts = {"where": where(score), "items": items_of(score), "yardsticks": Markdown("-")}
+        facts = {"where": where(score), "items": items_of(score), "yardsticks": []}
         row = rows.setdefault(subject(score), facts | {"p": None})
         row["metric"] = metric(score.metric).label
         if score.system in YARDSTICKS:
-            row["yardsticks"] = Markdown(f"{YARDSTICKS[score.system]} {_with_interval(score)}")
+            row["yardsticks"].append(
+                Markdown(f"{YARDSTICKS[score.system]} {_with_interval(score)}")
+            )
         else:
             row[score.system] = _with_interval(score)
     for test in comparisons_of(job):

@@ -201,6 +201,16 @@ def test_card_shows_a_metric_with_its_decimals(root):
     assert "21.0 against 12.5 of the base (95 % interval of the difference +7.3 to +9.7;" in text
 
 
+def test_the_card_has_every_yardstick_of_a_score(root):
+    """One does not take the place of another in the table."""
+    bits = [score("base", 2.0), score("adapter", 1.2), score("examples", 1.6), score("ngram", 1.3)]
+    job = release_job(root, evaluate={"scores": bits, "comparisons": [comparison()]})
+    run(job)
+    text = (job.workspace / "README.md").read_text()
+    both = "base with examples 1.600 [1.550, 1.650]<br>byte n-gram model 1.300 [1.250, 1.350]"
+    assert f"| {both} |" in text
+
+
 def test_the_card_begins_with_what_an_n_gram_model_does_better(root):
     """More bits than the n-gram model are the first line; the table and the conclusion name it."""
     bits = [score("base", 2.0), score("adapter", 1.5), score("ngram", 1.3)]
