@@ -57,12 +57,10 @@ def answers_of(
     job: Job, system: System, found: PublicTask, questions: Sequence[Question]
 ) -> list[Answer]:
     """Return the value that the harness gives to each answer of a system."""
-    from finetune.models.packed_model import causal_lm_of
-
     label = sentence("{task}, {system}", task=found.name, system=system.name)
     progress = job.console.progress(str(label), total=len(questions), unit="items")
     with progress as bar, _harness(job), system.switch():
-        samples = _samples(job, causal_lm_of(system.model), system, found, questions)
+        samples = _samples(job, system.kind.unwrapped(system.model), system, found, questions)
         bar.update(len(questions))
     filters = list(dict.fromkeys(sample["filter"] for sample in samples))
     mine = [sample for sample in samples if sample["filter"] == filters[0]]

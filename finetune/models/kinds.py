@@ -31,7 +31,14 @@ from finetune.messages import Place, problem
 from finetune.models.divergence import divergence
 from finetune.models.generate import Decoding, context_tokens, generate
 from finetune.models.load import attach_lora, load_adapter, load_base
-from finetune.models.packed_model import PackedModel, Sizes, idle_batch, make_batch, sizes_of
+from finetune.models.packed_model import (
+    PackedModel,
+    Sizes,
+    causal_lm_of,
+    idle_batch,
+    make_batch,
+    sizes_of,
+)
 from finetune.models.score import score_documents
 from finetune.output.small_files import UnreadableError
 from finetune.sources.model_folder import read_config, reason_of
@@ -144,6 +151,8 @@ class Kind:
     """Most tokens of prompt and answer together; None if the model has no limit."""
     sizes: Callable[[Any], Sizes]
     """Of a base with its adapter; on a CPU `run.micro_batch_size: auto` depends on them."""
+    unwrapped: Callable[[Any], Any] = causal_lm_of
+    """The transformers model inside, adapter layers included, for libraries that ask it."""
     divergence: Diverge | None = None
     """None: not measured."""
 

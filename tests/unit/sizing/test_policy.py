@@ -41,6 +41,7 @@ PACKAGE = Path(finetune.__file__).parent
 WHERE = {
     "policy": PACKAGE / "sizing/policy.py",
     "recipe": PACKAGE / "spec/recipe.py",
+    "base": PACKAGE / "spec/sections/base_model.py",
     "training": PACKAGE / "spec/sections/training.py",
 }
 
