@@ -59,6 +59,7 @@ from finetune.spec.tables.task import GROUP, TASKS
 FOLDER = "shards"
 BOTH: tuple[SystemName, ...] = ("base", "adapter")
 _CONDITIONS = "conditions.json"
+_REMOVED = ".removed"
 _MOST_BYTES = 1_000_000
 
 
@@ -178,12 +179,13 @@ def take_part(
 def forget(workspace: Path) -> None:
     """Remove the shards once what they say stands in the result.
 
-    They are renamed first: processes that still look for a shard to measure find none.
+    They are renamed first: processes that still look for a shard to measure find none. A kill may
+    have left some of an earlier start.
     """
     folder = workspace / FOLDER
     if folder.is_dir():
-        doomed = folder.with_name(f"{FOLDER}.{uuid.uuid4().hex[:12]}.removed")
-        folder.rename(doomed)
+        folder.rename(folder.with_name(f"{FOLDER}.{uuid.uuid4().hex[:12]}{_REMOVED}"))
+    for doomed in workspace.glob(f"{FOLDER}.*{_REMOVED}"):
         shutil.rmtree(doomed)
 
 

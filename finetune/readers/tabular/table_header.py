@@ -72,7 +72,8 @@ def _name_languages(names: Sequence[str]) -> bool:
         return any(names)
     for name in names:
         for shown_in in ("en", "fr"):
-            with suppress(LookupError, ValueError):
+            # its index of names answers some damaged texts with a SystemError
+            with suppress(LookupError, ValueError, SystemError):
                 if len(name) > 3 and langcodes.find(name, language=shown_in):
                     return True
     return False
