@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from finetune.pipeline import plan
 from finetune.pipeline.manifest import MANIFEST, write_manifest
 from finetune.pipeline.store import Request
+from finetune.spec.load import load_project
 
 
 def finished(
@@ -36,3 +38,10 @@ def as_of_schema_1(folder: Path, **changes: Any) -> None:
     manifest = json.loads(path.read_text("utf-8")) | {"schema": 1} | changes
     manifest.pop("digest", None)
     path.write_text(json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True), "utf-8")
+
+
+def finish_fetching(recipe: Path, store: Path) -> None:
+    """Make what a recipe fetches finished artefacts of a store, so that no network is needed."""
+    for step in plan.steps_of(load_project(recipe)):
+        if step.stage.needs_network:
+            finished(store / step.stage.name / step.key)

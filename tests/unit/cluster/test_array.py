@@ -23,7 +23,7 @@ from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
 from finetune.spec.site import load_site
-from tests.support.artefacts import finished
+from tests.support.artefacts import finish_fetching, finished
 from tests.support.fake_slurm import FakeSlurm
 from tests.support.project import write_project
 
@@ -52,9 +52,7 @@ def here(written, tmp_path, monkeypatch, variables, inside) -> Path:
     inside(folder)
     variables(XDG_CONFIG_HOME=str(tmp_path / "config"))
     monkeypatch.delenv("FINETUNE_STORE", raising=False)
-    for step in plan.steps_of(load_project(RECIPE)):
-        if step.stage.needs_network:
-            made(f"{step.stage.name}/{step.key}")
+    finish_fetching(RECIPE, Path(".finetune"))
     return folder
 
 
