@@ -360,7 +360,8 @@ def _print_prediction(
     network: str,
     speed: float,
 ) -> None:
-    from finetune.estimate.cost import GPU_UTILISATION, GPUS, flops_per_token
+    from finetune.estimate.cost import GPU_UTILISATION, flops_per_token
+    from finetune.sizing.gpus import find_gpu
     from finetune.sizing.shape import model_shape
     from finetune.spec.sections.training import Lora
 
@@ -374,7 +375,9 @@ def _print_prediction(
     # ddp sums its gradients in one bucket; zero3 gathers each module, forward and backward
     calls = 1 if sharding == "ddp" else micro_batches * 2 * 9 * shape.layers
     exchange = sent / min(speed, NVLINK_BYTES) + calls * nodes * LATENCY_SECONDS
-    peak = GPUS["H100"].tflops * 1e12
+    gpu = find_gpu("H100")
+    assert gpu is not None
+    peak = gpu.peak_tflops("bf16") * 1e12
     ends = [per_token * tokens / (ranks * peak * share) for share in GPU_UTILISATION]
     print(
         f"{model} | {nodes} x {gpus} | {sharding} | {network} | "

@@ -8,7 +8,6 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finetune.sizing.shape import ModelShape, adapter_parameters, linear_parameters
@@ -33,28 +32,6 @@ of 2023."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gpu:
-    """A GPU as its data sheet describes it."""
-
-    name: str
-    tflops: float
-    """Peak of dense bf16 matrix products (fp16 where there is no bf16)."""
-    watts: float
-    """Most power it draws."""
-    bf16: bool = True
-
-
-GPUS: Mapping[str, Gpu] = {
-    "H200": Gpu("H200 SXM", 989, 700),
-    "H100": Gpu("H100 SXM", 989, 700),
-    "A100": Gpu("A100 SXM", 312, 400),
-    "V100": Gpu("V100 SXM2", 125, 300, bf16=False),
-    # one of the two dies, which programs see as a GPU each: half of 383 TFLOP/s and 560 W
-    "MI250X": Gpu("MI250X (one die)", 191.5, 280),
-}
-
-
-@dataclass(frozen=True, slots=True)
 class Cost:
     """Cost of a training run; ranges begin with the favourable end."""
 
@@ -66,16 +43,6 @@ class Cost:
     """Of all devices together."""
     kwh: Range | None
     co2_kg: Range | None
-
-
-def find_gpu(name: str | None) -> Gpu | None:
-    """Return the known GPU that a name like `H100 80GB` means.
-
-    >>> find_gpu("NVIDIA H100 80GB HBM3").watts
-    700
-    """
-    upper = (name or "").upper()
-    return next((gpu for key, gpu in GPUS.items() if key in upper), None)
 
 
 def flops_per_token(

@@ -19,12 +19,12 @@ from finetune.estimate.cost import (
     Cost,
     Range,
     cost_of,
-    find_gpu,
     flops_per_token,
 )
 from finetune.estimate.length import Length, lengths
 from finetune.estimate.target import Target
 from finetune.pipeline.store import Store
+from finetune.sizing.gpus import find_gpu
 from finetune.sizing.memory import MEMORY_LABELS, Memory, Placement, device_memory, work_on
 from finetune.sizing.policy import (
     ELEMENT_BYTES,
@@ -148,7 +148,7 @@ def estimate(
     cost = cost_of(
         per_token * tokens,
         tokens=tokens,
-        peak_flops=_peak(target),
+        peak_flops=_peak(target, precision),
         devices=min(target.ranks, max(each.rows_per_step for each in found)),
         watts=_power(target, watts),
         pue=pue,
@@ -291,17 +291,18 @@ def _settings(own: Setting, target: Target) -> Iterator[Setting]:
 def _precision(project: Project, target: Target) -> Precision:
     asked = project.recipe.training_phases[0].train.precision
     gpu = find_gpu(target.gpu)
-    return choose_precision(asked, device=target.device, has_bf16=gpu is None or gpu.bf16)
+    return choose_precision(asked, device=target.device, has_bf16=gpu is None or gpu.has_bf16)
 
 
-def _peak(target: Target) -> Range | None:
+def _peak(target: Target, precision: Precision) -> Range | None:
     if target.device == "cpu":
         fast, slow = (target.cores * gflops * 1e9 for gflops in CPU_GFLOPS_PER_CORE)
         return fast, slow
     gpu = find_gpu(target.gpu)
     if gpu is None:
         return None
-    return gpu.tflops * 1e12 * GPU_UTILISATION[0], gpu.tflops * 1e12 * GPU_UTILISATION[1]
+    peak = gpu.peak_tflops(precision) * 1e12
+    return peak * GPU_UTILISATION[0], peak * GPU_UTILISATION[1]
 
 
 def _power(target: Target, watts: float | None) -> Range | None:

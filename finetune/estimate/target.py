@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from finetune.cluster.job.batch_script import time_limit_seconds
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem, sentence
+from finetune.sizing.gpus import memory_gib_of
 from finetune.sizing.policy import GIB, Device
 from finetune.spec.site import Site
 
@@ -44,8 +45,8 @@ def choose_target(
 ) -> Target:
     """Return the target that a site and the command line describe; what is given wins.
 
-    Without both it is one process on this machine's CPUs. Raises RecipeError for numbers that
-    cannot be, or if the memory of a GPU is unknown.
+    Without both it is one process on this machine's CPUs. The memory of a known GPU of one size
+    need not be given. Raises RecipeError for numbers that cannot be, or if it is unknown.
     """
     given = {"--nodes": nodes, "--gpus-per-node": gpus_per_node, "--gpu-memory-gib": gpu_memory_gib}
     wrong = [
@@ -59,7 +60,8 @@ def choose_target(
     nodes = nodes or (site.train.nodes if site else 1)
     if not on_gpus:
         return _cpus(site, nodes=nodes)
-    memory = gpu_memory_gib or (site.gpu_memory_gib if site else None)
+    gpu = gpu or (site.gpu if site else None)
+    memory = gpu_memory_gib or (site.gpu_memory_gib if site else None) or memory_gib_of(gpu)
     if memory is None:
         raise RecipeError(
             problem(
@@ -76,7 +78,7 @@ def choose_target(
         nodes=nodes,
         devices_per_node=gpus_per_node or (site.train.ranks_per_node if site else 1),
         memory_gib=memory,
-        gpu=gpu or (site.gpu if site else None),
+        gpu=gpu,
         time_limit_seconds=None if site is None else time_limit_seconds(site.train.time_limit),
     )
 

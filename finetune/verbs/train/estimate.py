@@ -28,8 +28,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--gpus-per-node", type=int, metavar="N", help="GPUs per node (default: the site's)"
     )
-    parser.add_argument("--gpu-memory-gib", type=float, metavar="X", help="memory per GPU")
-    parser.add_argument("--gpu", metavar="NAME", help="GPU type, e.g. H100, A100, V100, MI250X")
+    parser.add_argument(
+        "--gpu-memory-gib", type=float, metavar="X", help="memory per GPU (default: the GPU's own)"
+    )
+    parser.add_argument(
+        "--gpu", metavar="NAME", help='GPU type, e.g. H100, "A100 40GB", "RTX 4090", L40S, T4'
+    )
     parser.add_argument(
         "--watts", type=float, metavar="W", help="power per device, with its share of the node"
     )

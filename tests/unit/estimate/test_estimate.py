@@ -12,8 +12,9 @@ import pytest
 
 from finetune.cli import main
 from finetune.errors import RecipeError
-from finetune.estimate.cost import CPU_GFLOPS_PER_CORE, cost_of, find_gpu, flops_per_token
+from finetune.estimate.cost import CPU_GFLOPS_PER_CORE, cost_of, flops_per_token
 from finetune.estimate.target import choose_target
+from finetune.sizing.gpus import find_gpu
 from finetune.sizing.shape import model_shape
 from finetune.spec.sections.training import Lora
 from finetune.spec.site import Site, load_site
@@ -219,6 +220,8 @@ def test_a_site_is_a_target(tmp_path: Path) -> None:
     )
     assert choose_target(site, nodes=3, gpu_memory_gib=80).ranks == 12
     without = site.model_copy(update={"gpu_memory_gib": None})
+    assert choose_target(without).memory_gib == 39.4  # by the name, of a known GPU
+    without = without.model_copy(update={"gpu": "Voodoo 2"})
     with pytest.raises(RecipeError) as refused:
         choose_target(without)
     assert refused.value.codes == ("gpu-memory-unknown",)
