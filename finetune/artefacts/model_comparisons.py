@@ -63,7 +63,7 @@ def _row(one: ModelComparison) -> tuple[str, ...]:
     return (
         where(test),
         metric(test.metric).label,
-        f"{one.model} ({one.hub_id}, {one.licence})",
+        f"{one.model} ({', '.join(filter(None, (one.hub_id, one.licence)))})",
         f"{test.base:.{places}f} [{one.low:.{places}f}, {one.high:.{places}f}]",
         f"{test.adapter:.{places}f}",
         f"{test.difference:+.{places}f} [{test.low:+.{places}f}, {test.high:+.{places}f}]",

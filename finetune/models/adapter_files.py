@@ -110,6 +110,25 @@ def refuse_other_tensors(
         )
 
 
+def refuse_other_shapes(
+    tensors: Mapping[str, TensorEntry], weights: Mapping[str, TensorEntry], *, where: Path
+) -> None:
+    """Raise RecipeError if LoRA matrices fit no weight of their layer, before a base is loaded."""
+    expected: dict[str, tuple[int, ...]] = {}
+    for name, entry in tensors.items():
+        layer, _, matrix = name.removeprefix("base_model.model.").rpartition(".lora_")
+        weight = weights.get(f"{layer}.weight")
+        if weight is None or not weight.is_float or not len(weight.shape) == len(entry.shape) == 2:
+            continue
+        (n_out, n_in), (first, second) = weight.shape, entry.shape
+        fitting = {"A": (first, n_in), "B": (n_out, second)}
+        kept = {"A": second, "B": first}
+        side = matrix[:1]
+        if side in kept and kept[side] not in weight.shape:  # some layers are transposed
+            expected[name] = fitting[side]
+    refuse_other_tensors({name: tensors[name] for name in expected}, expected, where=where)
+
+
 def _misfits(config: Mapping[str, Any], tensors: Mapping[str, TensorEntry]) -> Iterator[Problem]:
     """Yield the problems of a configuration, without their place."""
     if config.get("task_type") not in ("CAUSAL_LM", None):

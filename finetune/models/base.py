@@ -19,16 +19,18 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.results import BaseResult, as_json
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
+from finetune.models.adapter_files import look_at_adapter, refuse_other_shapes
 from finetune.models.decode.translation_models import refuse_unfit
 from finetune.models.intact import explained, inspect, refuse_no_numbers, refuse_report, report_read
 from finetune.models.save import follow_umask, save_model
 from finetune.output.copy_file import copy_file
 from finetune.sources.hub_fetch import fetch_model
-from finetune.sources.model_folder import MANY, Weights, look_at_gguf
+from finetune.sources.lock import ADAPTER_FILES, adapter_folder
+from finetune.sources.model_folder import MANY, Weights, look_at, look_at_gguf
 from finetune.sources.packages import package_file
 from finetune.spec.licence import obligations
-from finetune.spec.sections.base_model import Base
-from finetune.spec.sections.compared_model import COMPARED, ComparedModel
+from finetune.spec.sections.base_model import Base, is_hub_id
+from finetune.spec.sections.compared_model import COMPARED, ComparedAdapter, ComparedModel
 
 # Allowed files of a model folder. Code, pickles and other formats are not copied.
 KEPT_FILES = (
@@ -51,10 +53,22 @@ KEPT_FILES = (
 def run(job: Job) -> dict[str, Any]:
     """Make `model/` in the workspace; return the manifest's entry for the base.
 
+    Of a compared model with an adapter also `adapter/`; of an adapter of the base that alone.
     Raises RecipeError if the base is not whole: a file is missing or damaged, tensors are missing,
     unexpected or differ in shape from its configuration, or values are NaN or infinite.
     """
-    base, target = asked_model(job), job.workspace / "model"
+    asked = asked_model(job)
+    if isinstance(asked, ComparedAdapter):
+        return as_json(_take_adapter(job, asked, base=job.inputs["base"].path / "model"))
+    found = _make_model(job, asked)
+    if isinstance(asked, ComparedModel) and asked.adapter is not None:
+        found = _take_adapter(job, asked, base=job.workspace / "model")
+    return as_json(found)
+
+
+def _make_model(job: Job, base: Base) -> BaseResult:
+    """Make `model/` in the workspace."""
+    target = job.workspace / "model"
     where = f"{_key_of(base)}.model: {base.model}"
     if target.exists():  # left by a build that was stopped
         shutil.rmtree(target)
@@ -76,23 +90,51 @@ def run(job: Job) -> dict[str, Any]:
         convert_gguf(path, target, where=where)
         shutil.rmtree(scratch, ignore_errors=True)
     weights = inspect(folder, where=where)
-    refuse_unfit(folder, is_compared=isinstance(base, ComparedModel), where=where)
+    alone = isinstance(base, ComparedModel) and base.adapter is None
+    refuse_unfit(folder, is_compared=alone, where=where)
     refuse_no_numbers(folder, weights, where=where)
     if folder != target:
         _take_over(folder, target, weights=weights, ours=base.kind == "hub")
-    return as_json(
-        BaseResult(
-            hub_id=base.released_id,
-            revision=base.revision,
-            licence=base.licence,
-            dequantized=folder == target,
-            parameters=sum(math.prod(entry.shape) for entry in weights.tensors.values()),
-            source=source,
-        )
+    return BaseResult(
+        hub_id=base.released_id,
+        revision=base.revision,
+        licence=base.licence,
+        dequantized=folder == target,
+        parameters=sum(math.prod(entry.shape) for entry in weights.tensors.values()),
+        source=source,
     )
 
 
-def asked_model(job: Job) -> Base:
+def _take_adapter(job: Job, model: ComparedModel | ComparedAdapter, *, base: Path) -> BaseResult:
+    """Make `adapter/` in the workspace, an adapter that was checked."""
+    place, target = str(model.adapter), job.workspace / "adapter"
+    if target.exists():  # left by a build that was stopped
+        shutil.rmtree(target)
+    target.mkdir()
+    if is_hub_id(place):
+        job.console.say(f"downloading {place} at {model.adapter_revision}")
+        folder, key = job.workspace / "download", "evaluate.models"
+        fetch_model(place, str(model.adapter_revision), folder, key=key)
+        hub_id, source = place, f"Hub {place}@{model.adapter_revision}"
+    else:
+        folder = adapter_folder(Path(place).expanduser())
+        hub_id, source = f"local/{model.name}", f"folder {folder.resolve().name}"
+    for name in ADAPTER_FILES:
+        if (folder / name).is_file():
+            copy_file(folder / name, target / name)
+    shutil.rmtree(job.workspace / "download", ignore_errors=True)
+    _, tensors = look_at_adapter(target)
+    refuse_other_shapes(tensors, look_at(base, where=str(base)).tensors, where=target)
+    return BaseResult(
+        hub_id=hub_id,
+        revision=model.adapter_revision,
+        licence=model.licence,
+        parameters=sum(math.prod(entry.shape) for entry in tensors.values()),
+        source=source,
+    )
+
+
+def asked_model(job: Job) -> Base | ComparedAdapter:
     """Return the section of the model that is made: the base, or one that is compared with it."""
     name = job.content.get(COMPARED)
     named = (model for model in job.recipe.evaluate.models if model.name == name)

@@ -92,7 +92,7 @@ def steps_of(project: Project) -> tuple[Step, ...]:
     recipe = project.recipe
     phases = recipe.training_phases
     base = _step("base", "base", phases[0], content=_model_content(project, recipe.base))
-    compared = _compared_steps(project)
+    compared = _compared_steps(project, base=base)
     fetched = _fetch_steps(project)
     sources = {"base": base} | {f"corpus:{name}": step for name, step in fetched.items()}
     prepared = _prepare_steps(project, inputs=sources)
@@ -279,14 +279,23 @@ def _model_content(project: Project, base: Base) -> dict[str, Any]:
     return {"hub_id": base.released_id, "revision": base.revision} | pins
 
 
-def _compared_steps(project: Project) -> dict[str, Step]:
-    """Return a step for each model that is shown beside base and adapter, by its role."""
+def _compared_steps(project: Project, *, base: Step) -> dict[str, Step]:
+    """Return a step for each model that is shown beside base and adapter, by its role.
+
+    An adapter of the base is a step without the base, which is there already.
+    """
     phase = project.recipe.training_phases[0]
     found = {}
     for model in project.recipe.evaluate.models:
         role = role_of(model.name)
-        content = _model_content(project, model) | {COMPARED: model.name, "licence": model.licence}
-        found[role] = _step("base", role.replace(":", " "), phase, content=content)
+        content: dict[str, Any] = {}
+        inputs = {"base": base}
+        if isinstance(model, Base):
+            content, inputs = _model_content(project, model), {}
+        content |= {COMPARED: model.name, "licence": model.licence}
+        if model.adapter is not None:
+            content["adapter"] = outside.adapter_entry(project, model)
+        found[role] = _step("base", role.replace(":", " "), phase, inputs=inputs, content=content)
     return found
 
 
@@ -355,7 +364,8 @@ def _evaluate_content(project: Project) -> dict[str, Any]:
     content |= added_origins(settings.tasks, settings.metrics)
     content["passed_on"] = passed_on(project.cards)  # whose texts stand beside the scores per item
     if settings.models:
-        content["models"] = [model.model_dump(exclude={"model"}) for model in settings.models]
+        places = {"model", "adapter", "adapter_revision"}  # pinned by the inputs
+        content["models"] = [model.model_dump(exclude=places) for model in settings.models]
     return content
 
 

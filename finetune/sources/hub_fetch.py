@@ -29,8 +29,10 @@ _NOT_NEEDED = ("*/*", "consolidated*", "training_args*", "optimizer*")
 _Fetched = TypeVar("_Fetched")
 
 
-def fetch_model(repo: str, revision: str, into: Path) -> dict[str, str]:
-    """Fetch a transformers model of the Hub at a commit into a folder; return name -> sha256.
+def fetch_model(repo: str, revision: str, into: Path, *, key: str = "base.model") -> dict[str, str]:
+    """Fetch a model or adapter of the Hub at a commit into a folder; return name -> sha256.
+
+    `key` names it in the recipe.
 
     The server is HF_ENDPOINT, the token HF_TOKEN, both as they are now. Interrupted downloads
     resume.
@@ -67,7 +69,7 @@ def fetch_model(repo: str, revision: str, into: Path) -> dict[str, str]:
                 "no-safetensors",
                 "{repo!r} has no safetensors weights at {revision}, only formats that can run code "
                 "when opened; choose a revision that has them, or ask its owners to convert",
-                at=Place(key="base.model"),
+                at=Place(key=key),
                 repo=repo,
                 revision=revision,
             )

@@ -25,10 +25,19 @@ from finetune.sources.packages import package_file
 from finetune.spec.card import DataCard
 from finetune.spec.formats import find_format
 from finetune.spec.load import Project
-from finetune.spec.sections.base_model import Base
+from finetune.spec.sections.base_model import Base, is_hub_id
+from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel
 from finetune.spec.sections.identify import PACKAGES
 from finetune.spec.tables.extras import missing
 
+ADAPTER_FILES = (
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+"""Files of an adapter that are read; the first two it must have."""
 MOST_FILES = 1000
 """More files than the folder of any model has."""
 
@@ -41,7 +50,10 @@ def entries(project: Project, *, only_installed: bool = False) -> dict[str, dict
     """
     found = {"base": model_entry(project, project.recipe.base)}
     for model in project.recipe.evaluate.models:
-        found[f"model {model.name}"] = model_entry(project, model)
+        if isinstance(model, Base):
+            found[f"model {model.name}"] = model_entry(project, model)
+        if model.adapter is not None:
+            found[f"adapter {model.name}"] = adapter_entry(project, model)
     for name, card in sorted(project.cards.items()):
         found[f"card {name}"] = _card_entry(card)
     identifiers = identify_entries(project, only_installed=only_installed)
@@ -58,6 +70,22 @@ def model_entry(project: Project, base: Base) -> dict[str, Any]:
     if base.kind == "gguf":
         return {"kind": "file", "sha256": checksum(_existing(project, base.model))}
     return {"kind": "directory", "files": folder_checksums(project, base.model)}
+
+
+def adapter_entry(project: Project, model: ComparedModel | ComparedAdapter) -> dict[str, Any]:
+    """Return where the adapter of a compared model comes from: checksums or commit."""
+    place = str(model.adapter)
+    if is_hub_id(place):
+        return {"kind": "hub", "id": place, "revision": model.adapter_revision}
+    folder = adapter_folder(_existing(project, place, key="evaluate.models"))
+    files = [folder / name for name in ADAPTER_FILES if (folder / name).is_file()]
+    return {"kind": "directory", "files": {p.name: s for p, s in checksums(files).items()}}
+
+
+def adapter_folder(place: Path) -> Path:
+    """Return the folder of an adapter: the place itself, or `adapter/` of a training run."""
+    inner = place / "adapter"
+    return inner if (inner / ADAPTER_FILES[0]).is_file() else place
 
 
 def _file_of_package(distribution: str, path: str) -> dict[str, Any]:
@@ -254,19 +282,42 @@ def check_files(project: Project, *, only_installed: bool = False) -> None:
 def _model_problems(project: Project) -> list[Problem]:
     problems: list[Problem] = []
     for key, model in _models(project):
-        if model.kind == "directory":
-            at = Place(project.path, key=key)
-            try:
-                look_at(_existing(project, model.model, key=key), where=model.model, at=at)
-            except RecipeError as error:
-                problems += error.problems
+        try:
+            if isinstance(model, Base) and model.kind == "directory":
+                at = Place(project.path, key=f"{key}.model")
+                look_at(_existing(project, model.model, key=at.key), where=model.model, at=at)
+            if isinstance(model, ComparedModel | ComparedAdapter):
+                _refuse_no_adapter(project, model, key=f"{key}.adapter")
+        except RecipeError as error:
+            problems += error.problems
     return problems
 
 
-def _models(project: Project) -> Iterator[tuple[str, Base]]:
+def _models(project: Project) -> Iterator[tuple[str, Base | ComparedAdapter]]:
     """Yield key and section of the base, and of the models that are compared."""
-    for number, model in enumerate(project.recipe.models):
-        yield f"evaluate.models[{number - 1}].model" if number else "base.model", model
+    yield "base", project.recipe.base
+    for number, model in enumerate(project.recipe.evaluate.models):
+        yield f"evaluate.models[{number}]", model
+
+
+def _refuse_no_adapter(
+    project: Project, model: ComparedModel | ComparedAdapter, *, key: str
+) -> None:
+    if model.adapter is None or is_hub_id(model.adapter):
+        return
+    folder = adapter_folder(_existing(project, model.adapter, key=key))
+    lost = [name for name in ADAPTER_FILES[:2] if not (folder / name).is_file()]
+    if lost:
+        raise RecipeError(
+            problem(
+                "no-adapter",
+                "no adapter in {folder!r}: {names} is missing; name the folder of an adapter, or "
+                "of a training run in a store (train/KEY)",
+                at=Place(project.path, key=key),
+                folder=model.adapter,
+                names=lost,
+            )
+        )
 
 
 def _card_entry(card: DataCard) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from finetune.messages import Place, problem
 from finetune.spec.language import Language
 from finetune.spec.section import Section
 from finetune.spec.sections.base_model import Base, LicenceId, Name, RepoId
-from finetune.spec.sections.compared_model import ComparedModel, refuse_shared_names
+from finetune.spec.sections.compared_model import Compared, refuse_shared_names
 from finetune.spec.sections.gates import Gates
 from finetune.spec.sections.identify import Identify
 from finetune.spec.sections.mixture import DataMixture
@@ -157,7 +157,7 @@ class Evaluate(Section):
     """Additional metrics, by name (built-in or of an installed package)."""
     tasks: list[str] = Field(default_factory=list)
     """Additional tasks: by name (installed packages, lm-evaluation-harness), or YAML files."""
-    models: list[ComparedModel] = Field(default_factory=list)
+    models: list[Compared] = Field(default_factory=list)
     """Other models on the same items, shown beside the adapter; they decide nothing."""
     minimum_effect: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
@@ -271,8 +271,8 @@ class Recipe(Section):
 
     @property
     def models(self) -> tuple[Base, ...]:
-        """The base, and the models that are compared with it."""
-        return (self.base, *self.evaluate.models)
+        """The base, and the models that are compared with it, adapters of the base aside."""
+        return (self.base, *(model for model in self.evaluate.models if isinstance(model, Base)))
 
     @property
     def card_names(self) -> tuple[str, ...]:

@@ -87,6 +87,24 @@ def test_the_base_as_another_model_has_the_scores_of_the_base(tmp_path, models) 
         assert one["test"]["base"] == pytest.approx(bases[one["test"]["metric"]], rel=1e-5)
 
 
+def test_the_adapter_as_another_adapter_of_the_base_has_the_scores_of_the_adapter(
+    tmp_path, models
+) -> None:
+    """On the recipe's base and on a model of its own: the same weights give the same scores."""
+    job = make_job(tmp_path, models["base"], scale=0.5)
+    mine = job.inputs["train"].path
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/model").symlink_to(models["base"] / "model")
+    (tmp_path / "own/adapter").symlink_to(mine / "adapter")
+    result = run(with_models(job, adapters=("again", "own"), again=mine, own=tmp_path / "own"))
+    found = {(one["model"], one["test"]["metric"]) for one in result["models"]}
+    assert found == {(n, m) for n in ("again", "own") for m in ("bits_per_byte", "chrf++")}
+    for one in result["models"]:
+        assert one["test"]["base"] == pytest.approx(one["test"]["adapter"], rel=1e-5)
+    base = {s["metric"]: s["value"] for s in result["scores"] if s["system"] == "base"}
+    assert result["models"][0]["test"]["base"] != pytest.approx(base["bits_per_byte"], rel=1e-3)
+
+
 def test_a_stopped_evaluation_asks_no_model_again(tmp_path, models, monkeypatch) -> None:
     """Answers of a model stay in the workspace until all is measured."""
     from finetune.evaluate import run as stage

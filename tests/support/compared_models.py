@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,20 @@ def write_translation_model(folder: Path) -> Path:
     return folder
 
 
-def with_models(job: Job, **folders: Path) -> Job:
-    """Return a job whose recipe names these models, of the folders `PATH/model`."""
-    named = [
+def with_models(job: Job, *, adapters: Sequence[str] = (), **folders: Path) -> Job:
+    """Return a job whose recipe names these models, of the folders `PATH/model`.
+
+    `adapters` have a folder `PATH/adapter`; without `PATH/model` they are adapters of the base.
+    """
+    named: list[dict[str, Any]] = [
         {"name": name, "model": "./m", "hub_id": f"org/{name}", "licence": "cc-by-nc-4.0"}
-        for name in folders
+        if (folder / "model").exists()
+        else {"name": name}
+        for name, folder in folders.items()
     ]
+    for one in named:
+        if one["name"] in adapters:
+            one["adapter"] = "./a"
     content = job.recipe.model_dump(exclude_unset=True)
     content["evaluate"]["models"] = named
     inputs = {

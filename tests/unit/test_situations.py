@@ -65,6 +65,10 @@ READS = {
     ),
     "a recipe's base": ("check", R, "--set", "base.model={}"),
     "an adapter to start from": ("check", R, "--set", "train.start_from='{}'"),
+    "an adapter to compare": (
+        *("check", R, "--set"),
+        "evaluate.models=[{name: x, adapter: '{}', adapter_revision: '" + "1" * 40 + "'}]",
+    ),
 }
 WRITES = {
     "a store to plan": ("plan", R, "--store", "{}"),

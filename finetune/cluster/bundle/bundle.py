@@ -44,9 +44,11 @@ from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Store
 from finetune.sources.archives import MAX_MEMBERS, refused_name
 from finetune.sources.checksums import sha256_of
+from finetune.sources.lock import adapter_folder
 from finetune.sources.lock_file import lock_path
 from finetune.sources.tar_stream import shown
 from finetune.spec.load import Project
+from finetune.spec.sections.compared_model import local_adapters
 from finetune.spec.task_file import is_task_file, read_task_file
 
 MAX_FILES = MAX_MEMBERS // 2
@@ -281,6 +283,8 @@ def _write_project(folder: Path, contents: Contents) -> str:
 def _local_paths(project: Project) -> list[str]:
     first = project.recipe.training_phases[0].train
     named = [m.model for m in project.recipe.models if m.kind in ("gguf", "directory")]
+    adapters = local_adapters(project.recipe.evaluate.models)
+    named += [str(adapter_folder(Path(place))) for place in adapters]
     named += [first.start_from] if first.start_from else []
     prepare = project.recipe.prepare
     named += [model.fasttext for model in prepare.identify.files]

@@ -29,7 +29,8 @@ from finetune.sources.lock_file import lock_path
 from finetune.spec.card import DataCard
 from finetune.spec.load import Project, load_recipe
 from finetune.spec.recipe import Prepare, Recipe
-from finetune.spec.sections.base_model import Base
+from finetune.spec.sections.base_model import Base, is_hub_id
+from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel
 from finetune.spec.task_file import is_task_file
 from finetune.spec.withdrawn import list_path
 
@@ -127,7 +128,7 @@ def absolute(recipe: Recipe) -> Recipe:
     if recipe.prepare.identify.files or recipe.prepare.evaluation_sets:
         changes["prepare"] = _with_absolute_files(recipe.prepare)
     tasks = [_absolute(one) if is_task_file(one) else one for one in recipe.evaluate.tasks]
-    models = [_with_absolute_path(model) for model in recipe.evaluate.models]
+    models = [_with_absolute_paths(model) for model in recipe.evaluate.models]
     if (tasks, models) != (recipe.evaluate.tasks, recipe.evaluate.models):
         asked = {"tasks": tasks, "models": models}
         changes["evaluate"] = recipe.evaluate.model_copy(update=asked)
@@ -140,6 +141,14 @@ def absolute(recipe: Recipe) -> Recipe:
             phase = recipe.phases[0].model_copy(update={"train": train})
             changes["phases"] = [phase, *recipe.phases[1:]]
     return recipe.model_copy(update=changes)
+
+
+def _with_absolute_paths(model: ComparedModel | ComparedAdapter) -> ComparedModel | ComparedAdapter:
+    if isinstance(model, ComparedModel):
+        model = _with_absolute_path(model)
+    if model.adapter is None or is_hub_id(model.adapter):
+        return model
+    return model.model_copy(update={"adapter": _absolute(model.adapter)})
 
 
 def _with_absolute_path(model: _Model) -> _Model:

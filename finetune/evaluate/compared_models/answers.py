@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
+from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.evaluate.compare import Asked, Outputs
 from finetune.evaluate.compared_models.loaded_model import LoadedModel, load_model
@@ -13,7 +15,7 @@ from finetune.evaluate.measuring.shards import Shard, read_answers, write_answer
 from finetune.evaluate.outputs import Generation, Likelihood
 from finetune.evaluate.parts import Part
 from finetune.output.durable import make_folder
-from finetune.spec.sections.compared_model import ComparedModel
+from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel
 from finetune.spec.tables.task import UNNAMED, Group
 
 TEXT, TRANSLATION = UNNAMED
@@ -32,7 +34,7 @@ def answers_of_models(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -
 
 
 def _answers(
-    job: Job, model: ComparedModel, parts: Sequence[Part], tasks: Sequence[Asked]
+    job: Job, model: ComparedModel | ComparedAdapter, parts: Sequence[Part], tasks: Sequence[Asked]
 ) -> ByTask:
     @cache
     def loaded() -> LoadedModel:
@@ -47,7 +49,9 @@ def _answers(
             shard = Shard(tuple((n, tuple(range(len(g.items)))) for n, g in enumerate(groups)))
             answers = read_answers(path, one.task, shard)
             if answers is None:
-                answers = [_answer(loaded(), one.task.name, part, group) for group in groups]
+                every = tuple(i for g in groups for i in g.items if isinstance(i, Item))
+                asked = replace(part, asked=every)  # so that texts are cut as the adapter's are
+                answers = [_answer(loaded(), one.task.name, asked, group) for group in groups]
                 write_answers(path, one.task, shard, answers)
             found.setdefault(one.task.name, []).append(answers)
     return found

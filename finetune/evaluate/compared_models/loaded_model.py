@@ -25,12 +25,13 @@ from finetune.models.decode.translation_models import (
 from finetune.models.generate import BATCH_ROWS, Decoding
 from finetune.models.kinds import kind_of
 from finetune.models.load import (
+    adapter_tokenizer,
     choose_device,
     load_tokenizer,
     resolve_precision,
     tokenizer_folder,
 )
-from finetune.spec.sections.compared_model import ComparedModel, role_of
+from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel, role_of
 
 
 class LoadedModel(Protocol):
@@ -43,22 +44,27 @@ class LoadedModel(Protocol):
         """Return how likely it finds each reference; None where it cannot be asked."""
 
 
-def load_model(job: Job, model: ComparedModel) -> LoadedModel:
+def load_model(job: Job, model: ComparedModel | ComparedAdapter) -> LoadedModel:
     """Load a model in the precision of base and adapter, on the same device."""
-    folder, device = job.inputs[role_of(model.name)].path / "model", choose_device()
+    made, device = job.inputs[role_of(model.name)].path, choose_device()
+    base = model if isinstance(model, ComparedModel) else job.recipe.base
+    folder = (made if base is model else job.inputs["base"].path) / "model"
     precision = read_result(job.inputs["train"], TrainResult).precision
     settings: dict[str, Any] = {
         "precision": resolve_precision(precision, device),
-        "quantization": model.quantization,
+        "quantization": base.quantization,
         "device": device,
     }
     tokenizer = load_tokenizer(folder)
-    if is_translation_model(folder):
-        return _TranslationModel(job, model, load_translation_model(folder, **settings), tokenizer)
+    if isinstance(base, ComparedModel) and is_translation_model(folder):
+        return _TranslationModel(job, base, load_translation_model(folder, **settings), tokenizer)
     kind = kind_of(folder)
-    loaded = kind.wrap(kind.load_base(folder, **settings))
+    loaded = kind.load_base(folder, **settings)
+    if model.adapter is not None:
+        loaded = kind.load_adapter(loaded, made / "adapter")
+        tokenizer = adapter_tokenizer(made / "adapter", tokenizer)
     name = cast("Any", model.name)  # shown beside progress; its prompts are made here
-    return _CausalModel(job, System(name, kind, loaded, tokenizer, device, nullcontext))
+    return _CausalModel(job, System(name, kind, kind.wrap(loaded), tokenizer, device, nullcontext))
 
 
 class _TranslationModel:
@@ -67,14 +73,10 @@ class _TranslationModel:
     def __init__(self, job: Job, named: ComparedModel, model: Any, tokenizer: Any) -> None:
         self._job, self._named, self._model, self._tokenizer = job, named, model, tokenizer
 
-    def translations(
-        self,
-        part: Part,  # noqa: ARG002
-        items: Sequence[Item],
-    ) -> list[str] | None:
+    def translations(self, part: Part, items: Sequence[Item]) -> list[str] | None:
         source, _, target = str(items[0].direction).partition(">")
         codes, console = self._named.languages, self._job.console
-        most = most_tokens(items, self._tokenizer, self._job.recipe.evaluate)
+        most = most_tokens(part.asked or items, self._tokenizer, self._job.recipe.evaluate)
         label = f"evaluating {self._named.name}: translation"
         with console.progress(label, total=len(items), unit="items") as bar:
             return translate(
@@ -108,7 +110,7 @@ class _CausalModel:
         if prompts is None:
             return None
         asked = [replace(item, prompt=one) for item, one in zip(items, prompts, strict=True)]
-        return write_all(self._job, self._system, replace(part, asked=tuple(asked)), asked)
+        return write_all(self._job, self._system, part, asked)
 
     def likelihoods(self, part: Part, items: Sequence[Item]) -> list[Likelihood] | None:
         prompts = self._prompts(items)

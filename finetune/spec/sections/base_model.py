@@ -20,6 +20,11 @@ Quantization = Literal["none", "8bit", "4bit"]
 LicenceId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{0,63}$")]
 
 
+def is_hub_id(place: str) -> bool:
+    """Return whether a place of weights is a Hub id; a path starts with `.`, `/` or `~`."""
+    return not place.startswith((".", "/", "~")) and place.count("/") == 1
+
+
 class Base(Section):
     """Base model."""
 
@@ -60,9 +65,7 @@ class Base(Section):
             return "package"
         if self.model.endswith(".gguf"):
             return "gguf"
-        if self.model.startswith((".", "/", "~")) or self.model.count("/") != 1:
-            return "directory"
-        return "hub"
+        return "hub" if is_hub_id(self.model) else "directory"
 
     @property
     def released_id(self) -> str:

@@ -17,7 +17,7 @@ from finetune.spec.yaml_file import Document, Path_, hidden_controls, shown
 
 _SITE_PROSE = frozenset(("description", "documentation", "verified", "gpu"))
 """Keys that no shell sees."""
-_ANY_TEXT = ("prompt", "model", "start_from", "directory", "path", "fasttext")
+_ANY_TEXT = ("prompt", "model", "adapter", "start_from", "directory", "path", "fasttext")
 """Keys of a recipe for a model or a file system: any text, escaped where people see it."""
 
 

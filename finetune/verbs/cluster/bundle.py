@@ -13,10 +13,8 @@ from finetune.pipeline.plan import Step, steps_of
 from finetune.pipeline.store import Store
 from finetune.sources.lock import entries
 from finetune.sources.lock_file import write_lock
-from finetune.spec.sections.compared_model import COMPARED
+from finetune.spec.sections.compared_model import COMPARED, is_local
 from finetune.spec.site import load_site
-
-_LOCAL = ("gguf", "directory")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -54,7 +52,8 @@ def run(options: Namespace, console: Console) -> int:
     store = Store(options.store.resolve())
     steps = tuple(s for s in steps_of(project) if s.stage.needs_network)
     # files of local models are copied, and read again on the cluster
-    local = {getattr(m, "name", None) for m in project.recipe.models if m.kind in _LOCAL}
+    models = (project.recipe.base, *project.recipe.evaluate.models)
+    local = {getattr(model, "name", None) for model in models if is_local(model)}
     steps = tuple(s for s in steps if s.stage.name != "base" or _compared(s) not in local)
     execute(project, steps, store=store, console=console)
     write_lock(options.recipe, entries(project))

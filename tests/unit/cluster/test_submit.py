@@ -257,11 +257,16 @@ def test_a_recipe_is_written_as_it_is(written, prompt, model):
 def test_paths_become_absolute_and_trials_short(here):
     """Relative to where the recipe was submitted from, and epochs become steps."""
     recipe = load_recipe(
-        Path(RECIPE), overrides=["train.start_from=old", "train.max_steps=null", "train.epochs=3"]
+        Path(RECIPE),
+        overrides=[
+            *("train.start_from=old", "train.max_steps=null", "train.epochs=3"),
+            "evaluate.models=[{name: old, adapter: ./old}]",
+        ],
     )
     changed = absolute(recipe)
     assert changed.base.model == str(here / "model")
     assert changed.train.start_from == str(here / "old")
+    assert changed.evaluate.models[0].adapter == str(here / "old")
     assert shortened(recipe, steps=2).train.max_steps == 2
     assert shortened(recipe, steps=2).train.epochs is None
 

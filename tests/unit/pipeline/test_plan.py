@@ -186,3 +186,20 @@ def test_a_model_that_is_compared_has_a_step_of_its_own_and_changes_the_evaluati
     assert first["model big"] != second["model big"]
     assert first["evaluate"] != second["evaluate"] != before["evaluate"]
     assert {first[name] == before[name] for name in ("base", "train", "baseline")} == {True}
+
+
+def test_an_adapter_of_the_base_is_a_step_without_the_base(keys):
+    """Its key follows its files, of a folder or of a training run's, and not their place."""
+    for place in ("old", "moved/adapter"):
+        Path(place).mkdir(parents=True)
+        Path(place, "adapter_config.json").write_text("{}")
+        Path(place, "adapter_model.safetensors").write_bytes(b"weights")
+        Path(place, "optimizer.json").write_text(place)
+    first, second = (
+        keys(f"evaluate.models=[{{name: old, adapter: ./{place}}}]") for place in ("old", "moved")
+    )
+    assert first == second
+    assert first["evaluate"] != keys()["evaluate"]
+    assert {first[name] == keys()[name] for name in ("base", "train", "baseline")} == {True}
+    Path("old/adapter_model.safetensors").write_bytes(b"others")
+    assert keys("evaluate.models=[{name: old, adapter: ./old}]")["model old"] != first["model old"]
