@@ -27,7 +27,7 @@ def has_texts(parts: Sequence[Part]) -> bool:
 
 def asked_of(job: Job, parts: Sequence[Part]) -> list[Asked]:
     """Return the tasks of a recipe with their items."""
-    settings, device = job.recipe.evaluate, choose_device()
+    settings, device = job.recipe.evaluate, choose_device(job.recipe.run.device)
     batch = ",".join(f"{name}={size}" for name, size in batches_of(device).items())
     of_all = (
         f"precision:{precision_of(job, device)}|device:{device.type}|batch:{batch}|sharding:none"

@@ -111,7 +111,7 @@ def batches_of(device: torch.device) -> dict[str, int]:
 
 def _load(job: Job) -> tuple[Kind, Any, Any]:
     """Return the kind of the base, the base itself and its device."""
-    folder, device = job.inputs["base"].path / "model", choose_device()
+    folder, device = job.inputs["base"].path / "model", choose_device(job.recipe.run.device)
     kind = kind_of(folder)
     model = kind.load_base(
         folder,

@@ -92,7 +92,7 @@ def conditions_of(job: Job, found: PublicTask) -> str:
         "items": job.recipe.evaluate.max_documents,
         "data": f"{found.dataset}@{data['revision'][:8]}",
         "template": "none",
-        "batch": _ROWS[choose_device().type],
+        "batch": _ROWS[choose_device(job.recipe.run.device).type],
         PACKAGE: VERSION,
     }
     return "|".join(f"{key}:{value}" for key, value in facts.items())

@@ -193,7 +193,7 @@ def _series(
     job: Job, parts: Sequence[Part], tasks: Sequence[Asked], systems: Sequence[SystemName]
 ) -> list[Series]:
     """Return all that is measured, base first, tasks and parts in order."""
-    size = batches_of(choose_device())["shard_items"]
+    size = batches_of(choose_device(job.recipe.run.device))["shard_items"]
     cuts = [
         [
             cut(one.task, job, part, groups, shard_items=size)
@@ -216,7 +216,7 @@ def _series(
 
 def _conditions(job: Job, every: Sequence[Series]) -> dict[str, Any]:
     """Return what must be the same for shards of several starts and processes to fit together."""
-    device = choose_device()
+    device = choose_device(job.recipe.run.device)
     return {
         "folder": job.workspace.name,
         "version": __version__,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,9 @@ from torch import nn
 
 from finetune.artefacts.job import Job
 from finetune.errors import RecipeError, StoreError, TrainError
+from finetune.launch.devices import Wanted, hide_gpus, takes_gpu
 from finetune.launch.ranks import ranks_of
+from finetune.launch.threads import threads_of
 from finetune.messages import Place, problem
 from finetune.models import rows
 from finetune.models.adapter_files import (
@@ -25,7 +26,6 @@ from finetune.models.adapter_files import (
 from finetune.models.decode.translation_models import opener_of
 from finetune.models.intact import explained, refuse_report, report_read
 from finetune.models.rows import NewRows
-from finetune.output.digits import whole_number
 from finetune.output.small_files import UnreadableError
 from finetune.sizing.policy import Device, choose_precision
 from finetune.sources.model_folder import TOKENIZER_CONFIG, TOKENIZERS, read_object, reason_of
@@ -243,14 +243,25 @@ def check_targets(model: nn.Module, targets: Literal["all-linear"] | list[str]) 
         raise TrainError(*problems)
 
 
-def choose_device() -> torch.device:
-    """Return this process's GPU (LOCAL_RANK counts them), or the CPU.
+def choose_device(wanted: Wanted = "auto") -> torch.device:
+    """Return this process's GPU (LOCAL_RANK counts them), or the CPU; `wanted`: `run.device`.
 
-    A scheduler may show each process one GPU only, which then is number 0 to all of them.
+    A scheduler may show each process one GPU only, which then is number 0 to all of them. Raises
+    TrainError if recipe or site expect a GPU and none is visible.
     """
-    if torch.cuda.is_available():
-        return torch.device("cuda", ranks_of().local_rank % torch.cuda.device_count())
+    visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if takes_gpu(wanted, visible=visible, build=torch_build()):
+        return torch.device("cuda", ranks_of().local_rank % visible)
+    if visible:
+        hide_gpus()
     return torch.device("cpu")
+
+
+def torch_build() -> str:
+    """Return torch's version and what it is built for."""
+    cuda, hip = torch.version.cuda, torch.version.hip
+    build = (cuda and f"CUDA {cuda}") or (hip and f"ROCm {hip}") or "CPU only"
+    return f"{torch.__version__} ({build})"
 
 
 def resolve_precision(
@@ -280,15 +291,9 @@ def set_threads(count: int | None) -> int:
     OMP_NUM_THREADS is obeyed when no count is given. Waiting threads should sleep and not spin
     on a shared machine: OMP_WAIT_POLICY=passive must be in the environment before Python starts.
     """
-    import psutil
-
-    if count is None:
-        count = whole_number(os.environ.get("OMP_NUM_THREADS", "")) or None
-    if count is None:
-        allowed = len(os.sched_getaffinity(0))
-        count = min(allowed, psutil.cpu_count(logical=False) or allowed) // ranks_of().local_world
-    torch.set_num_threads(max(1, count))
-    return max(1, count)
+    count = threads_of(count)
+    torch.set_num_threads(count)
+    return count
 
 
 def _quantization(choice: Quantization, precision: Precision) -> Any:

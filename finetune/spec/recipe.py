@@ -215,8 +215,14 @@ class Run(Section):
     """Maximum number of checkpoints kept during training."""
     keep_checkpoints_gib: Annotated[float, Field(gt=0)] | None = None
     """Maximum disk space of checkpoints in GiB; the newest is always kept. Default: no limit."""
+    device: Literal["auto", "gpu", "cpu"] = "auto"
+    """Device of training and evaluation. `auto`: a GPU if one is visible; `gpu`: a run without one
+    ends before anything is loaded; `cpu`: visible GPUs are not used."""
     threads: Annotated[int, Field(gt=0)] | None = None
-    """CPU threads. Default: the physical cores available to this process."""
+    """CPU threads. Default: OMP_NUM_THREADS, or the physical cores available to this process."""
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+    """How long ranks wait for each other. Default: 10 minutes, or the time in which a rank reads
+    the base at 50 MB/s, if that is longer (70B in 16 bits: 47 minutes)."""
     tensorboard: bool = True
     """Write TensorBoard event files beside metrics.jsonl."""
     trackers: list[Literal["wandb", "mlflow", "trackio"]] = Field(default_factory=list)

@@ -23,12 +23,15 @@ import torch.distributed as dist
 from torch import Tensor
 
 from finetune.errors import LostContactError, TrainError, first_line
+from finetune.launch.devices import backend_of
 from finetune.launch.ranks import Ranks, ranks_of
 from finetune.messages import problem, sentence
 from finetune.train.stop import StopFlag, stopped_on_request
 
 TIMEOUT = timedelta(minutes=10)
-"""Ranks are never further apart than a checkpoint and a micro-batch."""
+"""In training, ranks are never further apart than a checkpoint and a micro-batch."""
+SLOWEST_BYTES_PER_SECOND = 50e6
+"""Of a shared file system from which all ranks read the base at once."""
 CONNECT_TIMEOUT = timedelta(seconds=5)
 POLL_SECONDS = 0.1
 _LOST = re.compile(
@@ -110,9 +113,21 @@ class Processes:
         return int(held)
 
 
-def join(device: torch.device, *, stop: StopFlag) -> Processes:
+def timeout_of(asked_minutes: float | None, *, base_bytes: int) -> timedelta:
+    """Return how long ranks wait for each other, loading of the base included.
+
+    >>> str(timeout_of(None, base_bytes=16 * 10**9)), str(timeout_of(None, base_bytes=141 * 10**9))
+    ('0:10:00', '0:47:00')
+    """
+    if asked_minutes is not None:
+        return timedelta(minutes=asked_minutes)
+    return max(TIMEOUT, timedelta(seconds=base_bytes / SLOWEST_BYTES_PER_SECOND))
+
+
+def join(device: torch.device, *, stop: StopFlag, timeout: timedelta = TIMEOUT) -> Processes:
     """Meet the other ranks (once per process; the group lasts until its end) and return them.
 
+    `timeout`: of the rendezvous and of every collective, which must outlast a slow rank's loading.
     Raises Stopped when that was asked for meanwhile, TrainError when the others do not come, or are
     not as many as were launched.
     """
@@ -120,11 +135,15 @@ def join(device: torch.device, *, stop: StopFlag) -> Processes:
     if ranks.launched and not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        store = _met(ranks, stop=stop)
+        store = _met(ranks, stop=stop, timeout=timeout)
         try:
             dist.init_process_group(
-                backend, store=store, rank=ranks.rank, world_size=ranks.world, timeout=TIMEOUT
+                backend_of(device.type),
+                store=store,
+                rank=ranks.rank,
+                world_size=ranks.world,
+                timeout=timeout,
+                device_id=device if device.type == "cuda" else None,
             )
         except (RuntimeError, ValueError) as error:
             raise _not_met(ranks, first_line(error)) from error
@@ -142,13 +161,13 @@ def join(device: torch.device, *, stop: StopFlag) -> Processes:
     return Processes(ranks=ranks, device=device)
 
 
-def _met(ranks: Ranks, *, stop: StopFlag) -> dist.Store:
+def _met(ranks: Ranks, *, stop: StopFlag, timeout: timedelta) -> dist.Store:
     """Return the store of a launch once all ranks have come to it.
 
     Looked at again and again, because torch's own waiting would not see a signal.
     """
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    until = time.monotonic() + TIMEOUT.total_seconds()
+    until = time.monotonic() + timeout.total_seconds()
     store: dist.Store | None = None
     why = ""
     while time.monotonic() < until:
@@ -194,12 +213,18 @@ def _not_met(ranks: Ranks, why: str) -> TrainError:
     )
 
 
-def meet_alone() -> None:
+def meet_alone(device: torch.device) -> None:
     """Make a group of this one process, for libraries that need one (DeepSpeed)."""
     if dist.is_initialized():
         return
     store = dist.HashStore()
-    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
+    dist.init_process_group(
+        backend_of(device.type),
+        store=store,
+        rank=0,
+        world_size=1,
+        device_id=device if device.type == "cuda" else None,
+    )
     for name, value in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")):
         os.environ.setdefault(name, value)
     atexit.register(_leave)

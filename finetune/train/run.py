@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ from finetune.train.metrics import METRICS, Metrics, draw_loss, read_metrics
 from finetune.train.micro_batch import choose_layout, process_budget_bytes
 from finetune.train.model import TrainedModel, load_model, restore
 from finetune.train.optimizer import first_loss_scale
-from finetune.train.processes import Processes, join, loss_of_contact_explained
+from finetune.train.processes import Processes, join, loss_of_contact_explained, timeout_of
 from finetune.train.sharding import Sharing, accelerated, choose
 from finetune.train.state import Progress
 from finetune.train.stop import StopFlag, stop_on_signals, stopped_on_request
@@ -78,8 +79,8 @@ def run(job: Job) -> dict[str, Any]:
         full_disk_explained(job.workspace, what="the training's files"),
     ):
         set_threads(job.recipe.run.threads)
-        device = choose_device()
-        processes = join(device, stop=stop)
+        device = choose_device(job.recipe.run.device)
+        processes = join(device, stop=stop, timeout=_timeout(job))
         with deterministic(device), loss_of_contact_explained(processes):
             with metered(job.workspace, **_meter(processes)):
                 result = _train(job, processes=processes, stop=stop)
@@ -96,6 +97,11 @@ def run(job: Job) -> dict[str, Any]:
                 result = replace(result, energy=Energy(*metered_energy))
             energy.forget(job.workspace)
         return as_json(result)
+
+
+def _timeout(job: Job) -> timedelta:
+    base = sum(f.stat().st_size for f in (job.inputs["base"].path / "model").glob("*.safetensors"))
+    return timeout_of(job.recipe.run.timeout_minutes, base_bytes=base)
 
 
 def _meter(processes: Processes) -> dict[str, Any]:

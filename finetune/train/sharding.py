@@ -23,6 +23,7 @@ from accelerate.utils import (
 )
 
 from finetune.errors import RecipeError, TrainError
+from finetune.launch.devices import local_rank_of_device
 from finetune.messages import Place, problem
 from finetune.sizing.policy import (
     BUCKET_ELEMENTS,
@@ -139,11 +140,12 @@ def accelerated(plan: Sharing, *, processes: Processes) -> Iterator[Accelerator]
         del os.environ[name]
     AcceleratorState._reset_state(reset_partial_state=True)
     if plan.zero_stage and not processes.ranks.launched:
-        meet_alone()
+        meet_alone(processes.device)
     try:
-        accelerator = _accelerator(plan, processes=processes)
-        _engaged(accelerator, plan, processes=processes)
-        yield accelerator
+        with local_rank_of_device(processes.device.index):
+            accelerator = _accelerator(plan, processes=processes)
+            _engaged(accelerator, plan, processes=processes)
+            yield accelerator
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)
         for name in [n for n in os.environ if n.startswith("ACCELERATE_")]:

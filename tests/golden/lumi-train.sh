@@ -39,10 +39,14 @@ run() { # in the background, because the shell handles signals only between comm
 }
 
 # ---- setup of the site
+export TRITON_CACHE_DIR=/store/chains/hausa-1/triton
 export HF_HUB_OFFLINE=1
 export HF_DATASETS_OFFLINE=1
 export TRANSFORMERS_OFFLINE=1
+export OMP_NUM_THREADS=7
+export FINETUNE_GPUS=8
 export NCCL_SOCKET_IFNAME=hsn
+export GLOO_SOCKET_IFNAME=hsn0
 export NCCL_NET_GDR_LEVEL=3
 export CXI_FORK_SAFE=1
 export CXI_FORK_SAFE_HP=1

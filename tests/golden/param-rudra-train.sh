@@ -39,9 +39,12 @@ run() { # in the background, because the shell handles signals only between comm
 }
 
 # ---- setup of the site
+export TRITON_CACHE_DIR=/store/chains/hausa-1/triton
 export HF_HUB_OFFLINE=1
 export HF_DATASETS_OFFLINE=1
 export TRANSFORMERS_OFFLINE=1
+export OMP_NUM_THREADS=8
+export FINETUNE_GPUS=2
 
 cd "$chain" || exit 2
 restart=${SLURM_RESTART_COUNT:-0}

@@ -144,8 +144,47 @@ def gpus(machines: Sequence[Machine], *, expected: int) -> Finding:
     return Finding("GPUs", "failed", found, advice)
 
 
+def arithmetic(machines: Sequence[Machine]) -> Finding | None:
+    """Check bf16 and 4 bits on the GPUs, and that torch has code for them; None without GPUs."""
+    facts = {m.host: m.gpus for m in machines if m.gpus is not None and m.gpus.seen}
+    if not facts:
+        return None
+    missing = {host: g.missing_kernels[0] for host, g in facts.items() if g.missing_kernels}
+    if missing:
+        return Finding(
+            "GPU arithmetic",
+            "failed",
+            _listed(missing),
+            "install a build of torch for this GPU: builds for CUDA 13 have no code for V100 and "
+            "older; <https://pytorch.org/get-started/locally/>",
+        )
+    bf16 = {host: g.bf16_error for host, g in facts.items() if g.bf16_error}
+    if bf16:
+        return Finding(
+            "GPU arithmetic",
+            "failed",
+            f"bf16: {_listed(bf16)}",
+            "the build of torch does not fit the driver; install one for its CUDA version",
+        )
+    packing = {host: g.bitsandbytes_error for host, g in facts.items() if g.bitsandbytes_error}
+    if packing:
+        return Finding(
+            "GPU arithmetic",
+            "warning",
+            f"bitsandbytes: {_listed(packing)}",
+            "base.quantization does not work here; install a bitsandbytes for this CUDA or ROCm",
+        )
+    return Finding("GPU arithmetic", "ok", "bf16 products and 4-bit packing are right")
+
+
+def own_gpus(probes: Sequence[Probe]) -> bool:
+    """Return whether each rank has a GPU of its own, however many of the node's it sees."""
+    owned = [(p.host, p.exchange.gpu) for p in probes if p.exchange is not None and p.exchange.gpu]
+    return len(probes) == len(set(owned)) > 0
+
+
 def exchanges(probes: Sequence[Probe]) -> Finding:
-    """Check the all-reduce over all ranks."""
+    """Check the all-reduces over all ranks, and that no two ranks have the same GPU."""
     results = [(probe.host, probe.exchange) for probe in probes if probe.exchange is not None]
     if not results:
         return Finding("all-reduce", "ok", "one rank: nothing to exchange")
@@ -160,9 +199,22 @@ def exchanges(probes: Sequence[Probe]) -> Finding:
             "GLOO_SOCKET_IFNAME (`ip -brief address` on a node lists them); NCCL_DEBUG=INFO prints "
             "details; a firewall may close ports 20000 to 29999",
         )
+    owned = [(host, result.gpu) for host, result in results if result.gpu]
+    if len(set(owned)) < len(owned):
+        host, _ = next(one for one in owned if owned.count(one) > 1)
+        return Finding(
+            "all-reduce",
+            "failed",
+            f"two ranks on {host} have the same GPU",
+            "give each rank a GPU: `ranks_per_node` is the number of GPUs that the lines request; "
+            "leave out --gpu-bind and --gpus-per-task where they show all ranks the first GPU",
+        )
     slowest = max(result.seconds or 0 for _, result in results)
     backend = results[0][1].backend
     found = f"{backend}, {len(results)} ranks: 16 MiB in {1000 * slowest:.0f} ms"
+    if owned:
+        on_cpus = max(result.cpu_seconds or 0 for _, result in results)
+        found += f" between GPUs, {1000 * on_cpus:.0f} ms between CPUs"
     return Finding("all-reduce", "ok", found)
 
 

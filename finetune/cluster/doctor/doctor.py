@@ -16,7 +16,7 @@ from pathlib import Path
 
 from finetune.cluster.doctor import diagnosis, probe
 from finetune.cluster.doctor.diagnosis import Finding
-from finetune.cluster.job.batch_script import OFFLINE, Kind, request_of
+from finetune.cluster.job.batch_script import Kind, environment_of, request_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.preflight import missing_packages
 from finetune.errors import ClusterError
@@ -59,6 +59,7 @@ def examine_here(store: Store) -> list[Finding]:
     return [
         requirements(),
         diagnosis.gpus([here], expected=max(gpus, len(here.gpus.driver) if here.gpus else 0)),
+        *filter(None, [diagnosis.arithmetic([here])]),
         diagnosis.shared_store(str(store.root), here, []),
         diagnosis.clocks([here]),
         *_store_findings(store, purge_days=None),
@@ -94,8 +95,11 @@ def examine_site(store: Store, visit: Visit) -> list[Finding]:
         failed = diagnosis.set_up(step.errors)
         findings += [failed] if failed else []
     if machines:
+        # a scheduler may show each rank its own GPU only
+        expected = min(site.gpus_per_node, 1) if diagnosis.own_gpus(probes) else site.gpus_per_node
         findings += [
-            diagnosis.gpus(machines, expected=site.gpus_per_node),
+            diagnosis.gpus(machines, expected=expected),
+            *filter(None, [diagnosis.arithmetic(machines)]),
             diagnosis.exchanges(probes),
             diagnosis.processors(machines, cpus_per_rank=visit.request.cpus_per_rank),
             diagnosis.versions(login, machines, same_python=not (site.command or site.launcher)),
@@ -116,8 +120,7 @@ def requirements() -> Finding:
 def step_command(visit: Visit, arguments: Sequence[str]) -> list[str]:
     """Return the command of each rank: setup, environment, torchrun's variables, finetune."""
     site, request = visit.site, visit.request
-    environment = {name: "1" for name in OFFLINE if site.offline}
-    environment |= {**site.environment, **request.environment}
+    environment = environment_of(visit.kind, site)
     lines = [
         f"trap 'echo \"{diagnosis.SETUP_MARK}$BASH_COMMAND: exit code $?\" >&2' ERR",
         *site.setup,

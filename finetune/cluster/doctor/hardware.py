@@ -9,11 +9,18 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Collection
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from finetune.errors import first_line
+from finetune.launch.devices import backend_of
+from finetune.output.digits import whole_number
+
+if TYPE_CHECKING:
+    import torch
 
 _SMI_SECONDS = 30.0
 _DRIVERS = {
@@ -35,6 +42,12 @@ class Gpus(BaseModel):
     """Output of nvidia-smi or rocm-smi, one line per GPU; () if neither works."""
     error: str | None = None
     """Error of torch, if it cannot use the GPUs."""
+    missing_kernels: tuple[str, ...] = ()
+    """GPUs that this build of torch has no code for, with what it is built for."""
+    bf16_error: str | None = None
+    """Error of a product in bf16; None if it succeeded or the GPU has no bf16."""
+    bitsandbytes_error: str | None = None
+    """Error of packing a matrix in 4 bits; None if it succeeded or there is no GPU."""
 
 
 class Exchange(BaseModel):
@@ -45,7 +58,11 @@ class Exchange(BaseModel):
     backend: str
     ranks: int
     seconds: float | None = None
-    """Duration of an all-reduce of 16 MiB, after a warm-up."""
+    """Duration of an all-reduce of 16 MiB, after a warm-up: on the GPUs, if there are any."""
+    cpu_seconds: float | None = None
+    """The same on the CPUs, where ranks agree with each other also when they train on GPUs."""
+    gpu: str | None = None
+    """Identity (UUID) of the rank's GPU."""
     error: str | None = None
 
 
@@ -62,15 +79,94 @@ def find_gpus() -> Gpus:
     try:
         seen = torch.cuda.device_count()
         names = tuple(torch.cuda.get_device_name(i) for i in range(seen))
-        if seen:
+        missing = tuple(filter(None, map(_missing_kernels, range(seen))))
+        if seen and not missing:
             torch.zeros(1, device="cuda").add_(1).item()
     except RuntimeError as error:  # a driver too old, a GPU that is lost or taken
         return Gpus(torch=version, driver=driver, error=str(error).strip().partition("\n")[0])
-    return Gpus(torch=version, driver=driver, seen=seen, names=names)
+    usable = seen and not missing
+    return Gpus(
+        torch=version,
+        driver=driver,
+        seen=seen,
+        names=names,
+        missing_kernels=missing,
+        bf16_error=_error_of(_multiply_in_bf16) if usable else None,
+        bitsandbytes_error=_error_of(_pack_in_4_bits) if usable else None,
+    )
+
+
+def runs_on(archs: Collection[str], *, major: int, minor: int) -> bool:
+    """Return whether a build for `archs` has code for a GPU of this compute capability.
+
+    Binary code runs on later minor versions of its major version, PTX on every later GPU.
+
+    >>> runs_on(["sm_80", "sm_90"], major=8, minor=9), runs_on(["sm_75", "sm_80"], major=7, minor=0)
+    (True, False)
+    >>> runs_on(["sm_80", "compute_90"], major=12, minor=0)
+    True
+    """
+    for arch in archs:
+        kind, _, digits = arch.partition("_")
+        number = whole_number(digits.rstrip("af"))
+        if number is None:
+            continue
+        built = divmod(number, 10)
+        if kind == "sm" and built[0] == major and built[1] <= minor:
+            return True
+        if kind == "compute" and built <= (major, minor):
+            return True
+    return False
+
+
+def _missing_kernels(index: int) -> str | None:
+    """Return a GPU that this build of torch has no code for, with what there is code for."""
+    import torch
+
+    built = torch.cuda.get_arch_list()
+    facts = torch.cuda.get_device_properties(index)
+    if torch.version.hip:
+        name = str(facts.gcnArchName).partition(":")[0]
+        known = name in built
+    else:
+        name = f"sm_{facts.major}{facts.minor}"
+        known = runs_on(built, major=facts.major, minor=facts.minor)
+    return None if known or not built else f"{facts.name} is {name}, torch has {' '.join(built)}"
+
+
+def _error_of(attempt: Callable[[], None]) -> str | None:
+    try:
+        attempt()
+    except (RuntimeError, ImportError, OSError, ValueError, AttributeError) as error:
+        return f"{type(error).__name__}: {first_line(error)}"
+    return None
+
+
+def _multiply_in_bf16() -> None:
+    import torch
+
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        return
+    ones_NN = torch.ones(256, 256, device="cuda", dtype=torch.bfloat16)
+    if float((ones_NN @ ones_NN)[0, 0]) != 256:
+        raise ValueError("a product of ones in bf16 is wrong")
+
+
+def _pack_in_4_bits() -> None:
+    import torch
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    ones = torch.ones(64, 64, device="cuda", dtype=torch.float16)
+    packed, state = quantize_4bit(ones, quant_type="nf4")
+    if not torch.allclose(dequantize_4bit(packed, state), ones):
+        raise ValueError("a matrix packed in 4 bits comes back as another one")
 
 
 def try_exchange(*, timeout_seconds: float) -> Exchange | None:
-    """Run an all-reduce over the ranks of torchrun's variables; None for one rank."""
+    """Run all-reduces over the ranks of torchrun's variables; None for one rank.
+
+    They go over the backends of training: gloo between CPUs and, if there are GPUs, NCCL.
+    """
     ranks, rank = int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])
     if ranks == 1:
         return None
@@ -81,22 +177,36 @@ def try_exchange(*, timeout_seconds: float) -> Exchange | None:
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
         torch.cuda.set_device(device)
-    backend = "gloo" if device.type == "cpu" else "nccl"
+    on_gpu = device.type == "cuda"
+    result = Exchange(backend=backend_of(device.type), ranks=ranks)
+    if on_gpu:
+        identity = str(torch.cuda.get_device_properties(device).uuid)
+        result = result.model_copy(update={"gpu": identity})
+    limit = timedelta(seconds=timeout_seconds)
     try:
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
-        numbers_N = torch.full((2**22,), rank + 1.0, device=device)
-        dist.all_reduce(numbers_N)
-        total = float(numbers_N[-1])
-        started = time.perf_counter()
-        dist.all_reduce(numbers_N)
-        numbers_N[-1].item()  # waits for a GPU
-        seconds = time.perf_counter() - started
+        dist.init_process_group(result.backend, timeout=limit, device_id=device if on_gpu else None)
+        on_cpus = _all_reduce_seconds("cpu", rank=rank, ranks=ranks)
+        seconds = _all_reduce_seconds(device, rank=rank, ranks=ranks) if on_gpu else on_cpus
         dist.destroy_process_group()
     except (RuntimeError, ValueError) as error:
-        return Exchange(backend=backend, ranks=ranks, error=first_line(error))
+        return result.model_copy(update={"error": first_line(error)})
+    return result.model_copy(update={"seconds": seconds, "cpu_seconds": on_cpus})
+
+
+def _all_reduce_seconds(device: torch.device | str, *, rank: int, ranks: int) -> float:
+    """Return the duration of an all-reduce of 16 MiB. ValueError if its sum is wrong."""
+    import torch
+    import torch.distributed as dist
+
+    numbers_N = torch.full((2**22,), rank + 1.0, device=device)
+    dist.all_reduce(numbers_N)
+    total = float(numbers_N[-1])
     if total != ranks * (ranks + 1) / 2:
-        return Exchange(backend=backend, ranks=ranks, error=f"wrong sum {total}")
-    return Exchange(backend=backend, ranks=ranks, seconds=round(seconds, 4))
+        raise ValueError(f"wrong sum {total} on {device}")
+    started = time.perf_counter()
+    dist.all_reduce(numbers_N)
+    numbers_N[-1].item()  # waits for a GPU
+    return round(time.perf_counter() - started, 4)
 
 
 def _driver() -> tuple[str, ...]:

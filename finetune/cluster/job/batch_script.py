@@ -12,8 +12,9 @@ from typing import Literal
 
 from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.errors import Stopped
+from finetune.launch.devices import GPUS
 from finetune.output.templates import text_environment
-from finetune.spec.site import JobRequest, Site, merge_lines
+from finetune.spec.site import JobRequest, Site, gpus_of, merge_lines
 
 Kind = Literal["prepare", "train", "evaluate", "release", "debug"]
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -40,8 +41,8 @@ def script_of(
     """
     request = request_of(work.kind, site)
     ranks = ranks_of(work.kind, site)
-    environment = {name: "1" for name in OFFLINE if site.offline}
-    environment |= {**site.environment, **request.environment}
+    environment = {"TRITON_CACHE_DIR": str(chain.folder / "triton")}  # homes have small quotas
+    environment |= environment_of(work.kind, site)
     engine = text_environment("finetune.cluster.job", filters={"quoted": shlex.quote})
     return engine.get_template("job.sh.j2").render(
         header=header(job, request, chain=chain, site=site, array=array),
@@ -63,6 +64,26 @@ def script_of(
         script=job.script,
         stopped=Stopped.exit_code,
     )
+
+
+def environment_of(kind: Kind, site: Site) -> dict[str, str]:
+    """Return the environment variables of a job; those of the site come last and win."""
+    request = request_of(kind, site)
+    ours = {name: "1" for name in OFFLINE if site.offline}
+    ours["OMP_NUM_THREADS"] = str(request.cpus_per_rank)
+    expected = expected_gpus(kind, site)
+    if expected:
+        ours[GPUS] = str(expected)
+    return {**ours, **site.environment, **request.environment}
+
+
+def expected_gpus(kind: Kind, site: Site) -> int:
+    """Return the GPUs per node without which a job of this kind must not start."""
+    if kind in ("train", "debug"):
+        return site.gpus_per_node
+    if kind == "evaluate":
+        return gpus_of(site.evaluate.sbatch) or gpus_of(site.sbatch) or 0
+    return 0
 
 
 def _arguments(job: ChainJob, work: Work) -> str:

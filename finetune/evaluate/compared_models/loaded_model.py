@@ -46,7 +46,7 @@ class LoadedModel(Protocol):
 
 def load_model(job: Job, model: ComparedModel | ComparedAdapter) -> LoadedModel:
     """Load a model in the precision of base and adapter, on the same device."""
-    made, device = job.inputs[role_of(model.name)].path, choose_device()
+    made, device = job.inputs[role_of(model.name)].path, choose_device(job.recipe.run.device)
     base = model if isinstance(model, ComparedModel) else job.recipe.base
     folder = (made if base is model else job.inputs["base"].path) / "model"
     precision = read_result(job.inputs["train"], TrainResult).precision

@@ -35,6 +35,7 @@ LIKE = {
 }
 """Sites of a kind that another site's golden script stands for."""
 RESOURCES = r"#SBATCH --(?:nodes|ntasks-per-node|cpus-per-task|time)=|export SRUN_CPUS_PER_TASK="
+RESOURCES += r"|export (?:OMP_NUM_THREADS|FINETUNE_GPUS)="
 RANKS = (
     r"# ---- \d+ ranks: |MASTER_ADDR=|export MASTER_ADDR |      export WORLD_SIZE="
     r"|answer=\$\(attempt end --ranks |  run srun |    bash -c 'export RANK="
@@ -240,6 +241,32 @@ def test_a_site_that_forbids_requeue_gets_a_job_that_continues_itself():
     assert "scontrol requeue" not in text
     assert "attempt continued" in text
     assert "#SBATCH --requeue" in script()
+
+
+@pytest.mark.parametrize(
+    ("kind", "gpus"), [("train", 4), ("debug", 4), ("evaluate", 1), ("prepare", 0), ("release", 0)]
+)
+def test_a_job_states_how_many_gpus_it_expects(kind, gpus):
+    """So that a node without a working GPU ends the job at once; jobs of CPUs expect none."""
+    site = site_of(
+        gpus_per_node=4,
+        train={"sbatch": ["#SBATCH --gres=gpu:4"], "cpus_per_rank": 8},
+        evaluate={"sbatch": ["#SBATCH --gpus-per-node=1"]},
+    )
+    text = script(kind, site=site)
+    assert (f"export FINETUNE_GPUS={gpus}\n" in text) == bool(gpus)
+    assert ("FINETUNE_GPUS" in text) == bool(gpus)
+
+
+def test_a_site_may_set_what_scripts_set():
+    """Threads are the CPUs of a rank and Triton's cache is in the chain, unless a site differs."""
+    text = script(site=site_of(train={"cpus_per_rank": 8}))
+    assert "export OMP_NUM_THREADS=8\n" in text
+    assert "export TRITON_CACHE_DIR=/store/chains/hausa-1/triton\n" in text
+    own = {"OMP_NUM_THREADS": "3", "TRITON_CACHE_DIR": "/local"}
+    text = script(site=site_of(environment=own, train={"cpus_per_rank": 8}))
+    assert text.count("export OMP_NUM_THREADS=") == text.count("export TRITON_CACHE_DIR=") == 1
+    assert "export OMP_NUM_THREADS=3\n" in text
 
 
 def test_jobs_are_reported_that_there_is_no_network():

@@ -143,6 +143,59 @@ def test_ranks_that_cannot_talk():
     assert "NCCL_SOCKET_IFNAME" in found.advice
 
 
+def on_own_gpus(count: int) -> list[Probe]:
+    made = [
+        Exchange(backend="cpu:gloo,cuda:nccl", ranks=count, seconds=0.002, cpu_seconds=0.03, gpu=g)
+        for g in map(str, range(count))
+    ]
+    return [Probe(rank=i, host="node1", exchange=exchange) for i, exchange in enumerate(made)]
+
+
+def test_gpus_and_cpus_are_both_tried():
+    """Training talks over both, so both times are shown."""
+    found = diagnosis.exchanges(on_own_gpus(4))
+    assert found.state == "ok"
+    assert "16 MiB in 2 ms between GPUs, 30 ms between CPUs" in found.found
+
+
+def test_two_ranks_on_one_gpu_are_noticed():
+    """Each rank sees one GPU, and it is the same one."""
+    both = on_own_gpus(2)[0]
+    found = diagnosis.exchanges([both, both.model_copy(update={"rank": 1})])
+    assert (found.state, found.found) == ("failed", "two ranks on node1 have the same GPU")
+    assert not diagnosis.own_gpus([both, both])
+
+
+def test_ranks_that_see_their_own_gpu_only_have_enough():
+    """One visible GPU a rank is enough if each has another one."""
+    assert diagnosis.own_gpus(on_own_gpus(4))
+    assert not diagnosis.own_gpus(ranks(4))
+    assert not diagnosis.own_gpus([])
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({}, "ok", "right"),
+        ({"missing_kernels": ("V100 is sm_70, torch has sm_75 sm_80",)}, "failed", "V100 is sm_70"),
+        ({"bf16_error": "RuntimeError: CUBLAS"}, "failed", "bf16: node1: RuntimeError: CUBLAS"),
+        ({"bitsandbytes_error": "OSError: libbnb"}, "warning", "bitsandbytes: node1: OSError"),
+    ],
+)
+def test_what_a_gpu_computes_is_tried(changes, state, words):
+    """A build without code for the card, broken bf16 and missing 4 bit are told apart."""
+    gpus = Gpus(torch=CUDA_TORCH, seen=1, names=("V100",), **changes)
+    found = diagnosis.arithmetic([machine(gpus=gpus)])
+    assert found is not None
+    assert (found.state, words in found.found) == (state, True)
+    assert bool(found.advice) == (state != "ok")
+
+
+def test_arithmetic_of_gpus_is_no_finding_without_one():
+    """A CPU cluster is not told about bf16."""
+    assert diagnosis.arithmetic([machine(gpus=Gpus(torch=CPU_TORCH))]) is None
+
+
 def test_fewer_cpus_than_asked_for():
     """A process bound to one core is noticed."""
     found = diagnosis.processors([machine(cpus=1)], cpus_per_rank=8)
