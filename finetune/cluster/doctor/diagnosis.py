@@ -207,7 +207,7 @@ def exchanges(probes: Sequence[Probe]) -> Finding:
             "failed",
             f"two ranks on {host} have the same GPU",
             "give each rank a GPU: `ranks_per_node` is the number of GPUs that the lines request; "
-            "leave out --gpu-bind and --gpus-per-task where they show all ranks the first GPU",
+            "remove --gpu-bind and --gpus-per-task where they show all ranks the first GPU",
         )
     slowest = max(result.seconds or 0 for _, result in results)
     backend = results[0][1].backend

@@ -183,7 +183,7 @@ def test_ranks_that_see_their_own_gpu_only_have_enough():
     ],
 )
 def test_what_a_gpu_computes_is_tried(changes, state, words):
-    """A build without code for the card, broken bf16 and missing 4 bit are told apart."""
+    """A build without code for the card, broken bf16 and missing 4 bit differ."""
     gpus = Gpus(torch=CUDA_TORCH, seen=1, names=("V100",), **changes)
     found = diagnosis.arithmetic([machine(gpus=gpus)])
     assert found is not None
@@ -192,7 +192,7 @@ def test_what_a_gpu_computes_is_tried(changes, state, words):
 
 
 def test_arithmetic_of_gpus_is_no_finding_without_one():
-    """A CPU cluster is not told about bf16."""
+    """A CPU cluster hears nothing of bf16."""
     assert diagnosis.arithmetic([machine(gpus=Gpus(torch=CPU_TORCH))]) is None
 
 
