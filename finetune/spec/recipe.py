@@ -221,8 +221,8 @@ class Run(Section):
     threads: Annotated[int, Field(gt=0)] | None = None
     """CPU threads. Default: OMP_NUM_THREADS, or the physical cores available to this process."""
     timeout_minutes: Annotated[float, Field(gt=0)] | None = None
-    """How long ranks wait for each other. Default: 10 minutes, or the time in which a rank reads
-    the base at 50 MB/s, if that is longer (70B in 16 bits: 47 minutes)."""
+    """Minutes that ranks wait for each other. Default: 10, or the time in which a rank reads the
+    base at 50 MB/s, if that is longer (70B in 16 bits: 47)."""
     tensorboard: bool = True
     """Write TensorBoard event files beside metrics.jsonl."""
     trackers: list[Literal["wandb", "mlflow", "trackio"]] = Field(default_factory=list)

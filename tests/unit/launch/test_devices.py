@@ -1,4 +1,4 @@
-"""Which device a process takes, and when it must not start."""
+"""The device of a process, and devices without which it must not start."""
 
 from __future__ import annotations
 
