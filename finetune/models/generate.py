@@ -35,7 +35,7 @@ def generate(
     *,
     decoding: Decoding,
     batch_size: int,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[float, int], None] | None = None,
 ) -> list[str]:
     """Return the continuation of each prompt, without stop tokens, surrounding space cut.
 
@@ -65,7 +65,7 @@ def write_tokens(
     stops: Sequence[int],
     pad: int,
     batch_size: int,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[float, int], None] | None = None,
 ) -> list[list[int]]:
     """Return the tokens that a model writes after each prompt, up to and without a stop token."""
     causal: Any = causal_lm_of(model)

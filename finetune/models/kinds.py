@@ -104,7 +104,7 @@ class Generate(Protocol):
         *,
         decoding: Decoding,
         batch_size: int,
-        on_progress: Callable[[int, int], None] | None = None,
+        on_progress: Callable[[float, int], None] | None = None,
     ) -> list[str]:
         """Return what a model, wrapped or not, writes for each prompt."""
 

@@ -179,7 +179,7 @@ def test_an_interrupted_generation_leaves_the_model_as_it_was(tmp_path: Path) ->
     packed = PackedModel(peft)
     forwards = [vars(module).get("forward") for module in peft.modules()]
 
-    def stop(_done: int, _total: int) -> None:
+    def stop(_done: float, _total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -222,9 +222,9 @@ def test_sampling_draws_as_transformers_does() -> None:
     assert found[0] != found[1]
 
 
-def test_progress_counts_every_answer() -> None:
-    """Progress is reported as answers end, one by one, up to all."""
-    calls: list[tuple[int, int]] = []
+def test_progress_counts_every_token() -> None:
+    """Progress grows with every look, also while no answer ends, up to all prompts."""
+    calls: list[tuple[float, int]] = []
     write_tokens(
         _lively("llama"),
         _prompts(9),
@@ -234,7 +234,11 @@ def test_progress_counts_every_answer() -> None:
         batch_size=4,
         on_progress=lambda done, total: calls.append((done, total)),
     )
-    assert calls == [(n, 9) for n in range(1, 10)]
+    done = [n for n, _ in calls]
+    assert {total for _, total in calls} == {9}
+    assert done == sorted(done)
+    assert 0 < done[0] < 1
+    assert done[-1] == 9
 
 
 def test_what_is_not_known_is_left_to_transformers(caplog: pytest.LogCaptureFixture) -> None:

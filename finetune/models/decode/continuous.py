@@ -26,7 +26,7 @@ PROMPT_TOKENS = {"cpu": 1024, "cuda": 8192}
 """Prompts enter a pass up to so many tokens; a longer one enters alone."""
 LOOK_EVERY = {"cpu": 1, "cuda": 8}
 """Passes between two looks at what was written."""
-Progress = Callable[[int, int], None]
+Progress = Callable[[float, int], None]
 
 
 @dataclass(slots=True)
@@ -51,6 +51,8 @@ class _Work:
     passes: int
     """Between two looks."""
     ended: Callable[[_Row], None]
+    looked: Callable[[Sequence[_Row]], None]
+    """Told of the rows that still write, after each look."""
 
     @property
     def device(self) -> torch.device:
@@ -70,7 +72,9 @@ def write_continuously(
     """Return the tokens that follow each prompt, up to and without a stop token.
 
     At most `rows` prompts are answered at a time. `look_every`: None: that of the device.
-    `on_progress` is called with (prompts done, prompts in all).
+    `on_progress` is called with (prompts done, prompts in all); a prompt that is being answered
+    counts by the share of its tokens. Rows end together, and a count of ends alone stands still
+    for long and shows hours left.
     """
     passes = look_every or LOOK_EVERY[torch.device(causal.device).type]
     answers: list[list[int]] = [[] for _ in prompts]
@@ -80,8 +84,11 @@ def write_continuously(
         nonlocal done
         answers[row.prompt] = row.answer
         done += 1
+
+    def looked(rows: Sequence[_Row]) -> None:
         if on_progress is not None:
-            on_progress(done, len(prompts))
+            written = sum(len(row.answer) for row in rows)
+            on_progress(done + written / decoding.max_new_tokens, len(prompts))
 
     for family in families(prompts):
         longest = max(len(prompts[n]) for n in family.members) - family.prefix_tokens
@@ -90,7 +97,8 @@ def write_continuously(
         within = rows_within(causal, width=width, rows=min(rows, len(family.members)))
         prefix = _prefix_of(causal, prompts, family, layers=layers)
         cache = RowCache(layers, within, width, prefix)
-        _write_family(_Work(causal, prompts, decoding, stops, cache, passes, ended), family)
+        work = _Work(causal, prompts, decoding, stops, cache, passes, ended, looked)
+        _write_family(work, family)
     return answers
 
 
@@ -119,6 +127,7 @@ def _write_family(work: _Work, family: Family) -> None:
             row.answer += [tokens[column] for tokens in written_KR]
             row.tokens += len(written_KR)
         rows = _without_ended(work, rows)
+        work.looked(rows)
 
 
 def _entering(waiting: deque[int], work: _Work, *, room: int, prefix: int) -> Iterator[_Row]:
