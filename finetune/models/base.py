@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -189,7 +190,7 @@ def convert_gguf(path: Path, target: Path, *, where: str) -> None:
     look_at_gguf(path, where=where)
     directory, name = str(path.parent), path.name
     remedy = "download it again, or choose another file"
-    with explained(where, remedy=remedy), report_read(where):
+    with explained(where, remedy=remedy), report_read(where), _header_parsed_once():
         _refuse_absurd_gguf(path, where=where)
         gguf_tokenizer(path).save_pretrained(target)
         # Without dequantize the quantizer stays attached: it could not be saved or trained
@@ -211,7 +212,9 @@ def gguf_tokenizer(path: Path) -> Any:
     """Return the tokenizer of a GGUF file, with `model_max_length` and pre-tokenizer restored."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
+    with _header_parsed_once():
+        tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
+        _gguf_header(path)
     if gguf_field(path, "tokenizer.ggml.pre") == "smollm":
         _split_digits(tokenizer)
     context = gguf_field(path, f"{gguf_field(path, 'general.architecture')}.context_length")
@@ -223,6 +226,30 @@ def gguf_tokenizer(path: Path) -> Any:
 def gguf_field(path: Path, key: str) -> Any:
     """Return a scalar from a GGUF file's header, or None."""
     return _gguf_header(path).values.get(key)
+
+
+@contextmanager
+def _header_parsed_once() -> Iterator[None]:
+    """Give one reader to all who read the same GGUF file.
+
+    transformers parses the header anew for configuration, tokenizer and weights, and a vocabulary
+    of 262,144 words in it costs some 15 seconds each time.
+    """
+    import gguf
+
+    opener, readers = gguf.GGUFReader, {}
+
+    def reader_of(path: Any) -> Any:
+        key = str(path)
+        if key not in readers:
+            readers[key] = opener(path)
+        return readers[key]
+
+    gguf.GGUFReader = reader_of  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = opener  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)

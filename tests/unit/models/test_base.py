@@ -123,12 +123,23 @@ def test_only_packages_have_further_parts() -> None:
 
 
 @pytest.mark.slow
-def test_smollm2_from_its_gguf(tmp_path: Path) -> None:
-    """The real model converts; digits are split as its own tokenizer does; logits are finite."""
-    pytest.importorskip("gguf")
+def test_smollm2_from_its_gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real model converts, its header parsed once; digits are split as its own tokenizer does.
+
+    Its logits are finite.
+    """
+    gguf = pytest.importorskip("gguf")
     from finetune.models.load import load_base, load_tokenizer
 
+    opener, opened = gguf.GGUFReader, []
+
+    def counted(path: Path) -> Any:
+        opened.append(path)
+        return opener(path)
+
+    monkeypatch.setattr(gguf, "GGUFReader", counted)
     result = base.run(base_job(SMOLLM, tmp_path / "out"))
+    assert len(opened) == 1
     assert result["parameters"] == 134_515_008
     assert result["dequantized"] is True
     assert "SmolLM2-135M-Instruct.Q4_1.gguf" in result["source"]
