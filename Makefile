@@ -25,7 +25,7 @@ PO := $(wildcard finetune/messages/locale/*/LC_MESSAGES/finetune.po)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-slow test-real nightly reliability matrix cluster-up cluster-down browser lint types contracts check bench bench-frontier schema messages docs clean
+.PHONY: help setup run test test-quick test-slow test-fake-cuda test-real nightly reliability matrix cluster-up cluster-down browser compiler lint types contracts check bench bench-frontier schema messages docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ test-quick: setup $(GEMMA) ## unit tests without torch, in less than a minute
 test-slow: setup $(GEMMA) ## tests with real models and many processes
 	$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not nightly"
 
+test-fake-cuda: setup ## the branch of a GPU on fake tensors, which need g++ and no GPU
+	FINETUNE_FAKE_CUDA=1 $(BIN)/python -m pytest tests/fake_cuda
+
 test-real: setup ## the first run's recipe at full size, killed with SIGKILL and resumed
 	$(BIN)/python -m pytest -m real -s
 
@@ -84,6 +87,9 @@ cluster-down: ## stop the virtual Slurm
 
 browser: ## install Debian's Chromium, for the tests of pages
 	command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
+
+compiler: ## install Debian's g++, for the tests on fake GPUs
+	command -v g++ >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends g++; }
 
 lint: setup ## ruff: lint and format
 	$(BIN)/ruff check .

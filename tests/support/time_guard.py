@@ -32,6 +32,10 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         180,
         "two jobs of one chain, and Slurm looks at preemption every 30 s",
     ),
+    "tests/parity/test_fake_cuda.py::test_the_branch_of_a_gpu_is_right_on_fake_tensors": (
+        600,
+        "a suite of its own in a process of its own: all architectures, sizes and mutations",
+    ),
     "tests/ranks/test_evaluation.py::test_two_ranks_measure_what_one_process_does": (
         240,
         "trains an adapter, then evaluates it in one process and in a launch of two",

@@ -1,0 +1,30 @@
+"""Memory on a fake GPU against the estimate that `finetune estimate` and `finetune train` take."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fake_cuda.step import Case, estimated, run
+
+pytestmark = pytest.mark.xfail(strict=True, reason="a GPU is asked for the sizes of its batch")
+
+CASES = [
+    Case(size=size, quantization=quantization, text=text, feature=feature)
+    for size, quantization, text, feature in (
+        ("135M", "none", "short", ""),
+        ("8B", "none", "short", ""),
+        ("135M", "4bit", "short", ""),
+        ("8B", "4bit", "short", ""),
+        ("135M", "none", "long", "checkpointing"),
+        ("8B", "none", "long", "checkpointing"),
+    )
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_estimate_is_within_a_tenth_of_the_peak(case: Case) -> None:
+    """At two sizes, of the weights and of what is held beside them."""
+    found = run(case)
+    weights, beside = estimated(case)
+    assert weights == pytest.approx(found.weights_bytes, rel=0.02)
+    assert beside == pytest.approx(found.peak_bytes, rel=0.1)
