@@ -57,7 +57,7 @@ def _library() -> Path:
 
 
 def _own_folder() -> Path:
-    """Return a folder that nobody else may write into: what lies in it is loaded as code."""
+    """Return a folder of this user alone: what lies in it is loaded as code."""
     folder = Path(tempfile.gettempdir()) / f"finetune-fake-cuda-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.stat()

@@ -78,7 +78,7 @@ def test_the_peak_is_that_of_storages_that_live_together() -> None:
     assert watch.peak_bytes == 4 * 512
 
 
-def test_known_tensors_are_left_out() -> None:
+def test_known_tensors_are_not_counted() -> None:
     """Weights are there anyway."""
     weight = on_gpu(1000)
     with Watch(known=[weight]) as watch:

@@ -70,7 +70,7 @@ class Watch(TorchDispatchMode):
         """Tensors of `tokens` x `tokens`, such as a mask over all of them, by line."""
         self.launches = 0
         self.peak_bytes = 0
-        """Most bytes alive on the GPU at a time, `known` ones left out."""
+        """Most bytes alive on the GPU at a time, without `known` ones."""
         self._bytes = 0
         self._known = tuple(known)
         self._alive: set[int] = {_key(tensor) for tensor in self._known}
