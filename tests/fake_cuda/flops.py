@@ -21,7 +21,7 @@ ATTENTION = {
     aten._efficient_attention_forward: (0, 6, 1.0),
     aten._efficient_attention_backward: (1, 7, BACKWARD),
 }
-"""Where an operator has its queries and the tokens of its longest document, and its factor."""
+"""Positions of queries and of the longest document among the arguments, and a factor."""
 
 
 def flops_of(packet: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, result: Any) -> float:

@@ -41,7 +41,7 @@ FLOAT32_SHARE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is trained, and how."""
+    """Base, texts and settings of a step."""
 
     kind: str = "llama"
     size: str = "135M"
@@ -76,7 +76,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one step did."""
+    """Results of one step."""
 
     tokens: int
     loss: str
