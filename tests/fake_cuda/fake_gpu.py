@@ -18,6 +18,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
 from tests.fake_cuda.flops import BACKWARD
 from tests.fake_cuda.watch import Watch
@@ -61,28 +62,38 @@ def fake_gpu(gpu: Gpu = A100) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def cuda_attention(watch: Watch) -> Iterator[None]:
+class CudaAttention(TorchFunctionMode):
     """Let `scaled_dot_product_attention` keep and compute what it does on a GPU."""
 
-    def attend(
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is nn.functional.scaled_dot_product_attention:
+            return self._attend(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    def _attend(
+        self,
         query: Tensor,
         key: Tensor,
         value: Tensor,
         attn_mask: Tensor | None = None,
         dropout_p: float = 0.0,
         is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
+        **_: Any,
     ) -> Tensor:
+        if torch.is_autocast_enabled("cuda"):
+            dtype = torch.get_autocast_dtype("cuda")
+            query, key, value = (x.to(dtype) for x in (query, key, value))
         bias = attn_mask
         if bias is not None and bias.dtype == torch.bool:
             bias = torch.zeros_like(bias, dtype=query.dtype).masked_fill_(~bias, float("-inf"))
-        out: Tensor = _Attention.apply(query, key, value, bias, is_causal, watch)
+        out: Tensor = _Attention.apply(query, key, value, bias, is_causal, self._watch)
         return out
-
-    with mock.patch.object(nn.functional, "scaled_dot_product_attention", attend):
-        yield
 
 
 class _Attention(torch.autograd.Function):

@@ -101,9 +101,6 @@ def base_of(config: Mapping[str, Any], *, kind: str, precision: Precision, packe
 class Params4bit(FakeTensor):
     """A fake of bitsandbytes' class, which PEFT knows by its name."""
 
-    def __deepcopy__(self, memo: object) -> Params4bit:
-        return self  # there are no numbers to change
-
 
 def _pack(model: Any, *, compute: torch.dtype) -> None:
     """Put bitsandbytes' own 4-bit layers, with fake weights, where transformers would put them."""
@@ -116,9 +113,11 @@ def _pack(model: Any, *, compute: torch.dtype) -> None:
     model.quantization_method = "bitsandbytes"
 
 
-def _packed(linear: nn.Linear, *, compute: torch.dtype) -> nn.Module:
+def _packed(linear: Any, *, compute: torch.dtype) -> nn.Module:
+    shape, count = linear.weight.shape, linear.weight.numel()
     with unset_fake_temporarily(), torch.device("meta"):
-        layer = bnb.nn.modules.Linear4bit(
+        halves = torch.empty(-(-count // 2), 1, dtype=torch.uint8)
+        layer: Any = bnb.nn.modules.Linear4bit(
             linear.in_features,
             linear.out_features,
             bias=linear.bias is not None,
@@ -126,14 +125,14 @@ def _packed(linear: nn.Linear, *, compute: torch.dtype) -> nn.Module:
             compress_statistics=True,
             quant_type="nf4",
         )
-    shape, count = linear.weight.shape, linear.weight.numel()
-    weight: Any = nn.Parameter(_on_gpu(-(-count // 2), 1, dtype=torch.uint8), requires_grad=False)
-    weight.__class__ = Params4bit
+    weight: Any = Params4bit(linear.weight.fake_mode, halves, "cuda:0")
+    weight._is_param = True
     weight.compress_statistics, weight.quant_type = True, "nf4"
     weight.bnb_quantized, weight.module = True, layer
     weight.quant_state = _state(shape, count, compute=compute)
     layer.weight, layer.bias = weight, linear.bias
     layer.quant_state = weight.quant_state
+    layer.__deepcopy__ = lambda _: layer  # for DoRA: there are no numbers to copy
     return layer
 
 

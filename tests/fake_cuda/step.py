@@ -20,7 +20,7 @@ from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Precision, Train
 from finetune.train.engine import TorchEngine
 from finetune.train.optimizer import MOMENTS, make_optimizer, trainable_parameters
-from tests.fake_cuda.fake_gpu import A100, Gpu, cuda_attention, fake_gpu
+from tests.fake_cuda.fake_gpu import A100, CudaAttention, Gpu, fake_gpu
 from tests.fake_cuda.shapes import LAYERS, base_of, config_of, weights_of
 from tests.fake_cuda.watch import Watch
 from tests.support.packing import pack, random_documents
@@ -110,7 +110,7 @@ def run(case: Case) -> Found:
         engine = TorchEngine(wrapped, wrapped=wrapped, parameters=parameters, optimizer=optimizer)
         weights = weights_of(model)
         watch = Watch(known=weights, tokens=tokens)
-        with watch, cuda_attention(watch):
+        with watch, CudaAttention(watch):
             wrapped.train()
             batch = CAUSAL.make_batch(split, range(split.num_rows), device="cuda")
             nll = engine.forward(batch, dropout_key=1, last=True)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.attention.varlen import varlen_attn
 
-from tests.fake_cuda.fake_gpu import cuda_attention, fake_gpu
+from tests.fake_cuda.fake_gpu import CudaAttention, fake_gpu
 from tests.fake_cuda.watch import Watch
 
 
@@ -91,7 +91,7 @@ def test_attention_over_all_tokens_is_seen_as_a_square() -> None:
     """With its mask in the type of the queries, kept for the backward pass."""
     query = on_gpu(1, 2, 33, 8, dtype=torch.bfloat16, grad=True)
     mask = on_gpu(1, 1, 33, 33, dtype=torch.bool)
-    with Watch(known=[query, mask], tokens=33) as watch, cuda_attention(watch):
+    with Watch(known=[query, mask], tokens=33) as watch, CudaAttention(watch):
         torch.nn.functional.scaled_dot_product_attention(query, query, query, mask).sum().backward()
     assert watch.squares
     assert watch.attention_flops == {"efficient, with a mask bfloat16": 3.5 * 4 * 2 * 33 * 33 * 8}
