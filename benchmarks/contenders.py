@@ -161,7 +161,7 @@ def _ours(model: Any, _tokenizer: Any, steps: list[Documents], options: Any) -> 
             profiler.start()
         began = time.perf_counter()
         batches = list(_packed_batches(step, rows=options.micro_batch))
-        supervised = sum(int(batch.supervised_BT.sum()) for batch in batches)
+        supervised = sum(len(batch.targets_N) for batch in batches)
         for batch in batches:
             (packed(batch) / supervised).backward()
         optimizer.step()
@@ -175,10 +175,8 @@ def _ours(model: Any, _tokenizer: Any, steps: list[Documents], options: Any) -> 
 
 def _packed_batches(step: Documents, *, rows: int) -> Iterator[Any]:
     import numpy as np
-    import torch
 
-    from finetune.artefacts.packed_split import segment_positions
-    from finetune.models.packed_model import PackedBatch
+    from finetune.models.attention.packed_batch import pack_rows
 
     packed: list[list[list[int]]] = []
     for document in sorted(step, key=len, reverse=True):
@@ -198,14 +196,8 @@ def _packed_batches(step: Documents, *, rows: int) -> Iterator[Any]:
                 tokens[r, at:end], segments[r, at:end] = document, s + 1
                 supervised[r, at + 1 : end] = 1
                 at = end
-        positions = segment_positions(segments.astype(np.int32))
-        yield PackedBatch(
-            tokens_BT=torch.from_numpy(tokens),
-            positions_BT=torch.from_numpy(positions),
-            segments_BT=torch.from_numpy(segments),
-            supervised_BT=torch.from_numpy(supervised.astype(bool)),
-            rows=tuple(range(begin, begin + len(group))),
-        )
+        numbers = tuple(range(begin, begin + len(group)))
+        yield pack_rows(tokens, segments.astype(np.int32), supervised, rows=numbers, device="cpu")
 
 
 def _plain(model: Any, tokenizer: Any, steps: list[Documents], options: Any) -> Clock:

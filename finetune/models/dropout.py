@@ -17,6 +17,8 @@ class DropoutState:
     key: int = 0
     rows: tuple[int, ...] = ()
     row_lengths: tuple[int, ...] = ()
+    layers: int = 0
+    """Layers that draw masks; 0 without dropout."""
 
     def enter(self, key: int, rows: tuple[int, ...], row_lengths: tuple[int, ...]) -> None:
         """Begin a forward pass. The state stays for the backward pass, which may recompute."""
@@ -61,6 +63,7 @@ def install(model: nn.Module) -> DropoutState:
             p = getattr(old, "p", 0.0)
             if p > 0:
                 layer.lora_dropout[name] = KeyedDropout(p, layer=number, state=state)
+                state.layers += 1
     return state
 
 

@@ -27,18 +27,12 @@ from torch import Tensor, nn
 from finetune.artefacts.packed_split import open_split
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import RecipeError
-from finetune.messages import Place, problem
+from finetune.messages import Place, Sentence, problem
+from finetune.models.attention.packed_batch import idle_batch, make_batch
 from finetune.models.divergence import divergence
 from finetune.models.generate import Decoding, context_tokens, generate
 from finetune.models.load import attach_lora, load_adapter, load_base
-from finetune.models.packed_model import (
-    PackedModel,
-    Sizes,
-    causal_lm_of,
-    idle_batch,
-    make_batch,
-    sizes_of,
-)
+from finetune.models.packed_model import PackedModel, Sizes, causal_lm_of, sizes_of
 from finetune.models.score import score_documents
 from finetune.output.small_files import UnreadableError
 from finetune.sources.model_folder import read_config, reason_of
@@ -54,6 +48,12 @@ class TrainableModel(Protocol):
     """
 
     training: bool
+    isolates: bool
+    """True if each batch is one forward pass, whatever it holds."""
+
+    @property
+    def note(self) -> Sentence | None:
+        """Return a fact for the user of how it runs, or None."""
 
     def forward(self, batch: Batch, *, dropout_key: int = 0) -> Tensor:
         """Return the sum of the nll (nats, float32) over the supervised tokens, differentiable.

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from finetune.artefacts.job import Job
-from finetune.errors import RecipeError, StoreError, TrainError
+from finetune.errors import MachineError, RecipeError, StoreError, TrainError
 from finetune.launch.devices import Wanted, hide_gpus, takes_gpu
 from finetune.launch.ranks import ranks_of
 from finetune.launch.threads import threads_of
@@ -27,6 +27,7 @@ from finetune.models.decode.translation_models import opener_of
 from finetune.models.intact import explained, refuse_report, report_read
 from finetune.models.rows import NewRows
 from finetune.output.small_files import UnreadableError
+from finetune.sizing.attention_paths import FIRST_TORCH, is_new_enough
 from finetune.sizing.policy import Device, choose_precision
 from finetune.sources.model_folder import TOKENIZER_CONFIG, TOKENIZERS, read_object, reason_of
 from finetune.spec.sections.base_model import Quantization
@@ -113,10 +114,6 @@ def load_base(
     if quantization != "none":
         settings["quantization_config"] = _quantization(quantization, precision)
         settings["device_map"] = {"": str(device)}
-    elif torch.device(device).type == "cuda" and precision != "fp32" and _has_flash_attention():
-        # Not run by the authors: no GPU was at hand. Restarting positions without a mask make
-        # transformers use flash attention's variable-length kernel.
-        settings["attn_implementation"] = "flash_attention_2"
     with explained(str(directory), remedy=REBUILD), report_read(str(directory)):
         opener = opener_of(read_object(directory / "config.json")["model_type"])
         model, report = opener.from_pretrained(
@@ -247,10 +244,12 @@ def choose_device(wanted: Wanted = "auto") -> torch.device:
     """Return this process's GPU (LOCAL_RANK counts them), or the CPU; `wanted`: `run.device`.
 
     A scheduler may show each process one GPU only, which then is number 0 to all of them. Raises
-    TrainError if recipe or site expect a GPU and none is visible.
+    TrainError if recipe or site expect a GPU and none is visible, MachineError for a torch that is
+    too old for one.
     """
     visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if takes_gpu(wanted, visible=visible, build=torch_build()):
+        _refuse_old_torch(torch.__version__)
         return torch.device("cuda", ranks_of().local_rank % visible)
     if visible:
         hide_gpus()
@@ -262,6 +261,20 @@ def torch_build() -> str:
     cuda, hip = torch.version.cuda, torch.version.hip
     build = (cuda and f"CUDA {cuda}") or (hip and f"ROCm {hip}") or "CPU only"
     return f"{torch.__version__} ({build})"
+
+
+def _refuse_old_torch(version: str) -> None:
+    if not is_new_enough(version):
+        raise MachineError(
+            problem(
+                "torch-too-old",
+                "a GPU is used with torch {wanted} or later, whose attention keeps packed "
+                "documents apart; this is torch {found}. Install a newer one, or take the CPU "
+                "(run.device: cpu)",
+                wanted=".".join(map(str, FIRST_TORCH)),
+                found=version,
+            )
+        )
 
 
 def resolve_precision(
@@ -307,9 +320,3 @@ def _quantization(choice: Quantization, precision: Precision) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=_DTYPES[precision],
     )
-
-
-def _has_flash_attention() -> bool:
-    from transformers.utils import is_flash_attn_2_available
-
-    return bool(is_flash_attn_2_available())

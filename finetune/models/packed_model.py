@@ -1,38 +1,29 @@
 """The model for training and scoring: packed sequences -> loss of the supervised tokens.
 
-Rows are flattened into one sequence without padding; attention runs document by document, the
-head only where a token is supervised, and the loss in chunks. Documents in a row never see each
-other and their positions restart, on every device.
+Rows come as one sequence without padding (finetune/models/attention/packed_batch.py); attention
+keeps its documents apart, the head runs only where a token is supervised, and the loss in chunks.
+Documents never see each other and their positions restart, on every device. Nothing here asks a GPU
+for a number, so that it is never waited for.
 
-Legend: B rows, T tokens per row, S tokens that are no padding, E hidden width.
+Legend: S tokens, N supervised tokens, E hidden width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finetune.artefacts.packed_split import PackedSplit, segment_positions
-from finetune.models import attention, dropout, fused, head, rows
-from finetune.models.load import kind_of_device
+from finetune.errors import TrainError
+from finetune.messages import Sentence, problem, sentence
+from finetune.models import dropout, fused, head, rows
+from finetune.models.attention.isolation import keeps_documents_apart
+from finetune.models.attention.packed import NAME, Packed, chip_of, register
+from finetune.models.attention.packed_batch import PackedBatch
 from finetune.sizing import policy
-
-
-@dataclass(frozen=True, slots=True)
-class PackedBatch:
-    """Some rows of a split, on the device."""
-
-    tokens_BT: Tensor
-    positions_BT: Tensor
-    segments_BT: Tensor
-    supervised_BT: Tensor
-    rows: tuple[int, ...]
-    """Global row numbers; they key dropout, so that a batch split changes nothing."""
+from finetune.sizing.attention_paths import AttentionPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,42 +36,36 @@ class Sizes:
     vocabulary: int
 
 
-def make_batch(
-    split: PackedSplit, rows: Sequence[int], *, device: torch.device | str
-) -> PackedBatch:
-    """Read rows of a split onto the device."""
-    index = np.asarray(rows, dtype=np.int64)
-    segments_BT = np.asarray(split.segments_NT[index])
-    return PackedBatch(
-        tokens_BT=torch.from_numpy(split.tokens_NT[index].astype(np.int64)).to(device),
-        positions_BT=torch.from_numpy(segment_positions(segments_BT)).to(device),
-        segments_BT=torch.from_numpy(segments_BT.astype(np.int64)).to(device),
-        supervised_BT=torch.from_numpy(split.supervised_NT[index].astype(bool)).to(device),
-        rows=tuple(int(r) for r in rows),
-    )
-
-
-def idle_batch(device: torch.device | str) -> PackedBatch:
-    """Return a dummy one-token batch; ranks without rows run it to keep collectives matched."""
-    one = torch.zeros(1, 1, dtype=torch.int64, device=device)
-    nothing = torch.zeros(1, 1, dtype=torch.bool, device=device)
-    return PackedBatch(one, one, one, nothing, rows=(0,))
-
-
 class PackedModel(nn.Module):
     """A causal language model, with or without adapter, that takes packed batches."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        path: AttentionPath | None = None,
+        isolates: bool | None = None,
+    ) -> None:
+        """Prepare a base or PEFT model.
+
+        `path` asks for a kernel of attention (None: the table's), `isolates` states whether packed
+        documents stay apart (None: known of the architecture, or tried).
+        """
         super().__init__()
         self.model = model
+        self._path = path
         self._dropout = dropout.install(model)
-        self._isolates: bool | None = None
-        attention.register()
-        kind = kind_of_device(_device(self._causal))
-        if policy.attends_by_document(self._causal.config.model_type, device=kind):
-            self._causal.set_attn_implementation(attention.NAME)
+        known = self._causal.config.model_type in policy.DOCUMENT_ATTENTION
+        self._tried = isolates is None and not known
+        if isolates is None:
+            isolates = known or keeps_documents_apart(self._causal, _packed_nll)
+        self.isolates = isolates
+        """True if packed documents stay apart; else they are run one at a time."""
+        if self.isolates:
+            register()
+            self._causal.set_attn_implementation(NAME)
+        if known:
             fused.install(self._causal)
-            self._isolates = True
 
     def forward(
         self, batch: PackedBatch, *, dropout_key: int = 0, each_token: bool = False
@@ -101,6 +86,23 @@ class PackedModel(nn.Module):
         return nll
 
     @property
+    def note(self) -> Sentence | None:
+        """Return the result of the trial of an architecture that is not known; None if it is."""
+        kind = self._causal.config.model_type
+        if not self._tried:
+            return None
+        if self.isolates:
+            return sentence(
+                "{kind} is not known here; a trial on a small copy kept packed documents apart",
+                kind=kind,
+            )
+        return sentence(
+            "{kind} is not known here; a trial on a small copy did not keep packed documents "
+            "apart, so that they run one at a time, which is slower",
+            kind=kind,
+        )
+
+    @property
     def layers(self) -> list[nn.Module]:
         """The model's decoder layers, in order."""
         children = self._causal.get_decoder().children()
@@ -112,29 +114,21 @@ class PackedModel(nn.Module):
         return causal_lm_of(self.model)
 
     def _nll(self, batch: PackedBatch, dropout_key: int) -> Tensor:
-        flat = _flatten(batch)
-        self._dropout.enter(dropout_key, batch.rows, flat.row_lengths)
-        if self._isolates is None:
-            self._isolates = _isolates_documents(self._causal)
-        if not self._isolates:
-            return self._one_document_at_a_time(flat)
-        hidden_SE = self._hidden(flat)
-        before = flat.targets_at - 1
+        if not self.isolates:
+            return self._one_document_at_a_time(batch, dropout_key)
+        self._dropout.enter(dropout_key, batch.rows, batch.row_lengths)
         # An index of nothing still leaves a graph to every parameter: idle ranks need one.
-        return self._head(hidden_SE.index_select(0, before), flat.tokens_S[flat.targets_at])
+        return self._head(self._hidden(batch).index_select(0, batch.before_N), batch.targets_N)
 
-    def _hidden(self, flat: _Flat) -> Tensor:
-        settings: dict[str, Any] = {}
-        if self._causal.config._attn_implementation == attention.NAME:
-            # A 4-d mask is passed through unread; this one fails loudly if attention touches it.
-            settings["attention_mask"] = flat.tokens_S.new_zeros(1, 1, 0, 0, dtype=torch.float32)
-            settings["segment_lengths"] = flat.lengths
-        backbone = self._causal.get_decoder()
-        out = backbone(
-            input_ids=flat.tokens_S[None],
-            position_ids=flat.positions_S[None],
+    def _hidden(self, batch: PackedBatch) -> Tensor:
+        tokens_S = batch.tokens_S
+        out = self._causal.get_decoder()(
+            input_ids=tokens_S[None],
+            position_ids=batch.positions_S[None],
             use_cache=False,
-            **settings,
+            # A 4-d mask is passed through unread; this one fails loudly if attention touches it.
+            attention_mask=tokens_S.new_zeros(1, 1, 0, 0, dtype=torch.float32),
+            packed=Packed(batch.documents, chip_of(tokens_S.device), self._path),
         )
         hidden_SE: Tensor = out.last_hidden_state[0]
         return hidden_SE
@@ -155,45 +149,52 @@ class PackedModel(nn.Module):
         size = int(self._causal.config.get_text_config().vocab_size)
         return head.head_nll(hidden_SE, logits_of, targets_S, vocabulary=size)
 
-    def _one_document_at_a_time(self, flat: _Flat) -> Tensor:
-        """Return the same through the model's own forward, for architectures not known here."""
-        pieces, start = [], 0
-        supervised_S = torch.zeros_like(flat.tokens_S, dtype=torch.bool)
-        supervised_S[flat.targets_at] = True
-        for length in flat.lengths:
-            tokens = flat.tokens_S[start : start + length]
+    def _one_document_at_a_time(self, batch: PackedBatch, dropout_key: int) -> Tensor:
+        """Return the same through the model's own forward, for architectures that pack badly."""
+        self._refuse_recomputing()
+        targets = torch.zeros_like(batch.tokens_S, dtype=torch.bool)
+        targets[batch.before_N + 1] = True
+        lengths = batch.documents.lengths
+        parts = zip(batch.tokens_S.split(lengths), targets.split(lengths), strict=True)
+        keys = _keys_of_documents(batch)
+        pieces = []
+        for (tokens, is_target), key in zip(parts, keys, strict=True):
+            self._dropout.enter(dropout_key, (key,), (len(tokens),))
             logits = self._causal(input_ids=tokens[None], use_cache=False).logits[0, :-1].float()
             nll = nn.functional.cross_entropy(logits, tokens[1:], reduction="none")
-            pieces.append(nll[supervised_S[start + 1 : start + length]])
-            start += length
+            pieces.append(nll[is_target[1:]])
         return torch.cat(pieces)
 
+    def _refuse_recomputing(self) -> None:
+        """Masks of one document would be drawn again for the gradient of another."""
+        again = getattr(self._causal, "is_gradient_checkpointing", False)
+        if again and self.training and self._dropout.layers:
+            raise TrainError(
+                problem(
+                    "dropout-recomputed",
+                    "one document of {kind} is run at a time; gradient checkpointing cannot be "
+                    "combined with dropout there. Set lora.dropout: 0 or "
+                    "run.gradient_checkpointing: false",
+                    kind=self._causal.config.model_type,
+                )
+            )
 
-@dataclass(frozen=True, slots=True)
-class _Flat:
-    """A batch without its padding, as one sequence."""
 
-    tokens_S: Tensor
-    positions_S: Tensor
-    lengths: tuple[int, ...]  # tokens of each document, in order
-    row_lengths: tuple[int, ...]  # tokens of each row, in order
-    targets_at: Tensor  # where in S the supervised tokens are
+def _packed_nll(causal: Any, batch: PackedBatch) -> Tensor:
+    return PackedModel(causal, isolates=True).score(batch)
 
 
-def _flatten(batch: PackedBatch) -> _Flat:
-    real_BT = batch.segments_BT > 0
-    if not bool(real_BT.any()):  # rows of nothing (idle ranks) still need one token to run
-        real_BT[0, 0] = True
-    positions_S = batch.positions_BT[real_BT]
-    begins = torch.nonzero(positions_S == 0)[:, 0].tolist()
-    ends = [*begins[1:], len(positions_S)]
-    return _Flat(
-        tokens_S=batch.tokens_BT[real_BT],
-        positions_S=positions_S,
-        lengths=tuple(end - begin for begin, end in zip(begins, ends, strict=True)),
-        row_lengths=tuple(real_BT.sum(1).tolist()),
-        targets_at=torch.nonzero(batch.supervised_BT[real_BT])[:, 0],
-    )
+def _keys_of_documents(batch: PackedBatch) -> list[int]:
+    """Return a number for each document, made of its row and its place in it."""
+    keys: list[int] = []
+    lengths = iter(batch.documents.lengths)
+    for row, tokens in zip(batch.rows, batch.row_lengths, strict=True):
+        left, number = tokens, 0
+        while left > 0:
+            left -= next(lengths)
+            keys.append(row | number << 40)
+            number += 1
+    return keys
 
 
 def causal_lm_of(model: Any) -> Any:
@@ -207,36 +208,3 @@ def sizes_of(model: Any) -> Sizes:
     """Return the sizes of a causal language model, with or without adapter."""
     text = causal_lm_of(model).config.get_text_config()
     return Sizes(int(text.num_hidden_layers), int(text.hidden_size), int(text.vocab_size))
-
-
-@torch.no_grad()
-def _isolates_documents(causal: Any) -> bool:
-    """Return whether restarting positions keep two documents apart, and head(hidden) is the logits.
-
-    Tried once on a model whose architecture is not in DOCUMENT_ATTENTION, or on a GPU.
-    """
-    device = _device(causal)
-    size = int(causal.config.get_text_config().vocab_size)
-    first, second = (torch.arange(n, n + 6, device=device) % size for n in (7, 29))
-    positions = torch.arange(6, device=device)
-    was_training = causal.training
-    causal.eval()
-    try:
-        alone = causal(input_ids=second[None], use_cache=False).logits[0].float()
-        out = causal.get_decoder()(
-            input_ids=torch.cat([first, second])[None],
-            position_ids=torch.cat([positions, positions])[None],
-            use_cache=False,
-        )
-        packed = causal.get_output_embeddings()(out.last_hidden_state[0, 6:]).float()
-    finally:
-        causal.train(was_training)
-    cap = getattr(causal.config, "final_logit_softcapping", None)
-    if cap is not None:
-        packed = torch.tanh(packed / cap) * cap
-    tolerance = 1e-3 if causal.dtype == torch.float32 else 5e-2
-    return bool((packed - alone).abs().max() <= tolerance * alone.abs().max())
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from finetune.artefacts.packed_split import PackedSplit
-from finetune.models.packed_model import PackedModel, make_batch
+from finetune.models.attention.packed_batch import make_batch
+from finetune.models.packed_model import PackedModel
 
 
 def score_documents(
@@ -40,7 +41,7 @@ def score_documents(
         for begin in range(0, len(rows_R), batch_rows):
             rows = rows_R[begin : begin + batch_rows]
             batch = make_batch(split, [int(r) for r in rows], device=device)
-            supervised_BT = batch.supervised_BT.cpu().numpy()
+            supervised_BT = split.supervised_NT[rows] > 0
             nll_BT = np.zeros(supervised_BT.shape, dtype=np.float64)
             nll_BT[supervised_BT] = model.score(batch).double().cpu().numpy()
             for place in np.flatnonzero(np.isin(wanted_D["row"], rows)):

@@ -24,7 +24,6 @@ from finetune.sizing.policy import (
     SPLITS_WEIGHTS,
     ZERO_STAGES,
     Device,
-    attends_by_document,
     fuses_layers,
 )
 from finetune.sizing.shape import (
@@ -179,7 +178,6 @@ def work_on(
             quantization=quantization,
             sharding=placement.sharding,
         ),
-        masked=not attends_by_document(shape.model_type, device=placement.device),
         half_adapter=placement.sharding in ZERO_STAGES and precision != "fp32",
     )
 

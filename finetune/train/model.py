@@ -72,13 +72,35 @@ def load_model(job: Job, *, kind: Kind, sharing: Sharing, device: torch.device) 
     pissa_start = None
     if attached.init == "pissa":
         pissa_start = {name: p.detach().cpu().clone() for name, p in parameters.items()}
+    trainable = kind.wrap(peft)
+    refuse_unequal_forwards(trainable, sharing=sharing, model_type=str(base.config.model_type))
+    if trainable.note is not None:
+        job.console.say(trainable.note)
     return TrainedModel(
         kind=kind,
-        trainable=kind.wrap(peft),
+        trainable=trainable,
         peft=peft,
         parameters=parameters,
         pissa_start=pissa_start,
     )
+
+
+def refuse_unequal_forwards(
+    trainable: TrainableModel, *, sharing: Sharing, model_type: str
+) -> None:
+    """Raise RecipeError where ranks that gather weights would run unequal numbers of forwards."""
+    if sharing.splits_weights and not trainable.isolates:
+        raise RecipeError(
+            problem(
+                "unequal-forwards",
+                "{sharing} gathers the base's weights in every forward pass; documents of "
+                "{model_type} cannot be kept apart in one pass, so that ranks would run unequal "
+                "numbers of passes and wait for each other forever. Take ddp or zero2",
+                at=Place(key="train.sharding"),
+                sharing=sharing.sharding,
+                model_type=model_type,
+            )
+        )
 
 
 def _start(job: Job) -> Path | None:

@@ -40,7 +40,7 @@ MUTATIONS = {
         "the loss is divided by the supervised tokens of the whole step",
         "train/loop.py",
         "self.engine.backward(nll * scale, last=last)",
-        "self.engine.backward(nll / max(1, int(batch.supervised_BT.sum())), last=last)",
+        "self.engine.backward(nll / max(1, len(batch.targets_N)), last=last)",
         ("stages/test_train.py",),
     ),
     "loss per token, prompts included": Mutation(
@@ -52,9 +52,9 @@ MUTATIONS = {
     ),
     "documents of a sequence see each other": Mutation(
         "packed documents never see each other",
-        "models/packed_model.py",
-        'settings["segment_lengths"] = flat.lengths',
-        'settings["segment_lengths"] = (len(flat.tokens_S),)',
+        "models/attention/packed_batch.py",
+        "starts = np.append(np.flatnonzero(positions_S == 0), len(positions_S))",
+        "starts = np.array([0, len(positions_S)])",
         ("parity/test_packed.py",),
     ),
     "positions run on": Mutation(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from finetune.models.packed_model import PackedModel, make_batch
+from finetune.models.attention.packed_batch import make_batch
+from finetune.models.packed_model import PackedModel
 from tests.support.packing import assert_same, gradients, pack, random_documents, with_adapter
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,8 +15,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from finetune.models import packed_model
+from finetune.models.attention.packed_batch import PackedBatch, pack_rows
 from finetune.models.load import attach_lora
-from finetune.models.packed_model import PackedBatch, PackedModel
+from finetune.models.packed_model import PackedModel
 from finetune.models.rows import NewRows
 from finetune.sizing import policy
 from finetune.sizing.footprint import (
@@ -32,7 +34,7 @@ from finetune.train.micro_batch import saved_bytes
 from tests.support.model_shapes import SMOLLM2_135M
 from tests.support.tiny import tiny_model
 
-PATHS = ("fused", "peft", "masked")
+PATHS = ("fused", "peft")
 FORMS = {
     "plain": Lora(rank=4),
     "two targets": Lora(rank=4, target_modules=["q_proj", "v_proj"]),
@@ -44,10 +46,11 @@ FORMS = {
 def _batch(*, rows: int, tokens: int, documents: int) -> PackedBatch:
     """Rows of `documents` documents of the same length; all but each first token is supervised."""
     length = tokens // documents
-    positions = torch.arange(length).repeat(documents).expand(rows, tokens)
-    segments = (torch.arange(tokens) // length + 1).expand(rows, tokens)
-    drawn = torch.randint(5, 300, (rows, tokens))
-    return PackedBatch(drawn, positions, segments, positions > 0, tuple(range(rows)))
+    at = np.arange(tokens, dtype=np.int32)[None].repeat(rows, axis=0)
+    drawn = np.random.default_rng(0).integers(5, 300, (rows, tokens))
+    return pack_rows(
+        drawn, at // length + 1, at % length > 0, rows=tuple(range(rows)), device="cpu"
+    )
 
 
 def _model(kind: str, *, path: str, precision: str, lora: Lora, patch: Any) -> PackedModel:
@@ -55,8 +58,6 @@ def _model(kind: str, *, path: str, precision: str, lora: Lora, patch: Any) -> P
     model = model.to(torch.float32 if precision == "fp32" else torch.bfloat16)
     if path != "fused":
         patch.setattr(packed_model.fused, "install", lambda _: None)
-    if path == "masked":  # what a GPU without flash attention runs
-        patch.setattr(policy, "DOCUMENT_ATTENTION", frozenset())
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -92,7 +93,6 @@ def test_kept_bytes_are_what_autograd_keeps(
         sequence_tokens=128,
         precision="fp32" if precision == "fp32" else "bf16",
         fused=path == "fused" and precision == "fp32" and not (lora.dropout or lora.dora),
-        masked=path == "masked" or kind == "gpt2",
         supervised_share=0.0,  # the hooks do not see the gradient that the head holds
     )
     shape = model_shape(model._causal.config.to_dict())

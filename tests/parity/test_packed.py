@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from finetune.models import attention, packed_model
-from finetune.models.packed_model import PackedBatch, PackedModel, make_batch
+from finetune.models.attention import packed
+from finetune.models.attention.packed import NAME
+from finetune.models.attention.packed_batch import make_batch, pack_rows
+from finetune.models.packed_model import PackedModel
 from finetune.models.score import score_documents
 from finetune.sizing import policy
 from tests.support.packing import (
@@ -18,7 +22,6 @@ from tests.support.packing import (
     random_documents,
     with_adapter,
 )
-from tests.support.surroundings import Constants
 from tests.support.tiny import tiny_model
 
 
@@ -65,41 +68,71 @@ def test_any_batch_split_gives_the_same_loss_and_gradients() -> None:
     assert_same(gradients(model), wanted)
 
 
-def test_unknown_architecture_that_leaks_runs_documents_alone(
-    monkeypatch: pytest.MonkeyPatch,
-    constants: Constants,
-) -> None:
+def test_unknown_architecture_that_leaks_runs_documents_alone() -> None:
     """A model whose packing is not exact is run one document at a time, with the same loss."""
-    constants(policy, DOCUMENT_ATTENTION=frozenset())
-    monkeypatch.setattr(packed_model, "_isolates_documents", lambda _: False)
     documents = random_documents()
     model = with_adapter()
     split = pack(documents, prompt=3)
     wanted = torch.stack([plain_nll(model, d)[2:].sum() for d in documents]).sum()
-    found = PackedModel(model)(make_batch(split, range(split.num_rows), device="cpu"))
+    alone = PackedModel(model, isolates=False)
+    found = alone(make_batch(split, range(split.num_rows), device="cpu"))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
 
 
-def test_probe_finds_a_leak() -> None:
-    """A model in which positions do not separate documents is recognised."""
-    model = tiny_model("llama")
-    assert packed_model._isolates_documents(model)
-    model.config.is_causal = False  # both documents see everything
-    assert not packed_model._isolates_documents(model)
+def test_a_leak_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown architecture packs if its attention takes documents apart, and only then."""
+    model = tiny_model("gpt2")
+    assert PackedModel(model).isolates
+    apart = packed.attend_by_document
+    monkeypatch.setattr(
+        packed, "attend_by_document", lambda q, k, v, n, s: apart(q, k, v, (sum(n),), s)
+    )
+    assert not PackedModel(model).isolates
+    assert PackedModel(tiny_model("llama")).isolates  # known ones are not tried
+
+
+@pytest.mark.parametrize(
+    ("kind", "packs"),
+    [
+        ("Gemma2", True),  # a soft cap on scores and on logits
+        ("Granite", True),
+        ("Cohere", False),  # logits are scaled behind the head
+        ("GptOss", False),  # attention sinks
+        ("Bloom", False),  # attention of its own
+    ],
+)
+def test_an_unknown_architecture_is_tried(kind: str, *, packs: bool) -> None:
+    """Documents run one at a time where packing is wrong; the loss is always the model's own."""
+    model = small_unknown(kind)
+    documents = random_documents()
+    wanted = torch.stack([plain_nll(model, d).sum() for d in documents]).sum()
+    split = pack(documents)
+    found = PackedModel(model)
+    assert found.isolates == packs
+    loss = found(make_batch(split, range(split.num_rows), device="cpu"))
+    torch.testing.assert_close(loss, wanted, rtol=1e-5, atol=1e-3)
+
+
+def small_unknown(kind: str) -> Any:
+    """A random model of an architecture that is not in the table."""
+    import transformers
+
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 300, "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    if kind == "Bloom":
+        sizes = {"vocab_size": 300, "hidden_size": 64, "n_layer": 2, "n_head": 4}
+        heads = {}
+    config = getattr(transformers, f"{kind}Config")(**sizes, **heads, **ids)
+    return getattr(transformers, f"{kind}ForCausalLM")(config).eval().requires_grad_(False)
 
 
 def test_rows_of_nothing_give_zero_and_a_graph() -> None:
     """A batch without documents has loss 0 and still reaches every adapter parameter."""
     model = with_adapter()
-    split = pack(random_documents())
-    batch = make_batch(split, [0], device="cpu")
-    empty = PackedBatch(
-        batch.tokens_BT,
-        batch.positions_BT,
-        torch.zeros_like(batch.segments_BT),
-        torch.zeros_like(batch.supervised_BT),
-        batch.rows,
-    )
+    nothing = np.zeros((2, 40), np.int32)
+    empty = pack_rows(nothing + 7, nothing, nothing, rows=(0, 1), device="cpu")
     loss = PackedModel(model)(empty)
     loss.backward()
     assert loss.item() == 0
@@ -125,7 +158,7 @@ def test_generation_still_sees_its_mask() -> None:
     """After packing was set up, a padded batch gives the logits of the plain model."""
     plain, model = tiny_model("llama"), tiny_model("llama")
     PackedModel(model)
-    assert model.config._attn_implementation == attention.NAME
+    assert model.config._attn_implementation == NAME
     tokens = torch.tensor([[3, 3, 10, 11, 12], [20, 21, 22, 23, 24]])
     mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
     wanted = plain(input_ids=tokens, attention_mask=mask).logits[mask.bool()]

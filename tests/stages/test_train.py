@@ -23,8 +23,9 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.order import rows_of_step
 from finetune.artefacts.packed_split import open_split
 from finetune.errors import RecipeError, TrainError
+from finetune.models.attention.packed_batch import make_batch
 from finetune.models.load import attach_lora, load_base
-from finetune.models.packed_model import PackedModel, make_batch
+from finetune.models.packed_model import PackedModel
 from finetune.train import loop
 from finetune.train.run import run
 from tests.support.forward_hooks import after_forward

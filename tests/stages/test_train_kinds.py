@@ -48,6 +48,8 @@ class Pair:
 class PairModel(nn.Module):
     """A T5 as training sees it: the nll of a target given its source, pair by pair."""
 
+    isolates, note = True, None
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model

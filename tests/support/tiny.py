@@ -83,7 +83,7 @@ def tiny_model(kind: str = "llama", *, vocab: int = 512, layers: int = 2, **sett
         "eos_token_id": 2,
         "pad_token_id": 3,
     }
-    if kind in ("qwen3", "gemma3"):
+    if kind in ("qwen3", "gemma2", "gemma3"):
         config["head_dim"] = 16
     if kind == "mixtral":
         config |= {"num_local_experts": 4, "num_experts_per_tok": 2}
@@ -94,6 +94,7 @@ def tiny_model(kind: str = "llama", *, vocab: int = 512, layers: int = 2, **sett
         "llama": (hf.LlamaConfig, hf.LlamaForCausalLM),
         "qwen2": (hf.Qwen2Config, hf.Qwen2ForCausalLM),
         "qwen3": (hf.Qwen3Config, hf.Qwen3ForCausalLM),
+        "gemma2": (hf.Gemma2Config, hf.Gemma2ForCausalLM),
         "gemma3": (hf.Gemma3TextConfig, hf.Gemma3ForCausalLM),
         "mistral": (hf.MistralConfig, hf.MistralForCausalLM),
         "mixtral": (hf.MixtralConfig, hf.MixtralForCausalLM),

@@ -9,8 +9,9 @@ import torch
 
 from finetune.errors import RecipeError
 from finetune.models import rows
+from finetune.models.attention.packed_batch import make_batch
 from finetune.models.load import attach_lora, load_adapter, load_base
-from finetune.models.packed_model import PackedModel, make_batch
+from finetune.models.packed_model import PackedModel
 from finetune.models.rows import NewRows
 from finetune.spec.sections.base_model import Base
 from finetune.spec.sections.training import Lora
