@@ -25,17 +25,27 @@ from finetune.estimate.length import Length, lengths
 from finetune.estimate.target import Target
 from finetune.pipeline.store import Store
 from finetune.sizing.gpus import find_gpu
-from finetune.sizing.memory import MEMORY_LABELS, Memory, Placement, device_memory, work_on
+from finetune.sizing.memory import (
+    MEMORY_LABELS,
+    Memory,
+    Placement,
+    budgeted_bytes,
+    device_memory,
+    work_on,
+)
 from finetune.sizing.policy import (
-    ELEMENT_BYTES,
     GIB,
+    GPU_CONTEXT_BYTES,
     SPLITS_WEIGHTS,
+    Refusal,
     budget_bytes,
     choose_micro_batch_rows,
     choose_precision,
     choose_sharding,
+    gpu_budget_bytes,
     handed_on,
     leaves_room,
+    packed_bytes,
     refuse_sharding,
     rows_per_rank,
 )
@@ -43,9 +53,6 @@ from finetune.sizing.shape import ModelShape, adapter_parameters, base_parameter
 from finetune.spec.load import Project
 from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Offload, Precision, Sharding
-
-USABLE = 0.9
-"""Of a GPU's memory; the rest is lost to fragments, which are not estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,7 @@ def estimate(
     share = rows_per_rank(min(each.rows_per_step for each in found), ranks=target.ranks)
     room = _Room(project, lora, shape, target, precision, share)
     own = _own(project, room)
-    candidates = [room.candidate(setting) for setting in _settings(own.setting, target)]
+    candidates = [room.candidate(setting) for setting in _settings(own.setting, room)]
     if own.setting not in [candidate.setting for candidate in candidates]:
         candidates.insert(0, own)
     chosen = own if own.fits is not False else next((t for t in candidates if t.fits), own)
@@ -185,33 +192,47 @@ class _Room:
         rows = self._rows(setting)
         memory = self._memory(setting, rows)
         limit = self.limit_bytes
-        refused = refuse_sharding(
+        refused = self.refused(setting)
+        if refused is not None:
+            return Candidate(setting, rows, memory, False, refused.short)
+        if limit is None:
+            return Candidate(setting, rows, memory, None, "device memory unknown")
+        over = self._budgeted(memory) - limit
+        why = "" if over <= 0 else f"exceeds memory by {over / GIB:.1f} GiB: {_largest(memory)}"
+        return Candidate(setting, rows, memory, over <= 0, why)
+
+    def refused(self, setting: Setting) -> Refusal | None:
+        """Return why a setting cannot train this base, whatever the memory."""
+        return refuse_sharding(
             setting.sharding,
             precision=self.precision,
             quantization=setting.quantization,
             new_tokens=bool(self.shape.new_tokens),
         )
-        if refused is not None:
-            return Candidate(setting, rows, memory, False, refused.short)
-        if limit is None:
-            return Candidate(setting, rows, memory, None, "device memory unknown")
-        over = memory.total - limit
-        why = "" if over <= 0 else f"exceeds memory by {over / GIB:.1f} GiB: {_largest(memory)}"
-        return Candidate(setting, rows, memory, over <= 0, why)
+
+    def _budgeted(self, memory: Memory) -> int:
+        return budgeted_bytes(memory, device=self.target.device)
 
     @property
     def limit_bytes(self) -> int | None:
-        """Most bytes that a training run may take at its peak."""
+        """Most bytes that a training run may take at its peak, on a GPU for tensors."""
         given = self.target.memory_gib or self.project.recipe.run.memory_gib
         if given is None:
             return None
-        return int(given * GIB * (USABLE if self.target.device == "gpu" else 1))
+        return self._gpu_budget(None) if self.target.device == "gpu" else int(given * GIB)
 
     @property
     def budget_bytes(self) -> int:
         """Bytes that a micro-batch of `auto` may fill; 0 if the memory is not known."""
-        device_bytes = GIB * (self.target.memory_gib or 0)
-        return budget_bytes(self.project.recipe.run.memory_gib, device_bytes=device_bytes)
+        asked = self.project.recipe.run.memory_gib
+        if self.target.device == "gpu":
+            return self._gpu_budget(asked)
+        return budget_bytes(asked, device_bytes=GIB * (self.target.memory_gib or 0))
+
+    def _gpu_budget(self, asked_gib: float | None) -> int:
+        """Return the budget of a GPU that nobody else uses."""
+        total = GIB * (self.target.memory_gib or 0)
+        return gpu_budget_bytes(asked_gib, free_bytes=total - GPU_CONTEXT_BYTES, total_bytes=total)
 
     def _rows(self, setting: Setting) -> int:
         """Return the packed sequences per micro-batch: of `auto`, or the recipe's own number."""
@@ -220,7 +241,7 @@ class _Room:
             rows_of_rank=self.share,
             sequence_tokens=self.project.recipe.prepare.sequence_tokens,
             device=self.target.device,
-            fits=lambda rows: self._memory(setting, rows).total <= self.budget_bytes,
+            fits=lambda rows: self._budgeted(self._memory(setting, rows)) <= self.budget_bytes,
         )
 
     def _memory(self, setting: Setting, rows: int) -> Memory:
@@ -259,7 +280,9 @@ def _own(project: Project, room: _Room) -> Candidate:
         quantization=recipe.base.quantization,
         offload=train.offload,
     )
-    weights = base_parameters(room.shape) * ELEMENT_BYTES[room.precision]
+    weights = packed_bytes(
+        base_parameters(room.shape), precision=room.precision, quantization=own.quantization
+    )
     budget = room.budget_bytes  # where the memory is not known, the base is taken to fit
     sharding = choose_sharding(
         train.sharding,
@@ -272,18 +295,25 @@ def _own(project: Project, room: _Room) -> Candidate:
     return room.candidate(replace(own, sharding=sharding))
 
 
-def _settings(own: Setting, target: Target) -> Iterator[Setting]:
-    """Settings in order of what they cost, and last those that change the adapter."""
+def _settings(own: Setting, room: _Room) -> Iterator[Setting]:
+    """Settings in order of what they cost, and last those that change the adapter.
+
+    What splits weights is left out where it could not train this base.
+    """
+    target = room.target
     shared: tuple[Sharding, ...] = ("ddp", "zero2") if target.ranks > 1 else ("none",)
+    split = sorted(SPLITS_WEIGHTS, reverse=True) if target.ranks > 1 else []
     packed: tuple[Quantization, ...] = get_args(Quantization)  # from none to the most packed
     packed = packed[packed.index(own.quantization) :]
     for quantization in packed if target.device == "gpu" else packed[:1]:
         for again in (False, True):
             for sharding in shared:
                 yield Setting(sharding, again, quantization)
-        if quantization == "none" and target.ranks > 1:
-            yield Setting("zero3", False, quantization)
-            yield Setting("zero3", True, quantization)
+        for again in (False, True):
+            for sharding in split:
+                setting = Setting(sharding, again, quantization)
+                if quantization == "none" or room.refused(setting) is None:
+                    yield setting
     if own.quantization == "none" and target.device == "gpu":
         yield Setting("zero3", True, "none", offload="all")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 
 _ENVIRONMENT = {
     # GNU OpenMP's threads spin while they wait, which costs a busy machine most of its speed
@@ -22,11 +23,24 @@ _ENVIRONMENT = {
     "TORCH_CPP_LOG_LEVEL": "ERROR",
 }
 
+_ALLOCATOR = "PYTORCH_ALLOC_CONF"
+_ALLOCATOR_BEFORE = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF")
+"""What it was called by earlier releases of torch, which read both."""
+
+
+def wanted(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables to set beside those that people set themselves."""
+    settings = dict(_ENVIRONMENT)
+    if not any(name in given for name in _ALLOCATOR_BEFORE):
+        # Every micro-batch has another length: in segments of fixed sizes memory of a GPU would be
+        # lost to gaps (axolotl's PR 2183 holds 27 GB instead of 37).
+        settings[_ALLOCATOR] = "expandable_segments:True"
+    return {name: value for name, value in settings.items() if name not in given}
+
 
 def configure_libraries(*, verbose: bool) -> None:
     """Set what people may override in the environment; without `verbose`, silence chatter."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(wanted(os.environ))
     if verbose:
         return
     for name in ("bitsandbytes", "deepspeed", "DeepSpeed", "accelerate", "mlflow", "alembic"):

@@ -3,7 +3,8 @@
 What a forward pass keeps for its backward pass is counted tensor by tensor, as the code keeps it
 (finetune/models/fused.py on a CPU; PEFT's and transformers' own layers elsewhere) and as
 tests/parity/test_footprint.py finds it with autograd's hooks. What an allocator adds is measured:
-`finetune estimate` states its error.
+`finetune estimate` states its error. On a GPU no mask is made, products run under autocast, and
+what is there for a moment is counted, too (tests/fake_cuda).
 
 Legend: T tokens of a row, S tokens of a micro-batch, E hidden width, F width of the MLP.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from finetune.sizing.policy import ELEMENT_BYTES, FLOAT, head_chunk_tokens
+from finetune.sizing.policy import ELEMENT_BYTES, FLOAT, Device, head_chunk_tokens
 from finetune.sizing.shape import (
     Linear,
     ModelShape,
@@ -49,6 +50,7 @@ class Work:
     """True if the adapter, too, is in half precision: DeepSpeed casts it with the base."""
     supervised_share: float = 1.0
     """Fraction of supervised tokens."""
+    device: Device = "cpu"
 
     @property
     def tokens(self) -> int:
@@ -57,13 +59,18 @@ class Work:
 
     @property
     def element(self) -> int:
-        """Bytes of an activation. A base in 4 or 8 bits computes around its matrices in fp32."""
-        return FLOAT if self.quantization != "none" else ELEMENT_BYTES[self.precision]
+        """Bytes of an activation; also around the matrices of a base in 4 or 8 bits."""
+        return ELEMENT_BYTES[self.precision]
+
+    @property
+    def autocasts(self) -> bool:
+        """Return whether the adapter's products run in the base's precision."""
+        return self.device == "gpu" and not self.lora.dora
 
     @property
     def adapter_element(self) -> int:
-        """Bytes of an input of the adapter: PEFT casts it to the adapter's own precision."""
-        return self.element if self.half_adapter else FLOAT
+        """Bytes of an input of the adapter: without autocast PEFT casts it to the adapter's own."""
+        return self.element if self.half_adapter or self.autocasts else FLOAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +127,32 @@ def layer_bytes(shape: ModelShape, work: Work) -> int:
         + _attention(shape, work)
         + _linear_inputs(shape, work)
         + (_experts(shape, work) if shape.experts else _mlp(shape, work))
+        + _rounded_adapter(shape, work)
     )
 
 
 def temporary_bytes(shape: ModelShape, work: Work) -> int:
-    """Return what is held for a moment: one layer's gradients or a chunk of logits, in bytes."""
-    return max(layer_bytes(shape, work), logit_bytes(shape, work))
+    """Return what is held for a moment: one layer's gradients or a chunk of logits, in bytes.
+
+    With gradient checkpointing the layer that is computed again (`kept_bytes`) is not there yet
+    while there are logits.
+    """
+    gradients, logits = _gradient_bytes(shape, work), logit_bytes(shape, work)
+    if work.device == "gpu" and work.gradient_checkpointing:
+        logits -= layer_bytes(shape, work)
+    return max(gradients, logits)
+
+
+def _gradient_bytes(shape: ModelShape, work: Work) -> int:
+    """Gradients within one layer. On a GPU: of three tensors of its widest part and of its input;
+    weights in 4 or 8 bits are widened, one matrix at a time."""
+    if work.device == "cpu":  # its allocator's part was measured with this (benchmarks)
+        return layer_bytes(shape, work)
+    routed = max(1, shape.experts_per_token) * shape.inner
+    widest = max(routed, shape.heads * shape.head_width)
+    matrix = max((linear.inputs * linear.outputs for linear in shape.linears), default=0)
+    widened = matrix * work.element if work.quantization != "none" else 0
+    return 3 * work.tokens * (widest + shape.hidden) * work.element + widened
 
 
 def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> int:
@@ -141,13 +168,22 @@ def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> 
 def logit_bytes(shape: ModelShape, work: Work) -> int:
     """Return the bytes of a chunk of logits and its temporaries."""
     supervised_tokens = max(1, int(work.tokens * work.supervised_share))
-    rows = min(supervised_tokens, head_chunk_tokens(shape.vocabulary))
+    chunk = head_chunk_tokens(shape.vocabulary)
+    rows = min(supervised_tokens, chunk)
     plain = not shape.soft_capped and not head_is_targeted(shape, work.lora)
     if plain:  # one buffer; in half precision a float32 copy, and a half of its exponentials
         copies = FLOAT if work.element == FLOAT else FLOAT + 2 * work.element
     else:  # logits, their capped or float32 form, log-softmax and its gradient
         copies = 3 * FLOAT + work.element
     return rows * shape.vocabulary * copies
+
+
+def _rounded_adapter(shape: ModelShape, work: Work) -> int:
+    """A and B of a layer in half precision, which autocast makes and the backward pass reads."""
+    if not work.autocasts or work.element == FLOAT or work.half_adapter:
+        return 0
+    pairs = sum(linear.inputs + linear.outputs for linear in targeted(shape, work.lora))
+    return work.lora.rank * pairs * work.element
 
 
 def _norms(shape: ModelShape, work: Work, *, count: int) -> int:

@@ -20,7 +20,8 @@ from finetune.sizing.policy import (
     CPU_PROCESS_BYTES,
     ELEMENT_BYTES,
     FLOAT,
-    GIB,
+    GPU_CONTEXT_BYTES,
+    GPU_RESERVE_BYTES,
     SPLITS_WEIGHTS,
     ZERO_STAGES,
     Device,
@@ -31,7 +32,6 @@ from finetune.sizing.shape import (
     adapter_parameters,
     base_parameters,
     embedding_parameters,
-    layer_parameters,
     linear_parameters,
 )
 from finetune.spec.sections.base_model import Quantization
@@ -41,8 +41,6 @@ LIVE_ELEMENTS = 1_000_000_000
 """Parameters that DeepSpeed's third stage keeps gathered on a GPU (its default)."""
 BLOCK_4BIT = 64
 """Weights that share a scale in bitsandbytes' NF4; scales are themselves in 8 bits, by 256."""
-GPU_PROCESS_BYTES = int(1.5 * GIB)
-"""CUDA's context, cuBLAS's and NCCL's buffers. Assumed, not measured: no GPU was at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Memory:
     allocator_overhead: int
     """Memory that the CPU's allocator holds and cannot use. On a GPU it is not estimated."""
     runtime: int
-    """Libraries, and on a GPU the CUDA context."""
+    """The process; on a GPU the CUDA context and what libraries take beside torch."""
     host: int
     """State offloaded to CPU memory; not in the total."""
     loading: int
@@ -124,8 +122,12 @@ def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory
     """Return what one device holds; of several ranks on a CPU, what one process holds."""
     whole = weight_bytes(shape, work)
     weights = whole // placement.ranks if placement.sharding in SPLITS_WEIGHTS else whole
-    trained = sum(adapter_parameters(shape, work.lora).values())
-    adapter, gradients, moments, buffers = _trained(trained, work, placement)
+    trained = trained_bytes(
+        sum(adapter_parameters(shape, work.lora).values()),
+        placement,
+        precision=work.precision,
+    )
+    moments = trained.moments
     on_gpu, host = placement.device == "gpu", 0
     gathers = placement.sharding == "zero3" and placement.ranks > 1
     if on_gpu:
@@ -136,19 +138,23 @@ def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory
     return Memory(
         weights=weights,
         gathered=_gathered(shape, work, placement),
-        adapter=adapter,
-        gradients=gradients,
+        adapter=trained.adapter,
+        gradients=trained.gradients,
         optimizer_state=moments,
-        communication_buffers=buffers,
+        communication_buffers=trained.buffers,
         activations=kept_bytes(shape, work),
         work_buffers=temporary_bytes(shape, work),
-        allocator_overhead=0
-        if placement.device == "gpu"
-        else allocator_bytes(shape, work, gathers=gathers),
-        runtime=GPU_PROCESS_BYTES if placement.device == "gpu" else CPU_PROCESS_BYTES,
+        allocator_overhead=0 if on_gpu else allocator_bytes(shape, work, gathers=gathers),
+        runtime=GPU_CONTEXT_BYTES + GPU_RESERVE_BYTES if on_gpu else CPU_PROCESS_BYTES,
         host=host,
-        loading=whole + adapter if placement.sharding == "fsdp" else 0,
+        # FSDP splits what the CPU holds whole; to a GPU it moves layer by layer
+        loading=0 if on_gpu or placement.sharding != "fsdp" else whole + trained.adapter,
     )
+
+
+def budgeted_bytes(memory: Memory, *, device: Device) -> int:
+    """Return what a budget must hold: of a process on CPUs all, on a GPU its tensors."""
+    return memory.total - (memory.runtime if device == "gpu" else 0)
 
 
 def work_on(
@@ -179,6 +185,7 @@ def work_on(
             sharding=placement.sharding,
         ),
         half_adapter=placement.sharding in ZERO_STAGES and precision != "fp32",
+        device=placement.device,
     )
 
 
@@ -186,17 +193,17 @@ def weight_bytes(shape: ModelShape, work: Work) -> int:
     """Return the bytes of the whole frozen base.
 
     In 4 or 8 bits the linear layers of the decoder are packed; embedding, norms, head and the
-    experts of a mixture are then held in float32.
+    experts of a mixture are then held in the precision of products.
     """
-    count = base_parameters(shape) + shape.row_parameters
+    count, element = base_parameters(shape) + shape.row_parameters, ELEMENT_BYTES[work.precision]
     if work.quantization == "none":
-        return count * ELEMENT_BYTES[work.precision]
+        return count * element
     packed = shape.layers * linear_parameters(shape)
     outputs = shape.layers * sum(linear.outputs for linear in shape.linears)
     if work.quantization == "8bit":
-        return packed + (count - packed + outputs) * FLOAT
+        return packed + (count - packed) * element + outputs * FLOAT
     scales = packed // BLOCK_4BIT + FLOAT * packed // (256 * BLOCK_4BIT)
-    return packed // 2 + scales + (count - packed) * FLOAT
+    return packed // 2 + scales + (count - packed) * element
 
 
 def state_bytes(weights_bytes: int) -> tuple[int, int]:
@@ -210,18 +217,29 @@ def state_bytes(weights_bytes: int) -> tuple[int, int]:
     return weights_bytes, 2 * weights_bytes
 
 
-def _trained(trained: int, work: Work, placement: Placement) -> tuple[int, int, int, int]:
-    """Return the bytes of adapter, gradients, moments and buffers on one device."""
-    part = -(-trained // placement.parts)
-    element = work.adapter_element
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Bytes on one device for what is trained."""
+
+    adapter: int
+    gradients: int
+    moments: int
+    """AdamW's two, and the float32 copy and gradient that ZeRO steps on."""
+    buffers: int
+
+
+def trained_bytes(count: int, placement: Placement, *, precision: Precision) -> Trained:
+    """Return what `count` trained parameters take on one device: training and `estimate` ask."""
+    part = -(-count // placement.parts)
     if placement.sharding not in ZERO_STAGES:
-        held = (part if placement.sharding == "fsdp" else trained) * FLOAT
-        return held, *state_bytes(held), 0
-    adapter = (part if placement.sharding == "zero3" else trained) * element
-    gradients = (trained if placement.sharding == "zero1" else part) * element
+        held = (part if placement.sharding == "fsdp" else count) * FLOAT
+        return Trained(held, *state_bytes(held), 0)
+    element = ELEMENT_BYTES[precision]  # DeepSpeed casts the adapter, too
+    adapter = (part if placement.sharding == "zero3" else count) * element
+    gradients = (count if placement.sharding == "zero1" else part) * element
     # ZeRO steps on float32 copies of its part, with float32 gradients
     moments = (2 + 2) * part * FLOAT
-    return adapter, gradients, moments, 2 * min(BUCKET_ELEMENTS, trained) * element
+    return Trained(adapter, gradients, moments, 2 * min(BUCKET_ELEMENTS, count) * element)
 
 
 def _gathered(shape: ModelShape, work: Work, placement: Placement) -> int:
@@ -229,11 +247,11 @@ def _gathered(shape: ModelShape, work: Work, placement: Placement) -> int:
     ZeRO-3 as many as its settings allow, on a CPU one module."""
     if placement.sharding not in SPLITS_WEIGHTS or placement.ranks == 1:
         return 0
+    element = ELEMENT_BYTES[work.precision]
     outside = embedding_parameters(shape) + (0 if shape.tied else shape.head.parameters)
     if placement.sharding == "fsdp":
-        count = 2 * layer_parameters(shape) + outside
-    elif placement.device == "gpu":
-        count = min(base_parameters(shape), LIVE_ELEMENTS)
-    else:
-        count = shape.head.parameters
-    return count * ELEMENT_BYTES[work.precision]
+        layers = weight_bytes(shape, work) - outside * element  # in 4 bit they are packed
+        return 2 * layers // shape.layers + outside * element
+    if placement.device == "gpu":
+        return min(base_parameters(shape), LIVE_ELEMENTS) * element
+    return shape.head.parameters * element

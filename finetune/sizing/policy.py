@@ -10,7 +10,8 @@ together). Nothing heavy is imported: what torch knows of a device is handed in 
 | `train.precision`      | device, whether it has bf16               | `choose_precision`        |
 | `train.sharding`       | ranks, memory, precision, quantization    | `choose_sharding`         |
 | `run.micro_batch_size` | rows of a step per rank, device, memory   | `choose_micro_batch_rows` |
-| `run.memory_gib`       | memory of the device, processes on it     | `budget_bytes`            |
+| `run.memory_gib`, CPU  | memory of the machine, processes on it    | `budget_bytes`            |
+| `run.memory_gib`, GPU  | its free memory                           | `gpu_budget_bytes`        |
 | rank after PiSSA       | initialisation, rank, alpha               | `handed_on`               |
 | document attention     | architecture, device                      | `attends_by_document`     |
 | fused layers           | the same, adapter, precision, sharding    | `fuses_layers`            |
@@ -35,7 +36,16 @@ FLOAT = 4
 ELEMENT_BYTES: Mapping[Precision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 SHARE_OF_MEMORY = 0.6
-"""Share of a device's memory that training may use unless `run.memory_gib` is given."""
+"""Share of a machine's memory that training may use unless `run.memory_gib` is given."""
+GPU_CONTEXT_BYTES = GIB // 2
+"""What CUDA and its kernels take of a GPU beside torch's tensors. Assumed, as all of these three:
+they were not measured."""
+GPU_RESERVE_BYTES = GIB
+"""What is left free of a GPU for libraries that take memory of their own in training: NCCL's
+buffers, kernels that are loaded when first used."""
+GPU_FRAGMENTS = 0.05
+"""Share of a GPU that is left free for the gaps between tensors (PYTORCH_ALLOC_CONF:
+finetune/launch/environment.py)."""
 CPU_TOKENS = 1024
 """Most tokens of a micro-batch on a CPU, where larger matrix products are no faster."""
 CPU_PROCESS_BYTES = 490 * 10**6
@@ -44,6 +54,10 @@ HEAD_CHUNK_BYTES = 64 * 2**20
 """float32 logits that are held at a time (finetune/models/head.py)."""
 BUCKET_ELEMENTS = 2_000_000
 """DeepSpeed's reduce bucket."""
+
+PACKED_BYTES: Mapping[Quantization, float] = {"8bit": 1.15, "4bit": 0.65}
+"""Bytes of a parameter of a quantised base, its embedding and head in half precision among them
+(those of Llama-3-8B; of a larger base it is less)."""
 
 ZERO_STAGES: Mapping[Sharding, int] = {"zero1": 1, "zero2": 2, "zero3": 3}
 """Stages of ZeRO (Rajbhandari et al. 2020)."""
@@ -74,7 +88,7 @@ def choose_precision(
 
 
 def budget_bytes(asked_gib: float | None, *, device_bytes: float, processes: int = 1) -> int:
-    """Return the bytes that one process may use: what the recipe asks for, or its share.
+    """Return the bytes that one process on CPUs may use: what the recipe asks for, or its share.
 
     `processes` share the memory of `device_bytes`. 0 if neither is known.
 
@@ -86,6 +100,29 @@ def budget_bytes(asked_gib: float | None, *, device_bytes: float, processes: int
     if asked_gib is not None:
         return int(asked_gib * GIB)
     return int(SHARE_OF_MEMORY * device_bytes) // processes
+
+
+def gpu_budget_bytes(asked_gib: float | None, *, free_bytes: float, total_bytes: float) -> int:
+    """Return the bytes that tensors may fill on a GPU: what is free without a reserve, and no more
+    than the recipe asks for.
+
+    >>> gpu_budget_bytes(None, free_bytes=79.5 * GIB, total_bytes=80 * GIB) / GIB
+    74.5
+    >>> gpu_budget_bytes(20, free_bytes=79.5 * GIB, total_bytes=80 * GIB) / GIB
+    20.0
+    """
+    room = int(free_bytes - GPU_RESERVE_BYTES - GPU_FRAGMENTS * total_bytes)
+    return room if asked_gib is None else min(room, int(asked_gib * GIB))
+
+
+def packed_bytes(parameters: int, *, precision: Precision, quantization: Quantization) -> int:
+    """Return about how many bytes the weights of a base take, from their number alone.
+
+    >>> packed_bytes(1000, precision="bf16", quantization="none")
+    2000
+    """
+    each = ELEMENT_BYTES[precision] if quantization == "none" else PACKED_BYTES[quantization]
+    return int(parameters * each)
 
 
 def leaves_room(weights_bytes: int, *, budget_bytes: float) -> bool:
@@ -106,19 +143,23 @@ def choose_sharding(
     new_tokens: bool,
     fits: Callable[[], bool],
 ) -> Sharding:
-    """Return what `auto` means: `none` for one rank, `ddp` where the model fits, else `zero3`.
+    """Return what `auto` means: `none` for one rank, `ddp` where the model fits, else `zero3`, or
+    `fsdp` where only that can train it.
 
     `fits()`, whether one device holds the whole model in training, is asked only where it decides:
-    what `zero3` cannot train (`refuse_sharding`) stays whole.
+    what neither can train (`refuse_sharding`) stays whole.
     """
     if asked != "auto":
         return asked
     if ranks == 1:
         return "none"
-    refused = refuse_sharding(
-        "zero3", precision=precision, quantization=quantization, new_tokens=new_tokens
-    )
-    return "ddp" if refused or fits() else "zero3"
+    for sharding in sorted(SPLITS_WEIGHTS, reverse=True):
+        refused = refuse_sharding(
+            sharding, precision=precision, quantization=quantization, new_tokens=new_tokens
+        )
+        if refused is None:
+            return "ddp" if fits() else sharding
+    return "ddp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +202,11 @@ def rows_per_rank(rows_per_step: int, *, ranks: int) -> int:
     return -(-rows_per_step // ranks)
 
 
+def chooses_rows(asked: Literal["auto"] | int) -> bool:
+    """Return whether the rows of a micro-batch are to be found out."""
+    return asked == "auto"
+
+
 def choose_micro_batch_rows(
     asked: Literal["auto"] | int,
     *,
@@ -182,7 +228,7 @@ def choose_micro_batch_rows(
     >>> choose_micro_batch_rows(5, fits=lambda rows: False, **facts)
     5
     """
-    if asked != "auto":
+    if asked != "auto":  # as `chooses_rows` says, so that types are narrowed
         return min(asked, rows_of_rank)
     low, high = 1, rows_of_rank
     if device == "cpu":

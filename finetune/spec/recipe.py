@@ -206,7 +206,8 @@ class Run(Section):
     """Sequences per forward pass; `auto` measures the maximum that fits into `memory_gib`. The loss
     does not depend on it."""
     memory_gib: Annotated[float, Field(gt=0)] | None = None
-    """Memory budget of training in GiB. Default: 60 % of the device memory."""
+    """Memory budget of training in GiB; of a GPU that of tensors. Default: 60 % of the memory of a
+    machine; of a GPU what is free, without 1 GiB and 5 %."""
     gradient_checkpointing: bool = False
     """Gradient checkpointing: less activation memory, about a third slower."""
     checkpoint_every_steps: Annotated[int, Field(gt=0)] = 25

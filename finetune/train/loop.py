@@ -31,8 +31,9 @@ from finetune.spec.sections.training import Train
 from finetune.spec.tables.metric import VALIDATION
 from finetune.train.checkpoint import Checkpoint, save_checkpoint
 from finetune.train.engine import Engine
+from finetune.train.measured_rows import is_out_of_memory
 from finetune.train.metrics import Metrics
-from finetune.train.micro_batch import is_out_of_memory, out_of_memory
+from finetune.train.micro_batch import out_of_memory
 from finetune.train.optimizer import after_good_step, after_overflow
 from finetune.train.processes import Processes
 from finetune.train.sample import even_sample

@@ -2,15 +2,17 @@
 
 The loss does not depend on it, so it is chosen by memory and speed alone (the rule:
 finetune/sizing/policy.py): recorded, asked for, or `auto`. A rank that holds the whole model runs
-its fullest row: on a CPU the bytes that autograd keeps for the backward pass are counted (the same
-number every time), on a GPU the allocator's peak is read. Under `zero3` and `fsdp` no rank could
-run it alone, and memory is computed from the model's configuration, as `finetune estimate` does.
+its fullest rows: on a CPU one, whose bytes for the backward pass are counted (the same number every
+time), on a GPU as many as are chosen (finetune/train/measured_rows.py). Under `zero3` and `fsdp` no
+rank could run them alone, and memory is computed from the model's configuration, as `finetune
+estimate` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +29,33 @@ from finetune.messages import Place, phrase, problem, sentence
 from finetune.models.load import kind_of_device
 from finetune.output.small_files import UnreadableError
 from finetune.sizing.footprint import MeasuredRow, measured_bytes
-from finetune.sizing.memory import Placement, device_memory, state_bytes, work_on
+from finetune.sizing.memory import (
+    Placement,
+    budgeted_bytes,
+    device_memory,
+    state_bytes,
+    trained_bytes,
+    work_on,
+)
 from finetune.sizing.policy import (
     CPU_PROCESS_BYTES,
     FLOAT,
     budget_bytes,
     choose_micro_batch_rows,
+    chooses_rows,
+    gpu_budget_bytes,
     rows_per_rank,
 )
 from finetune.sizing.shape import model_shape
 from finetune.sources.model_folder import read_config, reason_of
 from finetune.spec.recipe import Run
 from finetune.spec.sections.training import Sharding as Sharded
+from finetune.train.measured_rows import (
+    CudaMemory,
+    DeviceMemory,
+    is_out_of_memory,
+    largest_micro_batch,
+)
 from finetune.train.model import TrainedModel
 from finetune.train.processes import Processes
 from finetune.train.sharding import Sharing
@@ -64,39 +81,34 @@ def choose_layout(
     sharing: Sharing,
     processes: Processes,
     recorded: Layout | None,
+    memory: DeviceMemory | None = None,
 ) -> Layout:
     """Return the recorded layout or the chosen one; gradient checkpointing is on afterwards.
 
     A micro-batch is a part of the rows that one rank has of a step, the same on every rank.
+    `memory`: None: that of the rank's GPU.
     """
     wanted = job.recipe.run
+    if memory is None and processes.device.type == "cuda":
+        memory = CudaMemory(processes.device)
     share = rows_per_rank(rows_per_step, ranks=processes.count)
+    plan = _Plan(job, model, split, sharing, processes, share)
+    if wanted.gradient_checkpointing and memory is not None:  # peaks are read as training will run
+        _recompute(model)
     if recorded is not None and recorded.fits(wanted):
-        rows = min(recorded.micro_batch_rows, share)
+        rows, peak = min(recorded.micro_batch_rows, share), recorded.peak_bytes
     else:
-        peak_bytes = (
-            _computed(job, split=split, sharing=sharing, processes=processes)
-            if sharing.splits_weights
-            else _measured(job, model=model, split=split, device=processes.device)
-        )
-        budget = process_budget_bytes(wanted, processes.device)
-        rows = processes.least(
-            choose_micro_batch_rows(
-                wanted.micro_batch_size,
-                rows_of_rank=share,
-                sequence_tokens=split.sequence_tokens,
-                device=kind_of_device(processes.device),
-                fits=lambda rows: peak_bytes(rows) <= budget,
-            )
-        )
+        rows, peak = plan.agreed(memory)
     if wanted.gradient_checkpointing:
         _recompute(model)
+    measured = {} if peak is None else {"peak_bytes": peak}
     job.console.say(
         layout_in_words(sharing, ranks=processes.count, micro_batch=rows, per_rank=share),
         ranks=processes.count,
         sharding=sharing.sharding,
         micro_batch_rows=rows,
         precision=sharing.precision,
+        **measured,
     )
     return Layout(
         precision=sharing.precision,
@@ -105,7 +117,98 @@ def choose_layout(
         gradient_checkpointing=wanted.gradient_checkpointing,
         sharding=sharing.sharding,
         ranks=processes.count,
+        peak_bytes=peak,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Facts on which the rows of a micro-batch depend."""
+
+    job: Job
+    model: TrainedModel
+    split: PreparedItems
+    sharing: Sharing
+    processes: Processes
+    share: int
+    """Packed sequences per rank and step."""
+
+    @property
+    def device(self) -> torch.device:
+        """This rank's."""
+        return self.processes.device
+
+    @property
+    def placement(self) -> Placement:
+        """Place of this rank among all of them."""
+        return Placement(
+            sharding=self.sharing.sharding,
+            ranks=self.processes.count,
+            offload=self.sharing.offload,
+            device=kind_of_device(self.device),
+        )
+
+    def agreed(self, memory: DeviceMemory | None) -> tuple[int, int | None]:
+        """Return the rows that all ranks can run, and the peak if this rank measured it.
+
+        Raises TrainError on every rank if one row is too much for one of them.
+        """
+        try:
+            rows, peak = self._chosen(memory)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            rows, peak = 0, None
+        agreed = self.processes.least(rows)
+        if agreed == 0:
+            run = self.job.recipe.run
+            raise out_of_memory(1, sequence_tokens=self.split.sequence_tokens, run=run)
+        return agreed, peak
+
+    def _chosen(self, memory: DeviceMemory | None) -> tuple[int, int | None]:
+        run, job = self.job.recipe.run, self.job
+        if (
+            memory is not None
+            and not self.sharing.splits_weights
+            and chooses_rows(run.micro_batch_size)
+        ):
+            return self._tried(memory)
+        if self.sharing.splits_weights:
+            peak_bytes = _computed(
+                job, split=self.split, sharing=self.sharing, processes=self.processes
+            )
+        else:
+            peak_bytes = _measured(job, model=self.model, split=self.split, device=self.device)
+        budget = process_budget_bytes(run, self.device, memory=memory)
+        return self.choose(lambda rows: peak_bytes(rows) <= budget), None
+
+    def _tried(self, memory: DeviceMemory) -> tuple[int, int | None]:
+        """Return rows that were run, none if one row had no room, and their peak."""
+        parameters = self.model.parameters.values()
+        trained = trained_bytes(
+            sum(parameter.numel() for parameter in parameters),
+            self.placement,
+            precision=self.sharing.precision,
+        )
+        later = trained.moments + trained.buffers  # weights and gradients are there when measured
+        budget = process_budget_bytes(self.job.recipe.run, self.device, memory=memory)
+        trial = largest_micro_batch(
+            partial(_run_fullest, model=self.model, split=self.split, device=self.device),
+            memory=memory,
+            budget_bytes=budget - later,
+            choose=self.choose,
+        )
+        return (0, None) if trial is None else (trial.rows, trial.peak_bytes + later)
+
+    def choose(self, fits: Callable[[int], bool]) -> int:
+        """Return the rows that the policy takes of those that fit."""
+        return choose_micro_batch_rows(
+            self.job.recipe.run.micro_batch_size,
+            rows_of_rank=self.share,
+            sequence_tokens=self.split.sequence_tokens,
+            device=kind_of_device(self.device),
+            fits=fits,
+        )
 
 
 def layout_in_words(sharing: Sharing, *, ranks: int, micro_batch: int, per_rank: int) -> str:
@@ -122,15 +225,21 @@ def layout_in_words(sharing: Sharing, *, ranks: int, micro_batch: int, per_rank:
     )
 
 
-def process_budget_bytes(run: Run, device: torch.device) -> int:
+def process_budget_bytes(
+    run: Run, device: torch.device, *, memory: DeviceMemory | None = None
+) -> int:
     """Return the bytes that one process may use: `run.memory_gib`, or a share of its device's.
 
-    A control group's limit (a container, a Slurm job) counts as the machine's memory; processes on
-    one machine without GPUs share it.
+    On a GPU (whose `memory` may be given) these are bytes of tensors. A control group's limit (a
+    container, a Slurm job) counts as the machine's memory; processes on one machine without GPUs
+    share it.
     """
     if device.type == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory
-        return budget_bytes(run.memory_gib, device_bytes=total)
+        memory = memory or CudaMemory(device)
+    if memory is not None:
+        return gpu_budget_bytes(
+            run.memory_gib, free_bytes=memory.available_bytes, total_bytes=memory.total_bytes
+        )
     total = psutil.virtual_memory().total
     for limit in map(Path, _CGROUP_LIMITS):
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():
@@ -166,7 +275,7 @@ def _computed(
             precision=sharing.precision,
             gradient_checkpointing=run.gradient_checkpointing,
         )
-        return device_memory(shape, work, placement).total
+        return budgeted_bytes(device_memory(shape, work, placement), device=placement.device)
 
     return peak_bytes
 
@@ -174,22 +283,23 @@ def _computed(
 def _measured(
     job: Job, *, model: TrainedModel, split: PreparedItems, device: torch.device
 ) -> Callable[[int], int]:
-    """Return the peak of a process as a function of rows; a row is run when it is first asked."""
+    """Return the peak of a process on a CPU as a function of rows.
+
+    One row is run when it is first asked.
+    """
     again = job.recipe.run.gradient_checkpointing
-    held = fixed_bytes(model.peft, device=device)
+    held = fixed_bytes(model.peft)
 
     @cache
-    def run_once() -> int:
-        if again and device.type == "cuda":  # its peak is read as training will run it
-            _recompute(model)
-        return _run_fullest_row(job, model=model, split=split, device=device)
+    def kept() -> int:
+        return saved_bytes(
+            partial(_forward, 1, model=model, split=split, device=device), frozen=model.peft
+        )
 
     def peak_bytes(rows: int) -> int:
-        if device.type == "cuda":
-            return held + rows * run_once()
         sizes = model.kind.sizes(model.peft)
         row = MeasuredRow(
-            kept=run_once(),
+            kept=kept(),
             layers=sizes.layers,
             input_bytes=split.sequence_tokens * sizes.hidden * FLOAT,
             tokens=split.sequence_tokens,
@@ -200,27 +310,24 @@ def _measured(
     return peak_bytes
 
 
-def _run_fullest_row(
-    job: Job, *, model: TrainedModel, split: PreparedItems, device: torch.device
-) -> int:
-    """Return the peak of the fullest row above what was held on a GPU, what it keeps on a CPU."""
-    fullest = int(np.argmax(split.supervised_tokens_of()))
-    batch = model.kind.make_batch(split, [fullest], device=device)
+def _forward(
+    rows: int, *, model: TrainedModel, split: PreparedItems, device: torch.device
+) -> Tensor:
+    """Return the loss of the fullest rows, repeated where the split has fewer."""
+    fullest = np.lexsort((split.supervised_tokens_of(), split.tokens_of()))[::-1]
+    batch = model.kind.make_batch(split, np.resize(fullest, rows).tolist(), device=device)
     model.trainable.train()
     run: Any = model.trainable  # as a module, with its hooks
+    loss: Tensor = run(batch, dropout_key=0)
+    return loss
 
-    def forward() -> Tensor:
-        loss: Tensor = run(batch, dropout_key=0)
-        return loss
 
+def _run_fullest(
+    rows: int, *, model: TrainedModel, split: PreparedItems, device: torch.device
+) -> None:
+    """Run rows forward and backward, and leave nothing of it."""
     try:
-        if device.type == "cuda":
-            return gpu_peak_bytes(forward, device=device)
-        return saved_bytes(forward, frozen=model.peft)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise out_of_memory(1, sequence_tokens=split.sequence_tokens, run=job.recipe.run) from error
+        _forward(rows, model=model, split=split, device=device).backward()
     finally:
         for parameter in model.parameters.values():
             parameter.grad = None
@@ -253,31 +360,15 @@ def saved_bytes(forward: Callable[[], Tensor], *, frozen: nn.Module) -> int:
     return sum(kept.values())
 
 
-def gpu_peak_bytes(forward: Callable[[], Tensor], *, device: torch.device) -> int:
-    """Return the peak of one forward and backward pass on a GPU above what was allocated."""
-    torch.cuda.synchronize(device)
-    before = torch.cuda.memory_allocated(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    forward().backward()
-    torch.cuda.synchronize(device)
-    return int(torch.cuda.max_memory_allocated(device) - before)
+def fixed_bytes(model: nn.Module) -> int:
+    """Return what a process on a CPU holds whatever the rows, in bytes.
 
-
-def fixed_bytes(model: nn.Module, *, device: torch.device) -> int:
-    """Return what is held whatever the rows, in bytes.
-
-    Weights; gradient, moments and best of what is trained; on a CPU the process itself, too.
+    Weights; gradient, moments and best of what is trained; the process itself.
     """
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
     best = trainable
-    process = CPU_PROCESS_BYTES if device.type == "cpu" else 0
-    return weights + sum(state_bytes(trainable)) + best + process
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Return whether an error of torch means that memory ran out (GPU, or the CPU's allocator)."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return weights + sum(state_bytes(trainable)) + best + CPU_PROCESS_BYTES
 
 
 def out_of_memory(rows: int, *, sequence_tokens: int, run: Run) -> TrainError:

@@ -39,7 +39,7 @@ from finetune.models.load import (
     set_threads,
     tokenizer_folder,
 )
-from finetune.sizing.policy import ELEMENT_BYTES, leaves_room
+from finetune.sizing.policy import leaves_room, packed_bytes
 from finetune.spec.sections.training import total_steps
 from finetune.spec.tables.extras import lacking, pip_line, refuse_missing_trackers
 from finetune.train import training_mix
@@ -298,7 +298,7 @@ def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> S
 
     def fits() -> bool:
         parameters = read_result(job.inputs["base"], BaseResult).parameters
-        weights = parameters * ELEMENT_BYTES[precision]
+        weights = packed_bytes(parameters, precision=precision, quantization=base.quantization)
         budget = process_budget_bytes(job.recipe.run, processes.device)
         return processes.least(int(leaves_room(weights, budget_bytes=budget))) == 1
 

@@ -22,6 +22,8 @@ class Layout:
     sharding: str = "none"
     """Sharding in effect."""
     ranks: int = 1
+    peak_bytes: int | None = None
+    """Peak of rank 0's GPU as measured when the rows were chosen; None where it was not."""
 
     def fits(self, run: Run) -> bool:
         """Return whether the choice of rows still answers what the recipe asks of this machine."""

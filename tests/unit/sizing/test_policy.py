@@ -165,8 +165,11 @@ def test_both_halves_choose_and_refuse_the_same_sharding(
             project, Lora(), replace(shape, new_tokens=new_tokens), target, precision, 4
         )
         candidate = estimates._own(project, room)
-        weights = base_parameters(shape) * policy.ELEMENT_BYTES[precision]
-        budget = policy.budget_bytes(memory_gib, device_bytes=80 * GIB)
+        weights = policy.packed_bytes(
+            base_parameters(shape), precision=precision, quantization=quantization
+        )
+        free = 80 * GIB - policy.GPU_CONTEXT_BYTES  # as a driver says before training
+        budget = policy.gpu_budget_bytes(memory_gib, free_bytes=free, total_bytes=80 * GIB)
         try:
             chosen = sharding.choose(
                 Train(max_steps=1, sharding=asked),
