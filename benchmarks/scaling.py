@@ -360,13 +360,14 @@ def _print_prediction(
     network: str,
     speed: float,
 ) -> None:
-    from finetune.estimate.cost import GPU_UTILISATION, flops_per_token
+    from finetune.estimate.cost import gpu_utilisation
+    from finetune.sizing.flops import flops_per_token
     from finetune.sizing.gpus import find_gpu
     from finetune.sizing.shape import model_shape
     from finetune.spec.sections.training import Lora
 
     shape, ranks = model_shape(config), nodes * gpus
-    per_token = flops_per_token(shape, Lora(rank=RANK), sequence_tokens=PREDICTED_TOKENS)
+    per_token = flops_per_token(shape, Lora(rank=RANK), document_tokens=PREDICTED_TOKENS)
     tokens = PREDICTED_ROWS * PREDICTED_TOKENS
     micro_batches = -(-PREDICTED_ROWS // ranks // PREDICTED_MICRO_BATCH)
     sent = sent_bytes_of_formula(
@@ -378,7 +379,10 @@ def _print_prediction(
     gpu = find_gpu("H100")
     assert gpu is not None
     peak = gpu.peak_tflops("bf16") * 1e12
-    ends = [per_token * tokens / (ranks * peak * share) for share in GPU_UTILISATION]
+    ends = [
+        per_token * tokens / (ranks * peak * share)
+        for share in gpu_utilisation(shape.hidden, "none")
+    ]
     print(
         f"{model} | {nodes} x {gpus} | {sharding} | {network} | "
         f"{ends[0]:.2f} to {ends[1]:.2f} | {exchange:.3f} | "

@@ -1,17 +1,12 @@
-"""Cost of a training run: operations, hours and energy, with the source of each assumption.
-
-Floating-point operations of a token of LoRA training, two for each multiplication and addition: 4 N
-(forward, and backward to activations; a frozen weight gets no gradient), 6 for each parameter of
-the adapter, 12 L T d for attention over T tokens. Gradient checkpointing runs the forward pass
-again.
+"""Cost of a training run: hours and energy of its operations (finetune/sizing/flops.py), with the
+source of each assumption.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from finetune.sizing.shape import ModelShape, adapter_parameters, linear_parameters
-from finetune.spec.sections.training import Lora
+from finetune.spec.sections.base_model import Quantization
 
 Range = tuple[float, float]
 """The favourable end, and the other one."""
@@ -19,8 +14,15 @@ Range = tuple[float, float]
 GPU_UTILISATION: Range = (0.41, 0.15)
 """Share of the peak. 0.41: 402 of 989 TFLOP/s, which NVIDIA publishes for LoRA of Llama-3-8B with
 NeMo AutoModel on an H100 (docs.nvidia.com/nemo/automodel, performance summary). 0.15: a cautious
-guess for small models. This program was not measured on a GPU."""
-CPU_GFLOPS_PER_CORE: Range = (78.0, 45.0)
+guess. This program was not measured on a GPU. What is computed again counts as operations."""
+FULL_WIDTH = 4096
+"""Hidden width of that model. What is no matrix product grows with the width, products with its
+square: for a narrower model the lower end falls in proportion, the upper one from half on. A
+guess."""
+SLOWER_PACKED = 1.39
+"""Time of a base in 4 bits for each hour in bf16: weights are widened for every product (Raschka
+2023, Practical Tips for Finetuning LLMs Using LoRA)."""
+CPU_GFLOPS_PER_CORE: Range = (72.0, 41.5)
 """Measured with SmolLM2-135M in fp32 on an AMD core without AVX-512 (benchmarks/README.md); the
 lower end is a busy machine."""
 POWER_OF_NODE: Range = (1.0, 2.0)
@@ -45,16 +47,16 @@ class Cost:
     co2_kg: Range | None
 
 
-def flops_per_token(
-    shape: ModelShape, lora: Lora, *, sequence_tokens: int, gradient_checkpointing: bool = False
-) -> float:
-    """Return the floating-point operations of training on one token."""
-    experts = shape.experts_per_token * 3 * shape.hidden * shape.inner
-    used = shape.layers * (linear_parameters(shape) + experts) + shape.head.parameters
-    trained = sum(adapter_parameters(shape, lora).values())
-    attention = shape.layers * sequence_tokens * shape.heads * shape.head_width
-    again = 2 * used + 2 * trained + 4 * attention if gradient_checkpointing else 0
-    return 4 * used + 6 * trained + 12 * attention + again
+def gpu_utilisation(hidden: int, quantization: Quantization) -> Range:
+    """Return the share of a GPU's peak that a base of this width reaches.
+
+    >>> gpu_utilisation(4096, "none"), gpu_utilisation(1024, "none")
+    ((0.41, 0.15), (0.205, 0.0375))
+    """
+    width = min(1.0, hidden / FULL_WIDTH)
+    slower = 1.0 if quantization == "none" else SLOWER_PACKED
+    high, low = GPU_UTILISATION
+    return high * min(1.0, 2 * width) / slower, low * width / slower
 
 
 def cost_of(

@@ -43,6 +43,9 @@ class Length:
     """True if it was counted on the prepared corpus."""
     source: str
     """Source of the number of packed sequences."""
+    document_tokens: float | None = None
+    """Length of the document that a token is in, on average over tokens; None before `prepare`.
+    Twice the mean over documents, as it is where lengths fall off exponentially."""
     warning: Problem | None = None
     """A warm-up that takes most of the run."""
 
@@ -102,6 +105,7 @@ def _length(project: Project, step: Step, *, store: Store) -> Length:
     prepared = store.find("prepare", step.key)
     subsets, counted = subsets_of(project, step, store=store)
     rows, fill = None if subsets is None else sum(subset.rows for subset in subsets), 1.0
+    document_tokens = None
     source = f"the size of the cards' files, {BYTES_PER_TOKEN:g} bytes per token"
     if prepared is not None:
         from finetune.artefacts.results import PrepareResult, read_result  # loaded on use: 30 ms
@@ -109,6 +113,8 @@ def _length(project: Project, step: Step, *, store: Store) -> Length:
         train_split = read_result(prepared, PrepareResult).counts.train
         rows = train_split.rows
         fill = train_split.tokens / (rows * row_tokens)
+        mean = train_split.tokens / max(1, train_split.documents)
+        document_tokens = min(float(row_tokens), 2 * mean)
         source = "the prepared corpus"
     if phase.active_mixture is not None and subsets is not None:
         replayed = replayed_subsets(phase.corpora, project.cards)
@@ -138,6 +144,7 @@ def _length(project: Project, step: Step, *, store: Store) -> Length:
         epochs=None if rows is None else seen / rows,
         exact=prepared is not None and (counted or phase.active_mixture is None),
         source=source,
+        document_tokens=document_tokens,
         warning=train.warmup_warning(count),
     )
 

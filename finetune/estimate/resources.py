@@ -14,16 +14,16 @@ from typing import get_args
 from finetune.estimate.base_shape import shape_with_new_tokens
 from finetune.estimate.cost import (
     CPU_GFLOPS_PER_CORE,
-    GPU_UTILISATION,
     POWER_OF_NODE,
     Cost,
     Range,
     cost_of,
-    flops_per_token,
+    gpu_utilisation,
 )
 from finetune.estimate.length import Length, lengths
 from finetune.estimate.target import Target
 from finetune.pipeline.store import Store
+from finetune.sizing.flops import flops_per_token
 from finetune.sizing.gpus import find_gpu
 from finetune.sizing.memory import (
     MEMORY_LABELS,
@@ -113,6 +113,8 @@ class Estimate:
     """Settings in order of cost, the recipe's among them."""
     lengths: tuple[Length, ...]
     cost: Cost
+    utilisation: Range
+    """Share of a GPU's peak that the hours assume."""
     notes: tuple[str, ...]
 
     @property
@@ -145,17 +147,22 @@ def estimate(
     if own.setting not in [candidate.setting for candidate in candidates]:
         candidates.insert(0, own)
     chosen = own if own.fits is not False else next((t for t in candidates if t.fits), own)
-    per_token = flops_per_token(
-        shape,
-        lora,
-        sequence_tokens=project.recipe.prepare.sequence_tokens,
-        gradient_checkpointing=chosen.setting.gradient_checkpointing,
+    row_tokens = project.recipe.prepare.sequence_tokens
+    flops = sum(
+        each.tokens
+        * flops_per_token(
+            shape,
+            lora,
+            document_tokens=each.document_tokens or row_tokens,
+            gradient_checkpointing=chosen.setting.gradient_checkpointing,
+        )
+        for each in found
     )
-    tokens = sum(each.tokens for each in found)
+    utilisation = gpu_utilisation(shape.hidden, chosen.setting.quantization)
     cost = cost_of(
-        per_token * tokens,
-        tokens=tokens,
-        peak_flops=_peak(target, precision),
+        flops,
+        tokens=sum(each.tokens for each in found),
+        peak_flops=_peak(target, precision, utilisation),
         devices=min(target.ranks, max(each.rows_per_step for each in found)),
         watts=_power(target, watts),
         pue=pue,
@@ -171,6 +178,7 @@ def estimate(
         candidates=tuple(candidates),
         lengths=tuple(found),
         cost=cost,
+        utilisation=utilisation,
         notes=(*unknown, *_notes(shape, target, found, chosen), *_attempts(target, cost)),
     )
 
@@ -230,7 +238,7 @@ class _Room:
         return budget_bytes(asked, device_bytes=GIB * (self.target.memory_gib or 0))
 
     def _gpu_budget(self, asked_gib: float | None) -> int:
-        """Return the budget of a GPU that nobody else uses."""
+        """Return the budget of a GPU that has no other user."""
         total = GIB * (self.target.memory_gib or 0)
         return gpu_budget_bytes(asked_gib, free_bytes=total - GPU_CONTEXT_BYTES, total_bytes=total)
 
@@ -298,7 +306,7 @@ def _own(project: Project, room: _Room) -> Candidate:
 def _settings(own: Setting, room: _Room) -> Iterator[Setting]:
     """Settings in order of what they cost, and last those that change the adapter.
 
-    What splits weights is left out where it could not train this base.
+    What splits weights is tried only where it could train this base.
     """
     target = room.target
     shared: tuple[Sharding, ...] = ("ddp", "zero2") if target.ranks > 1 else ("none",)
@@ -324,7 +332,7 @@ def _precision(project: Project, target: Target) -> Precision:
     return choose_precision(asked, device=target.device, has_bf16=gpu is None or gpu.has_bf16)
 
 
-def _peak(target: Target, precision: Precision) -> Range | None:
+def _peak(target: Target, precision: Precision, utilisation: Range) -> Range | None:
     if target.device == "cpu":
         fast, slow = (target.cores * gflops * 1e9 for gflops in CPU_GFLOPS_PER_CORE)
         return fast, slow
@@ -332,7 +340,7 @@ def _peak(target: Target, precision: Precision) -> Range | None:
     if gpu is None:
         return None
     peak = gpu.peak_tflops(precision) * 1e12
-    return peak * GPU_UTILISATION[0], peak * GPU_UTILISATION[1]
+    return peak * utilisation[0], peak * utilisation[1]
 
 
 def _power(target: Target, watts: float | None) -> Range | None:

@@ -45,7 +45,7 @@ def as_json(found: Estimate, *, pue: float) -> dict[str, Any]:
         "training_runs": [each.as_json() for each in found.lengths],
         "cost": asdict(found.cost),
         "assumptions": {
-            "gpu_utilisation": cost.GPU_UTILISATION,
+            "gpu_utilisation": found.utilisation,
             "cpu_gflops_per_core": cost.CPU_GFLOPS_PER_CORE,
             "node_watts_per_gpu_watt": cost.POWER_OF_NODE,
             "pue": pue,
@@ -139,8 +139,8 @@ def _show_cost(found: Estimate, console: Console, *, watts: float | None, pue: f
     if price.hours is None or price.device_hours is None or price.tokens_per_second is None:
         return
     if target.device == "gpu":
-        low, high = cost.GPU_UTILISATION
-        basis = f"{100 * high:.0f} to {100 * low:.0f} % of peak"
+        high, low = found.utilisation
+        basis = f"{_range((100 * low, 100 * high))} % of peak"
     else:
         low, high = cost.CPU_GFLOPS_PER_CORE
         basis = f"{high:.0f} to {low:.0f} GFLOP/s per core"

@@ -119,7 +119,7 @@ def test_other_errors_are_not_taken_for_memory() -> None:
 def test_the_budget_of_a_gpu_comes_from_its_free_memory(
     free: float, taken: float, asked: float | None
 ) -> None:
-    """It is less than what is free, whoever has taken the rest, and never more than was asked."""
+    """It is less than what is free, however the rest was taken, and never more than was asked."""
     total = free + taken
     found = gpu_budget_bytes(asked, free_bytes=free * GIB, total_bytes=total * GIB)
     assert found < free * GIB
