@@ -25,7 +25,7 @@ _ENVIRONMENT = {
 
 _ALLOCATOR = "PYTORCH_ALLOC_CONF"
 _ALLOCATOR_BEFORE = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF")
-"""What it was called by earlier releases of torch, which read both."""
+"""Its names in earlier releases of torch; it still reads them."""
 
 
 def wanted(given: Mapping[str, str]) -> dict[str, str]:

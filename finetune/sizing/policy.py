@@ -38,11 +38,11 @@ ELEMENT_BYTES: Mapping[Precision, int] = {"fp32": 4, "bf16": 2, "fp16": 2}
 SHARE_OF_MEMORY = 0.6
 """Share of a machine's memory that training may use unless `run.memory_gib` is given."""
 GPU_CONTEXT_BYTES = GIB // 2
-"""What CUDA and its kernels take of a GPU beside torch's tensors. Assumed, as all of these three:
+"""Memory of CUDA and its kernels on a GPU, beside torch's tensors. Assumed, as all of these three:
 they were not measured."""
 GPU_RESERVE_BYTES = GIB
-"""What is left free of a GPU for libraries that take memory of their own in training: NCCL's
-buffers, kernels that are loaded when first used."""
+"""Memory of a GPU that is left free for other libraries in training: NCCL's buffers, kernels that
+are loaded when first used."""
 GPU_FRAGMENTS = 0.05
 """Share of a GPU that is left free for the gaps between tensors (PYTORCH_ALLOC_CONF:
 finetune/launch/environment.py)."""

@@ -1,4 +1,4 @@
-"""What is set in the environment of libraries, and what people set themselves."""
+"""Environment of libraries: our settings, and those of people, which win."""
 
 from __future__ import annotations
 
