@@ -46,3 +46,19 @@ class PreparedItems(Protocol):
 
     def target_ids_of(self, record: int) -> list[int]:
         """Return the token ids of a record of `documents_D` that spell its target text."""
+
+
+def describe_rows(split: PreparedItems, rows: NDArray[np.int64], *, most: int = 8) -> str:
+    """Return packed sequences with their cards and documents; at most `most` in full."""
+    parts = []
+    for row in sorted({int(r) for r in rows})[:most]:
+        inside = split.documents_D[split.documents_D["row"] == row]
+        cards = []
+        for card in np.unique(inside["card"]):
+            numbers = inside["document"][inside["card"] == card]
+            listed = ", ".join(str(n) for n in numbers[:most])
+            more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+            cards.append(f"{split.cards[card]} documents {listed}{more}")
+        parts.append(f"packed sequence {row} ({'; '.join(cards)})")
+    hidden = len({int(r) for r in rows}) - most
+    return ", ".join(parts) + (f" and {hidden} more packed sequences" if hidden > 0 else "")

@@ -49,7 +49,10 @@ class Engine(Protocol):
         """
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return the full trainable parameters (float32, on the CPU) by name."""
+        """Return the full trainable parameters (float32, on the CPU) by name.
+
+        Ranks that do not write take part, and copy and return nothing; `moments` is the same.
+        """
 
     def moments(self) -> dict[str, Tensor]:
         """Return the full moments as `exp_avg.NAME`, `exp_avg_sq.NAME`; none before a step."""
@@ -69,6 +72,7 @@ class TorchEngine:
         parameters: Mapping[str, nn.Parameter],
         optimizer: torch.optim.Optimizer,
         synced: Callable[[bool], AbstractContextManager[Any]] = lambda _: nullcontext(),
+        writes: bool = True,
     ) -> None:
         self.model = model
         self._wrapped = wrapped
@@ -76,6 +80,7 @@ class TorchEngine:
         self._optimizer = optimizer
         self._synced = synced
         """Makes gradients of the block be summed over ranks (True) or only kept (False)."""
+        self._writes = writes
 
     def forward(self, batch: Batch, *, dropout_key: int, last: bool) -> Tensor:
         """Return the differentiable nll of a micro-batch."""
@@ -103,12 +108,11 @@ class TorchEngine:
 
     def parameters(self) -> dict[str, Tensor]:
         """Return copies of the full trainable parameters by name."""
-        return {n: _whole(p.detach()).cpu().clone() for n, p in self._parameters.items()}
+        return self._on_host({n: p.detach() for n, p in self._parameters.items()})
 
     def moments(self) -> dict[str, Tensor]:
         """Return the full moments by name."""
-        held = optimizer_tensors(self._optimizer, self._parameters)
-        return {name: _whole(tensor).cpu() for name, tensor in held.items()}
+        return self._on_host(optimizer_tensors(self._optimizer, self._parameters))
 
     def load(self, tensors: Mapping[str, Tensor], *, step: int) -> None:
         """Set the moments (parameters were set before the model was sharded)."""
@@ -119,6 +123,14 @@ class TorchEngine:
             if f"{moment}.{name}" in tensors
         }
         load_optimizer(self._optimizer, self._parameters, tensors=parts, step=step)
+
+    def _on_host(self, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        found = {}
+        for name, tensor in held.items():
+            whole = _whole(tensor)  # by all ranks if it is sharded
+            if self._writes:
+                found[name] = whole.cpu().clone()
+        return found
 
 
 def _whole(tensor: Tensor) -> Tensor:
@@ -157,7 +169,8 @@ def make_engine(
         engine, _ = accelerator.prepare(trainable, optimizer)
         if engine.zero_optimization_stage() != plan.zero_stage:
             raise not_engaged(plan.sharding, found=f"ZeRO stage {engine.zero_optimization_stage()}")
-        return DeepSpeedEngine(engine, kind=model.kind, parameters=parameters)
+        writes = accelerator.is_main_process
+        return DeepSpeedEngine(engine, kind=model.kind, parameters=parameters, writes=writes)
     if plan.sharding == "fsdp":
         return _fsdp(plan, model, accelerator=accelerator, train=train, lora=lora)
     optimizer = make_optimizer(
@@ -172,7 +185,12 @@ def make_engine(
         return nullcontext() if alone else accelerator.no_sync(wrapped)
 
     return TorchEngine(
-        trainable, wrapped=wrapped, parameters=parameters, optimizer=optimizer, synced=synced
+        trainable,
+        wrapped=wrapped,
+        parameters=parameters,
+        optimizer=optimizer,
+        synced=synced,
+        writes=accelerator.is_main_process,
     )
 
 
@@ -205,4 +223,5 @@ def _fsdp(
         parameters=parameters,
         optimizer=make_optimizer(parameters, train=train, lora=lora),
         synced=synced,
+        writes=accelerator.is_main_process,
     )

@@ -6,7 +6,7 @@ states that. Its own checkpoints are never used: they are pickles of one layout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -22,12 +22,20 @@ from finetune.train.optimizer import MOMENTS, set_learning_rate
 class DeepSpeedEngine:
     """A DeepSpeed engine as the loop sees it (finetune.train.engine.Engine)."""
 
-    def __init__(self, engine: Any, *, kind: Kind, parameters: Mapping[str, nn.Parameter]) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        *,
+        kind: Kind,
+        parameters: Mapping[str, nn.Parameter],
+        writes: bool = True,
+    ) -> None:
         self.model: TrainableModel = engine.module
         self._kind = kind
         self._engine = engine
         self._parameters = dict(parameters)
         self._steps = 0
+        self._writes = writes
 
     def forward(self, batch: Batch, *, dropout_key: int, last: bool) -> Tensor:
         """Return the differentiable nll of a micro-batch."""
@@ -72,7 +80,9 @@ class DeepSpeedEngine:
         """Return the full float32 parameters by name; every rank takes part."""
         from deepspeed.utils import safe_get_full_fp32_param
 
-        return {n: _known(safe_get_full_fp32_param(p), n) for n, p in self._parameters.items()}
+        return self._on_host(
+            (name, safe_get_full_fp32_param(p)) for name, p in self._parameters.items()
+        )
 
     @torch.no_grad()
     def moments(self) -> dict[str, Tensor]:
@@ -81,11 +91,11 @@ class DeepSpeedEngine:
 
         if self._steps == 0:
             return {}
-        return {
-            f"{moment}.{name}": _known(safe_get_full_optimizer_state(parameter, moment), name)
+        return self._on_host(
+            (f"{moment}.{name}", safe_get_full_optimizer_state(parameter, moment))
             for name, parameter in self._parameters.items()
             for moment in MOMENTS
-        }
+        )
 
     def load(self, tensors: Mapping[str, Tensor], *, step: int) -> None:
         """Set parameters, in full precision, and moments.
@@ -103,6 +113,13 @@ class DeepSpeedEngine:
         for state in self._engine.optimizer.optimizer.state.values():
             state["step"].fill_(float(step))
         self._steps = step
+
+    def _on_host(self, gathered: Iterable[tuple[str, Tensor | None]]) -> dict[str, Tensor]:
+        found = {}
+        for name, tensor in gathered:  # each by all ranks
+            if self._writes:
+                found[name] = _known(tensor, name)
+        return found
 
     @torch.no_grad()
     def _set(self, name: str, parameter: nn.Parameter, tensors: Mapping[str, Tensor]) -> None:

@@ -2,8 +2,9 @@
 
 The loss of a step is the sum of token losses over all ranks and micro-batches divided by the
 supervised tokens of the whole step, counted before the first forward pass, so that it does not
-depend on how the rows are cut and shared out. All ranks run this loop; they agree on stops and on
-the loss before the last backward pass of a step. Rank 0 alone writes.
+depend on how the rows are cut and shared out. All ranks run this loop; they agree on stops, and
+on the loss before the optimizer's step: on a CPU before the last backward pass, on a GPU while it
+runs. Rank 0 alone writes.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from torch import Tensor
 
 from finetune.artefacts.mixed_order import MixedOrder
 from finetune.artefacts.order import key_of_step, micro_batches, rows_of_step
-from finetune.artefacts.prepared_items import PreparedItems
+from finetune.artefacts.prepared_items import PreparedItems, describe_rows
 from finetune.errors import Stopped, TrainError
 from finetune.messages import problem, sentence
-from finetune.models.kinds import Kind
+from finetune.models.kinds import Batch, Kind
 from finetune.output.console import Console
 from finetune.output.work import Bar
 from finetune.spec.recipe import Run
@@ -41,6 +42,7 @@ from finetune.train.schedule import learning_rate_factor
 from finetune.train.state import Layout, Progress, after_validation
 from finetune.train.stop import Interrupted, StopFlag, stopped_on_request
 from finetune.train.training_mix import epochs_by_language
+from finetune.train.transfer import on_host, one_ahead
 from finetune.train.validate import (
     bits_per_byte_by_language,
     score_together,
@@ -284,7 +286,7 @@ class Trainer:
 
     def _gradients(self, step: int) -> StepOutcome:
         """Fill the gradients of a step; the parameters stay as they are."""
-        split, kind, processes = self.plan.split, self.plan.kind, self.processes
+        split, processes = self.plan.split, self.processes
         rows = self._rows(step)
         supervised_tokens = int(split.supervised_tokens_of(rows).sum())
         # Dropout is drawn from this key alone, or from generators that it seeds.
@@ -295,21 +297,22 @@ class Trainer:
         self.engine.model.train()
         shares = self._shares(rows)
         nll_M: list[Tensor] = []
-        for number, taken in enumerate(shares[processes.ranks.rank]):
-            self.stop.check(processes.any)
+        on_cpu = processes.device.type == "cpu"
+        for number, batch in enumerate(one_ahead(map(self._batch, shares[processes.ranks.rank]))):
+            if number == 0 or self._stops_inside_steps:
+                self.stop.check(processes.any)
             last = number + 1 == len(shares[0])
-            batch = (
-                kind.make_batch(split, taken.tolist(), device=processes.device)
-                if len(taken)
-                else kind.idle_batch(processes.device)
-            )
             nll = self.engine.forward(batch, dropout_key=key, last=last)
             nll_M.append(nll.detach())
-            if last:  # before the backward pass, since an engine may step with it
-                nll_WM = self._of_all_ranks(nll_M)
-                self._refuse_non_finite(step, nll_WM=nll_WM, shares=shares)
+            if last:
+                arrived = on_host(torch.stack(nll_M).double())
+            if last and on_cpu:
+                nll_WM = self._finite(step, arrived(), shares=shares)
             self.engine.backward(nll * scale, last=last)
-        self.stop.check(processes.any)
+        if not on_cpu:  # only now: a GPU that waited for this would have no backward pass to run
+            nll_WM = self._finite(step, arrived(), shares=shares)
+        if self._stops_inside_steps:
+            self.stop.check(processes.any)
         return StepOutcome(
             loss=float(nll_WM.sum()) / max(1, supervised_tokens),
             tokens=int(split.tokens_of(rows).sum()),
@@ -324,24 +327,37 @@ class Trainer:
         num_rows = self.plan.split.num_rows
         return rows_of_step(self.plan.train.seed, step, num_rows=num_rows, rows_per_step=each)
 
-    def _of_all_ranks(self, nll_M: list[Tensor]) -> NDArray[np.float64]:
-        """Return the nll of every micro-batch (columns) of every rank (rows)."""
-        nll_WM = torch.zeros(self.processes.count, len(nll_M), dtype=torch.float64)
-        nll_WM[self.processes.ranks.rank] = torch.stack(nll_M).double().cpu()
-        return self.processes.total(nll_WM).numpy()
+    @property
+    def _stops_inside_steps(self) -> bool:
+        """Return whether a stop is looked for at every micro-batch, not only before a step.
+
+        A step of a CPU can take minutes; ranks on GPUs would wait for each other each time.
+        """
+        return self.processes.count == 1 or self.processes.device.type == "cpu"
+
+    def _batch(self, rows: NDArray[np.int64]) -> Batch:
+        kind, device = self.plan.kind, self.processes.device
+        if not len(rows):
+            return kind.idle_batch(device)
+        return kind.make_batch(self.plan.split, rows.tolist(), device=device)
 
     def _shares(self, rows: NDArray[np.int64]) -> list[list[NDArray[np.int64]]]:
         """Return the micro-batches of every rank."""
         size, ranks = self.plan.layout.micro_batch_rows, self.processes.count
         return [micro_batches(rows, rank=r, ranks=ranks, size=size) for r in range(ranks)]
 
-    def _refuse_non_finite(
-        self, step: int, *, nll_WM: NDArray[np.float64], shares: list[list[NDArray[np.int64]]]
-    ) -> None:
-        bad = np.argwhere(~np.isfinite(nll_WM))
+    def _finite(
+        self, step: int, nll_M: Tensor, *, shares: list[list[NDArray[np.int64]]]
+    ) -> NDArray[np.float64]:
+        """Return the nll of every micro-batch (columns) of every rank (rows), if all are finite."""
+        nll_WM = torch.zeros(self.processes.count, len(nll_M), dtype=torch.float64)
+        nll_WM[self.processes.ranks.rank] = nll_M
+        found = self.processes.total(nll_WM).numpy()
+        bad = np.argwhere(~np.isfinite(found))
         if len(bad):
             rows = np.concatenate([shares[rank][number] for rank, number in bad])
             raise self._not_finite("the loss", step, rows=rows)
+        return found
 
     def _not_finite(self, what: str, step: int, *, rows: NDArray[np.int64]) -> TrainError:
         return TrainError(
@@ -371,19 +387,3 @@ class Trainer:
             sequence_tokens=self.plan.split.sequence_tokens,
             run=self.plan.run,
         )
-
-
-def describe_rows(split: PreparedItems, rows: NDArray[np.int64], *, most: int = 8) -> str:
-    """Return packed sequences with their cards and documents; at most `most` in full."""
-    parts = []
-    for row in sorted({int(r) for r in rows})[:most]:
-        inside = split.documents_D[split.documents_D["row"] == row]
-        cards = []
-        for card in np.unique(inside["card"]):
-            numbers = inside["document"][inside["card"] == card]
-            listed = ", ".join(str(n) for n in numbers[:most])
-            more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
-            cards.append(f"{split.cards[card]} documents {listed}{more}")
-        parts.append(f"packed sequence {row} ({'; '.join(cards)})")
-    hidden = len({int(r) for r in rows}) - most
-    return ", ".join(parts) + (f" and {hidden} more packed sequences" if hidden > 0 else "")

@@ -189,7 +189,9 @@ def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> TrainResult:
     ) as board:
         trainer.run(board)
         final, best = trainer.validate_at_end(board)
-    chosen: dict[str, Tensor] = best or trainer.engine.parameters()
+    chosen: dict[str, Tensor] = best
+    if final.best_step is None:  # the same on all ranks, of which only one holds `best`
+        chosen = trainer.engine.parameters()
     state = trainer.checkpoint()
     if writes:
         save_adapter(
