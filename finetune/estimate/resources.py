@@ -253,11 +253,13 @@ class _Room:
         )
 
     def _memory(self, setting: Setting, rows: int) -> Memory:
+        gpu = find_gpu(self.target.gpu)
         placement = Placement(
             sharding=setting.sharding,
             ranks=self.target.ranks,
             offload=setting.offload,
             device=self.target.device,
+            capability=gpu.capability if gpu else (8, 0),  # an unknown one is taken to be new
         )
         work = work_on(
             self.shape,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from finetune.sizing.attention_paths import AttentionPath
 from finetune.sizing.policy import ELEMENT_BYTES, FLOAT, Device, head_chunk_tokens
 from finetune.sizing.shape import (
     Linear,
@@ -28,6 +29,9 @@ from finetune.spec.sections.training import Lora, Precision
 CPU_ALLOCATOR_SHARES: Mapping[bool, float] = {False: 1.25, True: 0.9}
 """glibc's allocator holds this much of one whole forward pass beside what is in use, without and
 with gradient checkpointing (measured: benchmarks/estimate_error.py)."""
+PADDING = 1.3
+"""Places for each token where documents are padded to those of similar length, which are at most
+twice as long (finetune/models/attention/grouped.py). Assumed."""
 GATHERING_SHARES: Mapping[bool, float] = {False: 3.2, True: 2.8}
 """The same under ZeRO-3, which takes and gives back memory for every module's weights."""
 
@@ -44,8 +48,7 @@ class Work:
     gradient_checkpointing: bool = False
     fused: bool = False
     """True if the layers of finetune/models/fused.py run: on a CPU, unsharded, in fp32."""
-    masked: bool = False
-    """True if attention gets a mask over all of S: on a GPU without flash attention."""
+    attention: AttentionPath = "documents"
     half_adapter: bool = False
     """True if the adapter, too, is in half precision: DeepSpeed casts it with the base."""
     supervised_share: float = 1.0
@@ -194,12 +197,13 @@ def _norms(shape: ModelShape, work: Work, *, count: int) -> int:
 
 
 def _attention(shape: ModelShape, work: Work) -> int:
-    """Queries, keys, values, result and log-sum-exp; with a mask, that too, in every layer."""
+    """Queries, keys, values, result and log-sum-exp; in groups all are padded, and keys and values
+    repeated for every head, beside the result without padding."""
     queries, keys = shape.heads * shape.head_width, shape.key_heads * shape.head_width
-    spread = queries if work.masked else keys  # with a mask, transformers repeats the keys
-    kept = (2 * queries + 2 * spread) * work.element + shape.heads * FLOAT
-    if work.masked:
-        kept += work.tokens * work.element
+    kept = (2 * queries + 2 * keys) * work.element + shape.heads * FLOAT
+    if work.attention == "grouped":
+        padded = PADDING * (4 * queries * work.element + shape.heads * FLOAT)
+        kept = int(padded) + queries * work.element
     if shape.norms_queries:
         kept += (queries + keys + shape.heads + shape.key_heads) * FLOAT
     return work.tokens * kept

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from finetune.sizing.attention_paths import Chip, attention_path
 from finetune.sizing.footprint import (
     Work,
     allocator_bytes,
@@ -37,6 +38,8 @@ from finetune.sizing.shape import (
 from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Offload, Precision, Sharding
 
+CAPPED_SCORES = frozenset({"gemma2"})
+"""Architectures whose scores go through a tanh."""
 LIVE_ELEMENTS = 1_000_000_000
 """Parameters that DeepSpeed's third stage keeps gathered on a GPU (its default)."""
 BLOCK_4BIT = 64
@@ -51,6 +54,8 @@ class Placement:
     ranks: int = 1
     offload: Offload = "none"
     device: Device = "gpu"
+    capability: tuple[int, int] | None = (8, 0)
+    """NVIDIA's compute capability; None on AMD."""
 
     @property
     def parts(self) -> int:
@@ -183,6 +188,12 @@ def work_on(
             precision=precision,
             quantization=quantization,
             sharding=placement.sharding,
+        ),
+        attention=attention_path(
+            Chip(placement.device, placement.capability),
+            precision=precision,
+            head_width=shape.head_width,
+            soft_capped=shape.model_type in CAPPED_SCORES,
         ),
         half_adapter=placement.sharding in ZERO_STAGES and precision != "fp32",
         device=placement.device,

@@ -26,6 +26,7 @@ from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import RecipeError, TrainError
 from finetune.launch.ranks import ranks_of
 from finetune.messages import Place, phrase, problem, sentence
+from finetune.models.attention.packed import chip_of
 from finetune.models.load import kind_of_device
 from finetune.output.small_files import UnreadableError
 from finetune.sizing.footprint import MeasuredRow, measured_bytes
@@ -138,16 +139,6 @@ class _Plan:
         """This rank's."""
         return self.processes.device
 
-    @property
-    def placement(self) -> Placement:
-        """Place of this rank among all of them."""
-        return Placement(
-            sharding=self.sharing.sharding,
-            ranks=self.processes.count,
-            offload=self.sharing.offload,
-            device=kind_of_device(self.device),
-        )
-
     def agreed(self, memory: DeviceMemory | None) -> tuple[int, int | None]:
         """Return the rows that all ranks can run, and the peak if this rank measured it.
 
@@ -187,7 +178,7 @@ class _Plan:
         parameters = self.model.parameters.values()
         trained = trained_bytes(
             sum(parameter.numel() for parameter in parameters),
-            self.placement,
+            _placement(self.sharing, self.processes),
             precision=self.sharing.precision,
         )
         later = trained.moments + trained.buffers  # weights and gradients are there when measured
@@ -258,12 +249,7 @@ def _computed(
         raise RecipeError(
             problem("unreadable-config", "{why}", at=Place(path), why=reason_of(error))
         ) from error
-    placement = Placement(
-        sharding=sharing.sharding,
-        ranks=processes.count,
-        offload=sharing.offload,
-        device=kind_of_device(processes.device),
-    )
+    placement = _placement(sharing, processes)
 
     def peak_bytes(rows: int) -> int:
         work = work_on(
@@ -278,6 +264,17 @@ def _computed(
         return budgeted_bytes(device_memory(shape, work, placement), device=placement.device)
 
     return peak_bytes
+
+
+def _placement(sharing: Sharing, processes: Processes) -> Placement:
+    """Return the place of this rank among all of them."""
+    return Placement(
+        sharding=sharing.sharding,
+        ranks=processes.count,
+        offload=sharing.offload,
+        device=kind_of_device(processes.device),
+        capability=chip_of(processes.device).capability,
+    )
 
 
 def _measured(

@@ -125,7 +125,7 @@ WORK = st.builds(
     quantization=st.sampled_from(["none", "8bit", "4bit"]),
     gradient_checkpointing=st.booleans(),
     fused=st.just(False),
-    masked=st.booleans(),
+    attention=st.sampled_from(["documents", "varlen", "grouped"]),
 )
 
 

@@ -87,3 +87,16 @@ def test_only_what_splits_weights_makes_a_large_base_fit() -> None:
         "precision": "fp32",
     }
     assert _total(Placement("zero2", 8), **case) > 24 * GIB > _total(Placement("zero3", 8), **case)
+
+
+def test_attention_in_groups_needs_more_memory_than_flash_attention() -> None:
+    """A T4 and an AMD card pad documents and repeat keys; an A100 in bf16 does neither, in fp32 it
+    does as they do."""
+    case: dict[str, Any] = {"lora": Lora(), "rows": 4, "sequence_tokens": 2048}
+    for precision in ("bf16", "fp32"):
+        t4, amd, a100 = (
+            _total(Placement(capability=capability), **case, precision=precision)
+            for capability in ((7, 5), None, (8, 0))
+        )
+        assert t4 == amd
+        assert (a100 < t4) == (precision == "bf16")
