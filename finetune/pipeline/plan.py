@@ -213,7 +213,7 @@ def _baseline_step(project: Project, *, inputs: Mapping[str, Step]) -> Step:
     Its content is what the answers of a base depend on: not the metrics, nor the statistics.
     """
     recipe, last = project.recipe, project.recipe.training_phases[-1]
-    asked = recipe.evaluate.model_dump(mode="json", exclude=OF_ANSWERS_MADE)
+    asked = _without_none(recipe.evaluate.model_dump(mode="json", exclude=OF_ANSWERS_MADE))
     asked |= added_origins(recipe.evaluate.tasks, ())
     asked |= {"precision": last.train.precision, "quantization": recipe.base.quantization}
     return _step("baseline", "baseline", last, inputs=inputs, content=asked)
@@ -358,9 +358,14 @@ def _prepare_settings(project: Project) -> dict[str, Any]:
     return content
 
 
+def _without_none(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what is set, so that a setting of later versions changes no key where it is not."""
+    return {key: value for key, value in settings.items() if value is not None}
+
+
 def _evaluate_content(project: Project) -> dict[str, Any]:
     settings = project.recipe.evaluate
-    content = settings.model_dump(exclude={"tasks", "metrics", "models"})
+    content = _without_none(settings.model_dump(exclude={"tasks", "metrics", "models"}))
     content |= added_origins(settings.tasks, settings.metrics)
     content["passed_on"] = passed_on(project.cards)  # whose texts stand beside the scores per item
     if settings.models:

@@ -60,10 +60,15 @@ def _texts(sentences: Iterable[Sentence]) -> tuple[str, ...]:
 
 
 def released_languages(job: Job) -> list[str]:
-    """Return the languages of the texts: first target languages, then source languages."""
-    corpora = corpora_of(job)
+    """Return the languages of the texts: first target languages, then source languages.
+
+    Languages in which the adapter is tested alone are none of them.
+    """
+    corpora = [corpus for corpus in corpora_of(job) if not corpus.evaluate_only]
     prepare = result_of(job, "prepare", PrepareResult)
-    written = [x for x in prepare.languages if x in prepare.per_language] if prepare else []
+    counts = prepare.per_language if prepare else {}
+    trained = {x for x, each in counts.items() if each.splits.get("train", not each.splits)}
+    written = [x for x in prepare.languages if x in trained] if prepare else []
     for corpus in corpora:
         card = job.cards[corpus.card].corpus
         written += [corpus.target] if corpus.target else card.languages[:1]

@@ -9,10 +9,13 @@ from finetune.messages import Place, Problem, Sentence, problem, sentence
 from finetune.output.fields import field_problem, named_fields
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Corpus
+from finetune.spec.sections.forgetting import Forgetting
 from finetune.spec.sections.mixture import DataMixture
 from finetune.spec.sections.vocabulary import Vocabulary
 from finetune.spec.yaml_file import Path_
 
+WELL_KNOWN = ("eng_Latn", "fra_Latn")
+"""Languages in which bases are at home."""
 PROMPT_FIELDS = ("text", "source_name", "target_name")
 """Fields that a prompt may name in braces."""
 
@@ -137,6 +140,68 @@ def vocabulary_problems(
                 targets=targets,
             ),
         )
+
+
+def forgetting_problems(
+    settings: Forgetting | None, corpora: Sequence[Corpus], cards: Mapping[str, DataCard]
+) -> Iterator[tuple[Path_, Problem]]:
+    """Yield (path, problem) for a card without held-out texts of the language."""
+    if settings is None:
+        return
+    path: Path_ = ("evaluate", "forgetting")
+    mine = [corpus for corpus in corpora if corpus.card == settings.card]
+    if not mine:
+        known = list(dict.fromkeys(corpus.card for corpus in corpora))
+        yield (
+            (*path, "card"),
+            problem(
+                "no-such-corpus",
+                "{card!r} is no card of the corpora{hint}; add it there with `evaluate_only: "
+                "true`, so that none of it is trained on",
+                card=settings.card,
+                hint=suggestion(settings.card, known, listed=20),
+            ),
+        )
+        return
+    block = cards[settings.card].corpus
+    if block.test == "none" and not any(corpus.evaluate_only for corpus in mine):
+        yield (
+            (*path, "card"),
+            problem(
+                "no-test-texts",
+                "card {card!r} has no test texts (`test: none`); choose another card, or add "
+                "`evaluate_only: true` to its entry",
+                card=settings.card,
+            ),
+        )
+    if found := _unfit_language(settings, corpora, cards):
+        yield (*path, "language"), found
+
+
+def _unfit_language(
+    settings: Forgetting, corpora: Sequence[Corpus], cards: Mapping[str, DataCard]
+) -> Problem | None:
+    """Return what is wrong with the language of forgetting."""
+    there = cards[settings.card].corpus.languages
+    wanted = WELL_KNOWN if settings.language is None else (settings.language,)
+    measured = [language for language in wanted if language in there]
+    if not measured:
+        return problem(
+            "language-not-in-card",
+            "{language!r} is not in card {card!r}, which has {languages}",
+            language=wanted[0],
+            card=settings.card,
+            languages=there,
+        )
+    taught = [corpus for corpus in corpora if not (corpus.replay or corpus.evaluate_only)]
+    if set(measured) <= {target_language(corpus, cards[corpus.card]) for corpus in taught}:
+        return problem(
+            "forgetting-of-trained-language",
+            "{language!r} is what this recipe trains, so it is not forgotten; name another "
+            "language that the base knows",
+            language=measured[0],
+        )
+    return None
 
 
 def mixture_problems(

@@ -23,7 +23,12 @@ from finetune.output.paths import (
     resolved,
 )
 from finetune.spec.card import DataCard
-from finetune.spec.entries import corpus_problems, mixture_problems, vocabulary_problems
+from finetune.spec.entries import (
+    corpus_problems,
+    forgetting_problems,
+    mixture_problems,
+    vocabulary_problems,
+)
 from finetune.spec.permission import personal_problems
 from finetune.spec.recipe import Corpus, Recipe
 from finetune.spec.tables import renamed
@@ -243,6 +248,8 @@ def _problems_of_entries(
 ) -> Iterable[Problem]:
     corpora = [c for _, c in _corpora(recipe)]
     for path, found in vocabulary_problems(recipe.vocabulary, corpora, cards):
+        yield document.located(found, path)
+    for path, found in forgetting_problems(recipe.evaluate.forgetting, corpora, cards):
         yield document.located(found, path)
     for number, phase in enumerate(recipe.training_phases):
         inside: Path_ = ("phases", number) if recipe.phases is not None else ()

@@ -16,6 +16,7 @@ from finetune.spec.language import Language
 from finetune.spec.section import Section
 from finetune.spec.sections.base_model import Base, LicenceId, Name, RepoId
 from finetune.spec.sections.compared_model import Compared, refuse_shared_names
+from finetune.spec.sections.forgetting import Forgetting
 from finetune.spec.sections.gates import Gates
 from finetune.spec.sections.identify import Identify
 from finetune.spec.sections.mixture import DataMixture
@@ -159,6 +160,8 @@ class Evaluate(Section):
     """Additional tasks: by name (installed packages, lm-evaluation-harness), or YAML files."""
     models: list[Compared] = Field(default_factory=list)
     """Other models on the same items, shown beside the adapter; they decide nothing."""
+    forgetting: Forgetting | None = None
+    """Texts on which forgetting is measured. Default: sources of translations, or replay data."""
     minimum_effect: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )

@@ -13,13 +13,15 @@ from finetune.spec.tables.public_tasks import PublicTask, public_task, tasks_in
 def trained_languages(recipe: Recipe, cards: Mapping[str, DataCard]) -> list[str]:
     """Return the languages that a recipe trains: targets, and languages of texts; no replay.
 
-    Nothing is trained on a card that is withdrawn; a release does not have it.
+    Nothing is trained on a card that is withdrawn or a test alone; a release does not have it.
     """
     found: list[str] = []
     for phase in recipe.training_phases:
         for corpus in phase.corpora:
             card = cards.get(corpus.card)
-            if card is not None and not card.is_withdrawn and not corpus.replay:
+            if card is None or card.is_withdrawn or corpus.evaluate_only:
+                continue
+            if not corpus.replay:
                 found += [corpus.target] if corpus.target else card.corpus.languages
     return list(dict.fromkeys(found))
 

@@ -111,7 +111,7 @@ BAD = {
     ),
     "no English was scored": (
         {"forgetting": None},
-        *("forgetting", "not measured", "no held-out English or French"),
+        *("forgetting", "not measured", "no held-out text of a known language"),
     ),
     "far from the base": (
         {"kl": adapter_score("kl_per_token", 2.0, task="kl", language="eng_Latn")},

@@ -64,11 +64,13 @@ def evidence_of(
     """Return the evidence of a recipe; `prepared` are the corpora of its phases."""
     there = {name for name, card in cards.items() if not card.is_withdrawn}
     corpora = [c for p in recipe.training_phases for c in p.corpora if c.card in there]
-    taught = [corpus for corpus in corpora if not corpus.replay] or corpora
-    languages = {target_language(c, cards[c.card]): _translates(c, cards) for c in taught}
-    for corpus in taught:
+    tested = [corpus for corpus in corpora if not corpus.replay] or corpora
+    taught = [corpus for corpus in tested if not corpus.evaluate_only] or corpora
+    languages = {target_language(corpus, cards[corpus.card]): False for corpus in taught}
+    for corpus in tested:
         language = target_language(corpus, cards[corpus.card])
-        languages[language] = languages[language] or _translates(corpus, cards)
+        if language in languages:
+            languages[language] |= _translates(corpus, cards)
     return Evidence(
         evaluated=evaluated,
         languages=tuple(languages),

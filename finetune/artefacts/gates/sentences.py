@@ -97,7 +97,7 @@ SAID: Mapping[GateName, Mapping[Finding, Say]] = {
             "({rise:+.1f} %, at most {limit:+g} %)",
             **f,
         ),
-        "not measured": lambda _: sentence("no held-out English or French was scored"),
+        "not measured": lambda _: sentence("no held-out text of a known language was scored"),
     },
     "kl": {
         "passed": lambda f: sentence(

@@ -53,10 +53,13 @@ GATES: Mapping[GateName, Gate] = {
         sentence("train for fewer steps, and look for repeated words in the training targets"),
     ),
     "forgetting": Gate(
-        sentence("keeps English and French"),
+        sentence("keeps known languages"),
         readings.forgetting,
         sentence("train for fewer steps, or with more replay data (mixture.replay)"),
-        sentence("add an English or French card with `replay: true`"),
+        sentence(
+            "add an English or French card with `replay: true`; or with `evaluate_only: true`, and "
+            "its name in evaluate.forgetting"
+        ),
     ),
     "kl": Gate(
         sentence("stays near the base"),

@@ -9,14 +9,14 @@ from finetune.statistics.bootstrap import ratio_of_sums
 
 METRIC = Metric(
     name="forgetting_bits",
-    label="bits per byte of English or French",
+    label="bits per byte of known languages",
     about="measures what a model has lost of a language that its base knows: more bits than the "
     "base needs are forgetting",
     hub_id="forgetting_bits",
     higher_is_better=False,
     decimals=3,
     unit="bits/byte",
-    title="Forgetting: bits per byte of English or French",
+    title="Forgetting: bits per byte of known languages",
     percent_of_base=True,
     is_judged=False,
     takes=Likelihood,

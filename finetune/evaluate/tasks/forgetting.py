@@ -1,12 +1,13 @@
 """Forgetting: likelihood of held-out English and French, which an adapter may lose.
 
 The texts are the sources of held-out translations, as texts without a prompt; where nothing is
-translated from a language, the held-out texts of its replay data.
+translated from a language, the held-out texts of its replay data. A recipe may name a card, and
+another language.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,28 +17,32 @@ from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
+from finetune.spec.entries import WELL_KNOWN
 from finetune.spec.tables.task import Group, Task
 
 if TYPE_CHECKING:
     from finetune.evaluate.base_and_adapter import System
 
-LANGUAGES = ("eng_Latn", "fra_Latn")
-"""In which bases are at home."""
-
 
 def groups(job: Job, part: Part) -> list[Group]:
-    """Return English and French texts, at most `evaluate.control_items` each."""
-    found = []
-    for language in LANGUAGES:
-        items = _first(_sources(part, language), count=job.recipe.evaluate.control_items) or _first(
-            _texts(job, part, language), count=job.recipe.evaluate.control_items
-        )
-        if items:
-            found.append(Group(language=language, items=items, unit="text"))
-    return found
+    """Return texts of English and French, or of the card that the recipe names.
+
+    At most `evaluate.control_items` per language.
+    """
+    settings, count = job.recipe.evaluate, job.recipe.evaluate.control_items
+    named = settings.forgetting
+    if named is not None:
+        wanted = WELL_KNOWN if named.language is None else (named.language,)
+        found = {code: _first(_of_card(job, part, named.card, code), count) for code in wanted}
+    else:
+        found = {
+            code: _first(_sources(part, code), count) or _first(_replayed(job, part, code), count)
+            for code in WELL_KNOWN
+        }
+    return [Group(language=code, items=its, unit="text") for code, its in found.items() if its]
 
 
-def _first(items: Iterator[Item], *, count: int) -> list[Item]:
+def _first(items: Iterator[Item], count: int) -> list[Item]:
     """Return the first items, each text once."""
     found: dict[str | None, Item] = {}
     for item in items:
@@ -55,16 +60,31 @@ def _sources(part: Part, language: str) -> Iterator[Item]:
             yield _as_text(item, language, item.source)
 
 
-def _texts(job: Job, part: Part, language: str) -> Iterator[Item]:
-    """Yield texts of replay data in a language, by the order of hashes; of long ones a part."""
+def _replayed(job: Job, part: Part, language: str) -> Iterator[Item]:
+    """Yield texts of replay data in a language."""
+    corpora = [corpus for phase in job.recipe.training_phases for corpus in phase.corpora]
+    yield from _texts(job, part, {corpus.card for corpus in corpora if corpus.replay}, language)
+
+
+def _of_card(job: Job, part: Part, card: str, language: str) -> Iterator[Item]:
+    """Yield texts of a card in a language: plain ones, sources, references."""
+    yield from _texts(job, part, {card}, language)
+    for record in _order(part):
+        item = part.items[record]
+        read, _, written = (item.direction or f">{item.language}").partition(">")
+        text = item.source if language == read else item.reference
+        if item.card == card and item.prompt is not None and language in (read, written) and text:
+            yield _as_text(item, language, text)
+
+
+def _texts(job: Job, part: Part, cards: Collection[str], language: str) -> Iterator[Item]:
+    """Yield plain texts of cards in a language, by the order of hashes; of long ones a part."""
     from finetune.models.load import load_tokenizer, tokenizer_folder
 
-    corpora = [corpus for phase in job.recipe.training_phases for corpus in phase.corpora]
-    replayed = {corpus.card for corpus in corpora if corpus.replay}
     tokenizer, split = load_tokenizer(tokenizer_folder(job)), part.splits["adapter"]
     for record in _order(part):
         item = part.items[record]
-        if item.language == language and item.card in replayed and item.prompt is None:
+        if item.language == language and item.card in cards and item.prompt is None:
             ids = split.token_ids_of(record)
             text = tokenizer.decode(
                 ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -97,9 +117,10 @@ def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> lis
 
 def conditions(job: Job) -> str:
     """Return what decides the scores besides models and texts."""
-    recipe = job.recipe
+    recipe, named = job.recipe, job.recipe.evaluate.forgetting
     return (
         f"split:test|items:{recipe.evaluate.control_items}|context:{recipe.prepare.sequence_tokens}"
+        + (f"|card:{named.card}" if named else "")
     )
 
 

@@ -37,7 +37,8 @@ class Gates(Section):
     """Maximum repetition of the outputs beyond that of the references: share of the character
     4-grams that stood in the same output before, as a difference."""
     forgetting_percent: Annotated[float, Field(gt=0, le=10)] = 10.0
-    """Maximum rise of the bits per byte of held-out English or French, in percent of the base's."""
+    """Maximum rise of the bits per byte of held-out English or French, or of the card in
+    `evaluate.forgetting`, in percent of the base's."""
     kl_per_token: Annotated[float, Field(gt=0, le=0.5)] = 0.5
     """Maximum mean KL divergence of the adapter from the base, in nats per token, where the base
     continues English and French prompts."""

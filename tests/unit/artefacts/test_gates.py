@@ -14,6 +14,7 @@ from finetune.artefacts.results import EvaluateResult, ReleaseResult, as_json, p
 from finetune.messages import sentence
 from finetune.spec.recipe import Recipe
 from finetune.spec.sections.gates import Gates
+from finetune.spec.trained_languages import trained_languages
 from tests.support.gates import BAD, NGRAM, SCORES, TESTS, evidence, outputs
 from tests.support.release_job import RECIPE, card
 
@@ -104,6 +105,18 @@ def test_the_languages_are_those_that_the_recipe_teaches():
     assert {states[name] for name in ("wrong_source", "fidelity", "repetition")} == {
         "does not apply"
     }
+
+
+def test_a_language_that_is_only_tested_is_not_taught():
+    """An English card with `evaluate_only: true` makes no adapter of English."""
+    text = {"kind": "text", "columns": {"text": "text"}}
+    english = card("english", corpus=text | {"languages": ["eng_Latn"]})
+    cards = {"school-hau": card(), "english": english}
+    corpora = [*RECIPE["corpora"], {"card": "english", "evaluate_only": True}]
+    recipe = Recipe.model_validate(RECIPE | {"corpora": corpora})
+    found = evidence_of(recipe, cards, prepared=[], evaluated=EvaluateResult((), ()))
+    assert (found.languages, found.translated) == (("hau_Latn",), ("hau_Latn",))
+    assert trained_languages(recipe, cards) == ["hau_Latn"]
 
 
 def test_outputs_are_read_where_no_corpus_translates():

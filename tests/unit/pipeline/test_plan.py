@@ -105,6 +105,38 @@ def test_new_tokens_for_none_are_refused_before_anything_runs(keys, override, co
     assert caught.value.codes == (code,)
 
 
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [
+        ("{card: word}", "no-such-corpus"),
+        ("{card: words}", "language-not-in-card"),
+        ("{card: words, language: fra_Latn}", "language-not-in-card"),
+        ("{card: words, language: wol_Latn}", "forgetting-of-trained-language"),
+    ],
+)
+def test_forgetting_is_of_held_out_texts_in_a_language_that_is_not_trained(keys, named, code):
+    """A gate that reads the language of the recipe itself would always pass."""
+    with pytest.raises(RecipeError) as caught:
+        keys(f"evaluate.forgetting={named}")
+    assert caught.value.codes == (code,)
+
+
+def test_a_card_without_test_texts_has_none_to_score(keys):
+    """`test: none`, unless the entry makes all of its texts test texts."""
+    keys()
+    card = Path("data_cards/words.md").read_text()
+    english = card.replace("wol_Latn", "eng_Latn").replace("[wo]", "[en]")
+    english = english.replace("  format:", "  test: none\n  format:")
+    Path("data_cards/english.md").write_text(english)
+    named = "evaluate.forgetting={card: english}"
+    with pytest.raises(RecipeError) as caught:
+        keys("corpora=[{card: words}, {card: english, replay: true}]", named)
+    assert caught.value.codes == ("no-test-texts",)
+    two = "corpora=[{card: words}, {card: english, evaluate_only: true}]"
+    before, after = keys(two), keys(two, named)
+    assert [s for s in STAGES if before[s] != after[s]] == ["baseline", "evaluate", "release"]
+
+
 def test_the_owners_words_rerun_only_the_release(keys):
     """A new contact on the card is news for the model card, not for the tokens."""
     before = keys()
