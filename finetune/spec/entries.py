@@ -9,7 +9,7 @@ from finetune.messages import Place, Problem, Sentence, problem, sentence
 from finetune.output.fields import field_problem, named_fields
 from finetune.spec.card import DataCard
 from finetune.spec.recipe import Corpus
-from finetune.spec.sections.forgetting import Forgetting
+from finetune.spec.sections.known_language import Forgetting
 from finetune.spec.sections.mixture import DataMixture
 from finetune.spec.sections.vocabulary import Vocabulary
 from finetune.spec.yaml_file import Path_

@@ -16,9 +16,9 @@ from finetune.spec.language import Language
 from finetune.spec.section import Section
 from finetune.spec.sections.base_model import Base, LicenceId, Name, RepoId
 from finetune.spec.sections.compared_model import Compared, refuse_shared_names
-from finetune.spec.sections.forgetting import Forgetting
 from finetune.spec.sections.gates import Gates
 from finetune.spec.sections.identify import Identify
+from finetune.spec.sections.known_language import Forgetting
 from finetune.spec.sections.mixture import DataMixture
 from finetune.spec.sections.overlap import Duplicates, EvaluationSet
 from finetune.spec.sections.publish import Publish

@@ -12,7 +12,7 @@ from finetune.artefacts.items import Item
 from finetune.evaluate.parts import Part
 from finetune.evaluate.tasks.forgetting import groups
 from finetune.models import load
-from finetune.spec.sections.forgetting import Forgetting
+from finetune.spec.sections.known_language import Forgetting
 
 TOKENS = ["", "How are you?", "Good morning", "Never trained"]
 
