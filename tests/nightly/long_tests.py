@@ -15,6 +15,7 @@ FILES = (
     "tests/cluster/test_survival.py",
     "tests/e2e/test_full_disk.py",
     "tests/e2e/test_kill_train.py",
+    "tests/e2e/test_known_bad_real.py",
     "tests/e2e/test_vocabulary_real.py",
     "tests/stages/test_prepare_contamination.py",
     "tests/stages/test_prepare_duplicates.py",
