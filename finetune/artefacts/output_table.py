@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune.artefacts.output_facts import (
     NO_WORDS,
     REFERENCE,
     GroupOutputs,
+    HardInputs,
     OutputFacts,
 )
 from finetune.artefacts.scores import Score
@@ -17,6 +18,9 @@ from finetune.messages import Sentence, sentence
 from finetune.spec.language import language_name
 from finetune.spec.tables.metric import FIDELITY
 
+HARD_COLUMNS = (
+    *("inputs", "n", "empty", "mostly repeated", "unexplained", "numbers kept", "pairs alike"),
+)
 MOST_LANGUAGES = 3
 """Wrong languages that are named, the most frequent first."""
 
@@ -48,6 +52,26 @@ def output_rows(groups: Sequence[GroupOutputs], scores: Sequence[Score]) -> list
         for group in groups
         for name, facts in group.systems.items()
     ]
+
+
+def hard_input_rows(found: Sequence[HardInputs]) -> list[tuple[str, ...]]:
+    """Return a row for each direction and kind of input, with the columns of `HARD_COLUMNS`.
+
+    Numbers of outputs: of the base, and of the adapter.
+    """
+    kinds: dict[tuple[str, str], dict[str, HardInputs]] = {}
+    for one in found:
+        kinds.setdefault((place_of(one), one.kind), {})[one.system] = one
+    return [_hard_row(*kind, systems) for kind, systems in kinds.items()]
+
+
+def _hard_row(place: str, kind: str, systems: Mapping[str, HardInputs]) -> tuple[str, ...]:
+    def counts(name: str) -> str:
+        return " -> ".join(str(n) for one in both if (n := getattr(one, name)) is not None)
+
+    both = [systems[name] for name in ("base", "adapter") if name in systems]
+    names = ("empty", "repeated", "unexplained", "numbers_kept", "pairs_alike")
+    return (f"{place}, {kind}", str(both[0].n), *map(counts, names))
 
 
 def not_covered(groups: Sequence[GroupOutputs]) -> list[Sentence]:
@@ -96,7 +120,7 @@ def other_languages(group: GroupOutputs, system: str) -> tuple[str, ...]:
     return tuple(f"{_name(code)} {n}" for code, n in others[:MOST_LANGUAGES])
 
 
-def place_of(group: GroupOutputs) -> str:
+def place_of(group: GroupOutputs | HardInputs) -> str:
     """Return the language or direction of a group by name, with its phase."""
     names = map(language_name, (group.direction or group.language).split(">"))
     phase = f" ({group.phase})" if group.phase else ""

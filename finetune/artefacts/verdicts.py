@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Literal
 
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score, Subject, subject
@@ -24,6 +25,11 @@ YARDSTICKS = {
     "copy": "copy of the source",
 }
 """Names of yardsticks, for people."""
+_WITHIN_A_SENTENCE = {
+    "examples": sentence("the base with examples"),
+    "ngram": sentence("the byte n-gram model"),
+    "copy": sentence("the copy of the source"),
+}
 
 
 def judged(pairs: Sequence[Pair]) -> list[Pair]:
@@ -163,11 +169,56 @@ def verdict(test: PairedTest) -> str:
         return f"{test.better} better ({100 * test.difference / test.base:+.1f} %)"
     if not row.is_judged:
         return "shown only" if row.chance is None else against_chance(test)
+    return str(reason_said(reason_of(test)))
+
+
+def reason_of(test: PairedTest) -> str:
+    """Return why no gain is claimed, as a gate records it: a word, and facts behind a colon."""
+    if test.better == "base":
+        return "worse"
     if test.n < MIN_ITEMS_OF_A_CLAIM:
-        return f"too few items for a claim (n = {test.n})"
+        return f"few: {test.n}"
     if test.difference == test.low == test.high == 0:
-        return "no difference"
-    return _why_neither(test)
+        return "equal"
+    return f"elsewhere: {test.fails_in}" if test.fails_in else _too_little(test)
+
+
+def _too_little(test: PairedTest) -> str:
+    up = sign_of_gain(test)
+    sign = up if is_ahead(test.difference, test.metric) else -up
+    if not test.p_value < LEVEL:
+        return "not significant"
+    if not is_larger_than_minimum(test, sign=sign):
+        return "small"
+    if sign == up and (rivals := unbeaten(test)):
+        return f"behind: {' '.join(rival.name for rival in rivals)}"
+    return "not significant"
+
+
+_REASONS = {
+    "worse": sentence("the base is better"),
+    "equal": sentence("no difference"),
+    "small": sentence("less than the minimum effect"),
+    "not significant": sentence("not significant"),
+}
+
+
+def reason_said(reason: str) -> Sentence:
+    """Return a reason in words.
+
+    >>> str(reason_said("behind: ngram copy"))
+    'better than the base, not than the byte n-gram model and the copy of the source'
+    """
+    word, _, facts = reason.partition(": ")
+    if word == "few":
+        return sentence("too few items for a claim (n = {n})", n=int(facts))
+    if word == "elsewhere":
+        return sentence("better, but not in {metric}", metric=metric(facts).label)
+    if word == "behind":
+        rivals = [_WITHIN_A_SENTENCE[name] for name in facts.split()]
+        every = reduce(lambda one, two: sentence("{one} and {two}", one=one, two=two), rivals)
+        return sentence("better than the base, not than {rivals}", rivals=every)
+    return _REASONS[word]
 
 
 def against_chance(test: PairedTest) -> str:
@@ -188,30 +239,11 @@ def against_chance(test: PairedTest) -> str:
     return found.replace("%", " %") + f"{p_of(test.base)})"
 
 
-def _why_neither(test: PairedTest) -> str:
-    if test.fails_in:
-        return f"better, but not in {metric(test.fails_in).label}"
-    up = sign_of_gain(test)
-    sign = up if is_ahead(test.difference, test.metric) else -up
-    if not test.p_value < LEVEL:
-        return "not significant"
-    if not is_larger_than_minimum(test, sign=sign):
-        return "less than the minimum effect"
-    if sign == up and (rivals := unbeaten(test)):
-        return f"better than the base, not than {names_of(rivals)}"
-    return "not significant"
-
-
 def beaten(rival: Rival, test: PairedTest) -> str:
     """Return whether the adapter beats a yardstick, in words; empty where nothing is claimed."""
     if not can_claim(test):
         return ""
     return "beaten" if _beats(rival, test) else "not beaten"
-
-
-def names_of(rivals: Sequence[Rival]) -> str:
-    """Return yardsticks within a sentence."""
-    return " and ".join(f"the {YARDSTICKS[rival.name]}" for rival in rivals)
 
 
 def p_text(p_value: float, *, floor: float = 0.0) -> str:

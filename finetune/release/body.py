@@ -14,7 +14,12 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.model_comparisons import model_rows, models_ahead
 from finetune.artefacts.other_documents import limits
-from finetune.artefacts.output_table import not_covered, output_rows
+from finetune.artefacts.output_table import (
+    HARD_COLUMNS,
+    hard_input_rows,
+    not_covered,
+    output_rows,
+)
 from finetune.artefacts.results import (
     BaseResult,
     EvaluateResult,
@@ -172,6 +177,8 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "first_lines": first_lines(comparisons_of(job), gates=gates),
         "gates": list(map(gate_row, gates)),
         "outputs": output_rows(outputs_of(job), scores_of(job)),
+        "hard_columns": HARD_COLUMNS,
+        "hard_inputs": hard_input_rows(evaluated.hard_inputs) if evaluated else [],
         "not_covered": [inline(str(one)) for one in not_covered(outputs_of(job))],
         "minimum_items": MIN_ITEMS_OF_A_CLAIM,
         "effects": minimum_effects(comparisons_of(job)),

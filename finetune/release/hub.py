@@ -64,6 +64,15 @@ def upload(files: Mapping[str, Path], target: Target) -> bool:
         raise ReleaseError(explained) from None  # the error's own text may quote headers
 
 
+def is_private(repo: str, *, kind: Literal["model", "dataset"] = "model") -> bool:
+    """Return whether a repository that was just published to is seen by its owners only."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=endpoint(), library_name="finetune")
+    with network_as_set():
+        return bool(api.repo_info(repo, repo_type=kind).private)
+
+
 def _explanation(error: BaseException, target: Target) -> Problem | None:
     """Return the problem behind an error of the client; None for an unknown one."""
     from httpx2 import HTTPError, InvalidURL

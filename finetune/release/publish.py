@@ -17,7 +17,7 @@ from finetune.artefacts.gates.table import barring, remedy_of, said_of
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.results import ReleaseResult, read_result
 from finetune.errors import ReleaseError
-from finetune.messages import Place, problem
+from finetune.messages import Place, Sentence, problem, sentence
 from finetune.output.console import Console
 from finetune.output.durable import flush, flush_folders, make_folder
 from finetune.pipeline.disk_errors import in_the_way
@@ -111,15 +111,26 @@ def publish(
     if settings.hub == "directory":
         changed = to_directory(files, root / repo, waiting=console.say)
     else:
-        from finetune.release.hub import Target, upload
+        from finetune.release.hub import Target, is_private, upload
 
         changed = upload(files, Target(repo, private=settings.private))
+        if not settings.private and is_private(repo):
+            console.say(stays_private(place), private=True)
     if changed:
         done = "copied" if settings.hub == "directory" else "uploaded"
         console.say(f"{done} {repo} to {place}", repo=repo, place=place, changed=True)
     else:
         console.say(f"{place}: already up to date", place=place, changed=False)
     return place
+
+
+def stays_private(place: str) -> Sentence:
+    """Return what to say of a repository that was to be public and was private before."""
+    return sentence(
+        "{place}: it was private before and stays private; make it public in its settings on the "
+        "server",
+        place=place,
+    )
 
 
 def _refuse_public(repo: str, *, gate: Sequence[str], gates: Sequence[GateResult]) -> None:
@@ -163,13 +174,18 @@ def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: 
         f"would be uploaded to {place}", ["file", "bytes"], rows, name="files", facts=facts
     )
     if settings.hub == "directory":
-        who = "everyone who can read that folder"
+        who = sentence("visible to everyone who can read that folder")
     elif settings.private:
-        who = "its owners only (private)"
+        who = sentence("visible to its owners only (private); a public repository is refused")
     else:
-        who = "all (public)"
+        who = sentence("visible to all (public); a repository that is private stays private")
     console.say(
-        f"{len(sizes)} files, {sum(sizes.values()):,} bytes, visible to {who}; nothing uploaded",
+        sentence(
+            "files: {files}, {size_bytes} bytes, {who}; nothing uploaded",
+            files=len(sizes),
+            size_bytes=sum(sizes.values()),
+            who=who,
+        ),
         files=len(sizes),
         size_bytes=sum(sizes.values()),
         private=settings.private,

@@ -290,7 +290,11 @@ class _Builder:
             if key.value in values:
                 at = replace(at, key=shown((*path, key.value)))
                 self.problems.append(problem("key-twice", "key given twice", at=at))
-            values[key.value] = self.build(child, (*path, key.value))
+            inner = (*path, key.value)
+            values[key.value] = self.build(child, inner)
+            if child.line > key.line and child.kind in ("mapping", "sequence"):
+                # a section is where its key is, not where what stands below it begins
+                self.places[inner] = Position(key.line, key.column, None)
         return values
 
     def _half(self, node: Node, letter: str) -> None:

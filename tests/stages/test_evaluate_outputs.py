@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from finetune.artefacts.results import EvaluateResult, parse_result
 from finetune.evaluate.run import run
+from finetune.evaluate.score_table import show_scores
+from finetune.output.console import Console
 from tests.support.evaluate_job import make_job
 from tests.support.tiny import write_tiny_model
 
@@ -34,7 +37,9 @@ def test_hard_inputs_are_counted_and_kept_apart_from_scores(tmp_path, base_folde
     assert "The shop is not open today." not in sources
     assert "<td>negation</td>" in (job.workspace / "report.html").read_text()
     assert {score["task"] for score in result["scores"] if "task" in score} == set()
-    assert parse_result(result, EvaluateResult, path=job.workspace).hard_inputs
+    out = io.StringIO()
+    show_scores(parse_result(result, EvaluateResult, path=job.workspace), console=Console(out=out))
+    assert "short and hard inputs, base -> adapter: nothing is claimed from them" in out.getvalue()
 
 
 @pytest.mark.parametrize("settings", [{"hard_inputs": 0}, {"generate_items": 0}])

@@ -63,3 +63,29 @@ def test_an_unknown_language_is_said(tmp_path):
     assert "whether outputs are in the language is not known" in text
     assert "3 of 60 references" in text
     assert "| unknown |" in text
+
+
+def test_the_card_has_a_row_for_each_kind_of_hard_input(tmp_path):
+    """Numbers of outputs of base and adapter; a kind without numbers or pairs has none."""
+    write_adapter(tmp_path)
+    plain = {**DIRECTION, "phase": None, "n": 8, "empty": 0, "repeated": 0}
+    words = plain | {"kind": "one word", "unexplained": 3}
+    pairs = plain | {"kind": "negation", "unexplained": 0, "pairs_alike": 4}
+    job = release_job(
+        tmp_path,
+        evaluate={
+            "scores": [score("base", 2.0), score("adapter", 1.5)],
+            "comparisons": [comparison()],
+            "hard_inputs": [
+                words | {"system": "base", "empty": 5},
+                words | {"system": "adapter", "unexplained": 1},
+                pairs | {"system": "base"},
+                pairs | {"system": "adapter", "pairs_alike": 0},
+            ],
+        },
+    )
+    run(job)
+    text = (job.workspace / "README.md").read_text().replace("\\", "").replace("&gt;", ">")
+    assert "| Inputs | N | Empty | Mostly repeated | Unexplained |" in text
+    assert "| English to Hausa, one word | 8 | 5 -> 0 | 0 -> 0 | 3 -> 1 |  |  |" in text
+    assert "| English to Hausa, negation | 8 | 0 -> 0 | 0 -> 0 | 0 -> 0 |  | 4 -> 0 |" in text

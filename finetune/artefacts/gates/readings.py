@@ -5,7 +5,7 @@ A measurement that is not there is `not measured`, which does not pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from finetune.artefacts.gates.result import Fact, Finding, GateResult
 from finetune.artefacts.output_facts import REFERENCE, GroupOutputs
 from finetune.artefacts.output_table import other_languages, place_of
 from finetune.artefacts.scores import PairedTest, Score
-from finetune.artefacts.verdicts import is_gain, unbeaten, verdict, where
+from finetune.artefacts.verdicts import is_gain, reason_of, unbeaten, where
 from finetune.spec.language import language_name
 from finetune.spec.sections.gates import GateName, Gates
 from finetune.spec.tables.metric import FIDELITY, FORGETTING, KL, SOURCE_BITS, metric
@@ -26,7 +26,7 @@ def yardsticks(evidence: Evidence, _: Gates) -> list[GateResult]:
     found = []
     for language in evidence.languages:
         name, tests = language_name(language), _claims(evidence, language)
-        lost = tuple(_lost(test) for test in tests if not _holds(test))
+        lost = [test for test in tests if not _holds(test)]
         labels = tuple(dict.fromkeys(metric(test.metric).label for test in tests))
         if not tests or (
             language in evidence.translated and not any(test.direction for test in tests)
@@ -34,7 +34,7 @@ def yardsticks(evidence: Evidence, _: Gates) -> list[GateResult]:
             facts: dict[str, Fact] = {"scored": labels}
             found.append(GateResult("yardsticks", "not measured", name, facts))
         elif lost:
-            found.append(GateResult("yardsticks", "failed", name, {"lost": lost}))
+            found.append(GateResult("yardsticks", "failed", name, _lost(lost)))
         else:
             found.append(GateResult("yardsticks", "passed", name, {"won": labels}))
     return found
@@ -65,11 +65,17 @@ def _strict(test: PairedTest) -> PairedTest:
     return replace(test, minimum_effect=least(test.base, test.minimum_effect), rivals=rivals)
 
 
-def _lost(test: PairedTest) -> str:
-    row = metric(test.metric)
-    values = f"{test.adapter:z.{row.decimals}f} against {test.base:z.{row.decimals}f} of the base"
-    why = verdict(replace(_strict(test), better="neither") if is_gain(test) else test)
-    return f"{row.label} {values}: {why}"
+def _lost(tests: Sequence[PairedTest]) -> dict[str, Fact]:
+    """Return score by score what it is of, both values, and why there is no gain."""
+    rows = [metric(test.metric) for test in tests]
+    stricter = [_strict(test) if is_gain(test) else test for test in tests]
+    both = list(zip(tests, rows, strict=True))
+    return {
+        "metrics": tuple(row.label for row in rows),
+        "adapter": tuple(f"{test.adapter:z.{row.decimals}f}" for test, row in both),
+        "base": tuple(f"{test.base:z.{row.decimals}f}" for test, row in both),
+        "why": tuple(map(reason_of, stricter)),
+    }
 
 
 def items(evidence: Evidence, settings: Gates) -> list[GateResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from finetune.artefacts.gates.result import Fact, Finding
+from finetune.artefacts.verdicts import reason_said
 from finetune.messages import Sentence, sentence
 from finetune.spec.sections.gates import GateName
 
@@ -33,6 +34,24 @@ def _unknown_overlap(facts: Mapping[str, Fact]) -> Sentence:
     return sentence("the prepared corpus does not record what was removed")
 
 
+def _lost(facts: Mapping[str, Fact]) -> Fact | list[Sentence]:
+    """Return for each score why there is no gain; releases of before have it in English."""
+    if "lost" in facts:
+        return facts["lost"]
+    names = ("metrics", "adapter", "base", "why")
+    columns = [found for name in names if isinstance(found := facts[name], tuple | list)]
+    return [
+        sentence(
+            "{metric} {adapter} against {base} of the base: {why}",
+            metric=label,
+            adapter=adapter,
+            base=base,
+            why=reason_said(why),
+        )
+        for label, adapter, base, why in zip(*columns, strict=True)
+    ]
+
+
 def _unscored(facts: Mapping[str, Fact]) -> Sentence:
     if facts.get("scored"):
         return sentence(
@@ -57,7 +76,7 @@ SAID: Mapping[GateName, Mapping[Finding, Say]] = {
     "yardsticks": {
         "passed": lambda f: sentence("better than base and yardsticks in {won}", **f),
         "failed": lambda f: sentence(
-            "not shown to be better than base and yardsticks: {lost}", **f
+            "not shown to be better than base and yardsticks: {lost}", lost=_lost(f)
         ),
         "not measured": _unscored,
     },

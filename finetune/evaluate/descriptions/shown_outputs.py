@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from finetune.artefacts.output_table import not_covered, output_rows
+from finetune.artefacts.output_table import (
+    HARD_COLUMNS,
+    hard_input_rows,
+    not_covered,
+    output_rows,
+)
 from finetune.artefacts.results import EvaluateResult
 from finetune.output.console import Console
 
@@ -13,6 +18,14 @@ OUTPUT_COLUMNS = ("", "in the language", "repetition", "copies", "empty", "diffe
 
 def show_outputs(result: EvaluateResult, *, console: Console) -> None:
     """Show what the outputs of each system look like, from the result of `evaluate`."""
+    _show_descriptions(result, console=console)
+    if rows := hard_input_rows(result.hard_inputs):
+        title = "short and hard inputs, base -> adapter: nothing is claimed from them"
+        facts = map(asdict, result.hard_inputs)
+        console.table(title, HARD_COLUMNS, rows, name="hard_inputs", facts=facts)
+
+
+def _show_descriptions(result: EvaluateResult, *, console: Console) -> None:
     for warning in not_covered(result.outputs):
         console.say(warning, warning="language-not-identified")
     found = output_rows(result.outputs, result.scores)

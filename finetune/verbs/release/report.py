@@ -21,7 +21,7 @@ from finetune.cluster.follow.results import (
 )
 from finetune.cluster.follow.status import ChainReport, look
 from finetune.errors import RecipeError, StoreError
-from finetune.messages import problem
+from finetune.messages import phrase, problem, sentence
 from finetune.output.console import Console
 from finetune.output.spreadsheet import write_rows
 from finetune.pipeline.gate import open_project
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
     from finetune.artefacts.seeds import Pooled
 
 PAGE = "report.html"
+_POOLED_COLUMNS = (
+    sentence("combination"),
+    sentence("language"),
+    sentence("score"),
+    sentence("by seed"),
+    sentence("mean ± sd"),
+    sentence("better in"),
+    phrase("p"),
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -110,8 +119,9 @@ def _sweep(options: Namespace, console: Console) -> int:
         pooled = _pooled_of(rows, report)
         table = [row for combination, one in pooled for row in _pooled_rows(combination, one)]
         if table:
-            columns = ("combination", "language", "score", "by seed", "mean ± sd", "better in", "p")
-            console.table("seeds: paired tests of their mean, documents exchanged", columns, table)
+            title = sentence("seeds: paired tests of their mean, documents exchanged")
+            heads = [said.in_language(console.language) for said in (title, *_POOLED_COLUMNS)]
+            console.table(heads[0], heads[1:], table)
     return 0
 
 
@@ -155,18 +165,28 @@ def pooled_facts(combination: str, one: Pooled) -> dict[str, object]:
 
 def _pooled_rows(combination: str, one: Pooled) -> Iterator[tuple[str, ...]]:
     """Yield a row for the adapter, and one for the base and each yardstick beside it."""
+    from finetune.artefacts.verdicts import YARDSTICKS
+
     row = metric(one.test.metric)
     by_seed = " ".join(f"{value:z.{row.decimals}f}" for value in one.values)
     spread = _deviation((one.mean, one.deviation), places=row.decimals)
     where = one.test.direction or one.test.language
-    won = f"{one.better} of {len(one.values)}"
+    won = f"{one.better} / {len(one.values)}"
     yield combination, where, row.column, by_seed, spread, won, ""
     for name, found in one.against.items():
         places, gap = row.decimals, found.difference
         ends = f"{gap.value:+z.{places}f} [{gap.low:+z.{places}f}, {gap.high:+z.{places}f}]"
         at_floor = found.p_value <= found.p_floor
         p_value = f"<= {found.p_floor:.1g}" if at_floor else f"{found.p_value:.3f}"
-        yield "", f"  {name}", "", f"{found.first.value:z.{places}f}", ends, "", p_value
+        yield (
+            "",
+            f"  {YARDSTICKS.get(name, name)}",
+            "",
+            f"{found.first.value:z.{places}f}",
+            ends,
+            "",
+            p_value,
+        )
 
 
 def _columns(metrics: Sequence[Metric], *, p: str | None = None) -> list[str]:

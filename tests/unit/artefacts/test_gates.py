@@ -119,6 +119,23 @@ def test_a_language_that_is_only_tested_is_not_taught():
     assert trained_languages(recipe, cards) == ["hau_Latn"]
 
 
+def test_why_there_is_no_gain_is_said_in_the_language_of_the_reader():
+    """A release records the reason and not its words; one of before has them in English."""
+    facts = {"metrics": ("chrF++",), "adapter": ("12.0",), "base": ("5.5",)}
+    result = GateResult("yardsticks", "failed", facts={**facts, "why": ("behind: copy ngram",)})
+    french = said_of(result).in_language("fr")
+    assert french.endswith(
+        "chrF++ 12.0 contre 5.5 pour la base\u00a0: meilleur que la base, mais pas que la copie "
+        "de la source et le modèle n-gramme d'octets"
+    )
+    assert str(said_of(result)).endswith(
+        "chrF++ 12.0 against 5.5 of the base: better than the base, not than the copy of the "
+        "source and the byte n-gram model"
+    )
+    old = GateResult("yardsticks", "failed", facts={"lost": ("chrF++ 12.0: no difference",)})
+    assert str(said_of(old)).endswith("better than base and yardsticks: chrF++ 12.0: no difference")
+
+
 def test_outputs_are_read_where_no_corpus_translates():
     """Generations in a language that is taught are judged, whatever kind of corpus teaches it."""
     texts = replace(evidence(outputs=outputs(repetition=0.9)), translated=())

@@ -462,6 +462,14 @@ def test_dry_run_sends_nothing(folder, hub, tmp_path):
     assert not (tmp_path / "hub").exists()
 
 
+def test_a_repository_that_was_private_stays_so_and_that_is_said(folder, hub):
+    """`publish.private: false` makes new repositories public and no others; a dry run says so."""
+    put(folder)
+    assert "a repository that is private stays private" in put(folder, dry_run=True, private=False)
+    assert "stays private; make it public" in put(folder, private=False)
+    assert hub.repos["model", REPO].private
+
+
 def test_what_was_trained_on_gated_texts_is_not_shown_to_all(folder, hub):
     """With conditions of access a public upload is refused, by name; a private one is fine."""
     gate = ("Radio: Ask its owners first",)

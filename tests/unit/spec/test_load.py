@@ -90,6 +90,22 @@ def test_a_value_of_two_forms_has_one_answer(write, set_to, message):
     assert str(one).endswith(message)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "at"),
+    [
+        ("train:", "trian:", "tiny.yaml:8:1: trian"),
+        ("  max_steps: 3", "  lora:\n    rank: 3", "tiny.yaml:9:3: train.lora"),
+        ("corpora:", "corpra:", "tiny.yaml:6:1: corpra"),
+        ("name: tiny", "name: tiny\npublsh: {hub: directory}", "tiny.yaml:2:9: publsh"),
+    ],
+)
+def test_an_unknown_section_is_reported_where_its_name_is(write, old, new, at):
+    """And not on the line of its first key."""
+    with pytest.raises(RecipeError) as caught:
+        load_project(write(RECIPE.replace(old, new)))
+    assert at in [str(one.place) for one in caught.value.problems if one.code == "unknown-key"]
+
+
 def test_all_problems_are_reported_at_once(write):
     """Three mistakes give three lines."""
     text = RECIPE.replace("max_steps: 3", "max_steps: -1\n  rate: 3").replace(

@@ -67,4 +67,10 @@ def run(options: Namespace, console: Console, lang: str) -> int:
     else:
         text = sentence("{place} has these texts already: nothing to do.", place=place.address)
     console.say(text.in_language(lang), place=place.address, changed=changed)
+    if options.public and options.hub == "huggingface":
+        from finetune.release.hub import is_private
+        from finetune.release.publish import stays_private
+
+        if is_private(options.repo, kind="dataset"):
+            console.say(stays_private(place.address).in_language(lang), private=True)
     return 0
