@@ -34,6 +34,10 @@ class Asked:
     conditions: str
 
 
+BLIND = ("ngram",)
+"""Yardsticks that are given nothing beside the text that they score."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Identity of a pair of scores: the fields on which both agree."""
@@ -147,8 +151,16 @@ def pair_of(
     }
     intervals = {name: one.first for name, one in found.items()}
     intervals["adapter"] = found["base"].second
+    signature = subject.signature
+    if metric.unit == "bits/byte":
+        signature += f"|bytes:{counted['adapter'][:, 1].sum():.0f}"
     scores = {
-        name: Score(system=cast("Any", name), signature=subject.signature, **_values(at), **about)
+        name: Score(
+            **{**about, "given": None if name in BLIND else subject.given},
+            system=cast("Any", name),
+            signature=signature,
+            **_values(at),
+        )
         for name, at in intervals.items()
     }
 

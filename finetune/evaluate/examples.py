@@ -7,6 +7,8 @@ same conversation, the nearest last. The base reads them with its own tokenizer.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -168,6 +170,13 @@ def written_with_examples(
             ]
         )
     return found
+
+
+def prompts_of(job: Job) -> str:
+    """Return the prompts of translations as a condition: eight digits of their hash."""
+    corpora = [corpus for phase in job.recipe.training_phases for corpus in phase.corpora]
+    prompts = [job.recipe.prepare.layout, *sorted({corpus.prompt for corpus in corpora})]
+    return f"prompt:{hashlib.sha256(json.dumps(prompts).encode()).hexdigest()[:8]}"
 
 
 def condition(job: Job) -> str:

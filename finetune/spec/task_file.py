@@ -149,7 +149,14 @@ def _lacks(values: Mapping[str, Any]) -> Iterator[tuple[str, Sentence]]:
     if kind not in METRICS:
         yield "output_type", sentence("write one of {kinds}", kinds=list(METRICS))
     elif _metric(kind, values.get("metric_list")) is None:
-        yield "metric_list", sentence("it needs one of {metrics}", metrics=METRICS[kind])
+        yield (
+            "metric_list",
+            sentence(
+                "it needs one of {metrics}; a metric of all answers together, such as bleu, chrf "
+                "or f1, has no value for each answer, so base and adapter cannot be tested on it",
+                metrics=METRICS[kind],
+            ),
+        )
     metadata = values.get("metadata")
     language = metadata.get("language") if isinstance(metadata, dict) else None
     if not isinstance(language, str) or not is_language(language):

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from lm_eval.tasks import TaskManager
 from ruamel.yaml import YAML
 
-from finetune.artefacts.job import Artifact, Job
 from finetune.errors import RecipeError
 from finetune.evaluate.run import run
-from finetune.sources.benchmark.pins import role_of
 from finetune.sources.lock_file import read_lock
-from finetune.spec.task_file import read_task_file
 from tests.support import public_tasks
-from tests.support.evaluate_job import make_job
-from tests.support.hub_server import HubServer
+from tests.support.harness_task import fetch_task, job_of, write_alone
 from tests.support.problems import raises
-from tests.support.small_project import write_small_project
-from tests.support.tiny import write_tiny_model
 
 pytestmark = pytest.mark.slow
 
@@ -71,38 +59,8 @@ configs:
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return a project whose task was fetched from a hub by the real command."""
-    folder = write_small_project(tmp_path_factory.mktemp("project"))
-    shutil.rmtree(folder / "model")
-    write_tiny_model(folder / "model")
-    (folder / "quiz.yaml").write_text(TASK)
-    recipe = folder / "recipes/r.yaml"
-    recipe.write_text(recipe.read_text() + "evaluate:\n  tasks: [quiz.yaml]\n")
     files = {"README.md": README, "hau/test.jsonl": LINES, "yor/test.jsonl": LINES}
-    with HubServer() as hub:
-        revision = hub.add("tiny/quiz", files, kind="dataset")
-        env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf")}
-        done = subprocess.run(
-            [sys.executable, "-m", "finetune", "fetch", "recipes/r.yaml"],
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr + done.stdout
-    [artefact] = (folder / ".finetune/benchmark").iterdir()
-    return {"folder": folder, "revision": revision, "artefact": artefact}
-
-
-def job_of(fetched: dict[str, Any], root: Path, *, scale: float) -> Job:
-    """Return an evaluation of the fetched task, of tiny models."""
-    base = write_tiny_model(root / "base/model").parent
-    task = fetched["folder"] / "quiz.yaml"
-    job = make_job(root, base, scale=scale, tasks=[str(task)])
-    result = json.loads((fetched["artefact"] / "manifest.json").read_text())["result"]
-    data = Artifact("benchmark", "d", fetched["artefact"], result)
-    inputs = {**job.inputs, role_of(read_task_file(task).task): data}
-    return replace(job, inputs=inputs)
+    return fetch_task(tmp_path_factory.mktemp("project"), TASK, files)
 
 
 @pytest.fixture(scope="module")
@@ -147,18 +105,9 @@ def test_the_harness_itself_gives_the_same_answers(
 ) -> None:
     """Its own evaluation of the base, and of the adapter merged into it, agrees item by item."""
     from lm_eval import simple_evaluate
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
     job = evaluated["job"]
-    folder = job.inputs["base"].path / "model"
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    if system == "adapter":
-        model = PeftModel.from_pretrained(model, job.inputs["train"].path / "adapter")
-        model = model.merge_and_unload()
-    model.save_pretrained(tmp_path)
-    for file in folder.glob("*token*"):
-        shutil.copy(file, tmp_path)
+    write_alone(job, system, tmp_path)
     (tmp_path / "test.jsonl").write_bytes(LINES)
     config = YAML(typ="safe").load(TASK) | {
         "dataset_path": "json",

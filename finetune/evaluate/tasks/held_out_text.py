@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
-from finetune.evaluate.examples import condition, likely_with_examples
+from finetune.evaluate.examples import condition, likely_with_examples, prompts_of
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part, chosen_among
 from finetune.evaluate.yardsticks import by_ngrams
@@ -105,7 +105,8 @@ def conditions(job: Job) -> str:
     settings = job.recipe.evaluate
     context = job.recipe.prepare.sequence_tokens
     return (
-        f"split:test|documents:{settings.max_documents}|context:{context}|ngram:5|{condition(job)}"
+        f"split:test|documents:{settings.max_documents}|context:{context}|ngram:5"
+        f"|{prompts_of(job)}|{condition(job)}"
     )
 
 

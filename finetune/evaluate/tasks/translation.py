@@ -6,8 +6,6 @@ for as well and shown to people, without a score.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.artefacts.items import Item, choose_prompts
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
-from finetune.evaluate.examples import condition, written_with_examples
+from finetune.evaluate.examples import condition, prompts_of, written_with_examples
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
 from finetune.evaluate.yardsticks import by_copying
@@ -120,14 +118,10 @@ def answer(job: Job, system: System, part: Part, groups: Sequence[Group]) -> lis
 def conditions(job: Job) -> str:
     """Return what decides the scores besides models and texts."""
     settings = job.recipe.evaluate
-    prepare = job.recipe.prepare
-    corpora = [corpus for phase in job.recipe.training_phases for corpus in phase.corpora]
-    prompts = [prepare.layout, *sorted({corpus.prompt for corpus in corpora})]
     return (
         f"split:test|items:{settings.generate_items}"
         f"|max_tokens:{settings.max_new_tokens},references_p99|decoding:greedy"
-        f"|prompt:{hashlib.sha256(json.dumps(prompts).encode()).hexdigest()[:8]}"
-        f"|{condition(job)}"
+        f"|{prompts_of(job)}|{condition(job)}"
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from finetune.artefacts.items import Item, choose_prompts
 from finetune.artefacts.job import Job
+from finetune.evaluate.examples import prompts_of
 from finetune.evaluate.frames import frames_of
 from finetune.evaluate.outputs import SourceUse
 from finetune.evaluate.parts import Part
@@ -155,7 +156,7 @@ def conditions(job: Job) -> str:
     count = job.recipe.evaluate.control_items
     return (
         f"split:test|items:{count}|wrong:same card,similar length|candidates:{CANDIDATES}"
-        "|unconditional:prompt without source"
+        f"|unconditional:prompt without source|{prompts_of(job)}"
     )
 
 

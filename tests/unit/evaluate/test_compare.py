@@ -14,7 +14,7 @@ from finetune.artefacts.results import EvaluateResult, as_json, parse_result
 from finetune.artefacts.scores import Pair, PairedTest
 from finetune.artefacts.verdicts import judged
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
-from finetune.evaluate.outputs import Generation
+from finetune.evaluate.outputs import Generation, Likelihood
 from finetune.evaluate.parts import Part
 from finetune.spec.recipe import Evaluate
 from finetune.spec.tables.metric import metric
@@ -95,6 +95,24 @@ def test_every_metric_of_a_task_scores_the_same_items():
     result = EvaluateResult(scores, tuple(pair.test for pair in pairs))
     assert "task" not in as_json(result)["scores"][0]
     assert parse_result(as_json(result), EvaluateResult, path=Path("e")).pairs == pairs
+
+
+def test_bits_state_their_bytes_and_the_ngram_model_is_given_no_source():
+    """The signature has the bytes that are divided by; the n-gram model sees the text alone."""
+    items = [_item(number, "eng_Latn>hau_Latn") for number in range(ITEMS)]
+    group = Group(language="hau_Latn", items=items, unit="segment", given="source")
+    asked = Asked(task("held_out_text"), (metric("bits_per_byte"),), ((group,),), "split:test")
+    outputs = {
+        name: [[[Likelihood(nats, 10) for _ in items]]]
+        for name, nats in (("base", 9.0), ("adapter", 7.0), ("ngram", 8.0))
+    }
+    [pair] = _judged(asked, outputs)
+    assert {score.system: score.given for score in pair.scores} == {
+        "base": "source",
+        "adapter": "source",
+        "ngram": None,
+    }
+    assert all(score.signature.endswith(f"|bytes:{10 * ITEMS}") for score in pair.scores)
 
 
 def test_exact_match_takes_nothing_away_but_space_and_composition():
