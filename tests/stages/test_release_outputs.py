@@ -89,3 +89,22 @@ def test_the_card_has_a_row_for_each_kind_of_hard_input(tmp_path):
     assert "| Inputs | N | Empty | Mostly repeated | Unexplained |" in text
     assert "| English to Hausa, one word | 8 | 5 -> 0 | 0 -> 0 | 3 -> 1 |  |  |" in text
     assert "| English to Hausa, negation | 8 | 0 -> 0 | 0 -> 0 | 0 -> 0 |  | 4 -> 0 |" in text
+
+
+def test_the_card_states_what_a_corpus_of_one_document_cannot_show(tmp_path):
+    """As report and summary do; beside the scores, not in place of them."""
+    write_adapter(tmp_path)
+    counts = {
+        "card": "school-hau",
+        "documents": 1,
+        "held_out": 0,
+        "texts": 0,
+        "share": 0.0,
+        "why": "one",
+    }
+    scores = [score("base", 2.0), score("adapter", 1.5)]
+    evaluate = {"scores": scores, "comparisons": [comparison()], "documents": [counts]}
+    job = release_job(tmp_path, evaluate=evaluate)
+    run(job)
+    text = (job.workspace / "README.md").read_text()
+    assert "school-hau: one document each, so nothing can be said about texts of other" in text
