@@ -151,18 +151,7 @@ def pair_of(
     }
     intervals = {name: one.first for name, one in found.items()}
     intervals["adapter"] = found["base"].second
-    signature = subject.signature
-    if metric.unit == "bits/byte":
-        signature += f"|bytes:{counted['adapter'][:, 1].sum():.0f}"
-    scores = {
-        name: Score(
-            **{**about, "given": None if name in BLIND else subject.given},
-            system=cast("Any", name),
-            signature=signature,
-            **_values(at),
-        )
-        for name, at in intervals.items()
-    }
+    scores = _scores(intervals, about, signature=_signed(subject, metric, counted["adapter"]))
 
     def least(one: Comparison) -> float:
         return metric.least_effect(one.first.value, settings.minimum_effect)
@@ -175,6 +164,27 @@ def pair_of(
         tuple(scores.values()),
     )
     return Counted(pair, items, counted)
+
+
+def _signed(subject: Subject, metric: Metric, statistics_NK: NDArray[np.float64]) -> str:
+    """Return the signature of a score; of bits per byte with the bytes."""
+    if metric.unit != "bits/byte":
+        return subject.signature
+    return f"{subject.signature}|bytes:{statistics_NK[:, 1].sum():.0f}"
+
+
+def _scores(
+    intervals: Mapping[str, Interval], about: Mapping[str, Any], *, signature: str
+) -> dict[str, Score]:
+    return {
+        name: Score(
+            **{**about, "given": None if name in BLIND else about["given"]},
+            system=cast("Any", name),
+            signature=signature,
+            **_values(at),
+        )
+        for name, at in intervals.items()
+    }
 
 
 def kinds_of(items: Sequence[Any]) -> list[tuple[HeldOut | None, list[int]]]:
