@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from finetune.errors import TrainError
 from finetune.models.attention.packed_batch import make_batch
 from finetune.models.packed_model import PackedModel
 from tests.support.packing import assert_same, gradients, pack, random_documents, with_adapter
@@ -47,3 +49,19 @@ def test_share_of_dropped_entries_is_right() -> None:
     out = layer(torch.ones(1, 500, 64))
     assert abs((out == 0).float().mean().item() - 0.25) < 0.01
     assert abs(out.mean().item() - 1) < 0.01
+
+
+def test_documents_run_one_at_a_time_have_masks_of_their_own() -> None:
+    """An architecture that does not pack trains with dropout, whatever the micro-batch; activations
+    that would be computed again with the masks of another document are refused."""
+    model = with_adapter(dropout=0.3)
+    split = pack(random_documents())
+    alone = PackedModel(model, isolates=False)
+    rows = range(split.num_rows)
+    together = alone(make_batch(split, rows, device="cpu"), dropout_key=5)
+    parts = [alone(make_batch(split, [row], device="cpu"), dropout_key=5) for row in rows]
+    torch.testing.assert_close(torch.stack(parts).sum(), together, rtol=1e-5, atol=1e-4)
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    with pytest.raises(TrainError) as refused:
+        alone(make_batch(split, [0], device="cpu"), dropout_key=5)
+    assert refused.value.codes == ("dropout-recomputed",)
