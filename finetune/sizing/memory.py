@@ -250,12 +250,12 @@ def trained_bytes(count: int, placement: Placement, *, precision: Precision) -> 
     gradients = (count if placement.sharding == "zero1" else part) * element
     # ZeRO steps on float32 copies of its part, with float32 gradients
     moments = (2 + 2) * part * FLOAT
-    return Trained(adapter, gradients, moments, 2 * min(BUCKET_ELEMENTS, count) * element)
+    return Trained(adapter, gradients, moments, 2 * min(BUCKET_ELEMENTS[placement.device], count) * element)
 
 
 def _gathered(shape: ModelShape, work: Work, placement: Placement) -> int:
     """Weights gathered at a time: FSDP by layer, two of them, and what is outside of layers;
-    ZeRO-3 as many as its settings allow, on a CPU one module."""
+    ZeRO-3 as many as its settings allow, on a CPU one layer or the head."""
     if placement.sharding not in SPLITS_WEIGHTS or placement.ranks == 1:
         return 0
     element = ELEMENT_BYTES[work.precision]
@@ -265,4 +265,4 @@ def _gathered(shape: ModelShape, work: Work, placement: Placement) -> int:
         return 2 * layers // shape.layers + outside * element
     if placement.device == "gpu":
         return min(base_parameters(shape), LIVE_ELEMENTS) * element
-    return shape.head.parameters * element
+    return max(shape.head.parameters, layer_parameters(shape)) * element

@@ -52,8 +52,8 @@ CPU_PROCESS_BYTES = 490 * 10**6
 """Python with torch, transformers, PEFT and Accelerate (measured)."""
 HEAD_CHUNK_BYTES = 64 * 2**20
 """float32 logits that are held at a time (finetune/models/head.py)."""
-BUCKET_ELEMENTS = 2_000_000
-"""DeepSpeed's reduce bucket."""
+BUCKET_ELEMENTS: Mapping[Device, int] = {"cpu": 2_000_000, "gpu": 20_000_000}
+"""DeepSpeed's reduce bucket, in elements."""
 
 PACKED_BYTES: Mapping[Quantization, float] = {"8bit": 1.15, "4bit": 0.65}
 """Bytes of a parameter of a quantised base, its embedding and head in half precision among them

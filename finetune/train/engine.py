@@ -161,11 +161,13 @@ def make_engine(
     """Return the engine of a plan over a model whose adapter is attached and set."""
     parameters, trainable = model.parameters, model.trainable
     if plan.zero_stage:
-        from finetune.train.engine_deepspeed import DeepSpeedEngine
+        from finetune.train.engine_deepspeed import DeepSpeedEngine, gather_whole_layers
 
         optimizer = make_optimizer(
             parameters, train=train, lora=lora, rows_learning_rate=rows_learning_rate
         )
+        if plan.zero_stage == 3:
+            gather_whole_layers(trainable.layers)
         engine, _ = accelerator.prepare(trainable, optimizer)
         if engine.zero_optimization_stage() != plan.zero_stage:
             raise not_engaged(plan.sharding, found=f"ZeRO stage {engine.zero_optimization_stage()}")

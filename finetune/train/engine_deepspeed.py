@@ -6,7 +6,7 @@ states that. Its own checkpoints are never used: they are pickles of one layout.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -133,6 +133,27 @@ class DeepSpeedEngine:
         safe_set_full_fp32_param(parameter, adapter)
         for moment, value in zip(MOMENTS, moments, strict=True):
             safe_set_full_optimizer_state(parameter, value, moment)
+
+
+def gather_whole_layers(layers: Sequence[nn.Module]) -> None:
+    """Let ZeRO-3 gather the weights of a decoder layer together, not parameter by parameter.
+
+    The gradients of such a layer are reduced by its backward hook, which torch calls before they
+    exist if no input of the layer needs a gradient: behind a frozen embedding the first layer's
+    input is made to need one.
+    """
+    from deepspeed.utils import set_z3_leaf_module
+
+    for layer in layers:
+        set_z3_leaf_module(layer, True)
+    if layers:
+        layers[0].register_forward_pre_hook(_needing_gradient)
+
+
+def _needing_gradient(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+    hidden = inputs[0]
+    if torch.is_grad_enabled() and not hidden.requires_grad:
+        hidden.requires_grad_()
 
 
 def _known(tensor: Tensor | None, name: str) -> Tensor:

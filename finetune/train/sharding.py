@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import (
@@ -25,11 +24,13 @@ from accelerate.utils import (
 from finetune.errors import RecipeError, TrainError
 from finetune.launch.devices import local_rank_of_device
 from finetune.messages import Place, problem
+from finetune.models.load import kind_of_device
 from finetune.sizing.policy import (
     BUCKET_ELEMENTS,
     NEEDS_LAUNCHER,
     SPLITS_WEIGHTS,
     ZERO_STAGES,
+    Device,
     choose_sharding,
     refuse_sharding,
 )
@@ -162,7 +163,7 @@ def _accelerator(plan: Sharing, *, processes: Processes) -> Accelerator:
         return Accelerator(
             mixed_precision="bf16" if plan.precision == "bf16" else "no",
             deepspeed_plugin=DeepSpeedPlugin(
-                hf_ds_config=deepspeed_settings(plan),
+                hf_ds_config=deepspeed_settings(plan, device=kind_of_device(processes.device)),
                 zero3_init_flag=plan.zero_stage == 3,
             ),
             kwargs_handlers=[InitProcessGroupKwargs(backend="gloo")] if on_cpu else [],
@@ -209,19 +210,23 @@ def _engaged(accelerator: Accelerator, plan: Sharing, *, processes: Processes) -
         raise not_engaged(plan.sharding, found=str(accelerator.distributed_type))
 
 
-def deepspeed_settings(plan: Sharing) -> dict[str, Any]:
-    """Return DeepSpeed's configuration of a plan."""
-    zero: dict[str, Any] = {"stage": plan.zero_stage, "reduce_bucket_size": BUCKET_ELEMENTS}
+def deepspeed_settings(plan: Sharing, *, device: Device) -> dict[str, Any]:
+    """Return DeepSpeed's configuration of a plan; what is not named is DeepSpeed's default."""
+    on_gpu = device == "gpu"
+    zero: dict[str, Any] = {"stage": plan.zero_stage, "reduce_bucket_size": BUCKET_ELEMENTS[device]}
     if plan.offload != "none":
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": on_gpu}
     if plan.offload == "all":
-        zero["offload_param"] = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
-    if plan.zero_stage == 3:
-        # Every parameter is split, however small; and no look-ahead over hundreds of small
-        # modules, which on a CPU costs more than the step itself.
-        zero |= {"stage3_param_persistence_threshold": 0}
-        if not torch.cuda.is_available():
-            zero |= {"stage3_max_reuse_distance": 0, "stage3_max_live_parameters": 0}
+        zero["offload_param"] = {"device": "cpu", "pin_memory": on_gpu}
+    if plan.zero_stage == 3 and not on_gpu:
+        # Nothing stays gathered, and no look-ahead over hundreds of small modules, which on a CPU
+        # costs more than the step itself. On a GPU small parameters (norms, LoRA) stay gathered:
+        # each of them would be a message of its own.
+        zero |= {
+            "stage3_param_persistence_threshold": 0,
+            "stage3_max_reuse_distance": 0,
+            "stage3_max_live_parameters": 0,
+        }
     return {
         "zero_optimization": zero,
         "train_micro_batch_size_per_gpu": 1,  # unused: the loop cuts its own micro-batches

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch.distributed as dist
 
 from finetune.artefacts.job import Artifact
 from finetune.errors import FinetuneError
@@ -27,9 +30,27 @@ def main(folder: Path) -> None:
     configure_libraries(verbose=False)
     runs = json.loads((folder / "runs.json").read_text())
     last = os.environ["RANK"] == str(int(os.environ["WORLD_SIZE"]) - 1)
-    results = [outcome(training, stops=last) for training in runs]
+    gathers = count_gathers()
+    results = []
+    for training in runs:
+        before = gathers.total()
+        found = outcome(training, stops=last)
+        results.append(found | {"gathers": gathers.total() - before})
     if os.environ["RANK"] == "0":
         (folder / "results.json").write_text(json.dumps(results))
+
+
+def count_gathers() -> Counter[str]:
+    """Count from now on how often weights are gathered; before DeepSpeed is imported."""
+    counted: Counter[str] = Counter()
+    written = dist.all_gather_into_tensor
+
+    def gather(*args: Any, **kwargs: Any) -> Any:
+        counted["all_gather_into_tensor"] += 1
+        return written(*args, **kwargs)
+
+    dist.all_gather_into_tensor = gather
+    return counted
 
 
 def outcome(training: dict[str, Any], *, stops: bool) -> dict[str, Any]:
