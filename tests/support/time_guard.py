@@ -52,6 +52,10 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         240,
         "sets up the one launch of four ranks, which share two cores",
     ),
+    "tests/unit/cluster/test_gpu_trial.py::test_every_check_runs_on_a_cpu": (
+        60,
+        "all checks of a GPU, with three trainings by the stage",
+    ),
     "tests/unit/verbs/test_json.py::test_every_line_is_an_object_that_the_page_describes": (
         60,
         "sets up one project in which every verb is run for all tests of the file",

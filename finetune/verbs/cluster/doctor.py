@@ -15,6 +15,7 @@ from finetune.cluster.doctor.doctor import (
     examine_site,
     site_quota,
 )
+from finetune.cluster.doctor.gpu.report import Measured
 from finetune.cluster.submit.submit import command_of, store_of
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
@@ -47,6 +48,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="maximum wait in the queue (default: 600)",
     )
+    parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help="try this machine's GPU by the code of training, and measure its speed (8 minutes)",
+    )
+    parser.add_argument(
+        "--dry", action="store_true", help="with --gpu: the same code, tiny, on the CPU (seconds)"
+    )
     # started by srun on the nodes
     parser.add_argument("--as-rank", metavar="TOKEN", help=SUPPRESS)
 
@@ -57,6 +66,8 @@ def run(options: Namespace, console: Console) -> int:
         return probe.run_as_rank(
             options.store, token=options.as_rank, timeout_seconds=EXCHANGE_SECONDS
         )
+    if options.gpu or options.dry:
+        return _try_gpu(console, dry=options.dry)
     if options.site is None:
         store = store_of(options.store, site=None)
         findings = examine_here(store)
@@ -97,3 +108,40 @@ def _show(findings: list[Finding], *, title: str, console: Console) -> None:
     for finding in () if console.json_lines else findings:
         if finding.advice:
             console.say(f"{_SHOWN[finding.state]}: {finding.check}. What to do: {finding.advice}.")
+
+
+def _try_gpu(console: Console, *, dry: bool) -> int:
+    """Show what each check of the GPU expected and found, then the benchmark; 1 if one failed."""
+    from finetune.cluster.doctor.gpu.trial import trial
+
+    measured: dict[str, Measured] = {}
+    rows = []
+    for row in trial(dry=dry, measured=measured):
+        rows.append(row)
+        if not console.json_lines:  # a line each, in case the driver ends the process
+            console.event(f"{row.check}: {row.state}: {row.found} ({row.seconds:.0f} s)")
+    console.table(
+        "trial of the GPU" + (", dry: tiny, on the CPU" if dry else ""),
+        ("check", "result", "expected", "found"),
+        [
+            (r.check, r.state if r.state != "failed" else "FAILED", r.expected, r.found)
+            for r in rows
+        ],
+        name="gpu_checks",
+        facts=(asdict(row) for row in rows),
+        justify="left",
+    )
+    console.table(
+        "benchmark",
+        ("setting", "tokens/s", "TFLOP/s", "of peak", "peak GiB", "estimate GiB"),
+        [(name, *_numbers(one)) for name, one in measured.items()],
+        name="gpu_benchmark",
+        facts=({"setting": name, **asdict(one)} for name, one in measured.items()),
+    )
+    return 1 if any(row.state == "failed" for row in rows) else 0
+
+
+def _numbers(one: Measured) -> tuple[str, ...]:
+    share = "-" if one.share is None else f"{one.share:.0%}"
+    speed = (f"{one.tokens_per_second:,.0f}", f"{one.tflops:.1f}", share)
+    return (*speed, f"{one.peak_gib:.1f}", f"{one.estimate_gib:.1f}")

@@ -1,0 +1,34 @@
+"""The whole trial of a GPU, in less than eight minutes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from finetune.cluster.doctor.gpu.bench import Bench
+from finetune.cluster.doctor.gpu.report import Check, Measured, Row, rows_of
+from finetune.cluster.doctor.gpu.results import CHECKS
+from finetune.cluster.doctor.gpu.resumed_run import stopped_and_continued
+from finetune.cluster.doctor.gpu.speed import checks_of
+from finetune.models.load import choose_device, set_threads
+
+LIMIT_SECONDS = 420.0
+"""No check begins later; the longest takes less than a minute."""
+
+
+def trial(*, dry: bool, measured: dict[str, Measured]) -> Iterator[Row]:
+    """Try all checks; speeds go into `measured`, too. `dry`: tiny, on the CPU.
+
+    Raises TrainError without a GPU, unless it is dry.
+    """
+    set_threads(None)
+    device = choose_device("cpu" if dry else "gpu")
+    with tempfile.TemporaryDirectory(prefix="finetune-doctor-") as folder:
+        bench = Bench(device, Path(folder), dry=dry, limit_seconds=LIMIT_SECONDS)
+        resumed = Check(
+            "training in two parts",
+            "the loss falls, both adapters are equal",
+            stopped_and_continued,
+        )
+        yield from rows_of([*CHECKS, resumed, *checks_of(measured)], bench)
