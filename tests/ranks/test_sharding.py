@@ -159,6 +159,12 @@ def test_two_ranks_train_what_one_does(two: Launched, alone: Path, sharding: str
     assert_same_training(two.folder(sharding), alone)
 
 
+def test_zero3_gathers_layers_and_not_parameters(two: Launched) -> None:
+    """585 messages in 8 steps of two micro-batches; one per parameter would be more than 1,600."""
+    assert 0 < two.results["zero3"]["gathers"] < 800
+    assert two.results["ddp"]["gathers"] == 0
+
+
 @pytest.mark.parametrize("sharding", ["ddp", "zero3"])
 def test_four_ranks_train_what_one_does(four: Launched, alone: Path, sharding: str) -> None:
     """With one row of a step each."""

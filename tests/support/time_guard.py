@@ -54,7 +54,7 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
     ),
     "tests/unit/cluster/test_gpu_trial.py::test_every_check_runs_on_a_cpu": (
         60,
-        "all checks of a GPU, with three trainings by the stage",
+        "all checks of a GPU, with three training runs",
     ),
     "tests/unit/verbs/test_json.py::test_every_line_is_an_object_that_the_page_describes": (
         60,

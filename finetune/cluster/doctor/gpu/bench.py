@@ -67,7 +67,7 @@ class Bench:
 
     device: torch.device
     folder: Path
-    """For small models and a training; empty at the start."""
+    """For small models and a training run; empty at the start."""
     dry: bool
     """True: everything is tiny, so that the code itself can be tried on a CPU."""
     limit_seconds: float
