@@ -36,7 +36,7 @@ class Measured:
     peak_gib: float
     """Most that torch held; 0 on a CPU."""
     estimate_gib: float
-    """What `finetune estimate` computes for it, without the process itself."""
+    """Memory by `finetune estimate`, without the process itself."""
 
 
 @dataclass(frozen=True, slots=True)
