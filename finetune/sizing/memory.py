@@ -33,6 +33,7 @@ from finetune.sizing.shape import (
     adapter_parameters,
     base_parameters,
     embedding_parameters,
+    layer_parameters,
     linear_parameters,
 )
 from finetune.spec.sections.base_model import Quantization
@@ -250,7 +251,9 @@ def trained_bytes(count: int, placement: Placement, *, precision: Precision) -> 
     gradients = (count if placement.sharding == "zero1" else part) * element
     # ZeRO steps on float32 copies of its part, with float32 gradients
     moments = (2 + 2) * part * FLOAT
-    return Trained(adapter, gradients, moments, 2 * min(BUCKET_ELEMENTS[placement.device], count) * element)
+    return Trained(
+        adapter, gradients, moments, 2 * min(BUCKET_ELEMENTS[placement.device], count) * element
+    )
 
 
 def _gathered(shape: ModelShape, work: Work, placement: Placement) -> int:

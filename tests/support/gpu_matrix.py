@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from finetune.sizing.policy import refuse_sharding
+from finetune.sizing.attention_paths import Chip, attention_path
+from finetune.sizing.gpus import GPUS, Gpu
+from finetune.sizing.policy import choose_precision, refuse_sharding
 from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Precision, Sharding
 
@@ -14,11 +16,12 @@ PAGE = Path(__file__).parents[2] / "docs/train/gpu.md"
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp16", "fp32")
 QUANTIZATIONS: tuple[Quantization, ...] = ("none", "4bit", "8bit")
 SHARDINGS: tuple[Sharding, ...] = ("none", "ddp", "zero1", "zero2", "zero3", "fsdp")
+HEAD_WIDTH = 128
 
 
 def tables() -> dict[str, str]:
     """Return the tables by the name of their place."""
-    return {"shardings": _shardings()}
+    return {"cards": _cards(), "shardings": _shardings()}
 
 
 def with_tables(page: str) -> str:
@@ -29,6 +32,32 @@ def with_tables(page: str) -> str:
         page, count = re.subn(place, lambda _, text=filled: text, page, flags=re.DOTALL)
         assert count == 1, name
     return page
+
+
+def _cards() -> str:
+    by_architecture: dict[str, list[Gpu]] = {}
+    for gpu in GPUS:
+        by_architecture.setdefault(gpu.architecture, []).append(gpu)
+    rows = [
+        (
+            architecture,
+            ", ".join(dict.fromkeys(gpu.word for gpu in cards)),
+            (auto := choose(cards[0])),
+            *(_path(cards[0], precision) for precision in dict.fromkeys((auto, "fp32"))),
+        )
+        for architecture, cards in by_architecture.items()
+    ]
+    head = ("architecture", "cards", "`auto`", "attention in it", "in fp32")
+    return _table(head, rows)
+
+
+def choose(gpu: Gpu) -> Precision:
+    """Return what `train.precision: auto` takes on a card, for most bases."""
+    return choose_precision("auto", device="gpu", has_bf16=gpu.has_bf16)
+
+
+def _path(gpu: Gpu, precision: Precision) -> str:
+    return attention_path(Chip("gpu", gpu.capability), precision=precision, head_width=HEAD_WIDTH)
 
 
 def _shardings() -> str:

@@ -15,7 +15,7 @@ from finetune.cluster.doctor.doctor import (
     examine_site,
     site_quota,
 )
-from finetune.cluster.doctor.gpu.report import Measured
+from finetune.cluster.doctor.gpu.trial_rows import Measured
 from finetune.cluster.submit.submit import command_of, store_of
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from finetune.cluster.doctor.gpu import speed
 from finetune.cluster.doctor.gpu.bench import SHAPES, Bench
-from finetune.cluster.doctor.gpu.report import Check, Found, Measured, Row, rows_of
 from finetune.cluster.doctor.gpu.trial import trial
+from finetune.cluster.doctor.gpu.trial_rows import Check, Found, Measured, Row, rows_of
+from finetune.sizing.flops import flops_per_token
 from finetune.sizing.shape import model_shape
 from finetune.spec.sections.training import Lora
 
@@ -82,10 +84,10 @@ def test_useful_flops_are_four_a_parameter_and_little_more():
     """NeMo's 12,500 tokens/s of LoRA on an H100 are 41 % of its peak by this count."""
     keys = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]} | dict(SHAPES["8B"])
     shape = model_shape(keys)
-    flops = speed.useful_flops(shape, Lora(), tokens=4096, document=4096)
-    assert flops / 4096 == pytest.approx(33.5e9, rel=0.02)
-    assert 12_500 * flops / 4096 / 989e12 == pytest.approx(0.42, abs=0.01)
-    short = speed.useful_flops(shape, Lora(), tokens=4096, document=256)
+    flops = flops_per_token(shape, Lora(), document_tokens=4096)
+    assert flops == pytest.approx(33.5e9, rel=0.02)
+    assert 12_500 * flops / 989e12 == pytest.approx(0.42, abs=0.01)
+    short = flops_per_token(shape, Lora(), document_tokens=256)
     assert 0.9 < short / flops < 0.92
 
 
@@ -100,3 +102,18 @@ def test_json_has_the_fields_of_the_reference(table, fields):
     """docs/reference/json.md names every field of both tables."""
     page = (ROOT / "docs/reference/json.md").read_text(encoding="utf-8")
     assert set(re.findall(rf"^\| `{table}` \| `(\w+)`", page, flags=re.MULTILINE)) == fields
+
+
+def test_an_older_torch_refuses_packed_documents_and_runs_the_rest():
+    """The row names the version; what needs no attention is tried."""
+    bench = SimpleNamespace(is_over=False, seconds=0.0, too_old="2.11.0", tidy=lambda: None)
+
+    def fine(_: Bench) -> Found:
+        return Found("ok", "right")
+
+    checks = [Check("packed", "", fine), Check("head", "", fine, packs=False)]
+    rows = list(rows_of(checks, bench))
+    assert [(r.state, r.found) for r in rows] == [
+        ("refused", "refused: torch 2.11.0"),
+        ("ok", "right"),
+    ]

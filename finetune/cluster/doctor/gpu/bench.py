@@ -19,6 +19,7 @@ from torch import nn
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit
 from finetune.models.kinds import CAUSAL, TrainableModel
 from finetune.models.load import kind_of_device
+from finetune.sizing.attention_paths import is_new_enough
 from finetune.sizing.policy import Device
 from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Precision, Train
@@ -84,6 +85,12 @@ class Bench:
         if self.kind == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16"
         return "fp16"
+
+    @property
+    def too_old(self) -> str | None:
+        """The version of torch if its attention cannot keep packed documents apart on a GPU."""
+        version = torch.__version__.split("+")[0]
+        return None if self.kind == "cpu" or is_new_enough(version) else version
 
     @property
     def seconds(self) -> float:

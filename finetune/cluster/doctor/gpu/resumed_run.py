@@ -13,7 +13,7 @@ import numpy as np
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 from finetune.cluster.doctor.gpu.bench import DRY, Bench
-from finetune.cluster.doctor.gpu.report import Found, passed
+from finetune.cluster.doctor.gpu.trial_rows import Found, passed
 from finetune.output.console import Console
 from finetune.spec.recipe import Recipe
 

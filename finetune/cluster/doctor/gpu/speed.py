@@ -16,17 +16,13 @@ from finetune.cluster.doctor.gpu.bench import (
     packed_rows,
     random_base,
 )
-from finetune.cluster.doctor.gpu.report import Check, Found, Measured, passed
+from finetune.cluster.doctor.gpu.trial_rows import Check, Found, Measured, passed
 from finetune.models.kinds import CAUSAL
+from finetune.sizing.flops import flops_per_token
 from finetune.sizing.gpus import find_gpu, memory_gib_of
 from finetune.sizing.memory import GPU_PROCESS_BYTES, Placement, device_memory, work_on
 from finetune.sizing.policy import GIB
-from finetune.sizing.shape import (
-    ModelShape,
-    adapter_parameters,
-    linear_parameters,
-    model_shape,
-)
+from finetune.sizing.shape import model_shape
 from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora
 
@@ -79,18 +75,6 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("8B, 1 x 16,384, checkpointing", "8B", 1, 16384, 16384, "none", True),
     FOUR_BIT,
 )
-
-
-def useful_flops(shape: ModelShape, lora: Lora, *, tokens: int, document: int) -> float:
-    """Return the FLOPs of training a row: 4 N of frozen layers and head, 6 N of LoRA, attention.
-
-    Attention is causal within documents: half of two products forward, twice that backward.
-    Nothing that gradient checkpointing computes again is counted.
-    """
-    frozen = shape.layers * linear_parameters(shape) + shape.head.parameters
-    adapter = sum(adapter_parameters(shape, lora).values())
-    attended = shape.layers * 6 * document * shape.heads * shape.head_width
-    return float(tokens * (4 * frozen + 6 * adapter + attended))
 
 
 def checks_of(measured: dict[str, Measured]) -> list[Check]:
@@ -177,7 +161,8 @@ def measure(setting: Setting, bench: Bench) -> Measured:
     seconds, peak = _seconds_a_step(step, bench)
     tokens = setting.rows * setting.tokens
     shape = model_shape(_config(keys))
-    flops = useful_flops(shape, lora, tokens=tokens, document=setting.document)
+    # what gradient checkpointing computes again is not useful
+    flops = tokens * flops_per_token(shape, lora, document_tokens=setting.document)
     card = find_gpu(card_name(bench))
     per_second = flops / seconds / 1e12
     return Measured(

@@ -6,12 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
 from finetune.cluster.doctor.gpu.bench import Bench
-from finetune.cluster.doctor.gpu.report import Check, Measured, Row, rows_of
-from finetune.cluster.doctor.gpu.results import CHECKS
 from finetune.cluster.doctor.gpu.resumed_run import stopped_and_continued
+from finetune.cluster.doctor.gpu.right_numbers import CHECKS
 from finetune.cluster.doctor.gpu.speed import checks_of
-from finetune.models.load import choose_device, set_threads
+from finetune.cluster.doctor.gpu.trial_rows import Check, Measured, Row, rows_of
+from finetune.launch.devices import takes_gpu
+from finetune.models.load import set_threads, torch_build
 
 LIMIT_SECONDS = 420.0
 """No check begins later; the longest takes less than a minute."""
@@ -23,7 +26,9 @@ def trial(*, dry: bool, measured: dict[str, Measured]) -> Iterator[Row]:
     Raises TrainError without a GPU, unless it is dry.
     """
     set_threads(None)
-    device = choose_device("cpu" if dry else "gpu")
+    visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    on_gpu = takes_gpu("cpu" if dry else "gpu", visible=visible, build=torch_build())
+    device = torch.device("cuda", 0) if on_gpu else torch.device("cpu")
     with tempfile.TemporaryDirectory(prefix="finetune-doctor-") as folder:
         bench = Bench(device, Path(folder), dry=dry, limit_seconds=LIMIT_SECONDS)
         resumed = Check(

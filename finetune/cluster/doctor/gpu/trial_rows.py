@@ -46,6 +46,8 @@ class Check:
     name: str
     expected: str
     tried: Callable[[Bench], Found]
+    packs: bool = True
+    """True if it runs packed documents, which a GPU does with a new enough torch only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ def rows_of(checks: Sequence[Check], bench: Bench) -> Iterator[Row]:
 def _tried(check: Check, bench: Bench) -> Found:
     if bench.is_over:
         return Found("skipped", f"not begun after {bench.seconds:.0f} s")
+    if check.packs and bench.too_old is not None:
+        return Found("refused", f"refused: torch {bench.too_old}")
     try:
         return check.tried(bench)
     except (

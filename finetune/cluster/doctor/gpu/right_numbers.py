@@ -18,7 +18,7 @@ from finetune.cluster.doctor.gpu.bench import (
     packed_rows,
     random_base,
 )
-from finetune.cluster.doctor.gpu.report import Check, Found, passed
+from finetune.cluster.doctor.gpu.trial_rows import Check, Found, passed
 from finetune.models import head
 from finetune.models.kinds import CAUSAL
 from finetune.sizing.gpus import find_gpu
@@ -26,8 +26,6 @@ from finetune.sizing.policy import GIB
 from finetune.spec.sections.training import Lora
 from finetune.train.run import deterministic
 
-VARLEN_TORCH = (2, 12)
-"""First torch whose `varlen_attn` has sliding windows and grouped queries."""
 ARCHITECTURES = ("llama", "qwen3", "gemma3_text")
 ROUNDING = 0.1
 """Most difference between gradients in half precision and in float32, of their norm."""
@@ -64,9 +62,6 @@ def _product_rate(bench: Bench, *, width: int = 8192, count: int = 10) -> float:
 
 def variable_length_attention(bench: Bench) -> Found:
     """Compare torch's attention over packed documents with one document at a time."""
-    version = torch.__version__.split("+")[0]
-    if tuple(int(n) for n in version.split(".")[:2]) < VARLEN_TORCH:
-        return Found("refused", f"refused: torch {version}")
     if bench.device.type == "cpu":
         return Found("refused", "refused: no GPU")
     if torch.cuda.get_device_capability(bench.device) < (8, 0) or torch.version.hip:
@@ -243,7 +238,7 @@ def host_waits(bench: Bench) -> Found:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("machine", "a GPU and its rate", machine),
+    Check("machine", "a GPU and its rate", machine, packs=False),
     Check(
         "attention of packed documents",
         "differs by less than 0.02 from single documents",
@@ -257,7 +252,12 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "4 bits with dropout", "a finite loss, embedding in half precision", four_bits_with_dropout
     ),
-    Check("gradient of the head", "an error like that of torch's own loss", gradient_of_the_head),
+    Check(
+        "gradient of the head",
+        "an error like that of torch's own loss",
+        gradient_of_the_head,
+        packs=False,
+    ),
     Check("same gradient twice", "1 different gradient", same_twice),
     Check("host waits in a micro-batch", f"at most {MOST_WAITS}", host_waits),
 )
