@@ -87,9 +87,7 @@ def test_constants_of_the_rules_are_written_once() -> None:
         for name, value in vars(policy).items()
         if name.isupper() and isinstance(value, int | float) and name != "FLOAT"
     }
-    assert {"SHARE_OF_MEMORY", "CPU_TOKENS", "HEAD_CHUNK_BYTES", "BUCKET_ELEMENTS"} <= set(
-        numbers.values()
-    )
+    assert {"SHARE_OF_MEMORY", "CPU_TOKENS", "HEAD_CHUNK_BYTES"} <= set(numbers.values())
     again = []
     for where, node in _nodes():
         if not (isinstance(node, ast.Assign) and where.startswith(ROOMS)):

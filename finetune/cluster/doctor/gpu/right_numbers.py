@@ -22,11 +22,11 @@ from finetune.cluster.doctor.gpu.trial_rows import Check, Found, passed
 from finetune.models import head
 from finetune.models.kinds import CAUSAL
 from finetune.sizing.gpus import find_gpu
-from finetune.sizing.policy import GIB
+from finetune.sizing.policy import DOCUMENT_ATTENTION, GIB
 from finetune.spec.sections.training import Lora
 from finetune.train.run import deterministic
 
-ARCHITECTURES = ("llama", "qwen3", "gemma3_text")
+ARCHITECTURES = sorted(DOCUMENT_ATTENTION - {"mixtral"})
 ROUNDING = 0.1
 """Most difference between gradients in half precision and in float32, of their norm."""
 MOST_WAITS = 1

@@ -20,8 +20,8 @@ from finetune.cluster.doctor.gpu.trial_rows import Check, Found, Measured, passe
 from finetune.models.kinds import CAUSAL
 from finetune.sizing.flops import flops_per_token
 from finetune.sizing.gpus import find_gpu, memory_gib_of
-from finetune.sizing.memory import GPU_PROCESS_BYTES, Placement, device_memory, work_on
-from finetune.sizing.policy import GIB
+from finetune.sizing.memory import Placement, device_memory, work_on
+from finetune.sizing.policy import GIB, GPU_CONTEXT_BYTES, GPU_RESERVE_BYTES
 from finetune.sizing.shape import model_shape
 from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora
@@ -35,6 +35,8 @@ PACKED_LOSS = 0.1
 """Packed short documents may be slower than full rows by this share."""
 MEASURED_SECONDS, MOST_STEPS = 8.0, 10
 WRONG_ESTIMATE = 0.1
+PROCESS_GIB = (GPU_CONTEXT_BYTES + GPU_RESERVE_BYTES) / GIB
+"""Beside what torch holds: CUDA's context, and a reserve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def _trial(setting: Setting, measured: dict[str, Measured]) -> Callable[[Bench],
     def trial(bench: Bench) -> Found:
         own = setting.dry() if bench.dry else setting
         needed, card = estimate_gib(own, bench), card_gib(bench)
-        if card is not None and needed + GPU_PROCESS_BYTES / GIB > card:
+        if card is not None and needed + PROCESS_GIB > card:
             return Found("skipped", f"needs {needed:.1f} GiB, the card has {card:.1f}")
         found = measured[setting.name] = measure(own, bench)
         return judged(setting, found, measured=measured, dry=bench.dry, card=card_name(bench))
@@ -126,7 +128,7 @@ def judged(
         return passed(share >= 1 - PACKED_LOSS, f"{text}; {share:.2f} of full rows")
     if setting is FOUR_BIT:
         room = memory_gib_of(SMALL_CARD) or 0.0
-        return passed(found.peak_gib + GPU_PROCESS_BYTES / GIB <= room, text)
+        return passed(found.peak_gib + PROCESS_GIB <= room, text)
     return passed(not wrong, text)
 
 
@@ -204,7 +206,8 @@ def estimate_gib(setting: Setting, bench: Bench) -> float:
         quantization=setting.quantization,
         gradient_checkpointing=setting.gradient_checkpointing,
     )
-    return (device_memory(shape, work, place).total - GPU_PROCESS_BYTES) / GIB
+    memory = device_memory(shape, work, place)
+    return (memory.total - memory.runtime) / GIB
 
 
 def card_name(bench: Bench) -> str:
