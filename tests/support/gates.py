@@ -115,7 +115,7 @@ BAD = {
     ),
     "far from the base": (
         {"kl": adapter_score("kl_per_token", 2.0, task="kl", language="eng_Latn")},
-        *("kl", "failed", "2.000 nats per token (at most 0.5)"),
+        *("kl", "failed", "2.000 nats per token (at most 1)"),
     ),
     "trained on shuffled targets": (
         {"wrong_source": paired("source_bits", 0.1, 0.11, low=-0.02, high=0.04, **WRONG_SOURCE)},

@@ -39,7 +39,7 @@ class Gates(Section):
     forgetting_percent: Annotated[float, Field(gt=0, le=10)] = 10.0
     """Maximum rise of the bits per byte of held-out English or French, or of the card in
     `evaluate.forgetting`, in percent of the base's."""
-    kl_per_token: Annotated[float, Field(gt=0, le=0.5)] = 0.5
+    kl_per_token: Annotated[float, Field(gt=0, le=1.0)] = 1.0
     """Maximum mean KL divergence of the adapter from the base, in nats per token, where the base
     continues English and French prompts."""
     items: Annotated[int, Field(ge=MIN_ITEMS_OF_A_CLAIM)] = MIN_ITEMS_OF_A_CLAIM
