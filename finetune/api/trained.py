@@ -48,7 +48,7 @@ def load_adapter(recipe: Opened | Path | str, *, store: Path | str | None = None
     device, kind = choose_device(), kind_of(folder)
     model = kind.load_base(
         folder,
-        precision=resolve_precision("auto", device),
+        precision=resolve_precision("auto", device, base=folder),
         quantization=opened.recipe.base.quantization,
         device=device,
     )

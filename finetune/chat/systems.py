@@ -42,7 +42,7 @@ def load_systems(
     kind = kind_of(base_dir)
     model = kind.load_base(
         base_dir,
-        precision=resolve_precision("auto", device),
+        precision=resolve_precision("auto", device, base=base_dir),
         quantization=manner.quantization,
         device=device,
     )

@@ -139,7 +139,7 @@ def estimate(
     lora = _largest_adapter(project)
     shape, unknown = shape_with_new_tokens(project, store=store)
     found = lengths(project, store=store)
-    precision = _precision(project, target)
+    precision = _precision(project, target, model_type=shape.model_type)
     share = rows_per_rank(min(each.rows_per_step for each in found), ranks=target.ranks)
     room = _Room(project, lora, shape, target, precision, share)
     own = _own(project, room)
@@ -328,10 +328,15 @@ def _settings(own: Setting, room: _Room) -> Iterator[Setting]:
         yield Setting("zero3", True, "none", offload="all")
 
 
-def _precision(project: Project, target: Target) -> Precision:
+def _precision(project: Project, target: Target, *, model_type: str) -> Precision:
     asked = project.recipe.training_phases[0].train.precision
     gpu = find_gpu(target.gpu)
-    return choose_precision(asked, device=target.device, has_bf16=gpu is None or gpu.has_bf16)
+    return choose_precision(
+        asked,
+        device=target.device,
+        has_bf16=gpu is None or gpu.has_bf16,
+        model_type=model_type,
+    )
 
 
 def _peak(target: Target, precision: Precision, utilisation: Range) -> Range | None:

@@ -96,7 +96,7 @@ def precision_of(job: Job, device: torch.device) -> Precision:
     asked: Any = job.phase.train.precision
     if "train" in job.inputs:
         asked = read_result(job.inputs["train"], TrainResult).precision
-    return resolve_precision(asked, device)
+    return resolve_precision(asked, device, base=job.inputs["base"].path / "model")
 
 
 def batches_of(device: torch.device) -> dict[str, int]:

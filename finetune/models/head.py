@@ -1,8 +1,9 @@
 """Fused output head and loss: hidden states -> loss, without materializing the logits.
 
 The logits of 2048 tokens over 49152 words are 403 MB, and a plain loss keeps several copies. Here
-a chunk of logits lives in one buffer; in training the gradient of the hidden states is computed
-in the forward pass, from the same buffer, so that nothing of the chunk is kept.
+a chunk of logits lives in one buffer (in half precision, and in a float32 copy); in training the
+gradient of the hidden states is computed in the forward pass, from the same buffer, so that
+nothing of the chunk is kept.
 
 Legend: S supervised tokens, E hidden width, V vocabulary, N new tokens among them.
 """
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
+from finetune.models.load import kind_of_device
 from finetune.models.rows import HeadRows
 from finetune.sizing.policy import head_chunk_tokens
 
@@ -27,6 +29,7 @@ def chunked_nll(hidden_SE: Tensor, weight_VE: Tensor, targets_S: Tensor) -> Tens
 
     Differentiable in the hidden states, once; the head's weight gets no gradient.
     """
+    hidden_SE = hidden_SE.to(weight_VE.dtype)  # a norm under autocast may leave float32
     nll_S: Tensor = _ChunkedNll.apply(hidden_SE, weight_VE, targets_S, None, 0)
     return nll_S
 
@@ -36,6 +39,7 @@ def chunked_nll_with_rows(hidden_SE: Tensor, head: HeadRows, targets_S: Tensor) 
 
     Their probabilities (S, N) are kept for it.
     """
+    hidden_SE = hidden_SE.to(head.weight_VE.dtype)
     nll_S: Tensor = _ChunkedNll.apply(
         hidden_SE, head.weight_VE, targets_S, head.rows_NE, head.first
     )
@@ -50,7 +54,7 @@ def head_nll(
     def one_chunk(hidden: Tensor, targets: Tensor) -> Tensor:
         return cross_entropy(head(hidden).float(), targets, reduction="none")
 
-    rows = head_chunk_tokens(vocabulary)
+    rows = _chunk_tokens(vocabulary, hidden_SE)
     pieces = []
     for start in range(0, max(len(targets_S), 1), rows):
         hidden, targets = hidden_SE[start : start + rows], targets_S[start : start + rows]
@@ -77,11 +81,11 @@ class _ChunkedNll(torch.autograd.Function):
         first: int,
     ) -> Tensor:
         count, vocabulary = len(targets_S), weight_VE.shape[0]
-        size = min(head_chunk_tokens(vocabulary), max(count, 1))
+        size = min(_chunk_tokens(vocabulary, hidden_SE), max(count, 1))
         nll_S = torch.empty(count, dtype=torch.float32, device=hidden_SE.device)
         grad_SE = torch.empty_like(hidden_SE) if ctx.needs_input_grad[0] else None
         new = None if rows_NE is None else _New.of(rows_NE, first, hidden_SE)
-        buffer = torch.empty(size, vocabulary, dtype=hidden_SE.dtype, device=hidden_SE.device)
+        buffer = hidden_SE.new_empty(size, vocabulary)
         for start in range(0, count, size):
             part = slice(start, min(start + size, count))
             targets = targets_S[part, None]
@@ -95,15 +99,14 @@ class _ChunkedNll(torch.autograd.Function):
             total = exp.sum(1, keepdim=True)
             nll_S[part] = (total.log() + top - wanted)[:, 0]
             if grad_SE is not None:
-                # d nll / d logits = softmax - onehot; the division by the total comes after the
-                # product, where it is E wide and not V
-                torch.mm(exp.to(weight_VE.dtype), weight_VE, out=grad_SE[part])
+                # softmax - onehot is made in float32: where the model is sure of its target both
+                # are nearly 1, and a product in half precision would be left with rounding alone
+                share = exp.div_(total).scatter_add_(1, targets, torch.full_like(total, -1))
                 if new is not None:
-                    new.correct(grad_SE[part], exp, weight_VE)
-                grad_SE[part].div_(total.to(grad_SE.dtype))
-                grad_SE[part].sub_(weight_VE.index_select(0, targets[:, 0]))
+                    new.take_out(share, part)
+                torch.mm(product.copy_(share), weight_VE, out=grad_SE[part])
                 if new is not None:
-                    new.keep(grad_SE[part], exp, total, targets[:, 0], weight_VE, part)
+                    grad_SE[part].addmm_(new.share_SN[part], new.rows_NE)
         ctx.grad_SE = grad_SE
         if new is not None:
             ctx.save_for_backward(hidden_SE, new.share_SN)
@@ -136,25 +139,11 @@ class _New:
             hidden_SE.new_empty(len(hidden_SE), len(rows_NE)),
         )
 
-    def correct(self, grad_SE: Tensor, exp_SV: Tensor, weight_VE: Tensor) -> None:
-        """Take the frozen rows out of a product with all rows, and the new ones in."""
-        exp_SN = exp_SV[:, self.columns].to(grad_SE.dtype)
-        grad_SE.addmm_(exp_SN, self.rows_NE - weight_VE[self.columns])
+    def take_out(self, share_SV: Tensor, part: slice) -> None:
+        """Keep the new tokens' shares, and leave the frozen rows in their place without any."""
+        self.share_SN[part] = share_SV[:, self.columns]
+        share_SV[:, self.columns] = 0
 
-    def keep(
-        self,
-        grad_SE: Tensor,
-        exp_SV: Tensor,
-        total_S1: Tensor,
-        targets_S: Tensor,
-        weight_VE: Tensor,
-        part: slice,
-    ) -> None:
-        """Do the same for the targets, and remember the new tokens' shares."""
-        self.share_SN[part] = exp_SV[:, self.columns] / total_S1
-        number = targets_S - self.columns.start
-        at = torch.nonzero((number >= 0) & (number < len(self.rows_NE)))[:, 0]
-        number = number[at]
-        change = self.rows_NE - weight_VE[self.columns]
-        grad_SE.index_add_(0, at, change[number], alpha=-1)
-        self.share_SN[part][at, number] -= 1
+
+def _chunk_tokens(vocabulary: int, hidden_SE: Tensor) -> int:
+    return head_chunk_tokens(vocabulary, device=kind_of_device(hidden_SE.device))

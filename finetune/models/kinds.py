@@ -29,7 +29,7 @@ from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import RecipeError
 from finetune.messages import Place, Sentence, problem
 from finetune.models.attention.packed_batch import idle_batch, make_batch
-from finetune.models.divergence import divergence
+from finetune.models.decode.divergence import divergence
 from finetune.models.generate import Decoding, context_tokens, generate
 from finetune.models.load import attach_lora, load_adapter, load_base
 from finetune.models.packed_model import PackedModel, Sizes, causal_lm_of, sizes_of

@@ -110,12 +110,14 @@ def load_base(
                 at=Place(directory),
             )
         )
-    settings: dict[str, Any] = {"dtype": _DTYPES[precision], "attn_implementation": "sdpa"}
+    settings: dict[str, Any] = {"dtype": _DTYPES[precision]}
     if quantization != "none":
         settings["quantization_config"] = _quantization(quantization, precision)
         settings["device_map"] = {"": str(device)}
     with explained(str(directory), remedy=REBUILD), report_read(str(directory)):
         opener = opener_of(read_object(directory / "config.json")["model_type"])
+        # Said in every case: a configuration could name one that is downloaded.
+        settings["attn_implementation"] = _attention_of(opener, directory)
         model, report = opener.from_pretrained(
             directory,
             local_files_only=True,
@@ -148,7 +150,7 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
     The seed alone decides how the adapter starts. `new_rows` are started and trained with it.
     Raises TrainError if a target matches nothing, RecipeError for a base that takes no new rows.
     """
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import LoraConfig, get_peft_model
 
     check_targets(model, lora.target_modules)
     new: dict[str, Any] = {}
@@ -156,8 +158,6 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
         rows.refuse_updates(model, lora.target_modules)
         rows.start_rows(model, new_rows)
         new["trainable_token_indices"] = rows.trainable_tokens(model, new_rows)
-    if getattr(model, "is_quantized", False):
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
@@ -169,8 +169,8 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
         init_lora_weights=True if lora.init == "default" else lora.init,
         **new,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # PEFT draws on the CPU and moves what it drew
+        torch.default_generator.manual_seed(seed)
         adapted = get_peft_model(model, config).train()
     rows.install(adapted)
     return adapted
@@ -281,16 +281,30 @@ def resolve_precision(
     asked: Literal["auto", Precision],
     device: torch.device | str,
     *,
+    base: Path,
     gpu_has_bf16: bool | None = None,
 ) -> Precision:
-    """Return the precision on a device (finetune.sizing.policy.choose_precision).
+    """Return the precision of a base on a device (finetune.sizing.policy.choose_precision).
 
-    `gpu_has_bf16`: None: the driver is asked.
+    `base`: the folder of the model. `gpu_has_bf16`: None: the driver is asked.
     """
     kind = kind_of_device(device)
     if kind == "gpu" and gpu_has_bf16 is None:
         gpu_has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return choose_precision(asked, device=kind, has_bf16=kind == "gpu" and bool(gpu_has_bf16))
+    return choose_precision(
+        asked,
+        device=kind,
+        has_bf16=kind == "gpu" and bool(gpu_has_bf16),
+        model_type=model_type_of(base),
+    )
+
+
+def model_type_of(directory: Path) -> str:
+    """Return the architecture of the model in a folder; `` if there is none, as loading reports."""
+    try:
+        return str(read_object(directory / "config.json")["model_type"])
+    except (OSError, UnreadableError, KeyError):
+        return ""
 
 
 def kind_of_device(device: torch.device | str) -> Device:
@@ -320,3 +334,12 @@ def _quantization(choice: Quantization, precision: Precision) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=_DTYPES[precision],
     )
+
+
+def _attention_of(opener: Any, directory: Path) -> str:
+    """Return SDPA, or transformers' own attention where an architecture has no other (BLOOM)."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(directory, local_files_only=True)
+    model_class = opener._model_mapping.get(type(config), None)
+    return "sdpa" if getattr(model_class, "_supports_sdpa", True) else "eager"

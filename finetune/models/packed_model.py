@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from finetune.errors import TrainError
 from finetune.messages import Sentence, problem, sentence
-from finetune.models import dropout, fused, head, rows
+from finetune.models import arithmetic, dropout, fused, head, rows
 from finetune.models.attention.isolation import keeps_documents_apart
 from finetune.models.attention.packed import NAME, Packed, chip_of, register
 from finetune.models.attention.packed_batch import PackedBatch
@@ -55,6 +55,7 @@ class PackedModel(nn.Module):
         self.model = model
         self._path = path
         self._dropout = dropout.install(model)
+        arithmetic.install(model)
         known = self._causal.config.model_type in policy.DOCUMENT_ATTENTION
         self._tried = isolates is None and not known
         if isolates is None:
@@ -75,14 +76,16 @@ class PackedModel(nn.Module):
         `dropout_key` must be new for every step; with rows and layers it decides the masks.
         `each_token` omits the sum.
         """
-        nll = self._nll(batch, dropout_key)
+        with arithmetic.autocast(self._causal, device=batch.tokens_S.device):
+            nll = self._nll(batch, dropout_key)
         return nll if each_token else nll.sum()
 
     @torch.no_grad()
     def score(self, batch: PackedBatch) -> Tensor:
         """Return the nll (nats, float32) of every supervised token, in row-major order."""
         # by a call of the module, whose hooks gather the weights if they are sharded
-        nll: Tensor = self(batch, each_token=True)
+        with arithmetic.tf32(batch.tokens_S.device):
+            nll: Tensor = self(batch, each_token=True)
         return nll
 
     @property

@@ -7,7 +7,7 @@ together). Nothing heavy is imported: what torch knows of a device is handed in 
 
 | `auto` of              | depends on                                | rule                      |
 |------------------------|-------------------------------------------|---------------------------|
-| `train.precision`      | device, whether it has bf16               | `choose_precision`        |
+| `train.precision`      | device, whether it has bf16, architecture | `choose_precision`        |
 | `train.sharding`       | ranks, memory, precision, quantization    | `choose_sharding`         |
 | `run.micro_batch_size` | rows of a step per rank, device, memory   | `choose_micro_batch_rows` |
 | `run.memory_gib`, CPU  | memory of the machine, processes on it    | `budget_bytes`            |
@@ -15,7 +15,7 @@ together). Nothing heavy is imported: what torch knows of a device is handed in 
 | rank after PiSSA       | initialisation, rank, alpha               | `handed_on`               |
 | document attention     | architecture, device                      | `attends_by_document`     |
 | fused layers           | the same, adapter, precision, sharding    | `fuses_layers`            |
-| chunk of logits        | vocabulary                                | `head_chunk_tokens`       |
+| chunk of logits        | vocabulary, device                        | `head_chunk_tokens`       |
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ CPU_TOKENS = 1024
 CPU_PROCESS_BYTES = 490 * 10**6
 """Python with torch, transformers, PEFT and Accelerate (measured)."""
 HEAD_CHUNK_BYTES = 64 * 2**20
-"""float32 logits that are held at a time (finetune/models/head.py)."""
+"""float32 logits that are held at a time on a CPU (finetune/models/head.py)."""
+GPU_HEAD_CHUNK_BYTES = 2**30
+GPU_HEAD_CHUNK_TOKENS = (512, 1024)
+"""Fewest and most tokens of such a chunk on a GPU. A product of t tokens with the head reads it
+once for t multiplications of each weight; an A100 needs 153 of them to be busy, an H100 295."""
 BUCKET_ELEMENTS: Mapping[Device, int] = {"cpu": 2_000_000, "gpu": 20_000_000}
 """DeepSpeed's reduce bucket, in elements."""
 
@@ -69,22 +73,32 @@ DOCUMENT_ATTENTION = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3",
 """Architectures whose attention, mask and head were read and tested (tests/parity/test_packed.py):
 on a CPU their attention runs document by document."""
 
+OVERFLOWS_IN_FP16 = frozenset({"gemma3", "gemma3_text", "gemma3n", "gemma3n_text"})
+"""Architectures whose activations exceed 65,504, the largest number of fp16
+(https://unsloth.ai/blog/gemma3)."""
+
 
 def choose_precision(
-    asked: Literal["auto", Precision], *, device: Device, has_bf16: bool
+    asked: Literal["auto", Precision], *, device: Device, has_bf16: bool, model_type: str
 ) -> Precision:
     """Return what `auto` means: fp32 on a CPU, bf16 on a GPU that has it, fp16 on an older one.
 
-    >>> choose_precision("auto", device="cpu", has_bf16=True)
+    What overflows in fp16 has fp32 there.
+
+    >>> choose_precision("auto", device="cpu", has_bf16=True, model_type="llama")
     'fp32'
-    >>> choose_precision("auto", device="gpu", has_bf16=False)
+    >>> choose_precision("auto", device="gpu", has_bf16=False, model_type="llama")
     'fp16'
+    >>> choose_precision("auto", device="gpu", has_bf16=False, model_type="gemma3_text")
+    'fp32'
     """
     if asked != "auto":
         return asked
     if device == "cpu":
         return "fp32"
-    return "bf16" if has_bf16 else "fp16"
+    if has_bf16:
+        return "bf16"
+    return "fp32" if model_type in OVERFLOWS_IN_FP16 else "fp16"
 
 
 def budget_bytes(asked_gib: float | None, *, device_bytes: float, processes: int = 1) -> int:
@@ -184,9 +198,10 @@ def refuse_sharding(
         )
     if sharding in SPLITS_WEIGHTS and quantization != "none":
         return Refusal(
-            f"weights in {quantization} cannot be split",
-            f"splits the base's weights, which base.quantization: {quantization} packs in blocks "
-            "that cannot be split; take ddp or zero2, or quantization: none",
+            f"weights in {quantization} are not split",
+            f"splits the base's weights, but not yet those of base.quantization: {quantization}, "
+            "whose scales would stay where they were loaded; take ddp or zero2, or quantization: "
+            "none",
         )
     if sharding in ZERO_STAGES and precision == "fp16":
         return Refusal(
@@ -285,10 +300,15 @@ def fuses_layers(
     return whole and attends_by_document(model_type, device=device)
 
 
-def head_chunk_tokens(vocabulary: int) -> int:
-    """Return how many tokens have HEAD_CHUNK_BYTES of float32 logits, at least one.
+def head_chunk_tokens(vocabulary: int, *, device: Device = "cpu") -> int:
+    """Return how many tokens have the device's bytes of float32 logits, at least one.
 
     >>> head_chunk_tokens(49152)
     341
+    >>> head_chunk_tokens(128256, device="gpu"), head_chunk_tokens(400_000, device="gpu")
+    (1024, 671)
     """
-    return max(1, HEAD_CHUNK_BYTES // (FLOAT * vocabulary))
+    if device == "cpu":
+        return max(1, HEAD_CHUNK_BYTES // (FLOAT * vocabulary))
+    fewest, most = GPU_HEAD_CHUNK_TOKENS
+    return min(most, max(fewest, GPU_HEAD_CHUNK_BYTES // (FLOAT * vocabulary)))

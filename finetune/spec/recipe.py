@@ -222,6 +222,9 @@ class Run(Section):
     device: Literal["auto", "gpu", "cpu"] = "auto"
     """Device of training and evaluation. `auto`: a GPU if one is visible; `gpu`: a run without one
     ends before anything is loaded; `cpu`: visible GPUs are not used."""
+    deterministic: bool = False
+    """On a GPU, only algorithms that give the same bits each time: a resumed run then equals one
+    that was not stopped. Slower, and more memory. On a CPU this is always so."""
     threads: Annotated[int, Field(gt=0)] | None = None
     """CPU threads. Default: OMP_NUM_THREADS, or the physical cores available to this process."""
     timeout_minutes: Annotated[float, Field(gt=0)] | None = None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -32,15 +29,17 @@ from finetune.launch import energy
 from finetune.launch.energy import metered
 from finetune.messages import problem, sentence
 from finetune.mix.mixture_plan import MixturePlan
+from finetune.models import arithmetic
 from finetune.models.kinds import Kind, kind_of
 from finetune.models.load import (
     choose_device,
+    model_type_of,
     resolve_precision,
     set_threads,
     tokenizer_folder,
 )
 from finetune.sizing.policy import leaves_room, packed_bytes
-from finetune.spec.sections.training import total_steps
+from finetune.spec.sections.training import Precision, total_steps
 from finetune.spec.tables.extras import lacking, pip_line, refuse_missing_trackers
 from finetune.train import training_mix
 from finetune.train.adapter import save_adapter
@@ -53,6 +52,7 @@ from finetune.train.checkpoint import (
     write_folder,
 )
 from finetune.train.curves.trackers import Guarded, RunName, opened
+from finetune.train.determinism import deterministic
 from finetune.train.engine import make_engine
 from finetune.train.loop import Plan, Trainer
 from finetune.train.metrics import METRICS, Metrics, draw_loss, read_metrics
@@ -81,7 +81,8 @@ def run(job: Job) -> dict[str, Any]:
         set_threads(job.recipe.run.threads)
         device = choose_device(job.recipe.run.device)
         processes = join(device, stop=stop, timeout=_timeout(job))
-        with deterministic(device), loss_of_contact_explained(processes):
+        strict = job.recipe.run.deterministic
+        with deterministic(device, strict=strict), loss_of_contact_explained(processes):
             with metered(job.workspace, **_meter(processes)):
                 result = _train(job, processes=processes, stop=stop)
             asked = processes.any(stop.reason is not None)
@@ -181,12 +182,15 @@ def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> TrainResult:
     can_track = not lacking("trackers")
     if writes and job.recipe.run.tensorboard and not can_track:
         job.console.say(f"no TensorBoard curves, metrics.jsonl only: {pip_line('trackers')}")
-    with Metrics(
-        job.workspace if writes else None,
-        resumed=trainer.progress,
-        tensorboard=job.recipe.run.tensorboard and can_track,
-        trackers=_trackers(job) if writes else None,
-    ) as board:
+    with (
+        Metrics(
+            job.workspace if writes else None,
+            resumed=trainer.progress,
+            tensorboard=job.recipe.run.tensorboard and can_track,
+            trackers=_trackers(job) if writes else None,
+        ) as board,
+        arithmetic.tf32(trainer.processes.device),
+    ):
         trainer.run(board)
         final, best = trainer.validate_at_end(board)
     chosen: dict[str, Tensor] = best
@@ -236,27 +240,6 @@ def _result(trainer: Trainer, final: Progress, *, trainable: int) -> TrainResult
     )
 
 
-@contextmanager
-def deterministic(device: torch.device) -> Iterator[None]:
-    """Use deterministic algorithms inside the block (on CUDA warn where there is none)."""
-    filling: Any = torch.utils.deterministic  # mypy does not know the properties of this module
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-        filling.fill_uninitialized_memory,
-    )
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    # Filling every fresh tensor with NaN finds bugs; it costs time in every layer.
-    filling.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        filling.fill_uninitialized_memory = before[2]
-
-
 def _trackers(job: Job) -> Guarded | None:
     """Return the open trackers of the recipe; their files are outside of the artefact."""
     if not job.recipe.run.trackers:
@@ -290,13 +273,23 @@ def _splits(job: Job, *, kind: Kind) -> tuple[PreparedItems, PreparedItems]:
     return split, validation
 
 
+def _precision(job: Job, *, processes: Processes) -> Precision:
+    """Return the precision to begin with, and say it where `auto` is not the usual one."""
+    asked, base = job.phase.train.precision, job.inputs["base"].path / "model"
+    found = resolve_precision(asked, processes.device, base=base)
+    if found == "fp32" != asked and processes.device.type == "cuda":
+        job.console.say(
+            sentence(
+                "precision: fp32, since {model_type} overflows in fp16 and this GPU has no bf16",
+                model_type=model_type_of(base),
+            )
+        )
+    return found
+
+
 def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> Sharing:
     settings, base = job.phase.train, job.recipe.base
-    precision = (
-        resumed.layout.precision
-        if resumed
-        else resolve_precision(settings.precision, processes.device)
-    )
+    precision = resumed.layout.precision if resumed else _precision(job, processes=processes)
 
     def fits() -> bool:
         parameters = read_result(job.inputs["base"], BaseResult).parameters

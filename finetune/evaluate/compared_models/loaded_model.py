@@ -51,7 +51,7 @@ def load_model(job: Job, model: ComparedModel | ComparedAdapter) -> LoadedModel:
     folder = (made if base is model else job.inputs["base"].path) / "model"
     precision = read_result(job.inputs["train"], TrainResult).precision
     settings: dict[str, Any] = {
-        "precision": resolve_precision(precision, device),
+        "precision": resolve_precision(precision, device, base=folder),
         "quantization": base.quantization,
         "device": device,
     }

@@ -67,7 +67,9 @@ class Train(Section):
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     """Maximum gradient norm (gradient clipping)."""
     precision: Literal["auto", Precision] = "auto"
-    """Numeric precision. `auto`: fp32 on a CPU; bf16 on a GPU that supports it, else fp16."""
+    """Numeric precision. `auto`: fp32 on a CPU; bf16 on a GPU that supports it, else fp16 (fp32 for
+    Gemma-3, which overflows in fp16). The adapter is float32 in each; fp32 on a GPU means TF32 in
+    its products."""
     validate_every_steps: Literal["auto"] | Annotated[int, Field(gt=0)] = "auto"
     """Steps between validations. `auto`: a fifth of all steps, at most 50."""
     validation_documents: Annotated[int, Field(gt=0)] = 200

@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import BloomConfig, BloomForCausalLM
 
 from finetune.errors import StoreError, TrainError
 from finetune.models import load
+from finetune.models.attention.packed_batch import make_batch
 from finetune.models.generate import Decoding, generate
 from finetune.models.packed_model import PackedModel
 from finetune.spec.sections.training import Lora
+from tests.support.packing import pack, plain_nll, random_documents
 from tests.support.tiny import write_tiny_model
 
 
-def test_same_seed_same_adapter(tmp_path: Path) -> None:
-    """The adapter's start follows from the seed alone, and the global generator is untouched."""
+def test_same_seed_same_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The adapter's start follows from the seed alone, and the global generator is untouched; on a
+    node with two GPUs theirs are not asked for, which torch would warn of."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     write_tiny_model(tmp_path)
     starts = []
     for noise in (1, 2):
@@ -79,10 +84,24 @@ def test_missing_folders_are_explained(tmp_path: Path) -> None:
     assert refused.value.codes == ("no-adapter",)
 
 
-def test_auto_precision_on_a_cpu_is_fp32() -> None:
+def test_auto_precision_on_a_cpu_is_fp32(tmp_path: Path) -> None:
     """bf16 is 95 times slower on processors without it, so `auto` means fp32."""
-    assert load.resolve_precision("auto", "cpu") == "fp32"
-    assert load.resolve_precision("bf16", "cpu") == "bf16"
+    assert load.resolve_precision("auto", "cpu", base=tmp_path) == "fp32"
+    assert load.resolve_precision("bf16", "cpu", base=tmp_path) == "bf16"
+
+
+def test_bases_without_fused_attention_load(tmp_path: Path) -> None:
+    """A base whose attention transformers has in no fused form (BLOOM) loads, and scores documents
+    as its own forward does."""
+    config = BloomConfig(vocab_size=512, hidden_size=64, n_layer=2, n_head=4)
+    torch.manual_seed(0)
+    BloomForCausalLM(config).save_pretrained(tmp_path)
+    model = load.load_base(tmp_path, precision="fp32")
+    documents = random_documents()
+    split = pack(documents)
+    batch = make_batch(split, range(split.num_rows), device="cpu")
+    wanted = torch.cat([plain_nll(model, document) for document in documents])
+    torch.testing.assert_close(PackedModel(model).score(batch), wanted)
 
 
 def test_bases_own_dropout_is_off(tmp_path: Path) -> None:

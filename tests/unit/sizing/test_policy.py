@@ -130,16 +130,21 @@ def _processes(ranks: int) -> Processes:
 
 @pytest.mark.parametrize("asked", ["auto", *get_args(Precision)])
 @pytest.mark.parametrize(("gpu", "bf16"), [(None, False), ("A100", True), ("V100", False)])
+@pytest.mark.parametrize("model_type", ["llama", "gemma2", "gemma3_text"])
 def test_both_halves_choose_the_same_precision(
-    tmp_path: Path, asked: Any, gpu: str | None, bf16: bool
+    tmp_path: Path, asked: Any, gpu: str | None, bf16: bool, model_type: str
 ) -> None:
-    """For a CPU, a GPU with bf16 and one without, whatever the recipe asks for."""
+    """For a CPU, a GPU with bf16 and one without, whatever the recipe asks for; and `auto` is never
+    fp16 for a family that overflows in it."""
     project = _project(tmp_path, train={"precision": asked})
     target = Target("gpu" if gpu else "cpu", 1, 1, 16.0, gpu=gpu)
-    estimated = estimates._precision(project, target)
+    estimated = estimates._precision(project, target, model_type=model_type)
     device = "cuda" if gpu else "cpu"
-    assert load.resolve_precision(asked, device, gpu_has_bf16=bf16) == estimated
-    expected = "fp32" if gpu is None else "bf16" if bf16 else "fp16"
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    found = load.resolve_precision(asked, device, base=tmp_path, gpu_has_bf16=bf16)
+    assert found == estimated
+    without_bf16 = "fp32" if model_type == "gemma3_text" else "fp16"
+    expected = "fp32" if gpu is None else "bf16" if bf16 else without_bf16
     assert estimated == (expected if asked == "auto" else asked)
 
 
