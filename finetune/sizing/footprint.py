@@ -68,7 +68,7 @@ class Work:
     @property
     def autocasts(self) -> bool:
         """Return whether the adapter's products run in the base's precision."""
-        return self.device == "gpu" and not self.lora.dora
+        return self.precision != "fp32" and not self.lora.dora
 
     @property
     def adapter_element(self) -> int:
@@ -171,11 +171,11 @@ def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> 
 def logit_bytes(shape: ModelShape, work: Work) -> int:
     """Return the bytes of a chunk of logits and its temporaries."""
     supervised_tokens = max(1, int(work.tokens * work.supervised_share))
-    chunk = head_chunk_tokens(shape.vocabulary)
+    chunk = head_chunk_tokens(shape.vocabulary, device=work.device)
     rows = min(supervised_tokens, chunk)
     plain = not shape.soft_capped and not head_is_targeted(shape, work.lora)
-    if plain:  # one buffer; in half precision a float32 copy, and a half of its exponentials
-        copies = FLOAT if work.element == FLOAT else FLOAT + 2 * work.element
+    if plain:  # one buffer; in half precision a float32 copy too
+        copies = FLOAT if work.element == FLOAT else FLOAT + work.element
     else:  # logits, their capped or float32 form, log-softmax and its gradient
         copies = 3 * FLOAT + work.element
     return rows * shape.vocabulary * copies

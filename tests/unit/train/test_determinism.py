@@ -1,4 +1,4 @@
-"""When algorithms are deterministic, and what is said where there is none."""
+"""Deterministic algorithms on a CPU, and on a GPU if asked for."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_always_on_a_cpu_and_asked_for_on_a_gpu(
 
 
 def test_an_operation_without_such_an_algorithm_names_the_key() -> None:
-    """Where torch has none, the error names the operation and the key; other errors stay."""
+    """The error names an operation without such an algorithm, and the key; other errors stay."""
     with pytest.raises(TrainError) as refused, deterministic(CPU, strict=True):
         torch.zeros(3).put_(torch.tensor([1]), torch.ones(1))
     (found,) = refused.value.problems
