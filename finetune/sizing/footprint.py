@@ -68,11 +68,11 @@ class Work:
     @property
     def autocasts(self) -> bool:
         """Return whether the adapter's products run in the base's precision."""
-        return self.precision != "fp32" and not self.lora.dora
+        return self.precision != "fp32"
 
     @property
     def adapter_element(self) -> int:
-        """Bytes of an input of the adapter: without autocast PEFT casts it to the adapter's own."""
+        """Bytes of an input of the adapter: under autocast those of an activation."""
         return self.element if self.half_adapter or self.autocasts else FLOAT
 
 
@@ -224,7 +224,7 @@ def _linear_inputs(shape: ModelShape, work: Work) -> int:
         inner = work.fused and linear.reads == "inner" and _mlp_is_fused(shape, work)
         once.add(linear.reads)
         if not (there or inner):
-            numbers += linear.inputs * (2 if lora.dropout else 1)
+            numbers += linear.inputs * (2 if lora.dropout or (lora.dora and work.autocasts) else 1)
         if not work.fused:
             numbers += lora.rank
     kept = work.tokens * numbers * work.adapter_element
@@ -233,9 +233,9 @@ def _linear_inputs(shape: ModelShape, work: Work) -> int:
 
 def _dora(linear: Linear, work: Work) -> int:
     """Both summands of the output, and the identity through which PEFT multiplies B and A."""
-    outputs = work.tokens * linear.outputs * (work.element + work.adapter_element)
-    identity = linear.inputs * (linear.inputs + work.lora.rank) + 3 * linear.outputs
-    return outputs + identity * FLOAT
+    outputs = work.tokens * linear.outputs * 2 * work.element
+    identity = linear.inputs * (linear.inputs + work.lora.rank) * work.element
+    return outputs + identity + 3 * linear.outputs * FLOAT
 
 
 def _mlp(shape: ModelShape, work: Work) -> int:
