@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
@@ -20,29 +19,15 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
+from finetune.sizing.gpus import GPUS, Gpu
+from finetune.sizing.policy import GIB
 from tests.fake_cuda.flops import BACKWARD
 from tests.fake_cuda.watch import Watch
 
-GIB = 2**30
+GPUS_BY_NAME = {gpu.name: gpu for gpu in GPUS}
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """A card, as far as torch tells it."""
-
-    name: str
-    capability: tuple[int, int]
-    memory_gib: float
-
-    @property
-    def has_bf16(self) -> bool:
-        """Of its own, not emulated."""
-        return self.capability >= (8, 0)
-
-
-A100 = Gpu("NVIDIA A100-SXM4-80GB", (8, 0), 79.2)
-V100 = Gpu("Tesla V100-SXM2-32GB", (7, 0), 31.7)
-RTX4090 = Gpu("NVIDIA GeForce RTX 4090", (8, 9), 23.5)
+A100 = GPUS_BY_NAME["A100 SXM"]
 
 
 @contextlib.contextmanager
@@ -125,9 +110,20 @@ class _Attention(torch.autograd.Function):
         return *grads, None, None, None
 
 
+def total_bytes(gpu: Gpu) -> int:
+    """Return the memory of the largest form of a card."""
+    return int(max(gpu.memory_gib.values()) * GIB)
+
+
+def _capability(gpu: Gpu) -> tuple[int, int]:
+    if gpu.capability is None:
+        raise ValueError(f"{gpu.name} is no card of CUDA's")
+    return gpu.capability
+
+
 def _answers(gpu: Gpu) -> dict[str, Callable[..., Any]]:
-    total = int(gpu.memory_gib * GIB)
-    major, minor = gpu.capability
+    total = total_bytes(gpu)
+    major, minor = _capability(gpu)
     properties = types.SimpleNamespace(
         name=gpu.name,
         total_memory=total,
@@ -141,7 +137,7 @@ def _answers(gpu: Gpu) -> dict[str, Callable[..., Any]]:
         "current_device": lambda: 0,
         "is_bf16_supported": lambda including_emulation=True: gpu.has_bf16 or including_emulation,
         "get_device_properties": lambda *_: properties,
-        "get_device_capability": lambda *_: gpu.capability,
+        "get_device_capability": lambda *_: (major, minor),
         "get_device_name": lambda *_: gpu.name,
         "mem_get_info": lambda *_: (total, total),
         "set_device": lambda *_: None,

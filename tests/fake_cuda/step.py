@@ -7,20 +7,25 @@ rows, or one document of the whole context.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
+from torch import Tensor
 
 from finetune.artefacts.packed_split import PackedSplit
 from finetune.models.kinds import CAUSAL
 from finetune.models.rows import NewRows
+from finetune.sizing.gpus import Gpu
 from finetune.sizing.memory import Placement, device_memory, work_on
 from finetune.sizing.shape import model_shape
 from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Precision, Train
 from finetune.train.engine import TorchEngine
+from finetune.train.model import TrainedModel
 from finetune.train.optimizer import MOMENTS, make_optimizer, trainable_parameters
-from tests.fake_cuda.fake_gpu import A100, CudaAttention, Gpu, fake_gpu
+from tests.fake_cuda.fake_gpu import A100, CudaAttention, fake_gpu
 from tests.fake_cuda.shapes import LAYERS, base_of, config_of, weights_of
 from tests.fake_cuda.watch import Watch
 from tests.support.packing import pack, random_documents
@@ -32,8 +37,13 @@ LORA: Mapping[str, Mapping[str, Any]] = {
 }
 """Settings of the adapter by feature; other features are no settings of it."""
 NEW_TOKENS = 10
-SHORT = (37, 61, 130, 45, 88, 99, 52, 73, 110, 61, 35, 140, 67, 97, 81, 26)
-"""Tokens of short documents, packed into rows of 512."""
+SHORT = (
+    *(37, 61, 130, 45, 88, 99, 52),
+    *(73, 110, 61, 35, 140, 67, 26),
+    *(97, 81, 120, 44, 90, 80),
+    *(150, 31, 77, 64, 102, 87),
+)
+"""Tokens of short documents, which fill four rows of 512 but for one token."""
 CONTEXT = 32768
 FLOAT32_SHARE = 0.01
 """At most so much of the products of a step in half precision is in float32."""
@@ -98,21 +108,23 @@ class Found:
         return flops["float32"] / sum(flops.values())
 
 
-def run(case: Case) -> Found:
-    """Train a step of a case, and score its batch."""
+def run(case: Case, *, rows: int | None = None) -> Found:
+    """Train a step of a case, and score its batch: all rows, or `rows` of them, repeated."""
     split, lora = case.split, case.lora
-    tokens = int((split.segments_NT > 0).sum())
+    taken = np.resize(np.arange(split.num_rows), rows or split.num_rows)
+    tokens = int(split.tokens_of(taken).sum())
     with fake_gpu(case.gpu):
-        model = _adapted(case)
-        parameters = trainable_parameters(model)
-        wrapped: Any = CAUSAL.wrap(model)
+        model = model_of(case)
+        if case.feature == "checkpointing":
+            model.peft.gradient_checkpointing_enable({"use_reentrant": False})
+        parameters, wrapped = model.parameters, cast(Any, model.trainable)
         optimizer = make_optimizer(parameters, train=Train(max_steps=1), lora=lora)
         engine = TorchEngine(wrapped, wrapped=wrapped, parameters=parameters, optimizer=optimizer)
-        weights = weights_of(model)
+        weights = weights_of(model.peft)
         watch = Watch(known=weights, tokens=tokens)
         with watch, CudaAttention(watch):
             wrapped.train()
-            batch = CAUSAL.make_batch(split, range(split.num_rows), device="cuda")
+            batch = CAUSAL.make_batch(split, taken.tolist(), device="cuda")
             nll = engine.forward(batch, dropout_key=1, last=True)
             engine.backward(nll / tokens, last=True)
             before = Counter(watch.waits + watch.pageable)
@@ -132,12 +144,12 @@ def run(case: Case) -> Found:
         micro_batch_waits=before,
         step_waits=step_waits,
         peak_bytes=peak,
-        weights_bytes=sum(t.numel() * t.element_size() for t in set(weights)),
+        weights_bytes=bytes_of(weights),
         watch=watch,
     )
 
 
-def estimated(case: Case) -> tuple[int, int]:
+def estimated(case: Case, *, rows: int | None = None) -> tuple[int, int]:
     """Return the bytes of weights, and of what training holds beside them, by the estimate."""
     shape = model_shape(case.config)
     placement = Placement(device="gpu")
@@ -146,7 +158,7 @@ def estimated(case: Case) -> tuple[int, int]:
         shape,
         placement,
         lora=case.lora,
-        rows=split.num_rows,
+        rows=rows or split.num_rows,
         sequence_tokens=split.tokens_NT.shape[1],
         precision=case.precision,
         quantization=case.quantization,
@@ -174,17 +186,23 @@ def faults(case: Case, found: Found) -> list[str]:
     return said
 
 
-def _adapted(case: Case) -> Any:
-    base = base_of(
-        case.config,
-        kind=case.kind,
-        precision=case.precision,
-        packed=case.quantization == "4bit",
+def model_of(case: Case) -> TrainedModel:
+    """Return the model in training on the fake GPU, without gradient checkpointing."""
+    packed = case.quantization == "4bit"
+    base = base_of(case.config, kind=case.kind, precision=case.precision, packed=packed)
+    peft = CAUSAL.attach_lora(base, case.lora, seed=1, new_rows=_new_rows(case))
+    return TrainedModel(
+        kind=CAUSAL,
+        trainable=CAUSAL.wrap(peft),
+        peft=peft,
+        parameters=trainable_parameters(peft),
+        pissa_start=None,
     )
-    model = CAUSAL.attach_lora(base, case.lora, seed=1, new_rows=_new_rows(case))
-    if case.feature == "checkpointing":
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-    return model
+
+
+def bytes_of(tensors: Sequence[Tensor]) -> int:
+    """Return the bytes of tensors, each counted once."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in set(tensors))
 
 
 def _new_rows(case: Case) -> NewRows | None:

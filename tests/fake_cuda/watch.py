@@ -9,6 +9,7 @@ entry is taken for nonzero, and pinned memory is ordinary memory whose storage i
 
 from __future__ import annotations
 
+import math
 import traceback
 import weakref
 from collections import Counter, defaultdict
@@ -48,11 +49,15 @@ def line_of_project() -> str:
 class Watch(TorchDispatchMode):
     """Counts while it is entered.
 
-    `known` tensors (weights) are there anyway; `tokens` are those of the micro-batch.
+    `known` tensors (weights) are there anyway; `tokens` are those of the micro-batch; more than
+    `room_bytes` beside what is known is out of memory.
     """
 
-    def __init__(self, *, known: Iterable[Tensor] = (), tokens: int = -1) -> None:
+    def __init__(
+        self, *, known: Iterable[Tensor] = (), tokens: int = -1, room_bytes: float = math.inf
+    ) -> None:
         super().__init__()
+        self._room = room_bytes
         self._tokens = tokens
         self.waits: Counter[str] = Counter()
         """Waits of the host for the GPU: "operator at line"."""
@@ -71,7 +76,8 @@ class Watch(TorchDispatchMode):
         self.launches = 0
         self.peak_bytes = 0
         """Most bytes alive on the GPU at a time, without `known` ones."""
-        self._bytes = 0
+        self.bytes = 0
+        """Bytes alive there now."""
         self._known = tuple(known)
         self._alive: set[int] = {_key(tensor) for tensor in self._known}
         self._pinned: dict[int, Tensor] = {}
@@ -98,7 +104,7 @@ class Watch(TorchDispatchMode):
                 self.mixed[f"{name} of {' and '.join(sorted(found))} at {line_of_project()}"] += 1
         unpacked = self._unpack_for_a_moment(packet, args)
         result = func(*args, **kwargs)
-        self._bytes -= unpacked
+        self.bytes -= unpacked
         self._count(packet, func, args, kwargs, inputs, result)
         return result
 
@@ -178,17 +184,19 @@ class Watch(TorchDispatchMode):
         key, size = storage._cdata, storage.nbytes()
         if key in self._alive:
             return
-        self._alive.add(key)
         self._grow(size)
+        self._alive.add(key)
         weakref.finalize(storage, self._free, key, size)
 
     def _grow(self, size: int) -> None:
-        self._bytes += size
-        self.peak_bytes = max(self.peak_bytes, self._bytes)
+        if self.bytes + size > self._room:
+            raise torch.OutOfMemoryError(f"{size} bytes beside {self.bytes} of {self._room}")
+        self.bytes += size
+        self.peak_bytes = max(self.peak_bytes, self.bytes)
 
     def _free(self, key: int, size: int) -> None:
         self._alive.discard(key)
-        self._bytes -= size
+        self.bytes -= size
 
 
 def _on_gpu(tensor: Tensor) -> bool:

@@ -1,7 +1,8 @@
 """One rank of a launch: run the runs of `runs.json` one after the other.
 
-Each is {"workspace", "inputs", "train", "lora", "run", "mixture", "stop_at"}: the arguments of
-tests.support.training_job.make_job, and the step in whose gradients SIGTERM comes to the last rank.
+Each is {"workspace", "inputs", "train", "lora", "run", "mixture", "stop_at", "attention"}: the
+arguments of tests.support.training_job.make_job, the step in whose gradients SIGTERM comes to the
+last rank, and a path of finetune/sizing/attention_paths.py if it is not that of a CPU.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch.distributed as dist
 
 from finetune.artefacts.job import Artifact
 from finetune.errors import FinetuneError
 from finetune.launch.environment import configure_libraries
+from finetune.models import kinds
+from finetune.models.packed_model import PackedModel
 from finetune.train.run import run
 from tests.support.results import base_result, prepare_result, vocabulary_result
 from tests.support.stopping_console import stopping_console
@@ -70,9 +77,18 @@ def outcome(training: dict[str, Any], *, stops: bool) -> dict[str, Any]:
     if stops and "stop_at" in training:
         job = replace(job, console=stopping_console(training["stop_at"]))
     try:
-        return run(job)
+        with _attention(training.get("attention")):
+            return run(job)
     except FinetuneError as error:
         return {"error": type(error).__name__, "codes": error.codes, "message": str(error)}
+
+
+@contextmanager
+def _attention(path: Any) -> Iterator[None]:
+    """Let bases attend by a path of another device; None: by that of this one."""
+    chosen = tuple(replace(kind, wrap=partial(PackedModel, path=path)) for kind in kinds.KINDS)
+    with mock.patch.object(kinds, "KINDS", chosen if path else kinds.KINDS):
+        yield
 
 
 if __name__ == "__main__":
