@@ -41,7 +41,7 @@ MUTATIONS = (
         """            attention_mask=tokens_S.new_zeros(1, 1, 0, 0, dtype=torch.float32),
             packed=Packed(""",
         """            attention_mask=None,
-            position_bias=Packed(""",
+            unread=Packed(""",
         "a mask over all tokens",
     ),
     Mutation(
