@@ -6,7 +6,7 @@ import pytest
 
 from tests.fake_cuda.step import Case, estimated, run
 
-pytestmark = pytest.mark.xfail(strict=True, reason="a GPU is asked for the sizes of its batch")
+pytestmark = pytest.mark.xfail(reason="products of adapters are in float32 until autocast is there")
 
 CASES = [
     Case(size=size, quantization=quantization, text=text, feature=feature)
