@@ -36,6 +36,7 @@ LORA: Mapping[str, Mapping[str, Any]] = {
     "head": {"target_modules": ["q_proj", "lm_head"]},
 }
 """Settings of the adapter by feature; other features are no settings of it."""
+ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 NEW_TOKENS = 10
 SHORT = (
     *(37, 61, 130, 45, 88, 99, 52),
@@ -69,7 +70,10 @@ class Case:
     @property
     def lora(self) -> Lora:
         """The adapter."""
-        return Lora(**LORA.get(self.feature, {}))
+        settings = dict(LORA.get(self.feature, {}))
+        if self.kind == "mixtral" and self.feature in ("dropout", "dora"):
+            settings["target_modules"] = ATTENTION  # PEFT has neither of them for experts
+        return Lora(**settings)
 
     @property
     def config(self) -> dict[str, Any]:

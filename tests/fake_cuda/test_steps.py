@@ -10,7 +10,7 @@ from tests.fake_cuda.table import TABLE
 pytestmark = pytest.mark.xfail(reason="products of adapters are in float32 until autocast is there")
 
 CASES = [Case(**case) for case in TABLE]
-HALF = [Case(precision="fp16"), Case(feature="head"), Case(quantization="4bit")]
+HALF = [Case(precision="fp16"), Case(size="8B", feature="head"), Case(quantization="4bit")]
 
 
 @pytest.mark.parametrize("case", [*CASES, *HALF], ids=str)
