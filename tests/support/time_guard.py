@@ -44,6 +44,11 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         240,
         "the same, and a launch that is killed before",
     ),
+    "tests/ranks/test_half_precision.py"
+    "::test_two_ranks_learn_in_half_precision_and_continue_bit_identically[bf16-ddp]": (
+        240,
+        "sets up the one launch of two ranks that all tests of the file read",
+    ),
     "tests/ranks/test_sharding.py::test_two_ranks_train_what_one_does[ddp]": (
         240,
         "sets up the one launch of two ranks that all tests of the file read",
