@@ -28,7 +28,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 
 def test_the_copy_as_it_is_has_no_fault(found: dict[str, list[str]]) -> None:
-    """What is found later is the mutation's."""
+    """Later faults are those of mutations."""
     assert found[""] == []
 
 

@@ -21,7 +21,7 @@ from tests.support.training_job import make_job
 
 pytestmark = pytest.mark.xfail(reason="products of adapters are in float32 until autocast is there")
 CONTEXT_BYTES = GIB // 2
-"""What a driver and its libraries hold of a card."""
+"""Memory of the driver and its libraries."""
 ROWS_PER_STEP = 512
 CASES = [
     Case(size="8B", gpu=GPUS_BY_NAME["A100 SXM"]),
