@@ -110,5 +110,6 @@ def test_attention_by_documents_is_counted_by_the_longest() -> None:
 
 def test_a_wrong_device_is_an_error() -> None:
     """Of the fakes themselves."""
-    with pytest.raises(RuntimeError, match="device"):
+    with pytest.raises(RuntimeError) as caught:
         on_gpu(3, 4) @ torch.zeros(4, 5)
+    assert "device" in str(caught.value)

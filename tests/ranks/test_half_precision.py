@@ -60,7 +60,7 @@ def alone(root: Path, inputs: dict[str, Artifact]) -> list[float]:
 
 @pytest.fixture(scope="module")
 def two(root: Path, inputs: dict[str, Artifact]) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """What two ranks say of the three runs of each case."""
+    """Results of two ranks, of the three runs of each case."""
     asked = [one for case in CASES for one in runs_of(root, *case)]
     said = train(root / "launch", asked, ranks=2)
     return {case: said[3 * n : 3 * n + 3] for n, case in enumerate(CASES)}
