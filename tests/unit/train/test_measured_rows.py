@@ -107,8 +107,9 @@ def test_other_errors_are_not_taken_for_memory() -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
     card = Card(100, 0, 0, 1)
-    with pytest.raises(RuntimeError, match="shapes"):
+    with pytest.raises(RuntimeError) as caught:
         largest_micro_batch(run, memory=card, budget_bytes=100, choose=lambda _: 1)
+    assert "shapes" in str(caught.value)
 
 
 @given(
