@@ -8,7 +8,7 @@ from pathlib import Path
 
 from finetune.sizing.attention_paths import Chip, attention_path
 from finetune.sizing.gpus import GPUS, Gpu
-from finetune.sizing.policy import choose_precision, refuse_sharding
+from finetune.sizing.policy import refuse_sharding
 from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Precision, Sharding
 
@@ -53,7 +53,7 @@ def _cards() -> str:
 
 def choose(gpu: Gpu) -> Precision:
     """Return what `train.precision: auto` takes on a card, for most bases."""
-    return choose_precision("auto", device="gpu", has_bf16=gpu.has_bf16)
+    return "bf16" if gpu.has_bf16 else "fp16"
 
 
 def _path(gpu: Gpu, precision: Precision) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,7 +26,6 @@ from finetune.models.kinds import CAUSAL
 from finetune.sizing.gpus import find_gpu
 from finetune.sizing.policy import DOCUMENT_ATTENTION, GIB
 from finetune.spec.sections.training import Lora
-from finetune.train.run import deterministic
 
 ARCHITECTURES = sorted(DOCUMENT_ATTENTION - {"mixtral"})
 ROUNDING = 0.1
@@ -196,10 +197,21 @@ def gradient_of_the_head(bench: Bench) -> Found:
     return passed(ours < 2 * theirs + 0.01, f"error {ours:.4f}, torch's {theirs:.4f}, p {sure:.3f}")
 
 
+@contextmanager
+def _strictly_deterministic() -> Iterator[None]:
+    """Use algorithms that repeat their results, and raise an error where there is none."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def same_twice(bench: Bench) -> Found:
     """Compute a gradient three times with deterministic algorithms."""
     digests = set()
-    with deterministic(bench.device):
+    with _strictly_deterministic():
         base = random_base(bench, bench.shape("135M"), quantization="none")
         engine = engine_of(base, lora=Lora(dropout=0.1))
         split = packed_rows(rows=4, tokens=128, document=32, vocabulary=DRY["vocab_size"])
