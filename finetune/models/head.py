@@ -107,6 +107,8 @@ class _ChunkedNll(torch.autograd.Function):
                 torch.mm(product.copy_(share), weight_VE, out=grad_SE[part])
                 if new is not None:
                     grad_SE[part].addmm_(new.share_SN[part], new.rows_NE)
+                del share
+            del logits, exp  # before the next chunk's are made
         ctx.grad_SE = grad_SE
         if new is not None:
             ctx.save_for_backward(hidden_SE, new.share_SN)
