@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from finetune.artefacts.scores import SystemName
 from finetune.evaluate.parts import Part
 from finetune.models.generate import BATCH_ROWS, Decoding, batch_shape
 from finetune.models.kinds import Kind, TrainableModel, kind_of
-from finetune.models.load import choose_device, load_tokenizer, resolve_precision, tokenizer_folder
+from finetune.models.load import choose_device, resolve_precision
 from finetune.models.template import special_ids
 from finetune.spec.recipe import Evaluate
 from finetune.spec.sections.training import Precision
@@ -48,49 +48,6 @@ class System:
     """Makes the model this system within a block."""
 
 
-class Systems:
-    """Base and adapter on one set of weights, loaded when the first of them is asked for.
-
-    The base is the adapter switched off. Where the vocabulary was extended, the base is the model
-    before the adapter is attached, with its own tokenizer: it is to be asked for first. Without an
-    adapter among the inputs there is a base alone.
-    """
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._found: dict[SystemName, System] = {}
-        self._bare: tuple[Kind, Any, Any] | None = None
-        """The loaded base of an extended vocabulary, until an adapter is attached to it."""
-
-    def get(self, name: SystemName) -> System:
-        """Return a system, ready to be measured."""
-        if name not in self._found:
-            inputs = self._job.inputs
-            self._found = {}  # an attached adapter cannot be taken off
-            if name == "base" and ("vocabulary" in inputs or "train" not in inputs):
-                self._found = {"base": self._base()}
-            else:
-                self._found = self._with_adapter(both="vocabulary" not in inputs)
-        return self._found[name]
-
-    def _base(self) -> System:
-        self._bare = kind, model, device = _load(self._job)
-        tokenizer = load_tokenizer(self._job.inputs["base"].path / "model")
-        return System("base", kind, kind.wrap(model), tokenizer, device, nullcontext)
-
-    def _with_adapter(self, *, both: bool) -> dict[SystemName, System]:
-        job, (kind, base, device) = self._job, self._bare or _load(self._job)
-        self._bare = None
-        peft: Any = kind.load_adapter(base, job.inputs["train"].path / "adapter")
-        tokenizer, model = load_tokenizer(tokenizer_folder(job)), kind.wrap(peft)
-        found: dict[SystemName, System] = {
-            "adapter": System("adapter", kind, model, tokenizer, device, nullcontext)
-        }
-        if both:
-            found["base"] = replace(found["adapter"], name="base", switch=peft.disable_adapter)
-        return found
-
-
 def precision_of(job: Job, device: torch.device) -> Precision:
     """Return the precision in which systems are measured: that of the training run."""
     asked: Any = job.phase.train.precision
@@ -109,7 +66,7 @@ def batches_of(device: torch.device) -> dict[str, int]:
     }
 
 
-def _load(job: Job) -> tuple[Kind, Any, Any]:
+def load(job: Job) -> tuple[Kind, Any, Any]:
     """Return the kind of the base, the base itself and its device."""
     folder, device = job.inputs["base"].path / "model", choose_device(job.recipe.run.device)
     kind = kind_of(folder)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
-from finetune.evaluate.frames import frames_of, inside
+from finetune.evaluate.frames import Frame, frames_of, inside
 from finetune.evaluate.outputs import Generation, Likelihood
 from finetune.evaluate.parts import Part, chosen_among
 from finetune.evaluate.training_pairs import layout_of, training_pairs, turn_of
@@ -42,11 +44,24 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
-    """The examples of one direction, and the questions of the items that get them."""
+class Examples:
+    """The examples of one language, found by their sources."""
 
-    examples: Sequence[Example]
+    pairs: Sequence[Example]
     index: Index
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the memory of texts and index."""
+        texts = (text for one in self.pairs for text in (one.question, one.source, one.answer))
+        return self.index.size_bytes + sum(map(sys.getsizeof, texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The examples for one direction, and the questions of the items that get them."""
+
+    examples: Examples
     lay_out: LayOut
     questions: Mapping[str, str]
     """By prompt."""
@@ -60,10 +75,10 @@ class Library:
         if question is None:
             return None
         chosen: list[Example] = []
-        for number in nearest(self.index, item.source or ""):
+        for number in nearest(self.examples.index, item.source or ""):
             if len(chosen) == count:
                 break
-            example = self.examples[int(number)]
+            example = self.examples.pairs[int(number)]
             if example.source != item.source:
                 chosen.append(example)
         while chosen:
@@ -74,7 +89,7 @@ class Library:
         return None
 
 
-def library_of(job: Job, tokenizer: Any, items: Sequence[Item]) -> Library | None:
+def library_of(job: Job, part: Part, tokenizer: Any, items: Sequence[Item]) -> Library | None:
     """Return the examples for items of one direction; None if the training split has none."""
     lay_out = layout_of(job, tokenizer)
     turn = turn_of(lay_out)
@@ -85,29 +100,34 @@ def library_of(job: Job, tokenizer: Any, items: Sequence[Item]) -> Library | Non
     is_conversation = items[0].direction is None
     if is_conversation:  # of one turn, so that its source is the whole question
         frames = [frame if frame == ("", "") else None for frame in frames]
-    pairs = training_pairs(
-        job,
-        language=items[0].language,
-        cards={item.card for item in items} if is_conversation else None,
-    )
-    kinds = list(dict.fromkeys(frame for frame in frames if frame is not None))
-    examples = []
+    language = items[0].language
+    cards = frozenset(item.card for item in items) if is_conversation else None
+    kinds = tuple(dict.fromkeys(frame for frame in frames if frame is not None))
+
+    def make() -> tuple[Examples | None, int]:
+        found = _examples(training_pairs(job, language=language, cards=cards), kinds)
+        return found, found.size_bytes if found else 0
+
+    # the same for every part, and for what is scored and what is written
+    examples: Examples | None = part.kept.get(("examples", language, cards, kinds), make)
+    if examples is None:
+        return None
+    questions = {
+        str(item.prompt): question
+        for (item, question), frame in zip(asked, frames, strict=True)
+        if frame is not None
+    }
+    return Library(examples, lay_out, questions)
+
+
+def _examples(pairs: Iterable[tuple[str, str]], kinds: Sequence[Frame]) -> Examples | None:
+    """Return the pairs whose question has one of these frames."""
+    found = []
     for question, answer in pairs:
         source = next((text for frame in kinds if (text := inside(question, frame))), None)
         if source is not None:
-            examples.append(Example(question, source, answer))
-    if not examples:
-        return None
-    return Library(
-        examples=examples,
-        index=index_of([example.source for example in examples]),
-        lay_out=lay_out,
-        questions={
-            str(item.prompt): question
-            for (item, question), frame in zip(asked, frames, strict=True)
-            if frame is not None
-        },
-    )
+            found.append(Example(question, source, answer))
+    return Examples(found, index_of([one.source for one in found])) if found else None
 
 
 def likely_with_examples(
@@ -125,9 +145,10 @@ def likely_with_examples(
     split = part.splits[system.name]
     found: list[list[Likelihood] | None] = []
     for group in groups:
-        longest = _longest_answer(group.items, system.tokenizer)
-        prompts = _prompts(job, system, group.items, more_tokens=longest)
-        if not any(prompts):
+        whole = [i for i in part.asked if i.language == group.language] or group.items
+        longest = _longest_answer(whole, system.tokenizer)
+        prompts = _prompts(job, system, part, group, whole=whole, more_tokens=longest)
+        if prompts is None:
             found.append(None)
             continue
         records_S = chosen_among(part, [group], system=system.name)[group.language]
@@ -153,20 +174,24 @@ def written_with_examples(
 
     found: list[list[Generation] | None] = []
     for group in groups:
-        items = group.items if group.is_scored else ()
-        prompts = _prompts(job, system, items, more_tokens=job.recipe.evaluate.max_new_tokens)
-        if not any(prompts):
+        of_group = (group.language, group.direction)
+        whole = [i for i in part.asked if (i.language, i.direction) == of_group] or group.items
+        most = job.recipe.evaluate.max_new_tokens
+        prompts = None
+        if group.is_scored:
+            prompts = _prompts(job, system, part, group, whole=whole, more_tokens=most)
+        if prompts is None:
             found.append(None)
             continue
         asked = [
             replace(item, prompt=prompt or item.prompt)
-            for item, prompt in zip(items, prompts, strict=True)
+            for item, prompt in zip(group.items, prompts, strict=True)
         ]
         texts = write_all(job, system, part, asked)
         found.append(
             [
                 Generation(text, item.reference or "", item.source)
-                for text, item in zip(texts, items, strict=True)
+                for text, item in zip(texts, group.items, strict=True)
             ]
         )
     return found
@@ -186,28 +211,39 @@ def condition(job: Job) -> str:
 
 
 def _prompts(
-    job: Job, system: System, items: Sequence[Item], *, more_tokens: int
-) -> list[str | None]:
-    """Return the prompt of each item with its examples; None where it has none.
+    job: Job,
+    system: System,
+    part: Part,
+    group: Group,
+    *,
+    whole: Sequence[Item],
+    more_tokens: int,
+) -> list[str | None] | None:
+    """Return the prompt with examples of each item of a group, None for an item without any.
 
-    `more_tokens` have to fit into the model's context behind it.
+    None if no item of the whole group, of which `group` may hold a few, has examples.
+    `more_tokens` have to fit into the model's context behind them.
     """
     from finetune.models.template import encode
 
     count, limit = job.recipe.evaluate.examples, system.kind.context_tokens(system.model)
-    found: list[str | None] = [None] * len(items)
+    asked = [item for item in whole if count and item.prompt and item.source]
+
+    @cache
+    def library(direction: str | None) -> Library | None:
+        items = [item for item in asked if item.direction == direction]
+        return library_of(job, part, system.tokenizer, items)
 
     def fits(prompt: str) -> bool:
         return limit is None or len(encode(system.tokenizer, prompt)) + more_tokens <= limit
 
-    asked = [n for n, item in enumerate(items) if count and item.prompt and item.source]
-    for direction in {items[number].direction for number in asked}:
-        numbers = [number for number in asked if items[number].direction == direction]
-        library = library_of(job, system.tokenizer, [items[number] for number in numbers])
-        if library is not None:
-            for number in numbers:
-                found[number] = library.prompt(items[number], count=count, fits=fits)
-    return found
+    def prompt_of(item: Item) -> str | None:
+        found = library(item.direction) if count and item.prompt and item.source else None
+        return found.prompt(item, count=count, fits=fits) if found else None
+
+    if not any(map(prompt_of, asked)):
+        return None
+    return [prompt_of(item) for item in group.items]
 
 
 def _longest_answer(items: Sequence[Item], tokenizer: Any) -> int:

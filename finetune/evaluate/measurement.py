@@ -1,4 +1,4 @@
-"""Measurement of base and adapter, shard by shard.
+"""Measurement of base, adapter and other models, shard by shard.
 
 The answers to a shard are written into the workspace as soon as they are there. An evaluation that
 was stopped or killed resumes at the shards that are missing, and several processes that share the
@@ -9,6 +9,7 @@ same file, so a lease saves work and decides nothing.
     shards/base/TASK/0-00002.jsonl    answers of the base to the third shard of the first part
     shards/base/TASK.examples/...     the same, asked in the way of a yardstick
     shards/base/speed.json            generated tokens per second
+    shards/model.NAME/TASK/...        answers of a model of `evaluate.models`
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import json
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,51 +28,47 @@ from finetune import __version__
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
 from finetune.artefacts.scores import SystemName
-from finetune.evaluate.added import checked_outputs
-from finetune.evaluate.base_and_adapter import (
-    System,
-    Systems,
-    batches_of,
-    precision_of,
-    tokens_per_second,
-)
+from finetune.evaluate.base_and_adapter import batches_of, precision_of, tokens_per_second
 from finetune.evaluate.compare import Asked, Outputs
 from finetune.evaluate.measuring.pace import Pace
-from finetune.evaluate.measuring.shards import (
-    Answers,
-    Shard,
-    cut,
-    merged,
-    read_answers,
-    whole,
-    write_answers,
-)
+from finetune.evaluate.measuring.series import BOTH, FOLDER, Series, series_of
+from finetune.evaluate.measuring.shards import merged, write_answers
+from finetune.evaluate.measuring.systems import Systems
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
-from finetune.messages import sentence
+from finetune.messages import Sentence, sentence
 from finetune.models.load import choose_device
 from finetune.output.durable import make_folder, write_json
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.lease import leased, leased_if_free
-from finetune.spec.entry_points import blamed
-from finetune.spec.tables.task import GROUP, TASKS
+from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel
 
-FOLDER = "shards"
-BOTH: tuple[SystemName, ...] = ("base", "adapter")
 _CONDITIONS = "conditions.json"
 _REMOVED = ".removed"
 _MOST_BYTES = 1_000_000
+
+
+Answered = list[list[Outputs]]
+"""Task by task, part by part; no parts of a task that was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Outputs of one system."""
 
-    outputs: list[list[Outputs]]
-    """Task by task, part by part."""
+    outputs: Answered
     by_base: list[dict[str, list[Outputs]]]
     """Task by task: yardsticks that ask the base in another way, by name."""
     tokens_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Outputs of all that is asked."""
+
+    systems: dict[SystemName, Measured]
+    models: dict[str, Answered]
+    """Of other models, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,59 +76,20 @@ class _Speed:
     tokens_per_second: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The shards of one way of asking a system a task in one part."""
-
-    system: SystemName
-    asked: Asked
-    manner: str | None
-    """Name of a yardstick (Task.by_base); None: as the task asks."""
-    number: int
-    """Of the part."""
-    part: Part
-    shards: tuple[Shard, ...]
-    folder: Path
-
-    @property
-    def kind(self) -> tuple[str, str | None]:
-        """Task and manner, of which an item takes about the same time."""
-        return self.asked.task.name, self.manner
-
-    @property
-    def groups(self) -> tuple[Any, ...]:
-        """The groups of the task in the part."""
-        return self.asked.groups[self.number]
-
-    def path(self, number: int) -> Path:
-        """Return the file of a shard."""
-        return self.folder / f"{self.number}-{number:05}.jsonl"
-
-    def answer(self, job: Job, system: System, shard: Shard) -> Answers:
-        """Return what a system answers to a shard."""
-        task = self.asked.task
-        groups = shard.groups(self.groups)
-        asks: Callable[..., Any] = task.by_base[self.manner] if self.manner else task.answer
-        every = tuple(i for g in self.groups for i in g.items if isinstance(i, Item))
-        with blamed(task.name, group=GROUP, known=TASKS):
-            found = asks(job, system, replace(self.part, asked=every), groups)
-        if self.manner is None:
-            checked_outputs(task, found, groups=groups)
-        return list(found)
-
-
-def measure(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> dict[SystemName, Measured]:
-    """Measure what is not measured yet; return the outputs of base and adapter."""
-    every = _with_baseline(job, _series(job, parts, tasks, BOTH))
+def measure(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> Measurement:
+    """Measure what is not measured yet; return the outputs of base, adapter and other models."""
+    every = _with_baseline(job, series_of(job, parts, tasks))
     _keep(job, every)
     systems = Systems(job)
     _measure_all(job, every, systems=systems)
-    return {name: _measured(job, name, every, tasks, systems=systems) for name in BOTH}
+    both = {name: _measured(job, name, every, tasks, systems=systems) for name in BOTH}
+    models = job.recipe.evaluate.models
+    return Measurement(both, {one.name: _outputs(every, one, tasks) for one in models})
 
 
 def measure_base(job: Job, parts: Sequence[Part], tasks: Sequence[Asked]) -> int:
     """Measure the base and leave its shards in the workspace; return the number of items."""
-    every = _series(job, parts, tasks, ("base",))
+    every = series_of(job, parts, tasks, ("base",))
     _keep(job, every)
     _measure_all(job, every, systems=Systems(job))
     folder = job.workspace / FOLDER
@@ -160,7 +118,7 @@ def take_part(
     """
     written = 0
     try:
-        every = _with_baseline(job, _series(job, parts, tasks, systems))
+        every = _with_baseline(job, series_of(job, parts, tasks, systems))
         if _recorded(job.workspace / FOLDER) == _conditions(job, every):
             written = _measure_all(job, every, systems=Systems(job))
         else:
@@ -187,31 +145,6 @@ def forget(workspace: Path) -> None:
         folder.rename(folder.with_name(f"{FOLDER}.{uuid.uuid4().hex[:12]}{_REMOVED}"))
     for doomed in workspace.glob(f"{FOLDER}.*{_REMOVED}"):
         shutil.rmtree(doomed)
-
-
-def _series(
-    job: Job, parts: Sequence[Part], tasks: Sequence[Asked], systems: Sequence[SystemName]
-) -> list[Series]:
-    """Return all that is measured, base first, tasks and parts in order."""
-    size = batches_of(choose_device(job.recipe.run.device))["shard_items"]
-    cuts = [
-        [
-            cut(one.task, job, part, groups, shard_items=size)
-            for part, groups in zip(parts, one.groups, strict=True)
-        ]
-        for one in tasks
-    ]
-    found = []
-    for system in systems:
-        for one, of_task in zip(tasks, cuts, strict=True):
-            manners = [None, *(one.task.by_base if system == "base" else ())]
-            for manner in manners:
-                name = ".".join(filter(None, (one.task.name, manner)))
-                folder = job.workspace / FOLDER / system / name
-                for number, (part, shards) in enumerate(zip(parts, of_task, strict=True)):
-                    mine = whole(shards) if manner else shards  # yardsticks look at all items
-                    found.append(Series(system, one, manner, number, part, mine, folder))
-    return found
 
 
 def _conditions(job: Job, every: Sequence[Series]) -> dict[str, Any]:
@@ -299,8 +232,8 @@ def _recorded(folder: Path) -> dict[str, Any] | None:
 
 def _pending(every: Sequence[Series]) -> Iterator[tuple[Series, int]]:
     for one in every:
-        for number, shard in enumerate(one.shards):
-            if read_answers(one.path(number), one.asked.task, shard) is None:
+        for number in range(len(one.shards)):
+            if one.read(number) is None:
                 yield one, number
 
 
@@ -315,9 +248,7 @@ def _measure_all(job: Job, every: Sequence[Series], *, systems: Systems) -> int:
         return 0
     total = sum(len(shard) for one in every for shard in one.shards)
     left = sum(len(one.shards[number]) for one, number in pending)
-    both = any(one.system == "adapter" for one in every)
-    what = sentence("base and adapter") if both else sentence("base")
-    title = sentence("evaluation: {what}", what=what).in_language(job.console.language)
+    title = sentence("evaluation: {what}", what=_named(every)).in_language(job.console.language)
     with job.console.progress(title, total=total, unit="items", start=total - left) as bar:
         pace = Pace(lambda: _counts(every), bar)
         for one, number in pending:
@@ -328,6 +259,14 @@ def _measure_all(job: Job, every: Sequence[Series], *, systems: Systems) -> int:
             with leased(_lease(one, number), waiting=job.console.say):
                 written += _measure_one(job, one, number, systems=systems, pace=pace)
     return written
+
+
+def _named(every: Sequence[Series]) -> Sentence:
+    """Return what is measured, for people."""
+    if any(not isinstance(one.system, str) for one in every):
+        return sentence("base, adapter and other models")
+    both = any(one.system == "adapter" for one in every)
+    return sentence("base and adapter") if both else sentence("base")
 
 
 def _counts(every: Sequence[Series]) -> tuple[Counter[Hashable], Counter[Hashable]]:
@@ -346,12 +285,12 @@ def _lease(one: Series, number: int) -> Path:
 
 def _measure_one(job: Job, one: Series, number: int, *, systems: Systems, pace: Pace) -> bool:
     """Measure a shard unless another process did meanwhile; return whether it was measured."""
-    path, task, shard = one.path(number), one.asked.task, one.shards[number]
-    is_missing = read_answers(path, task, shard) is None
+    shard, is_missing = one.shards[number], one.read(number) is None
     if is_missing:
-        system = systems.get(one.system)
+        systems.make_ready(one.system)
         with pace.measuring(one.kind, len(shard)):
-            write_answers(path, task, shard, one.answer(job, system, shard))
+            answers = one.answer(job, systems, shard)
+            write_answers(one.path(number), one.asked.task, shard, answers)
     pace.show()
     return is_missing
 
@@ -359,24 +298,29 @@ def _measure_one(job: Job, one: Series, number: int, *, systems: Systems, pace: 
 def _measured(
     job: Job, name: SystemName, every: Sequence[Series], tasks: Sequence[Asked], *, systems: Systems
 ) -> Measured:
-    def outputs(one: Asked, manner: str | None) -> list[Outputs]:
-        mine = [s for s in every if s.asked is one and (s.system, s.manner) == (name, manner)]
-        return [merged(s.groups, list(_answered(s))) for s in mine]
-
     by_base = [
-        {manner: outputs(one, manner) for manner in (one.task.by_base if name == "base" else ())}
+        {
+            manner: _outputs(every, name, [one], manner)[0]
+            for manner in (one.task.by_base if name == "base" else ())
+        }
         for one in tasks
     ]
-    return Measured(
-        [outputs(one, None) for one in tasks], by_base, _speed(job, name, tasks, systems=systems)
-    )
+    speed = _speed(job, name, tasks, systems=systems)
+    return Measured(_outputs(every, name, tasks), by_base, speed)
 
 
-def _answered(one: Series) -> Iterator[tuple[Shard, Answers]]:
-    for number, shard in enumerate(one.shards):
-        answers = read_answers(one.path(number), one.asked.task, shard)
-        assert answers is not None  # noqa: S101, measured or read a moment ago
-        yield shard, answers
+def _outputs(
+    every: Sequence[Series],
+    system: SystemName | ComparedModel | ComparedAdapter,
+    tasks: Sequence[Asked],
+    manner: str | None = None,
+) -> Answered:
+    wanted = (system, manner)
+    mine = [one for one in every if (one.system, one.manner) == wanted]
+    return [
+        [merged(one.groups, list(one.answered())) for one in mine if one.asked is asked]
+        for asked in tasks
+    ]
 
 
 def _speed(job: Job, name: SystemName, tasks: Sequence[Asked], *, systems: Systems) -> float | None:

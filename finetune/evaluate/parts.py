@@ -6,7 +6,7 @@ Legend: S selected records (indices into the documents of a split).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from finetune.artefacts.items import Item, read_items
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.artefacts.results import ComparedDocuments, PrepareResult, read_result
+from finetune.evaluate.kept import Kept
 from finetune.spec.tables.task import Group
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Part:
     """Documents that would be scored if the other system had all of them."""
     asked: tuple[Item, ...] = ()
     """All items of the task that is being answered, of which its groups may hold a few."""
+    kept: Kept = field(default_factory=Kept, compare=False)
+    """Shared by all parts of an evaluation."""
 
 
 def parts_of(job: Job) -> tuple[Part, ...]:
@@ -52,7 +55,7 @@ def parts_of(job: Job) -> tuple[Part, ...]:
     from finetune.models.kinds import kind_of  # with torch, which a table of scores needs not
 
     kind, plain = kind_of(job.inputs["base"].path / "model"), dict(job.plain)
-    found = []
+    found, kept = [], Kept()
     for phase, prepared in job.prepared:
         split, items = _opened(prepared, kind=kind)
         most = job.recipe.evaluate.max_documents
@@ -66,7 +69,7 @@ def parts_of(job: Job) -> tuple[Part, ...]:
                 (other, other_items, choose_documents(other, max_documents=len(other_items))),
             )
         wanted = sum(len(np.unique(split.documents_D["document"][r])) for r in chosen.values())
-        found.append(Part(phase, items, splits, both, wanted))
+        found.append(Part(phase, items, splits, both, wanted, kept=kept))
     return tuple(found)
 
 

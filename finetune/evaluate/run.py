@@ -42,7 +42,6 @@ from finetune.artefacts.verdicts import judged
 from finetune.errors import DataError
 from finetune.evaluate.asked import asked_of, has_texts
 from finetune.evaluate.compare import Asked, Outputs, pairs_of_task
-from finetune.evaluate.compared_models.answers import answers_of_models
 from finetune.evaluate.compared_models.comparisons import with_models
 from finetune.evaluate.descriptions.described import described
 from finetune.evaluate.descriptions.hard_input_facts import hard_input_facts
@@ -101,19 +100,21 @@ def run(job: Job) -> dict[str, Any]:
     if not job.leads:
         return take_part(job, parts, tasks)
     measured = measure(job, parts, tasks)
-    others = answers_of_models(job, parts, tasks) if settings.models else {}
     found = _Found([], [], [])
     shared = passed_on(job.cards)
     for number, one in enumerate(tasks):
         outputs: dict[str, list[Outputs]] = {
-            name: system.outputs[number] for name, system in measured.items()
+            name: system.outputs[number] for name, system in measured.systems.items()
         }
-        answers = outputs | measured["base"].by_base[number] | _by_yardsticks(job, one, parts)
+        answers = (
+            outputs | measured.systems["base"].by_base[number] | _by_yardsticks(job, one, parts)
+        )
         answers, facts = described(job, one, parts, answers)
         found.outputs.extend(facts)
         counted = pairs_of_task(one, parts, answers, settings=settings)
         found.pairs.extend(each.pair for each in counted if each.held_out is None)
         found.others.extend(other_documents(counted, settings=settings))
+        others = {name: each[number] for name, each in measured.models.items() if each[number]}
         counted, compared_models = with_models(job, one, counted, others)
         found.models.extend(compared_models)
         found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
@@ -123,7 +124,7 @@ def run(job: Job) -> dict[str, Any]:
             write_generations(job.workspace / "hard_inputs.jsonl", generated)
         else:
             found.generated.extend(generated)
-    result = _write(job, found, extension=_extension(job, parts, measured))
+    result = _write(job, found, extension=_extension(job, parts, measured.systems))
     forget(job.workspace)
     return result
 

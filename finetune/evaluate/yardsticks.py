@@ -7,6 +7,7 @@ the source has not learned to translate.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -39,7 +40,7 @@ def by_ngrams(job: Job, part: Part, groups: Sequence[Group]) -> list[list[Likeli
     tokenizer = load_tokenizer(tokenizer_folder(job))
     found: list[list[Likelihood] | None] = []
     for group in groups:
-        model = _counted(job, group.language, tokenizer=tokenizer)
+        model = _counted(job, part, group.language, tokenizer=tokenizer)
         records_S = part.chosen["adapter"][group.language]
         split = part.splits["adapter"]
         likelihoods = None
@@ -89,9 +90,27 @@ def texts_seen(job: Job, language: str, *, tokenizer: Any) -> Iterator[bytes]:
             yield text
 
 
-def _counted(job: Job, language: str, *, tokenizer: Any) -> ByteNgrams | None:
-    texts = list(texts_seen(job, language, tokenizer=tokenizer))
-    return count(texts) if texts else None
+def kept_texts(job: Job, part: Part, language: str, *, tokenizer: Any) -> list[bytes]:
+    """Return the texts of `texts_seen`, decoded once for all parts."""
+
+    def make() -> tuple[list[bytes], int]:
+        texts = list(texts_seen(job, language, tokenizer=tokenizer))
+        return texts, sum(map(sys.getsizeof, texts))
+
+    found: list[bytes] = part.kept.get(("texts seen", language), make)
+    return found
+
+
+def _counted(job: Job, part: Part, language: str, *, tokenizer: Any) -> ByteNgrams | None:
+    """Return the model of a language; it is the same for all parts."""
+
+    def make() -> tuple[ByteNgrams | None, int]:
+        texts = kept_texts(job, part, language, tokenizer=tokenizer)
+        model = count(texts) if texts else None
+        return model, model.size_bytes if model else 0
+
+    found: ByteNgrams | None = part.kept.get(("n-gram model", language), make)
+    return found
 
 
 def _records(split: PreparedItems, language: str, *, rows: NDArray[np.int64]) -> NDArray[np.int64]:

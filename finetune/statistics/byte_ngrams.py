@@ -10,7 +10,7 @@ Legend: T symbols of all texts, C different codes, a code being up to five symbo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,6 +38,13 @@ class ByteNgrams:
     """Counts of byte n-grams."""
 
     orders: tuple[_Order, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the memory of the counts."""
+        return sum(
+            getattr(order, one.name).nbytes for order in self.orders for one in fields(_Order)
+        )
 
 
 def count(texts: Sequence[bytes]) -> ByteNgrams:

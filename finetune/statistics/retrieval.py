@@ -26,6 +26,11 @@ class Index:
     texts_G: NDArray[np.int32]
     norms_N: NDArray[np.float64]
 
+    @property
+    def size_bytes(self) -> int:
+        """Return its memory."""
+        return self.grams_G.nbytes + self.texts_G.nbytes + self.norms_N.nbytes
+
 
 def index_of(texts: Sequence[str]) -> Index:
     """Return the index of texts, which are named by their numbers."""

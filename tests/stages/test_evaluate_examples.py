@@ -11,7 +11,9 @@ import torch
 
 from finetune.artefacts.items import read_items
 from finetune.artefacts.packed_split import open_split
+from finetune.evaluate import base_and_adapter, examples
 from finetune.evaluate.examples import library_of
+from finetune.evaluate.parts import parts_of
 from finetune.evaluate.run import run
 from finetune.evaluate.training_pairs import training_pairs
 from tests.support.evaluate_job import LANGUAGES, make_job
@@ -44,7 +46,8 @@ def test_the_nearest_pairs_stand_last_in_the_prompt_and_never_the_item_itself(
     [item, *_] = _items(tmp_path)
     near = replace(item, source="The cat 44 5", prompt=item.prompt.replace("cat 0", "cat 44 5"))
     itself = replace(item, source="The cat 44", prompt=item.prompt.replace("cat 0", "cat 44"))
-    library = library_of(job, tiny_tokenizer(), [near, itself, item])
+    [part] = parts_of(job)
+    library = library_of(job, part, tiny_tokenizer(), [near, itself, item])
     expected = (
         "<|im_start|>user\nThe cat 44<|im_end|>\n<|im_start|>assistant\nNa gode 44<|im_end|>\n"
         "<|im_start|>user\nThe cat 44 5<|im_end|>\n<|im_start|>assistant\n"
@@ -77,7 +80,7 @@ def test_its_scores_are_those_of_the_same_targets_after_examples(tmp_path, base_
     assert "examples:2,retrieval:chr" in score["signature"]
     model, tokenizer, nats, size = tiny_model(), tiny_tokenizer(), 0.0, 0
     items = _items(tmp_path)
-    library = library_of(job, tokenizer, items)
+    library = library_of(job, parts_of(job)[0], tokenizer, items)
     for item in items:
         context = tokenizer.encode(library.prompt(item, count=2, fits=lambda _: True))
         target = tokenizer.encode(item.reference)
@@ -98,3 +101,17 @@ def test_without_examples_there_is_no_such_yardstick(tmp_path, base_folder):
     result = run(make_job(tmp_path, base_folder, scale=0.0, examples=0, generate_items=2))
     assert "examples" not in {score["system"] for score in result["scores"]}
     assert all("examples:0" in score["signature"] for score in result["scores"])
+
+
+def test_training_pairs_are_decoded_once(tmp_path, base_folder, constants):
+    """Scores and texts after examples, in many shards, take them from one index."""
+    decoded = []
+
+    def noting(job, *, language, cards):
+        decoded.append((language, cards))
+        return training_pairs(job, language=language, cards=cards)
+
+    constants(examples, training_pairs=noting)
+    constants(base_and_adapter, SHARD_ITEMS={"cpu": 4, "cuda": 4})
+    run(make_job(tmp_path, base_folder, scale=0.0, examples=2, generate_items=8))
+    assert decoded == [("hau_Latn", None)]

@@ -12,14 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from finetune.artefacts.job import Artifact, Job
 from finetune.evaluate import base_and_adapter, baseline, measurement
 from finetune.evaluate import run as evaluation
-from finetune.evaluate.base_and_adapter import Systems
 from finetune.evaluate.measuring import shards
+from finetune.evaluate.measuring.systems import Systems
 from finetune.evaluate.run import run
+from tests.support.compared_models import with_models, write_translation_model
 from tests.support.evaluate_job import make_job
 from tests.support.killed_evaluation import SETTINGS as KILLED
 from tests.support.killed_evaluation import SHARD_ITEMS
@@ -90,6 +92,63 @@ def test_an_evaluation_that_ended_half_way_measures_only_the_rest(
     assert len(after) == len(set(after))
     _same(whole, job)
     assert not [path for path in job.workspace.iterdir() if path.name.startswith("shards")]
+
+
+def test_the_base_with_examples_is_measured_shard_by_shard(tmp_path, base_folder, whole, constants):
+    """A yardstick that asks the base is cut as the task is, and its items have the values that they
+    have in one shard."""
+    job = make_job(tmp_path / "one", base_folder, **SETTINGS)
+    constants(base_and_adapter, SHARD_ITEMS={"cpu": 1000, "cuda": 1000})
+    one_shard = _written(constants)
+    run(job)
+    assert [path for path in one_shard if "held_out_text.examples" in path] == [
+        "base/held_out_text.examples/0-00000.jsonl"
+    ]
+    job = make_job(tmp_path / "many", base_folder, **SETTINGS)
+    constants(base_and_adapter, SHARD_ITEMS=SHARD_ITEMS)
+    many = _written(constants)
+    run(job)
+    for task in ("held_out_text", "translation"):
+        mine = [path.split("/")[-1] for path in many if f"base/{task}/" in path]
+        assert mine == [path.split("/")[-1] for path in many if f"base/{task}.examples/" in path]
+        assert len(mine) > 1
+    for file in sorted((job.workspace / "items").glob("*.npy")):
+        left, right = np.load(file), np.load(tmp_path / "one/evaluate/items" / file.name)
+        np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-5)
+
+
+def test_other_models_are_measured_shard_by_shard(tmp_path, base_folder, few, constants):
+    """A start that ended among their shards goes on there, a process that takes part measures
+    some, and what is written is that of one start."""
+    write_tiny_model(tmp_path / "other/model", kind="qwen2")
+    write_translation_model(tmp_path / "nllb/model")
+    models = {"other": tmp_path / "other", "nllb": tmp_path / "nllb"}
+
+    def job_in(folder: str) -> Job:
+        return with_models(make_job(tmp_path / folder, base_folder, **SETTINGS), **models)
+
+    one, again = job_in("one"), job_in("again")
+    every = _written(constants)
+    run(one)
+    theirs = [path for path in every if path.startswith("model.")]
+    assert len([path for path in theirs if path.startswith("model.other/translation/")]) > 1
+    assert len([path for path in theirs if path.startswith("model.nllb/translation/")]) > 1
+    assert not [path for path in theirs if path.startswith("model.nllb/held_out_text")]
+    _written(constants, at_most=len(every) - len(theirs) + 2)
+    with pytest.raises(_Kill):
+        run(again)
+    by_follower: list[dict[str, Any]] = []
+
+    def write(path: Path, *rest: Any) -> None:
+        if not by_follower:
+            by_follower.append({})
+            by_follower.append(run(replace(again, leads=False)))
+        shards.write_answers(path, *rest)
+
+    constants(measurement, write_answers=write)
+    run(again)
+    assert by_follower[1:] == [{"shards": len(theirs) - 3}]
+    _same(one, again)
 
 
 def test_a_finished_measurement_loads_no_model(tmp_path, base_folder, whole, constants):

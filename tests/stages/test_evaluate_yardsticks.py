@@ -12,7 +12,10 @@ import pytest
 
 from finetune.artefacts.drawn_rows import rows_seen
 from finetune.artefacts.packed_split import open_split
+from finetune.evaluate import yardsticks
+from finetune.evaluate.parts import parts_of
 from finetune.evaluate.run import run
+from finetune.evaluate.tasks import held_out_text
 from finetune.evaluate.yardsticks import texts_seen
 from finetune.statistics.byte_ngrams import count, nats_of
 from tests.support.evaluate_job import LANGUAGES, SEQUENCE, make_job
@@ -67,6 +70,23 @@ def test_its_bits_are_those_of_the_same_texts(tmp_path, base_folder):
         }
         assert scores["bits_per_byte", "ngram"] == pytest.approx(bits / sum(map(len, texts)))
         assert scores["end_mark_bits", "ngram"] == pytest.approx(marks / len(texts))
+
+
+def test_the_n_gram_model_of_a_language_is_counted_once(tmp_path, base_folder, constants):
+    """In a recipe with phases it scores the test texts of each, and is the same model."""
+    job = _trained(make_job(tmp_path, base_folder, scale=0.0), steps=3)
+    counted = []
+
+    def noting(texts):
+        counted.append(len(texts))
+        return count(texts)
+
+    constants(yardsticks, count=noting)
+    [part] = parts_of(job)
+    groups = held_out_text.groups(job, part)
+    first = yardsticks.by_ngrams(job, part, groups)
+    assert yardsticks.by_ngrams(job, replace(part, phase="second"), groups) == first
+    assert len(counted) == len(groups) == 2
 
 
 def test_an_adapter_behind_the_n_gram_model_is_never_better_and_the_page_says_so_first(

@@ -13,25 +13,24 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.model_comparisons import ModelComparison
 from finetune.artefacts.results import BaseResult, read_result
 from finetune.evaluate.added import score_of, statistics_of
-from finetune.evaluate.compare import Asked, Counted, documents_of
-from finetune.evaluate.compared_models.answers import ByTask
+from finetune.evaluate.compare import Asked, Counted, Outputs, documents_of
 from finetune.spec.sections.compared_model import role_of
 from finetune.spec.tables.metric import metric
 from finetune.statistics.significance import compare
 
 
 def with_models(
-    job: Job, asked: Asked, counted: Sequence[Counted], answers: Mapping[str, ByTask]
+    job: Job, asked: Asked, counted: Sequence[Counted], answers: Mapping[str, Sequence[Outputs]]
 ) -> tuple[list[Counted], list[ModelComparison]]:
     """Return pairs with the statistics of other models beside them, and the comparisons.
 
-    Of judged metrics, on the items that were held out alone; scores and test of base and adapter
-    stay as they are.
+    `answers`: of each model to the task, part by part. Of judged metrics, on the items that were
+    held out alone; scores and test of base and adapter stay as they are.
     """
     found: list[ModelComparison] = []
     widened = list(counted)
-    for name, by_task in answers.items():
-        outputs = _by_item(asked, by_task)
+    for name, by_part in answers.items():
+        outputs = _by_item(asked, by_part)
         for number, one in enumerate(widened):
             if one.held_out is not None or not metric(one.pair.test.metric).is_judged:
                 continue
@@ -45,11 +44,11 @@ def with_models(
     return widened, found
 
 
-def _by_item(asked: Asked, by_task: ByTask) -> dict[int, Any]:
+def _by_item(asked: Asked, by_part: Sequence[Outputs]) -> dict[int, Any]:
     """Return the answers by the identity of their items."""
     return {
         id(item): output
-        for groups, of_part in zip(asked.groups, by_task.get(asked.task.name, ()), strict=False)
+        for groups, of_part in zip(asked.groups, by_part, strict=True)
         for group, outputs in zip(groups, of_part, strict=True)
         for item, output in zip(group.items, outputs or (), strict=False)
     }

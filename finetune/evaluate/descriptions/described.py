@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +15,7 @@ from finetune.evaluate.descriptions.everyday import TEXTS
 from finetune.evaluate.metrics.copy_rate import is_copy
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
-from finetune.evaluate.yardsticks import texts_seen
+from finetune.evaluate.yardsticks import kept_texts
 from finetune.identify.models import Model, load_models
 from finetune.identify.naming import MOST_BYTES, Namer, namers
 from finetune.spec.tables.metric import FIDELITY
@@ -146,7 +146,7 @@ def _texts_at_hand(job: Job, part: Part, language: str) -> dict[str, list[str]]:
 
     tokenizer = load_tokenizer(tokenizer_folder(job))
     targets = sorted({language, *(item.language for item in part.items)})
-    found = {one: _first(texts_seen(job, one, tokenizer=tokenizer)) for one in targets}
+    found = {one: _first(kept_texts(job, part, one, tokenizer=tokenizer)) for one in targets}
     for item in part.items:
         source = (item.direction or "").partition(">")[0]
         if item.source and source not in targets:  # else it is the reference of another item
@@ -156,7 +156,7 @@ def _texts_at_hand(job: Job, part: Part, language: str) -> dict[str, list[str]]:
     return found
 
 
-def _first(texts: Iterator[bytes]) -> list[str]:
+def _first(texts: Iterable[bytes]) -> list[str]:
     """Return the first texts, as many as a model of their language is made of."""
     sizes = 0
     found = []

@@ -75,12 +75,6 @@ def cut(
     return tuple(map(_shard, shards))
 
 
-def whole(shards: Sequence[Shard]) -> tuple[Shard, ...]:
-    """Return the items of shards as one shard."""
-    together = [(n, at) for shard in shards for n, places in shard.places for at in places]
-    return (_shard(together),) if together else ()
-
-
 def _shard(places: Sequence[tuple[int, int]]) -> Shard:
     numbers = sorted({number for number, _ in places})
     return Shard(

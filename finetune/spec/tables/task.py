@@ -99,8 +99,8 @@ class Task:
     by_base: Mapping[str, Callable[[Any, Any, Any, Sequence[Group]], list[list[Any] | None]]] = (
         field(default_factory=dict)
     )
-    """The same for yardsticks that ask the base in another way: (Job, System, Part, groups), as
-    `answer`."""
+    """The same for yardsticks that ask the base in another way: (Job, System, Part, groups), called
+    as `answer` is. A group has outputs in every call or in none."""
     conditions: Callable[[Any], str]
     """Job -> the settings that decide its scores, as `key:value|key:value`."""
     dataset: str | None = None
