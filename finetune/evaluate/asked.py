@@ -14,6 +14,7 @@ from finetune.evaluate.added import groups_of
 from finetune.evaluate.base_and_adapter import batches_of, precision_of
 from finetune.evaluate.compare import Asked
 from finetune.evaluate.parts import Part
+from finetune.evaluate.placing import base_placing
 from finetune.models.load import choose_device
 from finetune.spec.entry_points import blamed
 from finetune.spec.tables.metric import Metric
@@ -30,8 +31,8 @@ def asked_of(job: Job, parts: Sequence[Part]) -> list[Asked]:
     settings, device = job.recipe.evaluate, choose_device(job.recipe.run.device)
     batch = ",".join(f"{name}={size}" for name, size in batches_of(device).items())
     of_all = (
-        f"precision:{precision_of(job, device)}|device:{device.type}|batch:{batch}|sharding:none"
-        f"|bs:{settings.resamples}|seed:{settings.seed}|version:finetune-{__version__}"
+        f"precision:{precision_of(job, device)}|device:{device.type}|batch:{batch}"
+        f"|sharding:{base_placing(job).sharding}|bs:{settings.resamples}|seed:{settings.seed}|version:finetune-{__version__}"
     )
     return [
         _asked_of(task, metrics, job, parts, of_all=of_all)

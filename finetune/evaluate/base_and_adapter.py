@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from finetune.artefacts.results import TrainResult, read_result
 from finetune.artefacts.scores import SystemName
 from finetune.evaluate.parts import Part
 from finetune.models.generate import BATCH_ROWS, Decoding, batch_shape
-from finetune.models.kinds import Kind, TrainableModel, kind_of
-from finetune.models.load import choose_device, resolve_precision
+from finetune.models.kinds import Kind, TrainableModel
+from finetune.models.load import resolve_precision
 from finetune.models.template import special_ids
 from finetune.spec.recipe import Evaluate
 from finetune.spec.sections.training import Precision
@@ -48,12 +49,15 @@ class System:
     """Makes the model this system within a block."""
 
 
-def precision_of(job: Job, device: torch.device) -> Precision:
-    """Return the precision in which systems are measured: that of the training run."""
+def precision_of(job: Job, device: torch.device, *, base: Path | None = None) -> Precision:
+    """Return the precision in which systems are measured: that of the training run.
+
+    `base`: folder of another model, which is measured in it too.
+    """
     asked: Any = job.phase.train.precision
     if "train" in job.inputs:
         asked = read_result(job.inputs["train"], TrainResult).precision
-    return resolve_precision(asked, device, base=job.inputs["base"].path / "model")
+    return resolve_precision(asked, device, base=base or job.inputs["base"].path / "model")
 
 
 def batches_of(device: torch.device) -> dict[str, int]:
@@ -64,19 +68,6 @@ def batches_of(device: torch.device) -> dict[str, int]:
         "shard_items": SHARD_ITEMS[device.type],
         **of_generation,
     }
-
-
-def load(job: Job) -> tuple[Kind, Any, Any]:
-    """Return the kind of the base, the base itself and its device."""
-    folder, device = job.inputs["base"].path / "model", choose_device(job.recipe.run.device)
-    kind = kind_of(folder)
-    model = kind.load_base(
-        folder,
-        precision=precision_of(job, device),
-        quantization=job.recipe.base.quantization,
-        device=device,
-    )
-    return kind, model, device
 
 
 def score(job: Job, system: System, part: Part) -> dict[str, NDArray[np.float64]]:

@@ -13,6 +13,7 @@ from finetune.artefacts.job import Job
 from finetune.evaluate.asked import asked_of, has_texts
 from finetune.evaluate.measurement import is_begun, measure_base, take_part
 from finetune.evaluate.parts import parts_of
+from finetune.evaluate.placing import takes_part
 from finetune.models.load import set_threads
 
 
@@ -24,6 +25,8 @@ def run(job: Job) -> dict[str, Any]:
     """
     if not (job.leads or is_begun(job)):
         return {}
+    if not takes_part(job):
+        return {"shards": 0}
     set_threads(job.recipe.run.threads)
     parts = parts_of(job)
     tasks = [one for one in asked_of(job, parts) if one.task.is_shared] if has_texts(parts) else []

@@ -36,6 +36,7 @@ from finetune.evaluate.measuring.shards import merged, write_answers
 from finetune.evaluate.measuring.systems import Systems
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
+from finetune.evaluate.placing import base_placing
 from finetune.messages import Sentence, sentence
 from finetune.models.load import choose_device
 from finetune.output.durable import make_folder, write_json
@@ -155,6 +156,7 @@ def _conditions(job: Job, every: Sequence[Series]) -> dict[str, Any]:
         "version": __version__,
         "device": device.type,
         "precision": precision_of(job, device),
+        "sharding": base_placing(job).sharding,
         "base": _digest(one for one in every if one.system == "base" and one.asked.task.is_shared),
         "shards": _digest(every),
         **batches_of(device),

@@ -50,6 +50,7 @@ from finetune.evaluate.generations import Generated, generated_by_both, write_ge
 from finetune.evaluate.item_scores import write_item_scores
 from finetune.evaluate.measurement import Measured, forget, is_begun, measure, take_part
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
+from finetune.evaluate.placing import takes_part
 from finetune.evaluate.report import write_report
 from finetune.messages import Place, problem, sentence
 from finetune.models.load import set_threads
@@ -79,6 +80,8 @@ def run(job: Job) -> dict[str, Any]:
     """
     if not (job.leads or is_begun(job)):
         return {}
+    if not takes_part(job):
+        return {"shards": 0}
     set_threads(job.recipe.run.threads)
     settings = job.recipe.evaluate
     parts = parts_of(job)

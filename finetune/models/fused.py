@@ -35,6 +35,8 @@ class LoraParts(NamedTuple):
 def install(model: nn.Module) -> None:
     """Rewrite the forward of every layer in `model` that is exactly known; twice is harmless."""
     for module in model.modules():
+        if hasattr(module, "_hf_hook"):  # Accelerate brings its weights for the call
+            continue
         kind = type(module).__name__
         forward: Callable[..., Tensor] | None = None
         if kind in _NORMS:

@@ -115,8 +115,6 @@ def why_by_transformers(causal: Any) -> Sentence | None:
     parameters = list(causal.parameters())
     if any(hasattr(one, "ds_id") or hasattr(one, "placements") for one in parameters):
         return sentence("its weights are sharded")
-    if len({one.device for one in parameters}) > 1:
-        return sentence("its weights lie on several devices")
     return None
 
 

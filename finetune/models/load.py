@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,10 +91,12 @@ def load_base(
     precision: Precision,
     quantization: Quantization = "none",
     device: torch.device | str = "cpu",
+    device_map: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return the model in a folder, frozen, in evaluation mode, on the device.
 
-    It is a causal language model, or a translation model that is compared with one.
+    It is a causal language model, or a translation model that is compared with one. `device_map`:
+    device of each module (finetune.models.spread), where its layers go to several.
 
     Raises StoreError if the folder holds no safetensors weights, RecipeError if a tensor is
     missing, unexpected or of another shape than the configuration states: nothing is made up.
@@ -114,6 +117,8 @@ def load_base(
     if quantization != "none":
         settings["quantization_config"] = _quantization(quantization, precision)
         settings["device_map"] = {"": str(device)}
+    if device_map is not None:
+        settings["device_map"] = dict(device_map)
     with explained(str(directory), remedy=REBUILD), report_read(str(directory)):
         opener = opener_of(read_object(directory / "config.json")["model_type"])
         # Said in every case: a configuration could name one that is downloaded.
@@ -127,7 +132,7 @@ def load_base(
             **settings,
         )
     refuse_report(report, where=str(directory))
-    if quantization == "none":
+    if quantization == "none" and device_map is None:
         model = model.to(device)
     model.requires_grad_(False)
     modules: list[Any] = list(model.modules())

@@ -22,6 +22,7 @@ from finetune.models import arithmetic, dropout, fused, head, rows
 from finetune.models.attention.isolation import keeps_documents_apart
 from finetune.models.attention.packed import NAME, Packed, chip_of, register
 from finetune.models.attention.packed_batch import PackedBatch
+from finetune.models.spread import beside
 from finetune.sizing import policy
 from finetune.sizing.attention_paths import AttentionPath
 
@@ -120,8 +121,12 @@ class PackedModel(nn.Module):
         if not self.isolates:
             return self._one_document_at_a_time(batch, dropout_key)
         self._dropout.enter(dropout_key, batch.rows, batch.row_lengths)
+        hidden_SE = self._hidden(batch)
         # An index of nothing still leaves a graph to every parameter: idle ranks need one.
-        return self._head(self._hidden(batch).index_select(0, batch.before_N), batch.targets_N)
+        hidden_NE = hidden_SE.index_select(0, batch.before_N.to(hidden_SE.device))
+        # where layers are on several devices, the head may be elsewhere than the last of them
+        hidden_NE = beside(hidden_NE, self._causal.get_output_embeddings(), of=self._causal)
+        return self._head(hidden_NE, batch.targets_N.to(hidden_NE.device))
 
     def _hidden(self, batch: PackedBatch) -> Tensor:
         tokens_S = batch.tokens_S

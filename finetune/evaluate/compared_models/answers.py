@@ -16,7 +16,9 @@ from finetune.spec.tables.task import UNNAMED, Group
 TEXT, TRANSLATION = UNNAMED
 
 
-def asked_groups(job: Job, model: ComparedModel, task: str, groups: Sequence[Group]) -> list[Group]:
+def asked_groups(
+    job: Job, model: ComparedModel | ComparedAdapter, task: str, groups: Sequence[Group]
+) -> list[Group]:
     """Return the groups of a task, those that the model is not asked without their items.
 
     Asked are scored groups of translations; a translation model is not asked how likely they are.

@@ -9,12 +9,12 @@ from typing import Any, Protocol, cast
 
 from finetune.artefacts.items import Item
 from finetune.artefacts.job import Job
-from finetune.artefacts.results import TrainResult, read_result
-from finetune.evaluate.base_and_adapter import System, most_tokens, write_all
+from finetune.evaluate.base_and_adapter import System, most_tokens, precision_of, write_all
 from finetune.evaluate.frames import inside
 from finetune.evaluate.likelihoods import given_prompts
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
+from finetune.evaluate.placing import placing_of
 from finetune.evaluate.training_pairs import layout_of, turn_of
 from finetune.models.conversation import LayOut, lay_out_of
 from finetune.models.decode.translation_models import (
@@ -26,9 +26,7 @@ from finetune.models.generate import BATCH_ROWS, Decoding
 from finetune.models.kinds import kind_of
 from finetune.models.load import (
     adapter_tokenizer,
-    choose_device,
     load_tokenizer,
-    resolve_precision,
     tokenizer_folder,
 )
 from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel, role_of
@@ -46,14 +44,16 @@ class LoadedModel(Protocol):
 
 def load_model(job: Job, model: ComparedModel | ComparedAdapter) -> LoadedModel:
     """Load a model in the precision of base and adapter, on the same device."""
-    made, device = job.inputs[role_of(model.name)].path, choose_device(job.recipe.run.device)
+    made = job.inputs[role_of(model.name)].path
     base = model if isinstance(model, ComparedModel) else job.recipe.base
     folder = (made if base is model else job.inputs["base"].path) / "model"
-    precision = read_result(job.inputs["train"], TrainResult).precision
+    placing = placing_of(job, folder, quantization=base.quantization)
+    device = placing.devices[0]
     settings: dict[str, Any] = {
-        "precision": resolve_precision(precision, device, base=folder),
+        "precision": precision_of(job, device, base=folder),
         "quantization": base.quantization,
         "device": device,
+        "device_map": placing.device_map(folder),
     }
     tokenizer = load_tokenizer(folder)
     if isinstance(base, ComparedModel) and is_translation_model(folder):

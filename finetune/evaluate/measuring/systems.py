@@ -8,9 +8,10 @@ from typing import Any
 
 from finetune.artefacts.job import Job
 from finetune.artefacts.scores import SystemName
-from finetune.evaluate.base_and_adapter import System, load
+from finetune.evaluate.base_and_adapter import System, precision_of
 from finetune.evaluate.compared_models.loaded_model import LoadedModel, load_model
-from finetune.models.kinds import Kind
+from finetune.evaluate.placing import base_placing
+from finetune.models.kinds import Kind, kind_of
 from finetune.models.load import load_tokenizer, tokenizer_folder
 from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel
 
@@ -57,12 +58,12 @@ class Systems:
         return self._other[1]
 
     def _base(self) -> System:
-        self._bare = kind, model, device = load(self._job)
+        self._bare = kind, model, device = _load(self._job)
         tokenizer = load_tokenizer(self._job.inputs["base"].path / "model")
         return System("base", kind, kind.wrap(model), tokenizer, device, nullcontext)
 
     def _with_adapter(self, *, both: bool) -> dict[SystemName, System]:
-        job, (kind, base, device) = self._job, self._bare or load(self._job)
+        job, (kind, base, device) = self._job, self._bare or _load(self._job)
         self._bare = None
         peft: Any = kind.load_adapter(base, job.inputs["train"].path / "adapter")
         tokenizer, model = load_tokenizer(tokenizer_folder(job)), kind.wrap(peft)
@@ -72,3 +73,17 @@ class Systems:
         if both:
             found["base"] = replace(found["adapter"], name="base", switch=peft.disable_adapter)
         return found
+
+
+def _load(job: Job) -> tuple[Kind, Any, Any]:
+    """Return the kind of the base, the base itself and the device of its embedding."""
+    folder, placing = job.inputs["base"].path / "model", base_placing(job)
+    kind, device = kind_of(folder), placing.devices[0]
+    model = kind.load_base(
+        folder,
+        precision=precision_of(job, device),
+        quantization=job.recipe.base.quantization,
+        device=device,
+        device_map=placing.device_map(folder),
+    )
+    return kind, model, device

@@ -8,7 +8,7 @@ Legend: B=1 batch, S tokens of all documents, H query heads, D head width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +45,17 @@ class Packed:
     chip: Chip
     path: AttentionPath | None = None
     """None: what the table states for each layer."""
+    _elsewhere: dict[torch.device, Packed] = field(default_factory=dict, init=False)
+
+    def on(self, device: torch.device) -> Packed:
+        """Return the same on the device of a layer; those of a model may be on several."""
+        starts = self.documents.starts
+        if starts.device == device:
+            return self
+        if device not in self._elsewhere:
+            documents = replace(self.documents, starts=starts.to(device))
+            self._elsewhere[device] = replace(self, documents=documents)
+        return self._elsewhere[device]
 
     @cached_property
     def groups(self) -> Groups:
@@ -84,6 +95,7 @@ def packed_attention_forward(
         if settings.get("softcap") is not None:
             return capped_attention(query, key, value, attention_mask, Scores.of(query, settings))
         return sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
+    packed = packed.on(query.device)
     _refuse(module, settings)
     scores = Scores.of(query, settings)
     path = _path(packed, query, value, scores)

@@ -93,23 +93,20 @@ def write_continuously(
     for family in families(prompts):
         longest = max(len(prompts[n]) for n in family.members) - family.prefix_tokens
         width = longest + decoding.max_new_tokens + passes
-        layers = causal.config.get_text_config().num_hidden_layers
         within = rows_within(causal, width=width, rows=min(rows, len(family.members)))
-        prefix = _prefix_of(causal, prompts, family, layers=layers)
-        cache = RowCache(layers, within, width, prefix)
+        prefix = _prefix_of(causal, prompts, family)
+        cache = RowCache(within, width, prefix)
         work = _Work(causal, prompts, decoding, stops, cache, passes, ended, looked)
         _write_family(work, family)
     return answers
 
 
-def _prefix_of(
-    causal: Any, prompts: Sequence[Sequence[int]], family: Family, *, layers: int
-) -> RowCache | None:
+def _prefix_of(causal: Any, prompts: Sequence[Sequence[int]], family: Family) -> RowCache | None:
     """Return the keys and values of what a family has in common, by a pass of its own."""
     if not family.prefix_tokens:
         return None
     tokens = prompts[family.members[0]][: family.prefix_tokens]
-    cache = RowCache(layers, rows=1, width=len(tokens))
+    cache = RowCache(rows=1, width=len(tokens))
     nothing = _numbers([], torch.device(causal.device))
     _hidden(causal, nothing, [tokens], Pass(cache, nothing, 0, [Entering(0, len(tokens))]))
     return cache
@@ -158,7 +155,7 @@ def _some_passes(work: _Work, rows: list[_Row], new: list[_Row], *, prefix: int)
             work.decoding,
             stops=work.stops,
             written=[len(row.answer) + number for row in rows],
-        )
+        ).to(work.device)  # the head may be on another device than the embedding
         written.append(tokens_R)
         positions_R = torch.cat([positions_R + 1, _numbers(lengths, work.device)])
         widest = max([widest + 1, *lengths])
@@ -185,7 +182,7 @@ def _hidden(causal: Any, tokens_R: Tensor, prompts: Sequence[Sequence[int]], one
     hidden_SE: Tensor = out.last_hidden_state[0]
     ends = [len(tokens_R) - 1 + end for end in accumulate(lengths)]
     last = [*range(len(tokens_R)), *ends]
-    return hidden_SE[_numbers(last, tokens_R.device)] if prompts else hidden_SE
+    return hidden_SE[_numbers(last, hidden_SE.device)] if prompts else hidden_SE
 
 
 def _without_ended(work: _Work, rows: list[_Row]) -> list[_Row]:

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from finetune.models.spread import beside
+
 TOP_P = 0.95
 
 
@@ -29,7 +31,8 @@ class Decoding:
 
 def last_logits(causal: Any, hidden_RE: Tensor) -> Tensor:
     """Return the logits that follow hidden states."""
-    logits_RV: Tensor = causal.get_output_embeddings()(hidden_RE)
+    head = causal.get_output_embeddings()
+    logits_RV: Tensor = head(beside(hidden_RE, head, of=causal))
     cap = getattr(causal.config, "final_logit_softcapping", None)
     return logits_RV if cap is None else torch.tanh(logits_RV / cap) * cap
 

@@ -36,7 +36,10 @@ class Entering:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Contents of one forward pass, the tokens of rows 0 to R - 1 first."""
+    """Contents of one forward pass, the tokens of rows 0 to R - 1 first.
+
+    The layers of a model may be on several devices.
+    """
 
     cache: RowCache
     positions_R: Tensor
@@ -44,25 +47,32 @@ class Pass:
     width: int
     """W, known to the host so that no device is asked."""
     entering: Sequence[Entering] = ()
-    _masks: dict[int | None, Tensor] = field(default_factory=dict)
+    _places: dict[torch.device, Tensor] = field(default_factory=dict)
+    _masks: dict[tuple[torch.device, int | None], Tensor] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """Return R."""
         return len(self.positions_R)
 
-    def mask(self, window: int | None) -> Tensor:
+    def positions_on(self, device: torch.device) -> Tensor:
+        """Return `positions_R` on the device of a layer."""
+        if device not in self._places:
+            self._places[device] = self.positions_R.to(device)
+        return self._places[device]
+
+    def mask(self, window: int | None, device: torch.device) -> Tensor:
         """Return what is added to scores, (R,1,1,P+W): 0 where a row looks, else -inf."""
-        if window not in self._masks:
+        if (device, window) not in self._masks:
             prefix = self.cache.prefix_tokens
-            at = torch.arange(prefix + self.width, device=self.positions_R.device)
-            now_R1 = self.positions_R[:, None] + prefix
+            at = torch.arange(prefix + self.width, device=device)
+            now_R1 = self.positions_on(device)[:, None] + prefix
             hidden = at > now_R1
             if window is not None:
                 hidden |= at <= now_R1 - window
-            mask = torch.zeros(hidden.shape, device=at.device).masked_fill_(hidden, -torch.inf)
-            self._masks[window] = mask[:, None, None]
-        return self._masks[window]
+            mask = torch.zeros(hidden.shape, device=device).masked_fill_(hidden, -torch.inf)
+            self._masks[device, window] = mask[:, None, None]
+        return self._masks[device, window]
 
 
 def register() -> None:
@@ -95,11 +105,16 @@ def row_attention_forward(
         shared = tuple(x[0] for x in cache.prefix.layer(layer, new_keys[0]))
     out = torch.empty_like(queries, memory_format=torch.contiguous_format)
     if rows:
-        place = (torch.arange(rows, device=query.device), slice(None), rows_pass.positions_R)
+        positions_R = rows_pass.positions_on(query.device)
+        place = (torch.arange(rows, device=query.device), slice(None), positions_R)
         keys[place], values[place] = new_keys[:rows], new_values[:rows]
         seen = (slice(rows), slice(None), slice(rows_pass.width))
         out[:rows] = _one_token_each(
-            queries[:rows] * scale, keys[seen], values[seen], shared, rows_pass.mask(window)
+            queries[:rows] * scale,
+            keys[seen],
+            values[seen],
+            shared,
+            rows_pass.mask(window, query.device),
         )
     start = rows
     for one in rows_pass.entering:

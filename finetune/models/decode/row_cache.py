@@ -1,6 +1,6 @@
 """Keys and values of the rows of a batch, allocated once; a row that ends gives its place away.
 
-Legend: L layers, R rows, H key heads, W tokens of a row at most, D head width.
+Legend: R rows, H key heads, W tokens of a row at most, D head width.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ CACHE_BYTES = {"cpu": 2**30, "cuda": 2**32}
 class RowCache:
     """Keys and values of `rows` rows of at most `width` tokens, behind those of a shared prefix."""
 
-    layers: int
     rows: int
     width: int
     prefix: RowCache | None = None
     """One row; all others follow it."""
-    _kv_L2RHWD: Tensor | None = field(default=None, init=False)
+    _kv_2RHWD: dict[int, Tensor] = field(default_factory=dict, init=False)
+    """By layer, on its device."""
 
     @property
     def prefix_tokens(self) -> int:
@@ -36,17 +36,17 @@ class RowCache:
 
         `like_HD`, the keys of any token, has the shape and the kind of what is kept.
         """
-        if self._kv_L2RHWD is None:
+        if number not in self._kv_2RHWD:
             heads, width = like_HD.shape
             # Zeros, since what a row has not written yet is multiplied by a weight of 0.
-            self._kv_L2RHWD = like_HD.new_zeros(self.layers, 2, self.rows, heads, self.width, width)
-        keys, values = self._kv_L2RHWD[number]
+            self._kv_2RHWD[number] = like_HD.new_zeros(2, self.rows, heads, self.width, width)
+        keys, values = self._kv_2RHWD[number]
         return keys, values
 
     def move(self, *, source: int, target: int, tokens: int) -> None:
         """Copy the first tokens of a row over those of another."""
-        assert self._kv_L2RHWD is not None  # noqa: S101, a row that ended was written
-        self._kv_L2RHWD[:, :, target, :, :tokens] = self._kv_L2RHWD[:, :, source, :, :tokens]
+        for kv_2RHWD in self._kv_2RHWD.values():
+            kv_2RHWD[:, target, :, :tokens] = kv_2RHWD[:, source, :, :tokens]
 
 
 def rows_within(causal: Any, *, width: int, rows: int) -> int:

@@ -1,0 +1,59 @@
+"""Layers of a base on several devices: the names of its modules, and where each of them goes.
+
+Accelerate's hooks move the hidden states from device to device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+DeviceMap = dict[str, Any]
+"""Name of a module -> its device; as transformers and Accelerate take it."""
+
+
+def device_map_of(folder: Path, layers: Sequence[int], devices: Sequence[Any]) -> DeviceMap:
+    """Return where each module of a causal language model goes; `layers`: device of each layer."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    return modules_on(model, layers, devices)
+
+
+def modules_on(model: Any, layers: Sequence[int], devices: Sequence[Any]) -> DeviceMap:
+    """Return the same for a model.
+
+    Modules before the layers go to the first device, those behind them to the last; a head that is
+    the embedding, and modules without weights, to the first.
+    """
+    blocks = max(
+        (m for m in model.get_decoder().children() if isinstance(m, nn.ModuleList)), key=len
+    )
+    [way] = [name.split(".") for name, module in model.named_modules() if module is blocks]
+    tied = getattr(model.config.get_text_config(), "tie_word_embeddings", False)
+    found: DeviceMap = {}
+    for depth in range(len(way)):
+        inside, is_behind = ".".join(way[:depth]), False
+        for name, module in model.get_submodule(inside).named_children():
+            if name == way[depth]:
+                is_behind = True
+                continue
+            stays = tied and module is model.get_output_embeddings()
+            at_end = is_behind and not stays and next(module.parameters(), None) is not None
+            found[".".join(filter(None, (inside, name)))] = devices[-1 if at_end else 0]
+    prefix = ".".join(way)
+    return found | {f"{prefix}.{n}": devices[device] for n, device in enumerate(layers)}
+
+
+def beside(x: Tensor, module: nn.Module, *, of: Any) -> Tensor:
+    """Return a tensor on the device of a module of a model whose layers are on several."""
+    if not getattr(of, "hf_device_map", None):
+        return x
+    weight = next(module.parameters(), x)
+    return x if weight.is_meta else x.to(weight.device)  # of what is offloaded, hooks do it
