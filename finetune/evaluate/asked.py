@@ -13,8 +13,8 @@ from finetune.artefacts.job import Job
 from finetune.evaluate.added import groups_of
 from finetune.evaluate.base_and_adapter import batches_of, precision_of
 from finetune.evaluate.compare import Asked
+from finetune.evaluate.measuring.placing import base_placing
 from finetune.evaluate.parts import Part
-from finetune.evaluate.placing import base_placing
 from finetune.models.load import choose_device
 from finetune.spec.entry_points import blamed
 from finetune.spec.tables.metric import Metric

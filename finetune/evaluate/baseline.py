@@ -12,8 +12,8 @@ from typing import Any
 from finetune.artefacts.job import Job
 from finetune.evaluate.asked import asked_of, has_texts
 from finetune.evaluate.measurement import is_begun, measure_base, take_part
+from finetune.evaluate.measuring.placing import takes_part
 from finetune.evaluate.parts import parts_of
-from finetune.evaluate.placing import takes_part
 from finetune.models.load import set_threads
 
 

@@ -30,13 +30,13 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.scores import SystemName
 from finetune.evaluate.base_and_adapter import batches_of, precision_of, tokens_per_second
 from finetune.evaluate.compare import Asked, Outputs
+from finetune.evaluate.measuring.loaded_systems import Systems
 from finetune.evaluate.measuring.pace import Pace
+from finetune.evaluate.measuring.placing import base_placing
 from finetune.evaluate.measuring.series import BOTH, FOLDER, Series, series_of
 from finetune.evaluate.measuring.shards import merged, write_answers
-from finetune.evaluate.measuring.systems import Systems
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
-from finetune.evaluate.placing import base_placing
 from finetune.messages import Sentence, sentence
 from finetune.models.load import choose_device
 from finetune.output.durable import make_folder, write_json

@@ -49,8 +49,8 @@ from finetune.evaluate.drops import other_documents
 from finetune.evaluate.generations import Generated, generated_by_both, write_generations
 from finetune.evaluate.item_scores import write_item_scores
 from finetune.evaluate.measurement import Measured, forget, is_begun, measure, take_part
+from finetune.evaluate.measuring.placing import takes_part
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
-from finetune.evaluate.placing import takes_part
 from finetune.evaluate.report import write_report
 from finetune.messages import Place, problem, sentence
 from finetune.models.load import set_threads

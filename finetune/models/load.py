@@ -96,7 +96,7 @@ def load_base(
     """Return the model in a folder, frozen, in evaluation mode, on the device.
 
     It is a causal language model, or a translation model that is compared with one. `device_map`:
-    device of each module (finetune.models.spread), where its layers go to several.
+    device of each module (finetune.models.layer_devices), where its layers go to several.
 
     Raises StoreError if the folder holds no safetensors weights, RecipeError if a tensor is
     missing, unexpected or of another shape than the configuration states: nothing is made up.

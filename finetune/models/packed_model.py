@@ -22,7 +22,7 @@ from finetune.models import arithmetic, dropout, fused, head, rows
 from finetune.models.attention.isolation import keeps_documents_apart
 from finetune.models.attention.packed import NAME, Packed, chip_of, register
 from finetune.models.attention.packed_batch import PackedBatch
-from finetune.models.spread import beside
+from finetune.models.layer_devices import beside
 from finetune.sizing import policy
 from finetune.sizing.attention_paths import AttentionPath
 

@@ -15,8 +15,8 @@ from finetune.models.attention import documents, grouped, packed
 from finetune.models.attention.packed_batch import Documents, PackedBatch
 from finetune.models.decode import row_attention
 from finetune.models.generate import Decoding, write_tokens
+from finetune.models.layer_devices import modules_on
 from finetune.models.packed_model import PackedModel
-from finetune.models.spread import modules_on
 from finetune.sizing.attention_paths import Chip
 from tests.support.tiny import tiny_model
 

@@ -16,10 +16,10 @@ from accelerate import dispatch_model
 
 from finetune.models.generate import Decoding, write_tokens
 from finetune.models.in_memory import split_of_segments
+from finetune.models.layer_devices import modules_on
 from finetune.models.load import attach_lora, load_base
 from finetune.models.packed_model import PackedModel, causal_lm_of
 from finetune.models.score import score_documents
-from finetune.models.spread import modules_on
 from finetune.spec.sections.training import Lora
 from tests.support.tiny import KINDS, tiny_model, write_tiny_model
 

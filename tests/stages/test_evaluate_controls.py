@@ -79,7 +79,7 @@ def test_bits_with_the_right_source_are_those_of_the_held_out_texts(
     lines = (workspace / "items/held_out_text.jsonl").read_text().splitlines()
     documents = [json.loads(line)["document"] for line in lines]
     whole = _statistics(workspace, result, "bits_per_byte")["adapter"]
-    from finetune.evaluate.measuring.systems import Systems
+    from finetune.evaluate.measuring.loaded_systems import Systems
     from finetune.evaluate.parts import parts_of
     from finetune.evaluate.tasks.wrong_source import answer
     from finetune.spec.tables.task import Group

@@ -115,7 +115,7 @@ def test_a_stopped_evaluation_asks_no_model_again(tmp_path, models, monkeypatch)
         run(job)
     monkeypatch.undo()
     monkeypatch.setattr(
-        "finetune.evaluate.measuring.systems.load_model", lambda *_: pytest.fail("loaded")
+        "finetune.evaluate.measuring.loaded_systems.load_model", lambda *_: pytest.fail("loaded")
     )
     assert run(job)["models"]
 

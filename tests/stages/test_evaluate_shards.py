@@ -19,7 +19,7 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.evaluate import base_and_adapter, baseline, measurement
 from finetune.evaluate import run as evaluation
 from finetune.evaluate.measuring import shards
-from finetune.evaluate.measuring.systems import Systems
+from finetune.evaluate.measuring.loaded_systems import Systems
 from finetune.evaluate.run import run
 from tests.support.compared_models import with_models, write_translation_model
 from tests.support.evaluate_job import make_job

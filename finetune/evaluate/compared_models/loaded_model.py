@@ -12,9 +12,9 @@ from finetune.artefacts.job import Job
 from finetune.evaluate.base_and_adapter import System, most_tokens, precision_of, write_all
 from finetune.evaluate.frames import inside
 from finetune.evaluate.likelihoods import given_prompts
+from finetune.evaluate.measuring.placing import placing_of
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
-from finetune.evaluate.placing import placing_of
 from finetune.evaluate.training_pairs import layout_of, turn_of
 from finetune.models.conversation import LayOut, lay_out_of
 from finetune.models.decode.translation_models import (

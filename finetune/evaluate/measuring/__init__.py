@@ -1,1 +1,1 @@
-"""Measuring in shards: how items are cut, what is kept of each shard, the pace."""
+"""Measuring in shards: which models on which devices, how items are cut, what is kept, the pace."""

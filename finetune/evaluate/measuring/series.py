@@ -14,8 +14,8 @@ from finetune.evaluate.added import checked_outputs
 from finetune.evaluate.base_and_adapter import batches_of
 from finetune.evaluate.compare import Asked
 from finetune.evaluate.compared_models.answers import answer, asked_groups
+from finetune.evaluate.measuring.loaded_systems import Systems
 from finetune.evaluate.measuring.shards import Answers, Shard, cut, read_answers
-from finetune.evaluate.measuring.systems import Systems
 from finetune.evaluate.parts import Part
 from finetune.models.load import choose_device
 from finetune.spec.entry_points import blamed

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finetune.models.spread import beside
+from finetune.models.layer_devices import beside
 
 TOP_P = 0.95
 

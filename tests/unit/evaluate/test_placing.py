@@ -13,12 +13,12 @@ import torch
 
 from finetune.artefacts.job import Job
 from finetune.errors import RecipeError
-from finetune.evaluate import placing
 from finetune.evaluate.asked import asked_of
+from finetune.evaluate.measuring import placing
 from finetune.evaluate.run import run
 from finetune.sizing.policy import GIB
 from tests.support.evaluate_job import job_of
-from tests.unit.sizing.test_spread import LLAMA_70B, SMALL
+from tests.unit.sizing.test_layers_over_gpus import LLAMA_70B, SMALL
 
 pytestmark = pytest.mark.heavy
 

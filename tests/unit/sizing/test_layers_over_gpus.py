@@ -6,10 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.sizing.memory import Placement, weight_bytes, work_on
-from finetune.sizing.policy import GIB
-from finetune.sizing.shape import model_shape
-from finetune.sizing.spread import (
+from finetune.sizing.layers_over_gpus import (
     SHARE,
     Need,
     gpus_needed,
@@ -17,6 +14,9 @@ from finetune.sizing.spread import (
     layers_over,
     need_of,
 )
+from finetune.sizing.memory import Placement, weight_bytes, work_on
+from finetune.sizing.policy import GIB
+from finetune.sizing.shape import model_shape
 from finetune.spec.sections.training import Lora
 
 LLAMA_70B = {

@@ -19,18 +19,18 @@ from finetune.launch.ranks import ranks_of
 from finetune.messages import Place, problem
 from finetune.models.decode.row_cache import CACHE_BYTES
 from finetune.models.decode.translation_models import is_translation_model
+from finetune.models.layer_devices import device_map_of
 from finetune.models.load import choose_device
-from finetune.models.spread import device_map_of
+from finetune.sizing.layers_over_gpus import Need, gpus_needed, layers_over, need_of
 from finetune.sizing.memory import Placement, work_on
 from finetune.sizing.policy import GIB
 from finetune.sizing.shape import model_shape
-from finetune.sizing.spread import Need, gpus_needed, layers_over, need_of
 from finetune.sources.model_folder import CONFIG, read_object
 from finetune.spec.sections.base_model import Base, Quantization
 from finetune.spec.sections.compared_model import ComparedModel, role_of
 
 if TYPE_CHECKING:
-    from finetune.models.spread import DeviceMap
+    from finetune.models.layer_devices import DeviceMap
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.scores import SystemName
 from finetune.evaluate.base_and_adapter import System, precision_of
 from finetune.evaluate.compared_models.loaded_model import LoadedModel, load_model
-from finetune.evaluate.placing import base_placing
+from finetune.evaluate.measuring.placing import base_placing
 from finetune.models.kinds import Kind, kind_of
 from finetune.models.load import load_tokenizer, tokenizer_folder
 from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel
