@@ -113,12 +113,10 @@ def load_base(
                 at=Place(directory),
             )
         )
-    settings: dict[str, Any] = {"dtype": _DTYPES[precision]}
+    settings: dict[str, Any] = {"dtype": _DTYPES[precision], "device_map": device_map}
     if quantization != "none":
         settings["quantization_config"] = _quantization(quantization, precision)
-        settings["device_map"] = {"": str(device)}
-    if device_map is not None:
-        settings["device_map"] = dict(device_map)
+        settings["device_map"] = device_map or {"": str(device)}
     with explained(str(directory), remedy=REBUILD), report_read(str(directory)):
         opener = opener_of(read_object(directory / "config.json")["model_type"])
         # Said in every case: a configuration could name one that is downloaded.
