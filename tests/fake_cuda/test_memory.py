@@ -6,8 +6,6 @@ import pytest
 
 from tests.fake_cuda.step import Case, estimated, run
 
-pytestmark = pytest.mark.xfail(reason="products of adapters are in float32 until autocast is there")
-
 CASES = [
     Case(size=size, quantization=quantization, text=text, feature=feature)
     for size, quantization, text, feature in (

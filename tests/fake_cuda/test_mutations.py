@@ -12,7 +12,6 @@ import pytest
 
 from tests.fake_cuda.mutations import MUTATIONS, Mutation
 
-pytestmark = pytest.mark.xfail(reason="products of adapters are in float32 until autocast is there")
 ROOT = Path(__file__).parents[2]
 
 

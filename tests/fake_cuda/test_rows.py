@@ -19,7 +19,6 @@ from tests.fake_cuda.step import Case, bytes_of, estimated, model_of, run
 from tests.fake_cuda.watch import Watch
 from tests.support.training_job import make_job
 
-pytestmark = pytest.mark.xfail(reason="products of adapters are in float32 until autocast is there")
 CONTEXT_BYTES = GIB // 2
 """Memory of the driver and its libraries."""
 ROWS_PER_STEP = 512

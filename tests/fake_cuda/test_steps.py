@@ -7,8 +7,6 @@ import pytest
 from tests.fake_cuda.step import Case, faults, run
 from tests.fake_cuda.table import TABLE
 
-pytestmark = pytest.mark.xfail(reason="products of adapters are in float32 until autocast is there")
-
 CASES = [Case(**case) for case in TABLE]
 HALF = [Case(precision="fp16"), Case(size="8B", feature="head"), Case(quantization="4bit")]
 
