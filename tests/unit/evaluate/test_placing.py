@@ -18,7 +18,7 @@ from finetune.evaluate.measuring import placing
 from finetune.evaluate.run import run
 from finetune.sizing.policy import GIB
 from tests.support.evaluate_job import job_of
-from tests.unit.sizing.test_layers_over_gpus import LLAMA_70B, SMALL
+from tests.support.model_shapes import LLAMA_1B, LLAMA_70B
 
 pytestmark = pytest.mark.heavy
 
@@ -72,7 +72,7 @@ def test_a_large_base_is_spread_over_the_gpus_that_it_needs(job, cards):
     assert set(found.layers) == {0, 1}
     [first, *_] = asked_of(job, [])
     assert "|sharding:layers-over-2|" in first.conditions
-    small = placing.base_placing(_with_base(job, SMALL))
+    small = placing.base_placing(_with_base(job, LLAMA_1B))
     assert small.devices == (torch.device("cuda:2"),)
     [first, *_] = asked_of(job, [])
     assert "|sharding:none|" in first.conditions
@@ -96,7 +96,7 @@ def test_ranks_take_part_that_begin_a_group_of_gpus(job, cards, count, taking_pa
 
 def test_every_rank_takes_part_with_a_small_base(job, cards):
     """One GPU each, as before."""
-    _with_base(job, SMALL)
+    _with_base(job, LLAMA_1B)
     for rank in range(4):
         cards(4, gib=24, local_rank=rank, ranks=4)
         assert placing.takes_part(job)

@@ -18,18 +18,7 @@ from finetune.sizing.memory import Placement, weight_bytes, work_on
 from finetune.sizing.policy import GIB
 from finetune.sizing.shape import model_shape
 from finetune.spec.sections.training import Lora
-
-LLAMA_70B = {
-    "model_type": "llama",
-    "hidden_size": 8192,
-    "num_hidden_layers": 80,
-    "num_attention_heads": 64,
-    "num_key_value_heads": 8,
-    "intermediate_size": 28672,
-    "vocab_size": 128256,
-    "tie_word_embeddings": False,
-}
-SMALL = {**LLAMA_70B, "hidden_size": 2048, "num_hidden_layers": 16, "intermediate_size": 8192}
+from tests.support.model_shapes import LLAMA_1B, LLAMA_70B
 
 
 def _need(config, *, quantization="none"):
@@ -86,7 +75,7 @@ def test_layers_follow_each_other_and_weigh_alike():
 
 def test_a_small_base_stays_on_one_gpu():
     """Nothing is spread that fits, whatever the number of GPUs."""
-    _, _, need = _need(SMALL)
+    _, _, need = _need(LLAMA_1B)
     assert gpus_needed(need, memory_bytes=24 * GIB, visible=8) == 1
 
 
