@@ -191,7 +191,7 @@ def _with_baseline(job: Job, every: list[Series]) -> list[Series]:
         job.console.say(
             sentence(
                 "the base is measured again: its stored answers are those of another version, "
-                "device, precision or batch"
+                "device, precision, sharding or batch"
             )
         )
     return every
@@ -204,7 +204,8 @@ def _keep(job: Job, every: Sequence[Series]) -> None:
     if folder.is_dir() and (_recorded(folder) or {}) | here != conditions:
         job.console.say(
             sentence(
-                "what an earlier start measured is not used: version, device or precision differ"
+                "what an earlier start measured is not used: version, device, precision or "
+                "sharding differ"
             )
         )
         forget(job.workspace)
