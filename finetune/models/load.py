@@ -151,7 +151,8 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
     """Put a fresh adapter on a base; return the PEFT model, in training mode.
 
     The seed alone decides how the adapter starts. `new_rows` are started and trained with it.
-    Raises TrainError if a target matches nothing, RecipeError for a base that takes no new rows.
+    Raises TrainError if a target matches nothing or PEFT has no such adapter for the base (dropout
+    or DoRA on experts), RecipeError for a base that takes no new rows.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -174,7 +175,19 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
     )
     with torch.random.fork_rng(devices=[]):  # PEFT draws on the CPU and moves what it drew
         torch.default_generator.manual_seed(seed)
-        adapted = get_peft_model(model, config).train()
+        try:
+            adapted = get_peft_model(model, config).train()
+        except (ValueError, NotImplementedError) as error:
+            raise TrainError(
+                problem(
+                    "adapter-refused",
+                    "PEFT cannot put this adapter on a {kind} base: {why}; change lora.dropout, "
+                    "lora.dora or lora.target_modules",
+                    at=Place(key="lora"),
+                    kind=model.config.model_type,
+                    why=str(error).rstrip("."),
+                )
+            ) from error
     rows.install(adapted)
     return adapted
 

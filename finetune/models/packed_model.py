@@ -175,7 +175,7 @@ class PackedModel(nn.Module):
 
     def _refuse_recomputing(self) -> None:
         """Masks of one document would be drawn again for the gradient of another."""
-        again = getattr(self._causal, "is_gradient_checkpointing", False)
+        again = any(getattr(m, "gradient_checkpointing", False) for m in self._causal.modules())
         if again and self.training and self._dropout.layers:
             raise TrainError(
                 problem(

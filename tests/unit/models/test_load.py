@@ -59,6 +59,21 @@ def test_wrong_target_names_near_ones(tmp_path: Path) -> None:
     assert "q_proj" in found.facts["names"]
 
 
+@pytest.mark.filterwarnings("ignore:The following .* keys did not match:RuntimeWarning")  # PEFT
+@pytest.mark.parametrize("lora", [Lora(dropout=0.1), Lora(dora=True)], ids=["dropout", "dora"])
+def test_what_peft_cannot_do_on_experts_is_an_error_with_its_reason(
+    lora: Lora, tmp_path: Path
+) -> None:
+    """Dropout and DoRA on the experts of a mixture name the keys to change."""
+    write_tiny_model(tmp_path, kind="mixtral")
+    base = load.load_base(tmp_path, precision="fp32")
+    with pytest.raises(TrainError) as refused:
+        load.attach_lora(base, lora, seed=0)
+    [found] = refused.value.problems
+    assert (found.code, found.facts["kind"]) == ("adapter-refused", "mixtral")
+    assert "does not work with" in found.facts["why"]
+
+
 def test_saved_adapter_comes_back(tmp_path: Path) -> None:
     """An adapter loaded from its folder gives the same logits, with nothing left to train."""
     write_tiny_model(tmp_path / "base")
