@@ -234,7 +234,7 @@ def _proposals(lines: Sequence[bytes], *, worse: float) -> list[Reading]:
             continue
         good = [word for word in words if _is_good(word)]
         if words and len(good) >= MIN_SCORE * len(words):
-            sample = list(dict.fromkeys(good))[:SAMPLE_WORDS]
+            sample = [_shown(word) for word in list(dict.fromkeys(good))[:SAMPLE_WORDS]]
             scored.append((len(good) / len(words), Reading(name, sample, "")))
     best = max((score for score, _ in scored), default=0)
     scored.sort(key=lambda one: int((best - one[0]) / SCORE_STEP))
@@ -276,6 +276,15 @@ def _words(text: str) -> list[str]:
         for part in _BETWEEN.split(text)
         if not part.isascii() and (word := _EDGES.sub("", part)) and not word.isascii()
     ]
+
+
+def _shown(word: str) -> str:
+    """Return a word, of one without an end the part around its first letter that tells."""
+    if len(word) <= WINDOW:
+        return word
+    at = next(at for at, letter in enumerate(word) if not letter.isascii())
+    start = max(0, at - WINDOW // 2)
+    return f"{'…' if start else ''}{word[start : start + WINDOW]}…"
 
 
 def _is_good(word: str) -> bool:

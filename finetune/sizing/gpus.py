@@ -125,7 +125,7 @@ def memory_gib_of(name: str | None) -> float | None:
     gpu = find_gpu(name)
     if gpu is None:
         return None
-    stated = re.search(r"(\d+)\s*GI?B", (name or "").upper())
+    stated = re.search(r"(\d{1,4})\s{0,3}GI?B", (name or "").upper())
     if stated is not None:
         return gpu.memory_gib.get(int(stated[1]))
     sizes = tuple(gpu.memory_gib.values())

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from finetune.errors import DataError
 from finetune.readers.called_text import is_separated
+from finetune.readers.encodings import proposal
 from finetune.readers.record import Record, Rejection
 from finetune.readers.tabular import table_rows
 from finetune.readers.tabular.tables_read import (
@@ -169,6 +170,15 @@ def test_an_encoding_is_proposed_for_a_table_without_spaces(tmp_path: Path) -> N
     rows = "Cymraeg;Français;No\nCorëeg;Coréen;1\nFfrangeg;Français (%(x)s);2\n"
     problem = problem_of(tmp_path, rows.encode("windows-1252"), **CSV)
     assert "`encoding: windows-1252`" in str(problem.facts["instead"])
+
+
+def test_a_word_without_an_end_is_cut_in_a_proposal(tmp_path: Path) -> None:
+    """A sample shows the letter that tells, and not the thousands around it."""
+    (tmp_path / "a.csv").write_bytes(b"text\n" + b"a" * 5000 + b"\xe9" + b"a" * 5000 + b"\n")
+    file = SourceFile(tmp_path / "a.csv", "a.csv")
+    looks = str(proposal(file, codec="utf-8"))
+    assert "aé" in looks
+    assert len(looks) < 500
 
 
 def test_cells_that_stand_for_no_text_are_counted(tmp_path: Path) -> None:
