@@ -335,7 +335,8 @@ def _marks_enclose(enclosed: Shape, literal: Shape, *, at: Place, usual: str) ->
     if header is not None and header.lines[0].startswith('"'):
         return True
     single = enclosed.widths.least == 1  # so the separator may be another one
-    if (header is None and quoted.wholly_enclosed) or (single and quoted.signs):
+    in_doubt = quoted.signs or quoted.several
+    if (header is None and quoted.wholly_enclosed) or (single and in_doubt):
         raise DataError(
             problem(
                 "quotes-unclear",
