@@ -168,9 +168,9 @@ def pair_of(
 
 def _signed(subject: Subject, metric: Metric, statistics_NK: NDArray[np.float64]) -> str:
     """Return the signature of a score; of bits per byte with the bytes."""
-    if metric.unit != "bits/byte":
+    if not metric.denominator:
         return subject.signature
-    return f"{subject.signature}|bytes:{statistics_NK[:, 1].sum():.0f}"
+    return f"{subject.signature}|{metric.denominator}:{statistics_NK[:, 1].sum():.0f}"
 
 
 def _scores(

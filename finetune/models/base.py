@@ -20,7 +20,6 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.results import BaseResult, as_json
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
-from finetune.models.adapter_files import look_at_adapter, refuse_other_shapes
 from finetune.models.decode.translation_models import refuse_unfit
 from finetune.models.intact import explained, inspect, refuse_no_numbers, refuse_report, report_read
 from finetune.models.save import follow_umask, save_model
@@ -108,6 +107,8 @@ def _make_model(job: Job, base: Base) -> BaseResult:
 
 def _take_adapter(job: Job, model: ComparedModel | ComparedAdapter, *, base: Path) -> BaseResult:
     """Make `adapter/` in the workspace, an adapter that was checked."""
+    from finetune.models.adapter_files import look_at_adapter, refuse_other_shapes  # with torch
+
     place, target = str(model.adapter), job.workspace / "adapter"
     if target.exists():  # left by a build that was stopped
         shutil.rmtree(target)

@@ -34,6 +34,7 @@ METRIC = Metric(
     decimals=3,
     scale=(0, math.inf),
     unit="bits/byte",
+    denominator="bytes",
     title="Bits per byte of held-out text",
     percent_of_base=True,
     minimum_effect=1.0,

@@ -16,6 +16,7 @@ METRIC = Metric(
     higher_is_better=False,
     decimals=3,
     unit="bits/byte",
+    denominator="bytes",
     title="Forgetting: bits per byte of known languages",
     percent_of_base=True,
     is_judged=False,

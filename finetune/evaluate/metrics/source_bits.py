@@ -28,6 +28,7 @@ METRIC = Metric(
     higher_is_better=True,
     decimals=3,
     unit="bits/byte",
+    denominator="bytes",
     title="Bits per byte that the right source saves",
     is_judged=False,
     takes=SourceUse,

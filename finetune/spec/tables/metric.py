@@ -69,6 +69,8 @@ class Metric:
     """Lowest and highest possible score; None: not known."""
     unit: str = ""
     """A short form for the heads of columns; the label if there is none."""
+    denominator: str = ""
+    """Name of the sum of its second statistic, which its signature states: `bytes`."""
     title: str = ""
     """Of its picture; the label if there is none."""
     percent_of_base: bool = False

@@ -103,7 +103,10 @@ def test_a_gpu_gets_one_copy_that_is_not_waited_for() -> None:
             copies.append({"device": device} | how)
             return self.held
 
-    with mock.patch.object(torch.Tensor, "pin_memory", Pinned):
+    def pinned(held: torch.Tensor) -> Pinned:  # a function becomes a method, a class does not
+        return Pinned(held)
+
+    with mock.patch.object(torch.Tensor, "pin_memory", pinned):
         batch = pack_rows(*_arrays([[(4, 1), (3, 1)], [(5, 2)]]), rows=(0, 1), device="cuda")
         assert copies == [{"device": "cuda", "non_blocking": True}]
         packed_batch.on_device(np.arange(3), "cpu")

@@ -159,7 +159,7 @@ def test_everything_that_forbids_is_said_at_once(here):
     expected = ["consent-ended", "name-without-llama", "no-derivatives", "release-none-instead"]
     assert codes == expected
     assert licence.facts["licence"] == "cc-by-nd-4.0"
-    assert (way_out.place.line, way_out.place.column, way_out.place.key) == (12, 3, "release")
+    assert (way_out.place.line, way_out.place.column, way_out.place.key) == (11, 1, "release")
     assert (file.code, file.facts["path"]) == ("no-file", "words.txt")
 
 
