@@ -1,6 +1,6 @@
 """The README's picture: the terminal output of a run, as an SVG.
 
-    python benchmarks/picture.py            # runs hausa-gemma from an empty store: 10 CPU minutes
+    python benchmarks/picture.py            # runs hausa-gemma from an empty store: 16 CPU minutes
     python benchmarks/picture.py --set train.max_steps=8    # a shorter run; the title says so
     python benchmarks/picture.py --recorded FILE
 
