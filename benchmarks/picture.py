@@ -29,6 +29,8 @@ OMITTED = re.compile(
     r"\s*$|converting |personal data: |are not detected|chat\b|publish\b|on a cluster|  finetune "
 )
 """Lines that the picture does not show: notes, and commands to copy."""
+FURTHER, PATHS = "documents held out as a whole", "corpus report"
+"""Beginnings of the further tables, which the picture leaves out, and of what follows them."""
 CONTROL = re.compile(r"\x1b\[\??(\d*)(?:;\d+)*([A-HJKSTfhl])")
 
 
@@ -90,6 +92,20 @@ def picture(lines: list[str], *, title: str) -> str:
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # fonts of another server
 
 
+def folded(lines: list[str]) -> list[str]:
+    """Return the lines without the further tables.
+
+    >>> folded(["a", "documents held out as a whole, against", "b", "corpus report  x"])
+    ['a', '[2 lines of further tables]', 'corpus report  x']
+    """
+    plain = [Text.from_ansi(line).plain for line in lines]
+    begin = next((n for n, line in enumerate(plain) if line.startswith(FURTHER)), len(lines))
+    end = next((n for n, line in enumerate(plain) if line.startswith(PATHS)), begin)
+    if end <= begin:
+        return lines
+    return [*lines[:begin], f"[{end - begin} lines of further tables]", *lines[end:]]
+
+
 def main() -> None:
     """Record a run, or take a recorded one, and write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -108,7 +124,7 @@ def main() -> None:
     if options.keep:
         options.keep.write_bytes(output.encode("utf-8"))
     lines = [f"$ finetune {' '.join(words)}"]
-    lines += [line for line in on_screen(output) if not OMITTED.match(line)]
+    lines += folded([line for line in on_screen(output) if not OMITTED.match(line)])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(picture(lines, title="finetune run"), encoding="utf-8")
     print(f"wrote {options.out}: {len(lines)} lines")
