@@ -260,10 +260,12 @@ def p_text(p_value: float, *, floor: float = 0.0) -> str:
 def claim_p(test: PairedTest) -> str:
     """Return the p-value of a claim, adjusted for the number of claims.
 
-    Where nothing can be claimed (few items, a yardstick ahead): that of the test against the base.
+    Where nothing can be claimed (few items, a yardstick that is not beaten): that of the test
+    against the base, as it stands in the row of the base.
     """
     raw = _claim_p(test)
-    if test.p_holm is None or raw == 1.0:
+    by_yardstick = raw > test.p_value
+    if test.p_holm is None or (by_yardstick and test.p_holm >= LEVEL):
         return p_text(test.p_value, floor=test.p_floor)
     at_floor = test.p_floor and raw <= test.p_floor * (1 + 1e-9)
     return p_text(test.p_holm, floor=test.p_holm if at_floor and test.p_holm < 1 else 0.0)
