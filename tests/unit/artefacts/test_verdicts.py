@@ -92,6 +92,8 @@ def test_the_p_value_of_a_claim_is_the_largest_of_base_and_yardsticks():
     assert claim_p(first) == "<= 0.0004"
     [hindered] = _judged(replace(CLEAR, rivals=(AHEAD,)))  # no claim: that of the base alone
     assert (hindered.p_holm, claim_p(hindered)) == (1.0, "<= 0.0002")
+    [unsure] = _judged(replace(CLEAR, rivals=(replace(BEATEN, p_value=0.87),)))
+    assert (unsure.p_holm, claim_p(unsure)) == (0.87, "<= 0.0002")
 
 
 def test_more_bits_than_the_n_gram_model_are_said_first():
