@@ -46,7 +46,7 @@ def takes_gpu(
     found = os.environ if environment is None else environment
     of_site = whole_number(found.get(GPUS, "")) or 0
     if wanted == "gpu" or of_site:
-        who = "run.device: gpu" if wanted == "gpu" else f"{GPUS}={of_site}"
+        who = "gpu" if wanted == "gpu" else f"{GPUS}={of_site}"
         raise TrainError(
             problem(
                 "no-gpu-visible",
