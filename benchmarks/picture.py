@@ -30,7 +30,7 @@ OMITTED = re.compile(
 )
 """Lines that the picture does not show: notes, and commands to copy."""
 FURTHER, PATHS = "documents held out as a whole", "corpus report"
-"""Beginnings of the further tables, which the picture leaves out, and of what follows them."""
+"""Beginnings of the further tables, omitted from the picture, and of what follows them."""
 CONTROL = re.compile(r"\x1b\[\??(\d*)(?:;\d+)*([A-HJKSTfhl])")
 
 
