@@ -61,6 +61,16 @@ def takes_gpu(
     return False
 
 
+def build_in_words(version: str, *, cuda: str | None, hip: str | None) -> str:
+    """Return torch's version and what it is built for.
+
+    >>> build_in_words("2.13.0+cpu", cuda=None, hip=None)
+    '2.13.0+cpu (CPU only)'
+    """
+    build = (cuda and f"CUDA {cuda}") or (hip and f"ROCm {hip}") or "CPU only"
+    return f"{version} ({build})"
+
+
 def hide_gpus() -> None:
     """Hide visible GPUs from libraries that look for them by themselves."""
     for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):

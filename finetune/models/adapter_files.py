@@ -16,11 +16,11 @@ from finetune.errors import RecipeError
 from finetune.messages import Place, Problem, problem, sentence
 from finetune.models.rows import is_row, trained_ids
 from finetune.output.small_files import UnreadableError
-from finetune.sources.model_folder import read_object, reason_of
+from finetune.sources.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_object, reason_of
 from finetune.sources.safetensors_file import TensorEntry, read_header
 from finetune.sources.weight_index import named
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+WEIGHTS, CONFIG = ADAPTER_WEIGHTS, ADAPTER_CONFIG
 _STARTS = (True, False, "gaussian", "orthogonal")
 _UNUSED = (
     "alora_invocation_tokens",

@@ -8,7 +8,7 @@ enters both contexts; text is written by the model's own forward, where PEFT wid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -16,6 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from finetune.spec.sections.training import Precision
+
+DTYPES: Mapping[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 HALF = (torch.bfloat16, torch.float16)
 
 

@@ -215,18 +215,13 @@ def gguf_tokenizer(path: Path) -> Any:
 
     with _header_parsed_once():
         tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
-        _gguf_header(path)
-    if gguf_field(path, "tokenizer.ggml.pre") == "smollm":
+        header = _gguf_header(path).values
+    if header.get("tokenizer.ggml.pre") == "smollm":
         _split_digits(tokenizer)
-    context = gguf_field(path, f"{gguf_field(path, 'general.architecture')}.context_length")
+    context = header.get(f"{header.get('general.architecture')}.context_length")
     if context is not None:
         tokenizer.model_max_length = int(context)
     return tokenizer
-
-
-def gguf_field(path: Path, key: str) -> Any:
-    """Return a scalar from a GGUF file's header, or None."""
-    return _gguf_header(path).values.get(key)
 
 
 @contextmanager

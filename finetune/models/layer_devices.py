@@ -16,6 +16,12 @@ DeviceMap = dict[str, Any]
 """Name of a module -> its device; as transformers and Accelerate take it."""
 
 
+def layers_of(causal: Any) -> nn.ModuleList:
+    """Return the decoder layers of a causal language model, in order; none if it has no list."""
+    lists = (m for m in causal.get_decoder().children() if isinstance(m, nn.ModuleList))
+    return max(lists, key=len, default=nn.ModuleList())
+
+
 def device_map_of(folder: Path, layers: Sequence[int], devices: Sequence[Any]) -> DeviceMap:
     """Return where each module of a causal language model goes; `layers`: device of each layer."""
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -32,9 +38,7 @@ def modules_on(model: Any, layers: Sequence[int], devices: Sequence[Any]) -> Dev
     Modules before the layers go to the first device, those behind them to the last; a head that is
     the embedding, and modules without weights, to the first.
     """
-    blocks = max(
-        (m for m in model.get_decoder().children() if isinstance(m, nn.ModuleList)), key=len
-    )
+    blocks = layers_of(model)
     [way] = [name.split(".") for name, module in model.named_modules() if module is blocks]
     tied = getattr(model.config.get_text_config(), "tie_word_embeddings", False)
     found: DeviceMap = {}

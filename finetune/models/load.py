@@ -13,7 +13,7 @@ from torch import nn
 
 from finetune.artefacts.job import Job
 from finetune.errors import MachineError, RecipeError, StoreError, TrainError
-from finetune.launch.devices import Wanted, hide_gpus, takes_gpu
+from finetune.launch.devices import Wanted, build_in_words, hide_gpus, takes_gpu
 from finetune.launch.ranks import ranks_of
 from finetune.launch.threads import threads_of
 from finetune.messages import Place, problem
@@ -24,6 +24,7 @@ from finetune.models.adapter_files import (
     look_at_adapter,
     refuse_other_tensors,
 )
+from finetune.models.arithmetic import DTYPES
 from finetune.models.decode.translation_models import opener_of
 from finetune.models.intact import explained, refuse_report, report_read
 from finetune.models.rows import NewRows
@@ -35,11 +36,6 @@ from finetune.spec.sections.base_model import Quantization
 from finetune.spec.sections.training import Lora, Precision
 
 REBUILD = "if it is in the store, `finetune runs` removes it, and the next run makes it again"
-_DTYPES: dict[str, torch.dtype] = {
-    "fp32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
 
 
 def load_tokenizer(directory: Path, *, where: str | None = None) -> Any:
@@ -113,7 +109,7 @@ def load_base(
                 at=Place(directory),
             )
         )
-    settings: dict[str, Any] = {"dtype": _DTYPES[precision], "device_map": device_map}
+    settings: dict[str, Any] = {"dtype": DTYPES[precision], "device_map": device_map}
     if quantization != "none":
         settings["quantization_config"] = _quantization(quantization, precision)
         settings["device_map"] = device_map or {"": str(device)}
@@ -263,7 +259,7 @@ def choose_device(wanted: Wanted = "auto") -> torch.device:
     TrainError if recipe or site expect a GPU and none is visible, MachineError for a torch that is
     too old for one.
     """
-    visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    visible = visible_gpus()
     if takes_gpu(wanted, visible=visible, build=torch_build()):
         _refuse_old_torch(torch.__version__)
         return torch.device("cuda", ranks_of().local_rank % visible)
@@ -272,11 +268,14 @@ def choose_device(wanted: Wanted = "auto") -> torch.device:
     return torch.device("cpu")
 
 
+def visible_gpus() -> int:
+    """Return how many GPUs torch sees; 0 without a driver, or with a build for CPUs."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def torch_build() -> str:
     """Return torch's version and what it is built for."""
-    cuda, hip = torch.version.cuda, torch.version.hip
-    build = (cuda and f"CUDA {cuda}") or (hip and f"ROCm {hip}") or "CPU only"
-    return f"{torch.__version__} ({build})"
+    return build_in_words(torch.__version__, cuda=torch.version.cuda, hip=torch.version.hip)
 
 
 def _refuse_old_torch(version: str) -> None:
@@ -348,7 +347,7 @@ def _quantization(choice: Quantization, precision: Precision) -> Any:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=_DTYPES[precision],
+        bnb_4bit_compute_dtype=DTYPES[precision],
     )
 
 

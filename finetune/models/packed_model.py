@@ -22,7 +22,7 @@ from finetune.models import arithmetic, dropout, fused, head, rows
 from finetune.models.attention.isolation import keeps_documents_apart
 from finetune.models.attention.packed import NAME, Packed, chip_of, register
 from finetune.models.attention.packed_batch import PackedBatch
-from finetune.models.layer_devices import beside
+from finetune.models.layer_devices import beside, layers_of
 from finetune.sizing import policy
 from finetune.sizing.attention_paths import AttentionPath
 
@@ -109,9 +109,7 @@ class PackedModel(nn.Module):
     @property
     def layers(self) -> list[nn.Module]:
         """The model's decoder layers, in order."""
-        children = self._causal.get_decoder().children()
-        lists = [list(m) for m in children if isinstance(m, nn.ModuleList)]
-        return max(lists, key=len, default=[])
+        return list(layers_of(self._causal))
 
     @property
     def _causal(self) -> Any:  # an attribute would list every parameter under a second name
@@ -175,8 +173,9 @@ class PackedModel(nn.Module):
 
     def _refuse_recomputing(self) -> None:
         """Masks of one document would be drawn again for the gradient of another."""
-        again = any(getattr(m, "gradient_checkpointing", False) for m in self._causal.modules())
-        if again and self.training and self._dropout.layers:
+        if not (self.training and self._dropout.layers):
+            return
+        if any(getattr(m, "gradient_checkpointing", False) for m in self._causal.modules()):
             raise TrainError(
                 problem(
                     "dropout-recomputed",

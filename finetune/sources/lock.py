@@ -20,7 +20,7 @@ from finetune.sources.benchmark import pins
 from finetune.sources.checksums import checksum, checksums
 from finetune.sources.files import remember_checksums, resolve_files
 from finetune.sources.lock_file import read_lock
-from finetune.sources.model_folder import look_at, reason_of
+from finetune.sources.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, look_at, reason_of
 from finetune.sources.packages import package_file
 from finetune.spec.card import DataCard
 from finetune.spec.formats import find_format
@@ -31,8 +31,8 @@ from finetune.spec.sections.identify import PACKAGES
 from finetune.spec.tables.extras import missing
 
 ADAPTER_FILES = (
-    "adapter_config.json",
-    "adapter_model.safetensors",
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",

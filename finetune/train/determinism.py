@@ -17,6 +17,12 @@ _WORKSPACES = (":4096:8", ":16:8")
 """Those of which NVIDIA says that cuBLAS is reproducible with them; the first one is faster."""
 
 
+def ask_cublas() -> None:
+    """Ask cuBLAS for products that repeat; torch looks once, at a process's first product."""
+    if os.environ.get(_CUBLAS) not in _WORKSPACES:
+        os.environ[_CUBLAS] = _WORKSPACES[0]
+
+
 @contextmanager
 def deterministic(device: torch.device, *, strict: bool) -> Iterator[None]:
     """Use deterministic algorithms inside the block: on a CPU, and on a GPU if `strict`.
@@ -33,8 +39,8 @@ def deterministic(device: torch.device, *, strict: bool) -> Iterator[None]:
         torch.is_deterministic_algorithms_warn_only_enabled(),
         filling.fill_uninitialized_memory,
     )
-    if device.type == "cuda" and os.environ.get(_CUBLAS) not in _WORKSPACES:
-        os.environ[_CUBLAS] = _WORKSPACES[0]
+    if device.type == "cuda":
+        ask_cublas()
     torch.use_deterministic_algorithms(True)
     # Filling every fresh tensor with NaN finds bugs; it costs time in every layer.
     filling.fill_uninitialized_memory = False

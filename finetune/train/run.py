@@ -277,7 +277,7 @@ def _precision(job: Job, *, processes: Processes) -> Precision:
     """Return the precision to begin with, and say it where `auto` is not the usual one."""
     asked, base = job.phase.train.precision, job.inputs["base"].path / "model"
     found = resolve_precision(asked, processes.device, base=base)
-    if found == "fp32" != asked and processes.device.type == "cuda":
+    if found == "fp32" and asked != "fp32" and processes.device.type == "cuda":
         job.console.say(
             sentence(
                 "precision: fp32, since {model_type} overflows in fp16 and this GPU has no bf16",

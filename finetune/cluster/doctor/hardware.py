@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from finetune.errors import first_line
-from finetune.launch.devices import backend_of
+from finetune.launch.devices import backend_of, build_in_words
 from finetune.output.digits import whole_number
 
 if TYPE_CHECKING:
@@ -73,9 +73,8 @@ def find_gpus() -> Gpus:
         import torch
     except ImportError as error:
         return Gpus(driver=driver, error=str(error))
-    build = torch.version.cuda and f"CUDA {torch.version.cuda}"
-    build = build or (torch.version.hip and f"ROCm {torch.version.hip}") or "CPU only"
-    version = f"{torch.__version__} ({build})"
+    cuda, hip = torch.version.cuda, torch.version.hip
+    version = build_in_words(torch.__version__, cuda=cuda, hip=hip)
     try:
         seen = torch.cuda.device_count()
         names = tuple(torch.cuda.get_device_name(i) for i in range(seen))

@@ -20,6 +20,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from finetune.errors import TrainError
 from finetune.messages import problem
+from finetune.models.arithmetic import DTYPES
 from finetune.models.attention.documents import attend_by_document
 from finetune.models.attention.grouped import Groups, attend_by_group, capped_attention
 from finetune.models.attention.packed_batch import Documents
@@ -29,11 +30,7 @@ from finetune.sizing.attention_paths import CPU, AttentionPath, Chip, attention_
 from finetune.spec.sections.training import Precision
 
 NAME = "finetune_packed"
-PRECISIONS: dict[torch.dtype, Precision] = {
-    torch.float32: "fp32",
-    torch.bfloat16: "bf16",
-    torch.float16: "fp16",
-}
+PRECISIONS: dict[torch.dtype, Precision] = {dtype: name for name, dtype in DTYPES.items()}
 _UNSUPPORTED = ("position_bias", "s_aux")
 
 

@@ -11,9 +11,10 @@ from finetune.artefacts.results import PrepareResult, read_result
 from finetune.errors import StoreError
 from finetune.messages import Place, problem
 from finetune.release.contents import write_json
+from finetune.sources.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from finetune.spec.tables.export_format import Export, Exported
 
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+WEIGHTS, CONFIG = ADAPTER_WEIGHTS, ADAPTER_CONFIG
 TEMPLATE = "chat_template.jinja"
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", TEMPLATE)
 

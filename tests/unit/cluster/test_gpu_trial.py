@@ -10,12 +10,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from finetune.cluster.doctor.gpu import speed
+from finetune.cluster.doctor.gpu import resumed_run, speed
 from finetune.cluster.doctor.gpu.bench import SHAPES, Bench
 from finetune.cluster.doctor.gpu.trial import trial
 from finetune.cluster.doctor.gpu.trial_rows import Check, Found, Measured, Row, rows_of
 from finetune.sizing.flops import flops_per_token
 from finetune.sizing.shape import model_shape
+from finetune.spec.recipe import Recipe
 from finetune.spec.sections.training import Lora
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +37,13 @@ def test_every_check_runs_on_a_cpu():
     assert {r.found for r in rows if r.state == "refused"} == {"refused: no GPU"}
     assert set(found) == {setting.name for setting in speed.SETTINGS}
     assert all(one.tokens_per_second > 0 and one.tflops > 0 for one in found.values())
+
+
+def test_what_is_compared_to_the_last_bit_is_trained_deterministically(tmp_path: Path):
+    """On a GPU equal bits are promised with `run.deterministic` only."""
+    bench = Bench(torch.device("cpu"), tmp_path, dry=True, limit_seconds=1000.0)
+    recipe = Recipe.model_validate(resumed_run._recipe(bench, steps=2))
+    assert recipe.run.deterministic
 
 
 def test_an_error_is_a_row_and_time_ends_the_trial(tmp_path: Path):

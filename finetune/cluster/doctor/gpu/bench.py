@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE, PackedSplit
+from finetune.models.arithmetic import DTYPES
 from finetune.models.kinds import CAUSAL, TrainableModel
 from finetune.models.load import kind_of_device
 from finetune.sizing.attention_paths import is_new_enough
@@ -125,7 +126,7 @@ def random_base(bench: Bench, keys: Mapping[str, Any], *, quantization: Quantiza
 
     config = LlamaConfig(**keys, max_position_embeddings=32768)
     config._attn_implementation = "sdpa"
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[bench.precision]
+    dtype = DTYPES[bench.precision]
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,9 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 from finetune.cluster.doctor.gpu.bench import DRY, Bench
 from finetune.cluster.doctor.gpu.trial_rows import Found, passed
+from finetune.models.adapter_files import WEIGHTS
 from finetune.output.console import Console
+from finetune.sources.checksums import sha256_of
 from finetune.spec.recipe import Recipe
 
 STEPS = 8
@@ -31,7 +32,10 @@ def stopped_and_continued(bench: Bench) -> Found:
     half = run(_job(bench, "half", inputs, steps=STEPS // 2))
     shorter = {"shorter": Artifact("train", "t", bench.folder / "half", half)}
     run(_job(bench, "continued", inputs | shorter, steps=STEPS))
-    digests = {name: _digest(bench.folder / name) for name in ("whole", "continued")}
+    digests = {
+        name: sha256_of(bench.folder / name / "adapter" / WEIGHTS)
+        for name in ("whole", "continued")
+    }
     fell = whole["loss_last"] < whole["loss_first"]
     is_same = digests["whole"] == digests["continued"]
     return passed(
@@ -39,10 +43,6 @@ def stopped_and_continued(bench: Bench) -> Found:
         f"loss {whole['loss_first']:.3f} to {whole['loss_last']:.3f} in {whole['precision']}, "
         f"adapters {'equal' if is_same else 'differ'}",
     )
-
-
-def _digest(folder: Path) -> str:
-    return hashlib.sha256((folder / "adapter/adapter_model.safetensors").read_bytes()).hexdigest()
 
 
 def _job(bench: Bench, name: str, inputs: Mapping[str, Artifact], *, steps: int) -> Job:
@@ -74,7 +74,12 @@ def _recipe(bench: Bench, *, steps: int) -> dict[str, Any]:
             "precision": bench.precision,
         },
         "release": "none",
-        "run": {"tensorboard": False, "device": bench.kind, "micro_batch_size": 2},
+        "run": {
+            "tensorboard": False,
+            "device": bench.kind,
+            "micro_batch_size": 2,
+            "deterministic": True,
+        },
     }
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,10 +20,12 @@ from finetune.cluster.doctor.gpu.bench import (
 )
 from finetune.cluster.doctor.gpu.trial_rows import Check, Found, passed
 from finetune.models import head
+from finetune.models.arithmetic import DTYPES
 from finetune.models.kinds import CAUSAL
 from finetune.sizing.gpus import find_gpu
 from finetune.sizing.policy import DOCUMENT_ATTENTION, GIB
 from finetune.spec.sections.training import Lora
+from finetune.train.determinism import deterministic
 
 ARCHITECTURES = sorted(DOCUMENT_ATTENTION - {"mixtral"})
 ROUNDING = 0.1
@@ -50,7 +50,7 @@ def machine(bench: Bench) -> Found:
 
 
 def _product_rate(bench: Bench, *, width: int = 8192, count: int = 10) -> float:
-    dtype = torch.bfloat16 if bench.precision == "bf16" else torch.float16
+    dtype = DTYPES[bench.precision]
     x_NN = torch.randn(width, width, device=bench.device, dtype=dtype)
     x_NN @ x_NN
     bench.wait()
@@ -161,11 +161,11 @@ def four_bits_with_dropout(bench: Bench) -> Found:
     )
     engine.backward(loss, last=True)
     supervised = int(split.supervised_NT.sum())
-    embedding = str(base.get_input_embeddings().weight.dtype).removeprefix("torch.")
-    wanted = {"bf16": "bfloat16", "fp16": "float16"}[bench.precision]
-    is_right = bool(torch.isfinite(loss)) and embedding == wanted
+    embedding = base.get_input_embeddings().weight.dtype
+    is_right = bool(torch.isfinite(loss)) and embedding == DTYPES[bench.precision]
+    each = float(loss.detach()) / supervised
     return passed(
-        is_right, f"loss {float(loss.detach()) / supervised:.2f} a token, embedding in {embedding}"
+        is_right, f"loss {each:.2f} a token, embedding in {str(embedding).removeprefix('torch.')}"
     )
 
 
@@ -197,21 +197,10 @@ def gradient_of_the_head(bench: Bench) -> Found:
     return passed(ours < 2 * theirs + 0.01, f"error {ours:.4f}, torch's {theirs:.4f}, p {sure:.3f}")
 
 
-@contextmanager
-def _strictly_deterministic() -> Iterator[None]:
-    """Use algorithms that repeat their results, and raise an error where there is none."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-
-
 def same_twice(bench: Bench) -> Found:
     """Compute a gradient three times with deterministic algorithms."""
     digests = set()
-    with _strictly_deterministic():
+    with deterministic(bench.device, strict=True):
         base = random_base(bench, bench.shape("135M"), quantization="none")
         engine = engine_of(base, lora=Lora(dropout=0.1))
         split = packed_rows(rows=4, tokens=128, document=32, vocabulary=DRY["vocab_size"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -54,15 +54,7 @@ class Setting:
     def dry(self) -> Setting:
         """Return the same with rows of a few tokens."""
         document = DRY_TOKENS if self.document == self.tokens else DRY_TOKENS // 4
-        return Setting(
-            self.name,
-            self.size,
-            min(self.rows, 2),
-            DRY_TOKENS,
-            document,
-            self.quantization,
-            self.gradient_checkpointing,
-        )
+        return replace(self, rows=min(self.rows, 2), tokens=DRY_TOKENS, document=document)
 
 
 FULL = Setting("8B, 1 x 4,096", "8B", 1, 4096, 4096)

@@ -14,7 +14,8 @@ from finetune.cluster.doctor.gpu.right_numbers import CHECKS
 from finetune.cluster.doctor.gpu.speed import checks_of
 from finetune.cluster.doctor.gpu.trial_rows import Check, Measured, Row, rows_of
 from finetune.launch.devices import takes_gpu
-from finetune.models.load import set_threads, torch_build
+from finetune.models.load import set_threads, torch_build, visible_gpus
+from finetune.train.determinism import ask_cublas
 
 LIMIT_SECONDS = 420.0
 """No check begins later; the longest takes less than a minute."""
@@ -26,8 +27,9 @@ def trial(*, dry: bool, measured: dict[str, Measured]) -> Iterator[Row]:
     Raises TrainError without a GPU, unless it is dry.
     """
     set_threads(None)
-    visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    on_gpu = takes_gpu("cpu" if dry else "gpu", visible=visible, build=torch_build())
+    on_gpu = takes_gpu("cpu" if dry else "gpu", visible=visible_gpus(), build=torch_build())
+    if on_gpu:
+        ask_cublas()
     device = torch.device("cuda", 0) if on_gpu else torch.device("cpu")
     with tempfile.TemporaryDirectory(prefix="finetune-doctor-") as folder:
         bench = Bench(device, Path(folder), dry=dry, limit_seconds=LIMIT_SECONDS)
