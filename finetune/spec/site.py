@@ -133,8 +133,11 @@ class Site(Section):
     """Scheduler of the cluster."""
     sbatch: list[SbatchLine] = Field(default_factory=list)
     """`#SBATCH` lines of every job, verbatim. `<name>` is a placeholder, filled by an overlay."""
+    shell: Literal["plain", "login"] = "plain"
+    """Shell of the jobs. `login` also reads `/etc/profile`, where some sites define `module`."""
     setup: list[Command] = Field(default_factory=list)
-    """Setup commands of every job: modules, virtual environment."""
+    """Setup commands of every job: modules, virtual environment. One that fails is shown by
+    `status`; `COMMAND || exit 1` ends the job."""
     environment: dict[EnvironmentName, str] = Field(default_factory=dict)
     """Environment variables of every job. No secrets: scripts are readable."""
     command: list[Command] | None = None

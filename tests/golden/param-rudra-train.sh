@@ -17,6 +17,10 @@
 chain=/store/chains/hausa-1
 job=train
 finetune=(/opt/finetune/bin/python -m finetune)
+restart=${SLURM_RESTART_COUNT:-0}
+outcomes=$chain/attempts/$job-$SLURM_JOB_ID-$restart
+notes=$outcomes.txt # of this shell; `finetune status` and `doctor` read them
+note() { printf '%s\n' "$*" >>"$notes" || :; }
 
 # ---- stop signals: Slurm signals this shell; srun forwards USR1 to every rank (TERM would kill them)
 stop_signal=
@@ -25,8 +29,11 @@ on_stop() {
   stop_signal=$1
   if [ -n "$step" ]; then kill -USR1 "$step" 2>/dev/null; fi
 }
-trap 'on_stop USR1' USR1
-trap 'on_stop TERM' TERM
+catch_stop_signals() {
+  builtin trap 'on_stop USR1' USR1
+  builtin trap 'on_stop TERM' TERM
+}
+catch_stop_signals
 
 run() { # in the background, because the shell handles signals only between commands
   "$@" &
@@ -38,7 +45,6 @@ run() { # in the background, because the shell handles signals only between comm
   step=
 }
 
-# ---- setup of the site
 export TRITON_CACHE_DIR=/store/chains/hausa-1/triton
 export HF_HUB_OFFLINE=1
 export HF_DATASETS_OFFLINE=1
@@ -47,21 +53,50 @@ export OMP_NUM_THREADS=8
 export FINETUNE_GPUS=2
 
 cd "$chain" || exit 2
-restart=${SLURM_RESTART_COUNT:-0}
-outcomes=$chain/attempts/$job-$SLURM_JOB_ID-$restart
 echo "$job: attempt $restart of job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, $(date -u +%FT%TZ)"
 
-attempt() ( # records the attempt and returns the next action; ignores stop signals
+# ---- questions to finetune and to Slurm: stop signals do not end them
+attempt() (
   trap '' USR1 TERM
-  exec "${finetune[@]}" attempt "$@" --chain "$chain" --job "$job"
+  exec "${finetune[@]}" attempt "$@" --chain "$chain" --job "$job" --mark "$mark"
+)
+mark='finetune-answer: '
+ask() { # records the start or the end of an attempt; $answer is what to do now
+  local printed
+  printed=$(attempt "$@")
+  code_of_attempt=$?
+  answer=
+  case $printed in *"$mark"*) answer=${printed##*"$mark"} answer=${answer%%$'\n'*} ;; esac
+  printed=${printed/"$mark$answer"/}
+  if [ -n "${printed//[[:space:]]/}" ]; then # a launcher's banner
+    printf '%s\n' "$printed"
+    note "printed: ${printed//$'\n'/ }"
+  fi
+}
+no_answer() {
+  echo "$job: \`finetune attempt $1\` gave no answer (exit code $code_of_attempt)" >&2
+  note "no answer: attempt $1, exit code $code_of_attempt"
+  exit 1
+}
+patiently() ( # repeats a command of Slurm that fails: a controller may be away for some minutes
+  trap '' USR1 TERM
+  last=$((SECONDS + 600))
+  until { said=$("$@" 2>&1 1>&3); } 3>&1; do
+    echo "$job: $1 $2: ${said:-failed}" >&2
+    case $said in *disabled* | *[Dd]enied* | *"Invalid job id"*) exit 1 ;; esac # that will not change
+    if [ "$SECONDS" -ge "$last" ]; then exit 1; fi
+    sleep 5
+  done
+  if [ -n "$said" ]; then echo "$said" >&2; fi
 )
 
 # ---- start
-answer=$(attempt start)
+ask start
 case $answer in
-  go*) export FINETUNE_ATTEMPT=${answer#go } ;;
+  go\ *) export FINETUNE_ATTEMPT=${answer#go } ;;
   done) exit 0 ;;
-  *) exit 2 ;;
+  fail) exit 2 ;;
+  *) no_answer start ;;
 esac
 export FINETUNE_OUTCOMES=$outcomes
 
@@ -71,10 +106,11 @@ export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))
 
 # ---- work
 export SRUN_CPUS_PER_TASK=8
+export SLURM_EXPORT_ENV=ALL # ranks get this environment, also on sites with --export=NONE
 code=75
 if [ -z "$stop_signal" ]; then
   run srun --nodes=1 --ntasks-per-node=2 --kill-on-bad-exit=1 \
-    bash -c 'export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID
+    /bin/bash -c 'export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID
       export WORLD_SIZE=2 LOCAL_WORLD_SIZE=2
       exec "$@"' rank \
     "${finetune[@]}" train /store/chains/hausa-1/project/recipe.json --store /store
@@ -82,15 +118,16 @@ fi
 unset FINETUNE_OUTCOMES
 
 # ---- end: next action
-answer=$(attempt end --ranks 2 --exit-code "$code" --signal "$stop_signal" --outcomes "$outcomes" \
-  --slurm "$(scontrol show job -o "$SLURM_JOB_ID")")
+ask end --ranks 2 --exit-code "$code" --signal "$stop_signal" --outcomes "$outcomes" \
+  --slurm "$(patiently scontrol show job -o "$SLURM_JOB_ID")"
 echo "$job: exit code $code${stop_signal:+, stopped by $stop_signal}: ${answer:-no answer}, $(date -u +%FT%TZ)"
 case $answer in
   done) exit 0 ;;
   leave) exit 75 ;;
   again) # requeued under the same id: dependent jobs keep waiting
-    scontrol requeue "$SLURM_JOB_ID"
+    patiently scontrol requeue "$SLURM_JOB_ID" || note "not requeued"
     exit 75
     ;;
-  *) exit 1 ;;
+  fail) exit 1 ;;
+  *) no_answer end ;;
 esac

@@ -19,6 +19,7 @@ from finetune.cluster.chain.chain import (
     read_cancellations,
     read_events,
 )
+from finetune.cluster.chain.notes import noted_end, notes_of, setup_notices
 from finetune.cluster.chain.progress import Progress, progress_of
 from finetune.cluster.follow.notices import job_notices, space_notices
 from finetune.cluster.slurm import commands as slurm
@@ -89,6 +90,8 @@ class _Seen:
     """True if Slurm answered."""
     cancelled: str | None = None
     """Time of `finetune cancel`."""
+    noted: str = ""
+    """Reason that the batch script noted, of an end without a record."""
 
 
 def look(chain: Chain) -> ChainReport:
@@ -117,7 +120,10 @@ def look(chain: Chain) -> ChainReport:
         state=state,
         headline=_headline(chain, jobs, state),
         jobs=jobs,
-        notices=tuple(space_notices(Path(chain.store))),
+        notices=(
+            *setup_notices(chain, ids, [job.name for job in chain.jobs]),
+            *space_notices(Path(chain.store)),
+        ),
         scheduler_problem=problem,
     )
 
@@ -182,6 +188,7 @@ def _see(
         starts=sum(e.event == "start" for e in events),
         progress=progress_of(chain, job, job_id=job_id),
         blocked_by=next((b.name for b in blockers if b.state in ("failed", "cancelled")), None),
+        noted=noted_end(notes_of(chain, job.name, job_id), own[-1] if own else None),
     )
 
 
@@ -216,9 +223,10 @@ def _judge(seen: _Seen, job: ChainJob) -> tuple[State, str]:
         return _active(seen, seen.slurm, job)
     if seen.cancelled is not None:
         return "cancelled", f"`finetune cancel` at {clock(seen.cancelled)}{_kept(seen)}"
-    if seen.slurm is not None:
-        return _ended(seen, seen.slurm)
-    return _remembered(seen)
+    noted = seen.noted if seen.reachable else ""
+    if noted and (seen.slurm is None or seen.slurm.state in ("FAILED", "COMPLETED")):
+        return "failed", f"{noted}{_kept(seen)}"
+    return _ended(seen, seen.slurm) if seen.slurm is not None else _remembered(seen)
 
 
 def _in_store(seen: _Seen) -> tuple[State, str] | None:

@@ -19,6 +19,8 @@ from finetune.spec.site import JobRequest, Site, gpus_of, merge_lines
 Kind = Literal["prepare", "train", "evaluate", "release", "debug"]
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 """Environment variables that keep the Hub's libraries offline."""
+PATIENCE_SECONDS = 600
+"""Time for which a job repeats a command of Slurm; without its controller no time limit ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ def script_of(
     return engine.get_template("job.sh.j2").render(
         header=header(job, request, chain=chain, site=site, array=array),
         job=job.array or job.name,
+        name=f"{job.array or job.name}.{chain.id}",
+        login=site.shell == "login",
+        patience_seconds=PATIENCE_SECONDS,
         array=array is not None,
         own_recipe=job.recipe is not None,
         chain=str(chain.folder),
@@ -71,6 +76,8 @@ def environment_of(kind: Kind, site: Site) -> dict[str, str]:
     request = request_of(kind, site)
     ours = {name: "1" for name in OFFLINE if site.offline}
     ours["OMP_NUM_THREADS"] = str(request.cpus_per_rank)
+    if site.launcher:
+        ours["PYTHONNOUSERSITE"] = "1"  # packages of ~/.local are not for the Python of an image
     expected = expected_gpus(kind, site)
     if expected:
         ours[GPUS] = str(expected)

@@ -32,6 +32,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--slurm", default="", metavar="TEXT", help="output of `scontrol show job`")
     parser.add_argument("--next", metavar="ID", help="id of the job that continues this one")
+    # without it: scripts of an older version
+    parser.add_argument("--mark", default="", help="begin of the line that is the answer")
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -40,13 +42,17 @@ def run(options: Namespace, console: Console) -> int:
     job_id, restart = own_job_id(), own_restart()
     if options.event == "start":
         answer, _, reason = begin(chain, name, job_id=job_id, restart=restart).partition(" ")
-        console.answer(f"{answer} {reason}" if answer == "go" else answer)
+        _answer(f"{answer} {reason}" if answer == "go" else answer, options, console)
         if answer != "go":
             aside(f"{name}: {reason or 'already done'}")
         return 0
     if options.event == "continued":
-        for waiting, after in continued(chain, name, job_id=job_id, by=options.next):
-            console.answer(f"{waiting} {':'.join(after)}")
+        moved = continued(chain, name, job_id=job_id, by=options.next)
+        if options.mark:
+            _answer(" ".join(f"{one}={':'.join(after)}" for one, after in moved), options, console)
+        else:
+            for one, after in moved:
+                console.answer(f"{one} {':'.join(after)}")
         return 0
     states = slurm.parse_jobs(options.slurm)
     ending = Ending(
@@ -58,6 +64,11 @@ def run(options: Namespace, console: Console) -> int:
     )
     answer, reason = finish(chain, name, ending, job_id=job_id, restart=restart)
     remove_notes(options.outcomes)
-    console.answer(answer)
+    _answer(answer, options, console)
     aside(f"{name}: {reason}")
     return 0
+
+
+def _answer(text: str, options: Namespace, console: Console) -> None:
+    """Print the answer on a line of its own, also after a banner that ends without a newline."""
+    console.answer(f"\n{options.mark}{text}" if options.mark else text)

@@ -35,10 +35,10 @@ LIKE = {
 }
 """Sites of a kind that another site's golden script stands for."""
 RESOURCES = r"#SBATCH --(?:nodes|ntasks-per-node|cpus-per-task|time)=|export SRUN_CPUS_PER_TASK="
-RESOURCES += r"|export (?:OMP_NUM_THREADS|FINETUNE_GPUS)="
+RESOURCES += r"|export (?:OMP_NUM_THREADS|FINETUNE_GPUS|PYTHONNOUSERSITE)="
 RANKS = (
     r"# ---- \d+ ranks: |MASTER_ADDR=|export MASTER_ADDR |      export WORLD_SIZE="
-    r"|answer=\$\(attempt end --ranks |  run srun |    bash -c 'export RANK="
+    r"|ask end --ranks |  run srun |    /bin/bash -c 'export RANK="
     r"|      exec \"\$@\"' rank |$"
 )
 OF_A_SITE = re.compile(
@@ -47,7 +47,7 @@ OF_A_SITE = re.compile(
 )
 OF_A_JOB = re.compile(
     rf"{RESOURCES}|{RANKS}|#SBATCH --(?!signal|requeue|no-requeue|open-mode)|# Job |job="
-    r'|    "\$\{finetune\[@\]\}" '
+    r'|    "\$\{finetune\[@\]\}" |  name='
 )
 
 
@@ -198,7 +198,7 @@ def test_every_job_asks_for_what_its_site_says():
         verb = "train" if kind == "debug" else kind
         assert f'"${{finetune[@]}}" {verb} /store/chains/hausa-1/project/recipe.json' in text
         assert text.count("  run srun ") == 1
-        assert f"attempt end --ranks {ranks} " in text
+        assert f"ask end --ranks {ranks} " in text
         assert (f"WORLD_SIZE={ranks} " in text) == (ranks > 1)
         assert ("--ntasks=1 " in text) == (kind not in ("train", "debug"))
         for name, value in {**site.environment, **request.environment}.items():
@@ -239,7 +239,7 @@ def test_a_site_that_forbids_requeue_gets_a_job_that_continues_itself():
     text = script(requeue="forbidden")
     assert "#SBATCH --no-requeue" in text
     assert "scontrol requeue" not in text
-    assert "attempt continued" in text
+    assert "ask continued" in text
     assert "#SBATCH --requeue" in script()
 
 

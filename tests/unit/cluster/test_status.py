@@ -343,3 +343,19 @@ def test_a_signal_is_reported_as_one():
     """Exit code 0:9 of a failed job is the signal, not a code."""
     job: JobState = replace(RECORDED["3"], exit_code="0:9")
     assert why_ended(job) == "ended by signal 9"
+
+
+def test_notes_of_the_script_explain_an_end_without_a_record(chain, fake_slurm):
+    """A set-up that ended the job, and a set-up line that failed, are shown with what to do."""
+    known(fake_slurm, chain, _11=RECORDED["3"])
+    notes = chain.folder / "attempts/prepare-11-0.txt"
+    notes.parent.mkdir(exist_ok=True)
+    notes.write_text("begun\nfailed: module load x: exit code 1\n")
+    report = report_of(chain, "prepare")
+    assert (report.state, report.why.partition(",")[0]) == (
+        "failed",
+        "the setup of the site ended the job",
+    )
+    assert "`module load x` failed (exit code 1) in prepare" in status.look(chain).notices[0]
+    attempt(chain, "prepare", job_id="11", outcome="failed", reason="no such file")
+    assert report_of(chain, "prepare").why == "no such file"
