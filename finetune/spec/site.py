@@ -73,14 +73,16 @@ OURS = frozenset(
 )
 """Options of sbatch that scripts set themselves, or that would break the chain."""
 _OPTION = re.compile(r"^#SBATCH\s+(?:--([A-Za-z][A-Za-z0-9-]*)|-([A-Za-z]))")
-_GPUS = re.compile(r"^#SBATCH\s+--(?:gres=gpu|gpus-per-node)[:=](?:[A-Za-z][\w.-]*:)?(\d+)\b")
+GPU_COUNT = re.compile(r"^(#SBATCH\s+--(?:gres=gpu|gpus-per-node)[:=](?:[A-Za-z][\w.-]*:)?)(\d+)\b")
+"""A line that requests GPUs per node: all before their number, and the number."""
 _PLACEHOLDER = re.compile(r"<([a-z][a-z0-9_]*)>")
 _LISTS_ADD = frozenset(("setup", "documentation"))
 
 SbatchLine = Annotated[str, StringConstraints(pattern=r"^#SBATCH +-[^\x00-\x1f\x7f]*$")]
 Command = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$", min_length=1)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-TimeLimit = Annotated[str, StringConstraints(pattern=r"^(\d+-)?\d{1,3}(:\d{2}){1,2}$|^\d+$")]
+TIME_LIMIT = r"^(\d+-)?\d{1,3}(:\d{2}){1,2}$|^\d+$"
+TimeLimit = Annotated[str, StringConstraints(pattern=TIME_LIMIT)]
 Value = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_/][A-Za-z0-9._@:/,+=-]*$")]
 
 
@@ -345,8 +347,8 @@ def gpus_of(lines: list[str]) -> int | None:
     >>> gpus_of(["#SBATCH --gres=gpu:h100:4"]), gpus_of(["#SBATCH --gpus-per-node=8"]), gpus_of([])
     (4, 8, None)
     """
-    found = [_GPUS.match(line) for line in lines]
-    return next((int(match[1]) for match in reversed(found) if match), None)
+    found = [GPU_COUNT.match(line) for line in lines]
+    return next((int(match[2]) for match in reversed(found) if match), None)
 
 
 def _read(path: Path, model: type[Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from pathlib import Path
 
 from finetune.errors import RecipeError
@@ -129,6 +130,18 @@ def positive(text: str) -> int:
     if not number:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of 1 or more")
     return number
+
+
+def time_limit(text: str) -> str:
+    """Parse a time limit as sites write it: the `type` of an option."""
+    from finetune.spec.site import TIME_LIMIT  # pydantic is slow to start
+
+    if not re.match(TIME_LIMIT, text):
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no time limit; write hours:minutes:seconds, days-hours:minutes, or "
+            "minutes"
+        )
+    return text
 
 
 def refuse_absent(options: argparse.Namespace) -> None:

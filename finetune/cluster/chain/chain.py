@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from finetune.cluster.chain.size import Size
 from finetune.errors import RecipeError, StoreError
 from finetune.messages import Place, problem
 from finetune.output.durable import replace_text
@@ -85,6 +86,8 @@ class Chain:
     """Maximum number of tasks of a job array that run at the same time."""
     purge_days: int | None = None
     """The site deletes files of the store that were unread for this many days."""
+    size: Size | None = None
+    """Nodes, GPUs and time limit of training that were asked for instead of the site's."""
 
     @property
     def recipe_path(self) -> Path:
@@ -197,7 +200,9 @@ def read_chain(folder: Path) -> Chain:
                 )
             )
         jobs = tuple(_job(job) for job in values.pop("jobs"))
-        return Chain(folder=folder, jobs=jobs, **values)
+        asked = values.pop("size", None)
+        size = None if asked is None else _of(Size, asked)
+        return Chain(folder=folder, jobs=jobs, size=size, **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             problem(

@@ -10,7 +10,7 @@ from typing import Any
 
 from finetune.artefacts.results import EvaluateResult, TrainResult, parse_result
 from finetune.artefacts.scores import PairedTest
-from finetune.cluster.chain.chain import ChainJob
+from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.cluster.follow.status import ChainReport, State, chain_state
 from finetune.pipeline.manifest import Manifest, read_manifest
 from finetune.pipeline.store import Store
@@ -80,9 +80,8 @@ def results_of(report: ChainReport) -> list[Result]:
     store = Store(Path(chain.store))
     rows: list[tuple[str | None, Result]] = []
     evaluations: dict[tuple[str, ...], list[ChainJob]] = {}  # of which tasks may share one
-    for job in chain.jobs:
-        if "evaluate" in job.stages:
-            evaluations.setdefault(job.artefacts, []).append(job)
+    for job in last_jobs(chain):
+        evaluations.setdefault(job.artefacts, []).append(job)
     for tasks in evaluations.values():
         evaluate = tasks[0]
         names = {*(task.name for task in tasks), *evaluate.depends_on}
@@ -92,7 +91,8 @@ def results_of(report: ChainReport) -> list[Result]:
         blank = Result(combination=named, state=chain_state(tuple(own)), settings=swept)
         validation: Mapping[str, float] = {}
         prepared = None
-        trained = _manifest(store, evaluate.inputs, stage="train")
+        known = (*evaluate.inputs, *evaluate.artefacts)  # of a training job its own artefact
+        trained = _manifest(store, known, stage="train")
         if trained is not None:
             blank = replace(blank, train=f"train/{trained.key}")
             path = store.path_of("train", trained.key)
@@ -107,6 +107,16 @@ def results_of(report: ChainReport) -> list[Result]:
             comparisons = parse_result(scored.result, EvaluateResult, path=path).comparisons
         rows += [(prepared, row) for row in _rows(blank, validation, comparisons)]
     return _marked(rows)
+
+
+def last_jobs(chain: Chain) -> list[ChainJob]:
+    """Return the jobs that evaluate; without any (`submit --until`), the last that train."""
+    evaluations = [job for job in chain.jobs if "evaluate" in job.stages]
+    training_jobs = [
+        job for job in chain.jobs if any(a.startswith("train/") for a in job.artefacts)
+    ]
+    before = {name for job in training_jobs for name in job.depends_on}
+    return evaluations or [job for job in training_jobs if job.name not in before]
 
 
 @dataclass(frozen=True, slots=True)

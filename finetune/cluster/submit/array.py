@@ -16,7 +16,14 @@ from finetune.cluster.chain.snapshot import FOLDER
 from finetune.cluster.job.batch_script import Work, script_of
 from finetune.cluster.submit.preflight import problems
 from finetune.cluster.submit.queue import indices_of, refuse_forbidden_requeue
-from finetune.cluster.submit.submit import Planned, chain_of, command_of, jobs_of
+from finetune.cluster.submit.submit import (
+    Planned,
+    Until,
+    chain_of,
+    command_of,
+    is_in_chain,
+    jobs_of,
+)
 from finetune.cluster.submit.sweep import Combination
 from finetune.messages import Problem
 from finetune.pipeline.gate import Opened
@@ -32,15 +39,19 @@ def plan_sweep(
     site: Site,
     store: Store,
     limit: int | None,
+    until: Until = "evaluate",
 ) -> Planned:
     """Return the job arrays that prepare, train and evaluate every combination; writes nothing.
 
-    `project`: the recipe without the settings of the combinations. Raises RecipeError for a site
+    `project`: the recipe without the settings of the combinations. `until`: the last array.
+    Raises RecipeError for a site
     that forbids requeueing, where a stopped task could not resume.
     """
     refuse_forbidden_requeue(site)
     folder = chains_folder(store.root) / new_chain_id(combinations[0].project.recipe.name)
     jobs, works = _tasks(combinations, store=store, folder=folder, site=site)
+    works = {name: work for name, work in works.items() if is_in_chain(work.kind, until=until)}
+    jobs = tuple(job for job in jobs if job.array in works)
     chain = chain_of(jobs, folder=folder, site=site, store=store, array_limit=limit)
     own = {f"{FOLDER}/{task_recipe(c.index)}": c.project for c in combinations}
     used = {job.recipe for job in jobs}

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal, get_args
 
 from finetune.cluster.chain.chain import (
     Chain,
@@ -49,9 +49,9 @@ from finetune.pipeline.store_folder import default_store
 from finetune.spec.load import Project
 from finetune.spec.site import Site
 
-if TYPE_CHECKING:
-    pass
-
+Until = Literal["prepare", "train", "evaluate", "release"]
+UNTIL: tuple[Until, ...] = get_args(Until)
+"""Kinds of jobs in their order."""
 DEBUG_RECIPE = "debug.json"
 DEBUG_STORE = "debug"
 
@@ -73,11 +73,13 @@ class Planned:
     """Recipe file in the snapshot -> recipe of a task of a job array."""
 
 
-def plan_chain(project: Opened, *, site: Site, store: Store, debug: bool) -> Planned:
+def plan_chain(
+    project: Opened, *, site: Site, store: Store, debug: bool, until: Until = "release"
+) -> Planned:
     """Return the jobs for the stages that are not in the store; writes nothing.
 
-    Raises RecipeError for a debug run on a site without a short queue, and for an evaluation of
-    several tasks on one that forbids requeueing.
+    `until`: the last job. Raises RecipeError for a debug run on a site without a short queue, and
+    for an evaluation of several tasks on one that forbids requeueing.
     """
     if debug and site.debug is None:
         raise RecipeError(
@@ -92,7 +94,7 @@ def plan_chain(project: Opened, *, site: Site, store: Store, debug: bool) -> Pla
     works = [
         (job, work)
         for job, work in jobs_of(project, store=store, folder=folder, command=command_of(site))
-        if store.lacking(job.artefacts)
+        if store.lacking(job.artefacts) and is_in_chain(work.kind, until=until)
     ]
     if debug:
         works = _with_debug_run(works, folder=folder, site=site)
@@ -126,6 +128,11 @@ def tasks_of(job: ChainJob, *, site: Site) -> tuple[ChainJob, ...]:
         replace(job, name=f"{job.name}.{task}", array=job.name, task=task)
         for task in range(site.evaluation_tasks)
     )
+
+
+def is_in_chain(kind: str, *, until: Until) -> bool:
+    """Return whether a kind of job is in a chain up to a kind of job."""
+    return kind in UNTIL[: UNTIL.index(until) + 1]
 
 
 def _array(chain: Chain, tasks: Sequence[ChainJob]) -> str | None:

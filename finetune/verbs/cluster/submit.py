@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from finetune.cluster.chain.chain import ChainJob, Submission
+from finetune.cluster.chain.size import Size, sized
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
+from finetune.cluster.submit.made_elsewhere import refuse_made_elsewhere
 from finetune.cluster.submit.preflight import problems
 from finetune.cluster.submit.queue import groups, indices_of, waits_for
-from finetune.cluster.submit.submit import Planned, plan_chain, store_of, submit_chain
+from finetune.cluster.submit.submit import UNTIL, Planned, Until, plan_chain, store_of, submit_chain
 from finetune.cluster.submit.sweep import Combination, combinations_of, short
 from finetune.errors import RecipeError
 from finetune.messages import problem
 from finetune.output.console import Console
 from finetune.pipeline.gate import Opened, open_project
-from finetune.pipeline.plan import steps_of
+from finetune.pipeline.plan import steps_of, steps_up_to
+from finetune.pipeline.store import Store
 from finetune.pipeline.store_folder import DEFAULT_STORE, default_store
 from finetune.pipeline.withdrawals import refuse_lost_withdrawals
-from finetune.spec.site import load_site
-from finetune.verbs.options import add_site, positive
+from finetune.spec.site import Site, load_site
+from finetune.verbs.options import add_site, positive, time_limit
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,6 +52,25 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="maximum tasks of an array that run at the same time",
     )
+    parser.add_argument("--nodes", type=positive, metavar="N", help="nodes of the training job")
+    parser.add_argument(
+        "--gpus",
+        type=positive,
+        metavar="N",
+        help="GPUs of the training job, on all its nodes together",
+    )
+    parser.add_argument(
+        "--time",
+        type=time_limit,
+        metavar="LIMIT",
+        help="time limit of one attempt of the training job, as in sbatch: 4:00:00, 1-12:00:00",
+    )
+    parser.add_argument("--until", choices=UNTIL, help="last job of the chain (default: all)")
+    parser.add_argument(
+        "--anyway",
+        action="store_true",
+        help="submit even if another chain makes one of the artefacts already",
+    )
     parser.set_defaults(store=None)  # then the site's own is used, if it names one
 
 
@@ -62,20 +85,15 @@ def run(options: Namespace, console: Console) -> int:
             )
         )
     project = open_project(options.recipe, purpose="submit", overrides=options.overrides)
-    site = load_site(options.site, overlay=options.overlay)
+    size = Size(options.nodes, options.gpus, options.time)
+    site = sized(load_site(options.site, overlay=options.overlay), size)
     store = store_of(options.store, site=site)
     refuse_lost_withdrawals(project.cards.values(), store)
     swept = _combinations(options, project)
-    planned = (
-        plan_sweep(swept, project=project, site=site, store=store, limit=options.array_limit)
-        if swept
-        else plan_chain(project, site=site, store=store, debug=options.debug)
-    )
+    planned = _planned(options, project, swept, site=site, store=store)
+    planned = replace(planned, chain=replace(planned.chain, size=size if size != Size() else None))
     if not planned.todo:
-        last = steps_of(project)[-1]
-        done = store.path_of(last.stage.name, last.key)
-        place = "every combination" if swept else f"the {last.stage.name} is {done}"
-        console.say(f"everything is cached; {place}", path=str(done), jobs=[])
+        _say_cached(options, project, swept, store=store, console=console)
         return 0
     reasons = (
         sweep_problems(swept, planned, site=site, store=store)
@@ -89,9 +107,42 @@ def run(options: Namespace, console: Console) -> int:
     if options.dry_run:
         console.say("--dry-run: nothing was written or submitted")
         return 0
+    if not options.anyway:
+        refuse_made_elsewhere(planned.todo, store=store)
     submissions = submit_chain(planned, site=site)
     _report(planned, submissions, console=console)
     return 0
+
+
+def _planned(
+    options: Namespace, project: Opened, swept: list[Combination], *, site: Site, store: Store
+) -> Planned:
+    if not swept:
+        until: Until = options.until or "release"
+        return plan_chain(project, site=site, store=store, debug=options.debug, until=until)
+    return plan_sweep(
+        swept,
+        project=project,
+        site=site,
+        store=store,
+        limit=options.array_limit,
+        until=options.until or "evaluate",
+    )
+
+
+def _say_cached(
+    options: Namespace,
+    project: Opened,
+    swept: list[Combination],
+    *,
+    store: Store,
+    console: Console,
+) -> None:
+    steps = steps_up_to(project, options.until) if options.until else ()
+    last = (steps or steps_of(project))[-1]
+    done = store.path_of(last.stage.name, last.key)
+    place = "every combination" if swept else f"the {last.stage.name} is {done}"
+    console.say(f"everything is cached; {place}", path=str(done), jobs=[])
 
 
 def _combinations(options: Namespace, project: Opened) -> list[Combination]:

@@ -1,0 +1,111 @@
+"""Nodes, GPUs and time limit of a training run, as asked for at one submission.
+
+They replace what the site says about `train`, and are recorded in the chain, so that a resubmission
+asks for the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from finetune.errors import RecipeError
+from finetune.messages import Place, problem
+from finetune.spec.site import GPU_COUNT, Site, gpus_of
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The size asked for; None: that of the site."""
+
+    nodes: int | None = None
+    gpus: int | None = None
+    """GPUs on all nodes together, as `--gpus` of sbatch."""
+    time_limit: str | None = None
+    """Of one attempt."""
+
+
+def sized(site: Site, size: Size | None) -> Site:
+    """Return the site with training jobs of this size.
+
+    Without `nodes`, as few nodes as hold the GPUs. The debug run gets no more nodes than training.
+
+    Raises RecipeError if the site has no such GPUs, or if its lines do not say how many they ask
+    for.
+    """
+    if size is None or size == Size():
+        return site
+    train, debug = site.train, site.debug
+    changes: dict[str, Any] = {}
+    wanted: dict[str, Any] = {}
+    if size.time_limit is not None:
+        wanted["time_limit"] = size.time_limit
+    nodes = size.nodes
+    if size.gpus is not None:
+        nodes, per_node = _layout(site, gpus=size.gpus, nodes=size.nodes)
+        of_train = any(GPU_COUNT.match(line) for line in train.sbatch)
+        lines = train.sbatch if of_train else [x for x in site.sbatch if GPU_COUNT.match(x)]
+        asked = _asking(lines, gpus=per_node)
+        wanted["sbatch"] = asked if of_train else [*train.sbatch, *asked]
+        wanted["ranks_per_node"] = changes["gpus_per_node"] = per_node
+    if nodes is not None:
+        wanted["nodes"] = nodes
+    changes["train"] = train.model_copy(update=wanted)
+    if debug is not None:
+        fewer = min(debug.nodes, nodes) if debug.nodes and nodes else debug.nodes
+        lines = debug.sbatch if size.gpus is None else _asking(debug.sbatch, gpus=per_node)
+        changes["debug"] = debug.model_copy(update={"nodes": fewer, "sbatch": lines})
+    return site.model_copy(update=changes)
+
+
+def _layout(site: Site, *, gpus: int, nodes: int | None) -> tuple[int, int]:
+    """Return the nodes, and the GPUs on each."""
+    place, most = Place(key=f"--gpus {gpus}"), site.gpus_per_node
+    lines = [*site.sbatch, *site.train.sbatch]
+    if not most:
+        raise RecipeError(
+            problem(
+                "site-without-gpus",
+                "site {site} has no GPUs (gpus_per_node: 0); leave --gpus out, or name another "
+                "site",
+                at=place,
+                site=site.name,
+            )
+        )
+    if gpus_of(lines) is None:
+        raise RecipeError(
+            problem(
+                "gpus-not-in-lines",
+                "the #SBATCH lines of site {site} do not say how many GPUs they request; write "
+                "--gpus-per-node=N or --gres=gpu:N into train.sbatch of the site or your overlay",
+                at=place,
+                site=site.name,
+            )
+        )
+    nodes = nodes or -(-gpus // most)
+    per_node, rest = divmod(gpus, nodes)
+    if rest or per_node > most:
+        raise RecipeError(
+            problem(
+                "gpus-do-not-fit",
+                "{gpus} GPUs cannot be spread evenly over {nodes} nodes of site {site}, which "
+                "have {most} each; ask for another number of GPUs, or with --nodes of nodes",
+                at=place,
+                gpus=gpus,
+                nodes=nodes,
+                site=site.name,
+                most=most,
+            )
+        )
+    return nodes, per_node
+
+
+def _asking(lines: Sequence[str], *, gpus: int) -> list[str]:
+    """Return `#SBATCH` lines with another number of GPUs per node.
+
+    >>> _asking(["#SBATCH --gres=gpu:h100:4", "#SBATCH --mem=0"], gpus=1)
+    ['#SBATCH --gres=gpu:h100:1', '#SBATCH --mem=0']
+    """
+    return [re.sub(GPU_COUNT, lambda found: f"{found[1]}{gpus}", line) for line in lines]
