@@ -13,7 +13,8 @@ from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
-from finetune.spec.site import GPU_COUNT, Site, gpus_of
+from finetune.spec.site import Site
+from finetune.spec.values.sbatch_lines import GPU_COUNT, gpus_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from finetune.cluster.submit.preflight import missing_packages
 from finetune.errors import ClusterError
 from finetune.pipeline import storage
 from finetune.pipeline.store import Store
-from finetune.spec.site import JobRequest, Site, merge_lines
+from finetune.spec.site import JobRequest, Site
+from finetune.spec.values.sbatch_lines import merge_lines
 
 EXCHANGE_SECONDS = 60.0
 _COMMANDS = ("sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")

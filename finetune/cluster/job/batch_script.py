@@ -14,7 +14,8 @@ from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.errors import Stopped
 from finetune.launch.devices import GPUS
 from finetune.output.templates import text_environment
-from finetune.spec.site import JobRequest, Site, gpus_of, merge_lines
+from finetune.spec.site import JobRequest, Site
+from finetune.spec.values.sbatch_lines import gpus_of, merge_lines
 
 Kind = Literal["prepare", "train", "evaluate", "release", "debug"]
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")

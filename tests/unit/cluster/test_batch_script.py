@@ -18,7 +18,8 @@ from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.cluster.job.batch_script import Kind, Work, ranks_of, request_of, script_of
 from finetune.errors import RecipeError
 from finetune.spec.load import validate
-from finetune.spec.site import Overlay, Site, apply_overlay, load_site, merge_lines
+from finetune.spec.site import Overlay, Site, apply_overlay, load_site
+from finetune.spec.values.sbatch_lines import merge_lines
 from finetune.spec.yaml_file import Document
 from tests.support.every import assert_every
 

@@ -10,7 +10,8 @@ from finetune.cluster.chain.size import Size, sized
 from finetune.cluster.job.batch_script import expected_gpus, ranks_of, request_of
 from finetune.errors import RecipeError
 from finetune.spec.load import validate
-from finetune.spec.site import Site, gpus_of, load_site
+from finetune.spec.site import Site, load_site
+from finetune.spec.values.sbatch_lines import gpus_of
 from finetune.spec.yaml_file import Document
 from tests.support.every import assert_every
 

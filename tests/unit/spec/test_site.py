@@ -10,7 +10,8 @@ import pytest
 
 from finetune.cli import main
 from finetune.errors import RecipeError
-from finetune.spec.site import Site, find_overlay, gpus_of, load_site
+from finetune.spec.site import Site, find_overlay, load_site
+from finetune.spec.values.sbatch_lines import gpus_of
 
 ROOT = Path(__file__).resolve().parents[3]
 SITES = sorted((ROOT / "slurm/sites").glob("*.yaml"))
