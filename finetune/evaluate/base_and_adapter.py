@@ -23,12 +23,10 @@ from finetune.models.generate import BATCH_ROWS, Decoding, batch_shape
 from finetune.models.kinds import Kind, TrainableModel
 from finetune.models.load import resolve_precision
 from finetune.models.template import special_ids
+from finetune.sizing.evaluation import SCORE_TOKENS
 from finetune.spec.recipe import Evaluate
 from finetune.spec.sections.training import Precision
 
-# Fixed, not measured: the size of a batch changes the last bits of a score, and the same recipe
-# must give the same scores on the same machine.
-SCORE_TOKENS = {"cpu": 2048, "cuda": 16384}
 SHARD_ITEMS = {"cpu": 64, "cuda": 256}
 """Items that are answered in one call: some seconds to a minute of work, which a kill may cost."""
 REFERENCES_WITHIN = 0.99

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from finetune.artefacts.job import Job
-from finetune.evaluate.base_and_adapter import SCORE_TOKENS, System, label_of
+from finetune.evaluate.base_and_adapter import System, label_of
 from finetune.evaluate.outputs import Likelihood
 from finetune.evaluate.parts import Part
 from finetune.models.encode import Encoded, Encoder
 from finetune.models.in_memory import split_of_segments
 from finetune.models.template import special_ids
+from finetune.sizing.evaluation import SCORE_TOKENS
 
 _ANY_LENGTH = 2**31 - 1
 

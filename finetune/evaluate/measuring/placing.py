@@ -14,15 +14,14 @@ import torch
 
 from finetune.artefacts.job import Job
 from finetune.errors import RecipeError
-from finetune.evaluate.base_and_adapter import SCORE_TOKENS, precision_of
+from finetune.evaluate.base_and_adapter import precision_of
 from finetune.launch.ranks import ranks_of
 from finetune.messages import Place, problem
-from finetune.models.decode.row_cache import CACHE_BYTES
 from finetune.models.decode.translation_models import is_translation_model
 from finetune.models.layer_devices import device_map_of
 from finetune.models.load import choose_device
-from finetune.sizing.layers_over_gpus import Need, gpus_needed, layers_over, need_of
-from finetune.sizing.memory import Placement, work_on
+from finetune.sizing.evaluation import evaluation_need
+from finetune.sizing.layers_over_gpus import Need, gpus_needed, layers_over
 from finetune.sizing.policy import GIB
 from finetune.sizing.shape import model_shape
 from finetune.sources.model_folder import CONFIG, read_object
@@ -114,17 +113,13 @@ def _need_of(job: Job, folder: Path, *, quantization: Quantization) -> Need | No
         shape = model_shape(read_object(folder / CONFIG), source=str(folder / CONFIG))
     except RecipeError:
         return None
-    row_tokens = job.recipe.prepare.sequence_tokens
-    work = work_on(
+    return evaluation_need(
         shape,
-        Placement(device="gpu"),
         lora=job.recipe.lora,
-        rows=max(1, SCORE_TOKENS["cuda"] // row_tokens),
-        sequence_tokens=row_tokens,
+        sequence_tokens=job.recipe.prepare.sequence_tokens,
         precision=precision_of(job, choose_device(job.recipe.run.device)),
         quantization=quantization,
     )
-    return need_of(shape, work, cache_bytes=CACHE_BYTES["cuda"])
 
 
 def _too_large(need: Need, cards: _Cards) -> RecipeError:

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CACHE_BYTES = {"cpu": 2**30, "cuda": 2**32}
-"""Most memory for keys and values; rows that have no room in it wait."""
+from finetune.sizing.evaluation import CACHE_BYTES
 
 
 @dataclass(slots=True)

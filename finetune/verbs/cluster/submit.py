@@ -10,11 +10,12 @@ from finetune.cluster.chain.chain import ChainJob, Submission
 from finetune.cluster.chain.size import Size, sized
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
 from finetune.cluster.submit.made_elsewhere import refuse_made_elsewhere
-from finetune.cluster.submit.preflight import problems
+from finetune.cluster.submit.preflight import kind_of, problems
 from finetune.cluster.submit.queue import groups, indices_of, waits_for
 from finetune.cluster.submit.submit import UNTIL, Planned, Until, plan_chain, store_of, submit_chain
 from finetune.cluster.submit.sweep import Combination, combinations_of, short
 from finetune.errors import RecipeError
+from finetune.estimate.evaluation import evaluation_problems
 from finetune.messages import problem
 from finetune.output.console import Console
 from finetune.pipeline.gate import Opened, open_project
@@ -100,6 +101,8 @@ def run(options: Namespace, console: Console) -> int:
         if swept
         else problems(project, planned.scripts, site=site, store=store)
     )
+    if any(kind_of(job.name) == "evaluate" for job in planned.todo):
+        reasons += evaluation_problems(project, site=site, store=store)
     if options.dry_run:
         _show(planned, console=console)
     if reasons:

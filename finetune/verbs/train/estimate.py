@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from finetune.errors import RecipeError
+from finetune.estimate.evaluation import evaluation_fit, evaluation_gpus, show_evaluation
 from finetune.estimate.resources import estimate
 from finetune.estimate.show import as_json, show
 from finetune.estimate.target import choose_target
@@ -57,24 +58,37 @@ def run(options: Namespace, console: Console) -> int:
     if options.site is not None:
         site = load_site(options.site, overlay=options.overlay)
     store = _store(options.store, site)
+    target = choose_target(
+        site,
+        nodes=options.nodes,
+        gpus_per_node=options.gpus_per_node,
+        gpu_memory_gib=options.gpu_memory_gib,
+        gpu=options.gpu,
+    )
     needs = estimate(
         project,
-        choose_target(
-            site,
-            nodes=options.nodes,
-            gpus_per_node=options.gpus_per_node,
-            gpu_memory_gib=options.gpu_memory_gib,
-            gpu=options.gpu,
-        ),
+        target,
         store=store,
         watts=options.watts,
         pue=options.pue,
         grid_gco2_per_kwh=options.grid_gco2_per_kwh,
     )
+    fit = None
+    if target.device == "gpu" and target.memory_gib is not None:
+        fit = evaluation_fit(
+            project,
+            store=store,
+            visible=(site and evaluation_gpus(site)) or target.devices_per_node,
+            memory_gib=target.memory_gib,
+            gpu=target.gpu,
+        )
     if console.json_lines:
-        console.say("estimate", **as_json(needs, pue=options.pue))
+        evaluation = fit and fit.as_json()
+        console.say("estimate", **as_json(needs, pue=options.pue), evaluation=evaluation)
     else:
         show(needs, console=console, watts=options.watts, pue=options.pue)
+        if fit is not None:
+            show_evaluation(fit, console)
     show_few_test_items(project, store=store, console=console)
     return 0
 
