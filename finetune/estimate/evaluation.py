@@ -24,7 +24,7 @@ from finetune.spec.site import Site, gpus_of
 
 @dataclass(frozen=True, slots=True)
 class EvaluationFit:
-    """What a process of an evaluation needs, and what it sees."""
+    """Need of a process of an evaluation, and the GPUs visible to it."""
 
     gpus: int | None
     """GPUs that hold the base; None if no number of them does."""
