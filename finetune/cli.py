@@ -17,13 +17,14 @@ from finetune.errors import (
     FinetuneError,
     LostContactError,
     MachineError,
+    RecipeError,
     Stopped,
     UnexpectedError,
     first_line,
 )
 from finetune.launch import outcome
 from finetune.launch.environment import configure_libraries
-from finetune.launch.ranks import ranks_of
+from finetune.launch.ranks import LAUNCH, ranks_of, take_step
 from finetune.messages import ENGLISH, chosen, problem, sentence
 from finetune.output import terminal
 from finetune.output.console import Console
@@ -56,6 +57,7 @@ def _guarded(arguments: Sequence[str], verbs: Mapping[str, Verb]) -> int:
     """Run the command line; return the exit code for every outcome."""
     options, console = argparse.Namespace(verbose="-v" in arguments), Console()
     try:
+        take_step()
         options = parse(arguments)
         if warning := renaming(arguments):
             terminal.aside(warning.in_language(_language(options)))
@@ -135,6 +137,8 @@ def _forget_empty_variables() -> None:
 def _run(verb: Verb, options: argparse.Namespace, *, console: Console) -> int:
     """Run a verb; return the exit code."""
     try:
+        if LAUNCH in os.environ and not verb.all_ranks:
+            raise _one_process(verb)
         if not ranks_of().is_main:  # only rank 0 prints
             if not verb.all_ranks:
                 return outcome.note(0)
@@ -145,6 +149,18 @@ def _run(verb: Verb, options: argparse.Namespace, *, console: Console) -> int:
         code, is_cause = error.exit_code, not isinstance(error, LostContactError)
         _explain(error, options=options, console=console)
         return outcome.note(code, str(error), expected=is_cause)
+
+
+def _one_process(verb: Verb) -> RecipeError:
+    return RecipeError(
+        problem(
+            "one-process",
+            "`finetune {verb}` is one process, but srun started {ranks} tasks of it: write "
+            "`srun -n 1 ...`, or leave srun out",
+            verb=verb.name,
+            ranks=ranks_of().world,
+        )
+    )
 
 
 class _Stop(BaseException):

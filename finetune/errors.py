@@ -8,6 +8,7 @@
       StoreError             artefact damaged, missing or in use; disk full
       TrainError             non-finite loss, nothing to train, out of memory
         LostContactError     another rank failed or was killed; its exit record has the cause
+        RendezvousError      the ranks could not meet: network, node or port
       ClusterError           the scheduler is unavailable, does not respond or rejects a request
       ReleaseError           licence conflict, private data in a file, upload rejected
       PackageError           a plug-in of an installed package failed
@@ -104,6 +105,10 @@ class TrainError(FinetuneError, RuntimeError):
 
 class LostContactError(TrainError):
     """Another rank of the run was lost; this rank and the last checkpoint are intact."""
+
+
+class RendezvousError(TrainError):
+    """The ranks of a launch could not meet: a fault of network, node or port, not of the recipe."""
 
 
 class ClusterError(FinetuneError, RuntimeError):

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from finetune.api.made import Run
 from finetune.errors import RecipeError, StoreError, suggestion
+from finetune.launch.ranks import take_step
 from finetune.messages import Place, Problem, problem
 from finetune.output.console import Console
 from finetune.pipeline.execute import execute
@@ -95,6 +96,7 @@ def run(
                 stages=get_args(Until),
             )
         )
+    take_step()
     opened = recipe if isinstance(recipe, Opened) else open_recipe(recipe)
     shown = console or (Console(out=io.StringIO()) if quiet else Console())
     folder = store_at(store)

@@ -1,20 +1,27 @@
-"""This process's rank in a launch, from the variables of torchrun.
+"""This process's rank in a launch, from the variables of torchrun or of srun.
 
-`torchrun`, `accelerate launch` and our batch scripts set RANK, WORLD_SIZE, LOCAL_RANK,
-LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT; without them there is one process. Rank 0 does the
-work that is no training; the others wait for its artefacts, without a collective that could time
-out.
+`torchrun` and `accelerate launch` set RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR
+and MASTER_PORT. `srun` sets variables of its own, which `take_step` turns into these; its ranks
+meet through a file (`finetune.launch.rendezvous`). Without either there is one process. Rank 0 does
+the work that is no training; the others wait for its artefacts, without a collective that could
+time out.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 from finetune.errors import TrainError
 from finetune.messages import problem
 from finetune.output.digits import whole_number
+
+LAUNCH = "FINETUNE_LAUNCH"
+"""Environment variable: the name of a launch by srun, which `take_step` sets."""
+_MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+_TASKS = re.compile(r"(\d+)(?:\(x(\d+)\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,63 @@ class Ranks:
     def is_main(self) -> bool:
         """Return whether this process prepares, writes and prints."""
         return self.rank == 0
+
+
+def take_step(environment: MutableMapping[str, str] | None = None) -> None:
+    """Set torchrun's variables of this process if it is one of several tasks of a Slurm step.
+
+    Variables of a launcher win. A batch script without srun, or a step of one task, is one process.
+
+    Raises TrainError for several processes of mpirun, which say neither name nor address of a
+    launch.
+
+    >>> step = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "3",
+    ...         "SLURM_STEP_TASKS_PER_NODE": "2,1", "SLURM_PROCID": "2", "SLURM_LOCALID": "0",
+    ...         "SLURM_NODEID": "1"}
+    >>> take_step(step)
+    >>> step["RANK"], step["WORLD_SIZE"], step["LOCAL_WORLD_SIZE"], step["FINETUNE_LAUNCH"]
+    ('2', '3', '1', 'slurm-7-0-0')
+    """
+    found = os.environ if environment is None else environment
+    if "RANK" in found:
+        return
+    tasks = _number(found, "SLURM_STEP_NUM_TASKS", 1) if "SLURM_STEP_ID" in found else 1
+    if tasks <= 1:
+        _refuse_mpi(found)
+        return
+    node = _number(found, "SLURM_NODEID", 0)
+    on_nodes = _tasks_on_nodes(found.get("SLURM_STEP_TASKS_PER_NODE", ""))
+    here = on_nodes[node] if node < len(on_nodes) else tasks
+    names = ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SLURM_STEP_ID")
+    found[LAUNCH] = "-".join(["slurm", *(found.get(name, "0") for name in names)])
+    found["RANK"] = found.get("SLURM_PROCID", "")
+    found["WORLD_SIZE"] = str(tasks)
+    found["LOCAL_RANK"] = found.get("SLURM_LOCALID", "")
+    found["LOCAL_WORLD_SIZE"] = str(here)
+
+
+def _tasks_on_nodes(text: str) -> list[int]:
+    """Return the tasks of each node of a step.
+
+    >>> _tasks_on_nodes("4(x2),1")
+    [4, 4, 1]
+    """
+    return [int(m[1]) for m in _TASKS.finditer(text) for _ in range(int(m[2] or 1))]
+
+
+def _refuse_mpi(found: Mapping[str, str]) -> None:
+    for name in _MPI_SIZES:
+        if "WORLD_SIZE" not in found and _number(found, name, 1) > 1:
+            raise TrainError(
+                problem(
+                    "ranks-of-mpirun",
+                    "mpirun started {ranks} processes ({name}), but RANK is not set: each of them "
+                    "would be a run of its own. Start them with torchrun or srun "
+                    "(docs/train/several-gpus.md), or start one process",
+                    ranks=found[name],
+                    name=name,
+                )
+            )
 
 
 def ranks_of(environment: Mapping[str, str] | None = None) -> Ranks:
@@ -66,7 +130,7 @@ def ranks_of(environment: Mapping[str, str] | None = None) -> Ranks:
         launched=True,
     )
     missing = [n for n in ("MASTER_ADDR", "MASTER_PORT") if n not in found]
-    if world > 1 and missing:
+    if world > 1 and missing and LAUNCH not in found:
         raise TrainError(
             problem(
                 "no-rendezvous-address",
@@ -98,6 +162,8 @@ def launch_id(environment: Mapping[str, str] | None = None) -> str | None:
     )
     if "RANK" not in found:
         return None
+    if LAUNCH in found:  # not MASTER_ADDR, which libraries set later
+        return found[LAUNCH]
     return "/".join(found.get(name, "") for name in names)
 
 

@@ -120,6 +120,11 @@ class Site(Section):
     """Memory per GPU in GiB."""
     gpu: str | None = None
     """Model of the GPU, for example `H100 80GB`."""
+    interface: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._,-]+$")] | None = None
+    """Network interface over which ranks meet and agree, e.g. `ib0` (GLOO_SOCKET_IFNAME). Default:
+    where the node's name leads. Gradients of GPUs: NCCL_SOCKET_IFNAME in `environment`."""
+    host_suffix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$")] | None = None
+    """Suffix of a node's name on the network of the ranks, e.g. `i` on JUWELS."""
     grace_seconds: Annotated[int, Field(ge=1)] = 120
     """Seconds before the time limit at which a job receives the stop signal."""
     max_restarts: Annotated[int, Field(ge=0)] = 3

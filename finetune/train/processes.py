@@ -11,12 +11,11 @@ import atexit
 import hashlib
 import os
 import re
-import socket
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -25,15 +24,15 @@ from torch import Tensor
 from finetune.errors import LostContactError, TrainError, first_line
 from finetune.launch.devices import backend_of
 from finetune.launch.ranks import Ranks, ranks_of
-from finetune.messages import problem, sentence
-from finetune.train.stop import StopFlag, stopped_on_request
+from finetune.launch.rendezvous import file_of
+from finetune.messages import Sentence, problem
+from finetune.train.rendezvous import Meeting
+from finetune.train.stop import StopFlag
 
 TIMEOUT = timedelta(minutes=10)
 """In training, ranks are never further apart than a checkpoint and a micro-batch."""
 SLOWEST_BYTES_PER_SECOND = 50e6
 """Of a shared file system from which all ranks read the base at once."""
-CONNECT_TIMEOUT = timedelta(seconds=5)
-POLL_SECONDS = 0.1
 _LOST = re.compile(
     r"connection (closed|reset|refused)|socket (closed|timeout)|broken pipe|timed out|NCCL|gloo"
     r"|wait timeout|application timeout",
@@ -124,18 +123,27 @@ def timeout_of(asked_minutes: float | None, *, base_bytes: int) -> timedelta:
     return max(TIMEOUT, timedelta(seconds=base_bytes / SLOWEST_BYTES_PER_SECOND))
 
 
-def join(device: torch.device, *, stop: StopFlag, timeout: timedelta = TIMEOUT) -> Processes:
+def join(
+    device: torch.device,
+    *,
+    stop: StopFlag,
+    folder: Path,
+    say: Callable[[Sentence], None],
+    timeout: timedelta = TIMEOUT,
+) -> Processes:
     """Meet the other ranks (once per process; the group lasts until its end) and return them.
 
+    `folder`: that of the training, which all ranks know. `say` gets a line while ranks are missing.
     `timeout`: of the rendezvous and of every collective, which must outlast a slow rank's loading.
-    Raises Stopped when that was asked for meanwhile, TrainError when the others do not come, or are
-    not as many as were launched.
+    Raises Stopped when that was asked for meanwhile, RendezvousError when the others do not come,
+    TrainError when they are not as many as were launched.
     """
     ranks = ranks_of()
     if ranks.launched and not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        store = _met(ranks, stop=stop, timeout=timeout)
+        meeting = Meeting(ranks, file_of(folder), say=say)
+        store = meeting.wait(stop=stop, timeout=timeout)
         try:
             dist.init_process_group(
                 backend_of(device.type),
@@ -146,7 +154,7 @@ def join(device: torch.device, *, stop: StopFlag, timeout: timedelta = TIMEOUT) 
                 device_id=device if device.type == "cuda" else None,
             )
         except (RuntimeError, ValueError) as error:
-            raise _not_met(ranks, first_line(error)) from error
+            raise meeting.failed(first_line(error)) from error
         atexit.register(_leave)
     found = dist.get_world_size() if dist.is_initialized() else 1
     if found != ranks.world:
@@ -159,58 +167,6 @@ def join(device: torch.device, *, stop: StopFlag, timeout: timedelta = TIMEOUT) 
             )
         )
     return Processes(ranks=ranks, device=device)
-
-
-def _met(ranks: Ranks, *, stop: StopFlag, timeout: timedelta) -> dist.Store:
-    """Return the store of a launch once all ranks have come to it.
-
-    Looked at again and again, because torch's own waiting would not see a signal.
-    """
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    until = time.monotonic() + timeout.total_seconds()
-    store: dist.Store | None = None
-    why = ""
-    while time.monotonic() < until:
-        if stop.reason is not None:
-            raise stopped_on_request(
-                sentence("before training began"), reason=stop.reason, saved=False
-            )
-        try:
-            if store is None:
-                store = dist.PrefixStore(f"finetune/{attempt}", _open_store(ranks))
-                store.add("ranks", 1)
-            elif store.add("ranks", 0) >= ranks.world:
-                return store
-        except RuntimeError as error:  # rank 0 is not there yet
-            why = first_line(error)
-        time.sleep(POLL_SECONDS)
-    raise _not_met(ranks, why or "some ranks did not start")
-
-
-def _open_store(ranks: Ranks) -> dist.Store:
-    hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # by torchrun itself
-    return dist.TCPStore(
-        os.environ.get("MASTER_ADDR", "127.0.0.1"),
-        int(os.environ.get("MASTER_PORT", "0")),
-        is_master=ranks.is_main and not hosted,
-        timeout=CONNECT_TIMEOUT,
-        wait_for_workers=False,
-    )
-
-
-def _not_met(ranks: Ranks, why: str) -> TrainError:
-    return TrainError(
-        problem(
-            "rendezvous-failed",
-            "rank {rank:d} of {ranks:d} on {host}: no rendezvous at {address} ({why}); `finetune "
-            "doctor` tests the network between nodes",
-            rank=ranks.rank,
-            ranks=ranks.world,
-            host=socket.gethostname(),
-            address=os.environ.get("MASTER_ADDR", "itself"),
-            why=why,
-        )
-    )
 
 
 def meet_alone(device: torch.device) -> None:

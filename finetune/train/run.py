@@ -27,6 +27,7 @@ from finetune.artefacts.results import (
 from finetune.errors import TrainError
 from finetune.launch import energy
 from finetune.launch.energy import metered
+from finetune.launch.rendezvous import SUFFIX
 from finetune.messages import problem, sentence
 from finetune.mix.mixture_plan import MixturePlan
 from finetune.models import arithmetic
@@ -80,7 +81,9 @@ def run(job: Job) -> dict[str, Any]:
     ):
         set_threads(job.recipe.run.threads)
         device = choose_device(job.recipe.run.device)
-        processes = join(device, stop=stop, timeout=_timeout(job))
+        processes = join(
+            device, stop=stop, folder=job.workspace, say=job.console.say, timeout=_timeout(job)
+        )
         strict = job.recipe.run.deterministic
         with deterministic(device, strict=strict), loss_of_contact_explained(processes):
             with metered(job.workspace, **_meter(processes)):
@@ -97,6 +100,10 @@ def run(job: Job) -> dict[str, Any]:
             if metered_energy is not None:
                 result = replace(result, energy=Energy(*metered_energy))
             energy.forget(job.workspace)
+            for left in job.workspace.glob(
+                f"*{SUFFIX}"
+            ):  # of an attempt that did not come to train
+                left.unlink(missing_ok=True)
         return as_json(result)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from tests.ranks.launch import ROOT, free_port
+from tests.ranks.launch import ROOT
 from tests.ranks.train import outcome
 from tests.support.slurm_cluster import Cluster
 from tests.support.training_job import records, write_inputs
@@ -65,17 +65,12 @@ def train_on(cluster: Cluster, layout: str, *, inputs: Path) -> dict[str, dict[s
     ]
     (folder / "runs.json").write_text(json.dumps(runs))
     names = ",".join(f"node{n + 1}" for n in range(nodes))
-    place = 'RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID exec "$@"'
     command = ["srun", f"--nodelist={names}", f"--nodes={nodes}", f"--ntasks-per-node={per_node}"]
     command += [f"--ntasks={nodes * per_node}", "--kill-on-bad-exit=1", "--chdir", str(ROOT)]
-    command += ["bash", "-c", place, "_", sys.executable, "-m", "tests.ranks.train", str(folder)]
+    command += [sys.executable, "-m", "tests.ranks.train", str(folder)]
     environment = cluster.environment | {
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
-        "WORLD_SIZE": str(nodes * per_node),
-        "LOCAL_WORLD_SIZE": str(per_node),
-        "MASTER_ADDR": "node1",
-        "MASTER_PORT": str(free_port()),
     }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -107,9 +107,9 @@ case $answer in
 esac
 export FINETUNE_OUTCOMES=$outcomes
 
-# ---- 8 ranks: the same command in each, with the environment variables of torchrun
-MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))
+# ---- 8 ranks: the same command in each; they meet through a file of this attempt
+unset RANK WORLD_SIZE MASTER_ADDR MASTER_PORT
+export FINETUNE_RENDEZVOUS=$outcomes/rendezvous.json
 
 # ---- work
 export SRUN_CPUS_PER_TASK=7
@@ -117,9 +117,6 @@ export SLURM_EXPORT_ENV=ALL # ranks get this environment, also on sites with --e
 code=75
 if [ -z "$stop_signal" ]; then
   run srun --nodes=1 --ntasks-per-node=8 --kill-on-bad-exit=1 --cpu-bind=mask_cpu:fe000000000000,fe00000000000000,fe0000,fe000000,fe,fe00,fe00000000,fe0000000000 \
-    /bin/bash -c 'export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID
-      export WORLD_SIZE=8 LOCAL_WORLD_SIZE=8
-      exec "$@"' rank \
     "${finetune[@]}" train /store/chains/hausa-1/project/recipe.json --store /store
 fi
 unset FINETUNE_OUTCOMES

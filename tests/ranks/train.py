@@ -24,6 +24,7 @@ import torch.distributed as dist
 from finetune.artefacts.job import Artifact
 from finetune.errors import FinetuneError
 from finetune.launch.environment import configure_libraries
+from finetune.launch.ranks import take_step
 from finetune.models import kinds
 from finetune.models.packed_model import PackedModel
 from finetune.train.run import run
@@ -35,6 +36,7 @@ from tests.support.training_job import CARDS, LANGUAGES, make_job
 def main(folder: Path) -> None:
     """Run all; rank 0 writes `results.json`."""
     configure_libraries(verbose=False)
+    take_step()
     runs = json.loads((folder / "runs.json").read_text())
     last = os.environ["RANK"] == str(int(os.environ["WORLD_SIZE"]) - 1)
     gathers = count_gathers()

@@ -121,6 +121,23 @@ VARIABLES: dict[str, tuple[dict[str, str | None], int, str]] = {
     "a world without ranks": ({"WORLD_SIZE": "0"}, OK, "valid"),
     "a world of words": ({"WORLD_SIZE": "many"}, REFUSED, "WORLD_SIZE is 'many'"),
     "ranks that cannot meet": ({"RANK": "0", "WORLD_SIZE": "2"}, REFUSED, "MASTER_ADDR is not"),
+    "tasks that are a word": (
+        {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "x"},
+        REFUSED,
+        "SLURM_STEP_NUM_TASKS is 'x'",
+    ),
+    "two tasks of a verb of one process": (
+        {
+            "SLURM_STEP_ID": "0",
+            "SLURM_STEP_NUM_TASKS": "2",
+            "SLURM_STEP_TASKS_PER_NODE": "2",
+            "SLURM_PROCID": "1",
+            "SLURM_LOCALID": "1",
+        },
+        WRONG,
+        "srun started 2 tasks",
+    ),
+    "processes of mpirun": ({"OMPI_COMM_WORLD_SIZE": "2"}, REFUSED, "mpirun started 2"),
     "odd numbers of a job": (
         {"SLURM_JOB_ID": "²", "SLURM_RESTART_COUNT": "x", "SLURM_STEP_ID": "#"},
         OK,

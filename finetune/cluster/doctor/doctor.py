@@ -128,10 +128,7 @@ def step_command(visit: Visit, arguments: Sequence[str]) -> list[str]:
         *request.setup,
         "trap - ERR",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
-        'MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
-        "export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))",
-        "export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS",
-        f"export LOCAL_WORLD_SIZE={request.ranks_per_node}",
+        "unset RANK WORLD_SIZE MASTER_ADDR MASTER_PORT",
         'exec "$@"',
     ]
     return ["bash", "-c", "\n".join(lines), "doctor", *site.launcher, *visit.command, *arguments]

@@ -5,19 +5,21 @@ Light to import; torch is loaded by the tests.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from finetune.errors import first_line
 from finetune.launch.devices import backend_of, build_in_words
+from finetune.launch.ranks import ranks_of
 from finetune.output.digits import whole_number
+from finetune.output.terminal import aside
 
 if TYPE_CHECKING:
     import torch
@@ -161,21 +163,25 @@ def _pack_in_4_bits() -> None:
         raise ValueError("a matrix packed in 4 bits comes back as another one")
 
 
-def try_exchange(*, timeout_seconds: float) -> Exchange | None:
-    """Run all-reduces over the ranks of torchrun's variables; None for one rank.
+def try_exchange(folder: Path, *, timeout_seconds: float) -> Exchange | None:
+    """Let the ranks of a launch meet and run all-reduces; None for one rank.
 
-    They go over the backends of training: gloo between CPUs and, if there are GPUs, NCCL.
+    They meet as in training (through `folder`, where srun started them), and over its backends:
+    gloo between CPUs and, if there are GPUs, NCCL.
     """
-    ranks, rank = int(os.environ["WORLD_SIZE"]), int(os.environ["RANK"])
+    launched = ranks_of()
+    ranks, rank = launched.world, launched.rank
     if ranks == 1:
         return None
     import torch
     import torch.distributed as dist
 
+    from finetune.train.processes import join
+    from finetune.train.stop import StopFlag
+
     device = torch.device("cpu")
     if torch.cuda.is_available():
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-        torch.cuda.set_device(device)
+        device = torch.device("cuda", launched.local_rank % torch.cuda.device_count())
     on_gpu = device.type == "cuda"
     result = Exchange(backend=backend_of(device.type), ranks=ranks)
     if on_gpu:
@@ -183,7 +189,7 @@ def try_exchange(*, timeout_seconds: float) -> Exchange | None:
         result = result.model_copy(update={"gpu": identity})
     limit = timedelta(seconds=timeout_seconds)
     try:
-        dist.init_process_group(result.backend, timeout=limit, device_id=device if on_gpu else None)
+        join(device, stop=StopFlag(), folder=folder, say=lambda x: aside(str(x)), timeout=limit)
         on_cpus = _all_reduce_seconds("cpu", rank=rank, ranks=ranks)
         seconds = _all_reduce_seconds(device, rank=rank, ranks=ranks) if on_gpu else on_cpus
         dist.destroy_process_group()

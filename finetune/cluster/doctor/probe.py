@@ -19,6 +19,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from finetune.cluster.doctor.hardware import Exchange, Gpus, find_gpus, try_exchange
+from finetune.launch.ranks import ranks_of
 from finetune.pipeline.storage import space_of
 
 MARK = "finetune-doctor "
@@ -118,20 +119,20 @@ def shared(store: Path, *, token: str | None = None) -> Shared:
 
 def run_as_rank(store: Path, *, token: str, timeout_seconds: float) -> int:
     """Print the result of this rank in marked lines; return the exit code."""
-    rank, host = int(os.environ["RANK"]), socket.gethostname()
-    first = os.environ["LOCAL_RANK"] == "0"
-    here = machine(store, token=token) if first else None
+    ranks, host = ranks_of(), socket.gethostname()
+    rank = ranks.rank
+    here = machine(store, token=token) if ranks.local_rank == 0 else None
 
     def give_up() -> None:  # a collective that hangs in the driver cannot be interrupted
         late = f"no answer in {timeout_seconds:.0f} s"
-        result = Exchange(backend="?", ranks=int(os.environ["WORLD_SIZE"]), error=late)
+        result = Exchange(backend="?", ranks=ranks.world, error=late)
         _print(Probe(rank=rank, host=host, machine=here, exchange=result))
         os._exit(1)
 
     watch = threading.Timer(timeout_seconds + 15, give_up)
     watch.daemon = True
     watch.start()
-    result = try_exchange(timeout_seconds=timeout_seconds)
+    result = try_exchange(store / "doctor", timeout_seconds=timeout_seconds)
     watch.cancel()
     _print(Probe(rank=rank, host=host, machine=here, exchange=result))
     return 0

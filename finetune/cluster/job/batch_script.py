@@ -13,6 +13,7 @@ from typing import Literal
 from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.errors import Stopped
 from finetune.launch.devices import GPUS
+from finetune.launch.rendezvous import HOST_SUFFIX, INTERFACES
 from finetune.output.templates import text_environment
 from finetune.spec.site import JobRequest, Site
 from finetune.spec.values.sbatch_lines import gpus_of, merge_lines
@@ -62,7 +63,6 @@ def script_of(
         setup=[*site.setup, *request.setup],
         environment=list(environment.items()),
         ranks=ranks,
-        ranks_per_node=request.ranks_per_node,
         cpus_per_rank=request.cpus_per_rank,
         srun=shlex.join(srun_options(work.kind, site)),
         arguments=_arguments(job, work),
@@ -82,6 +82,10 @@ def environment_of(kind: Kind, site: Site) -> dict[str, str]:
     expected = expected_gpus(kind, site)
     if expected:
         ours[GPUS] = str(expected)
+    if site.interface is not None:
+        ours[INTERFACES] = site.interface
+    if site.host_suffix is not None:
+        ours[HOST_SUFFIX] = site.host_suffix
     return {**ours, **site.environment, **request.environment}
 
 

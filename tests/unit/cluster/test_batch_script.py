@@ -38,9 +38,8 @@ LIKE = {
 RESOURCES = r"#SBATCH --(?:nodes|ntasks-per-node|cpus-per-task|time)=|export SRUN_CPUS_PER_TASK="
 RESOURCES += r"|export (?:OMP_NUM_THREADS|FINETUNE_GPUS|PYTHONNOUSERSITE)="
 RANKS = (
-    r"# ---- \d+ ranks: |MASTER_ADDR=|export MASTER_ADDR |      export WORLD_SIZE="
-    r"|ask end --ranks |  run srun |    /bin/bash -c 'export RANK="
-    r"|      exec \"\$@\"' rank |$"
+    r"# ---- \d+ ranks: |unset RANK WORLD_SIZE |export FINETUNE_RENDEZVOUS="
+    r"|ask end --ranks |  run srun |$"
 )
 OF_A_SITE = re.compile(
     rf"{RESOURCES}|{RANKS}|#SBATCH --(?:account|constraint|gres|qos|partition)="
@@ -200,7 +199,7 @@ def test_every_job_asks_for_what_its_site_says():
         assert f'"${{finetune[@]}}" {verb} /store/chains/hausa-1/project/recipe.json' in text
         assert text.count("  run srun ") == 1
         assert f"ask end --ranks {ranks} " in text
-        assert (f"WORLD_SIZE={ranks} " in text) == (ranks > 1)
+        assert ("export FINETUNE_RENDEZVOUS=$outcomes/" in text) == (ranks > 1)
         assert ("--ntasks=1 " in text) == (kind not in ("train", "debug"))
         for name, value in {**site.environment, **request.environment}.items():
             assert f"export {name}={shlex.quote(value)}" in text
@@ -228,11 +227,11 @@ def test_lines_of_a_job_replace_those_of_the_site():
     text = script(site=site)
     assert "--partition=gpu" in text
     assert "--partition=cpu" not in text
-    assert "WORLD_SIZE=8 LOCAL_WORLD_SIZE=4" in text
+    assert "--nodes=2 --ntasks-per-node=4 " in text
     trial = script("debug", site=site)
     assert "#SBATCH -p short" in trial
     assert "--partition" not in trial
-    assert "WORLD_SIZE=4 LOCAL_WORLD_SIZE=4" in trial
+    assert "--nodes=1 --ntasks-per-node=4 " in trial
 
 
 def test_a_site_that_forbids_requeue_gets_a_job_that_continues_itself():

@@ -36,22 +36,23 @@ def test_a_driver_tool_that_fails_says_nothing(tmp_path, variables):
     assert found.torch is not None
 
 
-def test_one_process_has_none_to_talk_to(variables):
+def test_one_process_has_none_to_talk_to(variables, tmp_path):
     """No process group is made for a launch of one."""
     variables(WORLD_SIZE="1", RANK="0")
-    assert try_exchange(timeout_seconds=1) is None
+    assert try_exchange(tmp_path, timeout_seconds=1) is None
 
 
-def test_a_rank_that_none_answers_gives_up_in_time(variables):
+def test_a_rank_that_none_answers_gives_up_in_time(variables, tmp_path):
     """A missing partner is an answer after the time limit, not a hang."""
     for name, value in {
         "WORLD_SIZE": "2",
         "RANK": "1",
-        "LOCAL_RANK": "0",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": "1",
     }.items():
         variables(**{name: value})
-    found = try_exchange(timeout_seconds=2)
+    found = try_exchange(tmp_path, timeout_seconds=2)
     assert found is not None
     assert found.error
