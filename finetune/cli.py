@@ -18,6 +18,7 @@ from finetune.errors import (
     LostContactError,
     MachineError,
     RecipeError,
+    RendezvousError,
     Stopped,
     UnexpectedError,
     first_line,
@@ -146,9 +147,14 @@ def _run(verb: Verb, options: argparse.Namespace, *, console: Console) -> int:
         refuse_absent(options)
         return outcome.note(int(verb.module().run(options, console) or 0))
     except FinetuneError as error:
-        code, is_cause = error.exit_code, not isinstance(error, LostContactError)
+        of_environment = isinstance(error, (LostContactError, RendezvousError))
         _explain(error, options=options, console=console)
-        return outcome.note(code, str(error), expected=is_cause)
+        return outcome.note(
+            error.exit_code,
+            str(error),
+            expected=not of_environment,
+            of_environment=of_environment,
+        )
 
 
 def _one_process(verb: Verb) -> RecipeError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -34,6 +35,9 @@ class Outcome:
     """One line; empty when all went well."""
     expected: bool = True
     """False for an exception that is a bug or came from hardware, a library or another rank."""
+    of_environment: bool = False
+    """True for a fault of network, node or port, after which another attempt makes sense."""
+    host: str = ""
 
 
 def note(
@@ -41,6 +45,7 @@ def note(
     reason: str = "",
     *,
     expected: bool = True,
+    of_environment: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> int:
     """Write the exit record if requested; return the exit code.
@@ -57,7 +62,7 @@ def note(
     number = variables.get("RANK", "0")
     rank = int(number) if number.isascii() and number.isdigit() and len(number) < 9 else 0
     said = " ".join(hide(reason).split())[:MOST_CHARACTERS]
-    outcome = Outcome(rank, exit_code, said, expected)
+    outcome = Outcome(rank, exit_code, said, expected, of_environment, socket.gethostname())
     path = Path(folder) / f"rank-{rank}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -146,6 +146,10 @@ class AttemptEvent:
     """At the end, if it is known."""
     reason: str | None = None
     """At the end: one line."""
+    artefacts_made: int = 0
+    """Artefacts of the job in the store."""
+    nodes: tuple[str, ...] = ()
+    """At the end: nodes that are suspected to be the cause."""
     log_bytes: int | None = None
     """At the start: size of the job's log, to show the log of one attempt."""
 

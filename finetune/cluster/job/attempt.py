@@ -1,23 +1,20 @@
 """Decisions at the start and end of a job attempt: start, requeue, fail, or leave it to Slurm.
 
 The batch script passes facts and acts on the answer, so that no Slurm command is needed inside a
-container.
-
-- A clean stop, marked by every rank, is requeued as long as each attempt advances the checkpoint.
-- A crash is retried, up to `max_restarts` times, if a checkpoint was written during the attempt.
-- A failure (bad input, non-finite loss, out of memory) is final; dependent jobs are cancelled.
-- Jobs that Slurm itself ends (cancelled, requeued) are left to Slurm.
+container. What follows from each cause of an end is the table of `verdict`; jobs that Slurm itself
+ends (cancelled, requeued) are left to Slurm.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from finetune.cluster.chain.chain import (
     AttemptEvent,
@@ -35,29 +32,15 @@ from finetune.cluster.chain.chain import (
 )
 from finetune.cluster.chain.progress import newest_step, shards_done
 from finetune.cluster.chain.snapshot import FOLDER, changed_versions
-from finetune.cluster.slurm import commands as slurm
-from finetune.errors import Stopped
-from finetune.launch import outcome as outcomes
+from finetune.cluster.job.batch_script import time_limit_seconds
+from finetune.cluster.job.verdict import Clock, Ending, Verdict, is_preempted, judge
+from finetune.output.durations import duration
 from finetune.pipeline.store import Store
 
 Answer = Literal["done", "again", "leave", "fail"]
-_ASKED = frozenset(128 + s for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT))
-"""Exit codes of a process that a signal ended before its handler was installed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """End of an attempt as the batch script saw it."""
-
-    exit_code: int
-    """Of srun."""
-    signal: str
-    """The last signal that the script received (USR1, TERM); empty if none."""
-    ranks: Sequence[outcomes.Outcome]
-    """Exit records of the ranks."""
-    number_of_ranks: int
-    state: slurm.JobState | None
-    """State of the job in Slurm; None if Slurm did not answer."""
+_TIME = re.compile(r"^#SBATCH --time=(\S+)$", re.MULTILINE)
+_GRACE = re.compile(r"^#SBATCH --signal=B:USR1@(\d+)$", re.MULTILINE)
+_DURATION = re.compile(r"(\d+-)?\d+(:\d+){0,2}")
 
 
 def own_job_id() -> str:
@@ -88,6 +71,7 @@ def begin(chain: Chain, name: str, *, job_id: str, restart: int) -> str:
             job_id=job_id,
             restart=restart,
             checkpoint_step=checkpoint_step(chain, job),
+            artefacts_made=_made(chain, job),
             log_bytes=log.stat().st_size if log.is_file() else None,
         ),
     )
@@ -106,11 +90,13 @@ def finish(
 ) -> tuple[Answer, str]:
     """Record the end of an attempt; return the next action of the batch script, and the reason."""
     job = chain.job(name)
-    kind, reason = judge(ending, made=is_made(chain, job), checked=bool(job.artefacts))
     attempts = _attempts(chain, name, job_id=job_id)
-    step = checkpoint_step(chain, job)
-    began = attempts[-1].step if attempts else None
-    advanced = step is not None and (began is None or step > began)
+    clock = _clock(chain, job, ending, began=_began(chain, name, job_id=job_id))
+    verdict = judge(ending, made=is_made(chain, job), checked=bool(job.artefacts), clock=clock)
+    reason, kind = verdict.reason, verdict.outcome
+    step, made = checkpoint_step(chain, job), _made(chain, job)
+    began = attempts[-1] if attempts else _Attempt()
+    now_at = replace(began, outcome=kind, next_step=step, next_made=made)
     answer: Answer
     if kind in ("done", "failed"):
         answer = "done" if kind == "done" else "fail"
@@ -119,15 +105,19 @@ def finish(
     elif _slurm_decides(ending, restart=restart):
         answer = "leave"
     else:
-        limit = chain.max_restarts
         before = attempts[:-1]
-        crashes = sum(attempt.outcome == "crashed" for attempt in before)
-        tries = _failed_attempts(before) if kind == "stopped" else crashes
-        if (advanced and kind == "stopped") or (tries < limit and (advanced or kind == "stopped")):
-            answer = "again"
-        else:
-            answer, kind = "fail", "failed" if kind == "stopped" else kind
-            reason = _given_up(reason, advanced=advanced, limit=limit)
+        short = "" if _waits_for_another(chain, job) else _too_short(job, clock)
+        why_not = _why_final(
+            verdict,
+            advanced=now_at.advanced,
+            before=before,
+            limit=chain.max_restarts,
+            short=short,
+        )
+        answer = "fail" if why_not else "again"
+        if why_not:
+            reason = f"{reason}; {why_not}"
+            kind = "failed" if kind == "stopped" else kind
     _end(
         chain,
         name,
@@ -135,38 +125,35 @@ def finish(
         job_id=job_id,
         restart=restart,
         reason=reason,
-        step=step,
+        checkpoint_step=step,
         exit_code=ending.exit_code,
+        artefacts_made=made,
+        nodes=verdict.nodes,
     )
     return answer, reason
 
 
-def judge(ending: Ending, *, made: bool, checked: bool) -> tuple[Outcome, str]:
-    """Return the outcome of an attempt, and the reason in one line.
+def _why_final(
+    verdict: Verdict, *, advanced: bool, before: Sequence[_Attempt], limit: int, short: str
+) -> str | None:
+    """Return why a job is not tried again after an attempt; None if it is.
 
-    `made`: whether the job's artefacts are in the store; `checked`: whether it has any.
+    `limit`: restarts after crashes; `short`: what to say of a time limit that is too short, empty
+    if the attempt only waited.
     """
-    failed = [rank for rank in ending.ranks if rank.exit_code not in (0, Stopped.exit_code)]
-    stopped = [rank for rank in ending.ranks if rank.exit_code == Stopped.exit_code]
-    if made or (not checked and ending.exit_code == 0 and not failed and not stopped):
-        return "done", "done"
-    for rank in failed:
-        if rank.expected:
-            return "failed", _whose(rank, ending)
-    if failed:
-        # ranks that lost contact leave a record; a killed rank leaves none and is the cause
-        killed = ending.exit_code > 128 and len(ending.ranks) < ending.number_of_ranks
-        return "crashed", _why_crashed(ending) if killed else _whose(failed[0], ending)
-    all_stopped = bool(stopped) and len(stopped) == ending.number_of_ranks
-    never_ran = bool(ending.signal) and ending.exit_code in (0, Stopped.exit_code)
-    if all_stopped or never_ran or ending.exit_code in _ASKED:
-        return "stopped", _why_stopped(ending)
-    if ending.exit_code == 0:
-        return (
-            "failed",
-            "ended with exit code 0 but without its artefacts; do the jobs use another finetune?",
-        )
-    return "crashed", _why_crashed(ending)
+    stops = verdict.outcome == "stopped"
+    if stops and advanced:
+        return None
+    if verdict.cause == "time limit" and short:
+        return short
+    if verdict.cause == "crash" and not advanced:
+        return "no new checkpoint since the last start, so it is not retried"
+    crashes = sum(attempt.outcome == "crashed" for attempt in before)
+    if (_failed_attempts(before) if stops else crashes) < limit:
+        return None
+    if advanced:
+        return f"already restarted {limit} times (max_restarts)"
+    return f"no new checkpoint in {limit + 1} attempts (max_restarts)"
 
 
 def is_made(chain: Chain, job: ChainJob) -> bool:
@@ -213,14 +200,17 @@ def continued(chain: Chain, name: str, *, job_id: str, by: str) -> list[tuple[st
 class _Attempt:
     """The start of an attempt, with its end if there is one."""
 
-    step: int | None
-    outcome: Outcome | None
-    next_step: int | None
+    step: int | None = None
+    made: int = 0
+    outcome: Outcome | None = None
+    next_step: int | None = None
     """Checkpoint at its end, or at the start of the next attempt."""
+    next_made: int = 0
 
     @property
     def advanced(self) -> bool:
-        return self.next_step is not None and (self.step is None or self.next_step > self.step)
+        further = self.next_step is not None and (self.step is None or self.next_step > self.step)
+        return further or self.next_made > self.made
 
 
 def _attempts(chain: Chain, name: str, *, job_id: str) -> list[_Attempt]:
@@ -237,9 +227,14 @@ def _attempts(chain: Chain, name: str, *, job_id: str) -> list[_Attempt]:
             continue
         last = attempts[-1] if attempts else None
         if last is not None and last.outcome is None:
-            attempts[-1] = _Attempt(last.step, event.outcome, event.checkpoint_step)
+            attempts[-1] = replace(
+                last,
+                outcome=event.outcome,
+                next_step=event.checkpoint_step,
+                next_made=event.artefacts_made,
+            )
         if event.event == "start":
-            attempts.append(_Attempt(event.checkpoint_step, None, None))
+            attempts.append(_Attempt(event.checkpoint_step, event.artefacts_made))
     return attempts
 
 
@@ -262,6 +257,63 @@ def _missing(chain: Chain, artefacts: Sequence[str]) -> list[str]:
     return Store(Path(chain.store)).lacking(artefacts)
 
 
+def _too_short(job: ChainJob, clock: Clock) -> str:
+    """Return what to do about a time limit in which an attempt got no further."""
+    kind = job.name.partition(".")[0].partition("-")[0]
+    than = "its time limit" if clock.limit is None else duration(clock.limit)
+    what = f"{kind} needs more than {than}"
+    if any(one.startswith("train/") for one in job.artefacts):
+        what += " to a new checkpoint"
+    return f"{what}: raise {kind}.time_limit of the site"
+
+
+def _made(chain: Chain, job: ChainJob) -> int:
+    """Return how many artefacts of a job are in the store."""
+    return len(job.artefacts) - len(_missing(chain, job.artefacts))
+
+
+def _waits_for_another(chain: Chain, job: ChainJob) -> bool:
+    """Return whether another process builds an artefact of a job, for which the job waited."""
+    store = Store(Path(chain.store))
+    states = [store.state(*one.split("/")) for one in _missing(chain, job.artefacts)]
+    return "running" in states
+
+
+def _began(chain: Chain, name: str, *, job_id: str) -> str | None:
+    """Return when the newest attempt of a job began."""
+    own = [e for e in read_events(chain, name) if e.job_id == job_id and e.event == "start"]
+    return own[-1].time if own else None
+
+
+def _clock(chain: Chain, job: ChainJob, ending: Ending, *, began: str | None) -> Clock:
+    """Return the times of an attempt: from Slurm, else from the script and the chain's records."""
+    asked = _asked(chain.folder / job.script)
+    told = {} if ending.state is None else ending.state.fields
+    ran, limit = (_seconds(told.get(name, "")) for name in ("RunTime", "TimeLimit"))
+    if ran is None and began is not None:
+        ran = (datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds()
+    return Clock(ran, limit or _seconds(asked.get("time", "")), _seconds(asked.get("grace", "")))
+
+
+def _asked(script: Path) -> dict[str, str]:
+    """Return time limit and grace (in seconds) of a batch script, as texts of sbatch."""
+    try:
+        text = script.read_text("utf-8")
+    except OSError:
+        return {}
+    found = {"time": _TIME.search(text), "grace": _GRACE.search(text)}
+    return {
+        name: f"0:{match[1]}" if name == "grace" else match[1]
+        for name, match in found.items()
+        if match
+    }
+
+
+def _seconds(text: str) -> float | None:
+    """Return a time of Slurm in seconds; None for UNLIMITED and other words."""
+    return time_limit_seconds(text) if _DURATION.fullmatch(text) else None
+
+
 def _slurm_decides(ending: Ending, *, restart: int) -> bool:
     """Return whether Slurm or a person is ending the job for good.
 
@@ -273,49 +325,8 @@ def _slurm_decides(ending: Ending, *, restart: int) -> bool:
         return ending.signal == "TERM"
     if state.state == "RUNNING":
         return False
-    preempted = state.fields.get("PreemptTime", "None") not in ("None", "Unknown", "")
-    ended_by_cluster = preempted or state.reason in ("TimeLimit", "NodeDown", "NodeFail")
+    ended_by_cluster = is_preempted(state) or state.reason in ("TimeLimit", "NodeDown", "NodeFail")
     return not ended_by_cluster or state.restarts > restart
-
-
-def _why_stopped(ending: Ending) -> str:
-    reason = "" if ending.state is None else ending.state.reason
-    if reason == "TimeLimit":
-        return "stopped at its time limit"
-    return {
-        "USR1": "stopped before its time limit, or preempted",
-        "TERM": "stopped by Slurm",
-    }.get(ending.signal, "stopped on request")
-
-
-def _whose(rank: outcomes.Outcome, ending: Ending) -> str:
-    where = f"rank {rank.rank}: "
-    needed = ending.number_of_ranks > 1 and not rank.reason.startswith(where)
-    return where + rank.reason if needed else rank.reason
-
-
-def _why_crashed(ending: Ending) -> str:
-    number = ending.exit_code - 128
-    if number not in list(signal.Signals):
-        return f"ended with exit code {ending.exit_code}; see its log"
-    noted = {rank.rank for rank in ending.ranks}
-    silent = [str(r) for r in range(ending.number_of_ranks) if r not in noted]
-    killed = (
-        f"rank {', '.join(silent[:8])}" if ending.number_of_ranks > 1 and silent else "the process"
-    )
-    # srun returns the highest exit code: the ranks that it ends itself hide a SIGKILL
-    name = "" if ending.exit_code in _ASKED else f" by {signal.Signals(number).name}"
-    return f"{killed} was killed{name}" + (
-        " (out of memory, or by another process)"
-        if number in (signal.SIGKILL, signal.SIGTERM)
-        else ""
-    )
-
-
-def _given_up(reason: str, *, advanced: bool, limit: int) -> str:
-    if advanced:
-        return f"{reason}; already restarted {limit} times (max_restarts)"
-    return f"{reason}; no new checkpoint since the last start, so it is not retried"
 
 
 def _failed_attempts(attempts: Sequence[_Attempt]) -> int:
@@ -338,31 +349,8 @@ def _lost(attempts: Sequence[_Attempt]) -> int:
     return count
 
 
-def _end(
-    chain: Chain,
-    name: str,
-    kind: Outcome,
-    *,
-    job_id: str,
-    restart: int,
-    reason: str,
-    step: int | None = None,
-    exit_code: int | None = None,
-) -> None:
-    append_event(
-        chain,
-        name,
-        AttemptEvent(
-            event="end",
-            time=now(),
-            job_id=job_id,
-            restart=restart,
-            checkpoint_step=step,
-            outcome=kind,
-            exit_code=exit_code,
-            reason=reason,
-        ),
-    )
+def _end(chain: Chain, name: str, outcome: Outcome, **facts: Any) -> None:
+    append_event(chain, name, AttemptEvent(event="end", time=now(), outcome=outcome, **facts))
 
 
 def remove_notes(folder: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from finetune.cluster.chain.chain import read_chain
 from finetune.cluster.job.attempt import (
-    Ending,
     begin,
     continued,
     finish,
@@ -15,6 +14,7 @@ from finetune.cluster.job.attempt import (
     own_restart,
     remove_notes,
 )
+from finetune.cluster.job.verdict import Ending
 from finetune.cluster.slurm import commands as slurm
 from finetune.launch import outcome
 from finetune.output.console import Console

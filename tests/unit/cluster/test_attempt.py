@@ -18,9 +18,11 @@ from finetune.cluster.chain.chain import (
     read_submissions,
     write_chain,
 )
-from finetune.cluster.job.attempt import Ending, begin, checkpoint_step, continued, finish
+from finetune.cluster.job.attempt import begin, checkpoint_step, continued, finish
+from finetune.cluster.job.verdict import Ending
 from finetune.cluster.slurm import commands as slurm
 from finetune.launch.outcome import Outcome
+from finetune.pipeline.lease import leased
 
 RUNNING = "JobId=7 JobName=t JobState=RUNNING Reason=None Restarts=0 PreemptTime=None"
 CANCELLED = "JobId=7 JobName=t JobState=COMPLETING Reason=None Restarts=0 PreemptTime=None"
@@ -303,3 +305,98 @@ def test_half_written_checkpoints_count_for_nothing(chain):
     assert checkpoint_step(chain, job) is None
     checkpoint(chain, 3)
     assert checkpoint_step(chain, job) == 3
+
+
+LOST = Outcome(0, 1, "rank 0 lost contact", expected=False, of_environment=True, host="node1")
+NO_PORT = Outcome(
+    0, 1, "rank 0 of 2 on node1: no rendezvous", expected=False, of_environment=True, host="node1"
+)
+BUG = Outcome(1, 70, "this is a bug", expected=False, host="node2")
+SCRIPT = "#!/bin/bash\n#SBATCH --time=04:00:00\n#SBATCH --signal=B:USR1@180\n"
+ON_TWO = RUNNING + " NodeList=node[1-2] RunTime=00:10:00 TimeLimit=04:00:00"
+ALMOST = RUNNING + " RunTime=03:56:30 TimeLimit=04:00:00"
+
+
+@pytest.mark.parametrize(
+    ("case", "advanced", "answer", "said"),
+    [
+        (dict(signal="USR1", ranks=(STOPPED,), state=ALMOST), True, "again", "time limit"),
+        (dict(signal="USR1", ranks=(STOPPED,), state=ALMOST), False, "fail", "4 h 00 min"),
+        (dict(exit_code=137, state=TIME_LIMIT), False, "fail", "raise train.time_limit"),
+        (dict(exit_code=137, state=TIME_LIMIT), True, "again", "at its time limit"),
+        (dict(signal="USR1", ranks=(STOPPED,), state=PREEMPTED), False, "again", "preempted"),
+        (dict(signal="USR1", ranks=(STOPPED,), state=ON_TWO), False, "again", "or preempted"),
+        (dict(signal="TERM", ranks=(STOPPED,)), False, "again", "stopped by Slurm"),
+        (dict(exit_code=1, ranks=(NO_PORT,), of=2, state=ON_TWO), False, "again", "no rendezvous"),
+        (dict(exit_code=1, ranks=(LOST,), of=2, state=ON_TWO), False, "again", "lost contact"),
+        (dict(exit_code=70, ranks=(LOST, BUG), of=2, state=ON_TWO), False, "fail", "a bug"),
+        (dict(exit_code=70, ranks=(LOST, BUG), of=2, state=ON_TWO), True, "again", "a bug"),
+        (
+            dict(exit_code=137, ranks=(LOST,), of=2, state=ON_TWO),
+            False,
+            "fail",
+            "rank 1 was killed",
+        ),
+        (dict(exit_code=2, ranks=(Outcome(0, 2, "bad recipe"),)), True, "fail", "bad recipe"),
+    ],
+    ids=[
+        "time limit with a checkpoint",
+        "time limit without",
+        "killed at the time limit",
+        "killed at the time limit with a checkpoint",
+        "preemption",
+        "a signal long before the limit",
+        "a stop by Slurm",
+        "no rendezvous",
+        "network",
+        "a bug is the cause of lost contact",
+        "a bug after a checkpoint",
+        "a killed rank",
+        "a user's mistake",
+    ],
+)
+def test_what_follows_depends_on_the_cause(chain, case, advanced, answer, said):
+    """A limit that is too short and mistakes are final; what the environment did is tried again."""
+    (chain.folder / "scripts").mkdir()
+    (chain.folder / "scripts/train.sh").write_text(SCRIPT)
+    started(chain)
+    if advanced:
+        checkpoint(chain, 5)
+    found = ended(chain, **case)
+    assert found[0] == answer, found
+    assert said in found[1]
+
+
+def test_faults_of_the_environment_are_tried_max_restarts_times(chain):
+    """And then the reason is theirs; the node of which no rank spoke is remembered."""
+    answers = []
+    for attempt in range(3):
+        started(chain, attempt)
+        state = ON_TWO.replace("Restarts=0", f"Restarts={attempt}")
+        answers.append(ended(chain, 1, ranks=(NO_PORT,), of=2, state=state, restart=attempt))
+    assert [answer for answer, _ in answers] == ["again", "again", "fail"]
+    assert "max_restarts" in answers[-1][1]
+    assert list(read_events(chain, "train")[-1].nodes) == ["node2"]
+
+
+def test_a_limit_that_was_spent_on_waiting_for_another_chain_is_not_too_short(chain):
+    """The other chain builds the artefact; this job may wait once more."""
+    started(chain)
+    path = Path(chain.store) / "train/t"
+    path.parent.mkdir()
+    with leased(path.with_name("t.lease"), waiting=print) as hold:
+        path.with_name(f"t.{hold.nonce}.partial").mkdir()
+        assert ended(chain, signal="USR1", ranks=(STOPPED,), state=ALMOST)[0] == "again"
+
+
+def test_another_artefact_in_the_store_is_progress_of_a_job_without_checkpoints(chain):
+    """A job that made the first of its two in time makes the second in its next attempt."""
+    two = replace(chain.job("train"), artefacts=("base/b", "train/t"))
+    chain = replace(chain, jobs=(two, *chain.jobs[1:]))
+    started(chain)
+    (Path(chain.store) / "base/b").mkdir(parents=True)
+    assert ended(chain, signal="USR1", ranks=(STOPPED,), state=ALMOST)[0] == "again"
+    started(chain, 1)
+    again = ALMOST.replace("Restarts=0", "Restarts=1")
+    answer, reason = ended(chain, signal="USR1", ranks=(STOPPED,), state=again, restart=1)
+    assert (answer, "train.time_limit" in reason) == ("fail", True)
