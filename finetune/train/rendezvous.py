@@ -48,14 +48,14 @@ class Meeting:
         Stopped or RendezvousError; the latter at once where rank 0 cannot listen.
         """
         begun = time.monotonic()
-        told, why = begun + SILENT_SECONDS, ""
+        said_at, why = begun + SILENT_SECONDS, ""
         while (now := time.monotonic()) < begun + timeout.total_seconds():
             if stop.reason is not None:
                 raise stopped_on_request(
                     sentence("before training began"), reason=stop.reason, saved=False
                 )
-            if now > told:
-                told = now + SAY_AGAIN_SECONDS
+            if now > said_at:
+                said_at = now + SAY_AGAIN_SECONDS
                 self._tell(now - begun)
             try:
                 if self._store is None:

@@ -288,8 +288,8 @@ def _began(chain: Chain, name: str, *, job_id: str) -> str | None:
 def _clock(chain: Chain, job: ChainJob, ending: Ending, *, began: str | None) -> Clock:
     """Return the times of an attempt: from Slurm, else from the script and the chain's records."""
     asked = _asked(chain.folder / job.script)
-    told = {} if ending.state is None else ending.state.fields
-    ran, limit = (_seconds(told.get(name, "")) for name in ("RunTime", "TimeLimit"))
+    stated = {} if ending.state is None else ending.state.fields
+    ran, limit = (_seconds(stated.get(name, "")) for name in ("RunTime", "TimeLimit"))
     if ran is None and began is not None:
         ran = (datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds()
     return Clock(ran, limit or _seconds(asked.get("time", "")), _seconds(asked.get("grace", "")))

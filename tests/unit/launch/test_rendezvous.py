@@ -74,7 +74,7 @@ def test_an_interface_without_an_address_is_named_with_those_that_are_here(name)
     ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
 )
 def test_the_first_host_that_answers_is_taken(family, host):
-    """Over IPv4 and IPv6; names that do not resolve and closed ports are passed over."""
+    """Over IPv4 and IPv6; names that do not resolve and closed ports are skipped."""
     with socket.socket(family) as listener:
         try:
             listener.bind((host, 0))
