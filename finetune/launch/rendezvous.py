@@ -35,7 +35,7 @@ _OF_ONE_MACHINE = ("lo", "docker", "virbr", "veth", "br-")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where rank 0 of a launch listens."""
+    """Hosts and port of rank 0 of a launch."""
 
     launch: str
     hosts: tuple[str, ...]

@@ -38,7 +38,7 @@ class Meeting:
     file: Path | None
     say: Callable[[Sentence], None]
     address: str = ""
-    """Where rank 0 is, for people."""
+    """Hosts and port of rank 0, for people."""
     _store: dist.Store | None = field(default=None, init=False)
 
     def wait(self, *, stop: StopFlag, timeout: timedelta) -> dist.Store:

@@ -1,4 +1,4 @@
-"""Why an attempt at a job ended, and what follows from it: one row for each cause.
+"""Causes of the end of an attempt, and what follows from each.
 
 | cause         | outcome | another attempt                                              |
 |---------------|---------|--------------------------------------------------------------|
@@ -73,7 +73,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why an attempt ended, in one word and in one line."""
+    """Cause of an end, in one word and in one line."""
 
     cause: Cause
     reason: str

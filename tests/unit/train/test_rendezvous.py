@@ -35,7 +35,7 @@ def test_a_port_in_use_ends_at_once(variables):
 
 
 def test_missing_ranks_are_said_while_they_are_waited_for(tmp_path, variables, constants):
-    """Who, of how many, since when, and where."""
+    """By number, with the time and the place."""
     constants(rendezvous, SILENT_SECONDS=0.2)
     variables(**{LAUNCH: "slurm-7-0-0"})
     said = []
