@@ -19,7 +19,7 @@ from finetune.pipeline.execute import execute
 from finetune.pipeline.gate import Opened, Purpose, open_project
 from finetune.pipeline.plan import Step, steps_of, steps_up_to
 from finetune.pipeline.store import Store
-from finetune.pipeline.store_folder import default_store, named_store
+from finetune.pipeline.store_folder import named_store, store_root
 from finetune.spec.load import Project
 
 State = Literal["cached", "running", "stale", "partial", "to do", "damaged"]
@@ -106,7 +106,7 @@ def run(
 
 def store_at(folder: Path | str | None) -> Store:
     """Return the store in a folder; without one, the default store."""
-    return Store(Path(folder or default_store()).resolve())
+    return Store(store_root(folder))
 
 
 def not_built(project: Project, *, store: Store, verb: str) -> Problem:

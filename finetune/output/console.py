@@ -105,7 +105,9 @@ class Console:
             text = blocks(cells[0], cells[1:], width=rich.width)
             self._print("\n".join(part for part in (_cell(title), text) if part))
             return
-        table = Table(title=_cell(title) or None, title_justify="left")
+        if title:  # above the table: rich would fold it at the table's width, inside an id
+            self._print(wrapped(_cell(title), width_of(self.out)))
+        table = Table()
         for index, (column, size) in enumerate(zip(cells[0], widths, strict=True)):
             side: Literal["left", "right"] = "left" if index == 0 else justify
             table.add_column(column, justify=side, overflow="fold", width=size)

@@ -2,11 +2,13 @@
 
 A path from a user may be too long, contain a NUL, lead in a circle or through a folder without
 permission. `Path.is_file` answers some of these with an exception, so every such question is asked
-here.
+here. A path that is written into a script, a file or a message stays as the user wrote it
+(`as_written`): a container or another node may know only that name. Only comparisons follow links.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -135,6 +137,36 @@ def resolved(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError, ValueError):
         return path.absolute()
+
+
+def as_written(path: Path) -> Path:
+    """Return the absolute path with its links as written, relative ones below the shell's folder.
+
+    That folder is `$PWD`, as `pwd` prints it, if it is the working folder: the system itself knows
+    it only without links. `..` behind a link is left to the system.
+
+    >>> as_written(Path("/a/./b//c")), as_written(Path("x")) == here() / "x"
+    (PosixPath('/a/b/c'), True)
+    """
+    absolute = path if path.is_absolute() else here() / path
+    short = Path(os.path.normpath(absolute))
+    return short if short == absolute or is_same_place(short, absolute) else absolute
+
+
+def here() -> Path:
+    """Return the working folder as the shell names it (`$PWD`), else as the system does."""
+    named = os.environ.get("PWD", "")
+    try:
+        if named.startswith("/") and os.path.samefile(named, "."):  # noqa: PTH121, no Path.cwd
+            return Path(named)
+    except (OSError, ValueError):  # left by a shell that was elsewhere
+        pass
+    return Path.cwd()
+
+
+def is_same_place(path: Path, other: Path) -> bool:
+    """Return whether two paths lead to the same file or folder, which need not exist."""
+    return resolved(path) == resolved(other)
 
 
 def user_home() -> Path:

@@ -14,7 +14,7 @@ from finetune.errors import RecipeError, StoreError
 from finetune.messages import Place, counted, problem, sentence
 from finetune.pipeline.manifest import Manifest, read_manifest
 from finetune.pipeline.store import Store
-from finetune.pipeline.store_folder import default_store
+from finetune.pipeline.store_folder import is_default
 from finetune.spec.card import ALL, DataCard
 from finetune.spec.withdrawn import list_path, read_list, ways_out
 
@@ -51,7 +51,7 @@ def refuse_lost_withdrawals(cards: Iterable[DataCard], store: Store) -> None:
     """Raise RecipeError for every card whose list lacks withdrawals that the store remembers."""
     problems = []
     prepared = _prepared(store)
-    elsewhere = None if store.root == default_store().resolve() else store.root
+    elsewhere = None if is_default(store.root) else store.root
     for card in cards:
         if card.is_withdrawn:
             continue

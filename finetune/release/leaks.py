@@ -12,7 +12,7 @@ from pathlib import Path
 
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem
-from finetune.output.paths import HOME_OF_ANYONE
+from finetune.output.paths import HOME_OF_ANYONE, as_written, here
 from finetune.output.secrets import secrets_in
 
 _NOBODY = frozenset({"root", "user", "admin", "runner", "ubuntu", "debian", "nobody", "localhost"})
@@ -33,7 +33,7 @@ class Private:
 
 def private_facts(*, folders: Iterable[Path] = ()) -> Private:
     """Return the private facts of this process; `folders` adds e.g. the store."""
-    paths = {Path.home(), Path.cwd(), *(f.absolute() for f in folders)}
+    paths = {Path.home(), here(), Path.cwd(), *map(as_written, folders)}
     paths |= {path.resolve() for path in paths}
     host = socket.gethostname()
     try:

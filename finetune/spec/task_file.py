@@ -26,7 +26,7 @@ from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.messages import Place, Problem, Sentence, problem, sentence
-from finetune.output.paths import home_filled_in
+from finetune.output.paths import as_written, home_filled_in
 from finetune.spec.language import is_language
 from finetune.spec.tables.public_tasks import HARNESS, PublicTask, public_task
 from finetune.spec.yaml_file import Document, parse, read_text
@@ -93,7 +93,7 @@ def _read(path: Path) -> TaskFile:
         name=str(values["task"]),
         languages=(str(values["metadata"]["language"]),),
         family="",
-        file=str(path.resolve()),
+        file=str(as_written(path)),
         dataset=str(values["dataset_path"]),
         config=None if subset is None else str(subset),
         kind=kind,

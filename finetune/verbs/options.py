@@ -10,7 +10,7 @@ from pathlib import Path
 from finetune.errors import RecipeError
 from finetune.messages import Place, Problem, available, problem
 from finetune.output.digits import whole_number
-from finetune.output.paths import is_absent, is_folder, is_there, typed_path
+from finetune.output.paths import as_written, is_absent, is_folder, is_there, typed_path
 
 _FOLDERS = {"recipe": "recipes", "site": "slurm/sites", "overlay": "slurm/sites"}
 """Option that names a file -> where such files usually are."""
@@ -68,12 +68,15 @@ def add_store(parser: argparse.ArgumentParser, *, holds: str = "artefacts") -> N
 
 
 def store_folder(text: str) -> Path:
-    """Parse the folder of a store, which may not exist yet: the `type` of an option."""
+    """Parse the folder of a store, which may not exist yet: the `type` of an option.
+
+    The path becomes absolute, its links stay as written.
+    """
     try:
-        path = typed_path(text)
+        path = as_written(typed_path(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    nearest = next(p for p in (path, *path.absolute().parents) if is_there(p))
+    nearest = next(p for p in (path, *path.parents) if is_there(p))
     if not is_folder(nearest):
         what = (
             "is not a folder" if nearest == path else f"is below {nearest}, which is not a folder"

@@ -29,6 +29,7 @@ from finetune.cluster.chain.size import Size
 from finetune.errors import RecipeError, StoreError
 from finetune.messages import Place, problem
 from finetune.output.durable import replace_text
+from finetune.output.paths import as_written
 
 SCHEMA = 1
 CHAIN, SUBMITTED, CANCELLED = "chain.json", "submitted.jsonl", "cancelled.jsonl"
@@ -230,7 +231,7 @@ def find_chain(store: Path, name: str | None = None) -> Chain:
     Raises RecipeError if no chain, or more than one, matches.
     """
     if name is not None and (Path(name) / CHAIN).is_file():
-        return read_chain(Path(name).absolute())
+        return read_chain(as_written(Path(name)))
     chains = chains_of(store)
     if not chains:
         raise RecipeError(

@@ -21,7 +21,7 @@ from finetune.errors import RecipeError
 from finetune.messages import Place, problem
 from finetune.output.copy_file import copy_file
 from finetune.output.durable import write_json
-from finetune.output.paths import is_absent
+from finetune.output.paths import as_written, home_filled_in, is_absent
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.manifest import environment
 from finetune.sources.files import resolve_files
@@ -200,7 +200,7 @@ def _with_absolute_files(prepare: Prepare) -> Prepare:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve())
+    return str(as_written(home_filled_in(path)))
 
 
 def _copy_card(card: DataCard, cards: Path) -> None:

@@ -45,7 +45,7 @@ from finetune.pipeline import plan
 from finetune.pipeline.gate import Opened, refuse_unopened
 from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Store
-from finetune.pipeline.store_folder import default_store
+from finetune.pipeline.store_folder import store_root
 from finetune.spec.load import Project
 from finetune.spec.site import Site
 
@@ -226,8 +226,7 @@ def site_store(site: Site) -> Path | None:
 
 def store_of(named: Path | None, *, site: Site | None) -> Store:
     """Return the named store, else the site's, else the default."""
-    root = named or (site_store(site) if site else None) or default_store()
-    return Store(root.resolve())
+    return Store(store_root(named or (site_store(site) if site else None)))
 
 
 def command_of(site: Site) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from finetune.errors import first_line
 from finetune.messages import Sentence, sentence
+from finetune.output.paths import as_written
 from finetune.spec.tables.extras import optional
 
 
@@ -97,7 +98,7 @@ class _Mlflow:
 
 def _database(run: RunName) -> str:
     """Return MLflow's address of a database file; its folders of files are no longer written."""
-    return f"sqlite:///{run.folder.resolve()}/mlflow.db"
+    return f"sqlite:///{as_written(run.folder)}/mlflow.db"
 
 
 class _Trackio:

@@ -49,7 +49,7 @@ def run(options: Namespace, console: Console) -> int:
     project = open_project(options.recipe, purpose="bundle", overrides=options.overrides)
     if options.site is not None:
         load_site(options.site)
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     steps = tuple(s for s in steps_of(project) if s.stage.needs_network)
     # files of local models are copied, and read again on the cluster
     models = (project.recipe.base, *project.recipe.evaluate.models)

@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Cancel every job of a chain, with its continuations and dependants."""
-    chain = find_chain(options.store.resolve(), options.chain)
+    chain = find_chain(options.store, options.chain)
     done = cancel(chain)
     if not done.jobs:
         console.say(

@@ -63,7 +63,7 @@ def run(options: Namespace, console: Console) -> int:
 
 def _chosen(options: Namespace) -> tuple[Chain, str]:
     """Return chain and job; a single argument may be either."""
-    store, word, name = options.store.resolve(), options.chain, options.job
+    store, word, name = options.store, options.chain, options.job
     if word is not None and name is None:
         newest = find_chain(store)
         if word in {job.name for job in newest.jobs}:

@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Resubmit the unfinished jobs of a chain."""
-    chain = find_chain(options.store.resolve(), options.chain)
+    chain = find_chain(options.store, options.chain)
     site = None
     if options.site is not None:
         site = load_site(options.site, overlay=options.overlay)

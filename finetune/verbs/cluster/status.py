@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Show the state of a chain, or of every chain of the store."""
-    store = options.store.resolve()
+    store = options.store
     if options.all:
         for chain in chains_of(store):
             report = look(chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from finetune.output.console import Console
 from finetune.pipeline.gate import Opened, open_project
 from finetune.pipeline.plan import steps_of, steps_up_to
 from finetune.pipeline.store import Store
-from finetune.pipeline.store_folder import DEFAULT_STORE, default_store
+from finetune.pipeline.store_folder import named_store
 from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 from finetune.spec.site import Site, load_site
 from finetune.verbs.options import add_site, positive, time_limit
@@ -212,9 +213,7 @@ def _report(planned: Planned, submissions: list[Submission], *, console: Console
     )
     columns = ("job", "id", "depends on")
     console.table(f"{chain.id} on {chain.site}", columns, rows, name="jobs", facts=facts)
-    store = "" if Path(chain.store) == Path(DEFAULT_STORE).resolve() else f" --store {chain.store}"
-    if default_store().resolve() == Path(chain.store):
-        store = ""
+    store = "".join(f" {shlex.quote(word)}" for word in named_store(Path(chain.store)))
     console.say(f"scripts     {chain.folder / 'scripts'}", chain=chain.id, folder=str(chain.folder))
     console.say(f"follow      finetune status{store}")
     if any(job.recipe for job in chain.jobs):

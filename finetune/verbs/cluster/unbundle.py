@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Verify a bundle; add its artefacts to the store and its project to a new folder."""
-    store = Store(Path(os.path.realpath(options.store)))  # a link to itself is refused later
+    store = Store(options.store)
     done = unpack(options.bundle, store=store, into=options.into, waiting=console.say)
     for name in done.added:
         console.say(f"{name}: added to {store.root}", artifact=name, state="added")

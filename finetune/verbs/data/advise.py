@@ -61,7 +61,7 @@ def run(options: Namespace, console: Console) -> int:
     from finetune.advice.proposed_recipe import draft, write_recipe
 
     site = load_site(options.site) if options.site else None
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     facts = measure(
         options.card,
         replay_cards=options.replay,

@@ -26,7 +26,7 @@ def run(options: Namespace, console: Console) -> int:
     from finetune.sources.lock_file import lock_changes, read_lock, write_lock
 
     project = open_project(options.recipe, purpose="fetch", overrides=options.overrides)
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     try:
         before = read_lock(options.recipe)
     except RecipeError as error:

@@ -74,7 +74,7 @@ def run(options: Namespace, console: Console) -> int:
     from finetune.tokenizer.measure import audit
     from finetune.tokenizer.report import Findings, write_report
 
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     if options.card is not None:
         card = card_to_read(options.card)
         language = options.language and language_given(

@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Upload a release that is in the store; build nothing."""
     project = open_project(options.recipe, purpose="publish", overrides=options.overrides)
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     refuse_lost_withdrawals(project.cards.values(), store)
     step = steps_of(project)[-1]
     release = store.find(step.stage.name, step.key)

@@ -65,7 +65,7 @@ def run(options: Namespace, console: Console) -> int:
             problem("no-report", "name a recipe, or a sweep with --sweep; --csv needs --sweep")
         )
     project = open_project(options.recipe, purpose="report", overrides=options.overrides)
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     pages = {}
     for step in steps_of(project):
         if step.stage.name in ("prepare", "evaluate", "release"):
@@ -85,7 +85,7 @@ def run(options: Namespace, console: Console) -> int:
 def _sweep(options: Namespace, console: Console) -> int:
     """Show one row per combination and language, finished or not."""
     chain = None if options.recipe is None else str(options.recipe)
-    report = look(find_chain(options.store.resolve(), chain))
+    report = look(find_chain(options.store, chain))
     rows = results_of(report)
     metrics = metrics_of(rows)
     if options.csv or console.json_lines:

@@ -42,7 +42,7 @@ def run(options: Namespace, console: Console) -> int:
     if options.recipe is None:
         return 0
     project = open_project(options.recipe, purpose="check", overrides=options.overrides)
-    refuse_lost_withdrawals(project.cards.values(), Store(options.store.resolve()))
+    refuse_lost_withdrawals(project.cards.values(), Store(options.store))
     steps = steps_of(project)
     terms = project.terms
     released = (
@@ -70,8 +70,8 @@ def run(options: Namespace, console: Console) -> int:
         )
     _show_unknown_facts(project, console)
     _show_public_tasks(project, console)
-    _show_warmup(project, Store(options.store.resolve()), console)
-    show_few_test_items(project, store=Store(options.store.resolve()), console=console)
+    _show_warmup(project, Store(options.store), console)
+    show_few_test_items(project, store=Store(options.store), console=console)
     if absent := absent_packages(project):
         extra = extra_of(absent[0])
         console.say(

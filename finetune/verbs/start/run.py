@@ -18,7 +18,7 @@ from finetune.launch.ranks import ranks_of
 from finetune.messages import sentence
 from finetune.output.console import Console
 from finetune.output.paths import is_folder
-from finetune.pipeline.store_folder import default_store
+from finetune.pipeline.store_folder import named_store
 from finetune.verbs.train.train import show_curves
 
 
@@ -104,6 +104,4 @@ def _as_typed(options: Namespace) -> str:
     words = [str(options.recipe)]
     for override in options.overrides:
         words += ["--set", override]
-    if options.store != default_store():
-        words += ["--store", str(options.store)]
-    return shlex.join(words)
+    return shlex.join([*words, *named_store(options.store)])

@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """List, verify or remove artefacts."""
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     if options.remove and options.verify is not None:
         raise RecipeError(exclusive("--remove", "--verify"))
     if options.remove:

@@ -16,7 +16,7 @@ from finetune.messages import Place, problem
 from finetune.output.console import Console
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
-from finetune.pipeline.store_folder import default_store
+from finetune.pipeline.store_folder import store_root
 from finetune.spec.site import Site, load_site
 from finetune.verbs.options import add_site
 from finetune.verbs.problems import not_positive
@@ -98,7 +98,7 @@ def _store(named: Path | None, site: Site | None) -> Store:
     there = Path(os.path.expandvars((site and site.store) or "")).expanduser()
     if named is None and site is not None and site.store and there.is_dir():
         named = there
-    return Store((named or default_store()).resolve())
+    return Store(store_root(named))
 
 
 def _refuse(options: Namespace) -> None:

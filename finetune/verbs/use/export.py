@@ -43,7 +43,7 @@ def run(options: Namespace, console: Console) -> int:
     """Write the adapter of a recipe in one of the registered formats."""
     export = export_format(options.format)
     project = open_project(options.recipe, purpose="export", overrides=options.overrides)
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     refuse_lost_withdrawals(project.cards.values(), store)
     train = plan.steps_up_to(project, "train")[-1]
     steps = {**train.inputs, "train": train}

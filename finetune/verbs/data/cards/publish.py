@@ -49,7 +49,7 @@ def run(options: Namespace, console: Console, lang: str) -> int:
             )
         )
     card = load_card(card_path(options.card, options.cards))
-    root = options.directory or options.store.resolve() / "hub"
+    root = options.directory or options.store / "hub"
     place = Destination(options.repo, options.hub, root, public=options.public)
     files = files_of(card, public=options.public, today=date.today())
     if options.dry_run:

@@ -25,7 +25,7 @@ def run(options: Namespace, console: Console, lang: str) -> int:
     from finetune.cards.review import newest_corpus, write_review
 
     card = card_path(options.card, options.cards).stem
-    corpus = newest_corpus(card, Store(options.store.resolve()))
+    corpus = newest_corpus(card, Store(options.store))
     count = write_review(card, corpus, options.out, lang=lang)
     text = counted(
         "{path}: {count} rejected text, for a speaker to check; opens in a spreadsheet.",

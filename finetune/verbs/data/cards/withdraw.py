@@ -69,7 +69,7 @@ def add_arguments(action: ArgumentParser) -> None:
 def run(options: Namespace, console: Console, lang: str) -> int:
     """Write the withdrawal list of a card, and list what has to be made again."""
     path = card_path(options.card, options.cards)
-    store = Store(options.store.resolve())
+    store = Store(options.store)
     whole = options.records is None and options.contributor is None
     _refuse_options(options, whole=whole)
     # the list is repaired here: it need not be whole
