@@ -16,7 +16,7 @@
 
 chain=/store/chains/hausa-1
 job=train
-finetune=(singularity exec --bind /scratch/my_project my_image finetune)
+finetune=(singularity exec --bind /pfs,/scratch,/projappl,/project,/flash,/appl my_image finetune)
 restart=${SLURM_RESTART_COUNT:-0}
 outcomes=$chain/attempts/$job-$SLURM_JOB_ID-$restart
 notes=$outcomes.txt # of this shell; `finetune status` and `doctor` read them
