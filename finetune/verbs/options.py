@@ -106,6 +106,23 @@ def add_site(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """Add --nodes, --gpus and --time of the training job."""
+    parser.add_argument("--nodes", type=positive, metavar="N", help="nodes of the training job")
+    parser.add_argument(
+        "--gpus",
+        type=positive,
+        metavar="N",
+        help="GPUs of the training job, on all its nodes together",
+    )
+    parser.add_argument(
+        "--time",
+        type=time_limit,
+        metavar="LIMIT",
+        help="time limit of one attempt of the training job, as in sbatch: 4:00:00, 1-12:00:00",
+    )
+
+
 def add_chain(parser: argparse.ArgumentParser) -> None:
     """Add the job chain."""
     parser.add_argument(

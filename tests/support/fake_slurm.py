@@ -30,12 +30,19 @@ exit 0
 """
 SCONTROL = """\
 [ "$1" = --version ] && echo "slurm 23.11.4" && exit 0
+show() {
+    job="$FAKE_QUEUE/$1"
+    [ -f "$job/record" ] && cat "$job/record" && return
+    [ -f "$job/script" ] || { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; }
+    echo "JobId=$1 JobName=x JobState=$(cat "$job/state") Reason=None ExitCode=0:0 Restarts=0" \\
+        "Command=$(cat "$job/script")"
+}
 for number; do :; done
-job="$FAKE_QUEUE/$number"
-[ -f "$job/record" ] && cat "$job/record" && exit 0
-[ -f "$job/script" ] || { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; }
-echo "JobId=$number JobName=x JobState=$(cat "$job/state") Reason=None ExitCode=0:0 Restarts=0" \\
-    "Command=$(cat "$job/script")"
+[ "$number" = -o ] || { show "$number"; exit; }
+for all in "$FAKE_QUEUE"/*; do
+    [ -d "$all" ] && show "${all##*/}"
+done
+exit 0
 """
 SCANCEL = """\
 for number; do [ -d "$FAKE_QUEUE/$number" ] && echo CANCELLED >"$FAKE_QUEUE/$number/state"; done
@@ -61,6 +68,10 @@ class FakeSlurm:
         """Let `scontrol show job` print a record about a job."""
         (self.queue / job).mkdir(exist_ok=True)
         (self.queue / job / "record").write_text(record, encoding="utf-8")
+
+    def forgets(self, job: str) -> None:
+        """Take back what `knows` said about a job."""
+        (self.queue / job / "record").unlink()
 
     def refuses(self, program: str, answer: str, *, arguments: str = "*") -> None:
         """Let a command fail with an answer if its arguments match a pattern of the shell."""

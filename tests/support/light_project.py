@@ -1,6 +1,6 @@
 """A small project whose base is a folder of placeholder files, with a site: planned, never run.
 
-Nothing of it needs torch; what `finetune fetch` gets is put into the store as empty artefacts.
+Nothing of it needs torch.
 """
 
 from __future__ import annotations
@@ -8,9 +8,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from finetune.pipeline.plan import steps_of
-from finetune.spec.load import load_project
-from tests.support.artefacts import finished
 from tests.support.small_recipe import CARD, RECIPE
 
 SITE = """\
@@ -40,10 +37,3 @@ def write_light_project(folder: Path) -> Path:
     )
     (folder / "site.yaml").write_text(SITE, encoding="utf-8")
     return recipe
-
-
-def fetched(recipe: Path, store: Path) -> None:
-    """Put what `finetune fetch` gets into a store, without getting it."""
-    for step in steps_of(load_project(recipe)):
-        if step.stage.needs_network:
-            finished(store / step.stage.name / step.key)

@@ -20,7 +20,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -89,6 +89,10 @@ class Chain:
     """The site deletes files of the store that were unread for this many days."""
     size: Size | None = None
     """Nodes, GPUs and time limit of training that were asked for instead of the site's."""
+    site_file: str | None = None
+    """Site file that the scripts were written from, from which `resubmit` writes them anew."""
+    overlay: str | None = None
+    """Overlay that was named with it; None: the one that is found by the site's name, if any."""
 
     @property
     def recipe_path(self) -> Path:
@@ -128,6 +132,8 @@ class Submission:
     time: str
     continues: str | None = None
     """Id of the job that this one continues, on sites that forbid requeueing."""
+    notes: tuple[str, ...] = ()
+    """Lines that sbatch printed beside the id: a charged account, a changed partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,8 @@ class Cancellation:
 
     time: str
     job_ids: tuple[str, ...]
+    because: str = ""
+    """Reason, if it was not a `finetune cancel`."""
 
 
 def now() -> str:
@@ -276,15 +284,15 @@ def job_ids(chain: Chain) -> dict[str, str]:
     return {s.name: s.job_id for s in read_submissions(chain)}
 
 
-def append_cancellation(chain: Chain, job_ids: Iterable[str]) -> None:
+def append_cancellation(chain: Chain, job_ids: Iterable[str], *, because: str = "") -> None:
     """Record that jobs are cancelled; called before Slurm is asked to cancel them."""
-    _append(chain.folder / CANCELLED, asdict(Cancellation(now(), tuple(job_ids))))
+    _append(chain.folder / CANCELLED, asdict(Cancellation(now(), tuple(job_ids), because)))
 
 
 def read_cancellations(chain: Chain) -> list[Cancellation]:
     """Return every cancellation, oldest first."""
     records = [_of(Cancellation, line) for line in _lines(chain.folder / CANCELLED)]
-    return [Cancellation(c.time, tuple(c.job_ids)) for c in records]
+    return [replace(c, job_ids=tuple(c.job_ids)) for c in records]
 
 
 def is_cancelled(chain: Chain, job_id: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from finetune.errors import RecipeError
@@ -26,6 +26,21 @@ class Size:
     """GPUs on all nodes together, as `--gpus` of sbatch."""
     time_limit: str | None = None
     """Of one attempt."""
+
+    def over(self, other: Size | None) -> Size:
+        """Return this size, with the values of another one where it has none.
+
+        >>> Size(time_limit="2:00:00").over(Size(nodes=2, time_limit="4:00:00"))
+        Size(nodes=2, gpus=None, time_limit='2:00:00')
+        """
+        given = {k: v for k, v in asdict(self).items() if v is not None}
+        return replace(other or Size(), **given)
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The options that ask for it."""
+        values = {"--nodes": self.nodes, "--gpus": self.gpus, "--time": self.time_limit}
+        return tuple(name for name, value in values.items() if value is not None)
 
 
 def sized(site: Site, size: Size | None) -> Site:

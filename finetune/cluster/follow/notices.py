@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from finetune.cluster.chain.chain import ChainJob
 from finetune.cluster.chain.progress import Progress
+from finetune.errors import StoreError
 from finetune.output.durations import age_seconds, duration
 from finetune.pipeline.storage import Quota, quotas_of
+from finetune.pipeline.store import Store
 
 SILENT_SECONDS = 300.0  # a lease beats every 10 s
 STILL_SECONDS = 900.0
@@ -46,6 +49,25 @@ def job_notices(
             f"ago, and this site deletes files unused for {purge_days} days; "
             "`finetune resubmit` soon"
         )
+    return notices
+
+
+def inputs_of(jobs: Iterable[ChainJob]) -> dict[str, ChainJob]:
+    """Return the input artefacts that none of these jobs makes, each with a job that needs it."""
+    jobs = tuple(jobs)
+    made = {artefact for job in jobs for artefact in job.artefacts}
+    return {name: job for job in reversed(jobs) for name in job.inputs if name not in made}
+
+
+def input_notices(jobs: Iterable[ChainJob], store: Store) -> list[str]:
+    """Return a warning for each input of unfinished jobs that is gone or damaged."""
+    notices = []
+    for name, job in inputs_of(jobs).items():
+        try:
+            if store.find(*name.split("/")) is None:
+                notices.append(f"{name} is no longer in the store, and {job.name} needs it")
+        except StoreError as error:
+            notices.append(str(error))
     return notices
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from finetune.artefacts.results import EvaluateResult, TrainResult, parse_result
 from finetune.artefacts.scores import PairedTest
 from finetune.cluster.chain.chain import Chain, ChainJob
-from finetune.cluster.follow.status import ChainReport, State, chain_state
+from finetune.cluster.follow.job_state import State
+from finetune.cluster.follow.status import ChainReport, chain_state
 from finetune.pipeline.manifest import Manifest, read_manifest
 from finetune.pipeline.store import Store
 from finetune.spec.tables.metric import VALIDATED, VALIDATION, Metric, metric

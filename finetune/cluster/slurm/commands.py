@@ -120,10 +120,18 @@ def refusal(script: Path, *, folder: Path) -> str | None:
     return None
 
 
-def jobs(ids: Iterable[str]) -> dict[str, JobState]:
-    """Return the states of the jobs that Slurm has not forgotten; array tasks are `ID_INDEX`."""
+def jobs(ids: Iterable[str], *, at_once: bool = False) -> dict[str, JobState]:
+    """Return the states of the jobs that Slurm has not forgotten; array tasks are `ID_INDEX`.
+
+    `at_once`: one question for all, whose answer has every job of the cluster; sites limit the
+    number of questions.
+    """
     ids = tuple(dict.fromkeys(ids))
     states: dict[str, JobState] = {}
+    if at_once and ids:
+        listed = parse_jobs(_run("scontrol", "--all", "show", "job", "-o"))
+        states = {state.job_id: state for state in listed}
+        return {job_id: states[job_id] for job_id in ids if job_id in states}
     for job_id in dict.fromkeys(own.partition("_")[0] for own in ids):
         try:
             printed = _run("scontrol", "show", "job", "-o", job_id)

@@ -30,7 +30,6 @@ class Reason:
     """True if the job can never start as submitted."""
 
 
-
 REASONS = (
     Reason("Resources", "next in the queue; waits until enough nodes are free"),
     Reason("Priority", "other jobs are ahead of it in the queue"),
@@ -132,9 +131,7 @@ REASONS = (
     ),
     Reason("QOSNotAllowed", f"this QOS is not allowed here; change `qos` {_HERE}", stuck=True),
     Reason("DeadLine", f"cannot end before its deadline; remove --deadline {_HERE}", stuck=True),
-    Reason(
-        "MaxMemPerLimit", f"requests more memory than allowed; lower --mem {_HERE}", stuck=True
-    ),
+    Reason("MaxMemPerLimit", f"requests more memory than allowed; lower --mem {_HERE}", stuck=True),
     Reason(
         r"(QOS|Assoc)Max\w*(Wall|Minutes)\w*",
         f"requests more time than one job may have; lower `time_limit` {_HERE}",
@@ -142,7 +139,7 @@ REASONS = (
     ),
     Reason(
         r"(QOS|Assoc)Max\w*Per(Job|Node)\w*",
-        f"requests more than one job may have; lower `nodes`, or what it requests per node, {_HERE}",
+        f"requests more than one job may have; lower `nodes`, GPUs, CPUs or memory {_HERE}",
         stuck=True,
     ),
     Reason(

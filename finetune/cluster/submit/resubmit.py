@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from finetune.cluster.chain.chain import Chain, ChainJob, Submission, read_submissions, write_chain
+from finetune.cluster.chain.size import Size, sized
+from finetune.cluster.chain.typed import typed
+from finetune.cluster.follow.notices import inputs_of
 from finetune.cluster.follow.status import ChainReport, look
 from finetune.cluster.job.batch_script import script_of
 from finetune.cluster.slurm import commands as slurm
@@ -14,43 +18,98 @@ from finetune.cluster.submit.array import scripts_of
 from finetune.cluster.submit.preflight import job_refused, site_problems
 from finetune.cluster.submit.queue import active_jobs, enqueue, refuse_forbidden_requeue
 from finetune.cluster.submit.submit import work_of
-from finetune.errors import ClusterError, RecipeError
-from finetune.messages import Problem, problem
+from finetune.errors import ClusterError, RecipeError, StoreError, shortened
+from finetune.messages import Place, Problem, problem
+from finetune.output.paths import as_written, is_absent
+from finetune.pipeline.disk_errors import disk_errors
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
-from finetune.spec.site import Site
+from finetune.spec.site import Site, load_site
+
+_SHOWN_LINES = 3
 
 
-def resubmit(chain: Chain, *, site: Site | None = None) -> list[Submission]:
+def resubmit(
+    chain: Chain,
+    *,
+    site_file: Path | None = None,
+    overlay: Path | None = None,
+    size: Size | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Submission]:
     """Submit every unfinished job; return the submissions in order.
 
-    Artefact keys come from the snapshot, so training resumes from the last checkpoint. With `site`
-    the scripts are rewritten for it.
+    Artefact keys come from the snapshot, so training resumes from the last checkpoint. The scripts
+    are written anew from a site and its overlay: those named here, else those of the submission
+    with what was changed in them since. `size` replaces what `submit` asked for, field by field; a
+    site named here has its own size. `tell` gets a line for each script that changes.
 
     Raises RecipeError while jobs of the chain are active, if a recipe of the snapshot no longer
-    passes the gate (a consent ended), or if an input is no longer in the store and no job builds
-    it; ClusterError if Slurm refuses a job, and then no job is left in the queue.
+    passes the gate (a consent ended), if an input is damaged, or is no longer in the store and no
+    job builds it, or for an invalid site; ClusterError if Slurm refuses a job, and then no job is
+    left in the queue; StoreError if the chain's folder cannot be written to.
     """
     report = look(chain)
     if report.scheduler_problem:
         raise ClusterError(report.scheduler_problem)
     todo = unfinished(report)
     _refuse_active(chain, todo)
-    problems: list[Problem] = []
-    problems += [
+    problems = [
         problem("damaged-artefact", "{why}", why=job.progress.damaged)
         for job in report.jobs
         if job.progress.damaged
     ]
-    problems += _refused(chain, todo)
-    problems += _gone(chain, todo)
-    if site is not None and todo:
-        problems += site_problems([job.array or job.name for job in chain.jobs], site=site)
+    if site_file is not None:
+        named = None if overlay is None else str(as_written(overlay))
+        chain = replace(chain, site_file=str(as_written(site_file)), overlay=named, size=None)
+    if size is not None and size != Size():
+        chain = replace(chain, size=size.over(chain.size))
+    site = site_of(chain, tell=tell) if todo else None
+    if site is None and size is not None and size.typed and todo:
+        problems.append(
+            problem(
+                "size-without-site",
+                "the scripts are written anew only from a site file; name it with --site",
+                at=Place(key=size.typed[0]),
+            )
+        )
+    problems += _refused(chain, todo) + _gone(chain, todo)
+    if site is not None:
+        problems += _debug_problems(todo, site)
+        problems += site_problems([job.array or job.name for job in todo], site=site)
     if problems:
         raise RecipeError(*dict.fromkeys(problems))
-    if site is not None and todo:
-        chain = move(chain, todo, site=site)
-    return enqueue(chain, todo)
+    with disk_errors(Path(chain.store)):
+        if site is not None:
+            chain = move(chain, todo, site=site, tell=tell)
+        return enqueue(chain, todo)
+
+
+def site_of(chain: Chain, *, tell: Callable[[str], None]) -> Site | None:
+    """Return the site of a chain with its overlay, as they are now; None if they are not known.
+
+    Raises RecipeError if they are invalid.
+    """
+    files = [Path(named) for named in (chain.site_file, chain.overlay) if named is not None]
+    gone = [str(path) for path in files if is_absent(path)]
+    if chain.site_file is None or gone:
+        what = f"{gone[0]} is not there any more" if gone else "the chain names no site file"
+        tell(f"{what}; its scripts stay as they are (--site FILE writes them anew)")
+        return None
+    return sized(load_site(files[0], overlay=files[1] if len(files) > 1 else None), chain.size)
+
+
+def _debug_problems(todo: Sequence[ChainJob], site: Site) -> list[Problem]:
+    if site.debug is not None or all(job.name != "debug" for job in todo):
+        return []
+    return [
+        problem(
+            "no-short-queue",
+            "the site {site!r} has no short queue; add one under its key `debug`",
+            at=Place(key="debug"),
+            site=site.name,
+        )
+    ]
 
 
 def _refuse_active(chain: Chain, todo: Sequence[ChainJob]) -> None:
@@ -62,9 +121,9 @@ def _refuse_active(chain: Chain, todo: Sequence[ChainJob]) -> None:
         raise RecipeError(
             problem(
                 "chain-is-active",
-                "chain {chain} is still active: {jobs}; wait for it, or first: "
-                "finetune cancel {chain}",
+                "chain {chain} is still active: {jobs}; wait for it, or first: {command}",
                 chain=chain.id,
+                command=typed("cancel", chain),
                 jobs=[
                     f"{names.get(i, 'a job')} ({i}, {s.state.lower()})" for i, s in active.items()
                 ],
@@ -78,8 +137,10 @@ def unfinished(report: ChainReport) -> list[ChainJob]:
     return [job for job in report.chain.jobs if job.name not in done]
 
 
-def move(chain: Chain, jobs: Sequence[ChainJob], *, site: Site) -> Chain:
-    """Rewrite the scripts of jobs for a site; return the changed chain.
+def move(
+    chain: Chain, jobs: Sequence[ChainJob], *, site: Site, tell: Callable[[str], None]
+) -> Chain:
+    """Write the scripts of jobs anew for a site; return the changed chain.
 
     Raises ClusterError if Slurm would refuse a job, and then changes nothing.
     """
@@ -112,7 +173,25 @@ def move(chain: Chain, jobs: Sequence[ChainJob], *, site: Site) -> Chain:
                 changed.write_text(text, encoding="utf-8")
             raise ClusterError(job_refused(path.stem, output=refused))
     write_chain(moved)
+    for path, text in before.items():
+        if changed_lines := _changed(text, path.read_text("utf-8")):
+            tell(f"scripts/{path.name} is written anew from {chain.site_file}: {changed_lines}")
     return moved
+
+
+def _changed(before: str, after: str) -> str:
+    """Return which lines of a script changed, the first three of them.
+
+    >>> _changed("#SBATCH --time=4\\nsrun x\\n", "#SBATCH --time=2\\nsrun x\\n")
+    'now `#SBATCH --time=2`'
+    """
+    old, new = before.splitlines(), after.splitlines()
+    added = [line.strip() for line in new if line not in old and line.strip()]
+    removed = [line.strip() for line in old if line not in new and line.strip()]
+    word, lines = ("now", added) if added else ("without", removed)
+    more = f" and {len(lines) - _SHOWN_LINES:,} more" if len(lines) > _SHOWN_LINES else ""
+    shown = ", ".join(f"`{shortened(line, most=120)}`" for line in lines[:_SHOWN_LINES])
+    return f"{word} {shown}{more}" if lines else ""
 
 
 def _refused(chain: Chain, todo: Sequence[ChainJob]) -> list[Problem]:
@@ -127,15 +206,20 @@ def _refused(chain: Chain, todo: Sequence[ChainJob]) -> list[Problem]:
 
 
 def _gone(chain: Chain, todo: Sequence[ChainJob]) -> list[Problem]:
-    """Return the inputs that are no longer in the store and that no job builds."""
-    made = {artefact for job in todo for artefact in job.artefacts}
-    inputs = dict.fromkeys(n for job in todo for n in job.inputs if n not in made)
+    """Return the inputs that no job builds and that are damaged, or no longer in the store."""
     problems = []
-    for needed in Store(Path(chain.store)).lacking(inputs):
-        stage = needed.partition("/")[0]
-        verb = "fetch" if stage in ("base", "corpus", "benchmark") else stage
-        user = next(job for job in todo if needed in job.inputs)
+    for needed, user in inputs_of(todo).items():
         recipe = chain.folder / (user.recipe or chain.recipe)
+        stage, _, key = needed.partition("/")
+        try:
+            if Store(Path(chain.store)).find(stage, key) is not None:
+                continue
+        except StoreError as error:
+            problems.append(
+                problem("damaged-artefact", "{stage}: {damage}", stage=needed, damage=str(error))
+            )
+            continue
+        verb = "fetch" if stage in ("base", "corpus", "benchmark") else stage
         problems.append(
             problem(
                 "input-no-longer-there",
@@ -143,7 +227,7 @@ def _gone(chain: Chain, todo: Sequence[ChainJob]) -> list[Problem]:
                 "rebuild it with: {command}",
                 artefact=needed,
                 job=user.name,
-                command=f"finetune {verb} {recipe} --store {chain.store}",
+                command=shlex.join(["finetune", verb, str(recipe), "--store", chain.store]),
             )
         )
     return problems

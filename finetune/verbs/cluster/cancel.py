@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from finetune.cluster.chain.chain import find_chain
+from finetune.cluster.chain.typed import typed
 from finetune.cluster.follow.status import look
 from finetune.cluster.submit.queue import cancel
 from finetune.output.console import Console
@@ -44,6 +45,6 @@ def run(options: Namespace, console: Console) -> int:
         else ("finished results")
     )
     console.say(
-        f"{chain.id}: {what} are kept; to resume: finetune resubmit {chain.id}", chain=chain.id
+        f"{chain.id}: {what} are kept; to resume: {typed('resubmit', chain)}", chain=chain.id
     )
     return 0

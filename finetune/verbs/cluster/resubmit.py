@@ -5,32 +5,34 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from finetune.cluster.chain.chain import find_chain
+from finetune.cluster.chain.size import Size
+from finetune.cluster.chain.typed import typed
 from finetune.cluster.follow.status import look
 from finetune.cluster.submit.resubmit import resubmit
 from finetune.errors import RecipeError
 from finetune.messages import problem
 from finetune.output.console import Console
-from finetune.spec.site import load_site
-from finetune.verbs.options import add_chain, add_site
+from finetune.verbs.options import add_chain, add_site, add_size
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     add_chain(parser)
     add_site(parser)
+    add_size(parser)
 
 
 def run(options: Namespace, console: Console) -> int:
     """Resubmit the unfinished jobs of a chain."""
     chain = find_chain(options.store, options.chain)
-    site = None
-    if options.site is not None:
-        site = load_site(options.site, overlay=options.overlay)
-    elif options.overlay is not None:
+    if options.site is None and options.overlay is not None:
         raise RecipeError(
             problem("overlay-without-site", "--overlay changes a site: name the site with --site")
         )
-    sent = resubmit(chain, site=site)
+    size = Size(options.nodes, options.gpus, options.time)
+    sent = resubmit(
+        chain, site_file=options.site, overlay=options.overlay, size=size, tell=console.say
+    )
     if not sent:
         console.say(f"{chain.id}: all jobs are done; nothing was submitted", chain=chain.id)
         return 0
@@ -44,5 +46,5 @@ def run(options: Namespace, console: Console) -> int:
             job_id=submission.job_id,
             step=step,
         )
-    console.say(f"follow: finetune status {chain.id}", chain=chain.id)
+    console.say(f"follow: {typed('status', chain)}", chain=chain.id)
     return 0

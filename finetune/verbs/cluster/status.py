@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from finetune.cluster.chain.chain import chains_of, find_chain
-from finetune.cluster.follow.status import ChainReport, JobReport, look
+from finetune.cluster.follow.status import ChainReport, JobReport, look, look_at_all
 from finetune.cluster.submit.sweep import short
 from finetune.output.console import Console
 from finetune.output.durations import duration
@@ -28,8 +28,7 @@ def run(options: Namespace, console: Console) -> int:
     """Show the state of a chain, or of every chain of the store."""
     store = options.store
     if options.all:
-        for chain in chains_of(store):
-            report = look(chain)
+        for report in look_at_all(chains_of(store)):
             console.say(report.headline, **_chain_facts(report))
         return 0
     report = look(find_chain(store, options.chain))
@@ -40,6 +39,10 @@ def run(options: Namespace, console: Console) -> int:
         return 0
     for line in _aligned([COLUMNS, *(_row(job) for job in report.jobs)]):
         console.say(line)
+    for job in report.jobs:
+        console.detail(_in_slurm(job))
+    for note in report.site_notes:
+        console.detail(f"the site at submission: {note}")
     for notice in _notices(report):
         console.say(f"! {notice}")
     return 0
@@ -72,6 +75,14 @@ def _row(job: JobReport) -> tuple[str, ...]:
     )
 
 
+def _in_slurm(job: JobReport) -> str:
+    """Return the id of a job and where Slurm has it."""
+    parts = [f"job {job.job_id}" if job.job_id else "not submitted"]
+    parts += [f"partition {job.partition}"] if job.partition else []
+    parts += [f"time limit {job.time_limit}"] if job.time_limit else []
+    return f"{job.name}: {', '.join(parts)}"
+
+
 def _notices(report: ChainReport) -> list[str]:
     notices = [f"{job.name}: {notice}" for job in report.jobs for notice in job.notices]
     notices += report.notices
@@ -87,9 +98,11 @@ def _chain_facts(report: ChainReport) -> dict[str, Any]:
         "chain": report.chain.id,
         "state": report.state,
         "site": report.chain.site,
+        "site_file": report.chain.site_file,
         "created": report.chain.created,
         "folder": str(report.chain.folder),
         "notices": list(report.notices),
+        "site_notes": list(report.site_notes),
         "scheduler_problem": report.scheduler_problem,
     }
 
@@ -100,6 +113,7 @@ def _job_facts(job: JobReport) -> dict[str, Any]:
         "job": job.name,
         "state": job.state,
         "job_id": job.job_id,
+        "partition": job.partition,
         "step": progress.step,
         "total_steps": progress.total_steps,
         "loss": progress.loss,

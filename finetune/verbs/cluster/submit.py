@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.cluster.chain.chain import ChainJob, Submission
+from finetune.cluster.chain.chain import Chain, ChainJob, Submission
 from finetune.cluster.chain.size import Size, sized
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
 from finetune.cluster.submit.made_elsewhere import refuse_made_elsewhere
@@ -19,13 +19,14 @@ from finetune.errors import RecipeError
 from finetune.estimate.evaluation import evaluation_problems
 from finetune.messages import problem
 from finetune.output.console import Console
+from finetune.output.paths import as_written
 from finetune.pipeline.gate import Opened, open_project
 from finetune.pipeline.plan import steps_of, steps_up_to
 from finetune.pipeline.store import Store
 from finetune.pipeline.store_folder import named_store
 from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 from finetune.spec.site import Site, load_site
-from finetune.verbs.options import add_site, positive, time_limit
+from finetune.verbs.options import add_site, add_size, positive
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -54,19 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="maximum tasks of an array that run at the same time",
     )
-    parser.add_argument("--nodes", type=positive, metavar="N", help="nodes of the training job")
-    parser.add_argument(
-        "--gpus",
-        type=positive,
-        metavar="N",
-        help="GPUs of the training job, on all its nodes together",
-    )
-    parser.add_argument(
-        "--time",
-        type=time_limit,
-        metavar="LIMIT",
-        help="time limit of one attempt of the training job, as in sbatch: 4:00:00, 1-12:00:00",
-    )
+    add_size(parser)
     parser.add_argument("--until", choices=UNTIL, help="last job of the chain (default: all)")
     parser.add_argument(
         "--anyway",
@@ -93,7 +82,7 @@ def run(options: Namespace, console: Console) -> int:
     refuse_lost_withdrawals(project.cards.values(), store)
     swept = _combinations(options, project)
     planned = _planned(options, project, swept, site=site, store=store)
-    planned = replace(planned, chain=replace(planned.chain, size=size if size != Size() else None))
+    planned = replace(planned, chain=_remembering(planned.chain, options, size=size))
     if not planned.todo:
         _say_cached(options, project, swept, store=store, console=console)
         return 0
@@ -147,6 +136,16 @@ def _say_cached(
     done = store.path_of(last.stage.name, last.key)
     place = "every combination" if swept else f"the {last.stage.name} is {done}"
     console.say(f"everything is cached; {place}", path=str(done), jobs=[])
+
+
+def _remembering(chain: Chain, options: Namespace, *, size: Size) -> Chain:
+    """Return a chain that remembers what its scripts were written from, for `resubmit`."""
+    return replace(
+        chain,
+        site_file=str(as_written(options.site)),
+        overlay=None if options.overlay is None else str(as_written(options.overlay)),
+        size=size if size != Size() else None,
+    )
 
 
 def _combinations(options: Namespace, project: Opened) -> list[Combination]:

@@ -228,7 +228,7 @@ def test_another_site_is_what_the_jobs_are_submitted_with(here, fake_slurm):
     Path("site.yaml").write_text(
         SITE.replace("=batch", "=long") + "train: {time_limit: 20:00:00}\n"
     )
-    resubmit(planned.chain, site=load_site(Path("site.yaml")))
+    resubmit(planned.chain, site_file=Path("site.yaml"))
     script = (planned.chain.folder / "scripts/train.sh").read_text()
     assert "#SBATCH --partition=long" in script
     assert "#SBATCH --time=20:00:00" in script

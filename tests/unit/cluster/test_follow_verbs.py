@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from finetune.cluster.chain import chain as chains
 from finetune.cluster.chain.chain import AttemptEvent, Submission, append_event, append_submission
 from tests.support.artefacts import finished
 from tests.support.chain_by_hand import KEYS, write_chain_by_hand
+from tests.support.results import train_result
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_status_is_one_line_a_job_with_columns_under_each_other(chain, capsys):
         end = header.index(column) + len(column)
         assert train[end - 1] != " "
         assert train[end : end + 2] == "  "
-    assert evaluate.endswith("not started: train failed or was cancelled")
+    assert evaluate.endswith("not started: train failed")
 
 
 def test_machines_get_numbers_not_texts(chain, capsys):
@@ -103,3 +105,58 @@ def test_cancelling_without_slurm_is_a_clear_error(chain, capsys, fake_slurm):
     assert main(["cancel"]) == 1
     assert "Unable to contact" in capsys.readouterr().err
     assert chains.read_cancellations(chain) == []
+
+
+def test_all_chains_are_one_question_and_finished_ones_none(chain, capsys, fake_slurm):
+    """`status --all` asks the controller once for what is left, and not for what is finished."""
+    done = write_chain_by_hand(Path(chain.store), steps=3)
+    append_submission(done, Submission("prepare", "21", chains.now()))
+    fake_slurm.knows("13", f"JobId=13 JobState=PENDING Reason=Priority Command={chain.folder}/x")
+    before = len(fake_slurm.calls())
+    assert main(["status", "--all"]) == 0
+    assert fake_slurm.calls()[before:] == [("scontrol", "--all", "show", "job", "-o")]
+    assert capsys.readouterr().out.count(": waiting; 1 of 3 jobs done") == 1
+    for name, key in KEYS.items():
+        facts = train_result(steps=3, loss_last=1.0, tokens_per_second=1.0)
+        finished(Path(chain.store) / name / key, result=facts)
+    before = len(fake_slurm.calls())
+    assert main(["status", "--all"]) == 0
+    assert fake_slurm.calls()[before:] == []
+    assert capsys.readouterr().out.count(": done; 3 jobs") == 2
+
+
+def test_verbose_shows_partition_time_limit_and_what_the_site_said(chain, capsys, fake_slurm):
+    """A site may move a job to another partition and charge an account: -v has both."""
+    said = "JobState=PENDING Reason=Priority Partition=low TimeLimit=04:00:00"
+    fake_slurm.knows("13", f"JobId=13 {said} Command={chain.folder}/x")
+    note = "charged to research, 12.5 of 5000 SU left"
+    append_submission(chain, Submission("evaluate", "13", chains.now(), notes=(note,)))
+    assert main(["status"]) == 0
+    assert "low" not in capsys.readouterr().out
+    assert main(["status", "-v"]) == 0
+    out = capsys.readouterr().out
+    assert "evaluate: job 13, partition low, time limit 04:00:00" in out
+    assert f"the site at submission: {note}" in out
+
+
+def test_a_stopped_training_is_not_called_cancelled(chain, capsys, fake_slurm):
+    """Slurm cancels what depends on it; the chain is what its cause is, and says how to go on."""
+    stopped = AttemptEvent("end", chains.now(), "12", 0, outcome="stopped", reason="told to stop")
+    append_event(chain, "train", stopped)
+    gone = "JobState=CANCELLED Reason=DependencyNeverSatisfied"
+    fake_slurm.knows("13", f"JobId=13 {gone} Command={chain.folder}/x")
+    assert main(["status"]) == 0
+    first, *_, evaluate = capsys.readouterr().out.splitlines()
+    assert first.startswith(
+        f"{chain.id}: stopped; 1 of 3 jobs done. `finetune resubmit {chain.id}`"
+    )
+    assert evaluate.endswith("not started: train was stopped")
+
+
+def test_a_refused_submission_is_not_read_as_a_cancel_of_the_user(chain, capsys):
+    """The jobs that were taken back say why."""
+    chains.append_cancellation(chain, ["13"], because="Slurm refused train")
+    assert main(["status"]) == 0
+    evaluate = capsys.readouterr().out.splitlines()[-1]
+    assert "cancelled (Slurm refused train) at " in evaluate
+    assert "finetune cancel" not in evaluate

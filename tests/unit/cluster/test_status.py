@@ -15,7 +15,7 @@ from finetune.cluster.chain.chain import AttemptEvent, Submission, append_event,
 from finetune.cluster.follow import status
 from finetune.cluster.follow.notices import space_notices
 from finetune.cluster.slurm.commands import JobState, parse_jobs
-from finetune.cluster.slurm.reasons import STUCK, WAITING, never_starts, why_ended, why_waiting
+from finetune.cluster.slurm.reasons import never_starts, why_ended, why_waiting
 from finetune.cluster.submit.resubmit import resubmit
 from finetune.errors import RecipeError
 from tests.support.artefacts import finished
@@ -133,7 +133,7 @@ def test_a_failure_is_reported_with_the_reason_that_the_attempt_noted(chain, fak
     assert "train failed: the loss is not a number" in report.headline
     assert "finetune resubmit" in report.headline
     assert report.jobs[2].state == "cancelled"
-    assert report.jobs[2].why == "not started: train failed or was cancelled"
+    assert report.jobs[2].why == "not started: train failed"
 
 
 def test_what_slurm_has_forgotten_is_reported_from_the_files(chain, fake_slurm):
@@ -157,7 +157,7 @@ def test_a_forgotten_dependant_of_a_failure_is_not_called_lost(chain, fake_slurm
     evaluate = report_of(chain, "evaluate")
     assert (evaluate.state, evaluate.why) == (
         "cancelled",
-        "not started: train failed or was cancelled",
+        "not started: train failed",
     )
 
 
@@ -310,11 +310,6 @@ def test_every_kind_of_reason_says_what_to_do(reason, said):
     """Families of limits differ, and an unknown word is shown as it is."""
     job = replace(RECORDED["3"], job_id="7", state="PENDING", reason=reason)
     assert said in why_waiting(job)
-
-
-def test_no_reason_is_both_waiting_and_stuck():
-    """A word belongs to one table, or the other would never be read."""
-    assert not set(WAITING) & set(STUCK)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from finetune.cli import main
 from finetune.cluster.chain.chain import find_chain
 from finetune.output.paths import as_written, is_same_place
 from finetune.pipeline.store_folder import named_store
-from tests.support.light_project import fetched, write_light_project
+from tests.support.artefacts import finish_fetching
+from tests.support.light_project import write_light_project
 
 RECIPE = "recipes/tiny.yaml"
 
@@ -38,7 +39,7 @@ def test_a_chain_and_its_messages_have_the_links_as_they_were_written(linked, st
     """No script, recipe, record or message has the place that a link leads to."""
     (linked / "lnk").symlink_to(linked.parent / "pfs/store")
     (linked.parent / "pfs/store").mkdir()
-    fetched(Path(RECIPE), Path(".finetune" if store is None else "lnk"))
+    finish_fetching(Path(RECIPE), Path(".finetune" if store is None else "lnk"))
     named = [] if store is None else ["--store", store.replace("/ABSOLUTE", str(linked))]
     for verb in (["submit", RECIPE, "--site", "site.yaml"], ["status", "-v"], ["cancel"]):
         assert main([*verb, *named]) == 0
@@ -52,7 +53,7 @@ def test_a_chain_and_its_messages_have_the_links_as_they_were_written(linked, st
 
 def test_a_chain_works_where_only_the_written_path_exists(linked, capsys, variables):
     """In a container the bound folder is real, and the place that the link led to is not there."""
-    fetched(Path(RECIPE), Path(".finetune"))
+    finish_fetching(Path(RECIPE), Path(".finetune"))
     assert main(["submit", RECIPE, "--site", "site.yaml"]) == 0
     chain = find_chain(as_written(Path(".finetune")))
     linked.unlink()
@@ -69,7 +70,7 @@ def test_a_chain_works_where_only_the_written_path_exists(linked, capsys, variab
 
 def test_a_chain_is_found_by_either_of_its_paths(linked, capsys):
     """A comparison follows links: the same store is the same by any name."""
-    fetched(Path(RECIPE), Path(".finetune"))
+    finish_fetching(Path(RECIPE), Path(".finetune"))
     assert main(["submit", RECIPE, "--site", "site.yaml", "--store", "../real/.finetune"]) == 0
     assert main(["cancel", "--store", str(linked / ".finetune")]) == 0
     assert "cancelled release" in capsys.readouterr().out
