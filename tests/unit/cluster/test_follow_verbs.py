@@ -141,7 +141,7 @@ def test_verbose_shows_partition_time_limit_and_what_the_site_said(chain, capsys
 
 def test_a_stopped_training_is_not_called_cancelled(chain, capsys, fake_slurm):
     """Slurm cancels what depends on it; the chain is what its cause is, and says how to go on."""
-    stopped = AttemptEvent("end", chains.now(), "12", 0, outcome="stopped", reason="told to stop")
+    stopped = AttemptEvent("end", chains.now(), "12", 0, outcome="stopped", reason="asked to stop")
     append_event(chain, "train", stopped)
     gone = "JobState=CANCELLED Reason=DependencyNeverSatisfied"
     fake_slurm.knows("13", f"JobId=13 {gone} Command={chain.folder}/x")
@@ -154,7 +154,7 @@ def test_a_stopped_training_is_not_called_cancelled(chain, capsys, fake_slurm):
 
 
 def test_a_refused_submission_is_not_read_as_a_cancel_of_the_user(chain, capsys):
-    """The jobs that were taken back say why."""
+    """Jobs that were cancelled for it say why."""
     chains.append_cancellation(chain, ["13"], because="Slurm refused train")
     assert main(["status"]) == 0
     evaluate = capsys.readouterr().out.splitlines()[-1]
