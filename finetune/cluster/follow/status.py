@@ -65,7 +65,7 @@ class ChainReport:
     jobs: tuple[JobReport, ...]
     notices: tuple[str, ...] = ()
     site_notes: tuple[str, ...] = ()
-    """What the site said when the jobs were submitted, e.g. which account is charged."""
+    """Lines that the site printed at submission, e.g. the account that is charged."""
     scheduler_problem: str | None = None
     """Error of Slurm, if it did not answer."""
 
