@@ -22,6 +22,7 @@ from finetune.artefacts.output_table import (
 )
 from finetune.artefacts.results import (
     BaseResult,
+    Effect,
     EvaluateResult,
     PerSystem,
     PrepareResult,
@@ -71,9 +72,9 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
-def card_body(job: Job, *, licence: Licensing) -> str:
+def card_body(job: Job, *, licence: Licensing, effect: Effect) -> str:
     """Return the Markdown text under the front matter."""
-    return str(_template().render(**_facts(job, licence=licence)))
+    return str(_template().render(**_facts(job, licence=licence), effect=effect))
 
 
 @cache

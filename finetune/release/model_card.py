@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from finetune.artefacts.job import Job
+from finetune.artefacts.results import Effect
 from finetune.errors import ReleaseError
 from finetune.messages import problem
 from finetune.release.body import card_body
@@ -10,7 +11,7 @@ from finetune.release.front_matter import front_matter
 from finetune.release.recorded import Licensing
 
 
-def render_card(job: Job, *, licence: Licensing) -> str:
+def render_card(job: Job, *, licence: Licensing, effect: Effect) -> str:
     """Return the README.md of a release: front matter and body.
 
     Raises:
@@ -19,7 +20,7 @@ def render_card(job: Job, *, licence: Licensing) -> str:
     from huggingface_hub import ModelCard
 
     data = front_matter(job, licence=licence)
-    text = f"---\n{data.to_yaml()}\n---\n\n{card_body(job, licence=licence)}"
+    text = f"---\n{data.to_yaml()}\n---\n\n{card_body(job, licence=licence, effect=effect)}"
     try:
         read = ModelCard(text, ignore_metadata_errors=False)
     except ValueError as error:

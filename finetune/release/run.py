@@ -21,6 +21,7 @@ from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.results import (
     BaseResult,
+    Effect,
     EvaluateResult,
     PrepareResult,
     ReleaseResult,
@@ -31,6 +32,7 @@ from finetune.errors import StoreError
 from finetune.messages import Place, problem
 from finetune.output.markdown import plain
 from finetune.release.contents import exports_of_a_release, release_files, write_json
+from finetune.release.effect import check_effect
 from finetune.release.leaks import private_facts, scan
 from finetune.release.model_card import render_card
 from finetune.release.recorded import (
@@ -54,8 +56,9 @@ def run(job: Job) -> dict[str, Any]:
     Inputs: `train`, and for the card `base`, `prepare`, `evaluate`.
 
     Raises:
-        ReleaseError: licences forbid it, or a file would publish a private fact.
-        StoreError: the trained adapter is damaged.
+        ReleaseError: licences forbid it, the adapter has no effect or is not the one that was
+            trained, or a file would publish a private fact.
+        StoreError: the trained adapter is damaged, or the base is not the one it was trained on.
     """
     recipe = job.recipe
     # again, though the gate decided it: a job may start days later, when a consent has ended
@@ -69,10 +72,11 @@ def run(job: Job) -> dict[str, Any]:
     folder = job.workspace
     for export in exports_of_a_release():
         export.write(job)
+    effect = check_effect(job)
     picture = job.inputs["train"].path / "loss.png"
     if picture.is_file():
         shutil.copyfile(picture, folder / picture.name)
-    _write_texts(job, folder, licence=licence)
+    _write_texts(job, folder, licence=licence, effect=effect)
     gates = gates_of_job(job)
     write_page(job, gates)
     files = release_files(folder)
@@ -86,6 +90,7 @@ def run(job: Job) -> dict[str, Any]:
             files=sums,
             gate=licence.gate,
             gates=gates,
+            effect=effect,
         )
     )
 
@@ -103,12 +108,12 @@ def public_strings(job: Job) -> tuple[str, ...]:
     return tuple(s for s in strings if s)
 
 
-def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
-    (folder / "README.md").write_text(render_card(job, licence=licence), "utf-8")
+def _write_texts(job: Job, folder: Path, *, licence: Licensing, effect: Effect) -> None:
+    (folder / "README.md").write_text(render_card(job, licence=licence, effect=effect), "utf-8")
     (folder / "NOTICE").write_text(_notice(job), "utf-8")
     if licence.licence == "other":
         (folder / "LICENSE").write_text(_combined_terms(job, licence), "utf-8")
-    data: dict[str, Any] = {"cards": training_data(job)}
+    data: dict[str, Any] = {"cards": training_data(job), "base": _base_of(job, effect)}
     counted = ("languages", "counts", "per_language", "rejected")
     for phase, artifact in job.prepared:
         prepared = as_json(read_result(artifact, PrepareResult))
@@ -124,6 +129,16 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing) -> None:
         write_json(folder / "evaluation.json", scores | {"gates": _gates(job)})
         _copy_items(evaluate, folder)
         _write_records(job, evaluate)
+
+
+def _base_of(job: Job, effect: Effect) -> dict[str, Any]:
+    """Return which base was trained on, to the bit."""
+    base = job.recipe.base
+    return {
+        "repo": base.released_id,
+        "revision": base.revision,
+        "weights_sha256": dict(effect.base_sha256),
+    }
 
 
 def _write_records(job: Job, evaluate: Artifact) -> None:

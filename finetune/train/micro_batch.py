@@ -13,17 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor, nn
 
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import RecipeError, TrainError
+from finetune.launch.machine_memory import machine_bytes
 from finetune.launch.ranks import ranks_of
 from finetune.messages import Place, phrase, problem, sentence
 from finetune.models.attention.packed import chip_of
@@ -70,7 +69,6 @@ SHARDING_NAMES: dict[Sharded, str] = {
     "zero3": "ZeRO-3",
     "fsdp": "FSDP",
 }
-_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def choose_layout(
@@ -231,11 +229,8 @@ def process_budget_bytes(
         return gpu_budget_bytes(
             run.memory_gib, free_bytes=memory.available_bytes, total_bytes=memory.total_bytes
         )
-    total = psutil.virtual_memory().total
-    for limit in map(Path, _CGROUP_LIMITS):
-        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-            total = min(total, int(text))
-    return budget_bytes(run.memory_gib, device_bytes=total, processes=ranks_of().local_world)
+    processes = ranks_of().local_world
+    return budget_bytes(run.memory_gib, device_bytes=machine_bytes(), processes=processes)
 
 
 def _computed(

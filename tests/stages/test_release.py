@@ -72,13 +72,13 @@ def test_released_folder_gives_the_logits_of_the_training(root, tmp_path):
         files = {p.name: p.read_bytes() for p in job.workspace.iterdir()}
         hub.add(repo, files)
         settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-        arguments = [str(out), str(root / "base"), str(job.workspace), repo]
+        arguments = [str(out), str(root / "base" / "model"), str(job.workspace), repo]
         subprocess.run(
             [sys.executable, "-c", LOGITS, *arguments], check=True, env=os.environ | settings
         )
         # nothing but the adapter is asked for: loading the folder needs no network
         assert {path for _, path in hub.requests if repo not in path} == set()
-    base = AutoModelForCausalLM.from_pretrained(root / "base", dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(root / "base" / "model", dtype=torch.float32)
     tokens_BT = torch.arange(4, 68).reshape(2, 32)
     with torch.no_grad():
         untouched = base(tokens_BT).logits

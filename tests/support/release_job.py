@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def write_adapter(root: Path, *, rank: int = 4) -> tuple[Path, Path]:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    base = write_tiny_model(root / "base")
+    base = write_tiny_model(root / "base" / "model")
     model = AutoModelForCausalLM.from_pretrained(base)
     config = LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM")
     torch.manual_seed(1)
@@ -171,7 +172,11 @@ def release_job(root: Path, *, recipe: dict[str, Any] | None = None, **results: 
 
 def write_records(root: Path) -> None:
     """Write what the store and `prepare` leave beside their results."""
+    weights = sorted((root / "base" / "model").glob("*.safetensors"))
+    sums = {f"model/{p.name}": {"sha256": sha256(p.read_bytes()).hexdigest()} for p in weights}
+    (root / "base" / "manifest.json").write_text(json.dumps({"files": sums}))
     manifest = {
+        "inputs": {"base": f"base/{'0' * 16}"},
         "version": "0.1.0",
         "environment": {"python": "3.11.2", "packages": {"torch": "2.13.0", "peft": "0.21.2"}},
     }

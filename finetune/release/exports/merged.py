@@ -15,6 +15,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.results import VocabularyResult, read_result
 from finetune.errors import ReleaseError
 from finetune.messages import Place, problem
+from finetune.release.probes import difference, logits_of, probes, without_effect
 from finetune.spec.tables.export_format import Export, Exported
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-3
 """Largest difference of a logit, as a share of the largest logit, in float32."""
-PROBE_TOKENS = 64
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
@@ -74,7 +74,7 @@ def merge(base: Path, adapter: Path, folder: Path) -> Merged:
     """Write the merged model of a base folder and an adapter folder into `folder`, in float32.
 
     A base that was trained on in 4 or 8 bits is merged in its own weights. Raises ReleaseError if
-    the merged model computes something else.
+    the adapter changes nothing, or the merged model computes something else.
     """
     from finetune.models.kinds import kind_of
     from finetune.models.load import load_tokenizer
@@ -82,69 +82,47 @@ def merge(base: Path, adapter: Path, folder: Path) -> Merged:
 
     kind = kind_of(base)
     tokenizer = load_tokenizer(adapter if (adapter / _TOKENIZER[0]).is_file() else base)
-    probes = _probes(tokenizer)
+    rows = probes(tokenizer)
     model = kind.load_adapter(kind.load_base(base, precision="fp32"), adapter)
-    wanted = [_logits(model, probe) for probe in probes]
+    wanted = [logits_of(model, row) for row in rows]
+    with model.disable_adapter():
+        if difference([logits_of(model, row) for row in rows], wanted) == 0:
+            raise without_effect()
     merged = model.merge_and_unload(safe_merge=True)
     merged.config.name_or_path = ""  # the path of the base stays private
     save_model(merged, folder)
     _copy_tokenizer(base, adapter, folder)
-    rows = int(merged.get_input_embeddings().weight.shape[0])
+    size = int(merged.get_input_embeddings().weight.shape[0])
     del model, merged
-    difference = _difference(folder, wanted, probes)
-    if difference > TOLERANCE:
+    found = _difference(folder, wanted, rows)
+    if found > TOLERANCE:
         raise ReleaseError(
             problem(
                 "merged-differs",
                 "the merged model differs from base and adapter by {difference:.2g} of the largest "
                 "logit (at most {tolerance:g} is allowed); nothing was written",
-                difference=difference,
+                difference=found,
                 tolerance=TOLERANCE,
             )
         )
-    return Merged(rows, difference, _opener(folder, tokenizer, probes))
+    return Merged(size, found, _opener(folder, tokenizer, rows))
 
 
-def _probes(tokenizer: Any) -> list[torch.Tensor]:
-    """Return token rows to compare on: a text, all over the vocabulary, and its last tokens."""
-    import torch
-
-    size = len(tokenizer)
-    text = tokenizer("The merged model says the same. 12 + 30 = 42\n")["input_ids"]
-    spread = torch.linspace(0, size - 1, PROBE_TOKENS).long().tolist()
-    last = list(range(max(0, size - PROBE_TOKENS), size))
-    return [torch.tensor([ids[:PROBE_TOKENS]]) for ids in (text, spread, last)]
-
-
-def _logits(model: Any, probe: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    with torch.no_grad():
-        logits: torch.Tensor = model(input_ids=probe, use_cache=False).logits
-    return logits
-
-
-def _difference(folder: Path, wanted: list[torch.Tensor], probes: list[torch.Tensor]) -> float:
+def _difference(folder: Path, wanted: list[torch.Tensor], rows: list[torch.Tensor]) -> float:
     from finetune.models.kinds import kind_of
 
     again = kind_of(folder).load_base(folder, precision="fp32")
-    found = 0.0
-    for expected, probe in zip(wanted, probes, strict=True):
-        logits = _logits(again, probe)
-        if logits.shape != expected.shape:
-            return float("inf")
-        found = max(found, float((logits - expected).abs().max() / expected.abs().max()))
-    return found
+    return difference([logits_of(again, row) for row in rows], wanted)
 
 
-def _opener(folder: Path, tokenizer: Any, probes: list[torch.Tensor]) -> str:
+def _opener(folder: Path, tokenizer: Any, rows: list[torch.Tensor]) -> str:
     """Return the class of transformers that opens the folder's tokenizer as it is."""
     from transformers import PreTrainedTokenizerFast
 
     from finetune.models.load import load_tokenizer
 
-    texts = [tokenizer.decode(probe[0]) for probe in probes]
-    texts += [tokenizer.decode([token]) for token in probes[-1][0].tolist()]
+    texts = [tokenizer.decode(row[0]) for row in rows]
+    texts += [tokenizer.decode([token]) for token in rows[-1][0].tolist()]
     fast = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     for name, opened in (("AutoTokenizer", load_tokenizer(folder)), (type(fast).__name__, fast)):
         if all(opened(text)["input_ids"] == tokenizer(text)["input_ids"] for text in texts):

@@ -1,0 +1,21 @@
+"""Memory of the machine that this process may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def machine_bytes() -> int:
+    """Return the bytes of memory of this machine.
+
+    A control group's limit (a container, a Slurm job) counts as the machine's memory.
+    """
+    total = psutil.virtual_memory().total
+    for limit in map(Path, _CGROUP_LIMITS):
+        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+            total = min(total, int(text))
+    return int(total)
