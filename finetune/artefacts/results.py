@@ -308,20 +308,17 @@ class EvaluateResult:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Effect of a released adapter, loaded from its files as its users load it."""
+    """Effect of a released adapter, loaded as its users load it; shares of the largest logit."""
 
     tensors: int
-    """Tensors in its file; each is used, and none is 0."""
     base_sha256: Mapping[str, str]
     """Files of the base's weights -> sha256."""
     precision: Precision | None = None
     """Of the base in the comparison; None: it did not fit, and the scores show the effect."""
     from_base: float = 0.0
-    """Largest difference of a logit from the base's, as a share of the largest logit."""
+    """Largest difference of a logit from the base's."""
     from_trained: float = 0.0
-    """The same from those of the trained adapter, loaded as for its scores."""
     tolerance: float = 0.0
-    """Most of `from_trained`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +335,6 @@ class ReleaseResult:
     gates: tuple[GateResult, ...] = field(default=(), metadata=SPARSE)
     """Findings that decide whether the release may be public."""
     effect: Effect | None = field(default=None, metadata=SPARSE)
-    """None in releases older than this check."""
 
 
 def as_json(result: Any) -> dict[str, Any]:

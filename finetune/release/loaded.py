@@ -53,7 +53,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the base is held, and in which numbers."""
+    """Device and numbers of the base."""
 
     device: torch.device
     precision: Precision

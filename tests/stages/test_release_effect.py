@@ -124,7 +124,7 @@ def nudge(held: Tensors) -> None:
 def test_a_damaged_release_folder_is_refused_with_the_tensor(
     root: Path, change: Callable[[Tensors], object]
 ) -> None:
-    """What an export did to the files is found before the release is built."""
+    """Damage by an export is found before the release is built."""
     job = built(root)
     changed(job.workspace / WEIGHTS, change)
     with pytest.raises(ReleaseError) as refused:
