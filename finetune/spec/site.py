@@ -205,7 +205,7 @@ class Overlay(Section):
     qos: Value | None = None
     """`--qos` of every job."""
     mail: Annotated[str, StringConstraints(pattern=r"^[^\s@'\"]+@[^\s@'\"]+$")] | None = None
-    """Mail address for the end, failure or requeue of a job."""
+    """Mail address for the end of a chain, and for a job that fails."""
     sbatch: list[SbatchLine] = Field(default_factory=list)
     """Additional `#SBATCH` lines; they replace the same options of the site."""
     setup: list[Command] = Field(default_factory=list)
@@ -251,8 +251,6 @@ def apply_overlay(site: Site, overlay: Overlay, *, source: str) -> Site:
     own = {"account": overlay.account, "partition": overlay.partition, "qos": overlay.qos}
     own |= {"mail-user": overlay.mail}
     lines = [f"#SBATCH --{name}={value}" for name, value in own.items() if value]
-    if overlay.mail:
-        lines.append("#SBATCH --mail-type=END,FAIL,REQUEUE")
     lines += overlay.sbatch
     replaced = {option_of(line) for line in lines}
     values["sbatch"] = merge_lines(values["sbatch"], lines)

@@ -16,7 +16,7 @@ from finetune.launch.devices import GPUS
 from finetune.launch.rendezvous import HOST_SUFFIX, INTERFACES
 from finetune.output.templates import text_environment
 from finetune.spec.site import JobRequest, Site
-from finetune.spec.values.sbatch_lines import gpus_of, merge_lines
+from finetune.spec.values.sbatch_lines import gpus_of, merge_lines, option_of
 
 Kind = Literal["prepare", "train", "evaluate", "release", "debug"]
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -123,8 +123,21 @@ def header(
         f"--signal=B:USR1@{site.grace_seconds}",
         "--requeue" if chain.requeue == "allowed" else "--no-requeue",
     ]
-    lines = [f"#SBATCH {option}" for option in ours]
-    return lines + merge_lines(site.sbatch, request.sbatch)
+    of_site = merge_lines(site.sbatch, request.sbatch)
+    return [*(f"#SBATCH {option}" for option in ours), *of_site, *_mail(job, of_site, chain=chain)]
+
+
+def _mail(job: ChainJob, lines: list[str], *, chain: Chain) -> list[str]:
+    """Return the line of the events that are mailed: one at the end of a chain, not one per job.
+
+    The last job ends, or is cancelled with the job before it, in any case; a job that is requeued
+    has not failed.
+    """
+    options = {option_of(line) for line in lines}
+    if "mail-user" not in options or "mail-type" in options:
+        return []
+    waited_for = {name for other in chain.jobs for name in other.depends_on}
+    return [f"#SBATCH --mail-type={'FAIL' if job.name in waited_for else 'END,FAIL'}"]
 
 
 def request_of(kind: Kind, site: Site) -> JobRequest:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 DISTRIBUTION = "finetune-lowres"
+NOT_FETCHED = "not-fetched"
+"""Code of the problem that `finetune fetch` solves."""
 EARLY_SECONDS = 60
 """Maximum time by which Slurm's warning signal is early."""
 
@@ -43,7 +45,7 @@ def problems(
     if absent:
         reasons.append(
             problem(
-                "not-fetched",
+                NOT_FETCHED,
                 "not in the store {store}: {stages}. Compute nodes have no network; on the login "
                 "node: {command}",
                 store=store.root,

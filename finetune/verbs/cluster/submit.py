@@ -11,7 +11,7 @@ from finetune.cluster.chain.chain import Chain, ChainJob, Submission
 from finetune.cluster.chain.size import Size, sized
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
 from finetune.cluster.submit.made_elsewhere import refuse_made_elsewhere
-from finetune.cluster.submit.preflight import kind_of, problems
+from finetune.cluster.submit.preflight import NOT_FETCHED, kind_of, problems
 from finetune.cluster.submit.queue import groups, indices_of, waits_for
 from finetune.cluster.submit.submit import UNTIL, Planned, Until, plan_chain, store_of, submit_chain
 from finetune.cluster.submit.sweep import Combination, combinations_of, short
@@ -95,6 +95,10 @@ def run(options: Namespace, console: Console) -> int:
         reasons += evaluation_problems(project, site=site, store=store)
     if options.dry_run:
         _show(planned, console=console)
+        missing = [reason for reason in reasons if reason.code == NOT_FETCHED]
+        reasons = [reason for reason in reasons if reason not in missing]
+        for reason in missing:
+            console.say(f"before it can be submitted: {reason}")
     if reasons:
         raise RecipeError(*reasons)
     if options.dry_run:

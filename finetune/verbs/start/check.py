@@ -160,6 +160,8 @@ def _check_site(path: Path, *, overlay: Path | None, console: Console) -> None:
     Raises RecipeError if there is an overlay and it leaves placeholders without a value.
     """
     from finetune.spec.site import find_overlay, load_site, overlays_folder
+    from finetune.spec.values.gpu_requests import gpu_warnings
+    from finetune.spec.values.sbatch_lines import merge_lines
 
     site = load_site(path, overlay=overlay)
     overlay_path = overlay or find_overlay(site.name)
@@ -186,3 +188,10 @@ def _check_site(path: Path, *, overlay: Path | None, console: Console) -> None:
     else:
         message = sentence("{site}: valid", site=str(path))
     console.say(message, site=site.name, placeholders=list(site.placeholders))
+    for warning in gpu_warnings(
+        merge_lines(site.sbatch, site.train.sbatch),
+        nodes=site.train.nodes,
+        ranks_per_node=site.train.ranks_per_node,
+        gpus_per_node=site.gpus_per_node,
+    ):
+        console.say(sentence("  warning: {what}", what=warning))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune.cluster.chain.chain import Chain, ChainJob
-from finetune.cluster.job.batch_script import Kind, Work, ranks_of, request_of, script_of
+from finetune.cluster.job.batch_script import Kind, Work, header, ranks_of, request_of, script_of
 from finetune.errors import RecipeError
 from finetune.spec.load import validate
 from finetune.spec.site import Overlay, Site, apply_overlay, load_site
@@ -341,3 +341,24 @@ def test_array_of_a_command_is_split_as_written():
     line = next(x for x in script(site=site).splitlines() if x.startswith("finetune=("))
     words = shlex.split(line.removeprefix("finetune=(").removesuffix(")"))
     assert words[:5] == ["apptainer", "exec", "--bind", "/a b", "my image.sif"]
+
+
+@pytest.mark.parametrize("own", [[], ["#SBATCH --mail-type=ALL"]])
+def test_a_chain_mails_at_its_end_and_when_a_job_fails(own):
+    """The last job mails its end, every job a failure; no requeue. Lines of the site count first.
+
+    Observed with Slurm 22.05: a requeued job mails nothing, a cancelled dependent job its end.
+    """
+    names = ("prepare", "train", "evaluate.0", "evaluate.1")
+    after = ((), ("prepare",), ("train",), ("train",))
+    jobs = tuple(
+        ChainJob(name, (), f"{name}.sh", "x-%j.log", depends_on=before)
+        for name, before in zip(names, after, strict=True)
+    )
+    site = apply_overlay(site_of(), Overlay(mail="me@example.org", sbatch=own), source="mine")
+    chain = Chain(Path("/c"), "c", "r", "here", "now", "/store", jobs, max_restarts=3)
+    said = [
+        [line.partition("--mail-type=")[2] for line in lines if "--mail-type" in line]
+        for lines in (header(job, site.train, chain=chain, site=site) for job in jobs)
+    ]
+    assert said == ([["ALL"]] * 4 if own else [["FAIL"], ["FAIL"], ["END,FAIL"], ["END,FAIL"]])

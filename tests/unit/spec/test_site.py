@@ -113,7 +113,6 @@ def test_an_overlay_replaces_lines_of_the_same_option(site):
     )
     assert sorted(loaded.sbatch) == [
         "#SBATCH --account=mine",
-        "#SBATCH --mail-type=END,FAIL,REQUEUE",
         "#SBATCH --mail-user=me@example.org",
         "#SBATCH --mem=8G",
         "#SBATCH --partition=gpu2",
