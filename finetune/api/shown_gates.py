@@ -8,6 +8,7 @@ from finetune.api.made import Run
 from finetune.artefacts.gates.gate_evidence import evidence_of
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import GATES, gates_of, said_of, state_of
+from finetune.artefacts.judged.summary import judged_of
 from finetune.artefacts.results import EvaluateResult, PrepareResult, read_result
 from finetune.messages import Sentence, sentence
 from finetune.output.console import Console
@@ -24,6 +25,7 @@ def gates_of_run(made: Run) -> tuple[GateResult, ...]:
         made.recipe.cards,
         prepared=[read_result(one, PrepareResult) for one in prepared if one],
         evaluated=read_result(made.artefact("evaluate"), EvaluateResult),
+        judged=judged_of(recipe.judgements, evaluation=made.artefact("evaluate").key),
     )
     return gates_of(evidence, recipe.gates)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finetune.artefacts.items import Item
@@ -21,6 +21,8 @@ class Generated:
     base: str
     adapter: str
     phase: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Of other models of the recipe, by name."""
 
 
 def generated_by_both(
@@ -43,6 +45,24 @@ def generated_by_both(
     return found
 
 
+def beside_models(
+    generated: Sequence[Generated], asked: Asked, answers: Mapping[str, Sequence[Outputs]]
+) -> list[Generated]:
+    """Return generations with those of other models beside them.
+
+    `answers`: of each model to the task, part by part, as far as it answered.
+    """
+    if not generated:
+        return []
+    texts: dict[int, dict[str, str]] = {}
+    for name, by_part in answers.items():
+        for groups, of_part in zip(asked.groups, by_part, strict=True):
+            for group, outputs in zip(groups, of_part, strict=True):
+                for item, one in zip(group.items, outputs or (), strict=False):
+                    texts.setdefault(id(item), {})[name] = one.text
+    return [replace(one, models=texts.get(id(one.item), {})) for one in generated]
+
+
 def write_generations(path: Path, generated: Sequence[Generated]) -> None:
     """Write one JSON object per generation, text unescaped."""
     with path.open("w", encoding="utf-8", newline="\n") as out:
@@ -59,5 +79,5 @@ def write_generations(path: Path, generated: Sequence[Generated]) -> None:
                 "reference": item.reference,
                 "base": one.base,
                 "adapter": one.adapter,
-            }
+            } | ({"models": dict(one.models)} if one.models else {})
             out.write(json.dumps(record, ensure_ascii=False) + "\n")

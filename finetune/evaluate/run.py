@@ -46,7 +46,12 @@ from finetune.evaluate.compared_models.comparisons import with_models
 from finetune.evaluate.descriptions.described import described
 from finetune.evaluate.descriptions.hard_input_facts import hard_input_facts
 from finetune.evaluate.drops import other_documents
-from finetune.evaluate.generations import Generated, generated_by_both, write_generations
+from finetune.evaluate.generations import (
+    Generated,
+    beside_models,
+    generated_by_both,
+    write_generations,
+)
 from finetune.evaluate.item_scores import write_item_scores
 from finetune.evaluate.measurement import Measured, forget, is_begun, measure, take_part
 from finetune.evaluate.measuring.placing import takes_part
@@ -121,7 +126,7 @@ def run(job: Job) -> dict[str, Any]:
         counted, compared_models = with_models(job, one, counted, others)
         found.models.extend(compared_models)
         found.files.extend(write_item_scores(job.workspace, one, counted, shared=shared))
-        generated = generated_by_both(one, parts, outputs)
+        generated = beside_models(generated_by_both(one, parts, outputs), one, others)
         if one.task.name == HARD_INPUTS:
             found.hard_inputs.extend(hard_input_facts(one, parts, outputs))
             write_generations(job.workspace / "hard_inputs.jsonl", generated)

@@ -30,6 +30,7 @@ TRANSLATED = (
     "estimate",
     "evaluate",
     "identify",
+    "judge",
     "launch",
     "messages",
     "models",

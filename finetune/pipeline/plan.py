@@ -376,8 +376,9 @@ def _evaluate_content(project: Project) -> dict[str, Any]:
 
 def _release_content(project: Project) -> dict[str, Any]:
     recipe = project.recipe
-    return {
-        "release": recipe.released.model_dump(mode="json"),
+    judged = outside.judgement_checksums(project)
+    return ({"judgements": judged} if judged else {}) | {
+        "release": recipe.released.model_dump(mode="json", exclude={"judgements"}),
         "gates": recipe.gates.model_dump(mode="json"),
         "base": recipe.base.model_dump(mode="json", include={"hub_id", "revision", "licence"}),
         "cards": {

@@ -11,6 +11,7 @@ from finetune.artefacts.drop_rows import drop_rows
 from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.judged.judgements_said import judged_tables
 from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.model_comparisons import model_rows, models_ahead
 from finetune.artefacts.other_documents import limits
@@ -50,6 +51,7 @@ from finetune.release.recorded import (
     counts_by_card,
     gates_of_job,
     json_of,
+    judged_of_job,
     outputs_of,
     released_languages,
     result_of,
@@ -184,7 +186,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "minimum_items": MIN_ITEMS_OF_A_CLAIM,
         "effects": minimum_effects(comparisons_of(job)),
         "others": drop_rows(evaluated.other_documents) if evaluated else [],
-        **_models(evaluated),
+        **_models(evaluated) | {"judged": judged_tables(judged_of_job(job))},
         "limits": [str(one) for one in limits(evaluated.documents)] if evaluated else [],
         "has_items": bool(evaluated and evaluated.items),
         "untested": [c.pretty_name for c in job.cards.values() if c.corpus.test == "none"],

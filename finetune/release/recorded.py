@@ -10,6 +10,7 @@ from finetune.artefacts.gates.gate_evidence import evidence_of
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.judged.summary import JudgedSummary, judged_of
 from finetune.artefacts.output_facts import GroupOutputs
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.results import EvaluateResult, PrepareResult, read_result
@@ -152,8 +153,15 @@ def gates_of_job(job: Job) -> tuple[GateResult, ...]:
         job.cards,
         prepared=[read_result(artifact, PrepareResult) for _, artifact in job.prepared],
         evaluated=result_of(job, "evaluate", EvaluateResult) or EvaluateResult((), ()),
+        judged=judged_of_job(job),
     )
     return gates_of(evidence, job.recipe.gates)
+
+
+def judged_of_job(job: Job) -> tuple[JudgedSummary, ...]:
+    """Return what speakers found in the outputs of the evaluation."""
+    evaluate = job.inputs.get("evaluate")
+    return judged_of(job.recipe.judgements, evaluation=evaluate.key) if evaluate else ()
 
 
 def outputs_of(job: Job) -> tuple[GroupOutputs, ...]:

@@ -13,8 +13,9 @@ from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Job
+from finetune.artefacts.judged.judgements_said import judged_tables
 from finetune.output.templates import environment
-from finetune.release.recorded import comparisons_of
+from finetune.release.recorded import comparisons_of, judged_of_job
 
 PAGE = "report.html"
 _NOTE = "At the limits of the recipe, with its overrides."
@@ -29,6 +30,7 @@ def write_page(job: Job, gates: Sequence[GateResult]) -> None:
     parts: Any = environment("finetune.release").get_template("parts.html.j2").module
     lines = parts.first_lines(first_lines(comparisons_of(job), gates=gates))
     page = _put(page, "first lines", str(lines))
+    page = _put(page, "judged", str(parts.judged(judged_tables(judged_of_job(job)))))
     page = _put(page, "gates", str(parts.gate_table(list(map(gate_row, gates)), _NOTE)))
     (job.workspace / PAGE).write_text(page, "utf-8", newline="\n")
 

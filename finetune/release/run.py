@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from finetune.release.recorded import (
     counts_by_card,
     gates_of_job,
     json_of,
+    judged_of_job,
     licensing,
     trained_cards,
     training_data,
@@ -126,7 +127,9 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing, effect: Effect) 
         scores = as_json(read_result(evaluate, EvaluateResult))
         if "extension" in scores:
             del scores["extension"]["tokens_per_second"]  # varies; only the card states it
-        write_json(folder / "evaluation.json", scores | {"gates": _gates(job)})
+        judged = [asdict(one) for one in judged_of_job(job)]
+        scores |= {"gates": _gates(job)} | ({"judged": judged} if judged else {})
+        write_json(folder / "evaluation.json", scores)
         _copy_items(evaluate, folder)
         _write_records(job, evaluate)
 

@@ -156,6 +156,17 @@ def evaluation_entries(project: Project) -> dict[str, dict[str, Any]]:
     return entries
 
 
+def judgement_checksums(project: Project) -> list[str]:
+    """Return the checksums of the judgements that a release shows.
+
+    Raises RecipeError for a file that is missing.
+    """
+    return [
+        checksum(_existing(project, path, key=f"release.judgements[{number}]"))
+        for number, path in enumerate(project.recipe.judgements)
+    ]
+
+
 def _package_entry(project: Project, name: str) -> dict[str, Any]:
     release = _version(name)
     if release is None:
@@ -270,7 +281,11 @@ def check_files(project: Project, *, only_installed: bool = False) -> None:
         except DataError as error:
             problems += error.problems
     problems += _model_problems(project)
-    for pinned in (partial(identify_entries, only_installed=only_installed), evaluation_entries):
+    for pinned in (
+        partial(identify_entries, only_installed=only_installed),
+        evaluation_entries,
+        judgement_checksums,
+    ):
         try:
             pinned(project)
         except RecipeError as error:

@@ -13,7 +13,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, model_validat
 from finetune.errors import Unfit
 from finetune.messages import Place, problem
 from finetune.spec.language import Language
-from finetune.spec.section import Section
+from finetune.spec.section import PathText, Section
 from finetune.spec.sections.base_model import Base, LicenceId, Name, RepoId
 from finetune.spec.sections.compared_model import Compared, refuse_shared_names
 from finetune.spec.sections.gates import Gates
@@ -188,6 +188,9 @@ class Release(Section):
     licence is an error."""
     summary: str = ""
     """First sentence of the model card."""
+    judgements: list[PathText] = Field(default_factory=list)
+    """Files of `finetune judge collect`, one for each campaign: what speakers found in the outputs,
+    for the model card."""
 
 
 ReleaseOrNone = Annotated[
@@ -281,6 +284,11 @@ class Recipe(Section):
         """The release of a recipe that has one (`is_released`)."""
         assert isinstance(self.release, Release)  # noqa: S101, asked before
         return self.release
+
+    @property
+    def judgements(self) -> tuple[str, ...]:
+        """The files of judgements that the release shows."""
+        return tuple(self.released.judgements) if self.is_released else ()
 
     @property
     def models(self) -> tuple[Base, ...]:

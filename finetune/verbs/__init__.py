@@ -121,6 +121,7 @@ _ROWS = (
         "show the report pages of a recipe, or a sweep's table",
         recipe="optional",
     ),
+    Verb("judge", "release", "let speakers judge outputs on an offline page; collect the answers"),
     Verb("publish", "release", "upload a built release to a hub", recipe="required"),
     Verb("chat", "use", "chat with base and adapter in the terminal", recipe="required"),
     Verb("export", "use", "export the adapter, e.g. merged into its base", recipe="required"),

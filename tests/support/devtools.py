@@ -27,6 +27,7 @@ class Tab:
     def __init__(self, write: int, read: int) -> None:
         self.write, self.read = write, read
         self.number, self.rest = 0, b""
+        self.events: list[dict[str, Any]] = []
         self.session: str | None = None
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)[
@@ -43,6 +44,8 @@ class Tab:
         os.write(self.write, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._next()
+            if "method" in answer:
+                self.events.append(answer)
             if answer.get("id") == self.number:
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]
@@ -95,6 +98,28 @@ class Tab:
             assert time.monotonic() < until, "no other page came"
             time.sleep(0.05)
         self.ready()
+
+    def requests(self) -> list[str]:
+        """Return the addresses that were asked for since `watch`, the opened page's among them."""
+        self.ask("0")  # events of before come before its answer
+        sent = [
+            one["params"] for one in self.events if one["method"] == "Network.requestWillBeSent"
+        ]
+        return [one["request"]["url"] for one in sent]
+
+    def watch(self, downloads: Path) -> None:
+        """Note every request from now on; put what the page saves into a folder."""
+        self.send("Network.enable")
+        self.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
+
+    def saved(self, downloads: Path) -> Path:
+        """Return the one file that the page saved, when it is all there."""
+        until = time.monotonic() + SECONDS
+        while not (found := [one for one in downloads.glob("*") if one.suffix != ".crdownload"]):
+            assert time.monotonic() < until, "no file was saved"
+            time.sleep(0.05)
+        [file] = found
+        return file
 
     def picture(self, file: Path) -> None:
         """Write what the page looks like, all of it, as PNG."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from finetune.artefacts.judged.summary import JudgedSummary
 from finetune.artefacts.results import EvaluateResult, PrepareResult
 from finetune.artefacts.scores import PairedTest, Score
 from finetune.spec.card import DataCard
@@ -38,6 +39,8 @@ class Evidence:
     translated: tuple[str, ...]
     """Those into which parallel cards translate."""
     overlap: Overlap
+    judged: tuple[JudgedSummary, ...] = ()
+    """Judgements of speakers, by campaign."""
 
     def scores(self, *, task: str | None, metric: str, language: str | None = None) -> list[Score]:
         """Return the adapter's scores of a metric."""
@@ -60,6 +63,7 @@ def evidence_of(
     *,
     prepared: Sequence[PrepareResult],
     evaluated: EvaluateResult,
+    judged: Sequence[JudgedSummary] = (),
 ) -> Evidence:
     """Return the evidence of a recipe; `prepared` are the corpora of its phases."""
     there = {name for name, card in cards.items() if not card.is_withdrawn}
@@ -76,6 +80,7 @@ def evidence_of(
         languages=tuple(languages),
         translated=tuple(name for name, translates in languages.items() if translates),
         overlap=_overlap(recipe, prepared),
+        judged=tuple(judged),
     )
 
 

@@ -11,6 +11,7 @@ from functools import partial
 
 from finetune.artefacts.gates.gate_evidence import Evidence, Overlap
 from finetune.artefacts.gates.result import Fact, Finding, GateResult
+from finetune.artefacts.judged.summary import JudgedSummary
 from finetune.artefacts.output_facts import REFERENCE, GroupOutputs
 from finetune.artefacts.output_table import other_languages, place_of
 from finetune.artefacts.scores import PairedTest, Score
@@ -216,9 +217,26 @@ def _overlap_facts(overlap: Overlap) -> dict[str, Fact]:
     return {"removed": overlap.removed or 0, "sets": overlap.evaluation_sets}
 
 
-def judgement(_: Evidence, __: Gates) -> list[GateResult]:
-    """Return whether speakers judged the outputs; no recipe records it yet."""
-    return [GateResult("judgement", "not measured")]
+def judgement(evidence: Evidence, _: Gates) -> list[GateResult]:
+    """Return for each language whether speakers judged its outputs, and prefer no other to them."""
+    found = []
+    for language in evidence.languages:
+        mine = [one for one in evidence.judged if one.language == language]
+        if not mine:
+            found.append(GateResult("judgement", "not measured", language_name(language)))
+        found += [_judged(one) for one in mine]
+    return found
+
+
+def _judged(one: JudgedSummary) -> GateResult:
+    facts: dict[str, Fact] = {
+        "judges": one.judges,
+        "items": one.items,
+        "share": one.preference.value,
+        "other": one.other,
+    }
+    lost = one.other == "base" and one.preferred == "other"
+    return GateResult("judgement", _passed(not lost), language_name(one.language), facts)
 
 
 def _passed(condition: bool) -> Finding:

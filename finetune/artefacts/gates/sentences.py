@@ -149,6 +149,17 @@ SAID: Mapping[GateName, Mapping[Finding, Say]] = {
         "failed": lambda f: sentence("number of items: only {n} (at least {limit})", **f),
         "not measured": lambda _: sentence("no held-out text was scored"),
     },
-    "judgement": {"not measured": lambda _: sentence("no speaker's judgement is recorded")},
+    "judgement": {
+        "passed": lambda f: sentence(
+            "judges: {judges}, items: {items}; the adapter is preferred to {other} in {share:.0%}",
+            **f,
+        ),
+        "failed": lambda f: sentence(
+            "judges: {judges}, items: {items}; the adapter is preferred to {other} in only "
+            "{share:.0%}",
+            **f,
+        ),
+        "not measured": lambda _: sentence("no speaker's judgement is recorded"),
+    },
 }
 """A finding without a sentence of its own is said as its state."""

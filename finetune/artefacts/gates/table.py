@@ -86,8 +86,8 @@ GATES: Mapping[GateName, Gate] = {
     "judgement": Gate(
         sentence("was read by speakers"),
         readings.judgement,
-        sentence("have speakers of the language read the outputs"),
-        sentence("have speakers of the language read the outputs"),
+        sentence("train on more or other texts of the language"),
+        sentence("have speakers of the language judge the outputs (finetune judge build)"),
         is_required=False,
     ),
 }

@@ -132,6 +132,9 @@ def absolute(recipe: Recipe) -> Recipe:
     if (tasks, models) != (recipe.evaluate.tasks, recipe.evaluate.models):
         asked = {"tasks": tasks, "models": models}
         changes["evaluate"] = recipe.evaluate.model_copy(update=asked)
+    if recipe.judgements:
+        judged = {"judgements": list(map(_absolute, recipe.judgements))}
+        changes["release"] = recipe.released.model_copy(update=judged)
     first = recipe.training_phases[0].train
     if first.start_from is not None:
         train = first.model_copy(update={"start_from": _absolute(first.start_from)})

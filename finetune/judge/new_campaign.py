@@ -1,0 +1,76 @@
+"""`finetune judge build`: outputs of an evaluation -> a campaign and the page for its judges."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from finetune.artefacts.job import Artifact
+from finetune.judge.campaign import (
+    CAMPAIGN,
+    Blind,
+    Campaign,
+    blinded,
+    campaign_of,
+    new_key,
+    read_campaign,
+    write_campaign,
+)
+from finetune.judge.judge_page import page_of, write_judge_page
+from finetune.judge.shown_pairs import BASE, pairs_of
+
+ITEMS = 30
+"""About half an hour of one person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Settings of a new campaign."""
+
+    shared: Collection[str]
+    """Cards whose texts may be shown."""
+    language: str | None = None
+    other: str = BASE
+    """Rival of the adapter."""
+    items: int = ITEMS
+    with_reference: bool = False
+    health: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A campaign that was written."""
+
+    campaign: Campaign
+    path: Path
+    """Of the campaign file."""
+    page: Path
+    blind: tuple[Blind, ...] = field(default=(), repr=False)
+
+
+def make_campaign(evaluation: Artifact, wanted: Wanted, folder: Path) -> Made:
+    """Write campaign file and page into a folder; the same again where they are there.
+
+    Raises RecipeError if another campaign is in the folder, or nothing may be shown.
+    """
+    pairs = pairs_of(
+        evaluation.path,
+        language=wanted.language,
+        other=wanted.other,
+        shared=wanted.shared,
+        most=wanted.items,
+        with_reference=wanted.with_reference,
+    )
+    there = folder / CAMPAIGN
+    campaign = campaign_of(
+        pairs.shown,
+        key=read_campaign(there).key if there.is_file() else new_key(),
+        evaluation=evaluation.key,
+        other=wanted.other,
+        left_out=pairs.left_out,
+    )
+    path = write_campaign(campaign, folder)
+    blind = tuple(blinded(campaign, pairs.shown))
+    page = write_judge_page(page_of(campaign, blind, health=wanted.health), folder)
+    return Made(campaign, path, page, blind)
