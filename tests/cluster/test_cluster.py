@@ -18,7 +18,7 @@ def test_a_job_on_two_nodes_sees_two_hosts_and_ends_well(cluster, tmp_path):
     """srun starts one task on each node, under the node's own host name."""
     script = tmp_path / "job.sh"
     script.write_text("#!/bin/bash\n#SBATCH -N2\n#SBATCH -o out.txt\nsrun hostname\n")
-    job_id = slurm.submit(script, folder=tmp_path)
+    job_id = slurm.submit(script, folder=tmp_path).job_id
     wait_for(lambda: not slurm.jobs([job_id])[job_id].is_active)
     assert slurm.jobs([job_id])[job_id].state == "COMPLETED"
     assert sorted((tmp_path / "out.txt").read_text().split()) == ["node1", "node2"]
@@ -32,7 +32,7 @@ def test_a_rebooted_node_puts_its_job_back_into_the_queue(cluster, tmp_path):
         "echo start ${SLURM_RESTART_COUNT:-0}\n"
         "[ ${SLURM_RESTART_COUNT:-0} = 1 ] || sleep 120\n"
     )
-    job_id = slurm.submit(script, folder=tmp_path)
+    job_id = slurm.submit(script, folder=tmp_path).job_id
     wait_for((tmp_path / "out.txt").exists)
     wait_for(lambda: "start 0" in (tmp_path / "out.txt").read_text())
     cluster.control("reboot", slurm.jobs([job_id])[job_id].nodes)

@@ -239,7 +239,7 @@ def test_a_job_that_slurm_starts_too_early_fails_clearly(fresh, cluster):
     chain = line.submit()
     line.wait_for_step(1)
     script = chain.folder / chain.job("evaluate").script
-    job_id = slurm.submit(script, folder=chain.folder)
+    job_id = slurm.submit(script, folder=chain.folder).job_id
     wait_for(lambda: not slurm.jobs([job_id])[job_id].is_active)
     assert slurm.jobs([job_id])[job_id].state == "FAILED"
     assert "is not in the store" in (chain.folder / f"logs/evaluate-{job_id}.log").read_text()

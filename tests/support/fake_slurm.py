@@ -45,7 +45,10 @@ done
 exit 0
 """
 SCANCEL = """\
-for number; do [ -d "$FAKE_QUEUE/$number" ] && echo CANCELLED >"$FAKE_QUEUE/$number/state"; done
+for id; do
+    number=${id%%_*}
+    [ -d "$FAKE_QUEUE/$number" ] && echo CANCELLED >"$FAKE_QUEUE/$number/state"
+done
 exit 0
 """
 PROGRAMS = {"sbatch": SBATCH, "squeue": SQUEUE, "scontrol": SCONTROL, "scancel": SCANCEL}
@@ -63,6 +66,15 @@ class FakeSlurm:
     def environment(self) -> dict[str, str]:
         """Return the variables with which the commands are found, and find their queue."""
         return environment(self.programs, self.queue)
+
+    def wraps(self, program: str, text: str) -> None:
+        """Let a site's wrapper stand before a command, which it finds as `$REAL`."""
+        path = self.programs / program
+        path.rename(path.with_suffix(".real"))
+        path.write_text(
+            f"#!/bin/bash\nREAL={path.with_suffix('.real')}\n{text}\n", encoding="utf-8"
+        )
+        path.chmod(0o755)
 
     def knows(self, job: str, record: str) -> None:
         """Let `scontrol show job` print a record about a job."""

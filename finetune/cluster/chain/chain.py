@@ -20,7 +20,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -291,8 +291,7 @@ def append_cancellation(chain: Chain, job_ids: Iterable[str], *, because: str = 
 
 def read_cancellations(chain: Chain) -> list[Cancellation]:
     """Return every cancellation, oldest first."""
-    records = [_of(Cancellation, line) for line in _lines(chain.folder / CANCELLED)]
-    return [replace(c, job_ids=tuple(c.job_ids)) for c in records]
+    return [_of(Cancellation, line) for line in _lines(chain.folder / CANCELLED)]
 
 
 def is_cancelled(chain: Chain, job_id: str) -> bool:
@@ -316,13 +315,16 @@ def _attempts(chain: Chain, name: str) -> Path:
 
 
 def _job(values: Mapping[str, Any]) -> ChainJob:
-    lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
-    return ChainJob(**{**values, **lists})
+    return ChainJob(**_with_tuples(values))
 
 
 def _of(kind: type[Any], values: Mapping[str, Any]) -> Any:
     known = {f.name for f in fields(kind)}
-    return kind(**{k: v for k, v in values.items() if k in known})
+    return kind(**_with_tuples({k: v for k, v in values.items() if k in known}))
+
+
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
 def _append(path: Path, values: Mapping[str, Any]) -> None:

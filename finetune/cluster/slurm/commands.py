@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ ACTIVE = frozenset(
 AfterKind = Literal["afterok", "afterany", "aftercorr"]
 WAITING = frozenset(("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"))
 TIMEOUT_SECONDS = 60.0
+SUBMIT_SECONDS = 300.0
+"""Time for sbatch: wrappers ask budgets, and a busy controller takes minutes."""
+_ID = re.compile(r"\d+(;\S+)?")
 _FORGOTTEN = re.compile(r"Invalid job id|slurm_load_jobs error: Invalid", re.IGNORECASE)
 _KEY = re.compile(r"(?:^| )([A-Z][A-Za-z_]*(?:[/:][A-Za-z]+)*)=")
 
@@ -77,6 +81,15 @@ class JobState:
 
 
 @dataclass(frozen=True, slots=True)
+class Submitted:
+    """Answer of sbatch."""
+
+    job_id: str
+    notes: tuple[str, ...] = ()
+    """Lines that the site prints beside the id: a charged account, a changed partition."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """Output and exit code of a job step."""
 
@@ -98,17 +111,42 @@ def submit(
     after: Sequence[str] = (),
     after_kind: AfterKind = "afterok",
     options: Sequence[str] = (),
-) -> str:
-    """Submit a script with `folder` as working directory; return the job id.
+) -> Submitted:
+    """Submit a script with `folder` as working directory; return the job id and the site's notes.
 
     `after`: ids of jobs that must succeed first (`afterany`: end in any way; `aftercorr`: for each
     task of an array the task of the same index). If one fails, Slurm cancels this job.
+
+    Raises ClusterError if Slurm refuses, if there is no answer in time, or if the answer has no
+    job id or several; Slurm may have taken the job in the last two cases.
     """
     arguments = ["--parsable", *options]
     if after:
         arguments += [f"--dependency={after_kind}:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
-    printed = _run("sbatch", *arguments, str(script), folder=folder)
-    return printed.strip().splitlines()[-1].partition(";")[0]
+    done = _ask("sbatch", *arguments, str(script), folder=folder, seconds=SUBMIT_SECONDS)
+    return parse_submitted(done.stdout, notes=done.stderr)
+
+
+def parse_submitted(printed: str, *, notes: str = "") -> Submitted:
+    """Parse what `sbatch --parsable` printed: one line is an id, others are the site's.
+
+    >>> parse_submitted("Dear user\\n787;lumi\\n1234 SU are left\\n")
+    Submitted(job_id='787', notes=('Dear user', '1234 SU are left'))
+    """
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    ids = [line for line in lines if _ID.fullmatch(line)]
+    if len(ids) != 1:
+        raise ClusterError(
+            problem(
+                "no-job-id",
+                "sbatch: expected one line with a job id, and it printed {printed!r}; if sbatch is "
+                "a wrapper of the site, it must keep the line that --parsable prints",
+                printed=printed.strip()[:500],
+            )
+        )
+    said = [line for line in lines if line not in ids]
+    said += [line.strip() for line in notes.splitlines() if line.strip()]
+    return Submitted(ids[0].partition(";")[0], tuple(dict.fromkeys(said)))
 
 
 def refusal(script: Path, *, folder: Path) -> str | None:
@@ -234,25 +272,16 @@ def environment() -> dict[str, str]:
     }
 
 
-def _run(
-    command: str,
-    *arguments: str,
-    folder: Path | None = None,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-) -> str:
-    program = _program(command)
+def _run(command: str, *arguments: str, folder: Path | None = None) -> str:
+    return _ask(command, *arguments, folder=folder, seconds=TIMEOUT_SECONDS).stdout
+
+
+def _ask(
+    command: str, *arguments: str, folder: Path | None, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a command; raise ClusterError if it fails or does not answer in time."""
     try:
-        done = subprocess.run(
-            [program, *arguments],
-            cwd=folder,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout_seconds,
-            check=False,
-        )
+        done = _finished([_program(command), *arguments], folder=folder, seconds=seconds)
     except subprocess.TimeoutExpired:
         raise ClusterError(
             problem(
@@ -260,7 +289,7 @@ def _run(
                 "{command}: no answer in {seconds:.0f} s; check that Slurm's controller is up, and "
                 "try again",
                 command=command,
-                seconds=timeout_seconds,
+                seconds=seconds,
             )
         ) from None
     if done.returncode != 0:
@@ -273,7 +302,30 @@ def _run(
                 output=output,
             )
         )
-    return done.stdout
+    return done
+
+
+def _finished(
+    command: list[str], *, folder: Path | None, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process group of its own, so that a stop ends what a wrapper started."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def _program(command: str) -> str:

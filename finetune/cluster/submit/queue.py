@@ -19,11 +19,13 @@ from finetune.cluster.follow.status import is_within, jobs_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.slurm.commands import JobState
 from finetune.errors import ClusterError, RecipeError
-from finetune.messages import problem
+from finetune.messages import Problem, problem
 from finetune.spec.site import Site
 
 _ROUNDS = 5
 _SETTLE_SECONDS = 1.0
+_LATE_SECONDS = 5.0
+"""Time after which a job whose answer was lost is in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,15 @@ def active_jobs(chain: Chain) -> dict[str, JobState]:
 def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
     """Submit jobs of a chain in order, with their dependencies.
 
-    The tasks of a job array are one submission. Raises ClusterError if Slurm refuses a job; the
-    jobs before it are cancelled.
+    The tasks of a job array are one submission. Raises ClusterError if Slurm refuses a job or its
+    answer is lost; every job of the chain in the queue is then cancelled, this one as well.
     """
     sent: dict[str, Submission] = {}
     try:
         for group in groups(jobs):
             after, kind = waits_for(group, {n: s.job_id for n, s in sent.items()})
             array = group[0].array is not None
-            job_id = slurm.submit(
+            submitted = slurm.submit(
                 chain.folder / group[0].script,
                 folder=chain.folder,
                 after=after,
@@ -87,15 +89,40 @@ def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
                 options=[f"--array={indices_of(chain, group)}"] if array else [],
             )
             for job in group:
-                own = f"{job_id}_{job.task}" if array else job_id
-                sent[job.name] = Submission(name=job.name, job_id=own, time=now())
+                own = f"{submitted.job_id}_{job.task}" if array else submitted.job_id
+                sent[job.name] = Submission(job.name, own, now(), notes=submitted.notes)
                 append_submission(chain, sent[job.name])
-    except ClusterError:
-        ids = [submission.job_id for submission in sent.values()]
-        append_cancellation(chain, ids)
-        slurm.cancel(ids)
+    except ClusterError as error:
+        raise ClusterError(*error.problems, *_take_back(chain, error)) from None
+    except BaseException:  # a stop of this process
+        _take_back(chain, None)
         raise
     return list(sent.values())
+
+
+def _take_back(chain: Chain, error: ClusterError | None) -> list[Problem]:
+    """Cancel what a failed submission left in the queue; return what Slurm says against it."""
+    try:
+        cancel(chain)
+        if error is None or set(error.codes) & {"no-answer-of-slurm", "no-job-id"}:
+            time.sleep(_LATE_SECONDS)
+            cancel(chain)
+    except ClusterError as refused:
+        return [
+            *refused.problems,
+            problem(
+                "jobs-perhaps-left",
+                "jobs of the chain may be in the queue; when Slurm answers: finetune cancel "
+                "{chain}",
+                chain=chain.id,
+            ),
+        ]
+    return []
+
+
+def notes_of_site(submissions: Iterable[Submission]) -> list[str]:
+    """Return what the site said of some submissions, each line once."""
+    return list(dict.fromkeys(note for sent in submissions for note in sent.notes))
 
 
 def refuse_forbidden_requeue(site: Site) -> None:

@@ -8,6 +8,7 @@ from finetune.cluster.chain.chain import find_chain
 from finetune.cluster.chain.size import Size
 from finetune.cluster.chain.typed import typed
 from finetune.cluster.follow.status import look
+from finetune.cluster.submit.queue import notes_of_site
 from finetune.cluster.submit.resubmit import resubmit
 from finetune.errors import RecipeError
 from finetune.messages import problem
@@ -46,5 +47,7 @@ def run(options: Namespace, console: Console) -> int:
             job_id=submission.job_id,
             step=step,
         )
+    for note in notes_of_site(sent):
+        console.say(f"sbatch: {note}", note=note)
     console.say(f"follow: {typed('status', chain)}", chain=chain.id)
     return 0

@@ -12,7 +12,7 @@ from finetune.cluster.chain.size import Size, sized
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
 from finetune.cluster.submit.made_elsewhere import refuse_made_elsewhere
 from finetune.cluster.submit.preflight import NOT_FETCHED, kind_of, problems
-from finetune.cluster.submit.queue import groups, indices_of, waits_for
+from finetune.cluster.submit.queue import groups, indices_of, notes_of_site, waits_for
 from finetune.cluster.submit.submit import UNTIL, Planned, Until, plan_chain, store_of, submit_chain
 from finetune.cluster.submit.sweep import Combination, combinations_of, short
 from finetune.errors import RecipeError
@@ -217,6 +217,8 @@ def _report(planned: Planned, submissions: list[Submission], *, console: Console
     columns = ("job", "id", "depends on")
     console.table(f"{chain.id} on {chain.site}", columns, rows, name="jobs", facts=facts)
     store = "".join(f" {shlex.quote(word)}" for word in named_store(Path(chain.store)))
+    for note in notes_of_site(submissions):
+        console.say(f"sbatch      {note}", note=note)
     console.say(f"scripts     {chain.folder / 'scripts'}", chain=chain.id, folder=str(chain.folder))
     console.say(f"follow      finetune status{store}")
     if any(job.recipe for job in chain.jobs):
