@@ -21,8 +21,8 @@ SKEW_WARN_SECONDS, SKEW_SECONDS = 5.0, 60.0
 PURGE_WARN_DAYS = 7.0
 _DECISIVE = ("torch", "transformers", "peft", "accelerate", "deepspeed", "numpy", "tokenizers")
 
-SETUP_MARK = "finetune-setup "
-"""Prefix of a line that names a failed setup command."""
+_OURS = re.compile(r"doctor: (attempt \d|exit code |setup: )|srun: job ")
+"""Lines of the job script itself."""
 _TELLING = re.compile(r"[Ee]rror|No module|not found|no answer")
 
 State = Literal["ok", "warning", "failed"]
@@ -40,21 +40,21 @@ class Finding:
 
 
 def answers(probes: Sequence[Probe], *, nodes: int, ranks_per_node: int, error: str) -> Finding:
-    """Check that every rank answered; `error`: main error line of srun."""
+    """Check that every rank answered; `error`: main error line of the job."""
     expected = nodes * ranks_per_node
     hosts = {probe.host for probe in probes}
     if len(probes) == expected and len(hosts) == nodes:
         return Finding("compute nodes", "ok", f"{expected} ranks on {', '.join(sorted(hosts))}")
     found = f"{len(probes)} of {expected} ranks on {len(hosts)} of {nodes} nodes answered"
     return Finding(
-        "compute nodes", "failed", f"{found}: {error or 'no output of srun'}", advice_for(error)
+        "compute nodes", "failed", f"{found}: {error or 'no output of the job'}", advice_for(error)
     )
 
 
-def main_line(errors: str, *, output: str) -> str:
+def main_line(log: str) -> str:
     """Return the most informative line of the ranks' errors, else of srun's."""
-    lines = [line.strip() for line in f"{errors}\n{output}".splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith((MARK, SETUP_MARK, "srun: job "))]
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = [x for x in lines if not x.startswith(MARK) and not _OURS.match(x)]
     own = [line for line in lines if not line.startswith(("srun:", "slurmstepd:"))]
     telling = [line for line in own if _TELLING.search(line)]
     return (telling or own or lines or [""])[-1 if telling else 0]
@@ -75,6 +75,10 @@ def advice_for(error: str) -> str:
         "site's lines with `sinfo -o '%P %D %c %m %G'`",
         "module: ": "a setup command fails in a job; submit from a login shell, and check "
         "`module avail`",
+        "mutually exclusive": "two binding options contradict each other, e.g. --hint in `sbatch` "
+        "and --cpu-bind in `srun` of the site; keep one",
+        "cannot be read": "the launcher starts finetune where the store is not seen: bind the "
+        "store by the path that is written in the site, and what that path links to",
         "No module named": "the jobs' Python has no finetune: install it there, or set `command` "
         "and `setup` of the site",
     }
@@ -82,20 +86,16 @@ def advice_for(error: str) -> str:
     for word, advice in known.items():
         if word.lower() in lower:
             return advice
-    return "see the error of srun; lines and setup commands of the site were used unchanged"
+    return "see the error; lines, setup and launcher of the site were used unchanged"
 
 
-def set_up(errors: str) -> Finding | None:
-    """Check the setup commands of the site; None if all of them succeeded."""
-    failed = [line for line in errors.splitlines() if line.startswith(SETUP_MARK)]
-    if not failed:
-        return None
+def unseen_store(store: str, nodes: str) -> Finding:
+    """Return the finding that a job left no file in the store that this machine sees."""
     return Finding(
-        "setup",
+        "store",
         "failed",
-        _shortened(list(dict.fromkeys(line.removeprefix(SETUP_MARK) for line in failed))),
-        "correct `setup` in the site or your overlay; `module` is defined by the profile of a "
-        "login shell, so submit from one",
+        f"{store}: {nodes} do not see files written by this machine",
+        "choose a folder that login and compute nodes share (not /tmp, not a local disk)",
     )
 
 
@@ -272,7 +272,7 @@ def versions(login: Machine, machines: Sequence[Machine], *, same_python: bool) 
         return Finding(
             "versions",
             "failed",
-            _shortened(different),
+            shortened(different),
             "nodes have different environments: use one on a shared disk, or one image",
         )
     away = _differences(login, first)
@@ -283,7 +283,7 @@ def versions(login: Machine, machines: Sequence[Machine], *, same_python: bool) 
     return Finding(
         "versions",
         "failed" if same_python else "warning",
-        _shortened(decisive + [line for line in away if line not in decisive]),
+        shortened(decisive + [line for line in away if line not in decisive]),
         "submit with the Python that jobs use"
         if same_python
         else "jobs have their own environment (`command`, `launcher`); finetune must have the "
@@ -375,5 +375,6 @@ def _listed(facts: Mapping[str, object]) -> str:
     return ", ".join(shown) + (f" and {len(facts) - 4} more" if len(facts) > 4 else "")
 
 
-def _shortened(lines: Sequence[str]) -> str:
+def shortened(lines: Sequence[str]) -> str:
+    """Return the first lines in one line."""
     return "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")

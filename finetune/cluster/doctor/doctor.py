@@ -1,56 +1,32 @@
 """Diagnosis of this machine and of the compute nodes of a site.
 
-The nodes are probed by one short srun with the same lines, setup commands, environment, launcher
-and ranks as a training job.
+The nodes are probed by one short job with the script of a training job.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from finetune.cluster.doctor import diagnosis, probe
+from finetune.cluster.doctor import diagnosis, edges, probe
 from finetune.cluster.doctor.diagnosis import Finding
-from finetune.cluster.job.batch_script import Kind, environment_of, request_of
+from finetune.cluster.doctor.probe import Machine
+from finetune.cluster.doctor.probe_job import Answer, Visit, run_probe_job
+from finetune.cluster.job.batch_script import Kind, request_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.preflight import missing_packages
 from finetune.errors import ClusterError
 from finetune.pipeline import storage
 from finetune.pipeline.store import Store
-from finetune.spec.site import JobRequest, Site
+from finetune.spec.site import Site
 from finetune.spec.values.sbatch_lines import merge_lines
 
 EXCHANGE_SECONDS = 60.0
 _COMMANDS = ("sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
 _KINDS: tuple[Kind, ...] = ("prepare", "train", "evaluate", "release")
-_STEP_TIME = "00:05:00"
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """Settings of the probe of compute nodes."""
-
-    site: Site
-    command: tuple[str, ...]
-    """Command that starts finetune on the nodes."""
-    nodes: int
-    wait_seconds: float
-    """Maximum time in the queue and for the answers."""
-
-    @property
-    def kind(self) -> Kind:
-        """The job whose lines are used: `debug` if the site has a short queue."""
-        return "debug" if self.site.debug else "train"
-
-    @property
-    def request(self) -> JobRequest:
-        """Resources of that job."""
-        return request_of(self.kind, self.site)
 
 
 def examine_here(store: Store) -> list[Finding]:
@@ -83,18 +59,28 @@ def examine_site(store: Store, visit: Visit) -> list[Finding]:
     here = [requirements(), *_slurm_findings(site)]
     with _token(store.root) as token:
         login = probe.machine(store.root, token=token, with_gpus=False)
-        step = _ask(visit, store.root, token=token) if login.store.error is None else None
-    probes = probe.parse(step.output) if step else []
+        if login.store.error is not None:
+            return [*here, diagnosis.shared_store(str(store.root), login, [])]
+        answer = run_probe_job(visit, store=store.root, token=token)
+    found = _nodes_findings(visit, answer, login=login, store=str(store.root))
+    return [*here, *found, *_store_findings(store, purge_days=site.purge_days)]
+
+
+def _nodes_findings(visit: Visit, answer: Answer, *, login: Machine, store: str) -> list[Finding]:
+    """Judge what the job on the compute nodes left."""
+    if answer.is_blind:
+        nodes = (answer.state and answer.state.nodes) or "the compute nodes"
+        return [diagnosis.unseen_store(store, nodes), diagnosis.clocks([login])]
+    site, ranks = visit.site, visit.request.ranks_per_node
+    probes = probe.parse(answer.log)
     machines = [p.machine for p in probes if p.machine is not None]
-    findings = [*here, diagnosis.shared_store(str(store.root), login, machines)]
-    if step is not None:
-        ranks = visit.request.ranks_per_node
-        error = diagnosis.main_line(step.errors, output=step.output)
-        findings.append(
-            diagnosis.answers(probes, nodes=visit.nodes, ranks_per_node=ranks, error=error)
-        )
-        failed = diagnosis.set_up(step.errors)
-        findings += [failed] if failed else []
+    error = answer.error or diagnosis.main_line(answer.log)
+    findings = [
+        diagnosis.shared_store(store, login, machines),
+        diagnosis.answers(probes, nodes=visit.nodes, ranks_per_node=ranks, error=error),
+        *edges.edges(answer, machines, ranks_per_node=ranks),
+        *filter(None, [edges.group(login, machines)]),
+    ]
     if machines:
         # a scheduler may show each rank its own GPU only
         expected = min(site.gpus_per_node, 1) if diagnosis.own_gpus(probes) else site.gpus_per_node
@@ -105,8 +91,7 @@ def examine_site(store: Store, visit: Visit) -> list[Finding]:
             diagnosis.processors(machines, cpus_per_rank=visit.request.cpus_per_rank),
             diagnosis.versions(login, machines, same_python=not (site.command or site.launcher)),
         ]
-    findings.append(diagnosis.clocks([login, *machines]))
-    return [*findings, *_store_findings(store, purge_days=site.purge_days)]
+    return [*findings, diagnosis.clocks([login, *machines])]
 
 
 def requirements() -> Finding:
@@ -116,49 +101,6 @@ def requirements() -> Finding:
         advice = "pip install -c constraints.txt -e ., or `make setup`"
         return Finding("packages", "failed", "; ".join(map(str, missing)), advice)
     return Finding("packages", "ok", "all required packages are installed")
-
-
-def step_command(visit: Visit, arguments: Sequence[str]) -> list[str]:
-    """Return the command of each rank: setup, environment, torchrun's variables, finetune."""
-    site, request = visit.site, visit.request
-    environment = environment_of(visit.kind, site)
-    lines = [
-        f"trap 'echo \"{diagnosis.SETUP_MARK}$BASH_COMMAND: exit code $?\" >&2' ERR",
-        *site.setup,
-        *request.setup,
-        "trap - ERR",
-        *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
-        "unset RANK WORLD_SIZE MASTER_ADDR MASTER_PORT",
-        'exec "$@"',
-    ]
-    return ["bash", "-c", "\n".join(lines), "doctor", *site.launcher, *visit.command, *arguments]
-
-
-def step_options(visit: Visit) -> list[str]:
-    """Return the options of srun: the lines of the site, then the size of this step."""
-    site, request = visit.site, visit.request
-    lines = merge_lines(site.sbatch, request.sbatch)
-    options = [word for line in lines for word in shlex.split(line.removeprefix("#SBATCH"))]
-    return [
-        *options,
-        f"--nodes={visit.nodes}",
-        f"--ntasks-per-node={request.ranks_per_node}",
-        f"--cpus-per-task={request.cpus_per_rank}",
-        f"--time={_STEP_TIME}",
-        "--kill-on-bad-exit=0",
-        *site.srun,
-        *request.srun,
-    ]
-
-
-def _ask(visit: Visit, store: Path, *, token: str) -> slurm.Step:
-    arguments = ("doctor", "--store", str(store), "--as-rank", token)
-    return slurm.run_step(
-        step_command(visit, arguments),
-        options=step_options(visit),
-        name=f"finetune-{token}",
-        timeout_seconds=visit.wait_seconds,
-    )
 
 
 @contextlib.contextmanager
@@ -188,7 +130,7 @@ def _slurm_findings(site: Site) -> list[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         for kind in _KINDS:
             script = Path(folder) / f"{kind}.sh"
-            script.write_text(_probe_script(site, kind), encoding="utf-8")
+            script.write_text(_size_script(site, kind), encoding="utf-8")
             refused = slurm.refusal(script, folder=Path(folder))
             if refused:
                 advice = diagnosis.advice_for(refused)
@@ -198,7 +140,7 @@ def _slurm_findings(site: Site) -> list[Finding]:
     return findings
 
 
-def _probe_script(site: Site, kind: Kind) -> str:
+def _size_script(site: Site, kind: Kind) -> str:
     """Return a batch script with the resources of a job, for `sbatch --test-only`."""
     request = request_of(kind, site)
     size = [

@@ -1,13 +1,15 @@
 """Probe of one machine for `finetune doctor`.
 
-On compute nodes srun starts one probe per rank, with the setup of a training job. Its result is
-printed in marked lines on stdout, so that it arrives even if the store is not shared.
+On compute nodes a job with the script of a training job starts one probe per rank. Its result is
+printed in marked lines on stdout, which is the log of the job.
 """
 
 from __future__ import annotations
 
+import grp
 import os
 import platform
+import shutil
 import socket
 import threading
 import time
@@ -23,6 +25,8 @@ from finetune.launch.ranks import ranks_of
 from finetune.pipeline.storage import space_of
 
 MARK = "finetune-doctor "
+VARIABLE = "FINETUNE_DOCTOR"
+"""Set where the doctor submits; it arrives in jobs that get the environment of that shell."""
 _END = "."
 _LINE_CHARACTERS = 800
 
@@ -55,6 +59,15 @@ class Machine(_Facts):
     store: Shared
     cpus: int
     """CPUs available to this process."""
+    inherits: bool = True
+    """True if a variable of the submitting shell arrived."""
+    has_bash: bool = True
+    """True if bash is found by its name."""
+    umask: int = 0o022
+    mode: int | None = None
+    """Type and permissions of the store's folder; None if it cannot be looked at."""
+    group: str | None = None
+    """Group of that folder."""
 
 
 class Probe(_Facts):
@@ -69,6 +82,7 @@ class Probe(_Facts):
 
 def machine(store: Path, *, token: str | None = None, with_gpus: bool = True) -> Machine:
     """Probe this machine; `token`: name of the login node's file in the store."""
+    mode, group = _permissions(store)
     return Machine(
         host=socket.gethostname(),
         python=platform.python_version(),
@@ -76,7 +90,30 @@ def machine(store: Path, *, token: str | None = None, with_gpus: bool = True) ->
         gpus=find_gpus() if with_gpus else None,
         store=shared(store, token=token),
         cpus=len(os.sched_getaffinity(0)),
+        inherits=os.environ.get(VARIABLE) == token,
+        has_bash=shutil.which("bash") is not None,
+        umask=_umask(),
+        mode=mode,
+        group=group,
     )
+
+
+def _permissions(store: Path) -> tuple[int | None, str | None]:
+    try:
+        status = store.stat()
+    except OSError:
+        return None, None
+    try:
+        return status.st_mode, grp.getgrgid(status.st_gid).gr_name
+    except KeyError:  # a group of the site that an image does not know
+        return status.st_mode, str(status.st_gid)
+
+
+def _umask() -> int:
+    """Return the umask; asking for it means setting it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
 
 
 def packages() -> dict[str, str]:

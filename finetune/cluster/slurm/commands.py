@@ -89,16 +89,6 @@ class Submitted:
     """Lines that the site prints beside the id: a charged account, a changed partition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Output and exit code of a job step."""
-
-    exit_code: int | None
-    """None if it timed out and was cancelled."""
-    output: str
-    errors: str
-
-
 def is_available() -> bool:
     """Return whether this machine can submit jobs."""
     return all(shutil.which(command) for command in ("sbatch", "squeue", "scontrol", "scancel"))
@@ -111,11 +101,13 @@ def submit(
     after: Sequence[str] = (),
     after_kind: AfterKind = "afterok",
     options: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> Submitted:
     """Submit a script with `folder` as working directory; return the job id and the site's notes.
 
     `after`: ids of jobs that must succeed first (`afterany`: end in any way; `aftercorr`: for each
     task of an array the task of the same index). If one fails, Slurm cancels this job.
+    `variables`: further environment variables of sbatch.
 
     Raises ClusterError if Slurm refuses, if there is no answer in time, or if the answer has no
     job id or several; Slurm may have taken the job in the last two cases.
@@ -123,7 +115,14 @@ def submit(
     arguments = ["--parsable", *options]
     if after:
         arguments += [f"--dependency={after_kind}:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
-    done = _ask("sbatch", *arguments, str(script), folder=folder, seconds=SUBMIT_SECONDS)
+    done = _ask(
+        "sbatch",
+        *arguments,
+        str(script),
+        folder=folder,
+        seconds=SUBMIT_SECONDS,
+        variables=variables,
+    )
     return parse_submitted(done.stdout, notes=done.stderr)
 
 
@@ -211,39 +210,6 @@ def requeue(job_id: str) -> None:
     _run("scontrol", "requeue", job_id)
 
 
-def run_step(
-    command: Sequence[str], *, options: Sequence[str], name: str, timeout_seconds: float
-) -> Step:
-    """Run a command with `srun` in an allocation of its own.
-
-    The output is returned even if the command failed or timed out. `name`: a unique job name.
-    """
-    arguments = [_program("srun"), *options, f"--job-name={name}", *command]
-    process = subprocess.Popen(
-        arguments,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
-    try:
-        output, errors = process.communicate(timeout=timeout_seconds)
-        return Step(process.returncode, output, errors)
-    except subprocess.TimeoutExpired:
-        _run("scancel", f"--name={name}")
-        try:
-            output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-        return Step(None, output, f"no answer in {timeout_seconds:.0f} s\n{errors}")
-    except BaseException:  # a stop of this process cancels the step
-        _run("scancel", f"--name={name}")
-        raise
-
-
 def ping() -> str:
     """Return Slurm's version. Raises ClusterError if the controller does not answer."""
     version = _run("scontrol", "--version").strip()
@@ -277,11 +243,20 @@ def _run(command: str, *arguments: str, folder: Path | None = None) -> str:
 
 
 def _ask(
-    command: str, *arguments: str, folder: Path | None, seconds: float
+    command: str,
+    *arguments: str,
+    folder: Path | None,
+    seconds: float,
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command; raise ClusterError if it fails or does not answer in time."""
     try:
-        done = _finished([_program(command), *arguments], folder=folder, seconds=seconds)
+        done = _finished(
+            [_program(command), *arguments],
+            folder=folder,
+            seconds=seconds,
+            variables=environment() | dict(variables or {}),
+        )
     except subprocess.TimeoutExpired:
         raise ClusterError(
             problem(
@@ -306,13 +281,13 @@ def _ask(
 
 
 def _finished(
-    command: list[str], *, folder: Path | None, seconds: float
+    command: list[str], *, folder: Path | None, seconds: float, variables: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in a process group of its own, so that a stop ends what a wrapper started."""
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=environment(),
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

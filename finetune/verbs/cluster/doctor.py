@@ -10,12 +10,12 @@ from finetune.cluster.doctor import probe
 from finetune.cluster.doctor.diagnosis import Finding
 from finetune.cluster.doctor.doctor import (
     EXCHANGE_SECONDS,
-    Visit,
     examine_here,
     examine_site,
     site_quota,
 )
 from finetune.cluster.doctor.gpu.trial_rows import Measured
+from finetune.cluster.doctor.probe_job import Visit
 from finetune.cluster.submit.submit import command_of, store_of
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem

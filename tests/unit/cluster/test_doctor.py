@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +11,6 @@ import pytest
 
 from finetune.cli import main
 from finetune.cluster.doctor import diagnosis, probe
-from finetune.cluster.doctor.doctor import Visit, step_command, step_options
 from finetune.cluster.doctor.hardware import Exchange, Gpus
 from finetune.cluster.doctor.probe import Machine, Probe, Shared
 from finetune.pipeline import storage
@@ -101,7 +97,7 @@ def test_no_gpu_is_fine_where_none_is_asked_for():
         ("Requested node configuration is not available", "no available node"),
         ("ModuleNotFoundError: No module named 'finetune'", "jobs' Python has no finetune"),
         ("bash: line 2: module: command not found", "login shell"),
-        ("something new", "see the error of srun"),
+        ("something new", "see the error; lines"),
     ],
 )
 def test_nodes_that_do_not_answer(error, words):
@@ -125,11 +121,11 @@ def test_the_telling_line_is_the_program_s_not_srun_s():
         "srun: job 7 queued and waiting\nTraceback (most recent call last):\n"
         "ModuleNotFoundError: No module named 'x'\nsrun: error: node1: task 0: Exited with code 1\n"
     )
-    assert diagnosis.main_line(errors, output="") == "ModuleNotFoundError: No module named 'x'"
-    assert (
-        diagnosis.main_line("srun: error: Invalid qos\n", output="") == "srun: error: Invalid qos"
-    )
-    assert diagnosis.main_line("", output="") == ""
+    assert diagnosis.main_line(errors) == "ModuleNotFoundError: No module named 'x'"
+    assert diagnosis.main_line("srun: error: Invalid qos\n") == "srun: error: Invalid qos"
+    own = "doctor: attempt 0 of job 7 on node1\ndoctor: exit code 1: fail, 2026\n"
+    assert diagnosis.main_line(f"no such image\n{own}") == "no such image"
+    assert diagnosis.main_line("") == ""
 
 
 def test_ranks_that_cannot_talk():
@@ -262,13 +258,6 @@ def test_quotas_of_bytes_and_files(quota, state):
     assert diagnosis.quotas([Quota("/home", 1, 100, 0, None), quota]).state == state
 
 
-def test_set_up_commands_that_fail_are_named():
-    """A missing module is no mystery."""
-    found = diagnosis.set_up(f"x\n{diagnosis.SETUP_MARK}module load y: exit code 1\n" * 2)
-    assert found.found == "module load y: exit code 1"
-    assert diagnosis.set_up("nothing") is None
-
-
 def test_quotas_are_read_from_lustre_and_nfs():
     """Header, stars at exceeded limits, wrapped long paths and several file systems."""
     nfs = (
@@ -355,54 +344,6 @@ def test_findings_survive_a_mixed_log(capsys):
     mixed = [line for pair in zip(lines[half:], lines[:half], strict=True) for line in pair]
     assert probe.parse("\n".join(["noise", *mixed, "noise"])) == sorted(sent, key=lambda p: p.rank)
     assert probe.parse("\n".join(lines[:-1])) == sent[:1]
-
-
-def test_what_is_asked_of_srun_is_what_a_job_asks_for():
-    """Lines of site, job and short queue, sizes and bindings become options of one srun."""
-    here = site(
-        sbatch=["#SBATCH --account=a", "#SBATCH -C h100"],
-        srun=["--mpi=none"],
-        train={
-            "sbatch": ["#SBATCH --gres=gpu:2", "#SBATCH --qos=long"],
-            "ranks_per_node": 2,
-            "cpus_per_rank": 4,
-            "srun": ["--cpu-bind=cores"],
-        },
-        debug={"sbatch": ["#SBATCH --qos=short"]},
-    )
-    options = step_options(Visit(here, ("finetune",), 3, 10.0))
-    for wanted in ("--account=a", "h100", "--gres=gpu:2", "--qos=short", "--nodes=3"):
-        assert wanted in options
-    for wanted in ("--ntasks-per-node=2", "--cpus-per-task=4", "--mpi=none", "--cpu-bind=cores"):
-        assert wanted in options
-    assert "--qos=long" not in options
-
-
-def test_the_step_goes_through_set_up_environment_and_launcher(tmp_path):
-    """Each rank has the site's set-up and environment, and the launcher; no ranks of a shell."""
-    here = site(
-        setup=["export FROM_SETUP=1", "false && true", "no-such-command-here"],
-        environment={"TEXT": "a 'b' $(c)"},
-        launcher=["env"],
-    )
-    code = "import os, json; print(json.dumps(dict(os.environ)))"
-    visit = Visit(here, (sys.executable, "-c", code), 1, 10.0)
-    left = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1"}
-    done = subprocess.run(
-        step_command(visit, ()),
-        env={
-            "PATH": f"{tmp_path}:{os.environ['PATH']}",
-            **left,
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    seen = json.loads(done.stdout)
-    assert (seen["FROM_SETUP"], seen["TEXT"], seen["HF_HUB_OFFLINE"]) == ("1", "a 'b' $(c)", "1")
-    assert not left.keys() & seen.keys()
-    assert diagnosis.set_up(done.stderr).found == "no-such-command-here: exit code 127"
-    assert shlex.join(step_command(visit, ("doctor",))).endswith(" doctor")
 
 
 def test_this_machine_is_examined(tmp_path, capsys):
