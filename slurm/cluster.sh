@@ -13,6 +13,7 @@
 #   cluster.sh boot NODE         start a crashed node, wait until it has registered, resume it if DOWN
 #   cluster.sh reboot NODE       crash, 2.5 s, boot: its jobs end NODE_FAIL or are requeued in about 3 s
 #   cluster.sh kill-slurmd NODE  only the daemon ends, the jobs on the node continue; `boot` restarts it
+#   cluster.sh kill-slurmctld    the controller is away; jobs continue, and `up` brings it back with all of them
 #
 # Environment:
 #   SLURM_CLUSTER_DIR        state directory                     (slurm-cluster in the temporary directory)
@@ -70,8 +71,9 @@ install_packages() {
   log "installing ${missing[*]}"
   {
     flock 8 # two clusters may be brought up at once, apt-get does not wait for itself
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    # other users of apt-get are waited for
+    apt-get -o DPkg::Lock::Timeout=120 update -q
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y -q --no-install-recommends "${missing[@]}"
   } </dev/null >"$STATE/log/apt.log" 2>&1 8>"${TMPDIR:-/tmp}/slurm-cluster-install.lock" 9>&- || {
     tail -n 20 "$STATE/log/apt.log" >&2
     die "apt-get failed"
@@ -400,6 +402,12 @@ unfix_hosts() {
     printf '%s\n' "$t" >/etc/hosts # in place: it may be a mount point
   fi
 }
+any_daemon() {
+  local n
+  if [ -n "$(pid_of "$STATE/ctld.pid")" ]; then return 0; fi
+  for n in $(nodes); do if [ -n "$(slurmd_pid "$n")" ]; then return 0; fi; done
+  return 1
+}
 all_usable() { # [seconds since the epoch: registered since then; a state saved earlier says idle too soon]
   local want got t
   want=$(nodes | grep -c .) || return 1
@@ -420,7 +428,14 @@ up() {
   mkdir -p "$STATE"/{etc,munge,ctld,log,nodes,local,db}
   exec 9>"$STATE/lock"
   flock 9
-  if [ -n "$(pid_of "$STATE/ctld.pid")" ] && [ "$(nodes | grep -c .)" = "$n" ]; then
+  if [ "$(nodes | grep -c .)" = "$n" ] && any_daemon; then
+    # what is there stays, with its jobs; daemons that are gone are started again
+    start_munged
+    start_ctld
+    for ((i = 0; i < 300; i++)); do
+      if scontrol ping 2>/dev/null | grep -q 'is UP'; then break; fi
+      sleep 0.1
+    done
     for i in $(nodes); do if [ -z "$(slurmd_pid "$i")" ]; then boot_node "$i"; fi; done
   else
     down
@@ -498,6 +513,7 @@ case ${1:-} in
     boot_node "$2"
     ;;
   kill-slurmd) is_node "${2:-}" && p=$(slurmd_pid "$2") && kill -KILL "$p" ;;
+  kill-slurmctld) p=$(pid_of "$STATE/ctld.pid") && kill -KILL "$p" && rm -f "$STATE/ctld.pid" ;;
   *)
     sed -n '2,/^set -e/{/^set -e/d;s/^# \{0,1\}//;p}' "$0"
     exit 2

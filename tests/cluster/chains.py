@@ -35,10 +35,11 @@ class Line:
 
     folder: Path
     cluster: Cluster
+    own_store: Path | None = None
 
     @property
     def store(self) -> Path:
-        return self.folder / ".finetune"
+        return self.own_store or self.folder / ".finetune"
 
     @property
     def chain(self) -> Chain:
