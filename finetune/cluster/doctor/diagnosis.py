@@ -21,7 +21,7 @@ SKEW_WARN_SECONDS, SKEW_SECONDS = 5.0, 60.0
 PURGE_WARN_DAYS = 7.0
 _DECISIVE = ("torch", "transformers", "peft", "accelerate", "deepspeed", "numpy", "tokenizers")
 
-_OURS = re.compile(r"doctor: (attempt \d|exit code |setup: )|srun: job ")
+_OURS = re.compile(r"doctor: (attempt \d|exit code |setup: |`finetune )|srun: job ")
 """Lines of the job script itself."""
 _TELLING = re.compile(r"[Ee]rror|No module|not found|no answer")
 

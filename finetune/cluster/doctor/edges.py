@@ -1,6 +1,6 @@
 """Judgement of the edges between a site and the jobs: shell, environment, launcher, permissions.
 
-Jobs hold at most of them; they are named so that nobody has to find out.
+Jobs hold at most of them; they are named beforehand.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a probe job left."""
+    """Files and states that a probe job left."""
 
     log: str = ""
     """Output of the script and of all ranks."""

@@ -124,6 +124,7 @@ def test_the_telling_line_is_the_program_s_not_srun_s():
     assert diagnosis.main_line(errors) == "ModuleNotFoundError: No module named 'x'"
     assert diagnosis.main_line("srun: error: Invalid qos\n") == "srun: error: Invalid qos"
     own = "doctor: attempt 0 of job 7 on node1\ndoctor: exit code 1: fail, 2026\n"
+    own += "doctor: `finetune attempt start` gave no answer (exit code 1)\n"
     assert diagnosis.main_line(f"no such image\n{own}") == "no such image"
     assert diagnosis.main_line("") == ""
 

@@ -57,7 +57,7 @@ WRAPPERS = {
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_a_lost_answer_leaves_no_job(chain, fake_slurm, constants, wrapper):
-    """The second of three submissions has no usable answer: all of them are taken back."""
+    """The second of three submissions has no usable answer: all of them are cancelled."""
     constants(slurm, SUBMIT_SECONDS=1.0)
     text = f'case "$*" in *train.sh) {WRAPPERS[wrapper]} ;; *) "$REAL" "$@" ;; esac'
     fake_slurm.wraps("sbatch", text)
@@ -68,7 +68,7 @@ def test_a_lost_answer_leaves_no_job(chain, fake_slurm, constants, wrapper):
     assert len(cancelled) == (1 if wrapper == "not yet submitted" else 2)
 
 
-def test_jobs_that_cannot_be_taken_back_are_named(chain, fake_slurm):
+def test_jobs_that_cannot_be_cancelled_are_named(chain, fake_slurm):
     """The controller is gone in the middle: the error has the command for later."""
     fake_slurm.wraps("sbatch", '"$REAL" "$@"; echo 1234')
     fake_slurm.refuses("squeue", "Unable to contact slurm controller")
@@ -78,7 +78,7 @@ def test_jobs_that_cannot_be_taken_back_are_named(chain, fake_slurm):
     assert f"finetune cancel {chain.id}" in str(refused.value)
 
 
-def test_a_stop_while_submitting_takes_back_what_was_submitted(chain, fake_slurm, monkeypatch):
+def test_a_stop_while_submitting_cancels_what_was_submitted(chain, fake_slurm, monkeypatch):
     """Ctrl-C between two submissions leaves no half chain in the queue."""
     real, calls = slurm.submit, []
 
@@ -104,7 +104,7 @@ def test_what_the_site_says_is_kept_once(chain, fake_slurm):
 
 
 def test_a_process_group_ends_with_its_command(tmp_path, fake_slurm, constants):
-    """What a wrapper started does not outlive the time-out."""
+    """Programs that a wrapper started do not outlive the time-out."""
     constants(slurm, SUBMIT_SECONDS=0.5)
     mark = tmp_path / "late"
     fake_slurm.wraps("sbatch", f"(sleep 2; touch {mark}) & wait")
