@@ -25,12 +25,28 @@ SLOWER_PACKED = 1.39
 CPU_GFLOPS_PER_CORE: Range = (72.0, 41.5)
 """Measured with SmolLM2-135M in fp32 on an AMD core without AVX-512 (benchmarks/README.md); the
 lower end is a busy machine."""
+MICRO_BATCH_SECONDS: Range = (0.03, 0.1)
+"""Time of a micro-batch below which no device gets, however small it is: kernels are started one
+by one. 0.044 s for a step of a model without arithmetic on a CPU (docs/cluster/scaling.md); the
+range is a guess."""
+START_SECONDS: Range = (20.0, 60.0)
+"""Time before the first step: imports from a shared disk, weights, compilation. A guess."""
 POWER_OF_NODE: Range = (1.0, 2.0)
 """Power of a node for each watt of its GPUs. 1: nothing else. 2: a DGX A100 may draw 6.5 kW for
 eight GPUs of 400 W, a DGX H100 10.2 kW for eight of 700 W (NVIDIA's data sheets)."""
 PUE = 1.58
 """Power of a data centre for each watt of its computers: average of the Uptime Institute's survey
 of 2023."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Amount of work of a training run."""
+
+    flops: float
+    tokens: float
+    micro_batches: int = 0
+    """Of the busiest rank, over all steps; 0: the arithmetic alone, without a start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +76,26 @@ def gpu_utilisation(hidden: int, quantization: Quantization) -> Range:
 
 
 def cost_of(
-    flops: float,
+    amount: Amount,
     *,
-    tokens: float,
     peak_flops: Range | None,
     devices: int,
     watts: Range | None,
     pue: float = PUE,
     grid_gco2_per_kwh: float | None = None,
 ) -> Cost:
-    """Return the cost of `flops` on `devices` that reach `peak_flops` each.
+    """Return the cost of some work on `devices` that reach `peak_flops` each.
 
     `watts` are those of one device with its share of the node. What is not known stays None.
     """
     if peak_flops is None:
-        return Cost(flops, None, None, None, None, None)
-    fast, slow = (flops / (devices * peak) / 3600 for peak in peak_flops)
+        return Cost(amount.flops, None, None, None, None, None)
+    training = [
+        max(amount.flops / (devices * peak), amount.micro_batches * least)
+        for peak, least in zip(peak_flops, MICRO_BATCH_SECONDS, strict=True)
+    ]
+    start = START_SECONDS if amount.micro_batches else (0.0, 0.0)
+    fast, slow = ((work + begin) / 3600 for work, begin in zip(training, start, strict=True))
     kwh = None
     if watts is not None:
         kwh = (
@@ -86,10 +106,10 @@ def cost_of(
     if kwh is not None and grid_gco2_per_kwh is not None:
         co2 = (kwh[0] * grid_gco2_per_kwh / 1000, kwh[1] * grid_gco2_per_kwh / 1000)
     return Cost(
-        flops=flops,
+        flops=amount.flops,
         hours=(fast, slow),
         device_hours=(fast * devices, slow * devices),
-        tokens_per_second=(tokens / fast / 3600, tokens / slow / 3600),
+        tokens_per_second=(amount.tokens / training[0], amount.tokens / training[1]),
         kwh=kwh,
         co2_kg=co2,
     )

@@ -15,12 +15,14 @@ from finetune.estimate.base_shape import shape_with_new_tokens
 from finetune.estimate.cost import (
     CPU_GFLOPS_PER_CORE,
     POWER_OF_NODE,
+    Amount,
     Cost,
     Range,
     cost_of,
     gpu_utilisation,
 )
 from finetune.estimate.length import Length, lengths
+from finetune.estimate.notes import attempts, main_memory, notes
 from finetune.estimate.target import Target
 from finetune.pipeline.store import Store
 from finetune.sizing.flops import flops_per_token
@@ -160,8 +162,7 @@ def estimate(
     )
     utilisation = gpu_utilisation(shape.hidden, chosen.setting.quantization)
     cost = cost_of(
-        flops,
-        tokens=sum(each.tokens for each in found),
+        Amount(flops, sum(each.tokens for each in found), _micro_batches(found, target, chosen)),
         peak_flops=_peak(target, precision, utilisation),
         devices=min(target.ranks, max(each.rows_per_step for each in found)),
         watts=_power(target, watts),
@@ -179,7 +180,20 @@ def estimate(
         lengths=tuple(found),
         cost=cost,
         utilisation=utilisation,
-        notes=(*unknown, *_notes(shape, target, found, chosen), *_attempts(target, cost)),
+        notes=(
+            *unknown,
+            *notes(shape, target, found, sharding=chosen.setting.sharding),
+            *main_memory(shape, target, precision=precision),
+            *attempts(target, cost),
+        ),
+    )
+
+
+def _micro_batches(found: list[Length], target: Target, chosen: Candidate) -> int:
+    """Return the micro-batches of the busiest rank, over all steps."""
+    return sum(
+        each.steps * math.ceil(rows_per_rank(each.rows_per_step, ranks=target.ranks) / chosen.rows)
+        for each in found
     )
 
 
@@ -361,39 +375,3 @@ def _largest(memory: Memory) -> str:
     parts = set(MEMORY_LABELS) - {"gradients", "allocator_overhead", "runtime", "host"}
     name = max(sorted(parts), key=lambda part: getattr(memory, part))
     return f"{MEMORY_LABELS[name]} {getattr(memory, name) / GIB:.1f} GiB"
-
-
-def _attempts(target: Target, cost: Cost) -> Iterator[str]:
-    limit = target.time_limit_seconds
-    if limit is None or cost.hours is None:
-        return
-    least, most = (math.ceil(3600 * hours / limit) for hours in cost.hours)
-    if most > 1:
-        count = f"{most}" if least == most else f"{least} to {most}"
-        yield (
-            f"longer than the time limit of one job ({limit / 3600:.3g} h): it takes {count} "
-            "attempts, each resuming from the checkpoint of the one before"
-        )
-
-
-def _notes(
-    shape: ModelShape, target: Target, found: list[Length], chosen: Candidate
-) -> Iterator[str]:
-    if not shape.exact:
-        yield (
-            f"{shape.model_type} is not counted exactly: an unknown architecture is counted as a "
-            "Llama of its sizes, and of a multimodal model only the text part is counted"
-        )
-    rows = min(each.rows_per_step for each in found)
-    if rows < target.ranks:
-        yield (
-            f"a step has {rows} packed sequences, so {target.ranks - rows} of {target.ranks} ranks "
-            "are idle: raise train.batch_tokens (it changes the training), or use fewer ranks"
-        )
-    if chosen.setting.sharding in SPLITS_WEIGHTS:
-        yield (
-            "weights are gathered anew for every micro-batch; on a slow network that can cost more "
-            "time than the arithmetic, which the hours do not count"
-        )
-    if target.device == "gpu" and find_gpu(target.gpu) is None:
-        yield f"speed and power of the GPU {target.gpu or '(not named)'} are not known: name it"

@@ -47,6 +47,8 @@ def as_json(found: Estimate, *, pue: float) -> dict[str, Any]:
         "assumptions": {
             "gpu_utilisation": found.utilisation,
             "cpu_gflops_per_core": cost.CPU_GFLOPS_PER_CORE,
+            "least_seconds_per_micro_batch": cost.MICRO_BATCH_SECONDS,
+            "start_seconds": cost.START_SECONDS,
             "node_watts_per_gpu_watt": cost.POWER_OF_NODE,
             "pue": pue,
         },
@@ -147,8 +149,9 @@ def _show_cost(found: Estimate, console: Console, *, watts: float | None, pue: f
     console.say(
         f"training: {_duration(price.hours)}, {_range(price.tokens_per_second[::-1])} tokens/s "
         f"({basis}); {_range(price.device_hours)} "
-        f"{'GPU' if target.device == 'gpu' else 'rank'}-hours. Validation, evaluation and "
-        "queueing are not included"
+        f"{'GPU' if target.device == 'gpu' else 'rank'}-hours. It includes "
+        f"{_range(cost.START_SECONDS)} s to start, and at least {_range(cost.MICRO_BATCH_SECONDS)} "
+        "s per micro-batch; validation, evaluation and queueing are not included"
     )
     if price.kwh is None:
         console.say("energy: not estimated; give the device power with --watts")

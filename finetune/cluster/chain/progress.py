@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -14,6 +16,7 @@ from typing import Any
 from finetune.artefacts.results import PrepareResult, TrainResult, parse_result
 from finetune.cluster.chain.chain import Chain, ChainJob, read_events
 from finetune.errors import FinetuneError, StoreError
+from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.build import lease_of
 from finetune.pipeline.lease import seconds_since_beat
 from finetune.pipeline.manifest import read_manifest
@@ -40,6 +43,10 @@ class Progress:
     total_steps: int | None = None
     loss: float | None = None
     """Nats per supervised token, of the newest step."""
+    recent_loss: float | None = None
+    """Median over the last steps."""
+    guessing_loss: float | None = None
+    """Loss of a uniform guess, ln of the base's vocabulary, in nats per token."""
     tokens_per_second: float | None = None
     """Mean over the last steps; over all steps of a finished training run."""
     step_seconds: float | None = None
@@ -148,6 +155,8 @@ def _training(chain: Chain, job: ChainJob, partial: Path) -> dict[str, Any]:
         facts |= {
             "step": steps[-1]["step"],
             "loss": steps[-1].get("loss"),
+            "recent_loss": _median(step.get("loss") for step in steps),
+            "guessing_loss": _guessing_loss(chain, job),
             "step_seconds": median(seconds),
             "moved": _time(partial / METRICS),
         }
@@ -160,6 +169,24 @@ def _training(chain: Chain, job: ChainJob, partial: Path) -> dict[str, Any]:
     if written and max(written) > (kept or 0):
         facts["lost_step"] = max(written)
     return facts
+
+
+def _median(values: Iterable[Any]) -> float | None:
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return median(numbers) if numbers else None
+
+
+def _guessing_loss(chain: Chain, job: ChainJob) -> float | None:
+    base = next((name for name in reversed(job.inputs) if name.startswith("base/")), None)
+    if base is None:
+        return None
+    try:
+        config = read_json(Path(chain.store) / base / "model/config.json", dict[str, Any])
+    except (UnreadableError, OSError):
+        return None
+    text = config.get("text_config")
+    size = (text if isinstance(text, dict) else config).get("vocab_size")
+    return math.log(size) if isinstance(size, int) and size > 1 else None
 
 
 def newest_step(checkpoints: Path) -> int | None:

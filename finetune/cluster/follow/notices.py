@@ -16,6 +16,9 @@ from finetune.pipeline.store import Store
 SILENT_SECONDS = 300.0  # a lease beats every 10 s
 STILL_SECONDS = 900.0
 STILL_STEPS = 20
+GUESSING_STEPS = 50
+GUESSING_SHARE = 0.97
+"""Share of the loss of a uniform guess from which a run counts as diverged."""
 PURGE_WARNING_DAYS = 7
 DAY_SECONDS = 86400
 
@@ -39,7 +42,7 @@ def job_notices(
             f"{left}"
         )
     if state == "running" and started:
-        notices += _stalled(progress)
+        notices += _stalled(progress) + _guessing(progress)
     unused = age_seconds(progress.checkpoint_used)
     if purge_days is None or unused is None or state in ("done", "running"):
         return notices
@@ -101,6 +104,19 @@ def _quota_notice(quota: Quota) -> str:
         f"({quota.used_bytes / 2**30:,.0f} GiB, {quota.used_files:,} files); free space, or jobs "
         "cannot write checkpoints"
     )
+
+
+def _guessing(progress: Progress) -> list[str]:
+    """Return a warning if a training run has learned nothing, or forgotten all."""
+    loss, guess = progress.recent_loss, progress.guessing_loss
+    if loss is None or guess is None or (progress.step or 0) < GUESSING_STEPS:
+        return []
+    if loss < GUESSING_SHARE * guess:
+        return []
+    return [
+        f"the loss, {loss:.2f}, is that of guessing ({guess:.2f}, ln of the vocabulary): the run "
+        "has diverged; `finetune cancel`, lower train.learning_rate and submit again"
+    ]
 
 
 def _stalled(progress: Progress) -> list[str]:

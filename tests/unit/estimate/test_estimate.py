@@ -12,7 +12,7 @@ import pytest
 
 from finetune.cli import main
 from finetune.errors import RecipeError
-from finetune.estimate.cost import CPU_GFLOPS_PER_CORE, cost_of
+from finetune.estimate.cost import CPU_GFLOPS_PER_CORE, Amount, cost_of
 from finetune.estimate.target import choose_target
 from finetune.sizing.flops import flops_per_token
 from finetune.sizing.gpus import find_gpu
@@ -254,8 +254,7 @@ def test_speed_of_this_program_lies_in_the_range_that_is_reported() -> None:
     """231.8 and 200.8 tokens per second on two cores (benchmarks/README.md) are in the range."""
     per_token = flops_per_token(model_shape(SMOLLM2_135M), Lora(), document_tokens=512)
     found = cost_of(
-        per_token * 1000,
-        tokens=1000,
+        Amount(per_token * 1000, 1000),
         peak_flops=tuple(2e9 * g for g in CPU_GFLOPS_PER_CORE),  # type: ignore[arg-type]
         devices=1,
         watts=None,
@@ -268,13 +267,24 @@ def test_speed_of_this_program_lies_in_the_range_that_is_reported() -> None:
 
 def test_energy_and_co2_follow_from_hours() -> None:
     """An hour of eight GPUs of 700 W at PUE 1.5 is 8.4 kWh, and CO2 only with a grid's figure."""
-    second = {"tokens": 1.0, "peak_flops": (1e15, 1e15), "devices": 8, "watts": (700.0, 700.0)}
-    found = cost_of(8 * 3600e15, **second, pue=1.5)  # type: ignore[arg-type]
+    second = {"peak_flops": (1e15, 1e15), "devices": 8, "watts": (700.0, 700.0)}
+    hour = Amount(8 * 3600e15, tokens=1.0)
+    found = cost_of(hour, **second, pue=1.5)  # type: ignore[arg-type]
     assert found.hours == (1, 1)
     assert found.kwh == pytest.approx((8.4, 8.4))
     assert found.co2_kg is None
-    gram = cost_of(8 * 3600e15, **second, pue=1.5, grid_gco2_per_kwh=100)  # type: ignore[arg-type]
+    gram = cost_of(hour, **second, pue=1.5, grid_gco2_per_kwh=100)  # type: ignore[arg-type]
     assert gram.co2_kg == pytest.approx((0.84, 0.84))
+
+
+def test_no_micro_batch_and_no_start_is_free() -> None:
+    """Without arithmetic 24 micro-batches take 0.03 to 0.1 s each, and a start 20 to 60 s."""
+    peak = {"peak_flops": (1e15, 1e14), "devices": 4, "watts": None}
+    small = cost_of(Amount(1e9, tokens=2400, micro_batches=24), **peak)  # type: ignore[arg-type]
+    assert small.hours == pytest.approx((20.72 / 3600, 62.4 / 3600))
+    assert small.tokens_per_second == pytest.approx((2400 / 0.72, 2400 / 2.4))
+    large = cost_of(Amount(4e18, tokens=1, micro_batches=24), **peak)  # type: ignore[arg-type]
+    assert large.hours == pytest.approx((1020 / 3600, 10060 / 3600))
 
 
 def test_time_limit_of_a_site_gives_attempts(
@@ -332,7 +342,8 @@ def test_more_processes_than_rows_is_noted(
 ) -> None:
     """Ranks without work are pointed out, and the hours do not count them."""
     few, many = (_json(capsys, recipe, *GPUS, "--nodes", n) for n in (1, 4))
-    assert not few["notes"]
+    assert not any("idle" in note for note in few["notes"])
+    assert any("main memory: at most about" in note for note in few["notes"])
     assert any("12 of 16 ranks are idle" in note for note in many["notes"])
     assert few["cost"]["hours"] == many["cost"]["hours"]
 
