@@ -15,10 +15,11 @@ from finetune.cluster.chain.chain import (
     now,
     read_submissions,
 )
+from finetune.cluster.chain.typed import typed
 from finetune.cluster.follow.status import is_within, jobs_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.slurm.commands import JobState
-from finetune.errors import ClusterError, RecipeError
+from finetune.errors import ClusterError, RecipeError, first_line
 from finetune.messages import Problem, problem
 from finetune.spec.site import Site
 
@@ -38,14 +39,17 @@ class Cancelled:
     """Ids of jobs that Slurm is still ending."""
 
 
-def cancel(chain: Chain) -> Cancelled:
+def cancel(chain: Chain, *, because: str = "") -> Cancelled:
     """Cancel every active job of a chain, and no other job.
 
     A running job may submit its continuation meanwhile: the cancellation is recorded first, so that
     no further job is submitted, and Slurm is queried again.
 
-    Raises ClusterError if Slurm does not answer or refuses.
+    `because`: the reason that `status` shows, if it is no `finetune cancel`. Raises ClusterError if
+    Slurm does not answer or refuses; OSError if the disk does not take the record, after the jobs
+    were cancelled.
     """
+    unrecorded: OSError | None = None
     cancelled: dict[str, tuple[str, str, str]] = {}
     for round_number in range(_ROUNDS):
         active = active_jobs(chain)
@@ -54,12 +58,17 @@ def cancel(chain: Chain) -> Cancelled:
             break
         if fresh:
             names = {s.job_id: s.name for s in read_submissions(chain)}
-            append_cancellation(chain, fresh)
+            try:
+                append_cancellation(chain, fresh, because=because)
+            except OSError as error:  # a full disk keeps no job in the queue
+                unrecorded = error
             # waiting jobs first: the end of a running job must not start them
             for waits in (True, False):
                 slurm.cancel([i for i, s in fresh.items() if s.is_waiting == waits])
             cancelled |= {i: (i, names.get(i, "unknown"), s.state) for i, s in fresh.items()}
         time.sleep(_SETTLE_SECONDS if cancelled else 0)
+    if unrecorded is not None:
+        raise unrecorded
     return Cancelled(jobs=tuple(cancelled.values()), ending=tuple(active_jobs(chain)))
 
 
@@ -102,22 +111,26 @@ def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
 
 def _take_back(chain: Chain, error: ClusterError | None) -> list[Problem]:
     """Cancel what a failed submission left in the queue; return what Slurm says against it."""
+    because = "the submission was stopped" if error is None else _reason(error)
     try:
-        cancel(chain)
+        cancel(chain, because=because)
         if error is None or set(error.codes) & {"no-answer-of-slurm", "no-job-id"}:
             time.sleep(_LATE_SECONDS)
-            cancel(chain)
+            cancel(chain, because=because)
     except ClusterError as refused:
         return [
             *refused.problems,
             problem(
                 "jobs-perhaps-left",
-                "jobs of the chain may be in the queue; when Slurm answers: finetune cancel "
-                "{chain}",
-                chain=chain.id,
+                "jobs of the chain may be in the queue; when Slurm answers: {command}",
+                command=typed("cancel", chain),
             ),
         ]
     return []
+
+
+def _reason(error: ClusterError) -> str:
+    return f"submission failed: {first_line(error)}"
 
 
 def notes_of_site(submissions: Iterable[Submission]) -> list[str]:

@@ -42,6 +42,7 @@ from finetune.cluster.submit.queue import (
 from finetune.errors import ClusterError, RecipeError
 from finetune.messages import Place, problem
 from finetune.pipeline import plan
+from finetune.pipeline.disk_errors import disk_errors
 from finetune.pipeline.gate import Opened, refuse_unopened
 from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Store
@@ -167,19 +168,26 @@ def submit_chain(planned: Planned, *, site: Site) -> list[Submission]:
     """Write the chain and submit its jobs; return the submissions in order.
 
     Raises ClusterError if Slurm refuses a job, and then leaves no job in the queue; TypeError for
-    a recipe that did not pass the gate.
+    a recipe that did not pass the gate; StoreError if the disk is full or closed, and then leaves
+    neither a job nor a folder.
     """
     for project in (planned.project, *planned.tasks.values()):
         refuse_unopened(project)
     chain = planned.chain
     folder = chain.folder
-    write_files(planned, versions=site.command is None)
+    with disk_errors(Path(chain.store)):
+        try:
+            write_files(planned, versions=site.command is None)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     for script in dict.fromkeys(job.script for job in planned.todo):
         refused = slurm.refusal(folder / script, folder=folder)
         if refused is not None:
             shutil.rmtree(folder)
             raise ClusterError(job_refused(Path(script).stem, output=refused))
-    return enqueue(chain, planned.todo)
+    with disk_errors(Path(chain.store)):
+        return enqueue(chain, planned.todo)
 
 
 def write_files(planned: Planned, *, versions: bool) -> None:

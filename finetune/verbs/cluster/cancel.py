@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from finetune.cluster.chain.chain import find_chain
 from finetune.cluster.chain.typed import typed
 from finetune.cluster.follow.status import look
 from finetune.cluster.submit.queue import cancel
 from finetune.output.console import Console
+from finetune.pipeline.disk_errors import disk_errors
 from finetune.verbs.options import add_chain
 
 
@@ -20,7 +22,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Cancel every job of a chain, with its continuations and dependants."""
     chain = find_chain(options.store, options.chain)
-    done = cancel(chain)
+    with disk_errors(Path(chain.store)):
+        done = cancel(chain)
     if not done.jobs:
         console.say(
             f"{chain.id}: no job is waiting or running; nothing was cancelled", chain=chain.id
