@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import math
 import os
 import secrets
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from finetune.output.small_files import UnreadableError, read_json
 
 CAMPAIGN = "campaign.json"
 MAX_BYTES = 16 * 2**20
+ITEMS_PER_ATTENTION = 10
 Side = Literal["a", "b"]
 
 
@@ -40,6 +42,19 @@ class CampaignItem(BaseModel):
     """Its id in generations.jsonl of the evaluation."""
     adapter: Side
     """The output that is the adapter's."""
+
+
+class AttentionItem(BaseModel):
+    """A source with a person's text for it, and one that belongs to another source."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    item: ItemId
+    source: str
+    a: str
+    b: str
+    right: Side
+    """The text that belongs to the source."""
 
 
 class Campaign(BaseModel):
@@ -61,6 +76,8 @@ class Campaign(BaseModel):
     """In the order of the page."""
     left_out: dict[str, int] = Field(default_factory=dict)
     """Reason -> items that are not shown."""
+    attention: Annotated[tuple[AttentionItem, ...], Field(strict=False)] = ()
+    """Items that show whether a judge reads, for formats that have such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +124,29 @@ def campaign_of(
             for one in order
         ),
         left_out=left_out or {},
+        attention=_attention(pairs, key=key),
     )
+
+
+def _attention(pairs: Sequence[Pair], *, key: str) -> tuple[AttentionItem, ...]:
+    """Return an attention item for every ten pairs, of pairs with references."""
+    texts = {pair.id: pair for pair in pairs if pair.reference}
+    order = sorted(texts, key=lambda one: keyed(key, "attention", one))
+    found = []
+    for one, other in zip(order, [*order[1:], *order[:1]], strict=True):
+        right, wrong = texts[one].reference or "", texts[other].reference or ""
+        is_a = int(keyed(key, "attention side", one), 16) % 2 == 0
+        if len(found) < math.ceil(len(pairs) / ITEMS_PER_ATTENTION) and right != wrong:
+            found.append(
+                AttentionItem(
+                    item=keyed(key, "attention item", one),
+                    source=texts[one].source,
+                    a=right if is_a else wrong,
+                    b=wrong if is_a else right,
+                    right="a" if is_a else "b",
+                )
+            )
+    return tuple(found)
 
 
 def keyed(key: str, purpose: str, text: str) -> str:

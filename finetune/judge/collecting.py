@@ -9,6 +9,7 @@ from pathlib import Path
 from finetune.artefacts.judged.collected import Collected, read_collected
 from finetune.errors import DataError, RecipeError
 from finetune.judge.campaign import CAMPAIGN, Campaign, read_campaign
+from finetune.judge.pearmut import read_pearmut
 from finetune.judge.returned import Sheet, collected_of, read_returned
 from finetune.messages import Place, Problem, problem
 from finetune.output.durable import replace_text
@@ -61,11 +62,10 @@ def gather(files: Sequence[Path], campaigns: Mapping[Path, Campaign]) -> list[Ga
     folders = {campaign.campaign: folder for folder, campaign in campaigns.items()}
     for file in files:
         try:
-            campaign, sheet = read_returned(file, list(campaigns.values()))
+            for campaign, sheet in _read(file, list(campaigns.values())):
+                sheets.setdefault(folders[campaign.campaign], []).append(sheet)
         except DataError as error:
             problems += error.problems
-        else:
-            sheets.setdefault(folders[campaign.campaign], []).append(sheet)
     found = []
     for folder, mine in sheets.items():
         try:
@@ -80,20 +80,27 @@ def gather(files: Sequence[Path], campaigns: Mapping[Path, Campaign]) -> list[Ga
     return found
 
 
+def _read(file: Path, campaigns: Sequence[Campaign]) -> list[tuple[Campaign, Sheet]]:
+    """Return the judges of a file of the page, or of a log of Pearmut."""
+    logged = read_pearmut(file, campaigns)
+    return [read_returned(file, campaigns)] if logged is None else logged
+
+
 def _fewer(gathered: Gathered) -> Iterator[Problem]:
     """Yield the problem of judgements that would replace those of more judges."""
     path = gathered.folder / JUDGEMENTS
     if not path.is_file():
         return
     [before] = read_collected([path], evaluation=None, at=Place(path))
-    if before.campaign == gathered.collected.campaign and before.judges > len(gathered.sheets):
+    now = gathered.collected
+    if before.campaign == now.campaign and before.judges > now.judges:
         yield problem(
             "fewer-judges",
             "has the answers of {before} judges, and the named files those of {now}; name the "
             "files of all, or remove it first",
             at=Place(path),
             before=before.judges,
-            now=len(gathered.sheets),
+            now=now.judges,
         )
 
 

@@ -17,7 +17,13 @@ from finetune.spec.language import Named, bcp47
 PAGE = "judge.html"
 
 
-def page_of(campaign: Campaign, items: Sequence[Blind], *, health: bool = False) -> str:
+def page_of(
+    campaign: Campaign,
+    items: Sequence[Blind],
+    *,
+    with_reference: bool = False,
+    health: bool = False,
+) -> str:
     """Return the page of a campaign; `health`: its answers are about health."""
     languages = {one.pair.source_language for one in items}
     source = languages.pop() if len(languages) == 1 else None
@@ -30,22 +36,22 @@ def page_of(campaign: Campaign, items: Sequence[Blind], *, health: bool = False)
         tag=bcp47(campaign.language),
         source_language=source and Named(source, "{name}"),
         campaign=campaign.campaign,
-        items=[_item(one) for one in items],
+        items=[_item(one, with_reference=with_reference) for one in items],
     )
 
 
-def _item(one: Blind) -> dict[str, Any]:
+def _item(one: Blind, *, with_reference: bool) -> dict[str, Any]:
     pair = one.pair
     shown = {"id": one.item, "source": pair.source, "a": one.a, "b": one.b}
     tag = {"tag": bcp47(pair.source_language)} if pair.source_language else {}
-    return shown | tag | ({"reference": pair.reference} if pair.reference else {})
+    reference = pair.reference if with_reference else None
+    return shown | tag | ({"reference": reference} if reference else {})
 
 
-def write_judge_page(page: str, folder: Path) -> Path:
-    """Write the page beside its campaign; return its path."""
-    path = folder / PAGE
+def write_beside(text: str, path: Path) -> Path:
+    """Write a file for judges beside its campaign; return its path."""
     try:
-        replace_text(path, page)
+        replace_text(path, text)
     except OSError as error:
         raise RecipeError(
             problem(

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 
 from finetune.messages import Sentence, sentence
 
+PEARMUT = (
+    sentence("Adequacy: does it say what the text says, 0 not at all, 100 fully?"),
+    sentence("Fluency: is it well written, 0 not at all, 100 fully?"),
+    sentence("Language: is it our language, in our spelling? 0 no, 1 partly, 2 yes."),
+    sentence("Mark errors in the texts."),
+)
+"""Instructions for Pearmut, whose labels are in English."""
 WORDS: Mapping[str, Sentence] = {
     "title_translation": sentence("Which translation is better?"),
     "title_answer": sentence("Which answer is better?"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.artefacts.job import Artifact
 from finetune.judge.campaign import (
     CAMPAIGN,
-    Blind,
     Campaign,
     blinded,
     campaign_of,
@@ -17,7 +16,9 @@ from finetune.judge.campaign import (
     read_campaign,
     write_campaign,
 )
-from finetune.judge.judge_page import page_of, write_judge_page
+from finetune.judge.judge_page import PAGE, page_of, write_beside
+from finetune.judge.pearmut import FILE as PEARMUT_FILE
+from finetune.judge.pearmut import pearmut_of
 from finetune.judge.shown_pairs import BASE, pairs_of
 
 ITEMS = 30
@@ -36,6 +37,8 @@ class Wanted:
     items: int = ITEMS
     with_reference: bool = False
     health: bool = False
+    pearmut_judges: int = 0
+    """Number of judges in a campaign file of Pearmut; 0: a page instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Made:
     path: Path
     """Of the campaign file."""
     page: Path
-    blind: tuple[Blind, ...] = field(default=(), repr=False)
+    """Of the page, or of the campaign file of Pearmut."""
 
 
 def make_campaign(evaluation: Artifact, wanted: Wanted, folder: Path) -> Made:
@@ -60,7 +63,6 @@ def make_campaign(evaluation: Artifact, wanted: Wanted, folder: Path) -> Made:
         other=wanted.other,
         shared=wanted.shared,
         most=wanted.items,
-        with_reference=wanted.with_reference,
     )
     there = folder / CAMPAIGN
     campaign = campaign_of(
@@ -72,5 +74,9 @@ def make_campaign(evaluation: Artifact, wanted: Wanted, folder: Path) -> Made:
     )
     path = write_campaign(campaign, folder)
     blind = tuple(blinded(campaign, pairs.shown))
-    page = write_judge_page(page_of(campaign, blind, health=wanted.health), folder)
-    return Made(campaign, path, page, blind)
+    if wanted.pearmut_judges:
+        text, name = pearmut_of(campaign, blind, judges=wanted.pearmut_judges), PEARMUT_FILE
+    else:
+        shows = {"with_reference": wanted.with_reference, "health": wanted.health}
+        text, name = page_of(campaign, blind, **shows), PAGE
+    return Made(campaign, path, write_beside(text, folder / name))

@@ -21,6 +21,10 @@ MAX_BYTES = 4 * 2**20
 """Of a returned file: 1,000 items with a comment of 2,000 bytes each are half of it."""
 
 
+FEW = 5
+"""Fewer answers than this may be the same by chance."""
+
+
 class Answer(BaseModel):
     """The answer of a judge to one item; fields in the order of the page's checksum."""
 
@@ -59,6 +63,8 @@ class Sheet:
     answers: tuple[Answer, ...]
     ids: frozenset[str] = frozenset()
     """Ids besides the judge's by which the same judge is recognised."""
+    passed: bool = True
+    """False if the judge failed most attention items: the answers do not count."""
 
 
 def checksum(returned: Returned) -> str:
@@ -153,12 +159,12 @@ def item_problems(answers: Sequence[Answer], campaign: Campaign, *, at: Place) -
 def refuse_same_judge(sheets: Sequence[Sheet]) -> None:
     """Raise DataError for every file of a judge who is there already.
 
-    By the name that the judge chose, by the id of the sheet, and by the answers themselves.
+    By the name that the judge chose, the id of the sheet, and the answers, unless they are few.
     """
     problems = []
     for number, one in enumerate(sheets):
         for before in sheets[:number]:
-            if one.answers == before.answers:
+            if len(one.answers) >= FEW and one.answers == before.answers:
                 what = sentence("holds the same answers as {other}", other=before.file)
             elif one.ids & before.ids or one.judge.casefold() == before.judge.casefold():
                 what = sentence("is of the same judge as {other}", other=before.file)
@@ -184,8 +190,17 @@ def collected_of(campaign: Campaign, sheets: Sequence[Sheet]) -> Collected:
     Raises DataError if a judge is there twice.
     """
     refuse_same_judge(sheets)
+    counted = [sheet for sheet in sheets if sheet.passed]
+    if not counted:
+        raise DataError(
+            problem(
+                "no-judge-counts",
+                "every judge failed most of the attention items, so that no answer counts",
+                at=Place(sheets[0].file),
+            )
+        )
     sides = {one.item: one.adapter for one in campaign.items}
-    ordered = sorted(sheets, key=lambda sheet: (sorted(sheet.ids), sheet.judge))
+    ordered = sorted(counted, key=lambda sheet: (sorted(sheet.ids), sheet.judge))
     return Collected(
         campaign=campaign.campaign,
         evaluation=campaign.evaluation,
@@ -194,6 +209,7 @@ def collected_of(campaign: Campaign, sheets: Sequence[Sheet]) -> Collected:
         task=campaign.task,
         items=len(campaign.items),
         left_out=dict(campaign.left_out),
+        not_counted=len(sheets) - len(counted),
         answers=tuple(
             _judged(number, answer, adapter=sides[answer.item])
             for number, sheet in enumerate(ordered, start=1)

@@ -89,7 +89,6 @@ def pairs_of(
     other: str,
     shared: Collection[str],
     most: int,
-    with_reference: bool = False,
 ) -> Pairs:
     """Return the pairs of an evaluation in a language, at most `most`, in turn of its groups.
 
@@ -105,7 +104,7 @@ def pairs_of(
     left_out: Counter[str] = Counter()
     found: dict[str, Pair] = {}
     for record in records:
-        pair = _pair(record, other, with_reference=with_reference)
+        pair = _pair(record, other)
         reason = _reason(pair, record, shared)
         if reason is None and pair.id in found:
             reason = "twice"
@@ -175,7 +174,7 @@ def _refuse_unknown(records: Sequence[dict[str, Any]], other: str, folder: Path)
         )
 
 
-def _pair(record: dict[str, Any], other: str, *, with_reference: bool) -> Pair:
+def _pair(record: dict[str, Any], other: str) -> Pair:
     direction, phase = record.get("direction"), record.get("phase")
     texts = record if other == BASE else record.get("models") or {}
     source = record.get("source") or readable_prompt(record.get("prompt") or "")
@@ -187,7 +186,7 @@ def _pair(record: dict[str, Any], other: str, *, with_reference: bool) -> Pair:
         group=f"{direction or ''} {phase or ''}",
         source=quotable(source),
         source_language=direction.partition(">")[0] if direction else None,
-        reference=quotable(record.get("reference") or "") or None if with_reference else None,
+        reference=quotable(record.get("reference") or "") or None,
         adapter=quotable(record["adapter"]),
         other=quotable(str(texts.get(other) or "")),
     )

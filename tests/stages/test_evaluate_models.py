@@ -75,6 +75,17 @@ def test_their_scores_can_be_recomputed_from_the_file_per_item(evaluated) -> Non
     assert one["test"]["difference"] == pytest.approx(one["test"]["adapter"] - bits / size)
 
 
+def test_their_translations_stand_beside_the_others(evaluated) -> None:
+    """In generations.jsonl, for speakers to judge; other items have those of base and adapter."""
+    folder, _, _ = evaluated
+    lines = (folder / "generations.jsonl").read_text("utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    asked = [one for one in records if one["direction"]]
+    assert asked
+    assert all(set(one["models"]) == {"other", "nllb"} for one in asked)
+    assert not [one for one in records if not one["direction"] and "models" in one]
+
+
 def test_the_base_as_another_model_has_the_scores_of_the_base(tmp_path, models) -> None:
     """Prompts laid out again, tokenized again and scored alone give the same bits and texts."""
     result = run(with_models(make_job(tmp_path, models["base"], scale=0.5), same=models["base"]))

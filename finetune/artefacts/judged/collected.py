@@ -61,6 +61,8 @@ class Collected(_Frozen):
     """Items that were shown."""
     left_out: dict[str, int] = Field(default_factory=dict)
     """Reason -> items that were not shown."""
+    not_counted: Annotated[int, Field(ge=0)] = 0
+    """Judges whose answers do not count: they failed most attention items."""
     answers: Annotated[tuple[Judged, ...], Field(strict=False, min_length=1)]
 
     @property

@@ -43,7 +43,15 @@ def said_of_judges(one: JudgedSummary) -> Sentence:
         share=one.preference.value,
         interval=_interval(one.preference, percent=True),
     )
-    return sentence("{who}: {preferred}.", who=who, preferred=preferred)
+    said = sentence("{who}: {preferred}.", who=who, preferred=preferred)
+    if not one.not_counted:
+        return said
+    others = counted(
+        "{count} other judge failed the attention items and is not counted.",
+        "{count} other judges failed the attention items and are not counted.",
+        one.not_counted,
+    )
+    return joined((said, others))
 
 
 def agreement_said(one: JudgedSummary) -> Sentence:

@@ -83,6 +83,8 @@ class JudgedSummary:
     other_marks: MarksOf
     agreement: Agreement
     left_out: tuple[tuple[str, int], ...] = ()
+    not_counted: int = 0
+    """Judges whose answers do not count: they failed most attention items."""
 
     @property
     def preferred(self) -> Choice:
@@ -117,6 +119,7 @@ def summary_of(collected: Collected) -> JudgedSummary:
         other_marks=_marks([one.other for one in answers]),
         agreement=_agreement(answers),
         left_out=tuple(sorted(collected.left_out.items())),
+        not_counted=collected.not_counted,
     )
 
 

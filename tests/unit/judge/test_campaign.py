@@ -22,7 +22,15 @@ KEYS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 def pair(name: str, *, adapter: str = "x", other: str = "y") -> Pair:
     return Pair(
-        name, "translation", "wol_Latn", "", "hello", "eng_Latn", None, adapter=adapter, other=other
+        name,
+        "translation",
+        "wol_Latn",
+        "",
+        "hello",
+        "eng_Latn",
+        f"{name}!",
+        adapter=adapter,
+        other=other,
     )
 
 
@@ -40,6 +48,7 @@ def test_sides_are_balanced_and_the_same_key_gives_the_same_page(key: str, count
     assert abs(sides["a"] - sides["b"]) <= 1
     assert {one.generation for one in made.items} == {one.id for one in pairs}
     assert len({one.item for one in made.items}) == count
+    assert len(made.attention) == min(-(-count // 10), count if count > 1 else 0)
     for one, shown in zip(made.items, blinded(made, pairs), strict=True):
         assert {shown.a, shown.b} == {shown.pair.adapter, shown.pair.other}
         assert getattr(shown, one.adapter) == shown.pair.adapter

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from finetune.api.recipes import not_built
 from finetune.errors import StoreError
-from finetune.messages import counted, sentence
+from finetune.messages import Sentence, counted, sentence
 from finetune.output.console import Console
 from finetune.pipeline.gate import Opened, open_project
 from finetune.pipeline.plan import steps_of
@@ -46,6 +46,15 @@ def add_arguments(action: ArgumentParser) -> None:
         help="let judges look at the reference; without it they are not led by it",
     )
     action.add_argument(
+        "--format",
+        choices=["page", "pearmut"],
+        default="page",
+        help="an offline page, or a campaign of Pearmut, a server for human evaluation",
+    )
+    action.add_argument(
+        "--judges", type=positive, default=3, metavar="N", help="judges in Pearmut (default: 3)"
+    )
+    action.add_argument(
         "-o",
         "--out",
         type=Path,
@@ -67,6 +76,7 @@ def run(options: Namespace, console: Console) -> int:
         other=options.against,
         items=options.items,
         with_reference=options.reference,
+        pearmut_judges=options.judges if options.format == "pearmut" else 0,
     )
     folder = options.out or _folder(project, language, options.against)
     show(make_campaign(evaluation, wanted, folder), console=console)
@@ -94,16 +104,8 @@ def show(made: Made, *, console: Console) -> None:
     from finetune.artefacts.judged.judgements_said import reasons_said
 
     campaign = made.campaign
-    text = counted(
-        "{page}: {count} item. Send this file to the judges; they open it in any browser, without "
-        "internet, and send back the file that it saves.",
-        "{page}: {count} items. Send this file to the judges; they open it in any browser, without "
-        "internet, and send back the file that it saves.",
-        len(campaign.items),
-        page=made.page,
-    )
     console.say(
-        text,
+        _for_pearmut(made) if made.page.suffix == ".json" else _for_judges(made),
         page=str(made.page),
         campaign=campaign.campaign,
         items=len(campaign.items),
@@ -118,3 +120,25 @@ def show(made: Made, *, console: Console) -> None:
         folder=made.path.parent,
     )
     console.say(text, campaign_file=str(made.path))
+
+
+def _for_judges(made: Made) -> Sentence:
+    return counted(
+        "{page}: {count} item. Send this file to the judges; they open it in any browser, without "
+        "internet, and send back the file that it saves.",
+        "{page}: {count} items. Send this file to the judges; they open it in any browser, without "
+        "internet, and send back the file that it saves.",
+        len(made.campaign.items),
+        page=made.page,
+    )
+
+
+def _for_pearmut(made: Made) -> Sentence:
+    return counted(
+        "{page}: {count} item for each judge. On the server: pearmut add {page}; later collect the "
+        "annotations that its dashboard downloads.",
+        "{page}: {count} items for each judge. On the server: pearmut add {page}; later collect "
+        "the annotations that its dashboard downloads.",
+        len(made.campaign.items),
+        page=made.page,
+    )
