@@ -47,10 +47,11 @@ class Line:
 
     def finetune(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Type a finetune command in the project's folder."""
+        own = {"PYTHONPATH": str(Path(__file__).parents[2]), "PWD": str(self.folder)}
         done = subprocess.run(
             [sys.executable, "-m", "finetune", *arguments],
             cwd=self.folder,
-            env=self.cluster.environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=self.cluster.environment | own,
             capture_output=True,
             text=True,
             check=False,

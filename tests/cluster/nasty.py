@@ -25,6 +25,12 @@ from tests.support.project import write_project
 from tests.support.slurm_cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
+LONGER = {
+    "max_steps: 4": "max_steps: 150",
+    "validate_every_steps: 2": "validate_every_steps: 150",
+    "checkpoint_every_steps: 1": "checkpoint_every_steps: 50",
+}
+"""Some seconds of training, so that a signal comes in time."""
 FAILING_LINE = "module load nosuch/1.0"
 GROUP_MODE = 0o2770
 SBATCH = """\

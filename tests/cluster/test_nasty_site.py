@@ -9,15 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.chains import Line
-from tests.cluster.nasty import FAILING_LINE, live_through, make_nasty
+from tests.cluster.nasty import FAILING_LINE, LONGER, live_through, make_nasty
 from tests.support.slurm_cluster import REQUIRED, Cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-LONGER = {
-    "max_steps: 4": "max_steps: 150",
-    "validate_every_steps: 2": "validate_every_steps: 150",
-    "checkpoint_every_steps: 1": "checkpoint_every_steps: 50",
-}
 
 
 @pytest.fixture

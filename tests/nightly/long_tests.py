@@ -12,6 +12,7 @@ from tests.nightly.verdict import Verdict
 
 FILES = (
     "tests/cluster/test_layouts.py",
+    "tests/cluster/test_nasty_site.py",
     "tests/cluster/test_survival.py",
     "tests/e2e/test_full_disk.py",
     "tests/e2e/test_kill_train.py",

@@ -165,6 +165,15 @@ PARTS = (
         needs="tests.support.power_cut",
     ),
     Part(
+        "nasty-site",
+        "a chain on a real Slurm with every odd property of a site at once, the controller away "
+        "for three minutes at the stop signal, requeueing allowed and forbidden in turn; it ends "
+        "right and no job is left",
+        "tests.nightly.nasty_site:trials",
+        count=20,
+        short=0,
+    ),
+    Part(
         "long-tests",
         "the long forms of slow tests (`-m nightly`), a test file per trial: ten times the texts, "
         "every write, every layout of ranks; all pass",

@@ -40,13 +40,13 @@ def script(answer: Answer) -> Finding | None:
     if answer.error or not answer.events:
         return None
     end = answer.events[-1]
-    if end.event == "end" and end.outcome == "done":
-        return Finding("job script", "ok", "start and end were recorded, ranks were started")
-    why = end.reason if end.event == "end" else answer.notes.why_ended
+    if end.event == "end":  # ranks that failed are a finding of their own
+        why = "" if end.outcome == "done" else f"; {end.reason}"
+        return Finding("job script", "ok", f"start and end were recorded{why}")
     return Finding(
         "job script",
         "failed",
-        why or "the end of the job was not recorded",
+        answer.notes.why_ended or "the end of the job was not recorded",
         "see the finding about compute nodes; jobs of a chain would end in the same way",
     )
 
