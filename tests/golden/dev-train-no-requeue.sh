@@ -141,6 +141,7 @@ case $answer in
   again) # this site forbids requeueing: a new job continues, and dependent jobs wait for that one
     next=$(patiently continuation) || exit 75
     ask continued --next "$next"
+    if [ "$code_of_attempt" -ne 0 ]; then no_answer continued; fi
     for waiting in $answer; do # JOB=ITS:NEW:DEPENDENCIES
       patiently scontrol update JobId="${waiting%%=*}" Dependency="afterok:${waiting#*=}" || exit 75
     done

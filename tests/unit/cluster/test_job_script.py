@@ -274,6 +274,16 @@ def test_a_continuation_that_was_heard_is_not_submitted_twice(desk):
     assert "--next 77 " in next(call for call in ended.calls if "continued" in call)
 
 
+def test_dependents_are_not_let_go_when_they_could_not_be_moved(desk):
+    """finetune fails when asked who waits: the job fails, so that nothing starts without input."""
+    broken = '#!/bin/bash\n[ "$3" = continued ] && exit 5\nexec "$@"\n'
+    launcher = desk.program("launcher", broken)
+    path = desk.script(requeue="forbidden", launcher=[str(launcher)])
+    ended = desk.run(path, WORK="exit 0", END="again")
+    assert ended.code == 1
+    assert ended.notes.no_answer == "attempt continued, exit code 5"
+
+
 def test_a_refusal_for_good_is_not_repeated(desk):
     """A site that forbids requeueing is not asked for ten minutes."""
     desk.fails("scontrol", times=99)
