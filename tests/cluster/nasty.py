@@ -161,6 +161,7 @@ def live_through(line: Line, *, away_seconds: float) -> list[str]:
         line.cluster.run("scancel", "--batch", "--signal=USR1", train)
         time.sleep(0.3)  # for the controller to pass the signal on
         line.cluster.control("kill-slurmctld")
+        wait_for(lambda: "Unable to contact slurm controller" in line.log("train"), seconds=180)
         time.sleep(away_seconds)
         line.cluster.control("up", str(nodes))
         state = line.wait_until_over(seconds=600).state

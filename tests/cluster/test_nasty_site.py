@@ -54,12 +54,12 @@ def test_each_lasting_property_is_named_beforehand(nasty):
 @pytest.mark.parametrize(
     ("requeue", "away_seconds"),
     [
-        pytest.param("allowed", 12.0, id="short"),
+        pytest.param("allowed", 3.0, id="short"),
         pytest.param("allowed", 180.0, id="three minutes", marks=pytest.mark.nightly),
         pytest.param("forbidden", 180.0, id="no requeue", marks=pytest.mark.nightly),
     ],
 )
-def test_a_chain_ends_right(cluster, tmp_path, nasty, requeue, away_seconds):
+def test_a_chain_ends_right(nasty, requeue, away_seconds):
     """With a port in use, scontrol that fails twice, and no controller at the stop signal."""
     site = nasty.folder / "site.yaml"
     site.write_text(site.read_text("utf-8").replace("requeue: allowed", f"requeue: {requeue}"))
