@@ -103,7 +103,7 @@ class Site(Section):
     srun: list[Command] = Field(default_factory=list)
     """Additional `srun` options, for example `[--cpu-bind=cores]`."""
     prepare: JobRequest = JobRequest.with_defaults()
-    """Preparation job; needs no GPU."""
+    """Preparation job: one process, without a GPU."""
     train: JobRequest = JobRequest.with_defaults()
     """Training job."""
     evaluate: JobRequest = JobRequest.with_defaults()
@@ -111,7 +111,7 @@ class Site(Section):
     evaluation_tasks: Annotated[int, Field(ge=1, le=1000)] = 1
     """Number of such jobs that share an evaluation, as a job array. A sweep has one each anyway."""
     release: JobRequest = JobRequest.with_defaults()
-    """Release job; needs no GPU."""
+    """Release job: one process, without a GPU."""
     debug: Debug | None = None
     """Debug queue. Default: none."""
     gpus_per_node: Annotated[int, Field(ge=0)] = 0
@@ -231,6 +231,21 @@ def load_site(path: Path, *, overlay: Path | None = None) -> Site:
     if mine is None:
         return site
     return apply_overlay(site, _read(mine, Overlay), source=str(mine))
+
+
+def placeholder_comments(text: str) -> dict[str, str]:
+    """Return the comment of the first line that ends with each placeholder of a site file.
+
+    >>> placeholder_comments("- '#SBATCH --account=<project>' # e.g. abc\n- <image>\n")
+    {'project': 'e.g. abc'}
+    """
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        value, mark, comment = line.rpartition(" # ")
+        names = _PLACEHOLDER.findall(value)
+        if mark and names:
+            found.setdefault(names[-1], comment.strip())
+    return found
 
 
 def find_overlay(site_name: str) -> Path | None:

@@ -45,6 +45,38 @@ run() { # in the background, because the shell handles signals only between comm
   step=
 }
 
+# ---- setup of the site: failures are noted; changes of shell options and of stop signals end with it
+trap() { # in place of the builtin: stop signals stay ours, also in scripts that the lines source
+  local word words=() ours=
+  for word; do
+    case ${word#SIG} in
+      USR1 | TERM | ERR | 10 | 15) ours=yes ;;
+      *) words+=("$word") ;;
+    esac
+  done
+  if [ -z "$ours" ]; then
+    builtin trap "$@"
+  else
+    note "kept: trap $*"
+    if [ -n "${words[1]-}" ]; then builtin trap "${words[@]}"; fi
+  fi
+}
+setup_failed() { # exit code
+  if [ -n "${BASH_SOURCE[2]-}" ]; then return; fi # within a sourced script
+  note "failed: ${BASH_COMMAND%%$'\n'*}: exit code $1"
+  echo "$job: setup: ${BASH_COMMAND%%$'\n'*}: exit code $1" >&2
+}
+note begun
+shell_options=$SHELLOPTS
+builtin trap 'setup_failed $?' ERR
+export MIOPEN_USER_DB_PATH=/tmp/$USER-miopen MIOPEN_CUSTOM_CACHE_DIR=/tmp/$USER-miopen
+if [ "$SHELLOPTS" != "$shell_options" ]; then note "options: $SHELLOPTS"; fi
+set +efuC +o pipefail
+IFS=$' \t\n'
+unset -f trap
+trap - ERR
+catch_stop_signals
+note ended
 export TRITON_CACHE_DIR=/store/chains/hausa-1/triton
 export HF_HUB_OFFLINE=1
 export HF_DATASETS_OFFLINE=1

@@ -138,7 +138,11 @@ def unfinished(report: ChainReport) -> list[ChainJob]:
 
 
 def move(
-    chain: Chain, jobs: Sequence[ChainJob], *, site: Site, tell: Callable[[str], None]
+    chain: Chain,
+    jobs: Sequence[ChainJob],
+    *,
+    site: Site,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Chain:
     """Write the scripts of jobs anew for a site; return the changed chain.
 

@@ -38,7 +38,8 @@ def gpu_request(lines: Sequence[str], *, nodes: int, ranks_per_node: int) -> Gpu
         if option == "gres":
             counts = [_count(part, "gpu") for part in value.split(",")]
             shares = shares or any(_count(part, "shard") is not None for part in value.split(","))
-            per_node = sum(filter(None, counts)) if any(c is not None for c in counts) else None
+            known = [count for count in counts if count is not None]
+            per_node: float | None = sum(known) if known else None
         elif option in ("gpus-per-node", "gpus", "gpus-per-task"):
             number = sum(_count(f"gpu:{part}", "gpu") or 0 for part in value.split(","))
             per_node = {

@@ -159,9 +159,15 @@ def _check_site(path: Path, *, overlay: Path | None, console: Console) -> None:
 
     Raises RecipeError if there is an overlay and it leaves placeholders without a value.
     """
-    from finetune.spec.site import find_overlay, load_site, overlays_folder
+    from finetune.spec.site import (
+        find_overlay,
+        load_site,
+        overlays_folder,
+        placeholder_comments,
+    )
     from finetune.spec.values.gpu_requests import gpu_warnings
     from finetune.spec.values.sbatch_lines import merge_lines
+    from finetune.spec.yaml_file import read_text
 
     site = load_site(path, overlay=overlay)
     overlay_path = overlay or find_overlay(site.name)
@@ -188,6 +194,9 @@ def _check_site(path: Path, *, overlay: Path | None, console: Console) -> None:
     else:
         message = sentence("{site}: valid", site=str(path))
     console.say(message, site=site.name, placeholders=list(site.placeholders))
+    for name, said in placeholder_comments(read_text(path)).items():
+        if name in missing:
+            console.say(f"  <{name}>: {said}")
     for warning in gpu_warnings(
         merge_lines(site.sbatch, site.train.sbatch),
         nodes=site.train.nodes,
