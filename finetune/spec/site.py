@@ -33,6 +33,7 @@ _PLACEHOLDER = re.compile(r"<([a-z][a-z0-9_]*)>")
 _LISTS_ADD = frozenset(("setup", "documentation"))
 
 SbatchLine = Annotated[str, StringConstraints(pattern=r"^#SBATCH +-[^\x00-\x1f\x7f]*$")]
+HeaderLine = Annotated[str, StringConstraints(pattern=r"^#[^\x00-\x1f\x7f]*$")]
 Command = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$", min_length=1)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 TIME_LIMIT = r"^(\d+-)?\d{1,3}(:\d{2}){1,2}$|^\d+$"
@@ -85,8 +86,12 @@ class Site(Section):
     """Sources of the settings in this file."""
     verified: str = "not run by us"
     """`not run by us`, or run, date and person."""
-    scheduler: Literal["slurm"] = "slurm"
-    """Scheduler of the cluster."""
+    scheduler: Literal["slurm", "none"] = "slurm"
+    """Scheduler; `none`: `submit` writes one script for another one (PBS, OAR, LSF, Flux)."""
+    header: list[HeaderLine] = Field(default_factory=list)
+    """With `scheduler: none`: first lines of the script, e.g. `#PBS -l select=1:ngpus=4`."""
+    resubmit: Command | None = None
+    """With `scheduler: none`: shell line that submits `$script` once more when its time is over."""
     sbatch: list[SbatchLine] = Field(default_factory=list)
     """`#SBATCH` lines of every job, verbatim. `<name>` is a placeholder, filled by an overlay."""
     shell: Literal["plain", "login"] = "plain"
@@ -173,6 +178,13 @@ class Site(Section):
                 problems.append(
                     sentence("{line!r}: Slurm expands no variables in #SBATCH lines", line=line)
                 )
+        if self.scheduler == "slurm" and (self.header or self.resubmit):
+            problems.append(
+                sentence(
+                    "`header` and `resubmit` are of `scheduler: none`; lines for Slurm stand in "
+                    "`sbatch`"
+                )
+            )
         asked = gpus_of(self.train.sbatch) or gpus_of(self.sbatch)
         if self.gpus_per_node and asked is not None and asked < self.train.ranks_per_node:
             problems.append(

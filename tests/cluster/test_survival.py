@@ -276,3 +276,34 @@ def test_two_nodes_survive_the_loss_of_a_rank_and_of_a_node(fresh, cluster, tmp_
     assert "rank 1 was killed" in (ends[1].reason or "")
     assert line.products() == expected
     line.finetune("cancel")
+
+
+def test_one_job_makes_every_stage_and_is_requeued(fresh: Callable[..., Line]) -> None:
+    """`--one-job`: two ranks on two nodes train, are requeued, and one evaluates and releases; the
+    adapter is that of a chain."""
+    line = fresh(**{"nodes: 1": "nodes: 2"})
+    line.submit("--one-job", "--set", "train.max_steps=60")
+    wait_for(lambda: attempts(line, "run") >= 1, seconds=90)
+    line.wait_for_step(15, seconds=120)
+    line.cluster.run("scontrol", "requeue", job_ids(line.chain)["run"])
+    assert line.wait_until_over("run", seconds=300).state == "COMPLETED", line.log("run")
+    assert attempts(line, "run") == 2
+    assert len(job_ids(line.chain)) == 1
+    assert line.products()
+
+
+def test_a_cancellation_that_saves_loses_no_step(fresh: Callable[..., Line]) -> None:
+    """`cancel --save`: the job ends with a checkpoint at its newest step, nothing is requeued, and
+    `resubmit` resumes from there."""
+    line = fresh(**{"grace_seconds: 60": "grace_seconds: 90"})
+    line.submit("--until", "train", "--set", "run.checkpoint_every_steps=400")
+    wait_for(lambda: attempts(line) >= 1, seconds=90)
+    line.wait_for_step(15, seconds=120)
+    said = line.finetune("cancel", "--save").stdout
+    assert "train: stopped; saved up to " in said, said + line.log("train")
+    step = line.events("train")[-1].checkpoint_step
+    assert step is not None
+    assert step >= 15
+    assert not line.state("train").is_active
+    assert "resuming from the checkpoint at step" in line.finetune("resubmit").stdout
+    line.finetune("cancel")

@@ -87,6 +87,8 @@ class Chain:
     """Maximum number of tasks of a job array that run at the same time."""
     purge_days: int | None = None
     """The site deletes files of the store that were unread for this many days."""
+    scheduler: Literal["slurm", "none"] = "slurm"
+    """`none`: one script that a person gives to another scheduler; Slurm is not asked about it."""
     size: Size | None = None
     """Nodes, GPUs and time limit of training that were asked for instead of the site's."""
     site_file: str | None = None
@@ -98,6 +100,11 @@ class Chain:
     def recipe_path(self) -> Path:
         """The resolved recipe."""
         return self.folder / self.recipe
+
+    @property
+    def asks_slurm(self) -> bool:
+        """Return whether its jobs are Slurm's."""
+        return self.scheduler == "slurm"
 
     def job(self, name: str) -> ChainJob:
         """Return a job by name; RecipeError if the chain has none of that name."""

@@ -59,7 +59,10 @@ def sized(site: Site, size: Size | None) -> Site:
     if size.time_limit is not None:
         wanted["time_limit"] = size.time_limit
     nodes = size.nodes
-    if size.gpus is not None:
+    if size.gpus is not None and site.scheduler == "none":  # the header is the user's
+        nodes, per_node = 1, size.gpus
+        wanted["ranks_per_node"] = changes["gpus_per_node"] = per_node
+    elif size.gpus is not None:
         nodes, per_node = _layout(site, gpus=size.gpus, nodes=size.nodes)
         of_train = any(GPU_COUNT.match(line) for line in train.sbatch)
         lines = train.sbatch if of_train else [x for x in site.sbatch if GPU_COUNT.match(x)]

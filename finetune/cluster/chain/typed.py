@@ -10,6 +10,12 @@ from finetune.cluster.chain.chain import Chain
 from finetune.pipeline.store_folder import named_store
 
 _COMMAND = re.compile(r"`finetune (cancel|logs|resubmit|status)(?=[` ])")
+_OF_SLURM = re.compile(r"`finetune (cancel|resubmit)[^`]*`")
+_ELSEWHERE = {
+    "resubmit": "another start of {script}",
+    "cancel": "cancelling it with its scheduler",
+}
+"""Replacement of a command in a chain whose script another scheduler runs."""
 
 
 def typed(verb: str, chain: Chain, *more: str) -> str:
@@ -27,4 +33,7 @@ def addressed(text: str, chain: Chain) -> str:
         has_id = text.startswith(f" {chain.id}", found.end())
         return found[0] if has_id else f"`{typed(found[1], chain)}"
 
+    if not chain.asks_slurm:
+        script = chain.folder / chain.jobs[0].script
+        text = _OF_SLURM.sub(lambda found: _ELSEWHERE[found[1]].format(script=script), text)
     return _COMMAND.sub(named, text)

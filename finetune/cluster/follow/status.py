@@ -78,7 +78,7 @@ def look(chain: Chain) -> ChainReport:
     ids, problem = job_ids(chain), None
     states: Mapping[str, JobState] = {}
     try:
-        states = jobs_of(chain, ids.values())
+        states = jobs_of(chain, ids.values()) if chain.asks_slurm else {}
     except ClusterError as error:
         problem = str(error)
     return _chain_report(chain, ids, states=states, problem=problem)
@@ -90,7 +90,7 @@ def look_at_all(chains: Sequence[Chain]) -> Iterator[ChainReport]:
     It is not asked about chains whose artefacts are all in the store.
     """
     ids = {chain.id: job_ids(chain) for chain in chains}
-    asked = [chain for chain in chains if not _is_finished(chain)]
+    asked = [chain for chain in chains if chain.asks_slurm and not _is_finished(chain)]
     states: Mapping[str, JobState] = {}
     problem: str | None = None
     try:
@@ -121,7 +121,11 @@ def _chain_report(
     for job in chain.jobs:
         job_id = ids.get(job.name)
         seen = _see(chain, job, job_id=job_id, state=states.get(job_id or ""), before=reports)
-        seen = replace(seen, reachable=problem is None, cancelled=cancelled.get(job_id or ""))
+        seen = replace(
+            seen,
+            reachable=problem is None and chain.asks_slurm,
+            cancelled=cancelled.get(job_id or ""),
+        )
         reports[job.name] = _report(chain, job, seen)
     jobs = tuple(reports.values())
     state = chain_state(jobs)

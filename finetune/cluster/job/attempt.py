@@ -62,6 +62,8 @@ def begin(chain: Chain, name: str, *, job_id: str, restart: int) -> str:
     job = chain.job(name)
     number = 1 + sum(event.event == "start" for event in read_events(chain, name))
     log = chain.log_path(name, job_id)
+    if not chain.asks_slurm and job_id not in {s.job_id for s in read_submissions(chain)}:
+        append_submission(chain, Submission(name=name, job_id=job_id, time=now()))
     append_event(
         chain,
         name,
@@ -260,6 +262,7 @@ def _missing(chain: Chain, artefacts: Sequence[str]) -> list[str]:
 def _too_short(job: ChainJob, clock: Clock) -> str:
     """Return what to do about a time limit in which an attempt got no further."""
     kind = job.name.partition(".")[0].partition("-")[0]
+    kind = "train" if kind == "run" else kind  # all stages in one job, of the size of training
     than = "its time limit" if clock.limit is None else duration(clock.limit)
     what = f"{kind} needs more than {than}"
     if any(one.startswith("train/") for one in job.artefacts):

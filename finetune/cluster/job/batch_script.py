@@ -18,7 +18,10 @@ from finetune.output.templates import text_environment
 from finetune.spec.site import JobRequest, Site
 from finetune.spec.values.sbatch_lines import gpus_of, merge_lines, option_of
 
-Kind = Literal["prepare", "train", "evaluate", "release", "debug"]
+Kind = Literal["prepare", "train", "evaluate", "release", "debug", "run"]
+"""`run`: every stage in one job, on the nodes of a training run."""
+ON_ALL_RANKS: tuple[Kind, ...] = ("train", "debug", "run")
+"""Kinds of jobs with one process per GPU."""
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 """Environment variables that keep the Hub's libraries offline."""
 PATIENCE_SECONDS = 600
@@ -67,6 +70,8 @@ def script_of(
         srun=shlex.join(srun_options(work.kind, site)),
         arguments=_arguments(job, work),
         requeue=chain.requeue == "allowed",
+        identity="",
+        stop_signals="USR1 TERM",
         script=job.script,
         stopped=Stopped.exit_code,
     )
@@ -91,7 +96,7 @@ def environment_of(kind: Kind, site: Site) -> dict[str, str]:
 
 def expected_gpus(kind: Kind, site: Site) -> int:
     """Return the GPUs per node without which a job of this kind must not start."""
-    if kind in ("train", "debug"):
+    if kind in ON_ALL_RANKS:
         return site.gpus_per_node
     if kind == "evaluate":
         return gpus_of(site.evaluate.sbatch) or gpus_of(site.sbatch) or 0
@@ -141,7 +146,9 @@ def _mail(job: ChainJob, lines: list[str], *, chain: Chain) -> list[str]:
 
 
 def request_of(kind: Kind, site: Site) -> JobRequest:
-    """Return the resources of a kind of job; `debug` is `train` in the short queue."""
+    """Return the resources of a kind of job; `run` has those of `train`, `debug` too."""
+    if kind == "run":
+        return site.train
     if kind != "debug":
         request: JobRequest = getattr(site, kind)
         return request
@@ -159,13 +166,13 @@ def request_of(kind: Kind, site: Site) -> JobRequest:
 def ranks_of(kind: Kind, site: Site) -> int:
     """Return the number of ranks of a job; only training runs have several."""
     request = request_of(kind, site)
-    return request.nodes * request.ranks_per_node if kind in ("train", "debug") else 1
+    return request.nodes * request.ranks_per_node if kind in ON_ALL_RANKS else 1
 
 
 def srun_options(kind: Kind, site: Site) -> list[str]:
     """Return the options of srun: one task per rank; a failed rank ends the job."""
     request = request_of(kind, site)
-    if kind in ("train", "debug"):
+    if kind in ON_ALL_RANKS:
         size = [f"--nodes={request.nodes}", f"--ntasks-per-node={request.ranks_per_node}"]
     else:
         size = ["--nodes=1", "--ntasks=1"]

@@ -205,6 +205,12 @@ def cancel(ids: Sequence[str]) -> None:
         _run("scancel", *ids)
 
 
+def signal_scripts(ids: Sequence[str]) -> None:
+    """Send USR1 to the batch scripts of running jobs: they stop cleanly."""
+    if ids:
+        _run("scancel", "--signal=USR1", "--batch", *ids)
+
+
 def requeue(job_id: str) -> None:
     """Requeue a running or ended job under its id."""
     _run("scontrol", "requeue", job_id)

@@ -46,9 +46,10 @@ def cancel(chain: Chain, *, because: str = "") -> Cancelled:
     no further job is submitted, and Slurm is queried again.
 
     `because`: the reason that `status` shows, if it is no `finetune cancel`. Raises ClusterError if
-    Slurm does not answer or refuses; OSError if the disk does not take the record, after the jobs
-    were cancelled.
+    Slurm does not answer or refuses; RecipeError for a chain that is not Slurm's; OSError if the
+    disk does not take the record, after the jobs were cancelled.
     """
+    refuse_other_scheduler(chain)
     unrecorded: OSError | None = None
     cancelled: dict[str, tuple[str, str, str]] = {}
     for round_number in range(_ROUNDS):
@@ -70,6 +71,20 @@ def cancel(chain: Chain, *, because: str = "") -> Cancelled:
     if unrecorded is not None:
         raise unrecorded
     return Cancelled(jobs=tuple(cancelled.values()), ending=tuple(active_jobs(chain)))
+
+
+def refuse_other_scheduler(chain: Chain) -> None:
+    """Raise RecipeError for a chain whose script another scheduler runs."""
+    if not chain.asks_slurm:
+        raise RecipeError(
+            problem(
+                "chain-of-another-scheduler",
+                "chain {chain} is one script of another scheduler: stop it there (qdel, oardel, "
+                "bkill, flux cancel), and to resume start it once more: {script}",
+                chain=chain.id,
+                script=chain.folder / chain.jobs[0].script,
+            )
+        )
 
 
 def active_jobs(chain: Chain) -> dict[str, JobState]:

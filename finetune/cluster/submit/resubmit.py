@@ -16,7 +16,12 @@ from finetune.cluster.job.batch_script import script_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.array import scripts_of
 from finetune.cluster.submit.preflight import job_refused, site_problems
-from finetune.cluster.submit.queue import active_jobs, enqueue, refuse_forbidden_requeue
+from finetune.cluster.submit.queue import (
+    active_jobs,
+    enqueue,
+    refuse_forbidden_requeue,
+    refuse_other_scheduler,
+)
 from finetune.cluster.submit.submit import work_of
 from finetune.errors import ClusterError, RecipeError, StoreError, shortened
 from finetune.messages import Place, Problem, problem
@@ -49,6 +54,7 @@ def resubmit(
     job builds it, or for an invalid site; ClusterError if Slurm refuses a job, and then no job is
     left in the queue; StoreError if the chain's folder cannot be written to.
     """
+    refuse_other_scheduler(chain)
     report = look(chain)
     if report.scheduler_problem:
         raise ClusterError(report.scheduler_problem)

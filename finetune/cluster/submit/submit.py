@@ -159,6 +159,7 @@ def chain_of(
         jobs=tuple(jobs),
         max_restarts=site.max_restarts,
         requeue=site.requeue,
+        scheduler=site.scheduler,
         purge_days=site.purge_days,
         array_limit=array_limit,
     )
@@ -270,6 +271,15 @@ def jobs_of(
     return jobs
 
 
+def verb_of(job: ChainJob) -> str:
+    """Return the verb that makes every stage of a job: that of its last one.
+
+    `baseline` and `vocabulary` have none of their own.
+    """
+    last = job.stages[-1].partition(" ")[0]
+    return {"baseline": "evaluate", "vocabulary": "prepare"}.get(last, last)
+
+
 def work_of(chain: Chain, job: ChainJob, *, site: Site) -> Work:
     """Return the command of a job of a chain, the same as when it was planned."""
     kind = kind_of(job.array or job.name)
@@ -278,7 +288,8 @@ def work_of(chain: Chain, job: ChainJob, *, site: Site) -> Work:
     if kind == "debug":
         recipe, store = project / DEBUG_RECIPE, chain.folder / DEBUG_STORE
         training = next(j for j in chain.jobs if j.stages and j.stages[0].startswith("train"))
-    arguments = ["train" if kind == "debug" else kind, str(recipe), "--store", str(store)]
+    verb = verb_of(job) if kind == "run" else "train" if kind == "debug" else kind
+    arguments = [verb, str(recipe), "--store", str(store)]
     _, _, phase = training.stages[0].partition(" ") if kind in ("train", "debug") else ("", "", "")
     if phase:
         arguments += ["--phase", phase]

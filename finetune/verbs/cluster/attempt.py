@@ -31,6 +31,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--outcomes", type=Path, metavar="DIR")
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--slurm", default="", metavar="TEXT", help="output of `scontrol show job`")
+    parser.add_argument("--job-id", metavar="ID", help="id of the job (default: Slurm's)")
+    parser.add_argument("--restart", type=int, metavar="N", help="restarts (default: Slurm's)")
     parser.add_argument("--next", metavar="ID", help="id of the job that continues this one")
     # without it: scripts of an older version
     parser.add_argument("--mark", default="", help="begin of the line that is the answer")
@@ -39,7 +41,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Record an event of a job; the first word printed is the next action."""
     chain, name = read_chain(options.chain), options.job
-    job_id, restart = own_job_id(), own_restart()
+    job_id = options.job_id or own_job_id()
+    restart = own_restart() if options.restart is None else options.restart
     if options.event == "start":
         answer, _, reason = begin(chain, name, job_id=job_id, restart=restart).partition(" ")
         _answer(f"{answer} {reason}" if answer == "go" else answer, options, console)

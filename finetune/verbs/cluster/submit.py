@@ -9,15 +9,25 @@ from pathlib import Path
 
 from finetune.cluster.chain.chain import Chain, ChainJob, Submission
 from finetune.cluster.chain.size import Size, sized
+from finetune.cluster.job.plain_script import again_in_words, header_lines
 from finetune.cluster.submit.array import plan_sweep, sweep_problems
 from finetune.cluster.submit.made_elsewhere import refuse_made_elsewhere
-from finetune.cluster.submit.preflight import NOT_FETCHED, kind_of, problems
+from finetune.cluster.submit.one_job import ONE_JOB, plan_one_job
+from finetune.cluster.submit.preflight import NOT_FETCHED, problems
 from finetune.cluster.submit.queue import groups, indices_of, notes_of_site, waits_for
-from finetune.cluster.submit.submit import UNTIL, Planned, Until, plan_chain, store_of, submit_chain
+from finetune.cluster.submit.submit import (
+    UNTIL,
+    Planned,
+    Until,
+    plan_chain,
+    store_of,
+    submit_chain,
+    write_files,
+)
 from finetune.cluster.submit.sweep import Combination, combinations_of, short
 from finetune.errors import RecipeError
 from finetune.estimate.evaluation import evaluation_problems
-from finetune.messages import problem
+from finetune.messages import Place, problem
 from finetune.output.console import Console
 from finetune.output.paths import as_written
 from finetune.pipeline.gate import Opened, open_project
@@ -58,6 +68,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_size(parser)
     parser.add_argument("--until", choices=UNTIL, help="last job of the chain (default: all)")
     parser.add_argument(
+        "--one-job", action="store_true", help="all stages in one job, for queues that take few"
+    )
+    parser.add_argument(
+        "--scheduler",
+        choices=("slurm", "none"),
+        help="none: write one script for another scheduler (PBS, OAR, LSF, Flux), submit nothing",
+    )
+    parser.add_argument(
+        "--header",
+        type=Path,
+        metavar="FILE",
+        help="first lines of that script, e.g. #PBS -l walltime=24:00:00",
+    )
+    parser.add_argument(
         "--anyway",
         action="store_true",
         help="submit even if another chain makes one of the artefacts already",
@@ -67,17 +91,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Submit the jobs of a recipe, or show their scripts."""
-    if options.site is None:
-        raise RecipeError(
-            problem(
-                "no-site",
-                "there is no site; name the site file of a cluster with "
-                "--site slurm/sites/NAME.yaml",
-            )
-        )
     project = open_project(options.recipe, purpose="submit", overrides=options.overrides)
     size = Size(options.nodes, options.gpus, options.time)
-    site = sized(load_site(options.site, overlay=options.overlay), size)
+    site = sized(_site(options), size)
     store = store_of(options.store, site=site)
     refuse_lost_withdrawals(project.cards.values(), store)
     swept = _combinations(options, project)
@@ -91,8 +107,10 @@ def run(options: Namespace, console: Console) -> int:
         if swept
         else problems(project, planned.scripts, site=site, store=store)
     )
-    if any(kind_of(job.name) == "evaluate" for job in planned.todo):
-        reasons += evaluation_problems(project, site=site, store=store)
+    if any("evaluate" in job.stages for job in planned.todo):
+        alone = planned.todo[0].name == ONE_JOB
+        on = site.model_copy(update={"evaluate": site.train}) if alone else site
+        reasons += evaluation_problems(project, site=on, store=store)
     if options.dry_run:
         _show(planned, console=console)
         missing = [reason for reason in reasons if reason.code == NOT_FETCHED]
@@ -104,18 +122,80 @@ def run(options: Namespace, console: Console) -> int:
     if options.dry_run:
         console.say("--dry-run: nothing was written or submitted")
         return 0
-    if not options.anyway:
+    if not options.anyway and site.scheduler == "slurm":
         refuse_made_elsewhere(planned.todo, store=store)
+    if site.scheduler == "none":
+        write_files(planned, versions=site.command is None)
+        _say_how_to_start(planned, site=site, console=console)
+        return 0
     submissions = submit_chain(planned, site=site)
     _report(planned, submissions, console=console)
     return 0
 
 
+def _site(options: Namespace) -> Site:
+    """Return the site that was named; without Slurm none need be."""
+    plain = options.scheduler == "none"
+    if options.site is None and not plain:
+        raise RecipeError(
+            problem(
+                "no-site",
+                "there is no site; name the site file of a cluster with "
+                "--site slurm/sites/NAME.yaml",
+            )
+        )
+    if options.site is None:
+        site = Site(name="plain", description="A scheduler other than Slurm.", scheduler="none")
+    else:
+        site = load_site(options.site, overlay=options.overlay)
+    if plain:
+        site = site.model_copy(update={"scheduler": "none"})
+    if options.header is None:
+        return site
+    if site.scheduler != "none":
+        raise RecipeError(
+            problem(
+                "header-with-slurm",
+                "is for a script of another scheduler: give --scheduler none with it, or write "
+                "lines for Slurm into `sbatch` of the site or your overlay",
+                at=Place(key=f"--header {options.header}"),
+            )
+        )
+    return site.model_copy(update={"header": [*site.header, *header_lines(options.header)]})
+
+
+def _refuse_with_one_job(options: Namespace) -> None:
+    """Raise RecipeError for options that need several jobs."""
+    several = [
+        option
+        for option, given in (
+            ("--debug", options.debug),
+            ("--sweep", options.sweep),
+            ("--languages", options.languages),
+            ("--seeds", options.seeds),
+            ("--array-limit", options.array_limit),
+        )
+        if given
+    ]
+    if several:
+        raise RecipeError(
+            problem(
+                "one-job-of-several",
+                "needs several jobs, and here all stages are one; leave it out, or set one "
+                "combination with --set",
+                at=Place(key=several[0]),
+            )
+        )
+
+
 def _planned(
     options: Namespace, project: Opened, swept: list[Combination], *, site: Site, store: Store
 ) -> Planned:
+    until: Until = options.until or "release"
+    if options.one_job or site.scheduler == "none":
+        _refuse_with_one_job(options)
+        return plan_one_job(project, site=site, store=store, until=until)
     if not swept:
-        until: Until = options.until or "release"
         return plan_chain(project, site=site, store=store, debug=options.debug, until=until)
     return plan_sweep(
         swept,
@@ -146,7 +226,7 @@ def _remembering(chain: Chain, options: Namespace, *, size: Size) -> Chain:
     """Return a chain that remembers what its scripts were written from, for `resubmit`."""
     return replace(
         chain,
-        site_file=str(as_written(options.site)),
+        site_file=None if options.site is None else str(as_written(options.site)),
         overlay=None if options.overlay is None else str(as_written(options.overlay)),
         size=size if size != Size() else None,
     )
@@ -178,8 +258,25 @@ def _combinations(options: Namespace, project: Opened) -> list[Combination]:
     )
 
 
+def _say_how_to_start(planned: Planned, *, site: Site, console: Console) -> None:
+    """Show the script for another scheduler, and the command that follows it."""
+    chain = planned.chain
+    script = chain.folder / planned.todo[0].script
+    console.say(f"script      {script}", chain=chain.id, script=str(script))
+    console.say(
+        "start it    with your scheduler (qsub, oarsub -S, bsub <, flux batch), or with bash"
+    )
+    console.say(f"again       {again_in_words(site)}")
+    console.say(f"follow      finetune status {chain.id}{_named_store(chain)}")
+
+
 def _show(planned: Planned, *, console: Console) -> None:
     chain = planned.chain
+    if not chain.asks_slurm:
+        job = planned.todo[0]
+        text = planned.scripts[job.name]
+        console.show(f"# {chain.folder / job.script}\n{text}", job=job.name, script=text)
+        return
     ids: dict[str, str] = {}
     for group in groups(planned.todo):
         first, name = group[0], group[0].array or group[0].name
@@ -216,13 +313,18 @@ def _report(planned: Planned, submissions: list[Submission], *, console: Console
     )
     columns = ("job", "id", "depends on")
     console.table(f"{chain.id} on {chain.site}", columns, rows, name="jobs", facts=facts)
-    store = "".join(f" {shlex.quote(word)}" for word in named_store(Path(chain.store)))
+    store = _named_store(chain)
     for note in notes_of_site(submissions):
         console.say(f"sbatch      {note}", note=note)
     console.say(f"scripts     {chain.folder / 'scripts'}", chain=chain.id, folder=str(chain.folder))
     console.say(f"follow      finetune status{store}")
     if any(job.recipe for job in chain.jobs):
         console.say(f"results     finetune report --sweep{store}")
+
+
+def _named_store(chain: Chain) -> str:
+    """Return the option that names the store of a chain, empty for the default one."""
+    return "".join(f" {shlex.quote(word)}" for word in named_store(Path(chain.store)))
 
 
 def _named(job: ChainJob) -> str:

@@ -120,3 +120,75 @@ def test_a_sweep_without_evaluation_is_compared_on_validation(slurm, capsys):
     assert main(["report", "--sweep", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["combination"] for row in rows] == ["lora.rank=2", "lora.rank=4"]
+
+
+def test_one_job_has_every_stage_on_the_nodes_of_training(slurm, capsys):
+    """Its artefacts are those of all jobs of a chain, and its command makes the last of them."""
+    several = scripts(capsys)
+    script = scripts(capsys, "--one-job")["run"]
+    assert "#SBATCH --ntasks-per-node=4" in script
+    assert "#SBATCH --gres=gpu:4" in script
+    assert '"${finetune[@]}" release ' in script
+    assert submit("--one-job") == 0
+    one = find_chain(Path(".finetune").resolve())
+    assert [job.name for job in one.jobs] == ["run"]
+    assert submit("--anyway") == 0
+    chain = find_chain(Path(".finetune").resolve())
+    assert {job.name for job in chain.jobs} == set(several)
+    assert list(one.jobs[0].artefacts) == [a for job in chain.jobs for a in job.artefacts]
+    assert len(queued(slurm.queue)) == 1 + len(several)
+
+
+def test_one_job_is_written_anew_for_another_site(slurm, capsys):
+    """`resubmit --site` changes its size; the command stays."""
+    assert submit("--one-job", "--until", "train") == 0
+    assert main(["cancel"]) == 0
+    Path("other.yaml").write_text(SITE.replace("gpu:4", "gpu:2").replace("node: 4", "node: 2"))
+    assert main(["resubmit", "--site", "other.yaml"]) == 0, capsys.readouterr().err
+    script = (find_chain(Path(".finetune").resolve()).folder / "scripts/run.sh").read_text()
+    assert "#SBATCH --ntasks-per-node=2" in script
+    assert '"${finetune[@]}" train ' in script
+
+
+@pytest.mark.parametrize("option", ["--debug", "--seeds=0,1", "--sweep=lora.rank=2,4"])
+@pytest.mark.parametrize("way", ["--one-job", "--scheduler=none"])
+def test_what_needs_several_jobs_is_refused_with_one(slurm, capsys, way, option):
+    """A debug run and arrays are jobs of their own."""
+    assert submit(way, option) == 2
+    assert f"{option.partition('=')[0]}: needs several jobs" in capsys.readouterr().err
+
+
+def test_without_slurm_a_script_is_written_and_nothing_submitted(slurm, capsys):
+    """No site is needed; the verbs that ask Slurm say what to do instead, status has the files."""
+    Path("header").write_text("#PBS -l select=1:ngpus=2\n")
+    arguments = ["submit", RECIPE, "--scheduler", "none", "--header", "header", "--gpus", "2"]
+    assert main(arguments) == 0, capsys.readouterr().err
+    chain = find_chain(Path(".finetune").resolve())
+    script = chain.folder / "scripts/run.sh"
+    assert str(script) in capsys.readouterr().out
+    text = script.read_text()
+    assert text.startswith("#!/bin/bash\n#PBS -l select=1:ngpus=2\n")
+    assert "WORLD_SIZE=2" in text
+    assert "FINETUNE_GPUS=2" in text
+    assert not slurm.calls()
+    assert main(["status"]) == 0
+    assert f"another start of {script}" in capsys.readouterr().out
+    for verb in ("cancel", "resubmit"):
+        assert main([verb]) == 2
+        assert f"start it once more: {script}" in capsys.readouterr().err
+    assert not slurm.calls()
+
+
+def test_a_site_without_slurm_names_its_header(slurm, capsys):
+    """`scheduler: none` in the site file: no further option, and a placeholder is asked for."""
+    text = "name: pbs\ndescription: x\nscheduler: none\nheader: ['#PBS -P <project>']\n"
+    Path("pbs.yaml").write_text(text)
+    assert main(["submit", RECIPE, "--site", "pbs.yaml"]) == 2
+    assert "no value for <project>" in capsys.readouterr().err
+    Path("pbs.yaml").write_text(text.replace("<project>", "abc") + "train: {nodes: 2}\n")
+    assert main(["submit", RECIPE, "--site", "pbs.yaml"]) == 2
+    assert "runs on one node" in capsys.readouterr().err
+    Path("pbs.yaml").write_text(text.replace("<project>", "abc"))
+    assert main(["submit", RECIPE, "--site", "pbs.yaml"]) == 0
+    assert submit("--header", "header") == 2
+    assert "--scheduler none" in capsys.readouterr().err
