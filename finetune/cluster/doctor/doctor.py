@@ -14,15 +14,14 @@ from pathlib import Path
 from finetune.cluster.doctor import diagnosis, edges, probe
 from finetune.cluster.doctor.diagnosis import Finding
 from finetune.cluster.doctor.probe import Machine
-from finetune.cluster.doctor.probe_job import Answer, Visit, run_probe_job
-from finetune.cluster.job.batch_script import Kind, request_of
+from finetune.cluster.doctor.probe_job import NAME, Answer, Visit, probe_chain, run_probe_job
+from finetune.cluster.job.batch_script import Kind, Work, script_of
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.preflight import missing_packages
 from finetune.errors import ClusterError
 from finetune.pipeline import storage
 from finetune.pipeline.store import Store
 from finetune.spec.site import Site
-from finetune.spec.values.sbatch_lines import merge_lines
 
 EXCHANGE_SECONDS = 60.0
 _COMMANDS = ("sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
@@ -130,7 +129,7 @@ def _slurm_findings(site: Site) -> list[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         for kind in _KINDS:
             script = Path(folder) / f"{kind}.sh"
-            script.write_text(_size_script(site, kind), encoding="utf-8")
+            script.write_text(_script(site, kind, folder=Path(folder)), encoding="utf-8")
             refused = slurm.refusal(script, folder=Path(folder))
             if refused:
                 advice = diagnosis.advice_for(refused)
@@ -140,17 +139,11 @@ def _slurm_findings(site: Site) -> list[Finding]:
     return findings
 
 
-def _size_script(site: Site, kind: Kind) -> str:
-    """Return a batch script with the resources of a job, for `sbatch --test-only`."""
-    request = request_of(kind, site)
-    size = [
-        f"#SBATCH --nodes={request.nodes}",
-        f"#SBATCH --ntasks-per-node={request.ranks_per_node}",
-        f"#SBATCH --cpus-per-task={request.cpus_per_rank}",
-        f"#SBATCH --time={request.time_limit}",
-        "#SBATCH --output=/dev/null",
-    ]
-    return "\n".join(["#!/bin/bash", *size, *merge_lines(site.sbatch, request.sbatch), "true", ""])
+def _script(site: Site, kind: Kind, *, folder: Path) -> str:
+    """Return the batch script of a job that makes nothing, for `sbatch --test-only`."""
+    visit = Visit(site, ("true",), nodes=1, wait_seconds=0)
+    chain = probe_chain(visit, store=folder, token=NAME)
+    return script_of(chain.job(NAME), Work(kind, (), visit.command), chain=chain, site=site)
 
 
 def _store_findings(store: Store, *, purge_days: int | None) -> list[Finding]:

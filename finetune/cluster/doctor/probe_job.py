@@ -6,6 +6,7 @@ environment, launcher, the records at start and end, srun and its ranks.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -123,10 +124,14 @@ def run_probe_job(visit: Visit, *, store: Path, token: str) -> Answer:
 
 def _answer(chain: Chain, script: Path, *, wait_seconds: float) -> Answer:
     begun = time.monotonic()
+    submitted: Submitted | None = None
     try:
         submitted = slurm.submit(script, folder=chain.folder, variables={VARIABLE: chain.id})
     except ClusterError as error:
         return Answer(error=str(error))
+    finally:
+        if submitted is None:
+            _cancel_unseen(script)
     took = time.monotonic() - begun
     state: JobState | None = None
     error = ""
@@ -148,6 +153,13 @@ def _answer(chain: Chain, script: Path, *, wait_seconds: float) -> Answer:
         submit_seconds=took,
         error=error,
     )
+
+
+def _cancel_unseen(script: Path) -> None:
+    """Cancel a job that Slurm may have taken although its id was not seen."""
+    with contextlib.suppress(ClusterError):
+        jobs = slurm.scripts_of_my_jobs()
+        slurm.cancel([job_id for job_id, path in jobs.items() if Path(path) == script])
 
 
 def _wait(job_id: str, *, until: float) -> tuple[JobState | None, str]:

@@ -11,12 +11,19 @@ from finetune.cluster.chain.chain import AttemptEvent
 from finetune.cluster.chain.notes import Notes, parse_notes
 from finetune.cluster.doctor import edges
 from finetune.cluster.doctor.probe import Machine, Shared
-from finetune.cluster.doctor.probe_job import Answer, Visit, probe_chain, probe_script
+from finetune.cluster.doctor.probe_job import (
+    Answer,
+    Visit,
+    probe_chain,
+    probe_script,
+    run_probe_job,
+)
 from finetune.cluster.job.batch_script import Work, script_of
 from finetune.cluster.slurm.commands import Submitted, parse_jobs
 from finetune.spec.load import validate
 from finetune.spec.site import Site
 from finetune.spec.yaml_file import Document
+from tests.support.fake_slurm import queued
 
 DONE = (
     AttemptEvent(event="start", time="", job_id="7", restart=0),
@@ -59,6 +66,24 @@ def test_the_script_is_that_of_a_training_job():
     assert [line for line in kept if not any(word in line for word in words)] == []
     assert "--qos=short" in ours
     assert "#SBATCH --nodes=3" in ours
+
+
+def test_a_probe_job_without_an_id_does_not_stay(fake_slurm, tmp_path):
+    """sbatch answers with no id, or Slurm refuses: the error is kept, the queue is empty."""
+    visit = Visit(Site(name="here", description="d"), ("finetune",), 1, 1.0)
+    fake_slurm.wraps("sbatch", '"$REAL" "$@" >/dev/null; echo Thank you.')
+    answer = run_probe_job(visit, store=tmp_path, token="t")
+    assert "Thank you." in answer.error
+    assert queued(fake_slurm.queue) == {}
+    assert not (tmp_path / "doctor/t-job").exists()
+
+
+def test_a_job_that_waits_too_long_is_cancelled(fake_slurm, tmp_path):
+    """--wait is over while it is in the queue: nothing stays."""
+    visit = Visit(Site(name="here", description="d"), ("finetune",), 1, 0.5)
+    answer = run_probe_job(visit, store=tmp_path, token="t")
+    assert answer.error.startswith("no answer in 0 s")
+    assert queued(fake_slurm.queue) == {}
 
 
 def test_a_quiet_site_has_one_finding():
