@@ -194,7 +194,7 @@ def try_exchange(folder: Path, *, timeout_seconds: float) -> Exchange | None:
         seconds = _all_reduce_seconds(device, rank=rank, ranks=ranks) if on_gpu else on_cpus
         dist.destroy_process_group()
     except (RuntimeError, ValueError) as error:
-        return result.model_copy(update={"error": first_line(error)})
+        return result.model_copy(update={"error": first_line(error, max_characters=600)})
     return result.model_copy(update={"seconds": seconds, "cpu_seconds": on_cpus})
 
 
