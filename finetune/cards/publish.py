@@ -66,8 +66,12 @@ def files_of(card: DataCard, *, public: bool, today: date) -> dict[str, Path]:
     return files
 
 
-def publish(card: DataCard, files: Mapping[str, Path], place: Destination) -> bool:
+def publish(
+    card: DataCard, files: Mapping[str, Path], place: Destination, *, force: bool = False
+) -> bool:
     """Publish the data set; return whether anything changed there.
+
+    `force`: also over what others changed on the Hub.
 
     Raises ReleaseError if the hub refused, or the folder cannot be written.
     """
@@ -75,18 +79,20 @@ def publish(card: DataCard, files: Mapping[str, Path], place: Destination) -> bo
         return to_directory(files, Path(place.address))
     from finetune.release.hub import Target, upload
 
-    return upload(
+    done = upload(
         files,
         Target(
             place.repo,
             private=not place.public,
+            make_public=place.public,
+            force=force,
             kind="dataset",
             gated=_GATES.get(card.corpus.access.kind),
             option="--repo",
             replaces=lambda _: False,
-            message="Publish the texts with their card",
         ),
     )
+    return done.changed
 
 
 def _refusals(card: DataCard, *, public: bool, today: date) -> Iterator[Problem]:

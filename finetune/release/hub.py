@@ -1,24 +1,25 @@
-"""Upload to a server with the protocol of the Hugging Face Hub, in one commit."""
+"""Upload to a server with the protocol of the Hugging Face Hub, in one commit.
+
+What others wrote there is neither overwritten nor deleted unless that is asked for. Every release
+has a tag, a commit of which the title says what changed, and the commit that was looked at as its
+parent, so that none comes in between unseen.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from finetune.errors import ReleaseError
-from finetune.messages import Place, Problem, problem, sentence
-from finetune.output.secrets import hide
+from finetune.messages import Place, Sentence, problem
 from finetune.release.contents import is_of_release
-from finetune.sources.checksums import checksum
+from finetune.release.hub_changes import NOTHING, Changes, changes, is_ours, mark_of, title_of
+from finetune.release.hub_errors import explanation
+from finetune.release.hub_tries import patiently
 from finetune.sources.hub_fetch import endpoint, network_as_set
-
-_LOG_IN = sentence(
-    "set HF_TOKEN to a token that may write (https://huggingface.co/settings/tokens) or run "
-    "`hf auth login`, then publish again"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,176 +35,222 @@ class Target:
     option: str = "release.repo"
     """Setting named in messages."""
     replaces: Callable[[str], bool] = is_of_release
-    """True for a name of which a file is removed when it is not uploaded again."""
-    message: str = "Release the adapter"
+    """True for a name of which our own file is removed when it is not uploaded again."""
+    force: bool = False
+    """True if what others changed is undone."""
+    pull_request: bool = False
+    make_public: bool = False
+    """True if a private repository becomes visible to all."""
+
+    @property
+    def address(self) -> str:
+        """Address for people."""
+        return f"{endpoint()}/{'datasets/' if self.kind == 'dataset' else ''}{self.repo}"
 
 
-def upload(files: Mapping[str, Path], target: Target) -> bool:
-    """Make a repository hold these files; return whether anything changed.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Repository before an upload, and what the upload changes."""
+
+    exists: bool
+    private: bool = True
+    head: str | None = None
+    changes: Changes = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """Result of an upload."""
+
+    changed: bool
+    private: bool
+    """Seen by its owners only."""
+    commit: str | None = None
+    """With the files; None as long as they are in a pull request."""
+    changes: Changes = NOTHING
+    tag: str | None = None
+    pull_request: str | None = None
+    """Address."""
+
+
+def upload(
+    files: Mapping[str, Path], target: Target, *, say: Callable[[Sentence], None] = lambda _: None
+) -> Uploaded:
+    """Make a repository hold these files.
 
     Creates the repository if there is none. With `private` nothing goes into a repository that
     is public, however it became so (some servers do not know the client's `visibility`).
     A gated one is hidden until the gate is there. Files that are neither given nor
-    `replaced` are left alone.
+    `replaced` are left alone. `say` gets a sentence before each pause.
 
     Raises:
-        ReleaseError: no token, no permission, no network, or the server failed.
+        ReleaseError: no token, no permission, no network, changes of others, or the server failed.
     """
+    with _explained(target) as api:
+        return _upload(api, files, target, say=say)
+
+
+def look(files: Mapping[str, Path], target: Target) -> Found:
+    """Return what `upload` would find and change; write nothing. Raises ReleaseError as it does."""
+    with _explained(target) as api:
+        if not api.repo_exists(target.repo, repo_type=target.kind):
+            return Found(exists=False, changes=Changes(added=tuple(files)))
+        return _found(api, files, target)
+
+
+@contextmanager
+def _explained(target: Target) -> Iterator[Any]:
+    """Give the client; turn its errors into a ReleaseError that has the cause."""
     from huggingface_hub import HfApi
 
-    api = HfApi(endpoint=endpoint(), library_name="finetune")
     try:
         with network_as_set():
-            return _upload(api, files, target)
+            yield HfApi(endpoint=endpoint(), library_name="finetune")
     except ReleaseError:
         raise
     except Exception as error:
-        explained = _explanation(error, target)
+        explained = explanation(error, repo=target.repo, option=target.option)
         if explained is None:
             raise
         raise ReleaseError(explained) from None  # the error's own text may quote headers
 
 
-def is_private(repo: str, *, kind: Literal["model", "dataset"] = "model") -> bool:
-    """Return whether a repository that was just published to is seen by its owners only."""
-    from huggingface_hub import HfApi
-
-    api = HfApi(endpoint=endpoint(), library_name="finetune")
-    with network_as_set():
-        return bool(api.repo_info(repo, repo_type=kind).private)
-
-
-def _explanation(error: BaseException, target: Target) -> Problem | None:
-    """Return the problem behind an error of the client; None for an unknown one."""
-    from httpx2 import HTTPError, InvalidURL
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
-
-    server = Place(endpoint())
-    if isinstance(error, LocalTokenNotFoundError):
-        return problem("no-token", "no access token; {remedy}", at=server, remedy=_LOG_IN)
-    if isinstance(error, HfHubHTTPError):
-        return _refusal(error, target)
-    if isinstance(error, (HFValidationError, InvalidURL)):
-        place = Place(key=target.option)
-        why = hide(str(error))
-        return problem("wrong-repo", "{repo!r}: {why}", at=place, repo=target.repo, why=why)
-    if isinstance(error, (HTTPError, OSError)):
-        return problem(
-            "hub-unreachable",
-            "cannot be reached ({why}). Check the network, HF_ENDPOINT and HF_HUB_OFFLINE, then "
-            "publish again; files that arrived are not uploaded twice. A server without Xet "
-            "storage may need HF_HUB_DISABLE_XET=1",
-            at=server,
-            why=hide(str(error)),
-        )
-    if "LFS batch" in str(error):  # the server rejects one of the files
-        why = hide(str(error))
-        return problem(
-            "file-rejected", "{why}; ask the operators of the server", at=server, why=why
-        )
-    # a failed transfer of a large file comes wrapped
-    return _explanation(error.__cause__, target) if error.__cause__ else None
-
-
-def _upload(api: Any, files: Mapping[str, Path], target: Target) -> bool:
+def _upload(
+    api: Any, files: Mapping[str, Path], target: Target, *, say: Callable[[Sentence], None]
+) -> Uploaded:
     repo, kind = target.repo, target.kind
     if not api.repo_exists(repo, repo_type=kind):
         hidden = target.private or target.gated is not None
-        api.create_repo(repo, private=hidden, exist_ok=True, repo_type=kind)
+        patiently(
+            lambda: api.create_repo(repo, private=hidden, exist_ok=True, repo_type=kind), say=say
+        )
     seen_by_all = not api.repo_info(repo, repo_type=kind).private
-    if target.private and seen_by_all:
+    refuse_visible(target, seen_by_all=seen_by_all)
+
+    def set_up(**settings: Any) -> None:
+        patiently(lambda: api.update_repo_settings(repo, repo_type=kind, **settings), say=say)
+
+    if target.gated is not None:
+        set_up(gated=target.gated)
+    done = patiently(lambda: _commit(api, files, target), say=say)
+    tag, is_new_tag = None, False
+    if kind == "model" and done.commit is not None:
+        tag, is_new_tag = patiently(lambda: _tag(api, files, done, repo=repo), say=say)
+    shows = (target.make_public or target.gated is not None) and not target.private
+    if shows and not seen_by_all:
+        set_up(private=False)
+    return replace(
+        done,
+        changed=done.changed or is_new_tag or (shows and not seen_by_all),
+        private=not (seen_by_all or shows),
+        tag=tag,
+    )
+
+
+def refuse_visible(target: Target, *, seen_by_all: bool) -> None:
+    """Raise ReleaseError if something private would go where everyone sees it."""
+    if not (target.private and seen_by_all):
+        return
+    raise ReleaseError(
+        problem(
+            "repository-is-public",
+            "the repository is public, but publish.private is true, so nothing was uploaded. "
+            "Make it private on the server, or set publish.private: false",
+            at=Place(target.address),
+        )
+        if target.kind == "model"
+        else problem(
+            "dataset-is-public",
+            "the dataset is public, so nothing was uploaded. Make it private on the server, or "
+            "give --public",
+            at=Place(target.address),
+        )
+    )
+
+
+def refuse_foreign(found: Found, target: Target) -> None:
+    """Raise ReleaseError with the files that others changed and an upload would write over."""
+    if found.changes.foreign:
         raise ReleaseError(
             problem(
-                "repository-is-public",
-                "the repository is public, but publish.private is true, so nothing was uploaded. "
-                "Make it private on the server, or set publish.private: false",
-                at=Place(f"{endpoint()}/{repo}"),
-            )
-            if kind == "model"
-            else problem(
-                "dataset-is-public",
-                "the dataset is public, so nothing was uploaded. Make it private on the server, or "
-                "give --public",
-                at=Place(f"{endpoint()}/datasets/{repo}"),
+                "changed-by-others",
+                "changed or removed there since the last upload: {files}. Nothing was uploaded. "
+                "Take the changes over into the cards or the recipe, or replace them with --force",
+                at=Place(target.address),
+                files=list(found.changes.foreign),
             )
         )
-    if target.gated is not None:
-        api.update_repo_settings(repo, gated=target.gated, repo_type=kind)
-    changed = _commit(api, files, target)
-    if target.gated is not None and not target.private and not seen_by_all:
-        api.update_repo_settings(repo, private=False, repo_type=kind)
-        changed = True
-    return changed
 
 
-def _commit(api: Any, files: Mapping[str, Path], target: Target) -> bool:
+def _commit(api: Any, files: Mapping[str, Path], target: Target) -> Uploaded:
+    """Look at the repository and change it in one commit, or as a pull request."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    remote = _remote_files(api, target)
-    new = [name for name, path in files.items() if not _is_there(path, remote.get(name))]
-    stale = [name for name in remote if target.replaces(name) and name not in files]
-    if not new and not stale:
-        return False
+    found = _found(api, files, target)
+    refuse_foreign(found, target)
+    what, mark = found.changes, mark_of(files)
+    if what.is_empty:
+        return Uploaded(changed=False, private=True, commit=found.head, changes=what)
+    if target.pull_request and (address := _open_request(api, target, mark=mark)):
+        return Uploaded(changed=False, private=True, changes=what, pull_request=address)
     operations: list[Any] = [
-        CommitOperationAdd(path_in_repo=name, path_or_fileobj=files[name]) for name in new
+        CommitOperationAdd(path_in_repo=name, path_or_fileobj=files[name])
+        for name in (*what.added, *what.replaced)
     ]
-    operations += [CommitOperationDelete(path_in_repo=name) for name in stale]
-    api.create_commit(
+    operations += [CommitOperationDelete(path_in_repo=name) for name in what.removed]
+    made = api.create_commit(
         target.repo,
         operations=operations,
-        commit_message=target.message,
+        commit_message=title_of(what, mark=mark),
         repo_type=target.kind,
+        parent_commit=found.head,
+        create_pr=target.pull_request,
     )
-    return True
+    commit = None if target.pull_request else made.oid
+    return Uploaded(
+        changed=True, private=True, commit=commit, changes=what, pull_request=made.pr_url
+    )
 
 
-def _remote_files(api: Any, target: Target) -> dict[str, Any]:
+def _open_request(api: Any, target: Target, *, mark: str) -> str | None:
+    """Return the address of an open pull request with the same files."""
+    requests = api.get_repo_discussions(
+        target.repo,
+        repo_type=target.kind,
+        discussion_type="pull_request",
+        discussion_status="open",
+    )
+    return next((str(one.url) for one in requests if one.title.startswith(f"Release {mark}")), None)
+
+
+def _found(api: Any, files: Mapping[str, Path], target: Target) -> Found:
+    info = api.repo_info(target.repo, repo_type=target.kind)
+    commits = api.list_repo_commits(target.repo, repo_type=target.kind)
+    last = next((one.commit_id for one in commits if is_ours(one.title)), None)
+    remote = _tree(api, target, revision=info.sha)
+    what = changes(
+        files,
+        remote=remote,
+        published=_tree(api, target, revision=last) if last else {},
+        replaces=target.replaces,
+    )
+    what = what.with_force() if target.force else what
+    return Found(exists=True, private=bool(info.private), head=info.sha, changes=what)
+
+
+def _tree(api: Any, target: Target, *, revision: str) -> dict[str, Any]:
     from huggingface_hub.hf_api import RepoFile
 
-    entries = api.list_repo_tree(target.repo, recursive=True, repo_type=target.kind)
+    entries = api.list_repo_tree(
+        target.repo, recursive=True, revision=revision, repo_type=target.kind
+    )
     return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
 
 
-def _is_there(path: Path, remote: Any) -> bool:
-    """Return whether the hub has exactly these bytes, by the checksum that it keeps."""
-    if remote is None or remote.size != path.stat().st_size:
-        return False
-    if remote.lfs is not None:
-        return bool(checksum(path) == remote.lfs.sha256)
-    blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as content:
-        while block := content.read(2**20):
-            blob.update(block)
-    return bool(blob.hexdigest() == remote.blob_id)
-
-
-def _refusal(error: Any, target: Target) -> Problem:
-    repo, option = target.repo, target.option
-    status = error.response.status_code
-    remedies = {
-        401: sentence("the token is missing, wrong or expired; {remedy}", remedy=_LOG_IN),
-        403: sentence(
-            "this token may not write to {repo}; {remedy}, or change {option}",
-            repo=repo,
-            remedy=_LOG_IN,
-            option=option,
-        ),
-        404: sentence(
-            "there is no {repo}, or this token may not see it; check {option} and HF_TOKEN",
-            repo=repo,
-            option=option,
-        ),
-        409: sentence("another process is writing to this repository; publish again"),
-        413: sentence("the server accepts no file of this size"),
-        429: sentence("the server asks to wait; publish again later"),
-    }
-    unknown = sentence("publish again; if it persists, ask the operators of the server")
-    reply = hide(error.server_message or "").strip()
-    return problem(
-        "hub-refused",
-        "rejected with HTTP {status:d}{reply}: {remedy}",
-        at=Place(endpoint()),
-        status=status,
-        reply=sentence(" ({reply})", reply=reply) if reply else "",
-        remedy=remedies.get(status, unknown),
-    )
+def _tag(api: Any, files: Mapping[str, Path], done: Uploaded, *, repo: str) -> tuple[str, bool]:
+    """Return the tag of these files in a repository, and whether it was made now."""
+    tag = f"release-{mark_of(files)}"
+    if any(one.name == tag for one in api.list_repo_refs(repo).tags):
+        return tag, False
+    api.create_tag(repo, tag=tag, revision=done.commit, exist_ok=True)
+    return tag, True

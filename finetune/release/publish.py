@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import barring, remedy_of, said_of
@@ -29,6 +30,21 @@ from finetune.release.contents import release_files
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.sections.publish import Publish
 
+if TYPE_CHECKING:
+    from finetune.release.hub import Target
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """Options of a publication beside its recipe."""
+
+    dry_run: bool = False
+    force: bool = False
+    """True if what others changed on the Hub is undone."""
+    pull_request: bool = False
+    make_public: bool = False
+    """True if everyone may see it from now on, also where it was private; the gates decide."""
+
 
 def publish_release(
     project: Opened,
@@ -37,11 +53,12 @@ def publish_release(
     store: Store,
     console: Console,
     hub: Literal["directory", "huggingface"] | None = None,
-    dry_run: bool = False,
+    how: How | None = None,
 ) -> str:
     """Publish the release of a recipe as the recipe states; return its location.
 
-    `hub` is where it goes instead. The folder hub lies in the store if the recipe names no other.
+    `hub` is where it goes instead, `how` what was asked for beside it. The folder hub lies in the
+    store if the recipe names no other.
     A recipe that is open for `run` is not published publicly: it goes to the folder hub.
     Raises StoreError if a byte of the release is not what the stage wrote, ReleaseError as
     `publish` does, TypeError for a recipe that did not pass the gate.
@@ -51,6 +68,8 @@ def publish_release(
     settings = project.recipe.publish
     if hub:
         settings = settings.model_copy(update={"hub": hub})
+    if how and how.make_public:
+        settings = settings.model_copy(update={"private": False})
     if project.purpose == "run" and is_public(settings):
         settings = settings.model_copy(update={"hub": "directory"})
     result = read_result(release, ReleaseResult)
@@ -60,7 +79,7 @@ def publish_release(
         settings=settings,
         default_directory=store.root / "hub",
         console=console,
-        dry_run=dry_run,
+        how=how or How(),
         gate=result.gate,
         gates=result.gates,
     )
@@ -78,14 +97,14 @@ def publish(
     settings: Publish,
     default_directory: Path,
     console: Console,
-    dry_run: bool = False,
+    how: How | None = None,
     gate: Sequence[str] = (),
     gates: Sequence[GateResult] = (),
 ) -> str:
     """Publish the release in `folder` as `repo` (`org/name`); return where it is now.
 
     `default_directory` is the root of the folder hub when `settings.directory` is empty.
-    With `dry_run` only say what would go where; nothing is opened or asked for. `gate` are the
+    With `how.dry_run` only say what would go where, and change nothing. `gate` are the
     conditions of access of the corpora: with any, nothing is published publicly. `gates` are what
     the evaluation found: without any, nothing is published publicly either.
 
@@ -98,39 +117,105 @@ def publish(
         _refuse_public(repo, gate=gate, gates=gates)
     # names of users were checked when it was built, where it is known which ones are meant
     scan(files, private=Private(private_facts(folders=[folder]).folders, names=()))
-    root = Path(settings.directory).expanduser() if settings.directory else default_directory
+    how = how or How()
+    _refuse_options(how, hub=settings.hub)
     if settings.hub == "directory":
-        place = str(root / repo)
-    else:
-        from finetune.sources.hub_fetch import endpoint
+        root = Path(settings.directory).expanduser() if settings.directory else default_directory
+        return _to_directory_hub(
+            files, repo, root=root, settings=settings, how=how, console=console
+        )
+    return _to_hub(files, repo, settings=settings, how=how, console=console)
 
-        place = f"{endpoint()}/{repo}"
-    if dry_run:
-        _show(files, place=place, settings=settings, console=console)
-        return place
-    if settings.hub == "directory":
-        changed = to_directory(files, root / repo, waiting=console.say)
-    else:
-        from finetune.release.hub import Target, is_private, upload
 
-        changed = upload(files, Target(repo, private=settings.private))
-        if not settings.private and is_private(repo):
-            console.say(stays_private(place), private=True)
-    if changed:
-        done = "copied" if settings.hub == "directory" else "uploaded"
-        console.say(f"{done} {repo} to {place}", repo=repo, place=place, changed=True)
+def _refuse_options(how: How, *, hub: str) -> None:
+    """Raise ReleaseError for options that do not fit the hub or each other."""
+    given = {
+        "--make-public": how.make_public,
+        "--pull-request": how.pull_request,
+        "--force": how.force,
+    }
+    names = [name for name, is_given in given.items() if is_given]
+    if names and hub == "directory":
+        raise ReleaseError(
+            problem(
+                "needs-the-hub",
+                "{options} is for the Hugging Face Hub; add --hub huggingface, or set publish.hub",
+                options=names,
+            )
+        )
+    if how.make_public and how.pull_request:
+        raise ReleaseError(
+            problem(
+                "request-and-public",
+                "--pull-request leaves the repository as it is, so --make-public does not go with "
+                "it; publish one after the other",
+            )
+        )
+
+
+def _to_directory_hub(
+    files: Mapping[str, Path],
+    repo: str,
+    *,
+    root: Path,
+    settings: Publish,
+    how: How,
+    console: Console,
+) -> str:
+    target = root / repo
+    place = str(target)
+    if how.dry_run:
+        who = sentence("visible to everyone who can read that folder")
+        _show(files, place=place, who=who, private=settings.private, console=console)
+    elif to_directory(files, target, waiting=console.say):
+        console.say(f"copied {repo} to {place}", repo=repo, place=place, changed=True)
     else:
-        console.say(f"{place}: already up to date", place=place, changed=False)
+        _say_up_to_date(place, console=console)
     return place
 
 
-def stays_private(place: str) -> Sentence:
-    """Return what to say of a repository that was to be public and was private before."""
-    return sentence(
-        "{place}: it was private before and stays private; make it public in its settings on the "
-        "server",
-        place=place,
+def _to_hub(
+    files: Mapping[str, Path], repo: str, *, settings: Publish, how: How, console: Console
+) -> str:
+    from finetune.release.hub import Target, upload
+
+    target = Target(
+        repo,
+        private=settings.private,
+        force=how.force,
+        pull_request=how.pull_request,
+        make_public=how.make_public,
     )
+    place = target.address
+    if how.dry_run:
+        _rehearse(files, target, console=console)
+        return place
+    done = upload(files, target, say=console.say)
+    if done.pull_request:
+        where = done.pull_request
+        console.say(
+            sentence("pull request: {address}", address=where), place=where, changed=True, repo=repo
+        )
+    elif done.changed:
+        console.say(f"uploaded {repo} to {place}", repo=repo, place=place, changed=True)
+    else:
+        _say_up_to_date(place, console=console)
+    if done.tag:
+        console.say(sentence("tag: {tag}", tag=done.tag), tag=done.tag)
+    if done.changes.kept:
+        kept = list(done.changes.kept)
+        console.say(sentence("files of others, left as they are: {files}", files=kept), kept=kept)
+    if done.private and not settings.private:
+        stays = sentence(
+            "{place}: it was private before and stays private; --make-public shows it to everyone",
+            place=place,
+        )
+        console.say(stays, private=True)
+    return place
+
+
+def _say_up_to_date(place: str, *, console: Console) -> None:
+    console.say(f"{place}: already up to date", place=place, changed=False)
 
 
 def _refuse_public(repo: str, *, gate: Sequence[str], gates: Sequence[GateResult]) -> None:
@@ -166,19 +251,47 @@ def _refuse_public(repo: str, *, gate: Sequence[str], gates: Sequence[GateResult
         raise ReleaseError(*problems)
 
 
-def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: Console) -> None:
+def _rehearse(files: Mapping[str, Path], target: Target, *, console: Console) -> None:
+    """Say what an upload would do, or raise the ReleaseError that it would end in."""
+    from finetune.release.hub import look, refuse_foreign, refuse_visible
+
+    found = look(files, target)
+    refuse_visible(target, seen_by_all=found.exists and not found.private)
+    refuse_foreign(found, target)
+    stays = found.exists and found.private and not target.make_public
+    if target.private:
+        who = sentence("visible to its owners only (private)")
+    elif stays:
+        who = sentence("visible to its owners only: the repository is private and stays so")
+    else:
+        who = sentence("visible to all (public)")
+    private = target.private or stays
+    _show(files, place=target.address, who=who, private=private, console=console)
+    for text, names in (
+        (sentence("new files"), found.changes.added),
+        (sentence("changed files"), found.changes.replaced),
+        (sentence("files to remove"), found.changes.removed),
+        (sentence("files of others, left as they are"), found.changes.kept),
+    ):
+        if names:
+            said = sentence("{what}: {names}", what=text, names=list(names))
+            console.say(said, what=str(text), names=list(names))
+
+
+def _show(
+    files: Mapping[str, Path],
+    *,
+    place: str,
+    who: Sentence,
+    private: bool,
+    console: Console,
+) -> None:
     sizes = {name: path.stat().st_size for name, path in files.items()}
     rows = [(name, f"{size:,}") for name, size in sizes.items()]
     facts = ({"file": name, "size_bytes": size} for name, size in sizes.items())
     console.table(
         f"would be uploaded to {place}", ["file", "bytes"], rows, name="files", facts=facts
     )
-    if settings.hub == "directory":
-        who = sentence("visible to everyone who can read that folder")
-    elif settings.private:
-        who = sentence("visible to its owners only (private); a public repository is refused")
-    else:
-        who = sentence("visible to all (public); a repository that is private stays private")
     console.say(
         sentence(
             "files: {files}, {size_bytes} bytes, {who}; nothing uploaded",
@@ -188,7 +301,7 @@ def _show(files: Mapping[str, Path], *, place: str, settings: Publish, console: 
         ),
         files=len(sizes),
         size_bytes=sum(sizes.values()),
-        private=settings.private,
+        private=private,
         place=place,
     )
 

@@ -1,9 +1,9 @@
 """A hub in memory that speaks the Hugging Face Hub's protocol to its real client, over real HTTP.
 
 Files travel base64 inside the commit, so that a client with Xet installed needs no setting; those
-above `lfs_over` bytes by LFS, whole or in parts (tests/support/hub_lfs.py). No Xet, git protocol,
-branches or pull requests: only what publishing an adapter, fetching a model and loading a dataset
-ask for.
+above `lfs_over` bytes by LFS, whole or in parts (tests/support/hub_lfs.py). Tags, and pull requests
+that can be merged. No Xet, git protocol or branches: only what publishing an adapter, fetching a
+model and loading a dataset ask for.
 
     with HubServer() as hub:
         hub.add("tiny/base", {"config.json": b"{}"}, owner="tiny")
@@ -45,6 +45,15 @@ class Repo:
     private: bool = False
     gated: bool | str = False
     commits: list[Commit] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    """Name -> commit."""
+    requests: list[Commit] = field(default_factory=list)
+    """Pull requests, open ones first to last; number n stands at n - 1."""
+
+    def merge(self, number: int) -> Commit:
+        """Merge a pull request as the Hub does: one commit, with the number in its title."""
+        request = self.requests[number - 1]
+        return self.commit(request.files, f"{request.message} (#{number})")
 
     def commit(self, files: dict[str, bytes], message: str) -> Commit:
         """Append a state; the same history gives the same hash."""
@@ -58,6 +67,7 @@ class Repo:
         """Return the state at `main`, or at a full or shortened commit hash."""
         if revision in ("main", "refs/heads/main", "HEAD"):
             return self.commits[-1]
+        revision = self.tags.get(revision, revision)
         return next((c for c in self.commits if c.sha.startswith(revision)), None)
 
 
@@ -74,7 +84,8 @@ class HubServer:
     """The hub; a context manager that serves on 127.0.0.1 in a thread.
 
     `ignores_visibility` makes it create public repositories whatever was asked. `faults` maps a
-    part of a path to `lose-request`, `lose-answer` or an HTTP status, used up one request each.
+    part of a path to `lose-request`, `lose-answer`, an HTTP status or a `Refused` with its headers,
+    used up one request each.
     Files larger than `lfs_over` bytes have to come by LFS, in parts of `part_bytes` if that is set.
     """
 
@@ -82,7 +93,7 @@ class HubServer:
         self.lfs_over: int | None = None
         self.objects = Objects()
         self.repos: dict[tuple[str, str], Repo] = {}
-        self.faults: list[tuple[str, str | int]] = []
+        self.faults: list[tuple[str, str | int | Refused]] = []
         self.requests: list[tuple[str, str]] = []
         self.log: list[tuple[bool, bool | str, int]] = []
         """After each change of settings: private, gated, number of commits."""
@@ -160,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._hang_up()
             if isinstance(fault[1], int):
                 return self._answer(fault[1], b"", {"X-Error-Message": "out of order"})
+            if isinstance(fault[1], Refused):
+                return self._answer(fault[1].status, b"{}", fault[1].headers)
         try:
             with hub.lock:
                 request = _Request(hub, method, path, parse_qs(split.query), body, self._user())
@@ -329,15 +342,58 @@ def _api(request: _Request, kind: str, name: str, rest: list[str]) -> Answer:
         folders = [p for p in wanted if any(f.startswith(f"{p}/") for f in files)]
         found += [{"type": "directory", "path": p, "oid": "0" * 40, "size": 0} for p in folders]
         return _json(found)
-    if verb == "refs":
-        head = {"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commits[-1].sha}
-        return _json({"branches": [head], "converts": [], "tags": []})
-    if verb in ("preupload", "commit", "settings"):
+    if verb in _SHOWN:
+        return _json(_SHOWN[verb](repo, name))
+    if verb in ("preupload", "commit", "settings", "tag"):
         _may_write(request, repo)
-        return {"preupload": _preupload, "commit": _commit, "settings": _settings}[verb](
-            request, repo, name
-        )
+        return _WRITTEN[verb](request, repo, name)
     raise Refused(404, "EntryNotFound", f"no such page: {request.path}")
+
+
+def _refs(repo: Repo, _: str) -> dict[str, Any]:
+    head = {"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commits[-1].sha}
+    tags = [
+        {"name": name, "ref": f"refs/tags/{name}", "targetCommit": sha}
+        for name, sha in repo.tags.items()
+    ]
+    return {"branches": [head], "converts": [], "tags": tags}
+
+
+def _history(repo: Repo, _: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": commit.sha,
+            "title": commit.message,
+            "message": "",
+            "authors": [{"user": repo.owner}],
+            "date": "2026-01-01T00:00:00.000Z",
+        }
+        for commit in reversed(repo.commits)
+    ]
+
+
+def _discussions(repo: Repo, name: str) -> dict[str, Any]:
+    found = [
+        {
+            "num": number,
+            "title": request.message,
+            "author": {"name": repo.owner},
+            "createdAt": "2026-01-01T00:00:00.000Z",
+            "status": "open",
+            "isPullRequest": True,
+            "repo": {"name": name, "type": "model"},
+        }
+        for number, request in enumerate(repo.requests, 1)
+    ]
+    return {"discussions": found, "count": len(found), "start": 0}
+
+
+def _put_tag(request: _Request, repo: Repo, _: str) -> Answer:
+    tag = request.fields()["tag"]
+    if tag in repo.tags:
+        raise Refused(409, message=f"Tag {tag} exists already")
+    repo.tags[tag] = _commit_of(repo, request.path.rpartition("/")[2]).sha
+    return _json({})
 
 
 def _info(repo: Repo, kind: str, name: str, commit: Commit) -> dict[str, Any]:
@@ -413,12 +469,17 @@ def _preupload(request: _Request, repo: Repo, _: str) -> Answer:
 
 
 def _commit(request: _Request, repo: Repo, name: str) -> Answer:
-    files, message = dict(repo.commits[-1].files), ""
+    head = repo.commits[-1]
+    files, message = dict(head.files), ""
     for line in request.body.splitlines():
         record = json.loads(line)
         value = record["value"]
         if record["key"] == "header":
             message = value["summary"]
+            if value.get("parentCommit", head.sha) != head.sha:
+                raise Refused(
+                    412, message="A commit has happened since. Please refresh and try again"
+                )
         elif record["key"] == "file":
             files[value["path"]] = base64.b64decode(value["content"])
         elif record["key"] == "lfsFile":
@@ -429,9 +490,20 @@ def _commit(request: _Request, repo: Repo, name: str) -> Answer:
             del files[value["path"]]
         else:
             raise Refused(400, message=f"unknown operation {record['key']}")
+    if request.query.get("create_pr", ["0"])[0] in ("1", "true"):
+        repo.requests.append(Commit(head.sha, message, files))
+        page = f"{request.hub.url}/{name}"
+        made = {"commitOid": head.sha, "commitUrl": f"{page}/commit/{head.sha}"}
+        made |= {"pullRequestUrl": f"{page}/discussions/{len(repo.requests)}"}
+        return _json({"success": True} | made)
     commit = repo.commit(files, message)
     url = f"{request.hub.url}/{name}/commit/{commit.sha}"
     return _json({"success": True, "commitOid": commit.sha, "commitUrl": url})
+
+
+_SHOWN = {"refs": _refs, "commits": _history, "discussions": _discussions}
+_WRITTEN = {"preupload": _preupload, "commit": _commit, "settings": _settings, "tag": _put_tag}
+"""Answers by the last word of an address below that of a repository."""
 
 
 def _resolve(request: _Request, kind: str, name: str, revision: str, path: str) -> Answer:

@@ -21,6 +21,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--hub", choices=["directory", "huggingface"], help="hub (default: the recipe's)"
     )
+    parser.add_argument(
+        "--make-public",
+        action="store_true",
+        help="show it to everyone, also where it was private; it must pass the gates",
+    )
+    parser.add_argument(
+        "--pull-request", action="store_true", help="open a pull request on the Hub; change nothing"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="also replace what others changed on the Hub"
+    )
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -32,7 +43,7 @@ def run(options: Namespace, console: Console) -> int:
     release = store.find(step.stage.name, step.key)
     if release is None:
         raise StoreError(not_built(project, store=store, verb="run"))
-    from finetune.release.publish import publish_release
+    from finetune.release.publish import How, publish_release
 
     publish_release(
         project,
@@ -40,6 +51,11 @@ def run(options: Namespace, console: Console) -> int:
         store=store,
         console=console,
         hub=options.hub,
-        dry_run=options.dry_run,
+        how=How(
+            dry_run=options.dry_run,
+            force=options.force,
+            pull_request=options.pull_request,
+            make_public=options.make_public,
+        ),
     )
     return 0

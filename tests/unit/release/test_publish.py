@@ -1,6 +1,5 @@
 """Publishing to a folder hub and, over real HTTP, to a server that speaks the Hub's protocol."""
 
-import io
 import random
 import shutil
 import subprocess
@@ -10,34 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from finetune.artefacts.gates.result import GateResult
-from finetune.artefacts.gates.table import GATES, gates_of
+from finetune.artefacts.gates.table import gates_of
 from finetune.errors import ReleaseError
 from finetune.messages import Problem
-from finetune.output.console import Console
 from finetune.release import publish as publishing
-from finetune.release.publish import publish
 from finetune.spec.sections.gates import Gates
-from finetune.spec.sections.publish import Publish
 from tests.support.gates import BAD, evidence
 from tests.support.hub_lfs import Large
 from tests.support.hub_server import HubServer
+from tests.support.published import REPO, put, small_release, snapshot
 from tests.support.surroundings import Variables
-
-REPO = "amina/hausa-lora"
-PASSED = tuple(GateResult(name, "passed") for name in GATES)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "store" / "release" / "key"
-    made.mkdir(parents=True)
-    (made / "README.md").write_text("---\nlicense: mit\nlibrary_name: peft\n---\n# x\n")
-    (made / "NOTICE").write_text("made from\n")
-    (made / "adapter_config.json").write_text("{}\n")
-    (made / "adapter_model.safetensors").write_bytes(bytes(range(256)) * 50)
-    (made / "manifest.json").write_text('{"host": "private"}')
-    return made
+    return small_release(tmp_path)
 
 
 @pytest.fixture
@@ -47,34 +33,6 @@ def hub(variables: Variables, tmp_path: Path):
             HF_ENDPOINT=server.url, HF_TOKEN=server.token("amina"), HF_HOME=str(tmp_path / "hf")
         )
         yield server
-
-
-def put(
-    folder: Path,
-    *,
-    hub: str = "huggingface",
-    dry_run: bool = False,
-    gate=(),
-    gates=PASSED,
-    **settings,
-) -> str:
-    """Publish and return what was said."""
-    out = io.StringIO()
-    publish(
-        folder,
-        REPO,
-        settings=Publish(hub=hub, **settings),
-        default_directory=folder.parents[2] / "hub",
-        console=Console(out=out),
-        dry_run=dry_run,
-        gate=gate,
-        gates=gates,
-    )
-    return out.getvalue()
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_directory_hub_gets_the_release_and_not_the_manifest(folder, tmp_path):
@@ -376,7 +334,8 @@ def test_a_server_without_xet_is_explained(folder, hub):
     hub.lfs_over = 10_000
     with pytest.raises(ReleaseError) as caught:
         put(folder)
-    assert caught.value.codes == ("hub-unreachable",)
+    assert caught.value.codes == ("xet-failed",)
+    assert "cannot be reached" not in str(caught.value)
     assert len(hub.repos["model", REPO].commits) == 1
 
 
@@ -409,7 +368,7 @@ def test_another_user_may_not_write(folder, hub, variables):
     token = hub.token("musa")
     variables(HF_TOKEN=token)
     assert refused(folder, token).facts["status"] == 403
-    hub.add(REPO, {"README.md": b"x"})
+    hub.add(REPO, {"photo.jpg": b"x"})
     with pytest.raises(ReleaseError) as caught:
         put(folder, private=False)
     assert caught.value.problems[0].facts["status"] == 403
@@ -450,24 +409,17 @@ def test_private_release_never_enters_a_public_repository(folder, hub, monkeypat
     assert "README.md" in hub.files(REPO)
 
 
-def test_dry_run_sends_nothing(folder, hub, tmp_path):
-    """--dry-run lists files, sizes, place and visibility, and contacts no server."""
+def test_dry_run_writes_nothing(folder, hub, tmp_path):
+    """--dry-run lists files, sizes, place and visibility, and only reads from the server."""
     said = put(folder, dry_run=True)
     for word in ("adapter_model.safetensors", "12,800", f"{hub.url}/{REPO}", "private"):
         assert word in said.replace("\n", "")
     assert "manifest.json" not in said
     assert "public" in put(folder, dry_run=True, private=False)
     put(folder, dry_run=True, hub="directory")
-    assert hub.requests == []
+    assert {method for method, _ in hub.requests} == {"GET"}
+    assert hub.repos == {}
     assert not (tmp_path / "hub").exists()
-
-
-def test_a_repository_that_was_private_stays_so_and_that_is_said(folder, hub):
-    """`publish.private: false` makes new repositories public and no others; a dry run says so."""
-    put(folder)
-    assert "a repository that is private stays private" in put(folder, dry_run=True, private=False)
-    assert "stays private; make it public" in put(folder, private=False)
-    assert hub.repos["model", REPO].private
 
 
 def test_what_was_trained_on_gated_texts_is_not_shown_to_all(folder, hub):

@@ -29,6 +29,9 @@ def add_arguments(action: ArgumentParser) -> None:
     action.add_argument("--directory", type=Path, metavar="DIR", help="root of the folder hub")
     action.add_argument("--public", action="store_true", help="visible to everyone")
     action.add_argument(
+        "--force", action="store_true", help="also replace what others changed on the Hub"
+    )
+    action.add_argument(
         "--dry-run", action="store_true", help="upload nothing; only list the files"
     )
     add_store(action)
@@ -61,16 +64,10 @@ def run(options: Namespace, console: Console, lang: str) -> int:
         text = sentence("Destination: {place}. Nothing was uploaded.", place=place.address)
         console.say(text.in_language(lang), place=place.address)
         return 0
-    changed = publish(card, files, place)
+    changed = publish(card, files, place, force=options.force)
     if changed:
         text = sentence("Published: {place}", place=place.address)
     else:
         text = sentence("{place} has these texts already: nothing to do.", place=place.address)
     console.say(text.in_language(lang), place=place.address, changed=changed)
-    if options.public and options.hub == "huggingface":
-        from finetune.release.hub import is_private
-        from finetune.release.publish import stays_private
-
-        if is_private(options.repo, kind="dataset"):
-            console.say(stays_private(place.address).in_language(lang), private=True)
     return 0
