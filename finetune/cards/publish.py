@@ -7,6 +7,7 @@ card names.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,7 @@ from finetune.cards.look import records_of
 from finetune.cards.update import update_command
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem
+from finetune.output.small_files import read_bytes
 from finetune.release.leaks import private_facts, scan
 from finetune.release.publish import to_directory
 from finetune.sources.files import resolve_files
@@ -27,6 +29,7 @@ from finetune.spec.sections.source import LocalSource
 from finetune.spec.withdrawn import record_hash
 
 SHOWN_PLACES = 5
+_PROMPT = "extra_gated_prompt"
 _GATES: Mapping[str, Literal["auto", "manual"]] = {"agree": "auto", "ask": "manual"}
 
 
@@ -49,8 +52,10 @@ class Destination:
         return f"{endpoint()}/datasets/{self.repo}"
 
 
-def files_of(card: DataCard, *, public: bool, today: date) -> dict[str, Path]:
+def files_of(card: DataCard, *, public: bool, today: date, folder: Path) -> dict[str, Path]:
     """Return the files to publish, relative path -> file: the card as README.md, and its texts.
+
+    The card with its conditions where the Hub shows them is written into `folder`.
 
     Raises ReleaseError with every clause of the card that forbids it, DataError for files that are
     not what the card states.
@@ -59,11 +64,29 @@ def files_of(card: DataCard, *, public: bool, today: date) -> dict[str, Path]:
     problems = [one.at(place) for one in _refusals(card, public=public, today=today)]
     if problems:
         raise ReleaseError(*problems)
-    files = {"README.md": card.path}
+    readme = _with_conditions(card, folder)
+    files = {"README.md": readme}
     files |= {file.name: file.path for file in resolve_files(card, inputs={})}
     machine = private_facts(folders=[card.path.parent])
-    scan({"README.md": card.path}, private=machine, public=_public_words(card))
+    scan({"README.md": readme}, private=machine, public=_public_words(card))
     return files
+
+
+def _with_conditions(card: DataCard, folder: Path) -> Path:
+    """Return the card's file; a copy with the Hub's own key for the conditions of access.
+
+    Without it the Hub asks users to accept its standard text. A key of the owner's stays.
+    """
+    access = card.corpus.access
+    if access.kind == "open" or not access.conditions or _PROMPT in card.hub_metadata:
+        return card.path
+    lines = read_bytes(card.path).decode("utf-8-sig").splitlines(keepends=True)
+    end = next(n for n, line in enumerate(lines) if n and line.rstrip() == "---")
+    # a JSON string is the same string in YAML 1.1 and 1.2
+    lines.insert(end, f"{_PROMPT}: {json.dumps(access.conditions.strip(), ensure_ascii=False)}\n")
+    path = folder / "README.md"
+    path.write_text("".join(lines), "utf-8", newline="")
+    return path
 
 
 def publish(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from finetune.cards.publish import files_of
 from finetune.cli import main
@@ -41,7 +42,7 @@ def put(*arguments: str, hub: str = "huggingface", lang: str = "en") -> int:
 def refusals(path: Path, *, public: bool = False) -> tuple[str, ...]:
     """Return the codes of the clauses of a card that forbid publishing its texts."""
     with pytest.raises(ReleaseError) as caught:
-        files_of(load_card(path), public=public, today=TODAY)
+        files_of(load_card(path), public=public, today=TODAY, folder=path.parent)
     return caught.value.codes
 
 
@@ -84,6 +85,60 @@ def test_a_public_data_set_is_asked_for(hub: HubServer, tmp_path: Path) -> None:
     assert put("--public") == 0
     assert not hub.repos["dataset", REPO].private
     assert put() == 1
+
+
+def test_private_texts_become_public_with_the_option(hub: HubServer, tmp_path: Path) -> None:
+    """--public after a look in private: everyone sees them, and nothing is sent twice."""
+    write(tmp_path)
+    assert put() == 0
+    repo = hub.repos["dataset", REPO]
+    assert repo.private
+    assert put("--public") == 0
+    assert not repo.private
+    assert len(repo.commits) == 2
+
+
+def test_edits_on_the_hub_stop_the_next_upload(hub: HubServer, tmp_path: Path) -> None:
+    """A card that was edited there is not overwritten without --force."""
+    path = write(tmp_path)
+    assert put() == 0
+    repo = hub.repos["dataset", REPO]
+    repo.commit(hub.files(REPO, kind="dataset") | {"README.md": b"# Edited\n"}, "Update README.md")
+    assert put() == 1
+    assert hub.files(REPO, kind="dataset")["README.md"] == b"# Edited\n"
+    assert put("--force") == 0
+    assert hub.files(REPO, kind="dataset")["README.md"] == path.read_bytes()
+
+
+@pytest.mark.parametrize("conditions", ["no adverts", 'Ask: "Awa", not---others é | #'])
+def test_conditions_stand_where_the_hub_shows_them(
+    hub: HubServer, tmp_path: Path, conditions: str
+) -> None:
+    """In the owners' words, as `extra_gated_prompt`; the rest of the card is theirs to the byte."""
+    access = f"  access: {{kind: agree, conditions: {json.dumps(conditions)}}}\n  contact"
+    path = write(tmp_path, ("  contact", access))
+    assert put() == 0
+    text = hub.files(REPO, kind="dataset")["README.md"].decode()
+    front = yaml.safe_load(text.split("\n---\n")[0].removeprefix("---\n"))
+    assert front["extra_gated_prompt"] == conditions
+    lines = text.splitlines()
+    [added] = [line for line in lines if line.startswith("extra_gated_prompt")]
+    lines.remove(added)
+    assert lines == path.read_text("utf-8").splitlines()
+    published = tmp_path / "again" / "radio.md"
+    published.parent.mkdir()
+    published.write_text(text, "utf-8")
+    assert load_card(published).corpus.access.conditions == conditions
+
+
+def test_an_owners_own_prompt_stays(hub: HubServer, tmp_path: Path) -> None:
+    """A card with the Hub's key is uploaded as it is."""
+    access = "  access: {kind: agree, conditions: no adverts}\n  contact"
+    path = write(
+        tmp_path, ("  contact", access), ("pretty_name", "extra_gated_prompt: ours\npretty_name")
+    )
+    assert put() == 0
+    assert hub.files(REPO, kind="dataset")["README.md"] == path.read_bytes()
 
 
 @pytest.mark.parametrize(("kind", "gate"), [("agree", "auto"), ("ask", "manual")])
@@ -146,7 +201,7 @@ def test_withdrawn_records_do_not_go_out(hub: HubServer, tmp_path: Path) -> None
     gone = record_hash({"text": LINES.splitlines()[2]})
     add_withdrawn(path, [gone], day=TODAY)
     with pytest.raises(ReleaseError) as caught:
-        files_of(load_card(path), public=False, today=TODAY)
+        files_of(load_card(path), public=False, today=TODAY, folder=tmp_path)
     [refused] = caught.value.problems
     assert (refused.code, refused.facts["count"]) == ("publish-withdrawn-records", 1)
     assert [str(place) for place in refused.facts["places"]] == ["radio.txt:3"]

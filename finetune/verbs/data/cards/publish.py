@@ -6,6 +6,7 @@ import re
 from argparse import ArgumentParser, Namespace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem, sentence
@@ -40,6 +41,11 @@ def add_arguments(action: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console, lang: str) -> int:
     """Publish a card and its texts, or list what would be uploaded."""
+    with TemporaryDirectory() as folder:
+        return _run(options, console, lang, folder=Path(folder))
+
+
+def _run(options: Namespace, console: Console, lang: str, *, folder: Path) -> int:
     from finetune.cards.publish import Destination, files_of, publish
 
     if not re.fullmatch(REPO, options.repo):
@@ -54,7 +60,7 @@ def run(options: Namespace, console: Console, lang: str) -> int:
     card = load_card(card_path(options.card, options.cards))
     root = options.directory or options.store / "hub"
     place = Destination(options.repo, options.hub, root, public=options.public)
-    files = files_of(card, public=options.public, today=date.today())
+    files = files_of(card, public=options.public, today=date.today(), folder=folder)
     if options.dry_run:
         sizes = {name: path.stat().st_size for name, path in files.items()}
         headings = [one.in_language(lang) for one in (sentence("file"), sentence("bytes"))]
