@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from finetune.cards.look import records_of
 from finetune.cards.update import update_command
@@ -27,6 +27,9 @@ from finetune.spec.card import DataCard
 from finetune.spec.licence import KNOWN
 from finetune.spec.sections.source import LocalSource
 from finetune.spec.withdrawn import record_hash
+
+if TYPE_CHECKING:
+    from finetune.release.hub import Target
 
 SHOWN_PLACES = 5
 _PROMPT = "extra_gated_prompt"
@@ -100,22 +103,38 @@ def publish(
     """
     if place.hub == "directory":
         return to_directory(files, Path(place.address))
-    from finetune.release.hub import Target, upload
+    from finetune.release.hub import upload
 
-    done = upload(
-        files,
-        Target(
-            place.repo,
-            private=not place.public,
-            make_public=place.public,
-            force=force,
-            kind="dataset",
-            gated=_GATES.get(card.corpus.access.kind),
-            option="--repo",
-            replaces=lambda _: False,
-        ),
+    return upload(files, _target(card, place, force=force)).changed
+
+
+def rehearse(
+    card: DataCard, files: Mapping[str, Path], place: Destination, *, force: bool = False
+) -> None:
+    """Raise the ReleaseError in which `publish` would end; write nothing."""
+    if place.hub == "directory":
+        return
+    from finetune.release.hub import look, refuse_foreign, refuse_visible
+
+    target = _target(card, place, force=force)
+    found = look(files, target)
+    refuse_visible(target, seen_by_all=found.exists and not found.private)
+    refuse_foreign(found, target)
+
+
+def _target(card: DataCard, place: Destination, *, force: bool) -> Target:
+    from finetune.release.hub import Target
+
+    return Target(
+        place.repo,
+        private=not place.public,
+        make_public=place.public,
+        force=force,
+        kind="dataset",
+        gated=_GATES.get(card.corpus.access.kind),
+        option="--repo",
+        replaces=lambda _: False,
     )
-    return done.changed
 
 
 def _refusals(card: DataCard, *, public: bool, today: date) -> Iterator[Problem]:

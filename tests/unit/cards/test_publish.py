@@ -104,7 +104,8 @@ def test_edits_on_the_hub_stop_the_next_upload(hub: HubServer, tmp_path: Path) -
     assert put() == 0
     repo = hub.repos["dataset", REPO]
     repo.commit(hub.files(REPO, kind="dataset") | {"README.md": b"# Edited\n"}, "Update README.md")
-    assert put() == 1
+    assert put("--dry-run") == put() == 1
+    assert put("--dry-run", "--force") == 0
     assert hub.files(REPO, kind="dataset")["README.md"] == b"# Edited\n"
     assert put("--force") == 0
     assert hub.files(REPO, kind="dataset")["README.md"] == path.read_bytes()
@@ -238,13 +239,17 @@ def test_a_name_that_is_none_is_refused(
 def test_a_dry_run_sends_nothing(
     hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It lists files and place."""
+    """It lists files and place, and only reads from the server; into a folder not even that."""
     write(tmp_path)
+    assert put("--dry-run", hub="directory") == 0
+    assert hub.requests == []
+    capsys.readouterr()
     assert put("--dry-run") == 0
     out = capsys.readouterr().out
     assert "radio.txt" in out
     assert f"{hub.url}/datasets/{REPO}" in out
-    assert hub.requests == []
+    assert {method for method, _ in hub.requests} == {"GET"}
+    assert hub.repos == {}
 
 
 def test_a_wrong_token_names_the_option(

@@ -46,7 +46,7 @@ def run(options: Namespace, console: Console, lang: str) -> int:
 
 
 def _run(options: Namespace, console: Console, lang: str, *, folder: Path) -> int:
-    from finetune.cards.publish import Destination, files_of, publish
+    from finetune.cards.publish import Destination, files_of, publish, rehearse
 
     if not re.fullmatch(REPO, options.repo):
         raise RecipeError(
@@ -62,6 +62,7 @@ def _run(options: Namespace, console: Console, lang: str, *, folder: Path) -> in
     place = Destination(options.repo, options.hub, root, public=options.public)
     files = files_of(card, public=options.public, today=date.today(), folder=folder)
     if options.dry_run:
+        rehearse(card, files, place, force=options.force)
         sizes = {name: path.stat().st_size for name, path in files.items()}
         headings = [one.in_language(lang) for one in (sentence("file"), sentence("bytes"))]
         facts = ({"file": name, "size_bytes": size} for name, size in sizes.items())
