@@ -19,7 +19,8 @@ from finetune.sizing.gpus import find_gpu, memory_gib_of
 from finetune.sizing.layers_over_gpus import gpus_needed, held_bytes
 from finetune.sizing.policy import GIB, choose_precision
 from finetune.spec.load import Project
-from finetune.spec.site import Site, gpus_of
+from finetune.spec.site import Site
+from finetune.spec.values.sbatch_lines import gpus_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def test_a_failure_is_reported_in_one_line_and_its_dependants_do_not_wait_for_ev
     report = status_of(store)
     assert report["chain"]["state"] == "failed"
     assert "train failed: the loss is not a number" in str(report["chain"]["message"])
-    assert report["evaluate"]["why"] == "not started: train failed or was cancelled"
+    assert report["evaluate"]["why"] == "not started: train failed"
     assert "step 3" in finetune("logs", store=store).stdout
     (chain.folder / "repaired").touch()
     assert finetune("resubmit", store=store).returncode == 0

@@ -51,7 +51,7 @@ class JobReport:
     blocked_by: str | None = None
     """Name of the job before it that ended without its artefacts, so that this one never starts."""
     partition: str | None = None
-    """Partition in which Slurm has it, which a site may have changed."""
+    """Partition of a job in the queue, which a site may have changed."""
     time_limit: str | None = None
 
 
@@ -227,6 +227,7 @@ def _report(chain: Chain, job: ChainJob, seen: Seen) -> JobReport:
         )
     never_started = state == "cancelled" and seen.last is None and seen.cancelled is None
     blocker = seen.blocked_by if never_started else None
+    queued = seen.slurm if seen.slurm is not None and seen.slurm.is_active else None
     return JobReport(
         name=job.name,
         state=state,
@@ -244,10 +245,10 @@ def _report(chain: Chain, job: ChainJob, seen: Seen) -> JobReport:
                 purge_days=chain.purge_days,
             )
         ),
-        is_active=seen.slurm is not None and seen.slurm.is_active,
+        is_active=queued is not None,
         blocked_by=blocker[0] if blocker is not None else None,
-        partition=seen.slurm.partition if seen.slurm is not None else None,
-        time_limit=seen.slurm.time_limit if seen.slurm is not None else None,
+        partition=queued.partition if queued is not None else None,
+        time_limit=queued.time_limit if queued is not None else None,
     )
 
 
