@@ -222,6 +222,8 @@ class Run(Section):
     """Maximum number of checkpoints kept during training."""
     keep_checkpoints_gib: Annotated[float, Field(gt=0)] | None = None
     """Maximum disk space of checkpoints in GiB; the newest is always kept. Default: no limit."""
+    accept_versions: bool = False
+    """Resume from a checkpoint that other versions of finetune, Python or its packages wrote."""
     device: Literal["auto", "gpu", "cpu"] = "auto"
     """Device of training and evaluation. `auto`: a GPU if one is visible; `gpu`: a run without one
     ends before anything is loaded; `cpu`: visible GPUs are not used."""

@@ -3,7 +3,7 @@
     step-00000050-validated-00000050/
         state.safetensors   adapter.NAME, exp_avg.NAME, exp_avg_sq.NAME and, once validated,
                             best.NAME: all that training changes, never a frozen weight
-        state.json          {"progress", "layout", "sha256": {file or section: checksum}}
+        state.json          {"progress", "layout", "versions", "sha256": {file or section: sum}}
 
 A checkpoint is written aside, synced and renamed, so that a kill at any instant leaves the ones
 before it. Checksums detect a damaged one; then the previous one is used.
@@ -17,7 +17,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from finetune.output.durable import flush, write_synced
 from finetune.output.small_files import read_json
 from finetune.pipeline.disk_errors import full_place
 from finetune.train.state import Layout, Progress
+from finetune.train.versions import versions_now
 
 TENSORS, NUMBERS = "state.safetensors", "state.json"
 _MAX_NUMBER_BYTES = 16 * 2**20
@@ -47,6 +48,8 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     folder: Path | None = None
     """Its folder."""
+    versions: Mapping[str, str] = field(default_factory=versions_now)
+    """Of the program and the packages that wrote it; empty if it is of an older finetune."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors called `PREFIX.NAME` by NAME."""
@@ -59,6 +62,7 @@ class _Numbers(BaseModel):
 
     progress: dict[str, Any]
     layout: dict[str, Any]
+    versions: dict[str, str] | None = None
     sha256: dict[str, str]
 
 
@@ -95,6 +99,12 @@ def full_disk_explained(path: Path, *, what: str) -> Iterator[None]:
 
 def _canonical(section: Any) -> bytes:
     return json.dumps(section, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _checksums(tensors: bytes, sections: Mapping[str, Any]) -> dict[str, str]:
+    parts = {name: _canonical(section) for name, section in sections.items()}
+    parts[TENSORS] = tensors
+    return {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
 
 
 def write_folder(directory: Path, files: Mapping[str, bytes]) -> None:
@@ -174,16 +184,16 @@ def checkpoint_files(checkpoint: Checkpoint) -> dict[str, bytes]:
     tensors = safetensors.torch.save(
         {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
     )
-    progress, layout = checkpoint.progress.to_json(), asdict(checkpoint.layout)
-    numbers = {
-        "progress": progress,
-        "layout": layout,
-        "sha256": {
-            TENSORS: hashlib.sha256(tensors).hexdigest(),
-            "progress": hashlib.sha256(_canonical(progress)).hexdigest(),
-            "layout": hashlib.sha256(_canonical(layout)).hexdigest(),
-        },
+    sections: dict[str, Any] = {
+        "progress": checkpoint.progress.to_json(),
+        "layout": asdict(checkpoint.layout),
+        "versions": dict(checkpoint.versions),
     }
+    sums = {
+        name: hashlib.sha256(_canonical(section)).hexdigest() for name, section in sections.items()
+    }
+    sums[TENSORS] = hashlib.sha256(tensors).hexdigest()
+    numbers = sections | {"sha256": sums}
     return {TENSORS: tensors, NUMBERS: json.dumps(numbers, indent=1, allow_nan=False).encode()}
 
 
@@ -194,11 +204,13 @@ def read_checkpoint(directory: Path) -> Checkpoint:
             raise _damaged(directory, f"{TENSORS} is missing or no file")
         tensors = (directory / TENSORS).read_bytes()
         stored = read_json(directory / NUMBERS, _Numbers, max_bytes=_MAX_NUMBER_BYTES)
+        sections = {"progress": stored.progress, "layout": stored.layout}
+        if stored.versions is not None:
+            sections["versions"] = stored.versions
         found = {
-            TENSORS: hashlib.sha256(tensors).hexdigest(),
-            "progress": hashlib.sha256(_canonical(stored.progress)).hexdigest(),
-            "layout": hashlib.sha256(_canonical(stored.layout)).hexdigest(),
+            name: hashlib.sha256(_canonical(one)).hexdigest() for name, one in sections.items()
         }
+        found[TENSORS] = hashlib.sha256(tensors).hexdigest()
         wrong = [name for name in found if found[name] != stored.sha256.get(name)]
         if wrong:
             raise _damaged(directory, f"the checksum of {wrong[0]} differs")
@@ -207,6 +219,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
             layout=Layout(**stored.layout),
             tensors=safetensors.torch.load(tensors),
             folder=directory,
+            versions=stored.versions or {},
         )
     except OSError as error:
         raise _damaged(directory, error.strerror) from error

@@ -30,7 +30,8 @@ from finetune.output.work import Bar
 from finetune.spec.recipe import Run
 from finetune.spec.sections.training import Train
 from finetune.spec.tables.metric import VALIDATION
-from finetune.train.checkpoint import Checkpoint, save_checkpoint
+from finetune.train import seam
+from finetune.train.checkpoint import Checkpoint, folder_name, save_checkpoint
 from finetune.train.engine import Engine
 from finetune.train.measured_rows import is_out_of_memory
 from finetune.train.metrics import Metrics
@@ -101,7 +102,7 @@ class Trainer:
         self.console = console
         self._saved: Progress | None = progress if progress.step else None
         self._interval = plan.train.validation_interval(plan.total_steps)
-        self._validated_records = even_sample(
+        self.validated_records = even_sample(
             plan.validation.documents_D, most=plan.train.validation_documents
         )
 
@@ -119,11 +120,11 @@ class Trainer:
                     if self.finished:
                         break
                     if self.progress.step % self.plan.run.checkpoint_every_steps == 0:
-                        self.save(metrics)
+                        self._keep(metrics)
                     self._step(metrics, bar)
             self.save(metrics)
         except Interrupted as stopped:
-            self.save(metrics)
+            self._keep(metrics)
             raise self._stopped(stopped) from None
         except RuntimeError as error:
             if not is_out_of_memory(error):
@@ -177,9 +178,18 @@ class Trainer:
             )
         self._saved = self.progress
 
+    def _keep(self, metrics: Metrics) -> None:
+        """Write a checkpoint, and the loss at it unless a signal leaves no time for that."""
+        before = self._saved
+        self.save(metrics)
+        if self._saved != before and not self.processes.any(self.stop.reason == "SIGTERM"):
+            bits = seam.probe(self)
+            if self.processes.is_main:
+                seam.write_probe(self.plan.checkpoints / folder_name(self.progress), bits)
+
     @property
     def _can_validate(self) -> bool:
-        return len(self._validated_records) > 0
+        return len(self.validated_records) > 0
 
     def _validate_when_due(self, metrics: Metrics) -> None:
         step = self.progress.step
@@ -189,7 +199,7 @@ class Trainer:
 
     def _validated(self, metrics: Metrics) -> tuple[Progress, dict[str, Tensor]]:
         begun = time.monotonic()
-        records = self._validated_records
+        records = self.validated_records
         nll_D = score_together(
             self.engine.model,
             self.plan.validation,

@@ -2,14 +2,16 @@
 
 metrics.jsonl has one object a line: {"kind": "train", "step", "loss" (nats a supervised token),
 "learning_rate", "grad_norm", "tokens", "supervised_tokens", "seconds"} and
-{"kind": "validation", "step", VALIDATION: {language: value}, "mean"}.
+{"kind": "validation", "step", VALIDATION: {language: value}, "mean"}; where a resumed run computes
+another loss than before, or with other versions, also
+{"kind": "seam", "step", "before", "after" (bits per byte, see finetune.train.seam), "versions"}.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from types import TracebackType
@@ -31,7 +33,7 @@ STEP_VALUES = ("loss", "learning_rate", "grad_norm")
 class _Record(BaseModel):
     """Fields of every line."""
 
-    kind: Literal["train", "validation"]
+    kind: Literal["train", "validation", "seam"]
     step: int
 
 
@@ -119,6 +121,11 @@ class Metrics:
         shown |= {f"validation/{language}": value for language, value in scores.items()}
         shown |= {f"epochs/{language}": value for language, value in epochs.items()}
         self._scalars(shown, step)
+
+    def seam(self, step: int, *, before: float, after: float, versions: Sequence[str]) -> None:
+        """Record the losses where a run resumed, and the versions that differ."""
+        values = {"before": before, "after": after, "versions": list(versions)}
+        self._file.write(_line({"kind": "seam", "step": step, **values}))
 
     def _scalars(self, values: Mapping[str, float], step: int) -> None:
         """Give values of a step to TensorBoard and to the trackers, under the same names."""

@@ -6,7 +6,6 @@ import shutil
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +28,6 @@ from finetune.launch import energy
 from finetune.launch.energy import metered
 from finetune.launch.rendezvous import SUFFIX
 from finetune.messages import problem, sentence
-from finetune.mix.mixture_plan import MixturePlan
 from finetune.models import arithmetic
 from finetune.models.kinds import Kind, kind_of
 from finetune.models.load import (
@@ -42,14 +40,12 @@ from finetune.models.load import (
 from finetune.sizing.policy import leaves_room, packed_bytes
 from finetune.spec.sections.training import Precision, total_steps
 from finetune.spec.tables.extras import lacking, pip_line, refuse_missing_trackers
-from finetune.train import training_mix
+from finetune.train import seam, training_mix
 from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (
     Checkpoint,
     checkpoint_files,
     full_disk_explained,
-    newest_checkpoint,
-    read_checkpoint,
     write_folder,
 )
 from finetune.train.curves.trackers import Guarded, RunName, opened
@@ -61,6 +57,7 @@ from finetune.train.micro_batch import choose_layout, process_budget_bytes
 from finetune.train.model import TrainedModel, load_model, restore
 from finetune.train.optimizer import first_loss_scale
 from finetune.train.processes import Processes, join, loss_of_contact_explained, timeout_of
+from finetune.train.resume import changed_versions, resume
 from finetune.train.sharding import Sharing, accelerated, choose
 from finetune.train.state import Progress
 from finetune.train.stop import StopFlag, stop_on_signals, stopped_on_request
@@ -127,7 +124,7 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
     num_rows = drawn_rows.rows_of_epoch(job, split)
     steps = total_steps(settings, num_rows=num_rows, rows_per_step=rows_per_step)
     mixed = drawn_rows.plan_of(job, split, steps=steps)
-    resumed = _resume(
+    resumed = resume(
         job, steps=steps, rows_per_step=rows_per_step, mixed=mixed, processes=processes
     )
     sharing = _sharing(job, processes=processes, resumed=resumed)
@@ -177,11 +174,13 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
             stop=stop,
             console=job.console,
         )
-        result = _finish(job, model=model, trainer=trainer)
+        result = _finish(job, model=model, trainer=trainer, resumed=resumed)
         return replace(result, mixture=training_mix.recorded(mixed))
 
 
-def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> TrainResult:
+def _finish(
+    job: Job, *, model: TrainedModel, trainer: Trainer, resumed: Checkpoint | None
+) -> TrainResult:
     """Train, then write adapter, state and picture, drop the checkpoints, return the result."""
     writes = trainer.processes.is_main
     if writes:
@@ -198,6 +197,9 @@ def _finish(job: Job, *, model: TrainedModel, trainer: Trainer) -> TrainResult:
         ) as board,
         arithmetic.tf32(trainer.processes.device),
     ):
+        if resumed is not None and resumed.folder is not None:
+            versions = changed_versions(job, resumed)
+            seam.compare(trainer, resumed.folder, board, versions=versions)
         trainer.run(board)
         final, best = trainer.validate_at_end(board)
     chosen: dict[str, Tensor] = best
@@ -312,61 +314,3 @@ def _sharing(job: Job, *, processes: Processes, resumed: Checkpoint | None) -> S
         new_tokens="vocabulary" in job.inputs,
         fits=fits,
     )
-
-
-def _resume(
-    job: Job, *, steps: int, rows_per_step: int, mixed: MixturePlan | None, processes: Processes
-) -> Checkpoint | None:
-    """Return the state to continue from: an own checkpoint, else that of a shorter run.
-
-    Rank 0 chooses it, so that all ranks read the same one.
-    """
-    if not processes.is_main:
-        chosen = processes.text(None)
-        return None if chosen is None else read_checkpoint(Path(chosen))
-    resumed, problems = newest_checkpoint(
-        job.workspace / "checkpoints", also=job.workspace / "state"
-    )
-    shorter = job.inputs.get("shorter")
-    if resumed is None and shorter is not None:
-        resumed, found = newest_checkpoint(
-            shorter.path / "checkpoints", also=shorter.path / "state"
-        )
-        problems += found
-        if resumed is not None and resumed.progress.step > steps:
-            resumed = None
-        resumed = _of_the_same_mix(job, resumed, mixed=mixed, rows_per_step=rows_per_step)
-        if resumed is not None:
-            shutil.copyfile(shorter.path / METRICS, job.workspace / METRICS)
-            used = read_result(shorter, TrainResult).energy
-            if used is not None:
-                energy.carry(job.workspace, kilowatt_hours=used.kilowatt_hours, method=used.method)
-            if (shorter.path / "tensorboard").is_dir() and job.recipe.run.tensorboard:
-                events = job.workspace / "tensorboard"
-                shutil.copytree(shorter.path / "tensorboard", events, dirs_exist_ok=True)
-    for damage in problems:
-        job.console.say(f"{damage}; using the one before it")
-    if resumed is not None:
-        step = resumed.progress.step
-        job.console.say(
-            f"resuming from the checkpoint at step {step:,} of {steps:,}", step=step, total=steps
-        )
-    processes.text(None if resumed is None else str(resumed.folder))
-    return resumed
-
-
-def _of_the_same_mix(
-    job: Job, resumed: Checkpoint | None, *, mixed: MixturePlan | None, rows_per_step: int
-) -> Checkpoint | None:
-    """Return the state of the shorter training if it drew its rows as this one draws them."""
-    if resumed is None:
-        return None
-    row = resumed.progress.step * rows_per_step
-    stored = read_result(job.inputs["shorter"], TrainResult).mixture
-    if training_mix.same_until(mixed, stored, row=row):
-        return resumed
-    job.console.say(
-        f"not resuming from the training run of {resumed.progress.step:,} steps in the store: its "
-        "data mixture has other shares. With mixture.budget_tokens they do not depend on the length"
-    )
-    return None

@@ -54,6 +54,17 @@ def add_recipe(parser: argparse.ArgumentParser, *, optional: bool) -> None:
     )
 
 
+def add_accept_versions(parser: argparse.ArgumentParser) -> None:
+    """Add --accept-versions, which is a --set."""
+    parser.add_argument(
+        "--accept-versions",
+        action="append_const",
+        dest="overrides",
+        const="run.accept_versions=true",
+        help="resume from a checkpoint that other versions of finetune or its packages wrote",
+    )
+
+
 def add_store(parser: argparse.ArgumentParser, *, holds: str = "artefacts") -> None:
     """Add --store."""
     from finetune.pipeline.store_folder import default_store

@@ -1,4 +1,4 @@
-"""A console whose progress bar sends SIGTERM after a number of training steps."""
+"""A console whose progress bar sends a signal after a number of training steps."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from finetune.output.work import Bar
 class _SignallingBar:
     bar: Bar
     steps: int
+    by: signal.Signals
 
     def update(self, completed: float, **fields: Any) -> None:
         """Show the progress; stop the process at the step that was asked for."""
         self.bar.update(completed, **fields)
         if completed == self.steps:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self.by)
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class StoppingConsole(Console):
     """Console of a run that is stopped when `steps` optimizer steps are done."""
 
     steps: int = 0
+    by: signal.Signals = signal.SIGTERM
 
     @contextmanager
     def progress(
@@ -38,9 +40,11 @@ class StoppingConsole(Console):
     ) -> Iterator[Bar]:
         """Show a bar that stops the process; that of a validation does not."""
         with Console.progress(self, title, total=total, unit=unit, start=start) as bar:
-            yield _SignallingBar(bar, self.steps) if title == "train" else bar
+            yield _SignallingBar(bar, self.steps, self.by) if title == "train" else bar
 
 
-def stopping_console(steps: int, *, out: IO[str] | None = None) -> Console:
+def stopping_console(
+    steps: int, *, out: IO[str] | None = None, by: signal.Signals = signal.SIGTERM
+) -> Console:
     """Return a console that keeps its lines and stops the process after so many steps."""
-    return StoppingConsole(out=out or io.StringIO(), steps=steps)
+    return StoppingConsole(out=out or io.StringIO(), steps=steps, by=by)

@@ -36,6 +36,7 @@ from finetune.cluster.job.batch_script import time_limit_seconds
 from finetune.cluster.job.verdict import Clock, Ending, Verdict, is_preempted, judge
 from finetune.output.durations import duration
 from finetune.pipeline.store import Store
+from finetune.spec.load import load_recipe
 
 Answer = Literal["done", "again", "leave", "fail"]
 _TIME = re.compile(r"^#SBATCH --time=(\S+)$", re.MULTILINE)
@@ -248,7 +249,7 @@ def _problem(chain: Chain, job: ChainJob, *, job_id: str) -> str | None:
     if missing:
         return f"{missing[0]} is not in the store {chain.store}; the previous job did not build it"
     changed = changed_versions(chain.folder / FOLDER)
-    if changed:
+    if changed and not load_recipe(chain.recipe_of(job.name)).run.accept_versions:
         return f"package versions differ from the submission: {'; '.join(changed)}"
     if _lost(_attempts(chain, job.name, job_id=job_id)[:-1]) > chain.max_restarts:
         return f"lost {chain.max_restarts + 1} times in a row without a new checkpoint"

@@ -19,11 +19,13 @@ from finetune.messages import sentence
 from finetune.output.console import Console
 from finetune.output.paths import is_folder
 from finetune.pipeline.store_folder import named_store
+from finetune.verbs.options import add_accept_versions
 from finetune.verbs.train.train import show_curves
 
 
-def add_arguments(_: ArgumentParser) -> None:
-    """No options of its own."""
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of the verb."""
+    add_accept_versions(parser)
 
 
 def run(options: Namespace, console: Console) -> int:

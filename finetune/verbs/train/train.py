@@ -12,12 +12,13 @@ from finetune.launch.ranks import ranks_of
 from finetune.messages import sentence
 from finetune.output.console import Console
 from finetune.output.paths import is_folder
-from finetune.verbs.options import add_phase
+from finetune.verbs.options import add_accept_versions, add_phase
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     add_phase(parser)
+    add_accept_versions(parser)
 
 
 def run(options: Namespace, console: Console) -> int:

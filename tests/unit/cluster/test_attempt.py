@@ -23,6 +23,7 @@ from finetune.cluster.job.verdict import Ending
 from finetune.cluster.slurm import commands as slurm
 from finetune.launch.outcome import Outcome
 from finetune.pipeline.lease import leased
+from tests.support.small_recipe import RECIPE
 
 RUNNING = "JobId=7 JobName=t JobState=RUNNING Reason=None Restarts=0 PreemptTime=None"
 CANCELLED = "JobId=7 JobName=t JobState=COMPLETING Reason=None Restarts=0 PreemptTime=None"
@@ -255,9 +256,12 @@ def test_another_version_of_a_package_is_noticed_before_work(chain):
     folder = chain.folder / "project"
     folder.mkdir()
     (folder / "versions.json").write_text(json.dumps({"torch": "0.0.1"}))
+    (folder / "recipe.json").write_text(RECIPE)
     answer = started(chain)
     assert answer.startswith("fail")
     assert "was 0.0.1 at submission" in answer
+    (folder / "recipe.json").write_text(RECIPE + "run: {accept_versions: true}\n")
+    assert started(chain, 1).startswith("go")
 
 
 def test_a_continuation_is_noted_and_those_that_wait_are_reported(chain):

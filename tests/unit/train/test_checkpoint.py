@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
 from dataclasses import replace
@@ -222,3 +223,24 @@ def test_a_full_folder_for_temporary_files_is_not_called_the_training_s(
     ):
         raise error
     assert caught.value is error
+
+
+def test_a_checkpoint_holds_the_versions_that_wrote_it(tmp_path: Path) -> None:
+    """Of this program, Python and the packages; one of an older finetune has none and is read."""
+    folder = save(tmp_path, of_step(7))
+    found = read_checkpoint(folder).versions
+    assert found["torch"] == torch.__version__
+    assert {"finetune", "python", "transformers", "peft", "deepspeed"} <= found.keys()
+    numbers = json.loads((folder / "state.json").read_text())
+    del numbers["versions"], numbers["sha256"]["versions"]
+    (folder / "state.json").write_text(json.dumps(numbers))
+    assert read_checkpoint(folder).versions == {}
+
+
+def test_changed_versions_are_damage_like_any_other(tmp_path: Path) -> None:
+    """Nobody makes a checkpoint resume by editing them."""
+    folder = save(tmp_path, of_step(7))
+    text = (folder / "state.json").read_text()
+    (folder / "state.json").write_text(text.replace(torch.__version__, "9.9"))
+    with pytest.raises(StoreError):
+        read_checkpoint(folder)
