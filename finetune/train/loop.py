@@ -21,7 +21,7 @@ from torch import Tensor
 
 from finetune.artefacts.mixed_order import MixedOrder
 from finetune.artefacts.order import key_of_step, micro_batches, rows_of_step
-from finetune.artefacts.prepared_items import PreparedItems, describe_rows
+from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import Stopped, TrainError
 from finetune.messages import problem, sentence
 from finetune.models.kinds import Batch, Kind
@@ -36,6 +36,7 @@ from finetune.train.engine import Engine
 from finetune.train.measured_rows import is_out_of_memory
 from finetune.train.metrics import Metrics
 from finetune.train.micro_batch import out_of_memory
+from finetune.train.not_finite import not_finite
 from finetune.train.optimizer import after_good_step, after_overflow
 from finetune.train.processes import Processes
 from finetune.train.sample import even_sample
@@ -167,6 +168,7 @@ class Trainer:
         """Write a checkpoint, unless this very state has one."""
         if self._saved == self.progress or self.progress.step == 0:
             return
+        self.processes.pulse.move("checkpoint")
         checkpoint, run = self.checkpoint(), self.plan.run
         if self.processes.is_main:
             metrics.sync()
@@ -177,6 +179,7 @@ class Trainer:
                 keep_gib=run.keep_checkpoints_gib,
             )
         self._saved = self.progress
+        self.processes.pulse.move("between steps")
 
     def _keep(self, metrics: Metrics) -> None:
         """Write a checkpoint, and the loss at it unless a signal leaves no time for that."""
@@ -207,7 +210,7 @@ class Trainer:
             records=records,
             batch_rows=self.plan.layout.micro_batch_rows,
             processes=self.processes,
-            on_batch=lambda: self.stop.check(self.processes.any),
+            on_batch=self._validated_batch,
             console=self.console,
         )
         bits = bits_per_byte_by_language(
@@ -242,6 +245,10 @@ class Trainer:
             return progress, self.best
         return progress, self.engine.parameters()
 
+    def _validated_batch(self) -> None:
+        self.processes.pulse.move("validation")
+        self.stop.check(self.processes.any)
+
     def _step(self, metrics: Metrics, bar: Bar) -> None:
         begun = time.monotonic()
         step, train = self.progress.step, self.plan.train
@@ -261,10 +268,13 @@ class Trainer:
             if math.isfinite(grad_norm):
                 break
             if self.progress.loss_scale <= 1:
-                raise self._not_finite("the gradient norm", step, rows=outcome.rows)
+                raise not_finite(
+                    "the gradient norm", step, rows=outcome.rows, split=self.plan.split
+                )
             # in fp16 an overflow of gradients is answered with a smaller loss scale
             self.progress = after_overflow(self.progress)
         seconds = time.monotonic() - begun
+        self.processes.pulse.stepped(step + 1, seconds=seconds)
         before = self.progress
         self.progress = after_good_step(
             replace(
@@ -309,6 +319,7 @@ class Trainer:
         nll_M: list[Tensor] = []
         on_cpu = processes.device.type == "cpu"
         for number, batch in enumerate(one_ahead(map(self._batch, shares[processes.ranks.rank]))):
+            processes.pulse.move("forward pass", place=2 * number + 1)
             if number == 0 or self._stops_inside_steps:
                 self.stop.check(processes.any)
             last = number + 1 == len(shares[0])
@@ -318,6 +329,7 @@ class Trainer:
                 arrived = on_host(torch.stack(nll_M).double())
             if last and on_cpu:
                 nll_WM = self._finite(step, arrived(), shares=shares)
+            processes.pulse.move("backward pass", place=2 * number + 2)
             self.engine.backward(nll * scale, last=last)
         if not on_cpu:  # only now: a GPU that waited for this would have no backward pass to run
             nll_WM = self._finite(step, arrived(), shares=shares)
@@ -366,22 +378,8 @@ class Trainer:
         bad = np.argwhere(~np.isfinite(found))
         if len(bad):
             rows = np.concatenate([shares[rank][number] for rank, number in bad])
-            raise self._not_finite("the loss", step, rows=rows)
+            raise not_finite("the loss", step, rows=rows, split=self.plan.split)
         return found
-
-    def _not_finite(self, what: str, step: int, *, rows: NDArray[np.int64]) -> TrainError:
-        return TrainError(
-            problem(
-                "not-finite",
-                "step {step}: {what} is not finite, in {sequences}. No optimizer step was taken; "
-                "the state after step {kept} is unchanged. Lower train.learning_rate, set "
-                "train.precision: fp32, or inspect these documents",
-                step=step + 1,
-                what=what,
-                sequences=describe_rows(self.plan.split, rows),
-                kept=step,
-            )
-        )
 
     def _stopped(self, stopped: Interrupted) -> Stopped:
         step = self.progress.step

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from finetune.errors import LostContactError, TrainError, first_line
 from finetune.launch.devices import backend_of
+from finetune.launch.pulse import Pulse
 from finetune.launch.ranks import Ranks, ranks_of
 from finetune.launch.rendezvous import file_of
 from finetune.messages import Sentence, problem
@@ -46,6 +47,8 @@ class Processes:
 
     ranks: Ranks
     device: torch.device
+    pulse: Pulse = field(default_factory=Pulse, compare=False)
+    """Position of this rank in the training loop, for those who wait for it."""
 
     @property
     def count(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -26,6 +27,8 @@ from finetune.artefacts.results import (
 from finetune.errors import TrainError
 from finetune.launch import energy
 from finetune.launch.energy import metered
+from finetune.launch.pulse import FOLDER, beating, clear
+from finetune.launch.ranks import ranks_of
 from finetune.launch.rendezvous import SUFFIX
 from finetune.messages import problem, sentence
 from finetune.models import arithmetic
@@ -37,6 +40,8 @@ from finetune.models.load import (
     set_threads,
     tokenizer_folder,
 )
+from finetune.output.terminal import aside
+from finetune.pipeline.builder import this_launch
 from finetune.sizing.policy import leaves_room, packed_bytes
 from finetune.spec.sections.training import Precision, total_steps
 from finetune.spec.tables.extras import lacking, pip_line, refuse_missing_trackers
@@ -78,12 +83,14 @@ def run(job: Job) -> dict[str, Any]:
     ):
         set_threads(job.recipe.run.threads)
         device = choose_device(job.recipe.run.device)
+        if ranks_of().is_main:
+            clear(job.workspace)
         processes = join(
             device, stop=stop, folder=job.workspace, say=job.console.say, timeout=_timeout(job)
         )
         strict = job.recipe.run.deterministic
         with deterministic(device, strict=strict), loss_of_contact_explained(processes):
-            with metered(job.workspace, **_meter(processes)):
+            with metered(job.workspace, **_meter(processes)), _beating(job, processes):
                 result = _train(job, processes=processes, stop=stop)
             asked = processes.any(stop.reason is not None)
         if asked:
@@ -97,11 +104,24 @@ def run(job: Job) -> dict[str, Any]:
             if metered_energy is not None:
                 result = replace(result, energy=Energy(*metered_energy))
             energy.forget(job.workspace)
+            shutil.rmtree(job.workspace / FOLDER, ignore_errors=True)
             for left in job.workspace.glob(
                 f"*{SUFFIX}"
             ):  # of an attempt that did not come to train
                 left.unlink(missing_ok=True)
         return as_json(result)
+
+
+def _beating(job: Job, processes: Processes) -> AbstractContextManager[None]:
+    """Show the position of this rank to the others and to `finetune status`."""
+    return beating(
+        job.workspace,
+        processes.pulse,
+        rank=processes.ranks.rank,
+        ranks=processes.count,
+        launch=this_launch() or "",
+        say=aside,
+    )
 
 
 def _timeout(job: Job) -> timedelta:

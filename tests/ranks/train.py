@@ -1,8 +1,8 @@
 """One rank of a launch: run the runs of `runs.json` one after the other.
 
-Each is {"workspace", "inputs", "train", "lora", "run", "mixture", "stop_at", "attention"}: the
-arguments of tests.support.training_job.make_job, the step in whose gradients SIGTERM comes to the
-last rank, and a path of finetune/sizing/attention_paths.py if it is not that of a CPU.
+Each is {"workspace", "inputs", "train", "lora", "run", "mixture", "stop_at", "hang_at", "attention"}:
+the arguments of tests.support.training_job.make_job, the step in whose gradients SIGTERM comes to
+the last rank, the step after which it hangs for a while, and a path of finetune/sizing/attention_paths.py if it is not that of a CPU.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ import torch.distributed as dist
 
 from finetune.artefacts.job import Artifact
 from finetune.errors import FinetuneError
+from finetune.launch import pulse
 from finetune.launch.environment import configure_libraries
 from finetune.launch.ranks import take_step
 from finetune.models import kinds
 from finetune.models.packed_model import PackedModel
 from finetune.train.run import run
 from tests.support.results import base_result, prepare_result, vocabulary_result
-from tests.support.stopping_console import stopping_console
+from tests.support.stopping_console import sleeping_console, stopping_console
 from tests.support.training_job import CARDS, LANGUAGES, make_job
 
 
@@ -78,6 +79,11 @@ def outcome(training: dict[str, Any], *, stops: bool) -> dict[str, Any]:
     job = make_job(Path(training["workspace"]), artifacts, **changes)
     if stops and "stop_at" in training:
         job = replace(job, console=stopping_console(training["stop_at"]))
+    if "hang_at" in training:
+        for name in ("BEAT_SECONDS", "FLOOR_SECONDS", "SILENT_SECONDS"):
+            setattr(pulse, name, getattr(pulse, name) / 50)
+        if stops:
+            job = replace(job, console=sleeping_console(training["hang_at"], seconds=8))
     try:
         with _attention(training.get("attention")):
             return run(job)

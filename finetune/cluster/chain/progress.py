@@ -16,9 +16,10 @@ from typing import Any
 from finetune.artefacts.results import PrepareResult, TrainResult, parse_result
 from finetune.cluster.chain.chain import Chain, ChainJob, read_events
 from finetune.errors import FinetuneError, StoreError
+from finetune.launch.pulse import read_beats
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.build import lease_of
-from finetune.pipeline.lease import seconds_since_beat
+from finetune.pipeline.lease import look, seconds_since_beat
 from finetune.pipeline.manifest import read_manifest
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_recipe
@@ -57,6 +58,8 @@ class Progress:
     """Last heartbeat of the artefact's lease, on this machine's clock."""
     last_line: str | None = None
     """Last line of the log."""
+    hang: str | None = None
+    """The rank that hangs, in a line, as another rank of the running launch has seen it."""
     lost_step: int | None = None
     """Step of a checkpoint that was written and no longer exists."""
     checkpoint_step: int | None = None
@@ -162,6 +165,7 @@ def _training(chain: Chain, job: ChainJob, partial: Path) -> dict[str, Any]:
         }
         if sum(seconds) > 0:
             facts["tokens_per_second"] = sum(s.get("tokens", 0) for s in steps) / sum(seconds)
+    facts["hang"] = _hang(partial)
     written = [e.checkpoint_step for e in read_events(chain, job.name) if e.checkpoint_step]
     kept = newest_step(partial / "checkpoints")
     facts["checkpoint_step"] = kept
@@ -187,6 +191,15 @@ def _guessing_loss(chain: Chain, job: ChainJob) -> float | None:
     text = config.get("text_config")
     size = (text if isinstance(text, dict) else config).get("vocab_size")
     return math.log(size) if isinstance(size, int) and size > 1 else None
+
+
+def _hang(partial: Path) -> str | None:
+    """Return what a rank of the launch that builds now says of a hang."""
+    holder = look(lease_of(partial.with_name(partial.name.partition(".")[0])))
+    if holder is None or holder.builder is None:
+        return None
+    beats = read_beats(partial, launch=holder.builder.launch or "")
+    return next((beat.hang for beat in beats if beat.hang), None)
 
 
 def newest_step(checkpoints: Path) -> int | None:
