@@ -1,8 +1,9 @@
 """One rank of a launch: run the runs of `runs.json` one after the other.
 
-Each is {"workspace", "inputs", "train", "lora", "run", "mixture", "stop_at", "hang_at", "attention"}:
-the arguments of tests.support.training_job.make_job, the step in whose gradients SIGTERM comes to
-the last rank, the step after which it hangs for a while, and a path of finetune/sizing/attention_paths.py if it is not that of a CPU.
+Each is {"workspace", "inputs", "train", "lora", "run", "mixture", "stop_at", "hang_at",
+"attention"}: the arguments of tests.support.training_job.make_job, the step in whose gradients
+SIGTERM comes to the last rank, the step after which it hangs for a while, and a path of
+finetune/sizing/attention_paths.py if it is not that of a CPU.
 """
 
 from __future__ import annotations

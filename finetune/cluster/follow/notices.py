@@ -125,6 +125,8 @@ def _stalled(progress: Progress) -> list[str]:
     advice = "see `finetune logs`; `finetune cancel` and `finetune resubmit` restart it"
     if silent is not None and silent > SILENT_SECONDS:
         return [f"no heartbeat for {duration(silent)}; {advice}"]
+    if progress.hang:
+        return [f"{progress.hang}; {advice}"]
     patience = max(STILL_SECONDS, STILL_STEPS * (progress.step_seconds or 0.0))
     if still is not None and still > patience:
         what = "step" if progress.step is not None else "log line"

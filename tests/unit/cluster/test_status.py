@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,8 @@ from finetune.cluster.slurm.commands import JobState, parse_jobs
 from finetune.cluster.slurm.reasons import never_starts, why_ended, why_waiting
 from finetune.cluster.submit.resubmit import resubmit
 from finetune.errors import RecipeError
+from finetune.launch.pulse import Beat
+from finetune.pipeline.builder import this_builder
 from tests.support.artefacts import finished
 from tests.support.chain_by_hand import KEYS, write_chain_by_hand
 from tests.support.problems import raises
@@ -252,6 +254,26 @@ def test_a_job_that_lives_and_gets_no_further_is_noticed(chain, fake_slurm):
     attempt(chain, "train", job_id="12")
     known(fake_slurm, chain, _12=RECORDED["17_0"])
     assert report_of(chain, "train").notices[0].startswith("no new step for 16 min")
+
+
+@pytest.mark.parametrize(
+    ("launch", "is_noticed"), [("slurm-12-0-0", True), ("slurm-11-0-0", False)]
+)
+def test_a_rank_that_hangs_is_noticed_if_it_is_of_the_running_launch(
+    chain, fake_slurm, launch, is_noticed
+):
+    """As another rank has seen it; a file of an earlier launch says nothing."""
+    partial = write_metrics(chain, steps=30)
+    holder = replace(this_builder("0" * 12, beat="0"), launch="slurm-12-0-0")
+    partial.with_suffix(".lease").write_text(json.dumps(asdict(holder)))
+    (partial / "beats").mkdir()
+    line = "no step for 2 min: rank 3 on node7 last seen at step 30 (forward pass)"
+    beat = Beat(0, "node1", launch, 30, 1, "forward pass", 40, line)
+    (partial / "beats/rank-0.json").write_text(json.dumps(asdict(beat)))
+    attempt(chain, "train", job_id="12")
+    known(fake_slurm, chain, _12=RECORDED["17_0"])
+    found = [notice.partition(";")[0] for notice in report_of(chain, "train").notices]
+    assert found == [line] * is_noticed
 
 
 def test_a_quota_that_is_nearly_used_is_noticed(tmp_path, variables):
