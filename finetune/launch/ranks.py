@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from finetune.errors import TrainError
 from finetune.messages import problem
@@ -62,7 +63,7 @@ def take_step(environment: MutableMapping[str, str] | None = None) -> None:
     if "RANK" in found:
         return
     tasks = _number(found, "SLURM_STEP_NUM_TASKS", 1) if "SLURM_STEP_ID" in found else 1
-    if tasks <= 1:
+    if tasks <= 1 or _is_batch_script(found):
         _refuse_mpi(found)
         return
     node = _number(found, "SLURM_NODEID", 0)
@@ -74,6 +75,20 @@ def take_step(environment: MutableMapping[str, str] | None = None) -> None:
     found["WORLD_SIZE"] = str(tasks)
     found["LOCAL_RANK"] = found.get("SLURM_LOCALID", "")
     found["LOCAL_WORLD_SIZE"] = str(here)
+
+
+def _is_batch_script(found: Mapping[str, str]) -> bool:
+    """Return whether this is a batch script, as the process says that started the task.
+
+    One that was submitted from inside a step has the variables of that step.
+    """
+    try:
+        stat = Path(f"/proc/{int(found['SLURM_TASK_PID'])}/stat").read_text("utf-8", "replace")
+        parent = int(stat.rpartition(")")[2].split()[1])
+        title = Path(f"/proc/{parent}/cmdline").read_bytes()
+    except (KeyError, OSError, ValueError, IndexError):  # another namespace of processes
+        return False
+    return b"slurmstepd" in title and b".batch]" in title
 
 
 def _tasks_on_nodes(text: str) -> list[int]:

@@ -33,7 +33,7 @@ from finetune.cluster.chain.chain import (
 from finetune.cluster.chain.progress import newest_step, shards_done
 from finetune.cluster.chain.snapshot import FOLDER, changed_versions
 from finetune.cluster.job.batch_script import time_limit_seconds
-from finetune.cluster.job.verdict import Clock, Ending, Verdict, is_preempted, judge
+from finetune.cluster.job.verdict import Clock, Ending, Verdict, is_preempted, judge, to_avoid
 from finetune.output.durations import duration
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_recipe
@@ -136,6 +136,13 @@ def finish(
     return answer, reason
 
 
+def nodes_to_avoid(chain: Chain, name: str, ending: Ending, *, job_id: str) -> str:
+    """Return the nodes that the next attempt at a job is to leave out, "" for none."""
+    line = _line(chain, job_id)
+    ends = [event for event in read_events(chain, name) if event.job_id in line]
+    return to_avoid(ending.state, [node for event in ends for node in event.nodes])
+
+
 def _why_final(
     verdict: Verdict, *, advanced: bool, before: Sequence[_Attempt], limit: int, short: str
 ) -> str | None:
@@ -216,14 +223,20 @@ class _Attempt:
         return further or self.next_made > self.made
 
 
-def _attempts(chain: Chain, name: str, *, job_id: str) -> list[_Attempt]:
-    """Return the attempts of a job and of the jobs that it continues, oldest first."""
+def _line(chain: Chain, job_id: str) -> set[str]:
+    """Return the ids of a job and of the jobs that it continues."""
     before = {s.job_id: s.continues for s in read_submissions(chain)}
     line: set[str] = set()
     current: str | None = job_id
     while current is not None and current not in line:
         line.add(current)
         current = before.get(current)
+    return line
+
+
+def _attempts(chain: Chain, name: str, *, job_id: str) -> list[_Attempt]:
+    """Return the attempts of a job and of the jobs that it continues, oldest first."""
+    line = _line(chain, job_id)
     attempts: list[_Attempt] = []
     for event in read_events(chain, name):
         if event.job_id not in line:

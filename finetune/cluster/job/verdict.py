@@ -34,6 +34,7 @@ OUTCOMES: Mapping[Cause, Outcome] = {
 }
 EARLY_SECONDS = 75.0
 """Slurm may signal up to a minute before it was asked to, and does so every few seconds."""
+MOST_AVOIDED = 4
 _ASKED = frozenset(128 + s for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT))
 """Exit codes of a process that a signal ended before its handler was installed."""
 _NODES = re.compile(r"([^,\[]+)(?:\[([^\]]+)\])?([^,\[]*)")
@@ -137,6 +138,20 @@ def nodes_of(text: str) -> list[str]:
             else:
                 found.append(f"{head}{one}{tail}")
     return [name for name in found if name]
+
+
+def to_avoid(state: JobState | None, suspected: Sequence[str]) -> str:
+    """Return the nodes that the next attempt is to leave out, as Slurm takes them; "" for none.
+
+    `suspected`: of all attempts, oldest first; the newest few count. What the job leaves out
+    already stays so.
+    """
+    newest = list(dict.fromkeys(reversed(suspected)))[:MOST_AVOIDED]
+    if not newest:
+        return ""
+    before = "" if state is None else state.fields.get("ExcNodeList", "")
+    kept = [] if before in ("", "(null)") else nodes_of(before)
+    return ",".join(dict.fromkeys([*kept, *sorted(newest)]))
 
 
 def _failed(failed: Sequence[outcomes.Outcome], ending: Ending) -> Verdict:

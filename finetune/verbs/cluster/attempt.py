@@ -10,6 +10,7 @@ from finetune.cluster.job.attempt import (
     begin,
     continued,
     finish,
+    nodes_to_avoid,
     own_job_id,
     own_restart,
     remove_notes,
@@ -67,7 +68,9 @@ def run(options: Namespace, console: Console) -> int:
     )
     answer, reason = finish(chain, name, ending, job_id=job_id, restart=restart)
     remove_notes(options.outcomes)
-    _answer(answer, options, console)
+    avoid = nodes_to_avoid(chain, name, ending, job_id=job_id) if answer == "again" else ""
+    elsewhere = f" {avoid}" if avoid and options.mark else ""
+    _answer(f"{answer}{elsewhere}", options, console)
     aside(f"{name}: {reason}")
     return 0
 

@@ -18,7 +18,13 @@ from finetune.cluster.chain.chain import (
     read_submissions,
     write_chain,
 )
-from finetune.cluster.job.attempt import begin, checkpoint_step, continued, finish
+from finetune.cluster.job.attempt import (
+    begin,
+    checkpoint_step,
+    continued,
+    finish,
+    nodes_to_avoid,
+)
 from finetune.cluster.job.verdict import Ending
 from finetune.cluster.slurm import commands as slurm
 from finetune.launch.outcome import Outcome
@@ -381,6 +387,19 @@ def test_faults_of_the_environment_are_tried_max_restarts_times(chain):
     assert [answer for answer, _ in answers] == ["again", "again", "fail"]
     assert "max_restarts" in answers[-1][1]
     assert list(read_events(chain, "train")[-1].nodes) == ["node2"]
+
+
+def test_the_next_attempt_leaves_out_the_nodes_that_were_suspected(chain):
+    """Beside those that the job leaves out already; without a suspicion nothing is said."""
+    started(chain)
+    state = ON_TWO + " ExcNodeList=node[7-8]"
+    ended(chain, 1, ranks=(NO_PORT,), of=2, state=state)
+    ending = Ending(1, "", (NO_PORT,), 2, slurm.parse_jobs(state)[0])
+    assert nodes_to_avoid(chain, "train", ending, job_id="7") == "node7,node8,node2"
+    assert nodes_to_avoid(chain, "evaluate", ending, job_id="8") == ""
+    append_submission(chain, Submission("train", "9", "t", continues="7"))
+    nothing = replace(ending, state=None)
+    assert nodes_to_avoid(chain, "train", nothing, job_id="9") == "node2"
 
 
 def test_a_limit_that_was_spent_on_waiting_for_another_chain_is_not_too_short(chain):

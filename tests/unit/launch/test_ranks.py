@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+
 import pytest
 
 from finetune.errors import TrainError
@@ -65,6 +69,19 @@ def test_tasks_of_a_step_are_ranks_and_nothing_else_is(environment, expected):
     found = dict(environment)
     take_step(found)
     assert ranks_of(found) == expected
+
+
+@pytest.mark.parametrize(("step", "is_step"), [("batch", False), ("0", True)])
+def test_a_batch_script_submitted_inside_a_step_is_one_process(step, is_step):
+    """It has that step's variables; the process that started it is asked."""
+    script = ["/bin/bash", "-c", "sleep 60 & echo $!; wait", f"slurmstepd: [7.{step}]"]
+    with subprocess.Popen(script, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        task = parent.stdout.readline().strip()
+        found = STEP | {"SLURM_TASK_PID": task}
+        take_step(found)
+        os.kill(int(task), signal.SIGTERM)
+    assert ("RANK" in found) is is_step
 
 
 @pytest.mark.parametrize("name", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"])
