@@ -87,6 +87,18 @@ patiently() ( # repeats a command of Slurm that fails: a controller may be away 
   if [ -n "$said" ]; then echo "$said" >&2; fi
 )
 
+# ---- another attempt leaves out nodes that are suspected, if the job fits on the others
+unlike_this_job() { # the environment of a new submission
+  for variable in "${!SLURM_@}" "${!SBATCH_@}" "${!SRUN_@}" "${!SQUEUE_@}"; do
+    if [ "$variable" != SLURM_CONF ]; then unset "$variable"; fi
+  done
+}
+fits_without() ( # nodes
+  trap '' USR1 TERM
+  unlike_this_job
+  sbatch --test-only --exclude="$1" scripts/train.sh >/dev/null 2>&1
+)
+
 # ---- start
 ask start
 case $answer in
@@ -99,13 +111,11 @@ export FINETUNE_OUTCOMES=$outcomes
 
 continuation() ( # submits this script again; prints the id of that job
   name=train.hausa-1 own=$SLURM_JOB_ID
-  for variable in "${!SLURM_@}" "${!SBATCH_@}" "${!SRUN_@}" "${!SQUEUE_@}"; do
-    if [ "$variable" != SLURM_CONF ]; then unset "$variable"; fi
-  done
+  unlike_this_job
   queued=$(squeue --me --noheader --states=PENDING --name="$name" --format=%i) || exit 1
   found=$(printf '%s\n' "$queued" | job_ids) # of a submission whose answer was lost
   if [ -z "$found" ]; then
-    found=$(sbatch --parsable --kill-on-invalid-dep=yes --dependency="afterany:$own" scripts/train.sh | job_ids)
+    found=$(sbatch --parsable ${avoid:+"--exclude=$avoid"} --kill-on-invalid-dep=yes --dependency="afterany:$own" scripts/train.sh | job_ids)
   fi
   case $found in '' | *$'\n'*) exit 1 ;; esac
   echo "$found"
@@ -135,6 +145,9 @@ unset FINETUNE_OUTCOMES
 ask end --ranks 2 --exit-code "$code" --signal "$stop_signal" --outcomes "$outcomes" \
   --slurm "$(patiently scontrol show job -o "$SLURM_JOB_ID")"
 echo "$job: exit code $code${stop_signal:+, stopped by $stop_signal}: ${answer:-no answer}, $(date -u +%FT%TZ)"
+avoid=
+case $answer in again\ *) avoid=${answer#again } answer=again ;; esac
+if [ -n "$avoid" ] && ! fits_without "$avoid"; then avoid=; fi
 case $answer in
   done) exit 0 ;;
   leave) exit 75 ;;

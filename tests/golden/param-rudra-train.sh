@@ -90,6 +90,18 @@ patiently() ( # repeats a command of Slurm that fails: a controller may be away 
   if [ -n "$said" ]; then echo "$said" >&2; fi
 )
 
+# ---- another attempt leaves out nodes that are suspected, if the job fits on the others
+unlike_this_job() { # the environment of a new submission
+  for variable in "${!SLURM_@}" "${!SBATCH_@}" "${!SRUN_@}" "${!SQUEUE_@}"; do
+    if [ "$variable" != SLURM_CONF ]; then unset "$variable"; fi
+  done
+}
+fits_without() ( # nodes
+  trap '' USR1 TERM
+  unlike_this_job
+  sbatch --test-only --exclude="$1" scripts/train.sh >/dev/null 2>&1
+)
+
 # ---- start
 ask start
 case $answer in
@@ -118,11 +130,15 @@ unset FINETUNE_OUTCOMES
 ask end --ranks 2 --exit-code "$code" --signal "$stop_signal" --outcomes "$outcomes" \
   --slurm "$(patiently scontrol show job -o "$SLURM_JOB_ID")"
 echo "$job: exit code $code${stop_signal:+, stopped by $stop_signal}: ${answer:-no answer}, $(date -u +%FT%TZ)"
+avoid=
+case $answer in again\ *) avoid=${answer#again } answer=again ;; esac
+if [ -n "$avoid" ] && ! fits_without "$avoid"; then avoid=; fi
 case $answer in
   done) exit 0 ;;
   leave) exit 75 ;;
   again) # requeued under the same id: dependent jobs keep waiting
     patiently scontrol requeue "$SLURM_JOB_ID" || note "not requeued"
+    if [ -n "$avoid" ]; then patiently scontrol update JobId="$SLURM_JOB_ID" ExcNodeList="$avoid"; fi
     exit 75
     ;;
   fail) exit 1 ;;
