@@ -129,7 +129,7 @@ patiently() ( # repeats a command of Slurm that fails: a controller may be away 
   if [ -n "$said" ]; then echo "$said" >&2; fi
 )
 
-# ---- another attempt leaves out nodes that are suspected, if the job fits on the others
+# ---- suspected nodes are excluded from another attempt, if the job fits on the others
 unlike_this_job() { # the environment of a new submission
   for variable in "${!SLURM_@}" "${!SBATCH_@}" "${!SRUN_@}" "${!SQUEUE_@}"; do
     if [ "$variable" != SLURM_CONF ]; then unset "$variable"; fi

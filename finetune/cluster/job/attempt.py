@@ -137,7 +137,7 @@ def finish(
 
 
 def nodes_to_avoid(chain: Chain, name: str, ending: Ending, *, job_id: str) -> str:
-    """Return the nodes that the next attempt at a job is to leave out, "" for none."""
+    """Return the nodes to exclude from the next attempt at a job, "" for none."""
     line = _line(chain, job_id)
     ends = [event for event in read_events(chain, name) if event.job_id in line]
     return to_avoid(ending.state, [node for event in ends for node in event.nodes])

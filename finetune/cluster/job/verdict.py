@@ -141,10 +141,10 @@ def nodes_of(text: str) -> list[str]:
 
 
 def to_avoid(state: JobState | None, suspected: Sequence[str]) -> str:
-    """Return the nodes that the next attempt is to leave out, as Slurm takes them; "" for none.
+    """Return the nodes to exclude from the next attempt, as Slurm takes them; "" for none.
 
-    `suspected`: of all attempts, oldest first; the newest few count. What the job leaves out
-    already stays so.
+    `suspected`: of all attempts, oldest first; the newest few count. Nodes that the
+    job excludes already stay excluded.
     """
     newest = list(dict.fromkeys(reversed(suspected)))[:MOST_AVOIDED]
     if not newest:

@@ -389,8 +389,8 @@ def test_faults_of_the_environment_are_tried_max_restarts_times(chain):
     assert list(read_events(chain, "train")[-1].nodes) == ["node2"]
 
 
-def test_the_next_attempt_leaves_out_the_nodes_that_were_suspected(chain):
-    """Beside those that the job leaves out already; without a suspicion nothing is said."""
+def test_the_next_attempt_excludes_the_nodes_that_were_suspected(chain):
+    """Beside those that the job excludes already; without a suspicion nothing is said."""
     started(chain)
     state = ON_TWO + " ExcNodeList=node[7-8]"
     ended(chain, 1, ranks=(NO_PORT,), of=2, state=state)

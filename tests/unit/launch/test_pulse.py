@@ -97,7 +97,7 @@ def test_files_of_an_earlier_launch_are_not_read(tmp_path):
 
 
 def test_a_hang_of_all_is_said_as_such():
-    """Nobody is blamed for a network."""
+    """No rank is blamed for a network."""
     beats = [Beat(r, "h", "l", 7, 1, "backward pass", 1) for r in range(4)]
     line = str(hang_line(90, beats, ranks=4, silent={}))
     assert "all 4 ranks are at step 7 (backward pass)" in line

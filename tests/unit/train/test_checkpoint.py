@@ -238,7 +238,7 @@ def test_a_checkpoint_holds_the_versions_that_wrote_it(tmp_path: Path) -> None:
 
 
 def test_changed_versions_are_damage_like_any_other(tmp_path: Path) -> None:
-    """Nobody makes a checkpoint resume by editing them."""
+    """Editing them does not make a checkpoint resume."""
     folder = save(tmp_path, of_step(7))
     text = (folder / "state.json").read_text()
     (folder / "state.json").write_text(text.replace(torch.__version__, "9.9"))
