@@ -61,7 +61,7 @@ def code_of(ranks: Sequence[outcome.Outcome], *, torchrun: int) -> int:
 
 
 def _signal_ranks(torchrun: int) -> None:
-    """Ask the ranks to stop; before there are any, torchrun ends by itself."""
+    """Ask the ranks to stop; before there are any, torchrun itself is ended."""
     with suppress(psutil.NoSuchProcess):
         ranks = psutil.Process(torchrun).children()
         if not ranks:
