@@ -31,8 +31,8 @@ from finetune.messages import Place, problem
 from finetune.output.durable import flush, write_synced
 from finetune.output.small_files import read_json
 from finetune.pipeline.disk_errors import full_place
+from finetune.train.resuming.versions import versions_now
 from finetune.train.state import Layout, Progress
-from finetune.train.versions import versions_now
 
 TENSORS, NUMBERS = "state.safetensors", "state.json"
 _MAX_NUMBER_BYTES = 16 * 2**20

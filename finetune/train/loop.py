@@ -30,15 +30,14 @@ from finetune.output.work import Bar
 from finetune.spec.recipe import Run
 from finetune.spec.sections.training import Train
 from finetune.spec.tables.metric import VALIDATION
-from finetune.train import seam
 from finetune.train.checkpoint import Checkpoint, folder_name, save_checkpoint
 from finetune.train.engine import Engine
 from finetune.train.measured_rows import is_out_of_memory
 from finetune.train.metrics import Metrics
 from finetune.train.micro_batch import out_of_memory
-from finetune.train.not_finite import not_finite
-from finetune.train.optimizer import after_good_step, after_overflow
+from finetune.train.optimizer import after_good_step, after_overflow, not_finite
 from finetune.train.processes import Processes
+from finetune.train.resuming import seam
 from finetune.train.sample import even_sample
 from finetune.train.schedule import learning_rate_factor
 from finetune.train.state import Layout, Progress, after_validation

@@ -1,4 +1,4 @@
-"""AdamW over the adapter with LoRA+ parameter groups, and the loss scale of fp16."""
+"""AdamW over the adapter with LoRA+ parameter groups, the loss scale of fp16, non-finite steps."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from finetune.artefacts.prepared_items import PreparedItems, describe_rows
 from finetune.errors import TrainError
 from finetune.messages import problem
 from finetune.models.rows import is_row
@@ -125,3 +128,21 @@ def after_good_step(progress: Progress, *, precision: str) -> Progress:
     if progress.steps_since_overflow + 1 < GROWTH_STEPS:
         return replace(progress, steps_since_overflow=progress.steps_since_overflow + 1)
     return replace(progress, loss_scale=progress.loss_scale * 2, steps_since_overflow=0)
+
+
+def not_finite(
+    what: str, step: int, *, rows: NDArray[np.int64], split: PreparedItems
+) -> TrainError:
+    """Return the error; `step`: finished steps, `rows`: of the micro-batches in question."""
+    return TrainError(
+        problem(
+            "not-finite",
+            "step {step}: {what} is not finite, in {sequences}. No optimizer step was taken; "
+            "the state after step {kept} is unchanged. Lower train.learning_rate, set "
+            "train.precision: fp32, or inspect these documents",
+            step=step + 1,
+            what=what,
+            sequences=describe_rows(split, rows),
+            kept=step,
+        )
+    )

@@ -27,7 +27,7 @@ from finetune.launch.pulse import Pulse
 from finetune.launch.ranks import Ranks, ranks_of
 from finetune.launch.rendezvous import file_of
 from finetune.messages import Sentence, problem
-from finetune.train.rendezvous import Meeting
+from finetune.train.ranks.meeting import Meeting
 from finetune.train.stop import StopFlag
 
 TIMEOUT = timedelta(minutes=10)

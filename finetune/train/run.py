@@ -45,7 +45,7 @@ from finetune.pipeline.builder import this_launch
 from finetune.sizing.policy import leaves_room, packed_bytes
 from finetune.spec.sections.training import Precision, total_steps
 from finetune.spec.tables.extras import lacking, pip_line, refuse_missing_trackers
-from finetune.train import seam, training_mix
+from finetune.train import training_mix
 from finetune.train.adapter import save_adapter
 from finetune.train.checkpoint import (
     Checkpoint,
@@ -62,7 +62,8 @@ from finetune.train.micro_batch import choose_layout, process_budget_bytes
 from finetune.train.model import TrainedModel, load_model, restore
 from finetune.train.optimizer import first_loss_scale
 from finetune.train.processes import Processes, join, loss_of_contact_explained, timeout_of
-from finetune.train.resume import changed_versions, resume
+from finetune.train.resuming import seam
+from finetune.train.resuming.resume import changed_versions, resume
 from finetune.train.sharding import Sharing, accelerated, choose
 from finetune.train.state import Progress
 from finetune.train.stop import StopFlag, stop_on_signals, stopped_on_request

@@ -12,8 +12,8 @@ import pytest
 from finetune.artefacts.job import Artifact, Job
 from finetune.errors import Stopped, TrainError
 from finetune.train.checkpoint import read_checkpoint, save_checkpoint
+from finetune.train.resuming.seam import FILE
 from finetune.train.run import run
-from finetune.train.seam import FILE
 from tests.support.stopping_console import stopping_console
 from tests.support.training_job import make_job, records, write_inputs
 

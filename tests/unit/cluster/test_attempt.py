@@ -38,6 +38,7 @@ TIME_LIMIT = "JobId=7 JobName=t JobState=COMPLETING Reason=TimeLimit Restarts=0 
 PREEMPTED = (
     "JobId=7 JobName=t JobState=COMPLETING Reason=None Restarts=0 PreemptTime=2026-11-25T01:02:03"
 )
+SCRIPT = "#!/bin/bash\n#SBATCH --time=04:00:00\n#SBATCH --signal=B:USR1@180\n"
 STOPPED = Outcome(rank=0, exit_code=75, reason="stopped on request")
 
 
@@ -75,6 +76,8 @@ def chain(tmp_path) -> Chain:
         max_restarts=2,
     )
     write_chain(made)
+    (made.folder / "scripts").mkdir()
+    (made.folder / "scripts/train.sh").write_text(SCRIPT)
     return made
 
 
@@ -322,7 +325,6 @@ NO_PORT = Outcome(
     0, 1, "rank 0 of 2 on node1: no rendezvous", expected=False, of_environment=True, host="node1"
 )
 BUG = Outcome(1, 70, "this is a bug", expected=False, host="node2")
-SCRIPT = "#!/bin/bash\n#SBATCH --time=04:00:00\n#SBATCH --signal=B:USR1@180\n"
 ON_TWO = RUNNING + " NodeList=node[1-2] RunTime=00:10:00 TimeLimit=04:00:00"
 ALMOST = RUNNING + " RunTime=03:56:30 TimeLimit=04:00:00"
 
@@ -367,8 +369,6 @@ ALMOST = RUNNING + " RunTime=03:56:30 TimeLimit=04:00:00"
 )
 def test_what_follows_depends_on_the_cause(chain, case, advanced, answer, said):
     """A limit that is too short and mistakes are final; what the environment did is tried again."""
-    (chain.folder / "scripts").mkdir()
-    (chain.folder / "scripts/train.sh").write_text(SCRIPT)
     started(chain)
     if advanced:
         checkpoint(chain, 5)

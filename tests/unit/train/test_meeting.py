@@ -10,8 +10,8 @@ import pytest
 
 from finetune.errors import RendezvousError, Stopped
 from finetune.launch.ranks import LAUNCH, Ranks
-from finetune.train import rendezvous
-from finetune.train.rendezvous import Meeting
+from finetune.train.ranks import meeting as module
+from finetune.train.ranks.meeting import Meeting
 from finetune.train.stop import StopFlag
 
 pytestmark = pytest.mark.heavy
@@ -36,7 +36,7 @@ def test_a_port_in_use_ends_at_once(variables):
 
 def test_missing_ranks_are_said_while_they_are_waited_for(tmp_path, variables, constants):
     """By number, with the time and the place."""
-    constants(rendezvous, SILENT_SECONDS=0.2)
+    constants(module, SILENT_SECONDS=0.2)
     variables(**{LAUNCH: "slurm-7-0-0"})
     said = []
     meeting = Meeting(FIRST, tmp_path / "r", say=lambda line: said.append(str(line)))

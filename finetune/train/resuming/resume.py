@@ -14,7 +14,7 @@ from finetune.train import training_mix
 from finetune.train.checkpoint import Checkpoint, newest_checkpoint, read_checkpoint
 from finetune.train.metrics import METRICS
 from finetune.train.processes import Processes
-from finetune.train.versions import changed, other_versions, versions_now
+from finetune.train.resuming.versions import changed, other_versions, versions_now
 
 
 def resume(

@@ -1,0 +1,1 @@
+"""The ranks of a training run on their way to each other."""
