@@ -4,7 +4,7 @@ metrics.jsonl has one object a line: {"kind": "train", "step", "loss" (nats a su
 "learning_rate", "grad_norm", "tokens", "supervised_tokens", "seconds"} and
 {"kind": "validation", "step", VALIDATION: {language: value}, "mean"}; where a resumed run computes
 another loss than before, or with other versions, also
-{"kind": "seam", "step", "before", "after" (bits per byte, see finetune.train.resuming.seam), "versions"}.
+{"kind": "seam", "step", "before", "after" (bits per byte, see train/resuming/seam.py), "versions"}.
 """
 
 from __future__ import annotations
