@@ -35,6 +35,7 @@ FAILING_LINE = "module load nosuch/1.0"
 GROUP_MODE = 0o2770
 SBATCH = """\
 #!/bin/bash
+case "$*" in *--test-only*) exec {sbatch} "$@" ;; esac
 echo "Checking your project ..."
 {sbatch} "$@"
 code=$?
@@ -45,10 +46,10 @@ exit $code
 """
 SCONTROL = """\
 #!/bin/bash
-# fails twice in each attempt of a training job
+# fails twice in each training job
 case $SLURM_JOB_NAME in train.*) numbers="1 2" ;; esac
 for number in $numbers; do
-  mark="{folder}/failed/$SLURM_JOB_ID-${{SLURM_RESTART_COUNT:-0}}-$number"
+  mark="{folder}/failed/$SLURM_JOB_ID-$number"
   if [ ! -e "$mark" ]; then
     : >"$mark"
     echo "slurm_load_jobs error: Socket timed out on send/recv operation" >&2

@@ -32,6 +32,10 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         180,
         "two jobs of one chain, and Slurm looks at preemption every 30 s",
     ),
+    "tests/cluster/test_nasty_site.py::test_a_chain_ends_right[short]": (
+        180,
+        "a whole chain, stopped once, with commands of Slurm that fail and are repeated",
+    ),
     "tests/parity/test_fake_cuda.py::test_the_branch_of_a_gpu_is_right_on_fake_tensors": (
         600,
         "a suite of its own in a process of its own: all architectures, sizes and mutations",
