@@ -7,6 +7,7 @@
         logs/NAME-<job id>.log
         submitted.jsonl        one line per submission
         attempts/NAME.jsonl    one line at the start and one at the end of every attempt
+        attempts/NAME-*.txt    notes of the script itself, per attempt
         cancelled.jsonl        one line per `finetune cancel`
 
 The state of a chain is read from these files, so it can be followed from another terminal, after
