@@ -61,6 +61,14 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         240,
         "sets up the one launch of four ranks, which share two cores",
     ),
+    "tests/cluster/test_survival.py::test_one_job_makes_every_stage_and_is_requeued": (
+        180,
+        "every stage of a chain on two nodes, requeued in its training",
+    ),
+    "tests/e2e/test_plain_script.py::test_a_script_under_bash_loses_nothing": (
+        180,
+        "four starts of a training run, three of them stopped or killed",
+    ),
     "tests/unit/cluster/test_gpu_trial.py::test_every_check_runs_on_a_cpu": (
         60,
         "all checks of a GPU, with three training runs",

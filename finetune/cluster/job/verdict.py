@@ -188,7 +188,7 @@ def _stopped(ending: Ending, *, clock: Clock) -> Verdict:
         "stop",
         {
             "USR1": "stopped before its time limit, or preempted",
-            "TERM": "stopped by Slurm",
+            "TERM": "stopped by the scheduler",
         }.get(ending.signal, "stopped on request"),
     )
 

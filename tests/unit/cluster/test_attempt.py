@@ -338,7 +338,7 @@ ALMOST = RUNNING + " RunTime=03:56:30 TimeLimit=04:00:00"
         (dict(exit_code=137, state=TIME_LIMIT), True, "again", "at its time limit"),
         (dict(signal="USR1", ranks=(STOPPED,), state=PREEMPTED), False, "again", "preempted"),
         (dict(signal="USR1", ranks=(STOPPED,), state=ON_TWO), False, "again", "or preempted"),
-        (dict(signal="TERM", ranks=(STOPPED,)), False, "again", "stopped by Slurm"),
+        (dict(signal="TERM", ranks=(STOPPED,)), False, "again", "stopped by the scheduler"),
         (dict(exit_code=1, ranks=(NO_PORT,), of=2, state=ON_TWO), False, "again", "no rendezvous"),
         (dict(exit_code=1, ranks=(LOST,), of=2, state=ON_TWO), False, "again", "lost contact"),
         (dict(exit_code=70, ranks=(LOST, BUG), of=2, state=ON_TWO), False, "fail", "a bug"),
