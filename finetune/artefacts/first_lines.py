@@ -40,12 +40,24 @@ def first_lines(
     gates: Sequence[GateResult] = (),
     health: Sequence[Sentence] = (),
 ) -> list[Line]:
-    """Return the first lines; `health` are warnings about use for health, law and the like."""
+    """Return the first lines; `health` are further warnings about use for health and the like."""
     return [
-        *(Line("health", text) for text in health),
+        *(Line("health", text) for text in (*_for_health(gates), *health)),
         *(Line("overridden", _override(result)) for result in overridden(gates)),
         *(Line("worse-than-ngram", text) for text in warnings(tests)),
         *_gain(tests),
+    ]
+
+
+def _for_health(gates: Sequence[GateResult]) -> list[Sentence]:
+    """Return the warning of an adapter that is made for health."""
+    if not any(one.gate == "health" and one.finding != "does not apply" for one in gates):
+        return []
+    return [
+        sentence(
+            "Made for health: what it writes may be wrong or dangerous, and is no advice of a "
+            "health worker; have everything checked by one who reads the language."
+        )
     ]
 
 

@@ -12,6 +12,9 @@ from finetune.evaluate.compare import Asked, Outputs
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
 
+ANSWERS = "answers.jsonl"
+"""Answers to the prompts of a recipe (task `prompts`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Generated:

@@ -47,6 +47,7 @@ from finetune.evaluate.descriptions.described import described
 from finetune.evaluate.descriptions.hard_input_facts import hard_input_facts
 from finetune.evaluate.drops import other_documents
 from finetune.evaluate.generations import (
+    ANSWERS,
     Generated,
     beside_models,
     generated_by_both,
@@ -61,7 +62,7 @@ from finetune.messages import Place, problem, sentence
 from finetune.models.load import set_threads
 from finetune.spec.permission import passed_on
 from finetune.spec.sections.gates import Gates
-from finetune.spec.tables.task import HARD_INPUTS
+from finetune.spec.tables.task import HARD_INPUTS, PROMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def run(job: Job) -> dict[str, Any]:
         if one.task.name == HARD_INPUTS:
             found.hard_inputs.extend(hard_input_facts(one, parts, outputs))
             write_generations(job.workspace / "hard_inputs.jsonl", generated)
+        elif one.task.name == PROMPTS:
+            write_generations(job.workspace / ANSWERS, generated)
         else:
             found.generated.extend(generated)
     result = _write(job, found, extension=_extension(job, parts, measured.systems))

@@ -72,6 +72,8 @@ class Campaign(BaseModel):
     other: str
     """`base`, or the name of a model of `evaluate.models`."""
     task: Task
+    health: bool = False
+    """True if the items are answers to prompts on health."""
     items: Annotated[tuple[CampaignItem, ...], Field(strict=False, min_length=1)]
     """In the order of the page."""
     left_out: dict[str, int] = Field(default_factory=dict)
@@ -102,6 +104,7 @@ def campaign_of(
     evaluation: str,
     other: str,
     left_out: dict[str, int] | None = None,
+    health: bool = False,
 ) -> Campaign:
     """Return the campaign of pairs: in an order, and with sides, that only the key knows.
 
@@ -119,6 +122,7 @@ def campaign_of(
         language=pairs[0].language,
         other=other,
         task=pairs[0].task,
+        health=health,
         items=tuple(
             CampaignItem(item=ids[one], generation=one, adapter="a" if one in first else "b")
             for one in order

@@ -22,16 +22,15 @@ def page_of(
     items: Sequence[Blind],
     *,
     with_reference: bool = False,
-    health: bool = False,
 ) -> str:
-    """Return the page of a campaign; `health`: its answers are about health."""
+    """Return the page of a campaign."""
     languages = {one.pair.source_language for one in items}
     source = languages.pop() if len(languages) == 1 else None
     template = environment("finetune.judge").get_template("judge_page.html.j2")
     return template.render(
         say=WORDS,
         task=campaign.task,
-        health=health,
+        health=campaign.health,
         language=Named(campaign.language, "{name}"),
         tag=bcp47(campaign.language),
         source_language=source and Named(source, "{name}"),

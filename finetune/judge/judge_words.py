@@ -21,8 +21,9 @@ WORDS: Mapping[str, Sentence] = {
         "which one is better. The page does not know which program wrote which one."
     ),
     "intro_answer": sentence(
-        "You see a question and two answers to it, A and B. Read both, give your marks and say "
-        "which one is better. The page does not know which program wrote which one."
+        "You see a question, or the beginning of a text, and two texts that answer it or go on "
+        "from it, A and B. Read both, give your marks and say which one is better. The page does "
+        "not know which program wrote which one."
     ),
     "health": sentence(
         "These answers are about health. They were written by programs and may be wrong or "
@@ -47,7 +48,7 @@ WORDS: Mapping[str, Sentence] = {
     "begin": sentence("Begin"),
     "go_on": sentence("Go on"),
     "source_translation": sentence("Text"),
-    "source_answer": sentence("Question"),
+    "source_answer": sentence("Question or beginning"),
     "reference": sentence("Show a translation by a person"),
     "reference_answer": sentence("Show an answer by a person"),
     "nothing": sentence("(empty)"),

@@ -19,7 +19,7 @@ from finetune.judge.campaign import (
 from finetune.judge.judge_page import PAGE, page_of, write_beside
 from finetune.judge.pearmut import FILE as PEARMUT_FILE
 from finetune.judge.pearmut import pearmut_of
-from finetune.judge.shown_pairs import BASE, pairs_of
+from finetune.judge.shown_pairs import ANSWERS, BASE, GENERATIONS, pairs_of
 
 ITEMS = 30
 """About half an hour of one person."""
@@ -36,7 +36,10 @@ class Wanted:
     """Rival of the adapter."""
     items: int = ITEMS
     with_reference: bool = False
+    prompts: bool = False
+    """True: answers to the prompts of the recipe, instead of outputs for the test items."""
     health: bool = False
+    """True if those prompts are on health."""
     pearmut_judges: int = 0
     """Number of judges in a campaign file of Pearmut; 0: a page instead."""
 
@@ -63,6 +66,7 @@ def make_campaign(evaluation: Artifact, wanted: Wanted, folder: Path) -> Made:
         other=wanted.other,
         shared=wanted.shared,
         most=wanted.items,
+        file=ANSWERS if wanted.prompts else GENERATIONS,
     )
     there = folder / CAMPAIGN
     campaign = campaign_of(
@@ -71,12 +75,12 @@ def make_campaign(evaluation: Artifact, wanted: Wanted, folder: Path) -> Made:
         evaluation=evaluation.key,
         other=wanted.other,
         left_out=pairs.left_out,
+        health=wanted.health,
     )
     path = write_campaign(campaign, folder)
     blind = tuple(blinded(campaign, pairs.shown))
     if wanted.pearmut_judges:
         text, name = pearmut_of(campaign, blind, judges=wanted.pearmut_judges), PEARMUT_FILE
     else:
-        shows = {"with_reference": wanted.with_reference, "health": wanted.health}
-        text, name = page_of(campaign, blind, **shows), PAGE
+        text, name = page_of(campaign, blind, with_reference=wanted.with_reference), PAGE
     return Made(campaign, path, write_beside(text, folder / name))

@@ -207,6 +207,7 @@ def collected_of(campaign: Campaign, sheets: Sequence[Sheet]) -> Collected:
         language=campaign.language,
         other=campaign.other,
         task=campaign.task,
+        health=campaign.health,
         items=len(campaign.items),
         left_out=dict(campaign.left_out),
         not_counted=len(sheets) - len(counted),

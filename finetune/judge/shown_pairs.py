@@ -28,6 +28,9 @@ from finetune.text.shown import quotable
 
 Task = Literal["translation", "answer"]
 GENERATIONS = "generations.jsonl"
+ANSWERS = "answers.jsonl"
+NO_CARD = ""
+"""Card of the prompts of a recipe."""
 BASE = "base"
 _MARKS = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|<[be]os>")
 """Marks of chat templates."""
@@ -61,9 +64,11 @@ class Pairs:
 _Record = TypeAdapter(dict[str, Any])
 
 
-def read_generations(folder: Path) -> Iterator[dict[str, Any]]:
+def read_generations(folder: Path, *, file: str = GENERATIONS) -> Iterator[dict[str, Any]]:
     """Yield the records of the generations of an evaluation; StoreError for one that is damaged."""
-    with (folder / GENERATIONS).open(encoding="utf-8") as lines:
+    if not (folder / file).is_file():
+        return
+    with (folder / file).open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 record = _Record.validate_json(line)
@@ -75,7 +80,7 @@ def read_generations(folder: Path) -> Iterator[dict[str, Any]]:
                     problem(
                         "generations-damaged",
                         "is damaged; {remedy}",
-                        at=Place(folder / GENERATIONS, number),
+                        at=Place(folder / file, number),
                         remedy=how_to_remake(folder),
                     )
                 )
@@ -89,6 +94,7 @@ def pairs_of(
     other: str,
     shared: Collection[str],
     most: int,
+    file: str = GENERATIONS,
 ) -> Pairs:
     """Return the pairs of an evaluation in a language, at most `most`, in turn of its groups.
 
@@ -97,7 +103,7 @@ def pairs_of(
 
     Raises RecipeError if the evaluation has no such language or model, or nothing may be shown.
     """
-    records = list(read_generations(folder))
+    records = list(read_generations(folder, file=file))
     language = _one_language(records, language)
     records = [record for record in records if record["language"] == language]
     _refuse_unknown(records, other, folder)
@@ -124,7 +130,7 @@ def pairs_of(
             problem(
                 "nothing-to-judge",
                 "no output in {language} may be shown to judges: {reasons}",
-                at=Place(folder / GENERATIONS),
+                at=Place(folder / file),
                 language=Named(language),
                 reasons=[f"{reason} {n}" for reason, n in sorted(left_out.items())] or "none",
             )
@@ -142,8 +148,8 @@ def _one_language(records: Sequence[dict[str, Any]], wanted: str | None) -> str:
         raise RecipeError(
             problem(
                 "no-generations",
-                "nothing was generated in the evaluation (evaluate.generate_items), so there is "
-                "nothing to judge",
+                "nothing was generated in the evaluation (evaluate.generate_items, "
+                "evaluate.prompts), so there is nothing to judge",
             )
         )
     raise RecipeError(
@@ -185,11 +191,18 @@ def _pair(record: dict[str, Any], other: str) -> Pair:
         language=str(record["language"]),
         group=f"{direction or ''} {phase or ''}",
         source=quotable(source),
-        source_language=direction.partition(">")[0] if direction else None,
+        source_language=_language_of_source(record),
         reference=quotable(record.get("reference") or "") or None,
         adapter=quotable(record["adapter"]),
         other=quotable(str(texts.get(other) or "")),
     )
+
+
+def _language_of_source(record: dict[str, Any]) -> str | None:
+    """Return the language of a source or of a prompt of the recipe; None: of another prompt."""
+    if direction := record.get("direction"):
+        return str(direction).partition(">")[0]
+    return str(record["language"]) if record["card"] == NO_CARD else None
 
 
 def readable_prompt(text: str) -> str:

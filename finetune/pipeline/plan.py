@@ -69,7 +69,7 @@ STAGES = {
 }
 HOW_NOT_WHAT = {"sharding", "offload"}
 """Settings of `train` that change how it is computed and not what comes out."""
-OF_ANSWERS_MADE = {"tasks", "metrics", "models", "resamples", "seed", "minimum_effect"}
+OF_ANSWERS_MADE = {"tasks", "metrics", "models", "prompts", "resamples", "seed", "minimum_effect"}
 """Settings of `evaluate` that change what is computed from answers, or are named by origin."""
 
 
@@ -214,7 +214,7 @@ def _baseline_step(project: Project, *, inputs: Mapping[str, Step]) -> Step:
     """
     recipe, last = project.recipe, project.recipe.training_phases[-1]
     asked = _without_none(recipe.evaluate.model_dump(mode="json", exclude=OF_ANSWERS_MADE))
-    asked |= added_origins(recipe.evaluate.tasks, ())
+    asked |= added_origins(recipe.evaluate.tasks, ()) | outside.prompts_content(project)
     asked |= {"precision": last.train.precision, "quantization": recipe.base.quantization}
     return _step("baseline", "baseline", last, inputs=inputs, content=asked)
 
@@ -365,8 +365,8 @@ def _without_none(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _evaluate_content(project: Project) -> dict[str, Any]:
     settings = project.recipe.evaluate
-    content = _without_none(settings.model_dump(exclude={"tasks", "metrics", "models"}))
-    content |= added_origins(settings.tasks, settings.metrics)
+    content = _without_none(settings.model_dump(exclude={"tasks", "metrics", "models", "prompts"}))
+    content |= added_origins(settings.tasks, settings.metrics) | outside.prompts_content(project)
     content["passed_on"] = passed_on(project.cards)  # whose texts stand beside the scores per item
     if settings.models:
         places = {"model", "adapter", "adapter_revision"}  # pinned by the inputs
@@ -377,16 +377,21 @@ def _evaluate_content(project: Project) -> dict[str, Any]:
 def _release_content(project: Project) -> dict[str, Any]:
     recipe = project.recipe
     judged = outside.judgement_checksums(project)
-    return ({"judgements": judged} if judged else {}) | {
-        "release": recipe.released.model_dump(mode="json", exclude={"judgements"}),
-        "gates": recipe.gates.model_dump(mode="json"),
-        "base": recipe.base.model_dump(mode="json", include={"hub_id", "revision", "licence"}),
-        "cards": {
-            name: project.cards[name].model_dump(
-                mode="json",
-                include={"license", "license_name", "license_link", "pretty_name", "corpus"},
-                exclude={"corpus": {"withdrawals"}},  # what was withdrawn is in `prepare`
-            )
-            for name in recipe.card_names
-        },
-    }
+    use = {} if recipe.intended_use == "general" else {"intended_use": recipe.intended_use}
+    return (
+        ({"judgements": judged} if judged else {})
+        | use
+        | {
+            "release": recipe.released.model_dump(mode="json", exclude={"judgements"}),
+            "gates": recipe.gates.model_dump(mode="json"),
+            "base": recipe.base.model_dump(mode="json", include={"hub_id", "revision", "licence"}),
+            "cards": {
+                name: project.cards[name].model_dump(
+                    mode="json",
+                    include={"license", "license_name", "license_link", "pretty_name", "corpus"},
+                    exclude={"corpus": {"withdrawals"}},  # what was withdrawn is in `prepare`
+                )
+                for name in recipe.card_names
+            },
+        }
+    )

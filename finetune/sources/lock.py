@@ -25,6 +25,7 @@ from finetune.sources.packages import package_file
 from finetune.spec.card import DataCard
 from finetune.spec.formats import find_format
 from finetune.spec.load import Project
+from finetune.spec.prompt_set import read_prompts
 from finetune.spec.sections.base_model import Base, is_hub_id
 from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel
 from finetune.spec.sections.identify import PACKAGES
@@ -167,6 +168,18 @@ def judgement_checksums(project: Project) -> list[str]:
     ]
 
 
+def prompts_content(project: Project) -> dict[str, list[str]]:
+    """Return the checksums of the sets of prompts, for a key; nothing where there are none.
+
+    Raises RecipeError for a file that is missing, or that is no set.
+    """
+    key = "evaluate.prompts"
+    files = [_existing(project, path, key=key) for path in project.recipe.prompt_files]
+    for file in files:
+        read_prompts(file)
+    return {"prompts": [checksum(file) for file in files]} if files else {}
+
+
 def _package_entry(project: Project, name: str) -> dict[str, Any]:
     release = _version(name)
     if release is None:
@@ -285,6 +298,7 @@ def check_files(project: Project, *, only_installed: bool = False) -> None:
         partial(identify_entries, only_installed=only_installed),
         evaluation_entries,
         judgement_checksums,
+        prompts_content,
     ):
         try:
             pinned(project)

@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, model_validat
 from finetune.errors import Unfit
 from finetune.messages import Place, problem
 from finetune.spec.language import Language
+from finetune.spec.prompt_set import health_file
 from finetune.spec.section import PathText, Section
 from finetune.spec.sections.base_model import Base, LicenceId, Name, RepoId
 from finetune.spec.sections.compared_model import Compared, refuse_shared_names
@@ -158,6 +159,9 @@ class Evaluate(Section):
     """Additional metrics, by name (built-in or of an installed package)."""
     tasks: list[str] = Field(default_factory=list)
     """Additional tasks: by name (installed packages, lm-evaluation-harness), or YAML files."""
+    prompts: list[PathText] | None = None
+    """Sets of prompts that base and adapter answer, for speakers to judge: tables of language and
+    prompt (`finetune judge build --prompts`)."""
     models: list[Compared] = Field(default_factory=list)
     """Other models on the same items, shown beside the adapter; they decide nothing."""
     forgetting: Forgetting | None = None
@@ -247,6 +251,10 @@ class Recipe(Section):
 
     name: Name
     """Name of the run. Does not affect the cache key."""
+    intended_use: Literal["general", "health"] = "general"
+    """Use that the adapter is made for. `health`: 30 prompts in English and French are answered
+    beside `evaluate.prompts`, summary and model card begin with a warning, and a release may be
+    public once two speakers judged the answers in each language."""
     base: Base
     corpora: Annotated[list[Corpus], Field(min_length=1)] | None = None
     """Data cards. Give `corpora` and `train`, or `phases`."""
@@ -286,6 +294,12 @@ class Recipe(Section):
         """The release of a recipe that has one (`is_released`)."""
         assert isinstance(self.release, Release)  # noqa: S101, asked before
         return self.release
+
+    @property
+    def prompt_files(self) -> tuple[str, ...]:
+        """The sets of prompts that are answered: ours on health, and those of the recipe."""
+        ours = (str(health_file()),) if self.intended_use == "health" else ()
+        return (*ours, *(self.evaluate.prompts or ()))
 
     @property
     def judgements(self) -> tuple[str, ...]:

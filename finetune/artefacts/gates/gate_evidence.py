@@ -41,6 +41,8 @@ class Evidence:
     overlap: Overlap
     judged: tuple[JudgedSummary, ...] = ()
     """Judgements of speakers, by campaign."""
+    for_health: bool = False
+    """True if the adapter is made for health."""
 
     def scores(self, *, task: str | None, metric: str, language: str | None = None) -> list[Score]:
         """Return the adapter's scores of a metric."""
@@ -81,6 +83,7 @@ def evidence_of(
         translated=tuple(name for name, translates in languages.items() if translates),
         overlap=_overlap(recipe, prepared),
         judged=tuple(judged),
+        for_health=recipe.intended_use == "health",
     )
 
 

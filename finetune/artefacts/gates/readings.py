@@ -21,6 +21,9 @@ from finetune.spec.sections.gates import GateName, Gates
 from finetune.spec.tables.metric import FIDELITY, FORGETTING, KL, SOURCE_BITS, metric
 from finetune.statistics.claims import LEVEL
 
+HEALTH_JUDGES = 2
+"""Judges without whom no adapter for health may be public."""
+
 
 def yardsticks(evidence: Evidence, _: Gates) -> list[GateResult]:
     """Return for each language whether the adapter is better than base and yardsticks."""
@@ -225,6 +228,19 @@ def judgement(evidence: Evidence, _: Gates) -> list[GateResult]:
         if not mine:
             found.append(GateResult("judgement", "not measured", language_name(language)))
         found += [_judged(one) for one in mine]
+    return found
+
+
+def health(evidence: Evidence, _: Gates) -> list[GateResult]:
+    """Return for each language whether speakers judged answers about health."""
+    if not evidence.for_health:
+        return [GateResult("health", "does not apply")]
+    found = []
+    for language in evidence.languages:
+        mine = [one.judges for one in evidence.judged if one.health and one.language == language]
+        facts: dict[str, Fact] = {"judges": max(mine, default=0), "limit": HEALTH_JUDGES}
+        finding = _passed(max(mine) >= HEALTH_JUDGES) if mine else "not measured"
+        found.append(GateResult("health", finding, language_name(language), facts))
     return found
 
 

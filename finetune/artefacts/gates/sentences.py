@@ -149,6 +149,14 @@ SAID: Mapping[GateName, Mapping[Finding, Say]] = {
         "failed": lambda f: sentence("number of items: only {n} (at least {limit})", **f),
         "not measured": lambda _: sentence("no held-out text was scored"),
     },
+    "health": {
+        "passed": lambda f: sentence("judges of the answers about health: {judges}", **f),
+        "failed": lambda f: sentence(
+            "judges of the answers about health: only {judges} (at least {limit})", **f
+        ),
+        "not measured": lambda _: sentence("no speaker judged answers about health"),
+        "does not apply": lambda _: sentence("the adapter is not made for health"),
+    },
     "judgement": {
         "passed": lambda f: sentence(
             "judges: {judges}, items: {items}; the adapter is preferred to {other} in {share:.0%}",

@@ -90,6 +90,15 @@ GATES: Mapping[GateName, Gate] = {
         sentence("have speakers of the language judge the outputs (finetune judge build)"),
         is_required=False,
     ),
+    "health": Gate(
+        sentence("had its answers about health judged"),
+        readings.health,
+        sentence("have another speaker judge the answers (finetune judge build --prompts)"),
+        sentence(
+            "have two speakers judge the answers (finetune judge build --prompts), with prompts of "
+            "the language in evaluate.prompts"
+        ),
+    ),
 }
 
 

@@ -57,6 +57,8 @@ class Collected(_Frozen):
     other: str
     """`base`, or the name of a model of `evaluate.models`."""
     task: Literal["translation", "answer"]
+    health: bool = False
+    """True if answers to prompts on health were judged."""
     items: Annotated[int, Field(ge=1)]
     """Items that were shown."""
     left_out: dict[str, int] = Field(default_factory=dict)

@@ -36,6 +36,14 @@ def said_of_judges(one: JudgedSummary) -> Sentence:
         items=one.items,
         language=Named(one.language, "{name}"),
     )
+    if one.health:
+        who = counted(
+            "{count} judge read {items} answers about health in {language}, blind",
+            "{count} judges read {items} answers about health in {language}, blind",
+            one.judges,
+            items=one.items,
+            language=Named(one.language, "{name}"),
+        )
     preferred = sentence(
         "the adapter's output was preferred to that of {other} in {share:.0%} of the judgements"
         "{interval}, no preference counted as half",

@@ -83,6 +83,8 @@ class JudgedSummary:
     other_marks: MarksOf
     agreement: Agreement
     left_out: tuple[tuple[str, int], ...] = ()
+    health: bool = False
+    """True if answers to prompts on health were judged."""
     not_counted: int = 0
     """Judges whose answers do not count: they failed most attention items."""
 
@@ -119,6 +121,7 @@ def summary_of(collected: Collected) -> JudgedSummary:
         other_marks=_marks([one.other for one in answers]),
         agreement=_agreement(answers),
         left_out=tuple(sorted(collected.left_out.items())),
+        health=collected.health,
         not_counted=collected.not_counted,
     )
 

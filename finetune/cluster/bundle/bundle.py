@@ -289,7 +289,7 @@ def _local_paths(project: Project) -> list[str]:
     prepare = project.recipe.prepare
     named += [model.fasttext for model in prepare.identify.files]
     named += [one.path for one in prepare.evaluation_sets]
-    named += project.recipe.judgements
+    named += [*project.recipe.judgements, *(project.recipe.evaluate.prompts or ())]
     tasks = [read_task_file(Path(t)) for t in project.recipe.evaluate.tasks if is_task_file(t)]
     return named + [str(file) for task in tasks for file in task.files]
 

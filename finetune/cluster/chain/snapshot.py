@@ -129,8 +129,9 @@ def absolute(recipe: Recipe) -> Recipe:
         changes["prepare"] = _with_absolute_files(recipe.prepare)
     tasks = [_absolute(one) if is_task_file(one) else one for one in recipe.evaluate.tasks]
     models = [_with_absolute_paths(model) for model in recipe.evaluate.models]
-    if (tasks, models) != (recipe.evaluate.tasks, recipe.evaluate.models):
-        asked = {"tasks": tasks, "models": models}
+    prompts = [_absolute(one) for one in recipe.evaluate.prompts or ()] or None
+    asked = {"tasks": tasks, "models": models, "prompts": prompts}
+    if asked != {name: getattr(recipe.evaluate, name) for name in asked}:
         changes["evaluate"] = recipe.evaluate.model_copy(update=asked)
     if recipe.judgements:
         judged = {"judgements": list(map(_absolute, recipe.judgements))}

@@ -58,14 +58,14 @@ def _item(language: str, text: str, job: Job, tokenizer: Any) -> Item:
         id=hashlib.sha256(text.encode()).hexdigest(),
         card="",
         language=language,
-        prompt=_laid_out(text, job, tokenizer),
+        prompt=laid_out(text, job, tokenizer),
         reference=None,
         source=None,
         direction=None,
     )
 
 
-def _laid_out(text: str, job: Job, tokenizer: Any) -> str:
+def laid_out(text: str, job: Job, tokenizer: Any) -> str:
     """Return a prompt as a user asks it: with the chat template, or a line of its own."""
     from finetune.evaluate.training_pairs import layout_of
 

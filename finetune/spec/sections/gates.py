@@ -19,6 +19,7 @@ GateName = Literal[
     "contamination",
     "items",
     "judgement",
+    "health",
 ]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=500)]
 
@@ -48,4 +49,5 @@ class Gates(Section):
     """Gate -> the reason for which a release may be public without passing it; it stands in the
     first lines of summary and model card. Gates: `yardsticks` (better than base, n-gram model and
     copy), `fidelity`, `repetition`, `forgetting`, `kl`, `wrong_source` (uses its source more than
-    the base), `contamination` (did not see the test), `items`, `judgement` (not required)."""
+    the base), `contamination` (did not see the test), `items`, `judgement` (not required),
+    `health` (with `intended_use: health` alone)."""

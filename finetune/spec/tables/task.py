@@ -29,16 +29,19 @@ TASKS: Mapping[str, str] = {
     "translation": "finetune.evaluate.tasks.translation:TASK",
     "hard_inputs": "finetune.evaluate.tasks.hard_inputs:TASK",
     "short_answers": "finetune.evaluate.tasks.short_answers:TASK",
+    "prompts": "finetune.evaluate.tasks.asked_prompts:TASK",
     "wrong_source": "finetune.evaluate.tasks.wrong_source:TASK",
     "forgetting": "finetune.evaluate.tasks.forgetting:TASK",
     "kl": "finetune.evaluate.tasks.kl:TASK",
 }
-ALWAYS = ("held_out_text", "translation", "hard_inputs", "short_answers")
+ALWAYS = ("held_out_text", "translation", "hard_inputs", "short_answers", "prompts")
 """Asked of every adapter, whatever the recipe adds."""
 UNNAMED = ALWAYS[:2]
 """Tasks that scores and comparisons record no name for."""
 HARD_INPUTS = ALWAYS[2]
 """The task whose outputs are counted and not scored."""
+PROMPTS = ALWAYS[4]
+"""The task whose outputs are written down for speakers."""
 CONTROLS = ("wrong_source", "forgetting", "kl")
 """The same; nothing is claimed from them. Their scores record their names."""
 GROUP = "finetune.tasks"

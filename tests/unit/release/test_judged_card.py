@@ -11,7 +11,7 @@ from finetune.artefacts.gates.table import GATES
 from finetune.artefacts.job import Job
 from finetune.artefacts.judged.collected import Collected
 from finetune.artefacts.judged.summary import summary_of
-from finetune.artefacts.results import EvaluateResult
+from finetune.artefacts.results import Effect, EvaluateResult
 from finetune.errors import RecipeError
 from finetune.evaluate.report import write_report
 from finetune.judge.collecting import find_campaigns, gather, write_collected
@@ -25,6 +25,7 @@ from tests.support.judge_job import KEY, campaign, record, returned, write
 from tests.support.problems import raises
 from tests.support.release_job import RECIPE, release_job
 
+EFFECT = Effect(28, {}, "fp32", tolerance=1e-4)
 TERMS = Licensing("apache-2.0", ("because",))
 JUDGES = ("baobab", "teranga", "xaritu")
 
@@ -53,7 +54,7 @@ def job_of(folder: Path, *paths: Path, evaluation: str = KEY) -> Job:
 
 def test_the_card_shows_how_many_judges_and_no_names(tmp_path: Path) -> None:
     """Number of judges and items, preference with interval, marks, agreement."""
-    body = card_body(job_of(tmp_path, judged(tmp_path)), licence=TERMS)
+    body = card_body(job_of(tmp_path, judged(tmp_path)), licence=TERMS, effect=EFFECT)
     assert "3 judges read 12 items in Hausa, blind" in body
     assert "% of the judgements" in body
     assert "Krippendorff" in body
@@ -64,7 +65,7 @@ def test_the_card_shows_how_many_judges_and_no_names(tmp_path: Path) -> None:
 
 def test_no_card_claims_judges_without_judgements(tmp_path: Path) -> None:
     """Neither a number of judges nor the heading; the gate states that none is recorded."""
-    body = card_body(release_job(tmp_path), licence=TERMS)
+    body = card_body(release_job(tmp_path), licence=TERMS, effect=EFFECT)
     assert "Judgement by speakers" not in body
     assert "judges" not in body
     assert "no speaker's judgement is recorded" in body
@@ -94,7 +95,7 @@ def test_judgements_of_other_outputs_are_refused(tmp_path: Path) -> None:
     """The key of the evaluation is in the file, so that a new adapter needs new judgements."""
     job = job_of(tmp_path, judged(tmp_path), evaluation="f" * 16)
     with raises(RecipeError, code="judgements-of-another-evaluation"):
-        card_body(job, licence=TERMS)
+        card_body(job, licence=TERMS, effect=EFFECT)
 
 
 @pytest.mark.parametrize(

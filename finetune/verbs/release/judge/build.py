@@ -41,6 +41,11 @@ def add_arguments(action: ArgumentParser) -> None:
         "--items", type=positive, default=30, metavar="N", help="number of items (default: 30)"
     )
     action.add_argument(
+        "--prompts",
+        action="store_true",
+        help="answers to the prompts of the recipe (evaluate.prompts, intended_use: health)",
+    )
+    action.add_argument(
         "--reference",
         action="store_true",
         help="let judges look at the reference; without it they are not led by it",
@@ -68,23 +73,27 @@ def run(options: Namespace, console: Console) -> int:
     project = open_project(options.recipe, purpose="report", overrides=options.overrides)
     evaluation = _evaluation(project, Store(options.store.resolve()))
     from finetune.judge.new_campaign import Wanted, make_campaign
+    from finetune.judge.shown_pairs import NO_CARD
 
     language = options.language and language_given(options.language, option="--language")
     wanted = Wanted(
-        shared=passed_on(project.cards),
+        shared=[NO_CARD] if options.prompts else passed_on(project.cards),
+        prompts=options.prompts,
+        health=options.prompts and project.recipe.intended_use == "health",
         language=language,
         other=options.against,
         items=options.items,
         with_reference=options.reference,
         pearmut_judges=options.judges if options.format == "pearmut" else 0,
     )
-    folder = options.out or _folder(project, language, options.against)
+    words = [language, "prompts" if options.prompts else None]
+    folder = options.out or _folder(project, *words, other=options.against)
     show(make_campaign(evaluation, wanted, folder), console=console)
     return 0
 
 
-def _folder(project: Opened, language: str | None, other: str) -> Path:
-    parts = [project.recipe.name, language, None if other == "base" else other]
+def _folder(project: Opened, *words: str | None, other: str) -> Path:
+    parts = [project.recipe.name, *words, None if other == "base" else other]
     return Path("judgements", "-".join(part for part in parts if part))
 
 
