@@ -435,6 +435,37 @@ def test_nothing_of_this_machine_is_in_a_release(root):
             assert str(private).encode() not in content
 
 
+def test_what_is_planted_in_records_is_in_no_released_byte(root):
+    """Manifests and the trained configuration know paths, user, host and a token; no file does."""
+    planted = ["/srv/store-of-fatoudiop", "fatoudiop", "node042.cluster", "hf_" + "a1" * 15]
+    job = release_job(root)
+    for role in ("base", "train"):
+        path = root / role / "manifest.json"
+        known = json.loads(path.read_text())
+        place = {"host": planted[2], "store": planted[0], "token": planted[3]}
+        known["environment"] = known.get("environment", {}) | place
+        path.write_text(json.dumps(known))
+    path = root / "train" / "adapter" / "adapter_config.json"
+    trained = {"base_model_name_or_path": f"{planted[0]}/base", "revision": planted[1]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | trained))
+    result = run(job)
+    for name in result["files"]:
+        content = (job.workspace / name).read_bytes()
+        assert not [fact for fact in planted if fact.encode() in content], name
+
+
+@pytest.mark.parametrize("fact", ["/home/fatoudiop/store", "hf_" + "a1" * 15])
+def test_what_is_planted_in_the_weights_refuses_the_release(root, fact):
+    """The header of a file of tensors holds text of whoever wrote it."""
+    from safetensors.torch import load_file, save_file
+
+    path = root / "train" / "adapter" / "adapter_model.safetensors"
+    save_file(load_file(path), path, metadata={"format": "pt", "note": fact})
+    with pytest.raises(ReleaseError) as refused:
+        run(release_job(root))
+    assert "adapter_model.safetensors" in {found.place.file for found in refused.value.problems}
+
+
 def test_own_chat_template_is_released(root):
     """A base without a template was trained with ChatML: the template goes along."""
     (root / "prepare").mkdir(exist_ok=True)
