@@ -456,7 +456,7 @@ def test_what_is_planted_in_records_is_in_no_released_byte(root):
 
 @pytest.mark.parametrize("fact", ["/home/fatoudiop/store", "hf_" + "a1" * 15])
 def test_what_is_planted_in_the_weights_refuses_the_release(root, fact):
-    """The header of a file of tensors holds text of whoever wrote it."""
+    """The header of a file of tensors holds text of the process that wrote it."""
     from safetensors.torch import load_file, save_file
 
     path = root / "train" / "adapter" / "adapter_model.safetensors"
