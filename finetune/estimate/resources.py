@@ -340,6 +340,9 @@ def _settings(own: Setting, room: _Room) -> Iterator[Setting]:
                     yield setting
     if own.quantization == "none" and target.device == "gpu":
         yield Setting("zero3", True, "none", offload="all")
+    last = Setting("fsdp", True, "4bit", offload="all")
+    if split and target.device == "gpu" and room.refused(last) is None:
+        yield last
 
 
 def _precision(project: Project, target: Target, *, model_type: str) -> Precision:

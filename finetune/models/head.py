@@ -10,12 +10,14 @@ Legend: S supervised tokens, E hidden width, V vocabulary, N new tokens among th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
@@ -67,7 +69,23 @@ def head_nll(
 
 def is_plain_head(head: nn.Module) -> bool:
     """Return whether the head is a frozen linear layer without bias, as `chunked_nll` needs it."""
-    return type(head) is nn.Linear and head.bias is None and not head.weight.requires_grad
+    kind = type(head)
+    if isinstance(head, FSDPModule):  # a class made of its own and of the module's
+        kind = next(base for base in kind.__bases__ if base is not FSDPModule)
+    return kind is nn.Linear and head.bias is None and not head.weight.requires_grad
+
+
+@contextmanager
+def whole(head: nn.Module) -> Iterator[nn.Module]:
+    """Give the head with its weight whole, also where FSDP splits it: its forward does not run."""
+    if not isinstance(head, FSDPModule):
+        yield head
+        return
+    head.unshard()
+    try:
+        yield head
+    finally:
+        head.reshard()
 
 
 class _ChunkedNll(torch.autograd.Function):

@@ -69,6 +69,10 @@ class TrainableModel(Protocol):
     def layers(self) -> list[nn.Module]:
         """The layers that FSDP shards one by one."""
 
+    @property
+    def tables(self) -> list[nn.Module]:
+        """Large modules beside the layers that FSDP shards one by one, too."""
+
     def train(self, mode: bool = True) -> Any:  # torch's own signature
         """Turn training mode (dropout) on or off."""
 

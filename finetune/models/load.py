@@ -26,6 +26,7 @@ from finetune.models.adapter_files import (
 )
 from finetune.models.arithmetic import DTYPES
 from finetune.models.decode.translation_models import opener_of
+from finetune.models.four_bits import packing_on
 from finetune.models.intact import explained, refuse_report, report_read
 from finetune.models.rows import NewRows
 from finetune.output.small_files import UnreadableError
@@ -88,11 +89,13 @@ def load_base(
     quantization: Quantization = "none",
     device: torch.device | str = "cpu",
     device_map: Mapping[str, Any] | None = None,
+    packs_on: torch.device | str | None = None,
 ) -> Any:
     """Return the model in a folder, frozen, in evaluation mode, on the device.
 
     It is a causal language model, or a translation model that is compared with one. `device_map`:
     device of each module (finetune.models.layer_devices), where its layers go to several.
+    `packs_on`: device that packs weights into 4 bits where they stay on another (None: their own).
 
     Raises StoreError if the folder holds no safetensors weights, RecipeError if a tensor is
     missing, unexpected or of another shape than the configuration states: nothing is made up.
@@ -113,7 +116,11 @@ def load_base(
     if quantization != "none":
         settings["quantization_config"] = _quantization(quantization, precision)
         settings["device_map"] = device_map or {"": str(device)}
-    with explained(str(directory), remedy=REBUILD), report_read(str(directory)):
+    with (
+        explained(str(directory), remedy=REBUILD),
+        report_read(str(directory)),
+        packing_on(packs_on if quantization == "4bit" else None),
+    ):
         opener = opener_of(read_object(directory / "config.json")["model_type"])
         # Said in every case: a configuration could name one that is downloaded.
         settings["attn_implementation"] = _attention_of(opener, directory)

@@ -112,6 +112,13 @@ class PackedModel(nn.Module):
         return list(layers_of(self._causal))
 
     @property
+    def tables(self) -> list[nn.Module]:
+        """The embedding and the head if both are frozen and each has a matrix of its own."""
+        embedding, layer = self._causal.get_input_embeddings(), self._causal.get_output_embeddings()
+        tied = layer is None or not head.is_plain_head(layer) or layer.weight is embedding.weight
+        return [] if tied else [embedding, layer]
+
+    @property
     def _causal(self) -> Any:  # an attribute would list every parameter under a second name
         return causal_lm_of(self.model)
 
@@ -124,7 +131,8 @@ class PackedModel(nn.Module):
         hidden_NE = hidden_SE.index_select(0, batch.before_N.to(hidden_SE.device))
         # where layers are on several devices, the head may be elsewhere than the last of them
         hidden_NE = beside(hidden_NE, self._causal.get_output_embeddings(), of=self._causal)
-        return self._head(hidden_NE, batch.targets_N.to(hidden_NE.device))
+        with head.whole(self._causal.get_output_embeddings()) as layer:
+            return self._head(layer, hidden_NE, batch.targets_N.to(hidden_NE.device))
 
     def _hidden(self, batch: PackedBatch) -> Tensor:
         tokens_S = batch.tokens_S
@@ -139,8 +147,7 @@ class PackedModel(nn.Module):
         hidden_SE: Tensor = out.last_hidden_state[0]
         return hidden_SE
 
-    def _head(self, hidden_SE: Tensor, targets_S: Tensor) -> Tensor:
-        layer = self._causal.get_output_embeddings()
+    def _head(self, layer: Any, hidden_SE: Tensor, targets_S: Tensor) -> Tensor:
         cap = getattr(self._causal.config, "final_logit_softcapping", None)
         if cap is None and head.is_plain_head(layer):
             return head.chunked_nll(hidden_SE, layer.weight, targets_S)

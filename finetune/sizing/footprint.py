@@ -135,20 +135,28 @@ def layer_bytes(shape: ModelShape, work: Work) -> int:
 
 
 def temporary_bytes(shape: ModelShape, work: Work) -> int:
-    """Return what is held for a moment: one layer's gradients or a chunk of logits, in bytes.
+    """Return what is held for a moment: one layer's gradients or a chunk of logits, in bytes."""
+    return max(gradient_bytes(shape, work), head_bytes(shape, work))
 
-    With gradient checkpointing the layer that is computed again (`kept_bytes`) is not there yet
-    while there are logits.
+
+def head_bytes(shape: ModelShape, work: Work) -> int:
+    """Return what is held for a moment at the head, in bytes.
+
+    With gradient checkpointing on a GPU the layer that is computed again (`kept_bytes`) is not
+    there yet while there are logits.
     """
-    gradients, logits = _gradient_bytes(shape, work), logit_bytes(shape, work)
+    logits = logit_bytes(shape, work)
     if work.device == "gpu" and work.gradient_checkpointing:
         logits -= layer_bytes(shape, work)
-    return max(gradients, logits)
+    return logits
 
 
-def _gradient_bytes(shape: ModelShape, work: Work) -> int:
-    """Gradients within one layer. On a GPU: of three tensors of its widest part and of its input;
-    weights in 4 or 8 bits are widened, one matrix at a time."""
+def gradient_bytes(shape: ModelShape, work: Work) -> int:
+    """Return the bytes of gradients within one layer.
+
+    On a GPU: of three tensors of its widest part and of its input; weights in 4 or 8 bits are
+    widened, one matrix at a time.
+    """
     if work.device == "cpu":  # its allocator's part was measured with this (benchmarks)
         return layer_bytes(shape, work)
     routed = max(1, shape.experts_per_token) * shape.inner

@@ -7,13 +7,16 @@ adapter alone and are small on any rank.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finetune.sizing.attention_paths import Chip, attention_path
 from finetune.sizing.footprint import (
     Work,
     allocator_bytes,
+    gradient_bytes,
+    head_bytes,
     kept_bytes,
+    logit_bytes,
     temporary_bytes,
 )
 from finetune.sizing.policy import (
@@ -126,30 +129,34 @@ MEMORY_LABELS = {
 
 def device_memory(shape: ModelShape, work: Work, placement: Placement) -> Memory:
     """Return what one device holds; of several ranks on a CPU, what one process holds."""
-    whole = weight_bytes(shape, work)
-    weights = whole // placement.ranks if placement.sharding in SPLITS_WEIGHTS else whole
+    whole, scales = weight_bytes(shape, work), _scale_bytes(shape, work)
+    splits = placement.sharding in SPLITS_WEIGHTS
+    weights = (whole - scales) // placement.ranks if splits else whole - scales
     trained = trained_bytes(
         sum(adapter_parameters(shape, work.lora).values()),
         placement,
         precision=work.precision,
     )
-    moments = trained.moments
     on_gpu, host = placement.device == "gpu", 0
     gathers = placement.sharding == "zero3" and placement.ranks > 1
-    if on_gpu:
-        if placement.offload != "none":
-            host, moments = moments, 0
-        if placement.offload == "all":
-            host, weights = host + weights, 0
+    gathered, buffers = _for_a_moment(shape, work, placement)
+    if on_gpu and placement.offload != "none":
+        whole_state = placement.sharding == "fsdp"  # whose policy is one for all parameters
+        if placement.offload == "all" or whole_state:
+            host, weights = weights, 0
+        host, trained = host + trained.moments, replace(trained, moments=0)
+        if whole_state:
+            host += trained.adapter + trained.gradients
+            trained = replace(trained, adapter=0, gradients=0)
     return Memory(
-        weights=weights,
-        gathered=_gathered(shape, work, placement),
+        weights=weights + scales,
+        gathered=gathered,
         adapter=trained.adapter,
         gradients=trained.gradients,
-        optimizer_state=moments,
+        optimizer_state=trained.moments,
         communication_buffers=trained.buffers,
         activations=kept_bytes(shape, work),
-        work_buffers=temporary_bytes(shape, work),
+        work_buffers=buffers,
         allocator_overhead=0 if on_gpu else allocator_bytes(shape, work, gathers=gathers),
         runtime=GPU_CONTEXT_BYTES + GPU_RESERVE_BYTES if on_gpu else CPU_PROCESS_BYTES,
         host=host,
@@ -214,8 +221,15 @@ def weight_bytes(shape: ModelShape, work: Work) -> int:
     outputs = shape.layers * sum(linear.outputs for linear in shape.linears)
     if work.quantization == "8bit":
         return packed + (count - packed) * element + outputs * FLOAT
-    scales = packed // BLOCK_4BIT + FLOAT * packed // (256 * BLOCK_4BIT)
-    return packed // 2 + scales + (count - packed) * element
+    return packed // 2 + _scale_bytes(shape, work) + (count - packed) * element
+
+
+def _scale_bytes(shape: ModelShape, work: Work) -> int:
+    """Return the bytes of the scales of weights in 4 bits."""
+    if work.quantization != "4bit":
+        return 0
+    packed = shape.layers * linear_parameters(shape)
+    return packed // BLOCK_4BIT + FLOAT * packed // (256 * BLOCK_4BIT)
 
 
 def state_bytes(weights_bytes: int) -> tuple[int, int]:
@@ -256,16 +270,34 @@ def trained_bytes(count: int, placement: Placement, *, precision: Precision) -> 
     )
 
 
-def _gathered(shape: ModelShape, work: Work, placement: Placement) -> int:
-    """Weights gathered at a time: FSDP by layer, two of them, and what is outside of layers;
-    ZeRO-3 as many as its settings allow, on a CPU one layer or the head."""
+def _for_a_moment(shape: ModelShape, work: Work, placement: Placement) -> tuple[int, int]:
+    """Return the bytes of gathered weights, and of what is computed with them, at the peak.
+
+    FSDP gathers by layer, and a head that is not the embedding by itself; ZeRO-3 as many weights as
+    its settings allow, on a CPU one layer or the head.
+    """
     if placement.sharding not in SPLITS_WEIGHTS or placement.ranks == 1:
-        return 0
+        return 0, temporary_bytes(shape, work)
     element = ELEMENT_BYTES[work.precision]
-    outside = embedding_parameters(shape) + (0 if shape.tied else shape.head.parameters)
-    if placement.sharding == "fsdp":
-        layers = weight_bytes(shape, work) - outside * element  # in 4 bit they are packed
-        return 2 * layers // shape.layers + outside * element
-    if placement.device == "gpu":
-        return min(base_parameters(shape), LIVE_ELEMENTS) * element
-    return max(shape.head.parameters, layer_parameters(shape)) * element
+    if placement.sharding == "zero3":
+        gathered = max(shape.head.parameters, layer_parameters(shape)) * element
+        if placement.device == "gpu":
+            gathered = min(base_parameters(shape), LIVE_ELEMENTS) * element
+        return gathered, temporary_bytes(shape, work)
+    tables = embedding_parameters(shape) + (0 if shape.tied else shape.head.parameters)
+    layers = weight_bytes(shape, work) - _scale_bytes(shape, work) - tables * element
+    layer = layers // shape.layers
+    in_layers = (3 * layer, gradient_bytes(shape, work))  # this one, the next, and what it came in
+    if shape.tied:  # both matrices are in the unit of the whole model, which stays gathered
+        return in_layers[0] + tables * element, temporary_bytes(shape, work)
+    return max(in_layers, _at_head(shape, work, layer=layer), key=sum)
+
+
+def _at_head(shape: ModelShape, work: Work, *, layer: int) -> tuple[int, int]:
+    """Return the same where FSDP gathers the head: twice, since what it receives lies in a buffer
+    first, beside that of the last layer; logits come when both buffers are free again."""
+    head = shape.head.parameters * ELEMENT_BYTES[work.precision]
+    twice, logits = 2 * head + layer, logit_bytes(shape, work)
+    absent = logits - head_bytes(shape, work)  # of `kept_bytes`: the layer that is computed again
+    peak = max(twice, head + logits) - absent
+    return min(peak, twice), max(0, peak - twice)

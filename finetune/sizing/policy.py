@@ -196,12 +196,18 @@ def refuse_sharding(
             "splits the embedding, beside which the rows of new tokens (vocabulary) are kept "
             "whole; take ddp or zero2",
         )
-    if sharding in SPLITS_WEIGHTS and quantization != "none":
+    if sharding in SPLITS_WEIGHTS and quantization == "8bit":
         return Refusal(
-            f"weights in {quantization} are not split",
-            f"splits the base's weights, but not yet those of base.quantization: {quantization}, "
-            "whose scales would stay where they were loaded; take ddp or zero2, or quantization: "
-            "none",
+            "weights in 8bit are not split",
+            "splits the base's weights, but not those of base.quantization: 8bit, which "
+            "bitsandbytes finds only where they were loaded; take ddp or zero2, or quantization: "
+            "4bit",
+        )
+    if sharding == "zero3" and quantization == "4bit":
+        return Refusal(
+            "bitsandbytes keeps what ZeRO-3 gathers",
+            "splits the base's weights, but in base.quantization: 4bit bitsandbytes keeps every "
+            "matrix that was gathered, so that each rank holds the whole base and more; take fsdp",
         )
     if sharding in ZERO_STAGES and precision == "fp16":
         return Refusal(

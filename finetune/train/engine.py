@@ -16,6 +16,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from finetune.models.four_bits import scales_to
 from finetune.models.kinds import Batch, TrainableModel
 from finetune.spec.sections.training import Lora, Train
 from finetune.train.model import TrainedModel
@@ -206,8 +207,9 @@ def _fsdp(
     device = accelerator.device
     mesh = init_device_mesh(device.type, (accelerator.num_processes,))
     offload = OffloadPolicy() if plan.offload == "none" else CPUOffloadPolicy()
-    for layer in model.trainable.layers:
-        fully_shard(layer, mesh=mesh, offload_policy=offload)
+    scales_to(device, model.peft)  # no parameters, so that nothing splits or moves them
+    for part in (*model.trainable.tables, *model.trainable.layers):
+        fully_shard(part, mesh=mesh, offload_policy=offload)
     whole: Any = model.trainable
     sharded: Any = fully_shard(whole, mesh=mesh, offload_policy=offload)
     parameters = trainable_parameters(model.peft)  # others than before: each is sharded

@@ -254,6 +254,7 @@ def _computed(
             rows=rows,
             sequence_tokens=split.sequence_tokens,
             precision=sharing.precision,
+            quantization=job.recipe.base.quantization,
             gradient_checkpointing=run.gradient_checkpointing,
         )
         return budgeted_bytes(device_memory(shape, work, placement), device=placement.device)

@@ -64,6 +64,7 @@ def load_model(job: Job, *, kind: Kind, sharing: Sharing, device: torch.device) 
         precision=sharing.precision,
         quantization=recipe.base.quantization,
         device="cpu" if sharing.sharding == "fsdp" else device,
+        packs_on=device,
     )
     peft = kind.attach_lora(base, attached, seed=phase.train.seed, new_rows=new_rows)
     if start is not None:

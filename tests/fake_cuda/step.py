@@ -46,6 +46,7 @@ SHORT = (
 )
 """Tokens of short documents, which fill four rows of 512 but for one token."""
 CONTEXT = 32768
+ONE_GPU = Placement(device="gpu")
 FLOAT32_SHARE = 0.01
 """At most so much of the products of a step in half precision is in float32."""
 
@@ -153,11 +154,11 @@ def run(case: Case, *, rows: int | None = None) -> Found:
     )
 
 
-def estimated(case: Case, *, rows: int | None = None) -> tuple[int, int]:
+def estimated(
+    case: Case, *, rows: int | None = None, placement: Placement = ONE_GPU
+) -> tuple[int, int]:
     """Return the bytes of weights, and of what training holds beside them, by the estimate."""
-    shape = model_shape(case.config)
-    placement = Placement(device="gpu")
-    split = case.split
+    shape, split = model_shape(case.config), case.split
     work = work_on(
         shape,
         placement,

@@ -79,7 +79,8 @@ class Watch(TorchDispatchMode):
         self.bytes = 0
         """Bytes alive there now."""
         self._known = tuple(known)
-        self._alive: set[int] = {_key(tensor) for tensor in self._known}
+        self._alive: dict[int, int] = dict.fromkeys(map(_key, self._known), 0)
+        """Bytes of each storage; of known ones none."""
         self._pinned: dict[int, Tensor] = {}
 
     def __torch_dispatch__(
@@ -185,8 +186,16 @@ class Watch(TorchDispatchMode):
         if key in self._alive:
             return
         self._grow(size)
-        self._alive.add(key)
-        weakref.finalize(storage, self._free, key, size)
+        self._alive[key] = size
+        weakref.finalize(storage, self._free, key)
+
+    def resize(self, tensor: Tensor, size: int) -> None:
+        """Resize the storage of a tensor, which no operator does."""
+        key, storage = _key(tensor), tensor.untyped_storage()
+        if key in self._alive:
+            self._grow(size - self._alive[key])
+            self._alive[key] = size
+        storage.resize_(size)
 
     def _grow(self, size: int) -> None:
         if self.bytes + size > self._room:
@@ -194,9 +203,8 @@ class Watch(TorchDispatchMode):
         self.bytes += size
         self.peak_bytes = max(self.peak_bytes, self.bytes)
 
-    def _free(self, key: int, size: int) -> None:
-        self._alive.discard(key)
-        self.bytes -= size
+    def _free(self, key: int) -> None:
+        self.bytes -= self._alive.pop(key)
 
 
 def _on_gpu(tensor: Tensor) -> bool:

@@ -1,6 +1,6 @@
 """One rank of a launch: run the runs of `runs.json` one after the other.
 
-Each is {"workspace", "inputs", "train", "lora", "run", "mixture", "stop_at", "hang_at",
+Each is {"workspace", "inputs", "train", "lora", "run", "mixture", "base", "stop_at", "hang_at",
 "attention"}: the arguments of tests.support.training_job.make_job, the step in whose gradients
 SIGTERM comes to the last rank, the step after which it hangs for a while, and a path of
 finetune/sizing/attention_paths.py if it is not that of a CPU.
@@ -76,7 +76,7 @@ def outcome(training: dict[str, Any], *, stops: bool) -> dict[str, Any]:
         artifacts["vocabulary"] = Artifact(
             "vocabulary", "v", inputs / "vocabulary", vocabulary_result()
         )
-    changes = {k: training.get(k) for k in ("train", "lora", "run", "mixture")}
+    changes = {k: training.get(k) for k in ("train", "lora", "run", "mixture", "base")}
     job = make_job(Path(training["workspace"]), artifacts, **changes)
     if stops and "stop_at" in training:
         job = replace(job, console=stopping_console(training["stop_at"]))

@@ -94,6 +94,7 @@ def make_job(
     lora: dict[str, Any] | None = None,
     run: dict[str, Any] | None = None,
     mixture: dict[str, Any] | None = None,
+    base: dict[str, Any] | None = None,
 ) -> Job:
     """Return a job of 8 steps of 4 rows (3.2 epochs), with these changes.
 
@@ -102,7 +103,8 @@ def make_job(
     recipe = Recipe.model_validate(
         {
             "name": "tiny",
-            "base": {"model": "/models/tiny", "hub_id": "org/tiny", "licence": "apache-2.0"},
+            "base": {"model": "/models/tiny", "hub_id": "org/tiny", "licence": "apache-2.0"}
+            | (base or {}),
             "corpora": [{"card": CARDS[0]}, {"card": CARDS[1]}],
             "mixture": mixture and {"by": "card"} | mixture,
             "prepare": {"sequence_tokens": TOKENS},

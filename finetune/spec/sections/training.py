@@ -83,7 +83,8 @@ class Train(Section):
     sharding: Literal["auto", Sharding] = "auto"
     """Distributed strategy; does not affect the cache key. `ddp` replicates the model; DeepSpeed's
     `zero1` shards the optimizer state, `zero2` also the gradients, `zero3` also the weights, as
-    does `fsdp`. `auto`: `none` for one rank, `ddp` where the model fits, else `zero3`."""
+    does `fsdp`. `auto`: `none` for one rank, `ddp` where the model fits, else `zero3`, or `fsdp`
+    where that cannot train (fp16, 4 bits)."""
     offload: Offload = "none"
     """State offloaded to CPU memory: optimizer state, or the weights too (`zero3` and `fsdp`). Does
     not affect the cache key."""
