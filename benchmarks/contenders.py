@@ -58,7 +58,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     tokenizer = load_tokenizer(options.base)
     steps, held_out = _work(tokenizer, options)
-    model = load_base(options.base, precision="fp32")
+    packed = "4bit" if options.contender.endswith("-4bit") else "none"
+    model = load_base(options.base, precision="fp32", quantization=packed)
     model = attach_lora(model, Lora(rank=RANK, alpha=ALPHA), seed=0)
     began = time.process_time()
     clock = CONTENDERS[options.contender](model, tokenizer, steps, options)
@@ -288,6 +289,7 @@ def _trl(model: Any, tokenizer: Any, steps: list[Documents], options: Any) -> Cl
 
 CONTENDERS: dict[str, Callable[..., Clock]] = {
     "ours": _ours,
+    "ours-4bit": _ours,
     "plain": _plain,
     "plain-max": _plain,
     "trl": _trl,

@@ -103,7 +103,8 @@ def model_folder(model: str, target: Path, *, given: Path | None) -> Path:
     from finetune.spec.recipe import Base
 
     base = Base(model=PACKAGE, hub_id="HuggingFaceTB/SmolLM2-135M-Instruct", licence="apache-2.0")
-    convert_gguf(find_gguf(base)[0], target)
+    path, _ = find_gguf(base, scratch=target.with_name("joined"))
+    convert_gguf(path, target, where="base.model")
     return target
 
 

@@ -47,6 +47,8 @@ def install(model: nn.Module) -> None:
     for module in modules:
         if hasattr(module, "_cast_input_dtype") and not getattr(module, "lora_variant", None):
             module._cast_input_dtype = _leave_to_autocast
+        elif getattr(module, "lora_variant", None) and not hasattr(module, "_returns_input_type"):
+            module._returns_input_type = module.register_forward_hook(_in_type_of_input)
         if type(module).__name__.endswith("RotaryEmbedding"):
             module.forward = partial(_exactly, type(module).forward.__get__(module))
 
@@ -64,6 +66,11 @@ def _leave_to_autocast(x: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     if x is None or torch.is_autocast_enabled(x.device.type):
         return x
     return x.to(dtype)
+
+
+def _in_type_of_input(_: Any, inputs: tuple[Any, ...], out: Tensor) -> Tensor:
+    """Round DoRA's sum, which a base in 4 bits would hand on in float32 to all that follows."""
+    return out.to(inputs[0].dtype)
 
 
 def _exactly(forward: Callable[..., Any], x: Tensor, *args: Any, **kwargs: Any) -> Any:

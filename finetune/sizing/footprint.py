@@ -135,8 +135,8 @@ def layer_bytes(shape: ModelShape, work: Work) -> int:
 
 
 def temporary_bytes(shape: ModelShape, work: Work) -> int:
-    """Return what is held for a moment: one layer's gradients or a chunk of logits, in bytes."""
-    return max(gradient_bytes(shape, work), head_bytes(shape, work))
+    """Return what is held for a moment: within one layer, or a chunk of logits, in bytes."""
+    return max(in_layer_bytes(shape, work), head_bytes(shape, work))
 
 
 def head_bytes(shape: ModelShape, work: Work) -> int:
@@ -151,11 +151,11 @@ def head_bytes(shape: ModelShape, work: Work) -> int:
     return logits
 
 
-def gradient_bytes(shape: ModelShape, work: Work) -> int:
-    """Return the bytes of gradients within one layer.
+def in_layer_bytes(shape: ModelShape, work: Work) -> int:
+    """Return what is held for a moment within one layer, in bytes: gradients.
 
     On a GPU: of three tensors of its widest part and of its input; weights in 4 or 8 bits are
-    widened, one matrix at a time.
+    widened, one matrix at a time. DoRA's forward pass may hold more.
     """
     if work.device == "cpu":  # its allocator's part was measured with this (benchmarks)
         return layer_bytes(shape, work)
@@ -163,7 +163,10 @@ def gradient_bytes(shape: ModelShape, work: Work) -> int:
     widest = max(routed, shape.heads * shape.head_width)
     matrix = max((linear.inputs * linear.outputs for linear in shape.linears), default=0)
     widened = matrix * work.element if work.quantization != "none" else 0
-    return 3 * work.tokens * (widest + shape.hidden) * work.element + widened
+    gradients = 3 * work.tokens * (widest + shape.hidden) * work.element + widened
+    if not work.lora.dora:
+        return gradients
+    return max([gradients, *(_dora_bytes(linear, work) for linear in targeted(shape, work.lora))])
 
 
 def allocator_bytes(shape: ModelShape, work: Work, *, gathers: bool = False) -> int:
@@ -227,23 +230,46 @@ def _linear_inputs(shape: ModelShape, work: Work) -> int:
     once: set[str] = set()
     numbers = 0
     for linear in updated:
-        shared = work.element == work.adapter_element and lora.dropout == 0
+        shared = not _casts_inputs(work) and lora.dropout == 0
         there = shared and (linear.reads in once or linear.reads == "heads")
         inner = work.fused and linear.reads == "inner" and _mlp_is_fused(shape, work)
         once.add(linear.reads)
         if not (there or inner):
-            numbers += linear.inputs * (2 if lora.dropout or (lora.dora and work.autocasts) else 1)
+            numbers += linear.inputs * (2 if lora.dropout else 1)
         if not work.fused:
             numbers += lora.rank
     kept = work.tokens * numbers * work.adapter_element
     return kept + (sum(_dora(linear, work) for linear in updated) if lora.dora else 0)
 
 
+def _casts_inputs(work: Work) -> bool:
+    """Return whether each adapter makes a copy of its input in another type: before products in
+    float32, and DoRA, which PEFT hands a float32 input unless the base is quantised."""
+    if work.element != work.adapter_element:
+        return True
+    return work.lora.dora and work.autocasts and work.quantization == "none"
+
+
 def _dora(linear: Linear, work: Work) -> int:
-    """Both summands of the output, and the identity through which PEFT multiplies B and A."""
+    """Both summands of the output, and magnitudes; on a CPU, whose bytes are counted as they are
+    kept, also the identity through which PEFT multiplies B and A."""
     outputs = work.tokens * linear.outputs * 2 * work.element
     identity = linear.inputs * (linear.inputs + work.lora.rank) * work.element
-    return outputs + identity + 3 * linear.outputs * FLOAT
+    return outputs + (identity if work.device == "cpu" else 0) + 3 * linear.outputs * FLOAT
+
+
+def _dora_bytes(linear: Linear, work: Work) -> int:
+    """Return what the norms of a layer's updated weights take for a moment, in bytes.
+
+    The product of B and A is made from an identity (in float32 and rounded), then four matrices of
+    the layer's size: the product, the weight, the scaled product and their sum.
+    """
+    element = work.element if work.quantization != "none" else FLOAT
+    square, matrix = linear.inputs**2, linear.inputs * linear.outputs
+    rounded = work.element if work.autocasts else 0
+    product = square * (FLOAT + rounded) + matrix * work.element
+    norms = square * (rounded or FLOAT) + 4 * matrix * element
+    return max(product, norms)
 
 
 def _mlp(shape: ModelShape, work: Work) -> int:

@@ -13,8 +13,8 @@ from finetune.sizing.attention_paths import Chip, attention_path
 from finetune.sizing.footprint import (
     Work,
     allocator_bytes,
-    gradient_bytes,
     head_bytes,
+    in_layer_bytes,
     kept_bytes,
     logit_bytes,
     temporary_bytes,
@@ -287,7 +287,7 @@ def _for_a_moment(shape: ModelShape, work: Work, placement: Placement) -> tuple[
     tables = embedding_parameters(shape) + (0 if shape.tied else shape.head.parameters)
     layers = weight_bytes(shape, work) - _scale_bytes(shape, work) - tables * element
     layer = layers // shape.layers
-    in_layers = (3 * layer, gradient_bytes(shape, work))  # this one, the next, and what it came in
+    in_layers = (3 * layer, in_layer_bytes(shape, work))  # this one, the next, and what it came in
     if shape.tied:  # both matrices are in the unit of the whole model, which stays gathered
         return in_layers[0] + tables * element, temporary_bytes(shape, work)
     return max(in_layers, _at_head(shape, work, layer=layer), key=sum)

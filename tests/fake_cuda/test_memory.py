@@ -15,6 +15,14 @@ CASES = [
         ("8B", "4bit", "short", ""),
         ("135M", "none", "long", "checkpointing"),
         ("8B", "none", "long", "checkpointing"),
+        ("135M", "none", "short", "dora"),
+        ("8B", "none", "short", "dora"),
+        ("135M", "4bit", "short", "dora"),
+        ("8B", "4bit", "short", "dora"),
+        ("135M", "none", "short", "dropout"),
+        ("8B", "none", "short", "dropout"),
+        ("135M", "none", "short", "new tokens"),
+        ("8B", "none", "short", "new tokens"),
     )
 ]
 

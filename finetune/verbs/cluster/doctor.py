@@ -51,7 +51,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--gpu",
         action="store_true",
-        help="try this machine's GPU by the code of training, and measure its speed (8 minutes)",
+        help="try this machine's GPU by the code of training, and measure its speed (8 minutes); "
+        "under torchrun or srun: training over all ranks",
     )
     parser.add_argument(
         "--dry", action="store_true", help="with --gpu: the same code, tiny, on the CPU (seconds)"
@@ -67,7 +68,8 @@ def run(options: Namespace, console: Console) -> int:
             options.store, token=options.as_rank, timeout_seconds=EXCHANGE_SECONDS
         )
     if options.gpu or options.dry:
-        return _try_gpu(console, dry=options.dry)
+        within = store_of(options.store, site=None).root / "doctor"
+        return _try_gpu(console, dry=options.dry, within=within)
     if options.site is None:
         store = store_of(options.store, site=None)
         findings = examine_here(store)
@@ -110,13 +112,13 @@ def _show(findings: list[Finding], *, title: str, console: Console) -> None:
             console.say(f"{_SHOWN[finding.state]}: {finding.check}. What to do: {finding.advice}.")
 
 
-def _try_gpu(console: Console, *, dry: bool) -> int:
+def _try_gpu(console: Console, *, dry: bool, within: Path) -> int:
     """Show what each check of the GPU expected and found, then the benchmark; 1 if one failed."""
     from finetune.cluster.doctor.gpu.trial import trial
 
     measured: dict[str, Measured] = {}
     rows = []
-    for row in trial(dry=dry, measured=measured):
+    for row in trial(dry=dry, measured=measured, within=within):
         rows.append(row)
         if not console.json_lines:  # a line each, in case the driver ends the process
             console.event(f"{row.check}: {row.state}: {row.found} ({row.seconds:.0f} s)")
@@ -131,13 +133,14 @@ def _try_gpu(console: Console, *, dry: bool) -> int:
         facts=(asdict(row) for row in rows),
         justify="left",
     )
-    console.table(
-        "benchmark",
-        ("setting", "tokens/s", "TFLOP/s", "of peak", "peak GiB", "estimate GiB"),
-        [(name, *_numbers(one)) for name, one in measured.items()],
-        name="gpu_benchmark",
-        facts=({"setting": name, **asdict(one)} for name, one in measured.items()),
-    )
+    if measured:  # not over ranks
+        console.table(
+            "benchmark",
+            ("setting", "tokens/s", "TFLOP/s", "of peak", "peak GiB", "estimate GiB"),
+            [(name, *_numbers(one)) for name, one in measured.items()],
+            name="gpu_benchmark",
+            facts=({"setting": name, **asdict(one)} for name, one in measured.items()),
+        )
     return 1 if any(row.state == "failed" for row in rows) else 0
 
 

@@ -119,6 +119,22 @@ def test_bases_without_fused_attention_load(tmp_path: Path) -> None:
     torch.testing.assert_close(PackedModel(model).score(batch), wanted)
 
 
+def test_a_saved_gemma_2_loads_and_learns(tmp_path: Path) -> None:
+    """Its soft-capped scores have no fused attention in transformers; ours keeps the cap, and
+    gradients reach the adapter."""
+    write_tiny_model(tmp_path, kind="gemma2", attn_logit_softcapping=2.0)
+    model = load.load_base(tmp_path, precision="fp32")
+    documents = random_documents()
+    split = pack(documents)
+    batch = make_batch(split, range(split.num_rows), device="cpu")
+    wanted = torch.cat([plain_nll(model, document) for document in documents])
+    torch.testing.assert_close(PackedModel(model).score(batch), wanted)
+    adapted = load.attach_lora(model, Lora(rank=4), seed=1)
+    PackedModel(adapted).train()(batch).backward()
+    trained = [p for p in adapted.parameters() if p.requires_grad]
+    assert any(p.grad is not None and bool(p.grad.any()) for p in trained)
+
+
 def test_bases_own_dropout_is_off(tmp_path: Path) -> None:
     """A base with dropout gives the same logits in training mode twice."""
     write_tiny_model(tmp_path, kind="gpt2")
