@@ -37,7 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def inputs(root: Path) -> dict[str, Artifact]:
-    return write_inputs(root / "inputs", layers=4)
+    return write_inputs(root / "inputs", layers=4, tie_word_embeddings=False)
 
 
 @pytest.fixture(scope="module")
