@@ -1,11 +1,15 @@
-"""Layers of a base on several devices: the names of its modules, and where each of them goes.
+"""Weights of a base on several devices.
 
-Accelerate's hooks move the hidden states from device to device.
+Layers go to the GPUs of one process by the names of modules; Accelerate's hooks move the hidden
+states from device to device. Weights in 4 bits (NF4: Dettmers et al. 2023) that are split over
+ranks are packed on a GPU and held on the host until then. bitsandbytes keeps the scales of their
+blocks beside the parameters: they are not split, and stay whole on every rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +65,44 @@ def beside(x: Tensor, module: nn.Module, *, of: Any) -> Tensor:
         return x
     weight = next(module.parameters(), x)
     return x if weight.is_meta else x.to(weight.device)  # of what is offloaded, hooks do it
+
+
+@contextmanager
+def packing_on(device: torch.device | str | None) -> Iterator[None]:
+    """Pack weights on a device, one matrix at a time, and leave them where they were loaded.
+
+    On a CPU core bitsandbytes packs some millions of weights per second: 70B would take hours. What
+    a GPU packs is also what a single GPU has, bit for bit. None: nothing is changed.
+    """
+    if device is None:
+        yield
+        return
+    from bitsandbytes.nn import Params4bit
+
+    written = Params4bit._quantize
+
+    def pack(weight: Any, home: torch.device) -> Any:
+        packed = written(weight, device)
+        packed.data = packed.data.to(home)
+        packed.quant_state.to(home)
+        return packed
+
+    Params4bit._quantize = pack
+    try:
+        yield
+    finally:
+        Params4bit._quantize = written
+
+
+def scales_to(device: torch.device, model: nn.Module) -> None:
+    """Move the scales of a model's weights in 4 bits to a device."""
+    for state in states_of(model):
+        state.to(device)
+
+
+def states_of(model: nn.Module) -> Iterator[Any]:
+    """Give what bitsandbytes knows of each matrix in 4 bits: shape and scales."""
+    for module in model.modules():
+        state = getattr(module, "quant_state", None)
+        if state is not None:
+            yield state

@@ -26,8 +26,8 @@ from finetune.models.adapter_files import (
 )
 from finetune.models.arithmetic import DTYPES
 from finetune.models.decode.translation_models import opener_of
-from finetune.models.four_bits import packing_on
 from finetune.models.intact import explained, refuse_report, report_read
+from finetune.models.layer_devices import packing_on
 from finetune.models.rows import NewRows
 from finetune.output.small_files import UnreadableError
 from finetune.sizing.attention_paths import FIRST_TORCH, is_new_enough
@@ -135,19 +135,7 @@ def load_base(
     refuse_report(report, where=str(directory))
     if quantization == "none" and device_map is None:
         model = model.to(device)
-    model.requires_grad_(False)
-    modules: list[Any] = list(model.modules())
-    for module in modules:
-        # The base's own dropout draws masks that depend on the batch; LoRA's is keyed (dropout.py)
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0
-        # On some CPUs bitsandbytes repacks 4-bit weights when they are first used without
-        # gradients, as in a validation; no gradient passes through them from then on.
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
-    return model.eval()
+    return _frozen(model)
 
 
 def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None = None) -> Any:
@@ -343,6 +331,23 @@ def set_threads(count: int | None) -> int:
     count = threads_of(count)
     torch.set_num_threads(count)
     return count
+
+
+def _frozen(model: Any) -> Any:
+    """Return a base in evaluation mode, without anything that draws or repacks in its layers."""
+    model.requires_grad_(False)
+    modules: list[Any] = list(model.modules())
+    for module in modules:
+        # The base's own dropout draws masks that depend on the batch; LoRA's is keyed (dropout.py)
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0
+        # On some CPUs bitsandbytes repacks 4-bit weights when they are first used without
+        # gradients, as in a validation; no gradient passes through them from then on.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model.eval()
 
 
 def _quantization(choice: Quantization, precision: Precision) -> Any:

@@ -273,8 +273,8 @@ def trained_bytes(count: int, placement: Placement, *, precision: Precision) -> 
 def _for_a_moment(shape: ModelShape, work: Work, placement: Placement) -> tuple[int, int]:
     """Return the bytes of gathered weights, and of what is computed with them, at the peak.
 
-    FSDP gathers by layer, and a head that is not the embedding by itself; ZeRO-3 as many weights as
-    its settings allow, on a CPU one layer or the head.
+    FSDP gathers by layer, and a head that is not the embedding separately; ZeRO-3 as many weights
+    as its settings allow, on a CPU one layer or the head.
     """
     if placement.sharding not in SPLITS_WEIGHTS or placement.ranks == 1:
         return 0, temporary_bytes(shape, work)

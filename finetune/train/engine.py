@@ -16,8 +16,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from finetune.models.four_bits import scales_to
 from finetune.models.kinds import Batch, TrainableModel
+from finetune.models.layer_devices import scales_to
 from finetune.spec.sections.training import Lora, Train
 from finetune.train.model import TrainedModel
 from finetune.train.optimizer import (

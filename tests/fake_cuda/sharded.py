@@ -38,7 +38,7 @@ _SCALES_BACK = "fix_4bit_weight_quant_state_from_module"
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """What one rank holds, in bytes."""
+    """Bytes of one rank."""
 
     shards: int
     """Its part of weights and adapter."""
@@ -50,7 +50,7 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class _Accelerator:
-    """What the engine asks of Accelerate."""
+    """The attributes that an engine reads of Accelerate."""
 
     device: torch.device
     num_processes: int

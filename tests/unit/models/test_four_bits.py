@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from finetune.models.four_bits import packing_on, scales_to, states_of
+from finetune.models.layer_devices import packing_on, scales_to, states_of
 from finetune.models.load import load_base
 from tests.support.tiny import write_tiny_model
 
@@ -54,8 +54,8 @@ def test_packing_is_as_it_was_after_an_error() -> None:
     from bitsandbytes.nn import Params4bit
 
     written = Params4bit._quantize
-    with pytest.raises(RuntimeError, match="no weights"), packing_on("cpu"):
-        raise RuntimeError("no weights")
+    with pytest.raises(KeyboardInterrupt), packing_on("cpu"):
+        raise KeyboardInterrupt
     assert Params4bit._quantize is written
 
 

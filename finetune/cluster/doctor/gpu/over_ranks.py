@@ -36,7 +36,7 @@ ELEMENTS, DRY_ELEMENTS, SUMS = 42_000_000, 1_000, 5
 
 @contextmanager
 def shared_folder(processes: Processes, *, within: Path) -> Iterator[Path]:
-    """Give all ranks one folder with the inputs of a training; rank 0 makes and removes it."""
+    """Give all ranks one folder with the inputs of a training run; rank 0 makes and removes it."""
     made = None
     if processes.is_main:
         within.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ LANGUAGE = "und_Latn"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a training is shared out over ranks, and how its base is held."""
+    """Sharding of a training run over ranks, and quantization of its base."""
 
     sharding: Sharding = "none"
     quantization: Quantization = "none"
@@ -46,7 +46,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class TwoParts:
-    """Result of a training in one part and in two."""
+    """Result of a training run in one part and in two."""
 
     precision: str
     loss_first: float
