@@ -118,7 +118,7 @@ def _try_gpu(console: Console, *, dry: bool, within: Path) -> int:
 
     measured: dict[str, Measured] = {}
     rows = []
-    for row in trial(dry=dry, measured=measured, within=within):
+    for row in trial(dry=dry, measured=measured, within=within, say=console.say):
         rows.append(row)
         if not console.json_lines:  # a line each, in case the driver ends the process
             console.event(f"{row.check}: {row.state}: {row.found} ({row.seconds:.0f} s)")

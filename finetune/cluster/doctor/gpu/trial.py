@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from finetune.cluster.doctor.gpu.speed import checks_of
 from finetune.cluster.doctor.gpu.trial_rows import Check, Measured, Row, rows_of
 from finetune.launch.devices import takes_gpu
 from finetune.launch.ranks import ranks_of
+from finetune.messages import Sentence
 from finetune.models.load import set_threads, torch_build, visible_gpus
 from finetune.train.determinism import ask_cublas
 from finetune.train.processes import join
@@ -26,11 +27,18 @@ LIMIT_SECONDS = 420.0
 """No check begins later; the longest takes less than a minute."""
 
 
-def trial(*, dry: bool, measured: dict[str, Measured], within: Path) -> Iterator[Row]:
+def trial(
+    *,
+    dry: bool,
+    measured: dict[str, Measured],
+    within: Path,
+    say: Callable[[Sentence], None],
+) -> Iterator[Row]:
     """Try all checks; speeds go into `measured`, too. `dry`: tiny, on the CPU.
 
     In a launch of several ranks the checks are those of ranks; `within`: a folder that all of them
-    see. Raises TrainError without a GPU, unless it is dry.
+    see. `say` gets a line while ranks are missing. Raises TrainError without a GPU, unless it is
+    dry, RendezvousError if ranks do not come.
     """
     set_threads(None)
     visible = visible_gpus()
@@ -41,7 +49,7 @@ def trial(*, dry: bool, measured: dict[str, Measured], within: Path) -> Iterator
     device = torch.device("cuda", ranks.local_rank % visible) if on_gpu else torch.device("cpu")
     if ranks.world > 1:
         with stop_on_signals() as stop:
-            processes = join(device, stop=stop)
+            processes = join(device, stop=stop, folder=within, say=say)
         with shared_folder(processes, within=within) as shared:
             bench = Bench(device, shared, dry=dry, limit_seconds=math.inf)  # none ends it alone
             yield from rows_of(checks_over(processes), bench)
