@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -50,4 +51,5 @@ def test_a_damaged_note_is_none(tmp_path: Path, content: bytes) -> None:
     assert outcome.note(75, "stopped", environment=environment) == 0
     (tmp_path / "rank-1.json").write_bytes(content)
     (tmp_path / "rank-2.json").mkdir()
-    assert outcome.read(tmp_path) == [outcome.Outcome(0, 75, "stopped")]
+    host = socket.gethostname()
+    assert outcome.read(tmp_path) == [outcome.Outcome(0, 75, "stopped", host=host)]
