@@ -89,6 +89,7 @@ class Meeting:
 
     def _connected(self) -> dist.Store | None:
         """Return the store, if rank 0 has opened it; this rank is then counted."""
+        store: dist.Store
         if self.file is None:
             self.address = self._place()
             store = _tcp_store(
