@@ -100,8 +100,8 @@ def read_returned(path: Path, campaigns: Sequence[Campaign]) -> tuple[Campaign, 
         raise DataError(
             problem(
                 "returned-damaged",
-                "has {found} answers and states {stated}, or a letter of it was changed on the "
-                "way; ask the judge to send it again, unopened",
+                "states another number of answers ({stated}) than it has ({found}), or a letter of "
+                "it was changed on the way; ask the judge to send it again, unopened",
                 at=at,
                 found=len(one.answers),
                 stated=one.count,
