@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import pytest
 
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.results import BaseResult, parse_result
-from finetune.errors import RecipeError
+from finetune.errors import FinetuneError, RecipeError
 from finetune.models.base import run
 from finetune.output.console import Console
+from finetune.sources.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from finetune.spec.recipe import Recipe
 from finetune.spec.sections.compared_model import COMPARED
 from tests.support.compared_models import write_translation_model
 from tests.support.evaluate_job import write_adapter
+from tests.support.hub_server import HubServer
 from tests.support.results import base_result
+from tests.support.surroundings import Variables
 from tests.support.tiny import write_tiny_model
 
 
@@ -93,3 +97,41 @@ def test_a_translation_model_takes_no_adapter(tmp_path) -> None:
     with pytest.raises(RecipeError) as refused:
         run(job_of(tmp_path, {**model, "adapter": str(tmp_path / "old")}))
     assert refused.value.codes == ("unknown-kind",)
+
+
+@pytest.fixture
+def hub(variables: Variables, tmp_path: Path) -> Iterator[HubServer]:
+    """A server that speaks the Hub's protocol."""
+    with HubServer() as server:
+        variables(HF_ENDPOINT=server.url, HF_HOME=str(tmp_path / "hf"))
+        yield server
+
+
+def test_an_adapter_of_the_hub_is_taken_at_its_commit(hub, tmp_path) -> None:
+    """Not at what was uploaded later; its commit stands in the result, and nothing else is kept."""
+    write_tiny_model(tmp_path / "base/model")
+    write_adapter(tmp_path / "made", scale=0.5)
+    made = tmp_path / "made"
+    files = {name: (made / name).read_bytes() for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)}
+    sha = hub.add("org/old-lora", {**files, "README.md": b"# old"})
+    (repo,) = hub.repos.values()
+    repo.commit({**files, ADAPTER_WEIGHTS: b"another"}, "later")
+    named = {"name": "old", "adapter": "org/old-lora", "adapter_revision": sha, "licence": "mit"}
+    job = job_of(tmp_path, named)
+    result = parse_result(run(job), BaseResult, path=job.workspace)
+    assert (result.hub_id, result.revision) == ("org/old-lora", sha)
+    assert result.source == f"Hub org/old-lora@{sha}"
+    kept = {path.name: path.read_bytes() for path in job.workspace.rglob("*") if path.is_file()}
+    assert kept == files
+
+
+def test_a_pickled_adapter_of_the_hub_is_refused(hub, tmp_path) -> None:
+    """Such weights can run code when they are loaded."""
+    write_tiny_model(tmp_path / "base/model")
+    write_adapter(tmp_path / "made", scale=0.5)
+    config = (tmp_path / "made" / ADAPTER_CONFIG).read_bytes()
+    sha = hub.add("org/old-lora", {ADAPTER_CONFIG: config, "adapter_model.bin": b"pickle"})
+    named = {"name": "old", "adapter": "org/old-lora", "adapter_revision": sha, "licence": "mit"}
+    with pytest.raises(FinetuneError, match="no safetensors weights"):
+        run(job_of(tmp_path, named))
+    assert not list((tmp_path / "work").rglob("*.bin"))
