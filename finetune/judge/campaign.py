@@ -136,7 +136,7 @@ def _attention(pairs: Sequence[Pair], *, key: str) -> tuple[AttentionItem, ...]:
     """Return an attention item for every ten pairs, of pairs with references."""
     texts = {pair.id: pair for pair in pairs if pair.reference}
     order = sorted(texts, key=lambda one: keyed(key, "attention", one))
-    found = []
+    found: list[AttentionItem] = []
     for one, other in zip(order, [*order[1:], *order[:1]], strict=True):
         right, wrong = texts[one].reference or "", texts[other].reference or ""
         is_a = int(keyed(key, "attention side", one), 16) % 2 == 0

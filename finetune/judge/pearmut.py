@@ -194,11 +194,11 @@ def _marks(one: Any) -> dict[str, Any] | None:
     adequacy, fluency, language = (sliders.get(name) for name in (ADEQUACY, FLUENCY, LANGUAGE))
     if None in (adequacy, fluency, language):
         return None
-    is_known = language in (0, 1, 2)
+    is_known = isinstance(language, int | float) and language in (0, 1, 2)
     return {
         "adequacy": _whole(adequacy),
         "fluency": _whole(fluency),
-        "language": _LANGUAGE[int(language)] if is_known else str(language),
+        "language": _LANGUAGE[int(language or 0)] if is_known else str(language),
     }
 
 

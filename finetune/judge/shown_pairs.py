@@ -139,7 +139,7 @@ def pairs_of(
 
 
 def _one_language(records: Sequence[dict[str, Any]], wanted: str | None) -> str:
-    there = sorted({record["language"] for record in records})
+    there = sorted({str(record["language"]) for record in records})
     if wanted in there:
         return str(wanted)
     if wanted is None and len(there) == 1:

@@ -134,16 +134,16 @@ def _answer(chain: Chain, script: Path, *, wait_seconds: float) -> Answer:
             _cancel_unseen(script)
     took = time.monotonic() - begun
     state: JobState | None = None
-    error = ""
+    failure = ""
     try:
-        state, error = _wait(submitted.job_id, until=time.monotonic() + wait_seconds)
+        state, failure = _wait(submitted.job_id, until=time.monotonic() + wait_seconds)
     except ClusterError as refused:
-        error = str(refused)
+        failure = str(refused)
     finally:
         if state is None or state.is_active:
             slurm.cancel([submitted.job_id])
     log = chain.log_path(NAME, submitted.job_id)
-    text = _text(log, wait=not error and state is not None)
+    text = _text(log, wait=not failure and state is not None)
     return Answer(
         log=text,
         notes=notes_of(chain, NAME, submitted.job_id),
@@ -151,7 +151,7 @@ def _answer(chain: Chain, script: Path, *, wait_seconds: float) -> Answer:
         state=state,
         submitted=submitted,
         submit_seconds=took,
-        error=error,
+        error=failure,
     )
 
 
