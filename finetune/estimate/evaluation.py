@@ -14,7 +14,7 @@ from finetune.estimate.base_shape import shape_with_new_tokens
 from finetune.messages import Place, Problem, Sentence, problem, sentence
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
-from finetune.sizing.evaluation import evaluation_need
+from finetune.sizing.evaluation_need import evaluation_need
 from finetune.sizing.gpus import find_gpu, memory_gib_of
 from finetune.sizing.layers_over_gpus import gpus_needed, held_bytes
 from finetune.sizing.policy import GIB, choose_precision

@@ -21,8 +21,8 @@ from finetune.estimate.cost import (
     cost_of,
     gpu_utilisation,
 )
+from finetune.estimate.estimate_notes import attempts, main_memory, notes
 from finetune.estimate.length import Length, lengths
-from finetune.estimate.notes import attempts, main_memory, notes
 from finetune.estimate.target import Target
 from finetune.pipeline.store import Store
 from finetune.sizing.flops import flops_per_token
@@ -149,20 +149,13 @@ def estimate(
     if own.setting not in [candidate.setting for candidate in candidates]:
         candidates.insert(0, own)
     chosen = own if own.fits is not False else next((t for t in candidates if t.fits), own)
-    row_tokens = project.recipe.prepare.sequence_tokens
-    flops = sum(
-        each.tokens
-        * flops_per_token(
-            shape,
-            lora,
-            document_tokens=each.document_tokens or row_tokens,
-            gradient_checkpointing=chosen.setting.gradient_checkpointing,
-        )
-        for each in found
-    )
     utilisation = gpu_utilisation(shape.hidden, chosen.setting.quantization)
     cost = cost_of(
-        Amount(flops, sum(each.tokens for each in found), _micro_batches(found, target, chosen)),
+        Amount(
+            _flops(found, room, chosen),
+            sum(each.tokens for each in found),
+            _micro_batches(found, target, chosen),
+        ),
         peak_flops=_peak(target, precision, utilisation),
         devices=min(target.ranks, max(each.rows_per_step for each in found)),
         watts=_power(target, watts),
@@ -186,6 +179,20 @@ def estimate(
             *main_memory(shape, target, precision=precision),
             *attempts(target, cost),
         ),
+    )
+
+
+def _flops(found: list[Length], room: _Room, chosen: Candidate) -> float:
+    row_tokens = room.project.recipe.prepare.sequence_tokens
+    return sum(
+        each.tokens
+        * flops_per_token(
+            room.shape,
+            room.lora,
+            document_tokens=each.document_tokens or row_tokens,
+            gradient_checkpointing=chosen.setting.gradient_checkpointing,
+        )
+        for each in found
     )
 
 

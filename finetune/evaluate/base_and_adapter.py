@@ -23,7 +23,7 @@ from finetune.models.generate import BATCH_ROWS, Decoding, batch_shape
 from finetune.models.kinds import Kind, TrainableModel
 from finetune.models.load import resolve_precision
 from finetune.models.template import special_ids
-from finetune.sizing.evaluation import SCORE_TOKENS
+from finetune.sizing.evaluation_need import SCORE_TOKENS
 from finetune.spec.recipe import Evaluate
 from finetune.spec.sections.training import Precision
 

@@ -13,7 +13,7 @@ from finetune.evaluate.parts import Part
 from finetune.models.encode import Encoded, Encoder
 from finetune.models.in_memory import split_of_segments
 from finetune.models.template import special_ids
-from finetune.sizing.evaluation import SCORE_TOKENS
+from finetune.sizing.evaluation_need import SCORE_TOKENS
 
 _ANY_LENGTH = 2**31 - 1
 

@@ -20,7 +20,7 @@ from finetune.messages import Place, problem
 from finetune.models.decode.translation_models import is_translation_model
 from finetune.models.layer_devices import device_map_of
 from finetune.models.load import choose_device
-from finetune.sizing.evaluation import evaluation_need
+from finetune.sizing.evaluation_need import evaluation_need
 from finetune.sizing.layers_over_gpus import Need, gpus_needed, layers_over
 from finetune.sizing.policy import GIB
 from finetune.sizing.shape import model_shape

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finetune.sizing.evaluation import CACHE_BYTES
+from finetune.sizing.evaluation_need import CACHE_BYTES
 
 
 @dataclass(slots=True)
