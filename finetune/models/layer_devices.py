@@ -77,9 +77,10 @@ def packing_on(device: torch.device | str | None) -> Iterator[None]:
     if device is None:
         yield
         return
-    from bitsandbytes.nn import Params4bit
+    from bitsandbytes.nn import modules
 
-    written = Params4bit._quantize
+    kind: Any = modules.Params4bit
+    written = kind._quantize
 
     def pack(weight: Any, home: torch.device) -> Any:
         packed = written(weight, device)
@@ -87,11 +88,11 @@ def packing_on(device: torch.device | str | None) -> Iterator[None]:
         packed.quant_state.to(home)
         return packed
 
-    Params4bit._quantize = pack
+    kind._quantize = pack
     try:
         yield
     finally:
-        Params4bit._quantize = written
+        kind._quantize = written
 
 
 def scales_to(device: torch.device, model: nn.Module) -> None:

@@ -20,6 +20,7 @@ from finetune.spec.sections.compared_model import COMPARED
 from tests.support.compared_models import write_translation_model
 from tests.support.evaluate_job import write_adapter
 from tests.support.hub_server import HubServer
+from tests.support.problems import raises
 from tests.support.results import base_result
 from tests.support.surroundings import Variables
 from tests.support.tiny import write_tiny_model
@@ -132,6 +133,6 @@ def test_a_pickled_adapter_of_the_hub_is_refused(hub, tmp_path) -> None:
     config = (tmp_path / "made" / ADAPTER_CONFIG).read_bytes()
     sha = hub.add("org/old-lora", {ADAPTER_CONFIG: config, "adapter_model.bin": b"pickle"})
     named = {"name": "old", "adapter": "org/old-lora", "adapter_revision": sha, "licence": "mit"}
-    with pytest.raises(FinetuneError, match="no safetensors weights"):
+    with raises(FinetuneError, code="no-safetensors"):
         run(job_of(tmp_path, named))
     assert not list((tmp_path / "work").rglob("*.bin"))
