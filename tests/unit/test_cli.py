@@ -87,8 +87,8 @@ def test_a_verb_is_a_module_in_the_folder_of_its_group():
     folder = ROOT / "finetune/verbs"
     there = {
         (path.parent.name, path.stem)
-        for path in (*folder.glob("*/*.py"), *(folder / "data").glob("cards"))
-        if path.stem != "__init__"
+        for path in (*folder.glob("*/*.py"), *folder.glob("*/*/"))
+        if path.stem not in ("__init__", "__pycache__") and path.parent.name != "__pycache__"
     }
     assert there == {(verb.group, verb.name) for verb in VERBS.values()}
     assert {verb.group for verb in VERBS.values()} == set(GROUPS)

@@ -42,6 +42,8 @@ LINES = [
     ["prepare", R],
     ["train", R],
     ["evaluate", R],
+    ["judge", "build", R],
+    ["judge", "collect", "t.txt"],
     ["release", R],
     ["run", R],
     ["runs", "--verify"],
@@ -140,7 +142,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
                 for name in KEYS:
                     append_submission(chain, Submission(name, "7", now()))
                 chain.log_path("train", "7").write_text("step 1\n")
-            verb = " ".join(words[:2]) if words[0] in ("cards", "tokenizer") else words[0]
+            verb = " ".join(words[:2]) if words[0] in ("cards", "judge", "tokenizer") else words[0]
             out = io.StringIO()
             with redirect_stdout(out), redirect_stderr(io.StringIO()):
                 main([*words, "--json"])

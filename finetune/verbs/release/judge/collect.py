@@ -41,7 +41,7 @@ def run(options: Namespace, console: Console) -> int:
             path=path,
             line=line,
         )
-        console.say(text, judgements=str(path))
+        console.say(text, path=str(path))
     return 0
 
 
