@@ -108,7 +108,7 @@ def _of_the_same_versions(job: Job, resumed: Checkpoint | None) -> Checkpoint | 
         return resumed
     job.console.say(
         sentence(
-            "not resuming from the training run of {step} steps in the store: it was written with "
+            "not resuming from step {step} of the training run in the store: it was written with "
             "{changes}. --accept-versions resumes it",
             step=resumed.progress.step,
             changes=changes,

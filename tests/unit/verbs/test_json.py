@@ -42,7 +42,6 @@ LINES = [
     ["prepare", R],
     ["train", R],
     ["evaluate", R],
-    ["judge", "build", R],
     ["judge", "collect", "t.txt"],
     ["release", R],
     ["run", R],
