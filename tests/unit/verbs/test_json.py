@@ -42,6 +42,7 @@ LINES = [
     ["prepare", R],
     ["train", R],
     ["evaluate", R],
+    ["judge", "build", R],
     ["judge", "collect", "t.txt"],
     ["release", R],
     ["run", R],
