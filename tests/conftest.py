@@ -44,6 +44,9 @@ HEAVY = re.compile(
 """Modules that no test file of `make test-quick` imports: each costs seconds to start."""
 
 
+TAKEN_VARIABLES = {"FINETUNE_LAUNCH", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"}
+"""Variables that `finetune.launch.ranks.take_step` sets in a task of srun."""
+
 LOADED = frozenset({"torch", "transformers"})
 """No test of `make test-quick` loads these either; one of a light file that does is marked
 `heavy`."""
@@ -84,6 +87,15 @@ def _light(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.config.getoption("--quick"):
         loaded = (LOADED & sys.modules.keys()) - before
         assert not loaded, f"loads {', '.join(sorted(loaded))}: mark it `heavy`"
+
+
+@pytest.fixture(autouse=True)
+def _no_launch() -> Iterator[None]:
+    """Forget the launch of a test that was a task of srun: the command line keeps its variables."""
+    before = os.environ.keys() & TAKEN_VARIABLES
+    yield
+    for name in (os.environ.keys() & TAKEN_VARIABLES) - before:
+        del os.environ[name]
 
 
 @pytest.fixture
