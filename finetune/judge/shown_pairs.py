@@ -211,7 +211,7 @@ def readable_prompt(text: str) -> str:
     >>> readable_prompt("<|im_start|>user\\nIna kwana?<|im_end|>\\n<|im_start|>assistant\\n")
     'Ina kwana?'
     """
-    parts = re.split(_MARKS, text)
+    parts = _MARKS.split(text)
     roles = r"(?:system|user|assistant|model)\n"
     turns = [re.sub(rf"\A{roles}", "", part).strip() for part in parts]
     return "\n\n".join(turn for turn in turns if turn)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -62,7 +62,7 @@ def note(
     number = variables.get("RANK", "0")
     rank = int(number) if number.isascii() and number.isdigit() and len(number) < 9 else 0
     said = " ".join(hide(reason).split())[:MOST_CHARACTERS]
-    outcome = Outcome(rank, exit_code, said, expected, of_environment, socket.gethostname())
+    outcome = Outcome(rank, exit_code, said, expected, of_environment, platform.node())
     path = Path(folder) / f"rank-{rank}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

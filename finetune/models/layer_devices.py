@@ -28,12 +28,16 @@ def layers_of(causal: Any) -> nn.ModuleList:
 
 def device_map_of(folder: Path, layers: Sequence[int], devices: Sequence[Any]) -> DeviceMap:
     """Return where each module of a causal language model goes; `layers`: device of each layer."""
+    return modules_on(empty_model(folder), layers, devices)
+
+
+def empty_model(folder: Path) -> Any:
+    """Return the causal language model of a folder without memory: names and shapes alone."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    return modules_on(model, layers, devices)
+        return AutoModelForCausalLM.from_config(config)
 
 
 def modules_on(model: Any, layers: Sequence[int], devices: Sequence[Any]) -> DeviceMap:

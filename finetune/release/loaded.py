@@ -19,6 +19,7 @@ from finetune.launch.ranks import ranks_of
 from finetune.messages import Place, problem, sentence
 from finetune.models.intact import explained
 from finetune.models.kinds import kind_of
+from finetune.models.layer_devices import empty_model
 from finetune.models.load import (
     REBUILD,
     adapter_tokenizer,
@@ -166,12 +167,7 @@ def _opened(base: Any, folder: Path, **how: Any) -> Any:
 
 def _compare_names(job: Job, tensors: Mapping[str, Tensor]) -> None:
     """Put the adapter on an empty base; ReleaseError if PEFT uses other names or shapes."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    folder = job.inputs["base"].path / "model"
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    with torch.device("meta"):
-        empty = AutoModelForCausalLM.from_config(config)
+    empty = empty_model(job.inputs["base"].path / "model")
     ids = trained_ids(read_object(job.workspace / ADAPTER_CONFIG))
     if ids and empty.get_input_embeddings().weight.shape[0] <= max(ids):
         empty.resize_token_embeddings(1 + max(ids), mean_resizing=False)

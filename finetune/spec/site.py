@@ -246,7 +246,7 @@ def load_site(path: Path, *, overlay: Path | None = None) -> Site:
 
 
 def placeholder_comments(text: str) -> dict[str, str]:
-    """Return the comment of the first line that ends with each placeholder of a site file.
+    r"""Return the comment of the first line that ends with each placeholder of a site file.
 
     >>> placeholder_comments("- '#SBATCH --account=<project>' # e.g. abc\n- <image>\n")
     {'project': 'e.g. abc'}

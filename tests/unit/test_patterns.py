@@ -42,9 +42,11 @@ BUILT = {
     "finetune.cards.prose: "
     r"""f'{head}(?:\\n\\|[^\\n]*)*(?P<texts>{texts})?'""": "a literal, whose first place is taken",
     "finetune.cluster.bundle.inventory: f'[0-9a-f]{{{KEY_DIGITS}}}'": "of a fixed length",
-    "finetune.cluster.slurm.reasons: p": "one word of squeue",
+    "finetune.cluster.chain.size: GPU_COUNT": "tested as finetune.spec.values.sbatch_lines",
+    "finetune.cluster.slurm.reasons: row.words": "one word of squeue",
     "finetune.cluster.submit.sweep: LANGUAGE_CODE": "a fixed length",
     "finetune.identify.franc: pattern": "one character",
+    "finetune.judge.shown_pairs: f'\\\\A{roles}'": "literals at the beginning",
     "finetune.output.secrets: form.pattern": "tested as finetune.output.secret_forms",
     "finetune.output.secrets: '|'.join(map(re.escape, sorted(marks)))": "literals",
     "finetune.output.secrets: pattern": "tested as finetune.output.secret_forms",
@@ -70,6 +72,7 @@ BUILT = {
     "finetune.text.spellings: f'[{signs}]+[{signs}{nukta}]+'": "matches any two signs in a row",
     "finetune.text.telephone: "
     """f"(?:{metadata.national_prefix or ''}|{metadata.country_code})?(?:{plain})\"""": "41 digits",
+    "finetune.verbs.options: TIME_LIMIT": "an argument of the command line",
     "finetune.verbs.data.cards.publish: REPO": "an argument of the command line",
 }
 """Calls with an expression that is built while running, and what bounds their text."""

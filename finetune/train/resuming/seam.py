@@ -85,7 +85,7 @@ def compare(trainer: Trainer, folder: Path, metrics: Metrics, *, versions: Seque
 def write_probe(folder: Path, value: float | None) -> None:
     """Write what `probe` returned beside a checkpoint."""
     if value is not None and math.isfinite(value):
-        write_json(folder / FILE, {"bits_per_byte": value, "texts": TEXTS})
+        write_json(folder / FILE, _Stored(bits_per_byte=value, texts=TEXTS).model_dump())
 
 
 def read_probe(folder: Path) -> float | None:

@@ -280,6 +280,7 @@ OWN = {
     "finetune/cards/asking/draft.py": "reads a draft through small_files",
     "finetune/cards/web/server.py": "opens a browser",
     "finetune/cards/new.py": "writes a card that is not there",
+    "finetune/cards/publish.py": "reads a card through small_files",
     "finetune/cards/review.py": "writes a table that is not there; reads the store",
     "finetune/cards/rewrite.py": "reads a card through small_files",
     "finetune/cards/seal.py": "reads a card through small_files",

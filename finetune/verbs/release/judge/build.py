@@ -52,6 +52,7 @@ def add_arguments(action: ArgumentParser) -> None:
     )
     action.add_argument(
         "--format",
+        dest="written_for",
         choices=["page", "pearmut"],
         default="page",
         help="an offline page, or a campaign of Pearmut, a server for human evaluation",
@@ -84,7 +85,7 @@ def run(options: Namespace, console: Console) -> int:
         other=options.against,
         items=options.items,
         with_reference=options.reference,
-        pearmut_judges=options.judges if options.format == "pearmut" else 0,
+        pearmut_judges=options.judges if options.written_for == "pearmut" else 0,
     )
     words = [language, "prompts" if options.prompts else None]
     folder = options.out or _folder(project, *words, other=options.against)
