@@ -58,7 +58,6 @@ def _guarded(arguments: Sequence[str], verbs: Mapping[str, Verb]) -> int:
     """Run the command line; return the exit code for every outcome."""
     options, console = argparse.Namespace(verbose="-v" in arguments), Console()
     try:
-        take_step()
         options = parse(arguments)
         if warning := renaming(arguments):
             terminal.aside(warning.in_language(_language(options)))
@@ -138,6 +137,7 @@ def _forget_empty_variables() -> None:
 def _run(verb: Verb, options: argparse.Namespace, *, console: Console) -> int:
     """Run a verb; return the exit code."""
     try:
+        take_step()
         if LAUNCH in os.environ and not verb.all_ranks:
             raise _one_process(verb)
         if not ranks_of().is_main:  # only rank 0 prints
