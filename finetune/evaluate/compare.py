@@ -21,7 +21,8 @@ from finetune.statistics.bootstrap import Interval
 from finetune.statistics.significance import EXACT_DOCUMENTS, EXCHANGES, Comparison, compare
 
 Outputs = Sequence[Sequence[Any] | None]
-"""Of the groups of a task in one part: an output for each item; None where there is none."""
+"""Of the groups of a task in one part: an output for each item; None where there is none,
+for a group or for an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,17 @@ class Counted:
     """By system: (N, K)."""
     held_out: HeldOut | None = None
     """Whole that the items are parts of; None: each was held out alone, or all are of one kind."""
+
+
+def by_item(asked: Asked, by_part: Sequence[Outputs]) -> dict[int, Any]:
+    """Return the outputs that there are, part by part, by the identity of their items."""
+    return {
+        id(item): output
+        for groups, of_part in zip(asked.groups, by_part, strict=True)
+        for group, outputs in zip(groups, of_part, strict=True)
+        for item, output in zip(group.items, outputs or (), strict=False)
+        if output is not None
+    }
 
 
 def pairs_of_task(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finetune.artefacts.items import Item
-from finetune.evaluate.compare import Asked, Outputs
+from finetune.evaluate.compare import Asked, Outputs, by_item
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
 
@@ -59,10 +59,8 @@ def beside_models(
         return []
     texts: dict[int, dict[str, str]] = {}
     for name, by_part in answers.items():
-        for groups, of_part in zip(asked.groups, by_part, strict=True):
-            for group, outputs in zip(groups, of_part, strict=True):
-                for item, one in zip(group.items, outputs or (), strict=False):
-                    texts.setdefault(id(item), {})[name] = one.text
+        for item, output in by_item(asked, by_part).items():
+            texts.setdefault(item, {})[name] = output.text
     return [replace(one, models=texts.get(id(one.item), {})) for one in generated]
 
 

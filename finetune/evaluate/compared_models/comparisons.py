@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.model_comparisons import ModelComparison
 from finetune.artefacts.results import BaseResult, read_result
 from finetune.evaluate.added import score_of, statistics_of
-from finetune.evaluate.compare import Asked, Counted, Outputs, documents_of
+from finetune.evaluate.compare import Asked, Counted, Outputs, by_item, documents_of
 from finetune.spec.sections.compared_model import role_of
 from finetune.spec.tables.metric import metric
 from finetune.statistics.significance import compare
@@ -30,7 +29,7 @@ def with_models(
     found: list[ModelComparison] = []
     widened = list(counted)
     for name, by_part in answers.items():
-        outputs = _by_item(asked, by_part)
+        outputs = by_item(asked, by_part)
         for number, one in enumerate(widened):
             if one.held_out is not None or not metric(one.pair.test.metric).is_judged:
                 continue
@@ -42,16 +41,6 @@ def with_models(
             beside = {**one.statistics, role_of(name): statistics}
             widened[number] = replace(one, statistics=beside)
     return widened, found
-
-
-def _by_item(asked: Asked, by_part: Sequence[Outputs]) -> dict[int, Any]:
-    """Return the answers by the identity of their items."""
-    return {
-        id(item): output
-        for groups, of_part in zip(asked.groups, by_part, strict=True)
-        for group, outputs in zip(groups, of_part, strict=True)
-        for item, output in zip(group.items, outputs or (), strict=False)
-    }
 
 
 def _compared(
