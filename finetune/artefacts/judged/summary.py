@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from finetune.artefacts.judged.collected import (
     Choice,
@@ -22,7 +20,10 @@ from finetune.artefacts.judged.collected import (
 )
 from finetune.messages import Place
 from finetune.statistics.agreement import krippendorff_alpha
-from finetune.statistics.judged_means import judged_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _SHARE: dict[Choice, float] = {"adapter": 1.0, "neither": 0.5, "other": 0.0}
 _CLASSES: dict[Choice | InLanguage, int] = {
@@ -99,6 +100,8 @@ class JudgedSummary:
 
 def summary_of(collected: Collected) -> JudgedSummary:
     """Return what follows from the judgements of a campaign; the same for the same file."""
+    from finetune.statistics.judged_means import judged_mean
+
     answers = collected.answers
 
     def mean(value: Callable[[Judged], float]) -> Estimate:
@@ -137,6 +140,8 @@ def judged_of(paths: Sequence[str], *, evaluation: str) -> tuple[JudgedSummary, 
 
 def _cells(answers: Sequence[Judged], value: Callable[[Judged], float]) -> NDArray[np.float64]:
     """Return values (J, N), NaN where a judge did not judge an item."""
+    import numpy as np
+
     judges = {name: at for at, name in enumerate(sorted({one.judge for one in answers}))}
     items = {name: at for at, name in enumerate(sorted({one.item for one in answers}))}
     cells_JN = np.full((len(judges), len(items)), np.nan)
