@@ -16,6 +16,7 @@ import pytest
 from finetune.cli import main
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project
+from tests.support.hub_server import HubServer
 from tests.support.planted import PLANTED, found, found_in
 from tests.support.project import repeatable, write_project
 
@@ -170,12 +171,19 @@ def test_chat_shows_both_answers(finished):
     assert "adapter" in done.stdout
 
 
-def test_publish_dry_run_sends_nothing(finished):
-    """The list of files and the place, and no folder is made."""
+def test_publish_dry_run_sends_nothing(finished, tmp_path, variables):
+    """The list of files and the place; the server is asked, and nothing is made there."""
     folder, _ = finished
-    done = _finetune(folder, "publish", RECIPE, "--hub", "huggingface", "--dry-run")
+    with HubServer() as hub:
+        token = hub.token("org")
+        variables(HF_ENDPOINT=hub.url, HF_TOKEN=token, HF_HOME=str(tmp_path / "hf"))
+        done = _finetune(folder, "publish", RECIPE, "--hub", "huggingface", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "adapter_model.safetensors" in done.stdout
+    assert hub.url in done.stdout
+    assert hub.requests
+    assert {method for method, _ in hub.requests} == {"GET"}
+    assert hub.repos == {}
 
 
 def test_runs_lists_and_removes(finished, tmp_path):

@@ -27,6 +27,8 @@ LISTS = (
     "tests/unit/cards/test_withdrawal_list.py::test_the_command_that_is_reported_restores_the_list"
 )
 REMOVED = f"{HERE}test_a_damaged_artefact_is_made_again"
+JUDGE = "tests/unit/judge/"
+COLLECTED = "test_files_of_several_campaigns_are_told_apart"
 
 OPTION = (
     "tests/unit/cards/test_new_options.py::test_an_option_that_a_message_proposes_makes_the_card"
@@ -35,7 +37,6 @@ RUN_BY: dict[str, str] = {
     "finetune advise": NAMED,
     "finetune bundle": NAMED,
     "finetune cancel": CLUSTER,
-    "finetune cancel {}": CLUSTER,
     'finetune cards catalogue">': NAMED,
     "finetune cards check {}": f"{HERE}test_a_broken_card_is_looked_at",
     "finetune cards fingerprint": READER,
@@ -69,6 +70,12 @@ RUN_BY: dict[str, str] = {
     "finetune init": f"{HERE}test_what_init_tells_is_typed",
     "finetune init --example a recipe": "tests/packaging/test_wheel.py::",
     "finetune init --language wol_Latn a recipe": f"{HERE}test_what_init_tells_is_typed",
+    "finetune judge build": f"{JUDGE}test_judge_verb.py::test_a_page_is_built_from_the_store",
+    "finetune judge build --prompts": (
+        f"{JUDGE}test_judge_verb.py::test_answers_to_prompts_have_a_campaign_of_their_own"
+    ),
+    "finetune judge collect": f"{JUDGE}test_collect.py::{COLLECTED}",
+    "finetune judge collect FILES --campaign {}": f"{JUDGE}test_collect.py::{COLLECTED}",
     "finetune logs": CLUSTER,
     "finetune prepare": f"{HERE}test_review_after_prepare",
     "finetune publish": NAMED,
@@ -88,6 +95,10 @@ RUN_BY: dict[str, str] = {
     "finetune runs --store {} --remove {}": REMOVED,
     "finetune runs {}": f"{HERE}test_runs_lists_what_can_be_removed",
     "finetune status {}": CLUSTER,
+    "finetune status {}{}": (
+        "tests/unit/cluster/test_ways_to_submit.py::"
+        "test_without_slurm_a_script_is_written_and_nothing_submitted"
+    ),
     "finetune status{}": CLUSTER,
     "finetune run {}": f"{HERE}test_what_init_tells_is_typed",
     "finetune submit": NAMED,
@@ -192,7 +203,7 @@ def test_what_run_tells_is_typed(here: Path, capsys: pytest.CaptureFixture[str])
     for command in commands:
         options = parse(command)
         assert options.overrides == ["lora.rank=2"]
-        assert options.store == Path("elsewhere")
+        assert options.store == here / "elsewhere"
 
 
 def test_a_damaged_artefact_is_made_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -165,13 +167,15 @@ def test_without_slurm_a_script_is_written_and_nothing_submitted(slurm, capsys):
     assert main(arguments) == 0, capsys.readouterr().err
     chain = find_chain(Path(".finetune").resolve())
     script = chain.folder / "scripts/run.sh"
-    assert str(script) in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert str(script) in said
+    [follow] = re.findall(r"finetune (status .*)", said)
     text = script.read_text()
     assert text.startswith("#!/bin/bash\n#PBS -l select=1:ngpus=2\n")
     assert "WORLD_SIZE=2" in text
     assert "FINETUNE_GPUS=2" in text
     assert not slurm.calls()
-    assert main(["status"]) == 0
+    assert main(shlex.split(follow)) == 0
     assert f"another start of {script}" in capsys.readouterr().out
     for verb in ("cancel", "resubmit"):
         assert main([verb]) == 2

@@ -153,7 +153,7 @@ def test_every_template_escapes_by_default() -> None:
             path.relative_to(package).as_posix() == "output/templates.py"
         ), path
     unescaped = [p for p in package.rglob("*.py") if "text_environment(" in p.read_text("utf-8")]
-    assert {p.name for p in unescaped} == {"templates.py", "batch_script.py"}
+    assert {p.name for p in unescaped} == {"templates.py", "batch_script.py", "plain_script.py"}
 
 
 def test_every_table_for_spreadsheets_is_written_in_one_place() -> None:
