@@ -37,7 +37,7 @@ EARLY_SECONDS = 75.0
 MOST_AVOIDED = 4
 _ASKED = frozenset(128 + s for s in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT))
 """Exit codes of a process that a signal ended before its handler was installed."""
-_NODES = re.compile(r"([^,\[]+)(?:\[([^\]]+)\])?([^,\[]*)")
+_NODES = re.compile(r"([^,\[]+)(?:\[([^\[\]]+)\])?([^,\[]*)")
 
 
 @dataclass(frozen=True, slots=True)
