@@ -106,7 +106,7 @@ def test_names_that_are_no_utf8_are_shown(project: Path) -> None:
 VARIABLES: dict[str, tuple[dict[str, str | None], int, str]] = {
     "no home": ({"HOME": None}, OK, "valid"),
     "home is a file": ({"HOME": "recipes/r.yaml"}, OK, "valid"),
-    "home is nowhere": ({"HOME": "/nowhere/at/all"}, OK, "valid"),
+    "home is nowhere": ({"HOME": "/proc/nowhere/at/all"}, OK, "valid"),
     "home is empty": ({"HOME": ""}, OK, "valid"),
     "no folder for temporary files": ({"TMPDIR": "/nowhere"}, OK, "valid"),
     "a cache below a file": ({"XDG_CACHE_HOME": "recipes/r.yaml/x"}, OK, "valid"),
