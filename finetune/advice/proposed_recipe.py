@@ -13,6 +13,7 @@ from finetune.advice.facts import Candidate, CardFacts, Facts
 from finetune.advice.proposal import Line
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
+from finetune.output.failures import not_written
 from finetune.output.yaml import yaml_text
 from finetune.spec.licence import allowed_name
 from finetune.spec.load import load_project
@@ -85,11 +86,7 @@ def write_recipe(
     try:
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise RecipeError(
-            problem(
-                "not-written", "cannot be written: {reason}", at=Place(path), reason=error.strerror
-            )
-        ) from None
+        raise RecipeError(not_written(path, error)) from None
     # one that cannot be read back is a mistake of this program; it is loaded, not opened by the
     # gate, since nothing is made from it here
     load_project(path)

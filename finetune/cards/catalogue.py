@@ -11,9 +11,9 @@ from typing import Any
 from finetune.cards.check.terms import ACCESS, USES
 from finetune.cards.listing import BASES, KINDS, licence_name, people_size, size_bytes
 from finetune.cards.look import LOOK_RECORDS, Look, is_here, look
-from finetune.cards.written import not_written
 from finetune.errors import FinetuneError, RecipeError
 from finetune.messages import Place, Sentence, counted, joined, phrase, problem, sentence
+from finetune.output.failures import not_written
 from finetune.output.small_files import UnreadableError, open_regular
 from finetune.output.templates import environment
 from finetune.spec.card import DataCard

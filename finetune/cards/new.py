@@ -16,9 +16,9 @@ from finetune.cards.hub_values import size_category
 from finetune.cards.look import ALL_UNITS, Look, look
 from finetune.cards.prose import prose_of
 from finetune.cards.split_columns import proposed_split
-from finetune.cards.written import not_written
 from finetune.errors import FinetuneError, RecipeError
 from finetune.messages import ENGLISH, Place, Problem, Sentence, problem, sentence
+from finetune.output.failures import not_written
 from finetune.output.paths import is_there
 from finetune.output.yaml import yaml_text
 from finetune.readers.plain.line_shapes import line_shape

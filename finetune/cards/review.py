@@ -9,9 +9,9 @@ from typing import Any
 
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.results import PrepareResult
-from finetune.cards.written import not_written
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem, sentence
+from finetune.output.failures import not_written
 from finetune.output.spreadsheet import BYTE_ORDER_MARK, write_rows
 from finetune.pipeline.store import Store
 from finetune.pipeline.verify import refuse_damaged

@@ -24,6 +24,7 @@ from finetune.errors import RecipeError
 from finetune.judge.shown_pairs import Pair, Task
 from finetune.messages import Place, problem
 from finetune.output.durable import make_folder, replace_text
+from finetune.output.failures import not_written
 from finetune.output.small_files import UnreadableError, read_json
 
 CAMPAIGN = "campaign.json"
@@ -199,14 +200,7 @@ def write_campaign(campaign: Campaign, folder: Path) -> Path:
         replace_text(path, campaign.model_dump_json(indent=1) + "\n")
         path.chmod(0o600)
     except OSError as error:
-        raise RecipeError(
-            problem(
-                "not-written",
-                "cannot be written: {why}",
-                at=Place(error.filename or path),
-                why=error.strerror or str(error),
-            )
-        ) from None
+        raise RecipeError(not_written(Path(error.filename or path), error)) from None
     return path
 
 

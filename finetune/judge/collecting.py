@@ -13,6 +13,7 @@ from finetune.judge.pearmut import read_pearmut
 from finetune.judge.returned import Sheet, collected_of, read_returned
 from finetune.messages import Place, Problem, problem
 from finetune.output.durable import replace_text
+from finetune.output.failures import not_written
 from finetune.output.spreadsheet import write_rows
 
 JUDGEMENTS = "judgements.json"
@@ -122,12 +123,5 @@ def write_collected(gathered: Gathered) -> Path:
             with (gathered.folder / COMMENTS).open("w", encoding="utf-8-sig", newline="") as out:
                 write_rows(out, ("item", "comment"), comments)
     except OSError as error:
-        raise RecipeError(
-            problem(
-                "not-written",
-                "cannot be written: {why}",
-                at=Place(error.filename or path),
-                why=error.strerror or str(error),
-            )
-        ) from None
+        raise RecipeError(not_written(Path(error.filename or path), error)) from None
     return path

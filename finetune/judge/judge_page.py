@@ -9,8 +9,8 @@ from typing import Any
 from finetune.errors import RecipeError
 from finetune.judge.campaign import Blind, Campaign
 from finetune.judge.judge_words import WORDS
-from finetune.messages import Place, problem
 from finetune.output.durable import replace_text
+from finetune.output.failures import not_written
 from finetune.output.templates import environment
 from finetune.spec.language import Named, bcp47
 
@@ -52,12 +52,5 @@ def write_beside(text: str, path: Path) -> Path:
     try:
         replace_text(path, text)
     except OSError as error:
-        raise RecipeError(
-            problem(
-                "not-written",
-                "cannot be written: {why}",
-                at=Place(path),
-                why=error.strerror or str(error),
-            )
-        ) from None
+        raise RecipeError(not_written(path, error)) from None
     return path

@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from finetune.errors import first_line
+from finetune.messages import Place, Problem, problem
 
 AGAIN = "nothing that was finished is lost, and the same command continues"
 _REMEDIES: Mapping[int, str] = {
@@ -70,3 +72,13 @@ def _unloadable(error: ImportError) -> str | None:
 
 def _is_name(name: object) -> bool:
     return isinstance(name, str | bytes)
+
+
+def not_written(path: Path, error: OSError) -> Problem:
+    """Return the problem of a file that the machine refused to write."""
+    return problem(
+        "not-written",
+        "cannot be written: {reason}",
+        at=Place(path),
+        reason=error.strerror or str(error),
+    )

@@ -189,11 +189,7 @@ def checkpoint_files(checkpoint: Checkpoint) -> dict[str, bytes]:
         "layout": asdict(checkpoint.layout),
         "versions": dict(checkpoint.versions),
     }
-    sums = {
-        name: hashlib.sha256(_canonical(section)).hexdigest() for name, section in sections.items()
-    }
-    sums[TENSORS] = hashlib.sha256(tensors).hexdigest()
-    numbers = sections | {"sha256": sums}
+    numbers = sections | {"sha256": _checksums(tensors, sections)}
     return {TENSORS: tensors, NUMBERS: json.dumps(numbers, indent=1, allow_nan=False).encode()}
 
 
@@ -207,10 +203,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
         sections = {"progress": stored.progress, "layout": stored.layout}
         if stored.versions is not None:
             sections["versions"] = stored.versions
-        found = {
-            name: hashlib.sha256(_canonical(one)).hexdigest() for name, one in sections.items()
-        }
-        found[TENSORS] = hashlib.sha256(tensors).hexdigest()
+        found = _checksums(tensors, sections)
         wrong = [name for name in found if found[name] != stored.sha256.get(name)]
         if wrong:
             raise _damaged(directory, f"the checksum of {wrong[0]} differs")
