@@ -149,15 +149,16 @@ def lowest_hashes(*, count: int, seed: int) -> Step:
     """
 
     def choose(documents: Iterator[Document]) -> Iterator[Result]:
-        heap: list[tuple[int, bytes, Document]] = []
-        for document in documents:
+        heap: list[tuple[int, bytes, int, Document]] = []
+        for place, document in enumerate(documents):
             key = hashlib.sha256(f"{seed}:{document.id}".encode()).digest()
-            entry = (-int.from_bytes(key, "big"), document.content, document)
+            # The place decides between equal documents, of which the earlier stays.
+            entry = (-int.from_bytes(key, "big"), document.content, -place, document)
             if len(heap) < count:
                 heapq.heappush(heap, entry)
             else:
-                yield Result(heapq.heappushpop(heap, entry)[2], "max-documents")
-        for _, _, document in sorted(heap, key=lambda entry: (-entry[0], entry[1])):
+                yield Result(heapq.heappushpop(heap, entry)[-1], "max-documents")
+        for *_, document in sorted(heap, key=lambda entry: (-entry[0], entry[1], -entry[2])):
             yield Result(document)
 
     return choose

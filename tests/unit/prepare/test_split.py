@@ -5,6 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 from hypothesis import given
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 from finetune.prepare.ledger import Ledger
 from finetune.prepare.loop import apply
 from finetune.prepare.overlap.exact import held_out
-from finetune.prepare.reading.document import SPLITS, Document, digest, split_of, text_id
+from finetune.prepare.reading.document import (
+    SPLITS,
+    Document,
+    digest,
+    lowest_hashes,
+    split_of,
+    text_id,
+)
 from finetune.prepare.reading.spool import Spool
 
 
@@ -147,3 +155,18 @@ def test_translations_of_one_sentence_stay_together() -> None:
     found = separate(documents, validation_share=0.2, test_share=0.2, ledger=Ledger(io.StringIO()))
     for split in found:
         assert set(Counter(d.source for d in found[split]).values()) == {3}
+
+
+@given(st.lists(st.sampled_from("abcde"), max_size=12), st.integers(1, 6))
+def test_a_corpus_that_repeats_documents_is_limited_like_any_other(texts, count) -> None:
+    """Equal documents differ in nothing that could decide between them: the earlier stays."""
+    documents = [replace(_document(t, t.upper()), where=str(n)) for n, t in enumerate(texts)]
+
+    results = list(lowest_hashes(count=count, seed=7)(iter(documents)))
+
+    kept = [r.item.where for r in results if not r.reason]
+    assert len(kept) == min(count, len(documents))
+    assert Counter(r.item.where for r in results) == Counter(d.where for d in documents)
+    for earlier, later in combinations(documents, 2):
+        if earlier.content == later.content:
+            assert earlier.where in kept or later.where not in kept
