@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from finetune.artefacts.emissions import Energy
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.model_comparisons import ModelComparison
@@ -118,6 +119,7 @@ class PrepareResult:
     """Content of the system message of conversations without one; None: none is written."""
     system_role: bool = True
     """False: the template has no system role, so that content stands before the question."""
+    energy: Energy | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +183,6 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class Energy:
-    """Energy of a training run over all ranks and starts."""
-
-    kilowatt_hours: float
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """Text of a language and card that a training run has seen."""
 
@@ -243,6 +237,8 @@ class TrainResult:
     loss_first: float | None = None
     loss_last: float | None = None
     energy: Energy | None = None
+    energy_before: tuple[Energy | None, ...] = field(default=(), metadata=SPARSE)
+    """Of the phases before this one; None where one was not metered."""
     mixture: RecordedMixture | None = None
     """None without a data mixture."""
     seen: tuple[Seen, ...] | None = None
@@ -292,6 +288,8 @@ class EvaluateResult:
     """Outputs for short and hard inputs, by direction, kind and system."""
     models: tuple[ModelComparison, ...] = field(default=(), metadata=SPARSE)
     """Other models of the recipe on the same items; they decide nothing."""
+    energy: Energy | None = field(default=None, metadata=SPARSE)
+    """With the share of the base, which several adapters may have used."""
 
     @property
     def pairs(self) -> list[Pair]:

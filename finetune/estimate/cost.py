@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from finetune.artefacts.emissions import Energy, emissions_of, grid_rows
 from finetune.spec.sections.base_model import Quantization
+from finetune.spec.sections.electricity import Grid
 
 Range = tuple[float, float]
 """The favourable end, and the other one."""
@@ -50,6 +52,16 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
+class OnGrid:
+    """Emissions on a grid."""
+
+    gco2_per_kwh: float
+    co2_kg: Range
+    source: str | None
+    """None: one of the reference grids (artefacts.emissions)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Cost of a training run; ranges begin with the favourable end."""
 
@@ -61,6 +73,9 @@ class Cost:
     """Of all devices together."""
     kwh: Range | None
     co2_kg: Range | None
+    """On the grid that option, recipe or site name."""
+    grids: tuple[OnGrid, ...] = ()
+    """The same energy on reference grids and on that one, by rising carbon."""
 
 
 def gpu_utilisation(hidden: int, quantization: Quantization) -> Range:
@@ -82,7 +97,7 @@ def cost_of(
     devices: int,
     watts: Range | None,
     pue: float = PUE,
-    grid_gco2_per_kwh: float | None = None,
+    grid: Grid | None = None,
 ) -> Cost:
     """Return the cost of some work on `devices` that reach `peak_flops` each.
 
@@ -102,14 +117,23 @@ def cost_of(
             fast * devices * watts[0] * pue / 1000,
             slow * devices * watts[1] * pue / 1000,
         )
-    co2 = None
-    if kwh is not None and grid_gco2_per_kwh is not None:
-        co2 = (kwh[0] * grid_gco2_per_kwh / 1000, kwh[1] * grid_gco2_per_kwh / 1000)
+    grids = _on_grids(kwh, grid)
     return Cost(
         flops=amount.flops,
         hours=(fast, slow),
         device_hours=(fast * devices, slow * devices),
         tokens_per_second=(amount.tokens / training[0], amount.tokens / training[1]),
         kwh=kwh,
-        co2_kg=co2,
+        co2_kg=next((one.co2_kg for one in grids if one.source is not None), None),
+        grids=grids,
+    )
+
+
+def _on_grids(kwh: Range | None, grid: Grid | None) -> tuple[OnGrid, ...]:
+    if kwh is None:
+        return ()
+    energy = Energy(sum(kwh) / 2, "estimate", *kwh)
+    return tuple(
+        OnGrid(row.gco2_per_kwh, (row.grams.low / 1000, row.grams.high / 1000), row.source)
+        for row in grid_rows(emissions_of([("train", energy)], grid=grid))
     )

@@ -54,6 +54,7 @@ from finetune.sizing.policy import (
 from finetune.sizing.shape import ModelShape, adapter_parameters, base_parameters
 from finetune.spec.load import Project
 from finetune.spec.sections.base_model import Quantization
+from finetune.spec.sections.electricity import Grid
 from finetune.spec.sections.training import Lora, Offload, Precision, Sharding
 
 
@@ -132,7 +133,7 @@ def estimate(
     store: Store,
     watts: float | None = None,
     pue: float,
-    grid_gco2_per_kwh: float | None = None,
+    grid: Grid | None = None,
 ) -> Estimate:
     """Return what a recipe needs on a target.
 
@@ -160,7 +161,7 @@ def estimate(
         devices=min(target.ranks, max(each.rows_per_step for each in found)),
         watts=_power(target, watts),
         pue=pue,
-        grid_gco2_per_kwh=grid_gco2_per_kwh,
+        grid=grid,
     )
     return Estimate(
         shape=shape,

@@ -156,10 +156,28 @@ def _show_cost(found: Estimate, console: Console, *, watts: float | None, pue: f
     if price.kwh is None:
         console.say("energy: not estimated; give the device power with --watts")
         return
-    carbon = "" if price.co2_kg is None else f", {_range(price.co2_kg)} kg CO2e"
     low, high = cost.POWER_OF_NODE
     basis = f"{watts:g} W" if watts else f"{low:g} to {high:g} times the watts of its GPUs"
-    console.say(f"energy: {_range(price.kwh)} kWh{carbon} ({basis} per node; PUE {pue})")
+    console.say(f"energy: {_range(price.kwh)} kWh ({basis} per node; PUE {pue})")
+    named = next((one for one in price.grids if one.source is not None), None)
+    if named is None:
+        console.say(
+            sentence(
+                "CO2 equivalent: no figure for your grid (`electricity` in recipe or site, or "
+                "--grid-gco2-per-kwh); as an illustration:"
+            )
+        )
+    else:
+        console.say(
+            sentence(
+                "CO2 equivalent: {kilograms} kg at {figure} g/kWh ({source}); on other grids:",
+                kilograms=_range(named.co2_kg),
+                figure=f"{named.gco2_per_kwh:g}",
+                source=named.source,
+            )
+        )
+    rows = [(f"{one.gco2_per_kwh:g}", _range(one.co2_kg)) for one in price.grids if not one.source]
+    console.table("", ("g/kWh", "kg CO2e"), rows)
 
 
 def _chosen(found: Estimate) -> Candidate:

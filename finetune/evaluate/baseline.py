@@ -12,6 +12,7 @@ from typing import Any
 from finetune.artefacts.job import Job
 from finetune.evaluate.asked import asked_of, has_texts
 from finetune.evaluate.measurement import is_begun, measure_base, take_part
+from finetune.evaluate.measuring.metering import energy_of_evaluation, metered_evaluation
 from finetune.evaluate.measuring.placing import takes_part
 from finetune.evaluate.parts import parts_of
 from finetune.models.load import set_threads
@@ -28,6 +29,12 @@ def run(job: Job) -> dict[str, Any]:
     if not takes_part(job):
         return {"shards": 0}
     set_threads(job.recipe.run.threads)
+    with metered_evaluation(job):
+        result = _measured(job)
+    return result | energy_of_evaluation(job) if job.leads else result
+
+
+def _measured(job: Job) -> dict[str, Any]:
     parts = parts_of(job)
     tasks = [one for one in asked_of(job, parts) if one.task.is_shared] if has_texts(parts) else []
     if not job.leads:

@@ -55,6 +55,7 @@ from finetune.evaluate.generations import (
 )
 from finetune.evaluate.item_scores import write_item_scores
 from finetune.evaluate.measurement import Measured, forget, is_begun, measure, take_part
+from finetune.evaluate.measuring.metering import energy_of_evaluation, metered_evaluation
 from finetune.evaluate.measuring.placing import takes_part
 from finetune.evaluate.parts import Part, bytes_per_token, compared, parts_of
 from finetune.evaluate.report import write_report
@@ -89,6 +90,13 @@ def run(job: Job) -> dict[str, Any]:
     if not takes_part(job):
         return {"shards": 0}
     set_threads(job.recipe.run.threads)
+    with metered_evaluation(job):
+        result = _evaluated(job)
+    return result | energy_of_evaluation(job) if job.leads else result
+
+
+def _evaluated(job: Job) -> dict[str, Any]:
+    """Return the result without its energy; scores.json has the same."""
     settings = job.recipe.evaluate
     parts = parts_of(job)
     if not has_texts(parts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from torch import nn
 from finetune.artefacts.job import Job
 from finetune.errors import MachineError, RecipeError, StoreError, TrainError
 from finetune.launch.devices import Wanted, build_in_words, hide_gpus, takes_gpu
+from finetune.launch.energy import Gpu
 from finetune.launch.ranks import ranks_of
 from finetune.launch.threads import threads_of
 from finetune.messages import Place, problem
@@ -266,6 +267,20 @@ def choose_device(wanted: Wanted = "auto") -> torch.device:
 def visible_gpus() -> int:
     """Return how many GPUs torch sees; 0 without a driver, or with a build for CPUs."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def gpus_of(devices: Sequence[torch.device]) -> list[Gpu]:
+    """Return the GPUs among some devices, as the energy meter finds them."""
+    found = []
+    for device in dict.fromkeys(devices):
+        if device.type == "cuda":
+            facts = torch.cuda.get_device_properties(device)
+            pci = None
+            if torch.version.hip is not None:
+                domain = getattr(facts, "pci_domain_id", 0)
+                pci = f"{domain:04x}:{facts.pci_bus_id:02x}:{facts.pci_device_id:02x}.0"
+            found.append(Gpu(str(facts.uuid), pci))
+    return found
 
 
 def torch_build() -> str:

@@ -64,7 +64,7 @@ STAGES = {
             on_all_ranks=True,
             by_anyone=True,
         ),
-        Stage("release", 6, "finetune.release.run:run"),
+        Stage("release", 7, "finetune.release.run:run"),
     )
 }
 HOW_NOT_WHAT = {"sharding", "offload"}
@@ -378,9 +378,11 @@ def _release_content(project: Project) -> dict[str, Any]:
     recipe = project.recipe
     judged = outside.judgement_checksums(project)
     use = {} if recipe.intended_use == "general" else {"intended_use": recipe.intended_use}
+    fed = {"electricity": recipe.electricity.model_dump(mode="json")} if recipe.electricity else {}
     return (
         ({"judgements": judged} if judged else {})
         | use
+        | fed
         | {
             "release": recipe.released.model_dump(mode="json", exclude={"judgements"}),
             "gates": recipe.gates.model_dump(mode="json"),

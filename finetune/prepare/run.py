@@ -7,9 +7,10 @@ stated number of bytes per document (docs/data/duplicates.md).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from finetune.artefacts.emissions import Energy
 from finetune.artefacts.job import Job
 from finetune.artefacts.packed_split import open_split, subsets_of
 from finetune.artefacts.results import (
@@ -20,6 +21,7 @@ from finetune.artefacts.results import (
     as_json,
 )
 from finetune.errors import DataError
+from finetune.launch.energy import metered_stage, of_stage
 from finetune.messages import Place, Sentence, problem, sentence
 from finetune.mix.allocate import Subset
 from finetune.mix.mixture_plan import replayed_subsets
@@ -51,6 +53,13 @@ def run(job: Job) -> dict[str, Any]:
     Raises DataError for a corpus that cannot be read or of which nothing is left, RecipeError for
     a base whose tokenizer cannot do what the recipe asks.
     """
+    with metered_stage(job.workspace, leads=job.leads):
+        result = _prepared(job)
+    used = of_stage(job.workspace)
+    return as_json(replace(result, energy=Energy(*used) if used else None))
+
+
+def _prepared(job: Job) -> PrepareResult:
     tokenizer = load_tokenizer(tokenizer_folder(job))
     layout = layout_of(job, job.phase, tokenizer)
     language_check = make_language_check(job)
@@ -74,22 +83,19 @@ def run(job: Job) -> dict[str, Any]:
     if language_check:
         tell(language_check, ledger.confusion, job)
     own_template = layout.chat_template is not None
-    return as_json(
-        PrepareResult(
-            languages=languages,
-            cards=cards,
-            counts=PreparedCounts(**{s: SplitCounts(**sizes) for s, sizes in counts.items()}),
-            subsets=tuple(subsets),
-            per_language={
-                language: LanguageCounts(**facts)
-                for language, facts in per_language(ledger).items()
-            },
-            rejected=ledger.by_reason(),
-            documents=document_counts(ledger),
-            chat_template=job.recipe.prepare.chat_template if own_template else None,
-            system_message=layout.system_prompt.added,
-            system_role=layout.system_prompt.has_role,
-        )
+    return PrepareResult(
+        languages=languages,
+        cards=cards,
+        counts=PreparedCounts(**{s: SplitCounts(**sizes) for s, sizes in counts.items()}),
+        subsets=tuple(subsets),
+        per_language={
+            language: LanguageCounts(**facts) for language, facts in per_language(ledger).items()
+        },
+        rejected=ledger.by_reason(),
+        documents=document_counts(ledger),
+        chat_template=job.recipe.prepare.chat_template if own_template else None,
+        system_message=layout.system_prompt.added,
+        system_role=layout.system_prompt.has_role,
     )
 
 

@@ -17,6 +17,7 @@ from finetune.spec.prompt_set import health_file
 from finetune.spec.section import PathText, Section
 from finetune.spec.sections.base_model import Base, LicenceId, Name, RepoId
 from finetune.spec.sections.compared_model import Compared, refuse_shared_names
+from finetune.spec.sections.electricity import Electricity
 from finetune.spec.sections.gates import Gates
 from finetune.spec.sections.identify import Identify
 from finetune.spec.sections.known_language import Forgetting
@@ -271,6 +272,9 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate.with_defaults()
     release: ReleaseOrNone
     """Name and licence of the release. `none`: train and evaluate only."""
+    electricity: Electricity | None = None
+    """Carbon intensity of the grid, for the grams of CO2 on the model card; counts before that of
+    the site. Default: the site's, or no grams."""
     gates: Gates = Gates.with_defaults()
     publish: Publish = Publish.with_defaults()
     run: Run = Run.with_defaults()

@@ -20,6 +20,7 @@ from finetune.output.secrets import secrets_in
 from finetune.spec.load import no_keys, validate
 from finetune.spec.section import Section
 from finetune.spec.sections.base_model import Name
+from finetune.spec.sections.electricity import Electricity
 from finetune.spec.tables.renamed import SITE, with_new_names
 from finetune.spec.values.sbatch_lines import OURS, gpus_of, merge_lines, option_of
 from finetune.spec.values.secret_places import (
@@ -142,6 +143,9 @@ class Site(Section):
     """Days after which the site deletes files that were not read."""
     quota: list[Command] | None = None
     """Command that shows quotas, for example `[lumi-workspaces]`; `doctor` runs it."""
+    electricity: Electricity | None = None
+    """Carbon intensity of the site's grid, for grams of CO2 in `estimate` and on model cards.
+    Default: no grams."""
     offline: bool = True
     """True if compute nodes are air-gapped; sets the offline mode of the Hub libraries."""
 

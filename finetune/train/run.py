@@ -9,15 +9,14 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from finetune.artefacts import drawn_rows
+from finetune.artefacts.emissions import Energy
 from finetune.artefacts.job import Job
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.artefacts.results import (
     BaseResult,
-    Energy,
     PrepareResult,
     TrainResult,
     Validation,
@@ -35,6 +34,7 @@ from finetune.models import arithmetic
 from finetune.models.kinds import Kind, kind_of
 from finetune.models.load import (
     choose_device,
+    gpus_of,
     model_type_of,
     resolve_precision,
     set_threads,
@@ -104,6 +104,7 @@ def run(job: Job) -> dict[str, Any]:
             metered_energy = energy.recorded(job.workspace)
             if metered_energy is not None:
                 result = replace(result, energy=Energy(*metered_energy))
+            result = replace(result, energy_before=_energy_before(job))
             energy.forget(job.workspace)
             shutil.rmtree(job.workspace / FOLDER, ignore_errors=True)
             for left in job.workspace.glob(
@@ -132,9 +133,17 @@ def _timeout(job: Job) -> timedelta:
 
 def _meter(processes: Processes) -> dict[str, Any]:
     """Return what this rank meters: its GPU, and the processors once per node."""
-    ranks, device = processes.ranks, processes.device
-    gpu = str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
-    return {"rank": ranks.rank, "first_on_node": ranks.local_rank == 0, "gpu_uuid": gpu}
+    ranks = processes.ranks
+    gpus = gpus_of([processes.device])
+    return {"rank": ranks.rank, "first_on_node": ranks.local_rank == 0, "gpus": gpus}
+
+
+def _energy_before(job: Job) -> tuple[Energy | None, ...]:
+    """Return the energy of the phases before this one, in order."""
+    if "start" not in job.inputs:
+        return ()
+    before = read_result(job.inputs["start"], TrainResult)
+    return (*before.energy_before, before.energy)
 
 
 def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:

@@ -15,6 +15,7 @@ from finetune.errors import Stopped
 from finetune.launch.devices import GPUS
 from finetune.launch.rendezvous import HOST_SUFFIX, INTERFACES
 from finetune.output.templates import text_environment
+from finetune.spec.sections.electricity import as_environment
 from finetune.spec.site import JobRequest, Site
 from finetune.spec.values.sbatch_lines import gpus_of, merge_lines, option_of
 
@@ -91,6 +92,7 @@ def environment_of(kind: Kind, site: Site) -> dict[str, str]:
         ours[INTERFACES] = site.interface
     if site.host_suffix is not None:
         ours[HOST_SUFFIX] = site.host_suffix
+    ours |= as_environment(site.electricity)
     return {**ours, **site.environment, **request.environment}
 
 

@@ -17,6 +17,8 @@ from finetune.output.console import Console
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.pipeline.store_folder import store_root
+from finetune.spec.recipe import Recipe
+from finetune.spec.sections.electricity import Grid
 from finetune.spec.site import Site, load_site
 from finetune.verbs.options import add_site
 from finetune.verbs.problems import not_positive
@@ -45,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--grid-gco2-per-kwh",
         type=float,
         metavar="G",
-        help="carbon intensity of the grid, to print CO2",
+        help="carbon intensity of the grid (default: that of `electricity` in recipe or site)",
     )
     parser.set_defaults(store=None)  # then the store of the site, if it names one
 
@@ -71,7 +73,7 @@ def run(options: Namespace, console: Console) -> int:
         store=store,
         watts=options.watts,
         pue=options.pue,
-        grid_gco2_per_kwh=options.grid_gco2_per_kwh,
+        grid=_grid(options.grid_gco2_per_kwh, project.recipe, site),
     )
     fit = None
     if target.device == "gpu" and target.memory_gib is not None:
@@ -91,6 +93,14 @@ def run(options: Namespace, console: Console) -> int:
             show_evaluation(fit, console)
     show_few_test_items(project, store=store, console=console)
     return 0
+
+
+def _grid(named: float | None, recipe: Recipe, site: Site | None) -> Grid | None:
+    """Return the grid that the option names, else the recipe, else the site."""
+    if named is not None:
+        return Grid(named, "--grid-gco2-per-kwh")
+    written = recipe.electricity or (site and site.electricity)
+    return written.grid if written else None
 
 
 def _store(named: Path | None, site: Site | None) -> Store:

@@ -18,6 +18,7 @@ from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.cluster.job.batch_script import Kind, Work, header, ranks_of, request_of, script_of
 from finetune.errors import RecipeError
 from finetune.spec.load import validate
+from finetune.spec.sections.electricity import Grid, grid_of_job
 from finetune.spec.site import Overlay, Site, apply_overlay, load_site
 from finetune.spec.values.sbatch_lines import merge_lines
 from finetune.spec.yaml_file import Document
@@ -362,3 +363,13 @@ def test_a_chain_mails_at_its_end_and_when_a_job_fails(own):
         for lines in (header(job, site.train, chain=chain, site=site) for job in jobs)
     ]
     assert said == ([["ALL"]] * 4 if own else [["FAIL"], ["FAIL"], ["END,FAIL"], ["END,FAIL"]])
+
+
+def test_jobs_know_the_grid_of_their_site():
+    """Results record it with the energy, so that it is in no key; what people wrote is quoted."""
+    text = script(site=site_of(electricity={"grid_gco2_per_kwh": 56, "source": "a $(page)"}))
+    sound(text)
+    [line] = [x for x in text.splitlines() if x.startswith("export FINETUNE_GRID=")]
+    said = shlex.split(line)[1].removeprefix("FINETUNE_GRID=")
+    assert grid_of_job({"FINETUNE_GRID": said}) == Grid(56.0, "a $(page)")
+    assert "FINETUNE_GRID" not in script()

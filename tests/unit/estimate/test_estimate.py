@@ -17,6 +17,7 @@ from finetune.estimate.target import choose_target
 from finetune.sizing.flops import flops_per_token
 from finetune.sizing.gpus import find_gpu
 from finetune.sizing.shape import model_shape
+from finetune.spec.sections.electricity import Grid
 from finetune.spec.sections.training import Lora
 from finetune.spec.site import Site, load_site
 from tests.support.model_shapes import LLAMA_8B, SMOLLM2_135M
@@ -273,7 +274,7 @@ def test_energy_and_co2_follow_from_hours() -> None:
     assert found.hours == (1, 1)
     assert found.kwh == pytest.approx((8.4, 8.4))
     assert found.co2_kg is None
-    gram = cost_of(hour, **second, pue=1.5, grid_gco2_per_kwh=100)  # type: ignore[arg-type]
+    gram = cost_of(hour, **second, pue=1.5, grid=Grid(100, "a page"))  # type: ignore[arg-type]
     assert gram.co2_kg == pytest.approx((0.84, 0.84))
 
 

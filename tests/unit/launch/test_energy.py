@@ -15,7 +15,18 @@ from pathlib import Path
 import pytest
 
 from finetune.launch import energy
-from finetune.launch.energy import ESTIMATE, NVML_METHOD, RAPL_METHOD, metered, recorded
+from finetune.launch.energy import (
+    AMD_METHOD,
+    ESTIMATE,
+    NVML_METHOD,
+    RAPL_METHOD,
+    Gpu,
+    metered,
+    metered_stage,
+    of_stage,
+    recorded,
+)
+from finetune.spec.sections.electricity import GRID, Grid
 
 DRIVER = """\
 #include <string.h>
@@ -69,7 +80,7 @@ def test_packages_and_memory_count_once(tmp_path, constants):
     with metered(tmp_path):
         for folder in zones.values():
             (folder / "energy_uj").write_text("3000000\n")
-    assert recorded(tmp_path) == (pytest.approx(6 / 3.6e6), RAPL_METHOD)
+    assert recorded(tmp_path) == (pytest.approx(6 / 3.6e6), RAPL_METHOD, None, None, None)
 
 
 def test_a_counter_that_wraps_goes_on(tmp_path):
@@ -96,7 +107,8 @@ def test_without_counters_cpu_time_is_an_estimate_that_says_so(tmp_path, no_coun
     with metered(tmp_path):
         while time.process_time() - begun < 0.3:
             pass
-    kilowatt_hours, method = recorded(tmp_path)
+    kilowatt_hours, method, low, high, _ = recorded(tmp_path)
+    assert (low, high) == pytest.approx((kilowatt_hours / 2, kilowatt_hours * 2))
     assert kilowatt_hours * 3.6e6 == pytest.approx(0.3 * energy.WATTS_A_BUSY_CORE, rel=0.2)
     assert "not measured" in method
     assert "10 W" in method
@@ -146,9 +158,77 @@ def test_a_machine_without_the_driver_has_no_counter():
 
 def test_a_gpu_that_cannot_be_metered_gives_no_number(tmp_path, no_counters):
     """Then the processor's part alone would look like the whole."""
-    with metered(tmp_path, gpu_uuid="of no GPU"):
+    with metered(tmp_path, gpus=[Gpu("of no GPU")]):
         pass
     assert recorded(tmp_path) is None
+
+
+class Amd:
+    """A stand-in for AMD's library, with the two functions and the error that are used of it."""
+
+    class AmdSmiException(Exception):
+        """Any error of the library."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name, self.readings = name, 0
+
+    def amdsmi_init(self) -> None:
+        """Begin."""
+
+    def amdsmi_get_processor_handle_from_bdf(self, pci: str) -> str:
+        """Know one card."""
+        if pci != "0000:c1:00.0":
+            raise self.AmdSmiException
+        return "card"
+
+    def amdsmi_get_energy_count(self, handle: str) -> dict[str, float]:
+        """Count up in units of 15.259 microjoules; the third reading fails."""
+        assert handle == "card"
+        self.readings += 1
+        if self.readings == 3:
+            raise self.AmdSmiException
+        return {self.name: self.readings * 1_000_000, "counter_resolution": 15.259, "timestamp": 0}
+
+
+@pytest.mark.parametrize("name", ["energy_accumulator", "power"], ids=["new", "old"])
+def test_an_amd_gpu_is_read_by_its_address(tmp_path, no_counters, monkeypatch, name):
+    """Joules are count times resolution, under the name of new and of old versions; a reading that
+    fails repeats the one before it, and another card has no counter."""
+    monkeypatch.setitem(sys.modules, "amdsmi", Amd(name=name))
+    counter = energy.amd_counter("0000:c1:00.0")
+    assert [counter() for _ in range(3)] == pytest.approx([30.518, 30.518, 61.036])
+    assert energy.amd_counter("0000:01:00.0") is None
+    monkeypatch.setitem(sys.modules, "amdsmi", Amd(name=name))
+    with metered(tmp_path, gpus=[Gpu("abc", "0000:c1:00.0")]):
+        pass
+    assert AMD_METHOD in recorded(tmp_path).method
+
+
+def test_without_amds_library_there_is_no_number(tmp_path, no_counters):
+    """The library comes with the driver: without it nothing fails and nothing is claimed."""
+    with metered(tmp_path, gpus=[Gpu("abc", "0000:c1:00.0")]):
+        pass
+    assert recorded(tmp_path) is None
+
+
+def test_a_stage_is_metered_in_all_its_processes_and_leaves_no_file(
+    tmp_path, no_counters, variables
+):
+    """A process that takes part counts with the leader; the job knows the grid of its site; a late
+    process finds no folder and writes nothing."""
+    variables(**{GRID: '{"gco2_per_kwh": 56, "source": "a page"}'})
+    with metered_stage(tmp_path, leads=True), metered_stage(tmp_path, leads=False):
+        spent = time.process_time()
+        while time.process_time() - spent < 0.05:
+            pass
+    with metered_stage(tmp_path, leads=False):
+        found = of_stage(tmp_path)
+    assert found.kilowatt_hours * 3.6e6 >= 2 * 0.05 * energy.WATTS_A_BUSY_CORE
+    assert found.grid == Grid(56.0, "a page")
+    assert list(tmp_path.iterdir()) == []
+    with metered_stage(tmp_path, leads=False):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ranks_and_starts_add_up(tmp_path):
@@ -158,13 +238,15 @@ def test_ranks_and_starts_add_up(tmp_path):
             tmp_path,
             rank=rank,
             first_on_node=first,
-            gpu_uuid="abc",
-            gpu_counter=lambda _: iter(range(0, 10**9, 3600)).__next__,
+            gpus=[Gpu("abc")],
+            counter_of=lambda _: iter(range(0, 10**9, 3600)).__next__,
             package_counters=lambda: [iter(range(0, 10**9, 7200)).__next__],
         ):
             pass
     energy.carry(tmp_path, kilowatt_hours=1.0, method=f"{ESTIMATE}; {NVML_METHOD}")
-    kilowatt_hours, method = recorded(tmp_path)
+    kilowatt_hours, method, low, high, _ = recorded(tmp_path)
+    measured = (3 * 3600 + 2 * 7200) / 3.6e6
+    assert (low, high) == pytest.approx((0.5 + measured, 2 + measured))
     assert kilowatt_hours == pytest.approx(1 + (3 * 3600 + 2 * 7200) / 3.6e6)
     assert set(method.split("; ")) == {NVML_METHOD, RAPL_METHOD, ESTIMATE}
     energy.forget(tmp_path)

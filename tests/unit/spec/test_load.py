@@ -47,6 +47,12 @@ def test_a_revision_that_looks_like_a_number_stays_text(write):
         ("  max_steps: 3", "\tmax_steps: 3", "not-yaml", "tiny.yaml:9:1"),
         ("name: tiny", "name: &a tiny\nlora: *a", "yaml-alias", "tiny.yaml:1:7: lora"),
         ("name: tiny", "name: [", "not-yaml", ""),
+        (
+            "name: tiny",
+            "name: tiny\nelectricity: {grid_gco2_per_kwh: 56}",
+            "missing-key",
+            "tiny.yaml:2:14: electricity.source",
+        ),
     ],
 )
 def test_a_mistake_in_a_recipe_is_reported_with_its_place(write, old, new, code, at):
