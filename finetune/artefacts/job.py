@@ -6,6 +6,7 @@ JSON-able `result` of its manifest. It never sees keys or the layout of the stor
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,8 @@ class Job:
     leads: bool = True
     """False in a process that takes part in what another one builds. It writes no results, and
     returns an empty mapping as long as there is nothing to take part in."""
+    begun: float = field(default_factory=time.monotonic, compare=False)
+    """Time of its making, before the stage's modules are imported; steady clock, in seconds."""
     content: Mapping[str, Any] = field(default_factory=dict)
     """Content of the artefact, where neither recipe nor cards say it (stage `benchmark`, and which
     model stage `base` makes)."""

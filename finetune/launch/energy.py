@@ -149,6 +149,15 @@ def _rapl_counter(zone: Path) -> Counter:
     return read
 
 
+def nvml_name(gpu_uuid: str) -> str:
+    """Return the UUID of a GPU as NVML spells it.
+
+    >>> nvml_name("abc"), nvml_name("MIG-abc")
+    ('GPU-abc', 'MIG-abc')
+    """
+    return gpu_uuid if gpu_uuid.startswith(("GPU-", "MIG-")) else f"GPU-{gpu_uuid}"
+
+
 def nvml_counter(gpu_uuid: str) -> Counter | None:
     """Return the counter of a GPU, or None where the driver has none (before Volta, or no driver).
 
@@ -156,10 +165,9 @@ def nvml_counter(gpu_uuid: str) -> Counter | None:
     """
     import pynvml
 
-    name = gpu_uuid if gpu_uuid.startswith(("GPU-", "MIG-")) else f"GPU-{gpu_uuid}"
     try:
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(name)
+        handle = pynvml.nvmlDeviceGetHandleByUUID(nvml_name(gpu_uuid))
         millijoules = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except pynvml.NVMLError:
         return None

@@ -1,7 +1,8 @@
-"""Memory of the machine that this process may use."""
+"""Memory that this process may use, and the most that it used."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import psutil
@@ -19,3 +20,13 @@ def machine_bytes() -> int:
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():
             total = min(total, int(text))
     return int(total)
+
+
+def peak_bytes() -> int | None:
+    """Return the largest resident set of this process so far; None where no system counts it."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

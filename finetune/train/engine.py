@@ -16,9 +16,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from finetune.artefacts.job import Job
 from finetune.models.kinds import Batch, TrainableModel
 from finetune.models.layer_devices import scales_to
 from finetune.spec.sections.training import Lora, Train
+from finetune.train.checkpoint import Checkpoint
 from finetune.train.model import TrainedModel
 from finetune.train.optimizer import (
     MOMENTS,
@@ -229,3 +231,25 @@ def _fsdp(
         synced=synced,
         writes=accelerator.is_main_process,
     )
+
+
+def engine_of(
+    job: Job,
+    *,
+    sharing: Sharing,
+    accelerator: Accelerator,
+    model: TrainedModel,
+    resumed: Checkpoint | None,
+) -> Engine:
+    """Return the engine, with the state of the optimizer if training resumes."""
+    engine = make_engine(
+        sharing,
+        accelerator=accelerator,
+        model=model,
+        train=job.phase.train,
+        lora=job.recipe.lora,
+        rows_learning_rate=getattr(job.recipe.vocabulary, "learning_rate", None),
+    )
+    if resumed is not None:
+        engine.load(resumed.tensors, step=resumed.progress.step)
+    return engine

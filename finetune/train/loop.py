@@ -12,23 +12,18 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from finetune.artefacts.mixed_order import MixedOrder
 from finetune.artefacts.order import key_of_step, micro_batches, rows_of_step
-from finetune.artefacts.prepared_items import PreparedItems
 from finetune.errors import Stopped, TrainError
 from finetune.messages import problem, sentence
-from finetune.models.kinds import Batch, Kind
+from finetune.models.kinds import Batch
 from finetune.output.console import Console
 from finetune.output.work import Bar
-from finetune.spec.recipe import Run
-from finetune.spec.sections.training import Train
 from finetune.spec.tables.metric import VALIDATION
 from finetune.train.checkpoint import Checkpoint, folder_name, save_checkpoint
 from finetune.train.engine import Engine
@@ -40,7 +35,7 @@ from finetune.train.processes import Processes
 from finetune.train.resuming import seam
 from finetune.train.sample import even_sample
 from finetune.train.schedule import learning_rate_factor
-from finetune.train.state import Layout, Progress, after_validation
+from finetune.train.state import Plan, Progress, after_validation
 from finetune.train.stop import Interrupted, StopFlag, stopped_on_request
 from finetune.train.training_mix import epochs_by_language
 from finetune.train.transfer import on_host, one_ahead
@@ -49,23 +44,6 @@ from finetune.train.validate import (
     score_together,
     validation_line,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Data and settings of a run, fixed for its whole length."""
-
-    train: Train
-    run: Run
-    layout: Layout
-    kind: Kind
-    split: PreparedItems
-    validation: PreparedItems
-    total_steps: int
-    rows_per_step: int
-    checkpoints: Path
-    mixed: MixedOrder | None = None
-    """The order of rows if languages or cards have shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +79,9 @@ class Trainer:
         self.stop = stop
         self.console = console
         self._saved: Progress | None = progress if progress.step else None
+        self._data_seconds = 0.0
+        """Of the step that runs: the host's time for choosing rows and making micro-batches. No
+        device is waited for; on a GPU it works meanwhile on the micro-batch before."""
         self._interval = plan.train.validation_interval(plan.total_steps)
         self.validated_records = even_sample(
             plan.validation.documents_D, most=plan.train.validation_documents
@@ -167,6 +148,7 @@ class Trainer:
         """Write a checkpoint, unless this very state has one."""
         if self._saved == self.progress or self.progress.step == 0:
             return
+        begun = time.monotonic()
         self.processes.pulse.move("checkpoint")
         checkpoint, run = self.checkpoint(), self.plan.run
         if self.processes.is_main:
@@ -178,6 +160,7 @@ class Trainer:
                 keep_gib=run.keep_checkpoints_gib,
             )
         self._saved = self.progress
+        metrics.checkpoint(self.progress.step, seconds=time.monotonic() - begun)
         self.processes.pulse.move("between steps")
 
     def _keep(self, metrics: Metrics) -> None:
@@ -185,9 +168,11 @@ class Trainer:
         before = self._saved
         self.save(metrics)
         if self._saved != before and not self.processes.any(self.stop.reason == "SIGTERM"):
+            begun = time.monotonic()
             bits = seam.probe(self)
             if self.processes.is_main:
                 seam.write_probe(self.plan.checkpoints / folder_name(self.progress), bits)
+            metrics.probe(self.progress.step, seconds=time.monotonic() - begun)
 
     @property
     def _can_validate(self) -> bool:
@@ -228,14 +213,15 @@ class Trainer:
                 )
             )
         progress = after_validation(self.progress, bits)
-        progress = replace(progress, seconds=progress.seconds + time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        progress = replace(progress, seconds=progress.seconds + seconds)
         epochs = epochs_by_language(
             self.plan.split,
             self.plan.mixed,
             seed=self.plan.train.seed,
             rows=progress.step * self.plan.rows_per_step,
         )
-        metrics.validation(progress.step, scores=bits, epochs=epochs)
+        metrics.validation(progress.step, scores=bits, epochs=epochs, seconds=seconds)
         if bits:
             best = (progress.best_step, progress.best_bits)
             line = validation_line(progress.step, bits, best=best)
@@ -251,6 +237,7 @@ class Trainer:
     def _step(self, metrics: Metrics, bar: Bar) -> None:
         begun = time.monotonic()
         step, train = self.progress.step, self.plan.train
+        self._data_seconds = 0.0
         learning_rate = train.learning_rate * learning_rate_factor(
             step,
             schedule=train.schedule,
@@ -295,6 +282,7 @@ class Trainer:
             tokens=outcome.tokens,
             supervised_tokens=outcome.supervised_tokens,
             seconds=round(seconds, 4),
+            data_seconds=round(self._data_seconds, 4),
         )
         bar.update(
             step + 1,
@@ -306,8 +294,10 @@ class Trainer:
     def _gradients(self, step: int) -> StepOutcome:
         """Fill the gradients of a step; the parameters stay as they are."""
         split, processes = self.plan.split, self.processes
+        begun = time.monotonic()
         rows = self._rows(step)
         supervised_tokens = int(split.supervised_tokens_of(rows).sum())
+        self._data_seconds += time.monotonic() - begun
         # Dropout is drawn from this key alone, or from generators that it seeds.
         key = key_of_step(self.plan.train.seed, step)
         # Engines average over ranks; a step sums.
@@ -357,10 +347,15 @@ class Trainer:
         return self.processes.count == 1 or self.processes.device.type == "cpu"
 
     def _batch(self, rows: NDArray[np.int64]) -> Batch:
+        """Return a micro-batch; the host's seconds count as waiting for data."""
         kind, device = self.plan.kind, self.processes.device
-        if not len(rows):
-            return kind.idle_batch(device)
-        return kind.make_batch(self.plan.split, rows.tolist(), device=device)
+        begun = time.monotonic()
+        if len(rows):
+            batch = kind.make_batch(self.plan.split, rows.tolist(), device=device)
+        else:
+            batch = kind.idle_batch(device)
+        self._data_seconds += time.monotonic() - begun
+        return batch
 
     def _shares(self, rows: NDArray[np.int64]) -> list[list[NDArray[np.int64]]]:
         """Return the micro-batches of every rank."""

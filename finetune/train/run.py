@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -23,9 +24,12 @@ from finetune.artefacts.results import (
     as_json,
     read_result,
 )
+from finetune.artefacts.timeline.attempts import attempts_of
+from finetune.artefacts.timeline.times_line import times_line
 from finetune.errors import TrainError
 from finetune.launch import energy
 from finetune.launch.energy import metered
+from finetune.launch.gpu_load import gpu_load
 from finetune.launch.pulse import FOLDER, beating, clear
 from finetune.launch.ranks import ranks_of
 from finetune.launch.rendezvous import SUFFIX
@@ -41,7 +45,7 @@ from finetune.models.load import (
     tokenizer_folder,
 )
 from finetune.output.terminal import aside
-from finetune.pipeline.builder import this_launch
+from finetune.pipeline.builder import ATTEMPT, this_launch
 from finetune.sizing.policy import leaves_room, packed_bytes
 from finetune.spec.sections.training import Precision, total_steps
 from finetune.spec.tables.extras import lacking, pip_line, refuse_missing_trackers
@@ -55,8 +59,8 @@ from finetune.train.checkpoint import (
 )
 from finetune.train.curves.trackers import Guarded, RunName, opened
 from finetune.train.determinism import deterministic
-from finetune.train.engine import make_engine
-from finetune.train.loop import Plan, Trainer
+from finetune.train.engine import engine_of
+from finetune.train.loop import Trainer
 from finetune.train.metrics import METRICS, Metrics, draw_loss, read_metrics
 from finetune.train.micro_batch import choose_layout, process_budget_bytes
 from finetune.train.model import TrainedModel, load_model, restore
@@ -65,8 +69,9 @@ from finetune.train.processes import Processes, join, loss_of_contact_explained,
 from finetune.train.resuming import seam
 from finetune.train.resuming.resume import changed_versions, resume
 from finetune.train.sharding import Sharing, accelerated, choose
-from finetune.train.state import Progress
+from finetune.train.state import Plan, Progress
 from finetune.train.stop import StopFlag, stop_on_signals, stopped_on_request
+from finetune.train.times.stopwatch import Stopwatch
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -76,6 +81,8 @@ def run(job: Job) -> dict[str, Any]:
 
     Raises Stopped (the same command continues), TrainError, RecipeError or StoreError.
     """
+    watch = Stopwatch(job.begun)
+    watch.lap("imports")
     refuse_missing_trackers(job.recipe.run.trackers)
     job.workspace.mkdir(parents=True, exist_ok=True)
     with (
@@ -92,7 +99,8 @@ def run(job: Job) -> dict[str, Any]:
         strict = job.recipe.run.deterministic
         with deterministic(device, strict=strict), loss_of_contact_explained(processes):
             with metered(job.workspace, **_meter(processes)), _beating(job, processes):
-                result = _train(job, processes=processes, stop=stop)
+                watch.lap("ranks")
+                result = _train(job, processes=processes, stop=stop, watch=watch)
             asked = processes.any(stop.reason is not None)
         if asked:
             raise stopped_on_request(
@@ -146,7 +154,7 @@ def _energy_before(job: Job) -> tuple[Energy | None, ...]:
     return (*before.energy_before, before.energy)
 
 
-def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
+def _train(job: Job, *, processes: Processes, stop: StopFlag, watch: Stopwatch) -> TrainResult:
     settings = job.phase.train
     kind = kind_of(job.inputs["base"].path / "model")
     split, validation = _splits(job, kind=kind)
@@ -159,12 +167,14 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
     )
     sharing = _sharing(job, processes=processes, resumed=resumed)
     processes.same("what is trained", (job.inputs["prepare"].key, steps, sharing, version("torch")))
+    watch.lap("resume")
     with accelerated(sharing, processes=processes) as accelerator:
         model = load_model(job, kind=kind, sharing=sharing, device=processes.device)
         progress = Progress(loss_scale=first_loss_scale(sharing.precision))
         if resumed is not None:
             progress = resumed.progress
             restore(model.parameters, resumed)
+        watch.lap("model")
         layout = choose_layout(
             job,
             model=model,
@@ -174,16 +184,11 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
             processes=processes,
             recorded=resumed.layout if resumed else None,
         )
-        engine = make_engine(
-            sharing,
-            accelerator=accelerator,
-            model=model,
-            train=settings,
-            lora=job.recipe.lora,
-            rows_learning_rate=getattr(job.recipe.vocabulary, "learning_rate", None),
+        watch.lap("layout")
+        engine = engine_of(
+            job, sharing=sharing, accelerator=accelerator, model=model, resumed=resumed
         )
-        if resumed is not None:
-            engine.load(resumed.tensors, step=progress.step)
+        watch.lap("engine")
         trainer = Trainer(
             Plan(
                 train=settings,
@@ -204,39 +209,64 @@ def _train(job: Job, *, processes: Processes, stop: StopFlag) -> TrainResult:
             stop=stop,
             console=job.console,
         )
-        result = _finish(job, model=model, trainer=trainer, resumed=resumed)
+        result = _finish(job, model=model, trainer=trainer, resumed=resumed, watch=watch)
         return replace(result, mixture=training_mix.recorded(mixed))
 
 
 def _finish(
-    job: Job, *, model: TrainedModel, trainer: Trainer, resumed: Checkpoint | None
+    job: Job,
+    *,
+    model: TrainedModel,
+    trainer: Trainer,
+    resumed: Checkpoint | None,
+    watch: Stopwatch,
 ) -> TrainResult:
     """Train, then write adapter, state and picture, drop the checkpoints, return the result."""
-    writes = trainer.processes.is_main
+    writes, processes = trainer.processes.is_main, trainer.processes
     if writes:
         _warn_of_warmup(job, steps=trainer.plan.total_steps)
     can_track = not lacking("trackers")
     if writes and job.recipe.run.tensorboard and not can_track:
         job.console.say(f"no TensorBoard curves, metrics.jsonl only: {pip_line('trackers')}")
-    with (
-        Metrics(
-            job.workspace if writes else None,
-            resumed=trainer.progress,
-            tensorboard=job.recipe.run.tensorboard and can_track,
-            trackers=_trackers(job) if writes else None,
-        ) as board,
-        arithmetic.tf32(trainer.processes.device),
-    ):
-        if resumed is not None and resumed.folder is not None:
-            versions = changed_versions(job, resumed)
-            seam.compare(trainer, resumed.folder, board, versions=versions)
-        trainer.run(board)
-        final, best = trainer.validate_at_end(board)
+    with Metrics(
+        job.workspace if writes else None,
+        resumed=trainer.progress,
+        tensorboard=job.recipe.run.tensorboard and can_track,
+        trackers=_trackers(job) if writes else None,
+        gpu=gpu_load(gpus_of([processes.device])) if writes else None,
+    ) as board:
+        with arithmetic.tf32(processes.device):
+            if resumed is not None and resumed.folder is not None:
+                versions = changed_versions(job, resumed)
+                seam.compare(trainer, resumed.folder, board, versions=versions)
+            watch.lap("seam")
+            launch = os.environ.get(ATTEMPT)
+            board.start(watch, launch=launch, ranks=processes.count, device=processes.device.type)
+            trainer.run(board)
+            final, best = trainer.validate_at_end(board)
+        watch.lap("training")
+        result = _written(job, model=model, trainer=trainer, final=final, best=best)
+        watch.lap("finish")
+    if writes:
+        _say_times(job)
+    plan = trainer.plan
+    rows = final.step * plan.rows_per_step
+    return replace(
+        result,
+        seen=training_mix.seen(job, plan.split, plan.mixed, rows=rows),
+        seen_before=training_mix.seen_before(job),
+    )
+
+
+def _written(
+    job: Job, *, model: TrainedModel, trainer: Trainer, final: Progress, best: dict[str, Tensor]
+) -> TrainResult:
+    """Write adapter, state and picture, drop the checkpoints, return the result."""
     chosen: dict[str, Tensor] = best
     if final.best_step is None:  # the same on all ranks, of which only one holds `best`
         chosen = trainer.engine.parameters()
     state = trainer.checkpoint()
-    if writes:
+    if trainer.processes.is_main:
         save_adapter(
             job.workspace / "adapter",
             model.peft,
@@ -248,14 +278,14 @@ def _finish(
         write_folder(job.workspace / "state", checkpoint_files(state))
         draw_loss(job.workspace / "loss.png", read_metrics(job.workspace / METRICS))
         shutil.rmtree(trainer.plan.checkpoints, ignore_errors=True)
-    result = _result(trainer, final, trainable=sum(t.numel() for t in chosen.values()))
-    plan = trainer.plan
-    rows = final.step * plan.rows_per_step
-    return replace(
-        result,
-        seen=training_mix.seen(job, plan.split, plan.mixed, rows=rows),
-        seen_before=training_mix.seen_before(job),
-    )
+    return _result(trainer, final, trainable=sum(t.numel() for t in chosen.values()))
+
+
+def _say_times(job: Job) -> None:
+    """Say where the time went, over all attempts."""
+    attempts = attempts_of(read_metrics(job.workspace / METRICS))
+    line, facts = times_line(attempts)
+    job.console.event(line, **facts)
 
 
 def _result(trainer: Trainer, final: Progress, *, trainable: int) -> TrainResult:

@@ -1,13 +1,17 @@
-"""Training progress: the numbers of a checkpoint, and their update after a validation."""
+"""The plan of a training run, its layout, and its progress: the numbers of a checkpoint."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from finetune.artefacts.mixed_order import MixedOrder
+from finetune.artefacts.prepared_items import PreparedItems
+from finetune.models.kinds import Kind
 from finetune.spec.recipe import Run
-from finetune.spec.sections.training import Precision
+from finetune.spec.sections.training import Precision, Train
 from finetune.spec.tables.metric import VALIDATION
 
 
@@ -32,6 +36,23 @@ class Layout:
             and run.memory_gib == self.memory_gib
             and run.gradient_checkpointing == self.gradient_checkpointing
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Data and settings of a run, fixed for its whole length."""
+
+    train: Train
+    run: Run
+    layout: Layout
+    kind: Kind
+    split: PreparedItems
+    validation: PreparedItems
+    total_steps: int
+    rows_per_step: int
+    checkpoints: Path
+    mixed: MixedOrder | None = None
+    """The order of rows if languages or cards have shares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,9 @@ class Line:
         steps = [0]
         for path in self.store.glob("train/*.partial/metrics.jsonl"):
             for line in path.read_text().splitlines():
-                if line.endswith("}"):
-                    steps.append(json.loads(line)["step"])
+                record = json.loads(line) if line.endswith("}") else {}
+                if record.get("kind") == "train":
+                    steps.append(record["step"])
         return max(steps)
 
     def wait_until_over(self, name: str = "release", *, seconds: float = 180) -> slurm.JobState:

@@ -20,10 +20,10 @@ from finetune.output.console import Console
 from finetune.spec.recipe import Run
 from finetune.spec.sections.training import Train
 from finetune.train.engine import TorchEngine
-from finetune.train.loop import Plan, Trainer
+from finetune.train.loop import Trainer
 from finetune.train.optimizer import make_optimizer
 from finetune.train.processes import Processes
-from finetune.train.state import Layout, Progress
+from finetune.train.state import Layout, Plan, Progress
 from finetune.train.stop import StopFlag
 from tests.fake_cuda.fake_gpu import CudaAttention, fake_gpu
 from tests.fake_cuda.shapes import weights_of

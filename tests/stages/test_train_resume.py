@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from finetune.artefacts.job import Artifact, Job
+from finetune.artefacts.timeline.attempts import PARTS, read_attempts
 from finetune.errors import Stopped, StoreError
 from finetune.messages import Problem
 from finetune.models import kinds
@@ -164,6 +166,35 @@ def test_the_energy_of_every_start_counts(
     assert 0 < sum(first.values()) < found["kilowatt_hours"] * 3.6e6
     assert found["method"] == "; ".join(first)
     assert not list(tmp_path.glob("energy-*"))
+
+
+def test_the_seconds_of_every_attempt_stay_and_add_up_to_its_time(
+    tmp_path: Path, inputs: dict[str, Artifact]
+) -> None:
+    """Each attempt's parts sum to its wall time; what a resumption cuts off still counts."""
+    stopped(make_job(tmp_path, inputs, **SETTINGS))
+    shutil.rmtree(sorted((tmp_path / "checkpoints").iterdir())[-1])
+    (before,) = read_attempts(tmp_path)
+    begun = time.monotonic()
+    again = make_job(tmp_path, inputs, **SETTINGS)
+    run(again)
+    wall = time.monotonic() - begun
+    first, second = read_attempts(tmp_path)
+    assert (first.outcome, first.first_step, first.last_step, first.lost_steps) == (
+        *("stopped", 0, 5, 2),
+    )
+    assert first == replace(before, lost_steps=2, lost=pytest.approx(first.lost))
+    assert 0 < first.lost < before.measured
+    assert (second.outcome, second.first_step, second.last_step) == ("done", 3, 8)
+    assert second.elapsed is not None
+    assert second.elapsed == pytest.approx(wall, rel=0.1, abs=0.3)
+    assert second.measured == pytest.approx(second.elapsed, rel=0.1, abs=0.2)
+    for part in (*PARTS, "longest_checkpoint", "peak_memory_bytes"):
+        assert getattr(second, part) > 0, part
+    assert sum(second.start_up_parts.values()) == pytest.approx(second.start_up, abs=0.01)
+    assert (first.gpu, second.gpu) == (None, None)
+    assert isinstance(again.console.out, io.StringIO)
+    assert "in 2 attempts; steps " in again.console.out.getvalue()
 
 
 def test_a_stop_before_the_first_step_leaves_nothing(

@@ -15,6 +15,7 @@ from finetune.artefacts.packed_split import DOCUMENT_DTYPE
 from finetune.models.rows import NewRows, write_rows
 from finetune.output.console import Console
 from finetune.spec.recipe import Recipe
+from finetune.train.metrics import TIMES
 from tests.support.results import base_result, prepare_result, vocabulary_result
 from tests.support.tiny import write_tiny_model
 
@@ -144,7 +145,7 @@ def adapter_digest(workspace: Path) -> tuple[str, str]:
 
 
 def records(workspace: Path, kind: str) -> list[dict[str, Any]]:
-    """Return the lines of metrics.jsonl of one kind, without their timings."""
+    """Return the lines of metrics.jsonl of one kind, without their times."""
     lines = (workspace / "metrics.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
-    return [{k: v for k, v in r.items() if k != "seconds"} for r in found if r["kind"] == kind]
+    return [{k: v for k, v in r.items() if k not in TIMES} for r in found if r["kind"] == kind]

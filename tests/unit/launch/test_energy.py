@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,25 +26,7 @@ from finetune.launch.energy import (
     recorded,
 )
 from finetune.spec.sections.electricity import GRID, Grid
-
-DRIVER = """\
-#include <string.h>
-static unsigned long long used = 5000;
-static int readings = 0;
-int nvmlInitWithFlags(unsigned int flags) { return 0; }
-int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
-    if (strcmp(uuid, "GPU-abc")) return 6;
-    *handle = &used;
-    return 0;
-}
-int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millijoules) {
-    if (++readings == 4) return 15; /* the GPU is lost */
-    used += 1000;
-    *millijoules = *(unsigned long long *)handle;
-    return 0;
-}
-"""
-"""A stand-in for the library of NVIDIA's driver, which is loaded by its name."""
+from tests.support.nvml_driver import nvml_driver
 
 
 def zone(root: Path, name: str, kind: str, microjoules: int) -> Path:
@@ -134,14 +115,7 @@ def counted(uuid: str, *, readings: int, library: Path | None) -> list[float] | 
 def test_a_gpu_is_read_through_its_driver(tmp_path):
     """Joules of the GPU that torch names; a reading that fails repeats the one before it, and
     another GPU has no counter."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler for the stand-in of the driver")
-    (tmp_path / "nvml.c").write_text(DRIVER)
-    library = tmp_path / "libnvidia-ml.so.1"
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-o", str(library), str(tmp_path / "nvml.c")], check=True
-    )
+    library = nvml_driver(tmp_path)
     assert counted("abc", readings=4, library=library) == [7.0, 8.0, 8.0, 9.0]
     assert counted("other", readings=1, library=library) is None
 

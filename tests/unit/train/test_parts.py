@@ -113,21 +113,26 @@ def test_a_second_interrupt_is_not_held_back() -> None:
 
 
 def test_metrics_are_cut_to_the_resumed_step(tmp_path: Path) -> None:
-    """Records after the checkpoint, a validation it does not know, and a torn line all go."""
+    """Of steps after the checkpoint, and a validation it does not know, the seconds alone stay; a
+    torn line goes."""
     with Metrics(tmp_path, resumed=Progress(), tensorboard=False) as metrics:
         for step in (1, 2, 3, 4):
-            metrics.train_step(step, loss=float(step))
+            metrics.train_step(step, loss=float(step), seconds=2.0)
             if step % 2 == 0:
-                metrics.validation(step, scores={"hau_Latn": 1.0}, epochs={"hau_Latn": 0.5})
+                metrics.validation(
+                    step, scores={"hau_Latn": 1.0}, epochs={"hau_Latn": 0.5}, seconds=0.5
+                )
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text() + '{"kind": "train", "st')
-    with Metrics(tmp_path, resumed=Progress(step=4, validated_step=2), tensorboard=False) as again:
-        again.train_step(5, loss=5.0)
-    found = [(r["kind"], r["step"]) for r in map(json.loads, path.read_text().splitlines())]
-    assert found == [
-        *(("train", 1), ("train", 2), ("validation", 2)),
-        *(("train", 3), ("train", 4), ("train", 5)),
+    with Metrics(tmp_path, resumed=Progress(step=3, validated_step=2), tensorboard=False) as again:
+        again.train_step(4, loss=5.0)
+    found = list(map(json.loads, path.read_text().splitlines()))
+    assert [(r["kind"], r["step"]) for r in found] == [
+        *(("train", 1), ("train", 2), ("validation", 2), ("train", 3)),
+        *(("lost", 4), ("lost", 4), ("train", 4)),
     ]
+    assert found[4] == {"kind": "lost", "of": "train", "step": 4, "seconds": 2.0}
+    assert found[5] == {"kind": "lost", "of": "validation", "step": 4, "seconds": 0.5}
 
 
 def test_the_picture_needs_no_validation_and_repeats_to_the_byte(tmp_path: Path) -> None:

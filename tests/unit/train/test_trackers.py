@@ -63,7 +63,7 @@ def test_all_trackers_get_the_same_names(tmp_path: Path) -> None:
     guarded = Guarded({"kept": kept}, say=said.append)
     with Metrics(tmp_path, resumed=Progress(), tensorboard=False, trackers=guarded) as board:
         board.train_step(1, loss=2.0, learning_rate=1e-3, tokens=100, seconds=0.5)
-        board.validation(1, scores={"hau_Latn": 1.25}, epochs={"hau_Latn": 0.5})
+        board.validation(1, scores={"hau_Latn": 1.25}, epochs={"hau_Latn": 0.5}, seconds=0.5)
     names = sorted(name for _, values in kept.values for name in values)
     assert names == NAMES
     assert kept.values[0][1]["train/tokens_per_second"] == 200.0

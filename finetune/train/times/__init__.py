@@ -1,0 +1,1 @@
+"""Measurement of the wall time of a training run."""
