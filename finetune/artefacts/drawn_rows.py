@@ -85,9 +85,14 @@ def times_of(
 
 
 def rows_seen(job: Job, split: PreparedItems, *, steps: int | None = None) -> NDArray[np.int64]:
-    """Return the rows that the training of the job's phase drew in its first `steps` steps.
+    """Return the rows that the training of the job's phase drew; `steps` as in `times_seen`."""
+    return np.flatnonzero(times_seen(job, split, steps=steps))
 
-    None: in all steps that were planned.
+
+def times_seen(job: Job, split: PreparedItems, *, steps: int | None = None) -> NDArray[np.int64]:
+    """Return how often the training of the job's phase drew each row in its first `steps` steps.
+
+    None: in all steps that were planned. Shape (N,).
     """
     train = job.phase.train
     each = train.rows_per_step(split.sequence_tokens)
@@ -95,4 +100,4 @@ def rows_seen(job: Job, split: PreparedItems, *, steps: int | None = None) -> ND
     plan = plan_of(job, split, steps=planned)
     order = None if plan is None else order_of(plan, split, seed=train.seed)
     rows = each * (planned if steps is None else steps)
-    return np.flatnonzero(times_of(split, order, seed=train.seed, rows=rows))
+    return times_of(split, order, seed=train.seed, rows=rows)

@@ -7,6 +7,7 @@ A split is a folder:
     supervised.npy  uint8  (N, T)  1 where the token is a training target (predicted from the
                                    token before it); the first token of a segment never is
     documents.npy   structured (D,) one record a segment, ordered by (row, start): DOCUMENT_DTYPE
+    ledger_lines.npy  int64 (documents,)  (train) line of each document in ledger.jsonl, from 0
     items.jsonl     (validation, test) one object a segment, same order as documents.npy:
                     {"id", "card", "language", "prompt", "reference", "source"}
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from finetune.artefacts.prepared_items import PreparedItems
 from finetune.mix.allocate import Subset
 
+LEDGER_LINES = "ledger_lines.npy"
 DOCUMENT_DTYPE = np.dtype(
     [
         ("document", "<i8"),  # number of the document within the split, by content hash order

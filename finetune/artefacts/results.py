@@ -244,7 +244,8 @@ class TrainResult:
     seen: tuple[Seen, ...] | None = None
     """None in artefacts older than data mixtures."""
     seen_before: tuple[tuple[Seen, ...], ...] = ()
-    """Of the phases before this one, in order."""
+    """Of the phases before this one, in order; so are their steps."""
+    steps_before: tuple[int, ...] = field(default=(), metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,8 +342,7 @@ def as_json(result: Any) -> dict[str, Any]:
     >>> as_json(ReleaseResult("org/toy", "mit", files={}))
     {'repo': 'org/toy', 'licence': 'mit', 'files': {}, 'gate': []}
     """
-    plain: dict[str, Any] = _plain(result)
-    return plain
+    return dict(_plain(result))
 
 
 def read_result(artifact: Artifact, kind: type[_Result]) -> _Result:

@@ -45,7 +45,7 @@ STAGES = {
         Stage("base", 1, "finetune.models.base:run", needs_network=True),
         Stage("corpus", 1, "finetune.sources.fetch:run_corpus", needs_network=True),
         Stage("benchmark", 1, "finetune.sources.benchmark.download:run", needs_network=True),
-        Stage("prepare", 9, "finetune.prepare.run:run"),
+        Stage("prepare", 10, "finetune.prepare.run:run"),
         Stage("vocabulary", 2, "finetune.tokenizer.run:run"),
         Stage("train", 3, "finetune.train.run:run", resumable=True, on_all_ranks=True),
         Stage(

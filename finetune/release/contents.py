@@ -13,7 +13,10 @@ from finetune.errors import ReleaseError
 from finetune.messages import Place, problem
 from finetune.spec.tables.export_format import IN_RELEASE, Export, export_format
 
-TEXTS = ("LICENSE", "NOTICE", "README.md", "evaluation.json", "loss.png", "training_data.json")
+TEXTS = (
+    *("LICENSE", "NOTICE", "README.md", "credits.csv", "evaluation.json", "loss.png"),
+    "training_data.json",
+)
 """Card, notices, scores and picture, whatever is exported."""
 FOLDERS = ("items/*.jsonl", "items/*.npy", "every_eval_ever/*.json", "every_eval_ever/*.jsonl")
 """Patterns of the scores per item, and of the records of Every Eval Ever; `*` goes through

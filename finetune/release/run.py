@@ -14,6 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.credits.credit_file import CREDITS, as_csv
+from finetune.artefacts.credits.drawn_tokens import drawn_tokens
+from finetune.artefacts.credits.shares import credit_rows
 from finetune.artefacts.every_eval_ever.schema_facts import Evaluated
 from finetune.artefacts.every_eval_ever.schema_records import write_records
 from finetune.artefacts.gates.table import said_of
@@ -66,6 +69,8 @@ def run(job: Job) -> dict[str, Any]:
     terms = adapter_terms(
         recipe.base.licence, job.cards, wanted=recipe.released.licence, today=date.today()
     )
+    credited = credit_rows(drawn_tokens(job), job.cards)  # with all cards, as training drew
+    (job.workspace / CREDITS).write_text(as_csv(credited), "utf-8")
     job = replace(job, cards=standing(job.cards))
     job = replace(job, cards=trained_cards(job))
     licence = licensing(job, terms)

@@ -255,6 +255,7 @@ def _finish(
         result,
         seen=training_mix.seen(job, plan.split, plan.mixed, rows=rows),
         seen_before=training_mix.seen_before(job),
+        steps_before=training_mix.steps_before(job),
     )
 
 

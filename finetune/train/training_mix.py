@@ -91,6 +91,15 @@ def seen_before(job: Job) -> tuple[tuple[Seen, ...], ...]:
     return (*result.seen_before, result.seen)
 
 
+def steps_before(job: Job) -> tuple[int, ...]:
+    """Return the steps of the phases before this one, in order."""
+    start = job.inputs.get("start")
+    if start is None:
+        return ()
+    result = read_result(start, TrainResult)
+    return (*result.steps_before, result.steps)
+
+
 def epochs_by_language(
     split: PreparedItems, order: MixedOrder | None, *, seed: int, rows: int
 ) -> dict[str, float]:

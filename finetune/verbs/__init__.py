@@ -123,6 +123,12 @@ _ROWS = (
     ),
     Verb("judge", "release", "let speakers judge outputs on an offline page; collect the answers"),
     Verb("publish", "release", "upload a built release to a hub", recipe="required"),
+    Verb(
+        "credits",
+        "release",
+        "show whose texts were trained on: shares by card, licence and contributor",
+        store=True,
+    ),
     Verb("chat", "use", "chat with base and adapter in the terminal", recipe="required"),
     Verb("export", "use", "export the adapter, e.g. merged into its base", recipe="required"),
     Verb(

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.artefacts.packed_split import DOCUMENT_DTYPE
+from finetune.artefacts.packed_split import DOCUMENT_DTYPE, LEDGER_LINES
 from finetune.prepare.packing.pack import Rows
 from finetune.prepare.packing.tokens import Tokens
 from finetune.prepare.reading.document import SPLITS, Document, Split
@@ -53,6 +53,14 @@ class Segments:
     def groups_D(self) -> NDArray[np.int64]:
         """A number for each pair of language and card."""
         return self.languages_D.astype(np.int64) << 16 | self.cards_D
+
+    @property
+    def ledger_lines(self) -> NDArray[np.int64]:
+        """Line of each document in the ledger, from 0: it has one per encoded document."""
+        documents_S = self.tokens.documents_S
+        _, first = np.unique(self.documents_D, return_index=True)
+        lines = np.searchsorted(np.unique(documents_S), documents_S[self.numbers_D[first]])
+        return lines.astype(np.int64)
 
     @property
     def num_documents(self) -> int:
@@ -131,7 +139,9 @@ def write_split(
                 files[name].write(array.tobytes())
             tokens += int(arrays["documents"]["length"].sum(dtype=np.int64))
             supervised += int(arrays["documents"]["supervised_tokens"].sum(dtype=np.int64))
-    if item is not None:
+    if item is None:
+        np.save(directory / LEDGER_LINES, segments.ledger_lines)
+    else:
         _write_items(directory, segments.numbers_D[rows.members_n], item)
     return {
         "documents": segments.num_documents,

@@ -34,6 +34,10 @@ class Consent(Section):
     """The agreement, in a sentence."""
     withdrawal: str = ""
     """Right to withdraw texts, and the way to ask for it."""
+    credit: Literal["not-stated", "names", "pseudonyms", "none"] = "not-stated"
+    """Naming of contributors in credits, as the column `contributor` has them. `names`: they agreed
+    to be named; `pseudonyms`: the column has pseudonyms, which may be shown. Otherwise no
+    contributor is named."""
     expires: date | None = None
     """Last day on which it holds; after it nothing is trained or released."""
 

@@ -49,6 +49,7 @@ LINES = [
     ["runs", "--verify"],
     ["runs"],
     ["report", R],
+    ["credits", R],
     ["publish", R, "--dry-run"],
     ["publish", R],
     ["export", R, "--format", "merged", "-o", "merged"],

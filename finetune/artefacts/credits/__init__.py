@@ -1,0 +1,1 @@
+"""Credits: shares of the supervised tokens that training drew, by card, licence, contributor."""
