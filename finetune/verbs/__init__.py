@@ -126,7 +126,7 @@ _ROWS = (
     Verb(
         "credits",
         "release",
-        "show whose texts were trained on: shares by card, licence and contributor",
+        "show whose texts were trained on, in shares by card and person",
         store=True,
     ),
     Verb("chat", "use", "chat with base and adapter in the terminal", recipe="required"),

@@ -88,8 +88,8 @@ def said_of_credits(rows: Sequence[CreditRow]) -> Sentence:
     total = sum(row.supervised_tokens for row in rows if row.by == "card")
     parts = [
         sentence(
-            "Counted are the {total} supervised tokens that training drew, with repeated epochs "
-            "and replay.",
+            "Counted are the supervised tokens that training drew, with repeated epochs and "
+            "replay: {total}.",
             total=total,
         )
     ]

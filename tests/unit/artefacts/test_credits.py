@@ -105,7 +105,7 @@ def test_contributors_are_named_only_where_the_card_permits_it(tmp_path: Path) -
     ]
     said = str(said_of_credits(rows))
     assert "Musa" not in as_csv(rows) + said
-    assert "Counted are the 100 supervised tokens" in said
+    assert "with repeated epochs and replay: 100." in said
     assert "Amina 50.00%, not named (open) 25.00%, not named (shut, 2 people) 25.00%" in said
     everyone = credit_rows(drawn, cards, all_names=True)
     assert [r.name for r in everyone if r.by == "contributor"] == ["Amina", "", "Amina", "Musa"]
