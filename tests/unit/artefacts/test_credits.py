@@ -45,7 +45,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A trained recipe of two cards; one says who gave each text, and has a long one to split."""
     folder = tmp_path_factory.mktemp("credits")
     rows = [
-        (f"{WHO[n % 3] or 'somebody'} said {n} times that it rains.", WHO[n % 3]) for n in range(60)
+        (f"{WHO[n % 3] or 'The book'} said {n} times that it rains.", WHO[n % 3]) for n in range(60)
     ]
     rows.append(("Amina " * 400, "Amina"))
     table = "text\twho\n" + "".join(f"{text}\t{who}\n" for text, who in rows)
