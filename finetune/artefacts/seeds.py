@@ -68,7 +68,7 @@ def _pooled(test: PairedTest, evaluations: Sequence[tuple[Path, EvaluateResult]]
         for other in result.comparisons
         if subject(other) == subject(test)
     ]
-    items = [_items(folder, result, test) for folder, result in evaluations]
+    items = [kept_items(folder, result, test) for folder, result in evaluations]
     if len(tests) < len(evaluations) or any(one is None for one in items):
         return None
     known = [one for one in items if one is not None]
@@ -93,11 +93,11 @@ def _pooled(test: PairedTest, evaluations: Sequence[tuple[Path, EvaluateResult]]
     return Pooled(test, values, sum(other.better == "adapter" for other in tests), against)
 
 
-_Items = tuple[tuple[str, ...], list[tuple[str, str]], NDArray[np.float64]]
+KeptItems = tuple[tuple[str, ...], list[tuple[str, str]], NDArray[np.float64]]
 """Systems; item and document of each line; statistics (S, N, K)."""
 
 
-def _items(folder: Path, result: EvaluateResult, test: PairedTest) -> _Items | None:
+def kept_items(folder: Path, result: EvaluateResult, test: PairedTest) -> KeptItems | None:
     """Return the items of a comparison; None in evaluations of before they were kept."""
     task = task_of(test.task, direction=test.direction).name
     listed = [f for f in result.items if (f.task, f.metric) == (task, test.metric)]
@@ -106,7 +106,11 @@ def _items(folder: Path, result: EvaluateResult, test: PairedTest) -> _Items | N
     text = (folder / listed[0].items).read_text("utf-8")
     lines: list[dict[str, Any]] = [json.loads(line) for line in text.split("\n") if line]
     keys = ("language", "direction", "phase")
-    mine = [n for n, one in enumerate(lines) if all(one[k] == getattr(test, k) for k in keys)]
+    mine = [
+        n
+        for n, one in enumerate(lines)
+        if "held_out" not in one and all(one[k] == getattr(test, k) for k in keys)
+    ]
     array_SNK = np.load(folder / listed[0].scores, allow_pickle=False)[:, mine]
     return (
         listed[0].systems,

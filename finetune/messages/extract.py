@@ -39,6 +39,7 @@ TRANSLATED = (
     "prepare",
     "readers",
     "release",
+    "report",
     "sources",
     "spec",
     "sizing",

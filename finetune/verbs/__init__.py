@@ -118,8 +118,8 @@ _ROWS = (
     Verb(
         "report",
         "release",
-        "show the report pages of a recipe, or a sweep's table",
-        recipe="optional",
+        "one page on runs, seeds or a sweep: gains, samples, loss, data, cost",
+        store=True,
     ),
     Verb("judge", "release", "let speakers judge outputs on an offline page; collect the answers"),
     Verb("publish", "release", "upload a built release to a hub", recipe="required"),

@@ -178,8 +178,6 @@ def time_limit(text: str) -> str:
 def refuse_absent(options: argparse.Namespace) -> None:
     """Raise RecipeError if the recipe, site or overlay that was named is not there."""
     named = {kind: getattr(options, kind, None) for kind in _FOLDERS}
-    if getattr(options, "sweep", None) is True:  # `report --sweep CHAIN`
-        named["recipe"] = None
     if named["site"] is None:
         named["overlay"] = None  # the verb asks for the site first
     absent = [

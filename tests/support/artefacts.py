@@ -20,6 +20,7 @@ def finished(
     inputs: Mapping[str, str] | None = None,
     content: Mapping[str, Any] | None = None,
     key: str | None = None,
+    started: float = 0.0,
 ) -> Path:
     """Make `.../STAGE/KEY`, with what lies in it, a finished artefact; return the folder.
 
@@ -28,7 +29,7 @@ def finished(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     request = Request(folder.parent.name, key or folder.name, "tiny", content or {}, inputs or {})
-    write_manifest(folder, request, result=result or {}, started=0.0)
+    write_manifest(folder, request, result=result or {}, started=started)
     return folder
 
 

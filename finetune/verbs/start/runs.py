@@ -16,7 +16,9 @@ from finetune.pipeline.disk_errors import disk_errors
 from finetune.pipeline.manifest import read_manifest
 from finetune.pipeline.plan import STAGES
 from finetune.pipeline.store import Store
+from finetune.pipeline.told_apart import Marks, marks_of
 from finetune.pipeline.verify import damage_of
+from finetune.spec.tables.metric import VALIDATED, VALIDATION
 from finetune.verbs.problems import exclusive
 
 SHOWN_TIMES = 50
@@ -53,28 +55,56 @@ def run(options: Namespace, console: Console) -> int:
         return 0
     if options.verify is not None:
         return _verify(options.verify, store=store, console=console)
+    _list(store, console=console)
+    return 0
+
+
+def _list(store: Store, *, console: Console) -> None:
+    """Show the artefacts, with what tells those of one recipe apart."""
+    listed = store.artifacts()
+    marks = marks_of([manifest for _, manifest in listed])
     rows: list[tuple[str, ...]] = []
     facts: list[dict[str, Any]] = []
-    for artifact, manifest in store.artifacts():
+    for artifact, manifest in listed:
         name = f"{artifact.stage}/{artifact.key}"
+        mark = marks.get(name, Marks())
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.finished))
-        rows.append((name, manifest.name, "cached", when, f"{manifest.size_bytes / 2**20:,.1f}"))
+        marked = (manifest.name, mark.repo or "", *map(_shown, (mark.steps, mark.seed)), mark.score)
+        rows.append((name, *marked, "cached", when, f"{manifest.size_bytes / 2**20:,.1f}"))
         facts.append(
             {
                 "artefact": name,
                 "recipe": manifest.name,
+                **_facts(mark),
                 "state": "cached",
                 "finished": manifest.finished,
                 "size_bytes": manifest.size_bytes,
             }
         )
-    blank = {"recipe": None, "finished": None, "size_bytes": None}
+    blank = {"recipe": None, **_facts(Marks()), "finished": None, "size_bytes": None}
     for name, state in store.unfinished():
-        rows.append((name, "", state, "", ""))
+        rows.append((name, *[""] * 5, state, "", ""))
         facts.append({"artefact": name, "state": state, **blank})
-    columns = ("artefact", "recipe", "state", "finished", "MiB")
+    columns = (
+        *("artefact", "recipe", "repository", "steps", "seed", "bits/byte"),
+        *("state", "finished", "MiB"),
+    )
     console.table(str(store.root), columns, rows, name="artefacts", facts=facts)
-    return 0
+
+
+def _shown(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _facts(mark: Marks) -> dict[str, Any]:
+    return {
+        "repo": mark.repo,
+        "steps": mark.steps,
+        "seed": mark.seed,
+        VALIDATED: mark.validation,
+        f"base_{VALIDATION}": mark.base,
+        f"adapter_{VALIDATION}": mark.adapter,
+    }
 
 
 def _remove(victims: Sequence[str], *, store: Store, console: Console) -> None:

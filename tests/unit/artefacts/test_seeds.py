@@ -11,9 +11,9 @@ import pytest
 from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import ItemFile, PairedTest
 from finetune.artefacts.seeds import pooled
+from finetune.report.as_json import pooled_facts
 from finetune.statistics.bootstrap import ratio_of_sums
 from finetune.statistics.significance import compare
-from finetune.verbs.release.report import pooled_facts
 
 ITEMS = 60
 
@@ -69,7 +69,7 @@ def test_seeds_are_a_record_of_json(tmp_path):
     """`report --sweep --json` has mean, values by seed, and the test against each rival."""
     seeds = [_evaluation(tmp_path / str(n), 0.3, seed=n, better=True) for n in range(2)]
     [found] = pooled(seeds)
-    facts = json.loads(json.dumps(pooled_facts("lora.rank=8", found)))
+    facts = json.loads(json.dumps({"combination": "lora.rank=8"} | pooled_facts(found)))
     assert (facts["mean"], facts["by_seed"]) == (found.mean, list(found.values))
     assert (facts["metric"], facts["better_in"]) == ("bits_per_byte", 2)
     assert set(facts["against"]) == {"base", "ngram"}
