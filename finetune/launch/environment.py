@@ -6,14 +6,23 @@ import logging
 import os
 from collections.abc import Mapping
 
+TELEMETRY = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, and with it transformers and datasets
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # mlflow/telemetry/utils.py
+    "WANDB_ERROR_REPORTING": "false",  # wandb/env.py: reports of its own errors
+    "DO_NOT_TRACK": "true",  # what else follows donottrack.sh; MLflow wants this very word
+}
+"""Switches that keep libraries from reporting how they are used. Of those that `finetune` imports,
+no other has one: accelerate, peft, deepspeed, bitsandbytes, lm_eval and trackio send nothing."""
+
 _ENVIRONMENT = {
+    **TELEMETRY,
     # GNU OpenMP's threads spin while they wait, which costs a busy machine most of its speed
     # (measured: 1.7 against 8.8 tokens/s beside one other process).
     "OMP_WAIT_POLICY": "passive",
     "TOKENIZERS_PARALLELISM": "false",  # forks warn otherwise; tokenizing is not the slow part
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
     # bars of libraries would be drawn over ours, and fill logs
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
