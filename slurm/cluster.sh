@@ -431,6 +431,7 @@ up() {
   if [ "$(nodes | grep -c .)" = "$n" ] && any_daemon; then
     # what is there stays, with its jobs; daemons that are gone are started again
     start_munged
+    if [ -d "$STATE/db/data" ]; then WANT_DBD=1 start_dbd; fi
     start_ctld
     for ((i = 0; i < 300; i++)); do
       if scontrol ping 2>/dev/null | grep -q 'is UP'; then break; fi

@@ -27,6 +27,11 @@ max_restarts: 2
 requeue: {requeue}
 """
 RECIPE = "recipes/tiny.yaml"
+SETTINGS = {
+    "max_steps: 4": "max_steps: 60",
+    "checkpoint_every_steps: 1": "checkpoint_every_steps: 5",
+}
+"""Of the recipe, for training runs that are long enough to be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +138,17 @@ def make_line(
     line = Line(folder, cluster)
     line.finetune("fetch", RECIPE)
     return line
+
+
+def jobs_of(line: Line) -> dict[str, dict[str, Any]]:
+    """Return what `status` says of each job, and of the chain."""
+    said = line.finetune("status", "--json").stdout.splitlines()
+    return {job.get("job", "chain"): job for job in map(json.loads, said)}
+
+
+def adapters_of(line: Line) -> dict[Path, str]:
+    """Return checksums of the adapters, by path."""
+    return {
+        path.relative_to(line.store): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in line.store.glob("train/*/adapter/*")
+    }

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import json
 
 import pytest
 
 from finetune.cluster.chain.chain import job_ids, read_events, read_submissions
 from finetune.cluster.slurm import commands as slurm
-from tests.cluster.chains import RECIPE, make_line
+from tests.cluster.chains import RECIPE, SETTINGS, adapters_of, jobs_of, make_line
 from tests.cluster.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-SETTINGS = {
-    "max_steps: 4": "max_steps: 60",
-    "checkpoint_every_steps: 1": "checkpoint_every_steps: 5",
-}
 SWEEP = ("--sweep", "train.learning_rate=5e-3,1e30", "--seeds", "0,1", "--array-limit", "2")
-
-
-def jobs_of(line):
-    said = line.finetune("status", "--json").stdout.splitlines()
-    return {job.get("job", "chain"): job for job in map(json.loads, said)}
-
-
-def adapters_of(line):
-    return {
-        path.relative_to(line.store): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in line.store.glob("train/*/adapter/*")
-    }
 
 
 def test_a_sweep_ends_in_one_table_even_if_tasks_fail(cluster, tmp_path):

@@ -28,6 +28,10 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         180,
         "an array that is cancelled and trained again on another partition",
     ),
+    "tests/cluster/test_packing.py::test_a_stop_in_the_middle_repeats_only_what_is_not_done": (
+        240,
+        "three training runs, stopped and resumed, their evaluations, and a run to compare with",
+    ),
     "tests/cluster/test_survival.py::test_a_site_without_requeueing_continues_in_new_jobs": (
         180,
         "two jobs of one chain, and Slurm looks at preemption every 30 s",

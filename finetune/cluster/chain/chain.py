@@ -61,11 +61,24 @@ class ChainJob:
     array: str | None = None
     """Name of its job array (`train`), whose tasks share script and id."""
     task: int | None = None
-    """Index in the array (SLURM_ARRAY_TASK_ID); the job id of a task is `ARRAY ID_INDEX`."""
+    """Index in the array (SLURM_ARRAY_TASK_ID, unless it is packed); the job id of a task is
+    `ARRAY ID_INDEX`."""
     recipe: str | None = None
     """Resolved recipe of this task, relative to the chain's folder; None: that of the chain."""
     settings: tuple[str, ...] = ()
     """Recipe values that this task overrides, `key=value`."""
+    pack: int | None = None
+    """Index in the array of the Slurm job that runs this training beside others; None: its own."""
+
+    @property
+    def index(self) -> int | None:
+        """Index of its Slurm job in the array: SLURM_ARRAY_TASK_ID."""
+        return self.task if self.pack is None else self.pack
+
+    @property
+    def script_label(self) -> str:
+        """Name of its batch script in logs and notes, which a pack shares."""
+        return self.name if self.pack is None else f"{self.array}.pack{self.pack}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,10 @@ class Chain:
         """Return the log of a submission of a job."""
         return self.folder / self.job(name).log.replace("%j", job_id)
 
+    def outcomes_of(self, name: str, *, job_id: str, restart: int) -> Path:
+        """Return the folder of the exit records of an attempt at a job."""
+        return self.folder / "attempts" / f"{self.job(name).name}-{job_id}-{restart}"
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -165,6 +182,8 @@ class AttemptEvent:
     """Artefacts of the job in the store."""
     nodes: tuple[str, ...] = ()
     """At the end: nodes that are suspected to be the cause."""
+    final: bool | None = None
+    """At the end: true if no other attempt follows in this Slurm job."""
     log_bytes: int | None = None
     """At the start: size of the job's log, to show the log of one attempt."""
 
@@ -290,6 +309,14 @@ def read_submissions(chain: Chain) -> list[Submission]:
 def job_ids(chain: Chain) -> dict[str, str]:
     """Return the id of the newest submission of each job that was submitted."""
     return {s.name: s.job_id for s in read_submissions(chain)}
+
+
+def names_by_id(chain: Chain) -> dict[str, tuple[str, ...]]:
+    """Return the jobs of each id that was submitted; packed training runs share one."""
+    names: dict[str, dict[str, None]] = {}
+    for sent in read_submissions(chain):
+        names.setdefault(sent.job_id, {})[sent.name] = None
+    return {job_id: tuple(found) for job_id, found in names.items()}
 
 
 def append_cancellation(chain: Chain, job_ids: Iterable[str], *, because: str = "") -> None:

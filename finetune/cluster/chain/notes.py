@@ -57,7 +57,8 @@ def noted_end(notes: Notes, last: AttemptEvent | None) -> str:
 
 def notes_of(chain: Chain, name: str, job_id: str | None) -> Notes:
     """Return the notes of the newest attempt of a job."""
-    paths = list((chain.folder / "attempts").glob(f"{name}-{job_id}-*.txt"))
+    label = chain.job(name).script_label
+    paths = list((chain.folder / "attempts").glob(f"{label}-{job_id}-*.txt"))
     if not paths:
         return Notes()
     newest = max(paths, key=lambda path: (len(path.name), path.name))

@@ -1,4 +1,4 @@
-"""Nodes, GPUs and time limit of a training run, as asked for at one submission.
+"""Nodes, GPUs and time limit of a training job, as asked for at one submission.
 
 They replace what the site says about `train`, and are recorded in the chain, so that a resubmission
 asks for the same.
@@ -26,12 +26,14 @@ class Size:
     """GPUs on all nodes together, as `--gpus` of sbatch."""
     time_limit: str | None = None
     """Of one attempt."""
+    pack: int | None = None
+    """Training runs of a sweep that one job runs side by side, each on a GPU of one node."""
 
     def over(self, other: Size | None) -> Size:
         """Return this size, with the values of another one where it has none.
 
         >>> Size(time_limit="2:00:00").over(Size(nodes=2, time_limit="4:00:00"))
-        Size(nodes=2, gpus=None, time_limit='2:00:00')
+        Size(nodes=2, gpus=None, time_limit='2:00:00', pack=None)
         """
         given = {k: v for k, v in asdict(self).items() if v is not None}
         return replace(other or Size(), **given)
@@ -39,7 +41,12 @@ class Size:
     @property
     def typed(self) -> tuple[str, ...]:
         """The options that ask for it."""
-        values = {"--nodes": self.nodes, "--gpus": self.gpus, "--time": self.time_limit}
+        values = {
+            "--nodes": self.nodes,
+            "--gpus": self.gpus,
+            "--time": self.time_limit,
+            "--pack": self.pack,
+        }
         return tuple(name for name, value in values.items() if value is not None)
 
 
@@ -47,6 +54,7 @@ def sized(site: Site, size: Size | None) -> Site:
     """Return the site with training jobs of this size.
 
     Without `nodes`, as few nodes as hold the GPUs. The debug run gets no more nodes than training.
+    A pack has a GPU for each of its runs on one node, or on a site without GPUs a task each.
 
     Raises RecipeError if the site has no such GPUs, or if its lines do not say how many they ask
     for.
@@ -56,6 +64,10 @@ def sized(site: Site, size: Size | None) -> Site:
     train, debug = site.train, site.debug
     changes: dict[str, Any] = {}
     wanted: dict[str, Any] = {}
+    if size.pack is not None:
+        _refuse_unfit_pack(site, size)
+        wanted["ranks_per_node"] = size.pack
+        size = replace(size, nodes=1, gpus=size.pack if site.gpus_per_node else None)
     if size.time_limit is not None:
         wanted["time_limit"] = size.time_limit
     nodes = size.nodes
@@ -63,7 +75,7 @@ def sized(site: Site, size: Size | None) -> Site:
         nodes, per_node = 1, size.gpus
         wanted["ranks_per_node"] = changes["gpus_per_node"] = per_node
     elif size.gpus is not None:
-        nodes, per_node = _layout(site, gpus=size.gpus, nodes=size.nodes)
+        nodes, per_node = _layout(site, size)
         of_train = any(GPU_COUNT.match(line) for line in train.sbatch)
         lines = train.sbatch if of_train else [x for x in site.sbatch if GPU_COUNT.match(x)]
         asked = _asking(lines, gpus=per_node)
@@ -79,9 +91,38 @@ def sized(site: Site, size: Size | None) -> Site:
     return site.model_copy(update=changes)
 
 
-def _layout(site: Site, *, gpus: int, nodes: int | None) -> tuple[int, int]:
+def _refuse_unfit_pack(site: Site, size: Size) -> None:
+    """Raise RecipeError for a pack with a size of its own, or of more training runs than GPUs."""
+    place = Place(key=f"--pack {size.pack}")
+    if size.nodes is not None or size.gpus is not None:
+        raise RecipeError(
+            problem(
+                "pack-with-size",
+                "a job of {pack} training runs has one node and a GPU for each; leave {option} out",
+                at=place,
+                pack=size.pack,
+                option="--nodes" if size.nodes is not None else "--gpus",
+            )
+        )
+    if site.gpus_per_node and size.pack is not None and size.pack > site.gpus_per_node:
+        raise RecipeError(
+            problem(
+                "pack-above-gpus",
+                "a node of site {site} has {most} GPUs, and each run needs one; give --pack "
+                "{most} at most",
+                at=place,
+                site=site.name,
+                most=site.gpus_per_node,
+            )
+        )
+
+
+def _layout(site: Site, size: Size) -> tuple[int, int]:
     """Return the nodes, and the GPUs on each."""
-    place, most = Place(key=f"--gpus {gpus}"), site.gpus_per_node
+    assert size.gpus is not None  # noqa: S101, the caller looked
+    gpus, nodes, most = size.gpus, size.nodes, site.gpus_per_node
+    asked = "--gpus" if size.pack is None else "--pack"
+    place = Place(key=f"{asked} {gpus}")
     lines = [*site.sbatch, *site.train.sbatch]
     if not most:
         raise RecipeError(

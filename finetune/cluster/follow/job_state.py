@@ -41,6 +41,10 @@ class Seen:
     reachable: bool = True
     """True if Slurm answered."""
     cancelled: Cancellation | None = None
+    is_over: bool = False
+    """True for a packed run that has ended while others of its Slurm job may still run."""
+    beside: str = ""
+    """End of a packed run whose job still runs: `stopped`, or `failed` with the reason."""
     noted: str = ""
     """Reason that the batch script noted, of an end without a record."""
 
@@ -50,7 +54,7 @@ def judge(seen: Seen, job: ChainJob) -> tuple[State, str]:
     in_store = _in_store(seen)
     if in_store is not None:
         return in_store
-    if seen.slurm is not None and seen.slurm.is_active:
+    if seen.slurm is not None and seen.slurm.is_active and not seen.is_over:
         return _active(seen, seen.slurm, job)
     if seen.cancelled is not None:
         return "cancelled", f"{_by_whom(seen.cancelled)}{_kept(seen)}"
@@ -84,6 +88,8 @@ def _active(seen: Seen, now: JobState, job: ChainJob) -> tuple[State, str]:
     where = f"on {now.nodes}" if now.nodes else now.state.lower()
     since = f" since {clock(now.start_time)}" if now.start_time else ""
     line = seen.progress.last_line
+    if seen.beside:
+        return "running", f"{where}{since}: {seen.beside}; waits for the others of its job"
     doing = f": {line}" if line and seen.progress.step is None else ""
     return "running", where + since + (doing or again)
 

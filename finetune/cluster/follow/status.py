@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finetune.cluster.chain.chain import (
+    AttemptEvent,
     Chain,
     ChainJob,
     job_ids,
@@ -25,7 +26,8 @@ from finetune.cluster.follow.job_state import Seen, State, judge
 from finetune.cluster.follow.notices import input_notices, job_notices, space_notices
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.slurm.commands import JobState
-from finetune.errors import ClusterError
+from finetune.errors import ClusterError, Stopped
+from finetune.launch import outcome
 from finetune.pipeline.store import Store
 
 _ENDS_WITHOUT = ("failed", "cancelled", "stopped")
@@ -206,11 +208,15 @@ def _see(
 ) -> Seen:
     events = read_events(chain, job.name)
     own = [e for e in events if e.job_id == job_id]
+    last = own[-1] if own else None
+    packed = last if job.pack is not None else None
     blockers = [before[n] for n in job.depends_on if n in before]
     return Seen(
         job_id=job_id,
         slurm=state,
-        last=own[-1] if own else None,
+        last=last,
+        is_over=packed is not None and bool(packed.final),
+        beside=_ended_beside(chain, job, packed) if packed is not None else "",
         starts=sum(e.event == "start" for e in events),
         progress=progress_of(chain, job, job_id=job_id),
         blocked_by=next(((b.name, b.state) for b in blockers if b.state in _ENDS_WITHOUT), None),
@@ -218,10 +224,22 @@ def _see(
     )
 
 
+def _ended_beside(chain: Chain, job: ChainJob, last: AttemptEvent) -> str:
+    """Return how a packed run has ended in the attempt that runs; empty if it runs."""
+    if last.event == "end":
+        return ""
+    records = outcome.read(chain.outcomes_of(job.name, job_id=last.job_id, restart=last.restart))
+    if not records or records[0].exit_code == 0:
+        return ""
+    if records[0].exit_code == Stopped.exit_code:
+        return "stopped"
+    return f"failed: {records[0].reason}" if records[0].reason else "failed"
+
+
 def _report(chain: Chain, job: ChainJob, seen: Seen) -> JobReport:
     state, why = judge(seen, job)
-    if state == "stuck" and chain.size is not None:
-        asked = ", ".join(chain.size.typed)
+    asked = "" if chain.size is None else ", ".join(replace(chain.size, pack=None).typed)
+    if state == "stuck" and asked:
         why += (
             f" ({asked} of `submit` counts before the site's: give it to `finetune resubmit`, too)"
         )
@@ -245,7 +263,7 @@ def _report(chain: Chain, job: ChainJob, seen: Seen) -> JobReport:
                 purge_days=chain.purge_days,
             )
         ),
-        is_active=queued is not None,
+        is_active=queued is not None and not seen.is_over,
         blocked_by=blocker[0] if blocker is not None else None,
         partition=queued.partition if queued is not None else None,
         time_limit=queued.time_limit if queued is not None else None,

@@ -79,11 +79,11 @@ def begin(chain: Chain, name: str, *, job_id: str, restart: int) -> str:
         ),
     )
     if is_made(chain, job):
-        _end(chain, name, "done", job_id=job_id, restart=restart, reason="already done")
+        _end(chain, name, "done", job_id=job_id, restart=restart, reason="already done", final=True)
         return "done"
     problem = _problem(chain, job, job_id=job_id)
     if problem is not None:
-        _end(chain, name, "failed", job_id=job_id, restart=restart, reason=problem)
+        _end(chain, name, "failed", job_id=job_id, restart=restart, reason=problem, final=True)
         return f"fail {problem}"
     return f"go {chain.id}/{name}#{number}"
 
@@ -132,6 +132,7 @@ def finish(
         exit_code=ending.exit_code,
         artefacts_made=made,
         nodes=verdict.nodes,
+        final=answer in ("done", "fail") or None,
     )
     return answer, reason
 
@@ -263,7 +264,10 @@ def _problem(chain: Chain, job: ChainJob, *, job_id: str) -> str | None:
         return f"{missing[0]} is not in the store {chain.store}; the previous job did not build it"
     changed = changed_versions(chain.folder / FOLDER)
     if changed and not load_recipe(chain.recipe_of(job.name)).run.accept_versions:
-        return f"package versions differ from the submission: {'; '.join(changed)}"
+        return (
+            f"package versions differ from the submission: {'; '.join(changed)}; "
+            "`finetune resubmit --accept-versions` accepts them"
+        )
     if _lost(_attempts(chain, job.name, job_id=job_id)[:-1]) > chain.max_restarts:
         return f"lost {chain.max_restarts + 1} times in a row without a new checkpoint"
     return None

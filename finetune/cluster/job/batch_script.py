@@ -52,6 +52,7 @@ def script_of(
     environment = {"TRITON_CACHE_DIR": str(chain.folder / "triton")}  # homes have small quotas
     environment |= environment_of(work.kind, site)
     engine = text_environment("finetune.cluster.job", filters={"quoted": shlex.quote})
+    packed = job.pack is not None
     return engine.get_template("job.sh.j2").render(
         header=header(job, request, chain=chain, site=site, array=array),
         job=job.array or job.name,
@@ -60,15 +61,17 @@ def script_of(
         patience_seconds=PATIENCE_SECONDS,
         array=array is not None,
         own_recipe=job.recipe is not None,
+        packs=_packs(job, chain=chain),
+        gpus=expected_gpus(work.kind, site),
         chain=str(chain.folder),
         chain_id=chain.id,
         site=site.name,
         command=shlex.join([*site.launcher, *work.command]),
         setup=[*site.setup, *request.setup],
         environment=list(environment.items()),
-        ranks=ranks,
+        ranks=1 if packed else ranks,
         cpus_per_rank=request.cpus_per_rank,
-        srun=shlex.join(srun_options(work.kind, site)),
+        srun=shlex.join(srun_options(work.kind, site, packed=packed)),
         arguments=_arguments(job, work),
         requeue=chain.requeue == "allowed",
         identity="",
@@ -105,6 +108,15 @@ def expected_gpus(kind: Kind, site: Site) -> int:
     return 0
 
 
+def _packs(job: ChainJob, *, chain: Chain) -> list[tuple[int, list[str]]]:
+    """Return the training runs of each pack of an array, by its index; none if it is not packed."""
+    packs: dict[int, list[str]] = {}
+    for other in chain.jobs:
+        if other.array == job.array and other.pack is not None:
+            packs.setdefault(other.pack, []).append(other.name)
+    return sorted(packs.items())
+
+
 def _arguments(job: ChainJob, work: Work) -> str:
     """Return the arguments of `finetune`; each task of a sweep has a recipe of its own."""
     if job.recipe is None:
@@ -117,7 +129,7 @@ def header(
     job: ChainJob, request: JobRequest, *, chain: Chain, site: Site, array: str | None = None
 ) -> list[str]:
     """Return the `#SBATCH` lines; log paths are relative to the chain's folder."""
-    log = job.log if array is None else job.log.replace("%j", "%A_%a")
+    log = job.log if array is None else log_of_array(job)
     ours = [
         f"--job-name={job.array or job.name}.{chain.id}",
         *([f"--array={array}"] if array is not None else []),
@@ -132,6 +144,16 @@ def header(
     ]
     of_site = merge_lines(site.sbatch, request.sbatch)
     return [*(f"#SBATCH {option}" for option in ours), *of_site, *_mail(job, of_site, chain=chain)]
+
+
+def log_of_array(job: ChainJob) -> str:
+    """Return the log of the tasks of a job array as sbatch takes it; runs of a pack have another.
+
+    >>> log_of_array(ChainJob("train.3", (), "", "logs/train-%j.log", array="train", task=3))
+    'logs/train-%A_%a.log'
+    """
+    log = job.log if job.pack is None else f"logs/{job.array}-%j.log"
+    return log.replace("%j", "%A_%a")
 
 
 def _mail(job: ChainJob, lines: list[str], *, chain: Chain) -> list[str]:
@@ -171,9 +193,16 @@ def ranks_of(kind: Kind, site: Site) -> int:
     return request.nodes * request.ranks_per_node if kind in ON_ALL_RANKS else 1
 
 
-def srun_options(kind: Kind, site: Site) -> list[str]:
-    """Return the options of srun: one task per rank; a failed rank ends the job."""
+def srun_options(kind: Kind, site: Site, *, packed: bool = False) -> list[str]:
+    """Return the options of srun: one task per rank; a failed rank ends the job.
+
+    A pack is one step as well, with a task per training (their number is the script's), because
+    memory, GPUs and the binding of the site are then divided as in any training: steps of their own
+    wait for one another where the first takes all memory. A failed training ends no other.
+    """
     request = request_of(kind, site)
+    if packed:
+        return [*site.srun, *request.srun, "--kill-on-bad-exit=0", "--wait=0"]
     if kind in ON_ALL_RANKS:
         size = [f"--nodes={request.nodes}", f"--ntasks-per-node={request.ranks_per_node}"]
     else:

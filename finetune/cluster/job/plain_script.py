@@ -37,6 +37,7 @@ def plain_script_of(job: ChainJob, work: Work, *, chain: Chain, site: Site) -> s
         environment=list(environment.items()),
         ranks=ranks_of(work.kind, site),
         arguments=shlex.join(work.arguments),
+        packs=[],
         identity=' --job-id "$id" --restart "$restart"',
         stop_signals="USR1 USR2 XCPU TERM INT",
         stop_after_seconds=stop_after,

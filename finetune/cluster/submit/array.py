@@ -40,18 +40,21 @@ def plan_sweep(
     store: Store,
     limit: int | None,
     until: Until = "evaluate",
+    pack: int | None = None,
 ) -> Planned:
     """Return the job arrays that prepare, train and evaluate every combination; writes nothing.
 
-    `project`: the recipe without the settings of the combinations. `until`: the last array.
-    Raises RecipeError for a site
-    that forbids requeueing, where a stopped task could not resume.
+    `project`: the recipe without the settings of the combinations. `until`: the last array. `pack`:
+    training runs that one job has side by side. Raises RecipeError for a site that forbids
+    requeueing, where a stopped task could not resume.
     """
     refuse_forbidden_requeue(site)
     folder = chains_folder(store.root) / new_chain_id(combinations[0].project.recipe.name)
     jobs, works = _tasks(combinations, store=store, folder=folder, site=site)
     works = {name: work for name, work in works.items() if is_in_chain(work.kind, until=until)}
     jobs = tuple(job for job in jobs if job.array in works)
+    if pack is not None:
+        jobs = packed(jobs, pack, store=store)
     chain = chain_of(jobs, folder=folder, site=site, store=store, array_limit=limit)
     own = {f"{FOLDER}/{task_recipe(c.index)}": c.project for c in combinations}
     used = {job.recipe for job in jobs}
@@ -64,6 +67,32 @@ def plan_sweep(
         todo=todo,
         tasks={recipe: task for recipe, task in own.items() if recipe in used},
     )
+
+
+def packed(jobs: Sequence[ChainJob], size: int, *, store: Store) -> tuple[ChainJob, ...]:
+    """Return the jobs with `size` training runs of each array per Slurm job, in order.
+
+    Those whose artefacts are in the store already come last, in packs of their own, so that they
+    take no place beside one that is to do.
+    """
+    found: dict[str, ChainJob] = {}
+    for name in dict.fromkeys(job.array for job in jobs if is_training(job)):
+        tasks = [job for job in jobs if job.array == name]
+        first = 0
+        for group in (
+            [job for job in tasks if store.lacking(job.artefacts)],
+            [job for job in tasks if not store.lacking(job.artefacts)],
+        ):
+            for number, job in enumerate(group):
+                log = f"logs/{job.name}-%j.log"
+                found[job.name] = replace(job, pack=first + number // size, log=log)
+            first += -(-len(group) // size)
+    return tuple(found.get(job.name, job) for job in jobs)
+
+
+def is_training(job: ChainJob) -> bool:
+    """Return whether a job is a training run."""
+    return any(one.startswith("train/") for one in job.artefacts)
 
 
 def scripts_of(

@@ -12,6 +12,7 @@ from finetune.cluster.chain.chain import (
     Submission,
     append_cancellation,
     append_submission,
+    names_by_id,
     now,
     read_submissions,
 )
@@ -58,7 +59,7 @@ def cancel(chain: Chain, *, because: str = "") -> Cancelled:
         if round_number and not fresh:
             break
         if fresh:
-            names = {s.job_id: s.name for s in read_submissions(chain)}
+            names = names_by_id(chain)
             try:
                 append_cancellation(chain, fresh, because=because)
             except OSError as error:  # a full disk keeps no job in the queue
@@ -66,11 +67,16 @@ def cancel(chain: Chain, *, because: str = "") -> Cancelled:
             # waiting jobs first: the end of a running job must not start them
             for waits in (True, False):
                 slurm.cancel([i for i, s in fresh.items() if s.is_waiting == waits])
-            cancelled |= {i: (i, names.get(i, "unknown"), s.state) for i, s in fresh.items()}
+            cancelled |= {i: (i, named(names, i), s.state) for i, s in fresh.items()}
         time.sleep(_SETTLE_SECONDS if cancelled else 0)
     if unrecorded is not None:
         raise unrecorded
     return Cancelled(jobs=tuple(cancelled.values()), ending=tuple(active_jobs(chain)))
+
+
+def named(names: Mapping[str, tuple[str, ...]], job_id: str) -> str:
+    """Return the jobs of an id in words: several of a pack."""
+    return ", ".join(names.get(job_id, ("unknown",)))
 
 
 def refuse_other_scheduler(chain: Chain) -> None:
@@ -103,7 +109,8 @@ def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
     sent: dict[str, Submission] = {}
     try:
         for group in groups(jobs):
-            after, kind = waits_for(group, {n: s.job_id for n, s in sent.items()})
+            ids = {name: one.job_id for name, one in sent.items()}
+            after, kind = waits_for(group, ids, chain=chain)
             array = group[0].array is not None
             submitted = slurm.submit(
                 chain.folder / group[0].script,
@@ -113,7 +120,7 @@ def enqueue(chain: Chain, jobs: Sequence[ChainJob]) -> list[Submission]:
                 options=[f"--array={indices_of(chain, group)}"] if array else [],
             )
             for job in group:
-                own = f"{submitted.job_id}_{job.task}" if array else submitted.job_id
+                own = f"{submitted.job_id}_{job.index}" if array else submitted.job_id
                 sent[job.name] = Submission(job.name, own, now(), notes=submitted.notes)
                 append_submission(chain, sent[job.name])
     except ClusterError as error:
@@ -176,7 +183,7 @@ def groups(jobs: Sequence[ChainJob]) -> list[list[ChainJob]]:
 
 
 def waits_for(
-    group: Sequence[ChainJob], ids: Mapping[str, str]
+    group: Sequence[ChainJob], ids: Mapping[str, str], *, chain: Chain
 ) -> tuple[list[str], slurm.AfterKind]:
     """Return the dependencies of a job or an array, and their kind; `ids`: job ids by name.
 
@@ -184,14 +191,20 @@ def waits_for(
     Slurm starts it when that one has succeeded. Otherwise (several training runs of one prepared
     corpus, a release after the tasks of an evaluation) all of them must have ended: a job without
     its input fails when it starts. Tasks that share an evaluation do the work of one that failed.
+    The same after a pack, which fails if one of its training runs does.
     """
     before = {job.name: [ids[n] for n in job.depends_on if n in ids] for job in group}
     named = [job_id.rpartition("_") for ids_before in before.values() for job_id in ids_before]
     arrays = list(dict.fromkeys(array or single for array, _, single in named))
     if not any(array for array, *_ in named):
         return arrays, "afterok"
-    own = group[0].array is not None and all(
-        [i.rpartition("_")[2] for i in before[job.name]] == [str(job.task)] for job in group
+    packed = any(chain.job(name).pack is not None for job in group for name in job.depends_on)
+    own = (
+        group[0].array is not None
+        and not packed
+        and all(
+            [i.rpartition("_")[2] for i in before[job.name]] == [str(job.index)] for job in group
+        )
     )
     return arrays, "aftercorr" if own and len(arrays) == 1 else "afterany"
 
@@ -199,7 +212,7 @@ def waits_for(
 def indices_of(chain: Chain, group: Sequence[ChainJob]) -> str:
     """Return the tasks of an array with their limit, as `sbatch --array` takes them: `0-8%4`."""
     limit = "" if chain.array_limit is None else f"%{chain.array_limit}"
-    return ranges(job.task for job in group if job.task is not None) + limit
+    return ranges({job.index for job in group if job.index is not None}) + limit
 
 
 def ranges(numbers: Iterable[int]) -> str:

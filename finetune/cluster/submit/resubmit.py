@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.cluster.chain.chain import Chain, ChainJob, Submission, read_submissions, write_chain
+from finetune.cluster.chain.chain import Chain, ChainJob, Submission, names_by_id, write_chain
 from finetune.cluster.chain.size import Size, sized
+from finetune.cluster.chain.snapshot import FOLDER, write_recipe
 from finetune.cluster.chain.typed import typed
 from finetune.cluster.follow.notices import inputs_of
 from finetune.cluster.follow.status import ChainReport, look
@@ -22,13 +23,14 @@ from finetune.cluster.submit.queue import (
     refuse_forbidden_requeue,
     refuse_other_scheduler,
 )
-from finetune.cluster.submit.submit import work_of
+from finetune.cluster.submit.submit import DEBUG_RECIPE, work_of
 from finetune.errors import ClusterError, RecipeError, StoreError, shortened
 from finetune.messages import Place, Problem, problem
 from finetune.output.paths import as_written, is_absent
 from finetune.pipeline.disk_errors import disk_errors
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
+from finetune.spec.load import load_recipe
 from finetune.spec.site import Site, load_site
 
 _SHOWN_LINES = 3
@@ -40,6 +42,7 @@ def resubmit(
     site_file: Path | None = None,
     overlay: Path | None = None,
     size: Size | None = None,
+    accept_versions: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Submission]:
     """Submit every unfinished job; return the submissions in order.
@@ -47,7 +50,8 @@ def resubmit(
     Artefact keys come from the snapshot, so training resumes from the last checkpoint. The scripts
     are written anew from a site and its overlay: those named here, else those of the submission
     with what was changed in them since. `size` replaces what `submit` asked for, field by field; a
-    site named here has its own size. `tell` gets a line for each script that changes.
+    site named here has its own size. `accept_versions`: the recipes of the snapshot accept a
+    checkpoint that other versions wrote. `tell` gets a line for each script that changes.
 
     Raises RecipeError while jobs of the chain are active, if a recipe of the snapshot no longer
     passes the gate (a consent ended), if an input is damaged, or is no longer in the store and no
@@ -67,7 +71,8 @@ def resubmit(
     ]
     if site_file is not None:
         named = None if overlay is None else str(as_written(overlay))
-        chain = replace(chain, site_file=str(as_written(site_file)), overlay=named, size=None)
+        kept = None if chain.size is None or chain.size.pack is None else Size(pack=chain.size.pack)
+        chain = replace(chain, site_file=str(as_written(site_file)), overlay=named, size=kept)
     if size is not None and size != Size():
         chain = replace(chain, size=size.over(chain.size))
     site = site_of(chain, tell=tell) if todo else None
@@ -88,7 +93,23 @@ def resubmit(
     with disk_errors(Path(chain.store)):
         if site is not None:
             chain = move(chain, todo, site=site, tell=tell)
+        if accept_versions:
+            accept_other_versions(chain, todo)
         return enqueue(chain, todo)
+
+
+def accept_other_versions(chain: Chain, jobs: Sequence[ChainJob]) -> None:
+    """Set `run.accept_versions` in the snapshot's recipes of jobs; no key depends on it."""
+    names = {job.recipe or chain.recipe for job in jobs}
+    if any(job.name == "debug" for job in jobs):
+        names.add(f"{FOLDER}/{DEBUG_RECIPE}")
+    for name in sorted(names):
+        path = chain.folder / name
+        recipe = load_recipe(path)
+        run = recipe.run.model_copy(update={"accept_versions": True})
+        new = path.with_name(f"new-{path.name}")
+        write_recipe(recipe.model_copy(update={"run": run}), new)
+        new.replace(path)
 
 
 def site_of(chain: Chain, *, tell: Callable[[str], None]) -> Site | None:
@@ -120,9 +141,11 @@ def _debug_problems(todo: Sequence[ChainJob], site: Site) -> list[Problem]:
 
 def _refuse_active(chain: Chain, todo: Sequence[ChainJob]) -> None:
     """Raise RecipeError if jobs are active, other than finished jobs that are just ending."""
-    names = {s.job_id: s.name for s in read_submissions(chain)}
+    names = names_by_id(chain)
     done = {job.name for job in chain.jobs} - {job.name for job in todo}
-    active = {i: s for i, s in active_jobs(chain).items() if names.get(i) not in done}
+    active = {
+        i: s for i, s in active_jobs(chain).items() if not names.get(i) or set(names[i]) - done
+    }
     if active:
         raise RecipeError(
             problem(
@@ -131,7 +154,8 @@ def _refuse_active(chain: Chain, todo: Sequence[ChainJob]) -> None:
                 chain=chain.id,
                 command=typed("cancel", chain),
                 jobs=[
-                    f"{names.get(i, 'a job')} ({i}, {s.state.lower()})" for i, s in active.items()
+                    f"{', '.join(names.get(i, ('a job',)))} ({i}, {s.state.lower()})"
+                    for i, s in active.items()
                 ],
             )
         )

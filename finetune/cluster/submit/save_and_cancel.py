@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from finetune.cluster.chain.chain import (
     Chain,
     append_cancellation,
-    read_submissions,
+    names_by_id,
 )
 from finetune.cluster.follow.status import jobs_of
 from finetune.cluster.job.attempt import checkpoint_step
 from finetune.cluster.slurm import commands as slurm
-from finetune.cluster.submit.queue import Cancelled, active_jobs, cancel, refuse_other_scheduler
+from finetune.cluster.submit.queue import (
+    Cancelled,
+    active_jobs,
+    cancel,
+    named,
+    refuse_other_scheduler,
+)
 
 POLL_SECONDS = 2.0
 _GRACE = re.compile(r"^#SBATCH --signal=B:USR1@(\d+)$", re.MULTILINE)
@@ -58,31 +64,32 @@ def save_and_cancel(
     waiting = [i for i, state in active.items() if state.is_waiting]
     slurm.cancel(waiting)
     running = [i for i in active if i not in waiting]
-    names = {s.job_id: s.name for s in read_submissions(chain)}
-    before = {i: checkpoint_step(chain, chain.job(names[i])) for i in running if i in names}
-    grace = max((_grace_seconds(chain, names[i]) for i in before), default=0)
-    if before:
-        shown = ", ".join(f"{names[i]} ({i})" for i in before)
+    names = names_by_id(chain)
+    asked = [i for i in running if i in names]
+    before = {(i, n): checkpoint_step(chain, chain.job(n)) for i in asked for n in names[i]}
+    grace = max((_grace_seconds(chain, name) for _, name in before), default=0)
+    if asked:
+        shown = ", ".join(f"{named(names, i)} ({i})" for i in asked)
         tell(f"asked {shown} to save and stop; this takes up to {grace} s")
-        slurm.signal_scripts(list(before))
-    left = _wait_for_end(chain, before, seconds=grace)
+        slurm.signal_scripts(asked)
+    left = _wait_for_end(chain, asked, seconds=grace)
     stopped = [
         Stopped(
-            name=names[i],
+            name=name,
             job_id=i,
             ended=i not in left,
             before=step,
-            after=checkpoint_step(chain, chain.job(names[i])),
+            after=checkpoint_step(chain, chain.job(name)),
         )
-        for i, step in before.items()
+        for (i, name), step in before.items()
     ]
     done = cancel(chain)
     known = {job[0] for job in done.jobs}
-    ours = [(i, names.get(i, "unknown"), s.state) for i, s in active.items() if i not in known]
+    ours = [(i, named(names, i), s.state) for i, s in active.items() if i not in known]
     return stopped, Cancelled(jobs=(*ours, *done.jobs), ending=done.ending)
 
 
-def _wait_for_end(chain: Chain, asked: Mapping[str, object], *, seconds: float) -> set[str]:
+def _wait_for_end(chain: Chain, asked: Sequence[str], *, seconds: float) -> set[str]:
     """Wait until these jobs have ended, at most so long; return those that have not."""
     until = time.monotonic() + seconds
     while True:

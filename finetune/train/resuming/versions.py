@@ -66,8 +66,8 @@ def other_versions(changes: list[str], *, step: int) -> TrainError:
         problem(
             "other-versions",
             "the checkpoint at step {step} was written with {changes}. Install these versions "
-            "again, or accept the others with --accept-versions (in jobs: `--set "
-            "run.accept_versions=true`); the loss before and after is then compared",
+            "again, or accept the others with --accept-versions (of jobs: `finetune "
+            "resubmit --accept-versions`); the loss before and after is then compared",
             step=step,
             changes=changes,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.cluster.chain.chain import read_chain
+from finetune.cluster.chain.chain import Chain, read_chain
 from finetune.cluster.job.attempt import (
     begin,
     continued,
@@ -15,6 +16,7 @@ from finetune.cluster.job.attempt import (
     own_restart,
     remove_notes,
 )
+from finetune.cluster.job.pack_attempt import begin_pack, finish_pack
 from finetune.cluster.job.verdict import Ending
 from finetune.cluster.slurm import commands as slurm
 from finetune.launch import outcome
@@ -26,7 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("event", choices=["start", "end", "continued"])
     parser.add_argument("--chain", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--job", required=True, metavar="NAME")
+    parser.add_argument(
+        "--job", action="append", required=True, metavar="NAME", help="several: a pack"
+    )
     parser.add_argument("--exit-code", type=int, default=0)
     parser.add_argument("--signal", "--told", default="", metavar="SIGNAL")  # --told: older scripts
     parser.add_argument("--outcomes", type=Path, metavar="DIR")
@@ -41,9 +45,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Record an event of a job; the first word printed is the next action."""
-    chain, name = read_chain(options.chain), options.job
+    chain, name = read_chain(options.chain), options.job[0]
     job_id = options.job_id or own_job_id()
     restart = own_restart() if options.restart is None else options.restart
+    if chain.job(name).pack is not None:
+        _run_pack(options, console, chain=chain, job_id=job_id, restart=restart)
+        return 0
     if options.event == "start":
         answer, _, reason = begin(chain, name, job_id=job_id, restart=restart).partition(" ")
         _answer(f"{answer} {reason}" if answer == "go" else answer, options, console)
@@ -58,14 +65,7 @@ def run(options: Namespace, console: Console) -> int:
             for one, after in moved:
                 console.answer(f"{one} {':'.join(after)}")
         return 0
-    states = slurm.parse_jobs(options.slurm)
-    ending = Ending(
-        exit_code=options.exit_code,
-        signal=options.signal,
-        ranks=outcome.read(options.outcomes),
-        number_of_ranks=options.ranks,
-        state=states[0] if states else None,
-    )
+    ending = _ending(options, ranks=outcome.read(options.outcomes))
     answer, reason = finish(chain, name, ending, job_id=job_id, restart=restart)
     remove_notes(options.outcomes)
     avoid = nodes_to_avoid(chain, name, ending, job_id=job_id) if answer == "again" else ""
@@ -73,6 +73,31 @@ def run(options: Namespace, console: Console) -> int:
     _answer(f"{answer}{elsewhere}", options, console)
     aside(f"{name}: {reason}")
     return 0
+
+
+def _run_pack(
+    options: Namespace, console: Console, *, chain: Chain, job_id: str, restart: int
+) -> None:
+    """Record an event of the training runs of a pack, which have one answer together."""
+    if options.event == "start":
+        answer, lines = begin_pack(chain, options.job, job_id=job_id, restart=restart)
+    else:
+        ending = _ending(options, ranks=[])
+        answer, lines = finish_pack(chain, options.job, ending, job_id=job_id, restart=restart)
+    _answer(answer, options, console)
+    for line in lines:
+        aside(line)
+
+
+def _ending(options: Namespace, *, ranks: Sequence[outcome.Outcome]) -> Ending:
+    states = slurm.parse_jobs(options.slurm)
+    return Ending(
+        exit_code=options.exit_code,
+        signal=options.signal,
+        ranks=ranks,
+        number_of_ranks=options.ranks,
+        state=states[0] if states else None,
+    )
 
 
 def _answer(text: str, options: Namespace, console: Console) -> None:

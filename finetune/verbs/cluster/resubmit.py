@@ -21,6 +21,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_chain(parser)
     add_site(parser)
     add_size(parser)
+    parser.add_argument(
+        "--accept-versions",
+        action="store_true",
+        help="resume with other versions of finetune or its packages than at the submission",
+    )
 
 
 def run(options: Namespace, console: Console) -> int:
@@ -32,7 +37,12 @@ def run(options: Namespace, console: Console) -> int:
         )
     size = Size(options.nodes, options.gpus, options.time)
     sent = resubmit(
-        chain, site_file=options.site, overlay=options.overlay, size=size, tell=console.say
+        chain,
+        site_file=options.site,
+        overlay=options.overlay,
+        size=size,
+        accept_versions=options.accept_versions,
+        tell=console.say,
     )
     if not sent:
         console.say(f"{chain.id}: all jobs are done; nothing was submitted", chain=chain.id)

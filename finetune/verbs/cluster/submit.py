@@ -27,7 +27,8 @@ from finetune.cluster.submit.submit import (
 from finetune.cluster.submit.sweep import Combination, combinations_of, short
 from finetune.errors import RecipeError
 from finetune.estimate.evaluation import evaluation_problems
-from finetune.messages import Place, problem
+from finetune.estimate.one_gpu import too_large_for_one_gpu
+from finetune.messages import Place, Problem, problem, sentence
 from finetune.output.console import Console
 from finetune.output.paths import as_written
 from finetune.pipeline.gate import Opened, open_project
@@ -37,6 +38,12 @@ from finetune.pipeline.store_folder import named_store
 from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 from finetune.spec.site import Site, load_site
 from finetune.verbs.options import add_site, add_size, positive
+
+CONTINUED_FROM_INSIDE = sentence(
+    "note: with requeue: forbidden a stopped job submits the job that continues it while it still "
+    "runs. Where a user may have one job at a time (MaxSubmit 1), Slurm refuses that one, and "
+    "`finetune resubmit` is needed after each stop"
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -65,6 +72,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="maximum tasks of an array that run at the same time",
     )
+    parser.add_argument(
+        "--pack",
+        type=positive,
+        metavar="K",
+        help="train K combinations of a sweep side by side in one job, on one GPU of a node each",
+    )
     add_size(parser)
     parser.add_argument("--until", choices=UNTIL, help="last job of the chain (default: all)")
     parser.add_argument(
@@ -92,7 +105,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Submit the jobs of a recipe, or show their scripts."""
     project = open_project(options.recipe, purpose="submit", overrides=options.overrides)
-    size = Size(options.nodes, options.gpus, options.time)
+    size = Size(options.nodes, options.gpus, options.time, options.pack)
+    _refuse_pack(options)
     site = sized(_site(options), size)
     store = store_of(options.store, site=site)
     refuse_lost_withdrawals(project.cards.values(), store)
@@ -102,15 +116,7 @@ def run(options: Namespace, console: Console) -> int:
     if not planned.todo:
         _say_cached(options, project, swept, store=store, console=console)
         return 0
-    reasons = (
-        sweep_problems(swept, planned, site=site, store=store)
-        if swept
-        else problems(project, planned.scripts, site=site, store=store)
-    )
-    if any("evaluate" in job.stages for job in planned.todo):
-        alone = planned.todo[0].name == ONE_JOB
-        on = site.model_copy(update={"evaluate": site.train}) if alone else site
-        reasons += evaluation_problems(project, site=on, store=store)
+    reasons = _reasons(planned, swept, site=site, store=store)
     if options.dry_run:
         _show(planned, console=console)
         missing = [reason for reason in reasons if reason.code == NOT_FETCHED]
@@ -119,6 +125,8 @@ def run(options: Namespace, console: Console) -> int:
             console.say(f"before it can be submitted: {reason}")
     if reasons:
         raise RecipeError(*reasons)
+    if options.one_job and site.scheduler == "slurm" and site.requeue == "forbidden":
+        console.say(str(CONTINUED_FROM_INSIDE))
     if options.dry_run:
         console.say("--dry-run: nothing was written or submitted")
         return 0
@@ -131,6 +139,26 @@ def run(options: Namespace, console: Console) -> int:
     submissions = submit_chain(planned, site=site)
     _report(planned, submissions, console=console)
     return 0
+
+
+def _reasons(
+    planned: Planned, swept: list[Combination], *, site: Site, store: Store
+) -> list[Problem]:
+    """Return every reason why a job would fail."""
+    project = planned.project
+    reasons = (
+        sweep_problems(swept, planned, site=site, store=store)
+        if swept
+        else problems(project, planned.scripts, site=site, store=store)
+    )
+    if any("evaluate" in job.stages for job in planned.todo):
+        alone = planned.todo[0].name == ONE_JOB
+        on = site.model_copy(update={"evaluate": site.train}) if alone else site
+        reasons += evaluation_problems(project, site=on, store=store)
+    if any(job.pack is not None for job in planned.todo):
+        of_sweep = [combination.project for combination in swept]
+        reasons += too_large_for_one_gpu(of_sweep, site=site, store=store)
+    return reasons
 
 
 def _site(options: Namespace) -> Site:
@@ -174,6 +202,7 @@ def _refuse_with_one_job(options: Namespace) -> None:
             ("--languages", options.languages),
             ("--seeds", options.seeds),
             ("--array-limit", options.array_limit),
+            ("--pack", options.pack),
         )
         if given
     ]
@@ -184,6 +213,20 @@ def _refuse_with_one_job(options: Namespace) -> None:
                 "needs several jobs, and here all stages are one; leave it out, or set one "
                 "combination with --set",
                 at=Place(key=several[0]),
+            )
+        )
+
+
+def _refuse_pack(options: Namespace) -> None:
+    """Raise RecipeError for --pack without a sweep."""
+    if options.pack is None or options.one_job or options.scheduler == "none":
+        return
+    if not options.sweep and options.languages is None and options.seeds is None:
+        raise RecipeError(
+            problem(
+                "pack-without-sweep",
+                "trains several combinations in one job: give --sweep, --languages or --seeds",
+                at=Place(key=f"--pack {options.pack}"),
             )
         )
 
@@ -204,6 +247,7 @@ def _planned(
         store=store,
         limit=options.array_limit,
         until=options.until or "evaluate",
+        pack=options.pack,
     )
 
 
@@ -280,8 +324,8 @@ def _show(planned: Planned, *, console: Console) -> None:
     ids: dict[str, str] = {}
     for group in groups(planned.todo):
         first, name = group[0], group[0].array or group[0].name
-        after, kind = waits_for(group, ids)
-        ids |= {j.name: f"<id of {name}>" + f"_{j.task}" * (j.task is not None) for j in group}
+        after, kind = waits_for(group, ids, chain=chain)
+        ids |= {j.name: f"<id of {name}>" + f"_{j.index}" * (j.index is not None) for j in group}
         command = ["sbatch", "--parsable"]
         if first.array is not None:
             command.append(f"--array={indices_of(chain, group)}")
@@ -294,7 +338,9 @@ def _show(planned: Planned, *, console: Console) -> None:
             script=planned.scripts[name],
             command=[*command, first.script],
             folder=str(chain.folder),
-            tasks=[{"task": j.task, "settings": j.settings} for j in group if j.array],
+            tasks=[
+                {"task": j.task, "settings": j.settings, "pack": j.pack} for j in group if j.array
+            ],
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,11 @@ from finetune.cli import main
 from finetune.cluster.chain.chain import find_chain
 from finetune.cluster.chain.typed import addressed
 from finetune.cluster.follow.status import look
+from finetune.cluster.job.attempt import begin
 from finetune.cluster.slurm.commands import parse_jobs
 from finetune.cluster.slurm.reasons import ENDED, REASONS, never_starts, reason_of, why_waiting
+from finetune.pipeline import plan
+from finetune.spec.load import load_project
 from finetune.verbs import VERBS
 from tests.support.artefacts import finish_fetching, finished
 from tests.support.light_project import SITE, write_light_project
@@ -233,3 +237,23 @@ def test_a_half_purged_base_is_noticed_by_status_and_resubmit(here, capsys, fake
     said = capsys.readouterr().err
     assert "files are missing or truncated (1 of" in said
     assert not [c for c in fake_slurm.calls()[queued:] if c[0] == "sbatch"]
+
+
+def test_other_versions_are_accepted_by_resubmit_for_good(here, capsys):
+    """A job of another environment fails and names the option; the recipes of the snapshot then
+    accept it, and their keys stay."""
+    chain = find_chain(Path(".finetune"))
+    versions = chain.folder / "project/versions.json"
+    versions.write_text(json.dumps(json.loads(versions.read_text()) | {"torch": "0.1"}))
+    job = next(job for job in chain.jobs if job.name == "prepare")
+    refused = begin(chain, job.name, job_id="1", restart=0)
+    assert "torch" in refused
+    assert "`finetune resubmit --accept-versions`" in refused
+    before = [step.key for step in plan.steps_of(load_project(chain.recipe_path))]
+    assert main(["cancel"]) == 0
+    assert main(["resubmit", "--accept-versions"]) == 0
+    assert [step.key for step in plan.steps_of(load_project(chain.recipe_path))] == before
+    assert begin(chain, job.name, job_id="5", restart=0).startswith("go ")
+    assert main(["cancel"]) == 0
+    assert main(["resubmit"]) == 0
+    assert load_project(chain.recipe_path).recipe.run.accept_versions

@@ -87,8 +87,8 @@ def test_a_shared_corpus_is_prepared_once_and_training_runs_wait_for_it(here):
     assert chain.job("prepare.0").settings == ()
     ids = {job.name: f"{7 if job.array == 'prepare' else 8}_{job.task}" for job in chain.jobs}
     _, training_jobs, evaluations = groups(chain.jobs)
-    assert waits_for(training_jobs, ids) == (["7"], "afterany")
-    assert waits_for(evaluations, ids) == (["8"], "aftercorr")
+    assert waits_for(training_jobs, ids, chain=chain) == (["7"], "afterany")
+    assert waits_for(evaluations, ids, chain=chain) == (["8"], "aftercorr")
 
 
 def test_members_of_a_sweep_measure_the_base_once(here):
@@ -103,7 +103,7 @@ def test_a_corpus_for_each_combination_holds_up_no_other(here):
     """If every task has its own corpus, each training job waits for that one only."""
     chain = planned_sweep("prepare.seed=0,1").chain
     ids = {job.name: f"7_{job.task}" for job in chain.jobs}
-    assert waits_for(groups(chain.jobs)[1], ids) == (["7"], "aftercorr")
+    assert waits_for(groups(chain.jobs)[1], ids, chain=chain) == (["7"], "aftercorr")
 
 
 def test_arrays_are_submitted_with_their_limit_and_each_task_has_its_id(here, fake_slurm):

@@ -141,6 +141,16 @@ def test_one_job_has_every_stage_on_the_nodes_of_training(slurm, capsys):
     assert len(queued(slurm.queue)) == 1 + len(several)
 
 
+@pytest.mark.parametrize("requeue", ["allowed", "forbidden"])
+def test_one_job_that_continues_from_inside_says_what_that_needs(slurm, capsys, requeue):
+    """Before anything is queued, and only where the job cannot requeue itself."""
+    Path("site.yaml").write_text(f"{SITE}requeue: {requeue}\n")
+    assert submit("--one-job", "--dry-run") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("MaxSubmit 1" in said) == (requeue == "forbidden")
+    assert not queued(slurm.queue)
+
+
 def test_one_job_is_written_anew_for_another_site(slurm, capsys):
     """`resubmit --site` changes its size; the command stays."""
     assert submit("--one-job", "--until", "train") == 0

@@ -39,6 +39,16 @@ def of_base(folder: Path, config: dict[str, Any]) -> list[str]:
     return ["--set", f"base.model={folder}", "--set", "train.batch_tokens=16384"]
 
 
+def in_store(recipe: Path, config: dict[str, Any]) -> None:
+    """Write what `fetch` makes, with a base of this shape, into the default store."""
+    for step in plan.steps_of(load_project(recipe)):
+        if step.stage.needs_network:
+            fetched = Path(".finetune") / step.stage.name / step.key
+            (fetched / "model").mkdir(parents=True)
+            (fetched / "model/config.json").write_text(json.dumps(config))
+            finished(fetched)
+
+
 def estimated(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     assert main(["estimate", *arguments, "--json"]) == 0
     lines = map(json.loads, capsys.readouterr().out.splitlines())
@@ -82,12 +92,7 @@ def test_submit_refuses_a_base_that_its_evaluation_could_not_hold(
 ) -> None:
     """Before the hours of training, with the line for the site; not where enough GPUs are asked."""
     Path("site.yaml").write_text(SITE.replace("ASKED", str(asked)))
-    for step in plan.steps_of(load_project(recipe)):
-        if step.stage.needs_network:
-            fetched = Path(".finetune") / step.stage.name / step.key
-            (fetched / "model").mkdir(parents=True)
-            (fetched / "model/config.json").write_text(json.dumps(LLAMA_70B))
-            finished(fetched)
+    in_store(recipe, LLAMA_70B)
     code = main(["submit", str(recipe), "--site", "site.yaml", "--dry-run"])
     said = " ".join(capsys.readouterr().err.split())
     assert code == (2 if refused else 0)
@@ -102,3 +107,18 @@ def test_a_quantised_base_needs_fewer_gpus(
     words = [*of_base(tmp_path / "base", LLAMA_70B), "--gpu", "H100 80GB"]
     found = estimated(capsys, str(recipe), *words, "--set", "base.quantization=4bit")
     assert (found["gpus"], found["fits"]) == (1, True)
+
+
+@pytest.mark.parametrize(("config", "refused"), [(LLAMA_70B, True), (LLAMA_8B, False)])
+def test_submit_packs_only_what_fits_on_one_gpu(
+    recipe: Path, capsys: pytest.CaptureFixture[str], config: dict[str, Any], refused: bool
+) -> None:
+    """A run of a pack cannot be split over the GPUs of its neighbours."""
+    lines = 'train: {sbatch: ["#SBATCH --gres=gpu:8"], '
+    Path("site.yaml").write_text(SITE.replace("train: {nodes: 2, ", lines).replace("ASKED", "8"))
+    in_store(recipe, config)
+    words = ["--sweep", "lora.rank=2,4", "--pack", "2", "--until", "train", "--dry-run"]
+    code = main(["submit", str(recipe), "--site", "site.yaml", *words])
+    assert code == (2 if refused else 0)
+    said = " ".join(capsys.readouterr().err.split())
+    assert ("does not fit on a GPU of site here" in said) is refused
