@@ -264,7 +264,8 @@ def test_wheels_are_got_by_pip_and_install_without_an_index(
     project, tmp_path, monkeypatch, variables, inside, capsys
 ):
     """Pinned wheels are in the bundle, those of the cluster are not; README names both."""
-    from finetune.cluster.bundle import bundle, wheels
+    from finetune.cluster.bundle import bundle
+    from finetune.launch.installed import closure
 
     index = tmp_path / "index"
     index.mkdir()
@@ -287,12 +288,13 @@ def test_wheels_are_got_by_pip_and_install_without_an_index(
     pip += ["-r", "b.d/requirements.txt", "--target", str(into), "--no-deps"]
     subprocess.run(pip, check=True, capture_output=True)
     assert (into / "alpha.py").is_file()
-    assert wheels.closure(["pydantic"]).keys() >= {"pydantic", "pydantic-core", "typing-extensions"}
+    assert closure(["pydantic"]).keys() >= {"pydantic", "pydantic-core", "typing-extensions"}
 
 
 def test_packages_are_those_that_run_not_those_that_develop(project):
     """The closure has what finetune needs and what the recipe reads, and no test tools."""
-    from finetune.cluster.bundle.wheels import DISTRIBUTION, packages_of
+    from finetune.cluster.bundle.wheels import packages_of
+    from finetune.launch.installed import DISTRIBUTION
     from finetune.spec.load import load_project
 
     packages = packages_of(load_project(ROOT / "recipes/hausa-school.yaml"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from finetune.cluster.bundle.inventory import Facts
-from finetune.cluster.bundle.wheels import training_packages
+from finetune.launch.installed import training_packages
 
 _TEXT = """\
 # {name}: a finetune bundle

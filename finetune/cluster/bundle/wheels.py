@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
 from finetune.errors import InputError
+from finetune.launch.installed import DISTRIBUTION, canonical, training_packages
 from finetune.messages import problem
 from finetune.spec.load import Project
 from finetune.spec.sections.identify import PACKAGES
 from finetune.spec.sections.source import PackageSource
 
-DISTRIBUTION = "finetune-lowres"
 REQUIREMENTS = "requirements.txt"
 
 
@@ -33,45 +33,7 @@ def packages_of(project: Project) -> dict[str, str]:
     named += ["fasttext-predict"] if identify.files else []
     versions = training_packages()
     # packages of texts and weights are read as files; their dependencies are not needed
-    return dict(sorted((versions | {_canonical(n): metadata.version(n) for n in named}).items()))
-
-
-def training_packages() -> dict[str, str]:
-    """Return name -> installed version of finetune and of everything that a training run needs."""
-    return closure([DISTRIBUTION], extras=frozenset({"train"}))
-
-
-def closure(names: Iterable[str], *, extras: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Return name -> installed version of packages with extras, and of all that they need here."""
-    from packaging.requirements import Requirement
-
-    versions: dict[str, str] = {}
-    waiting = [(name, extras) for name in names]
-    seen = set()
-    while waiting:
-        name, extras = waiting.pop()
-        if (name, extras) in seen:
-            continue
-        seen.add((name, extras))
-        try:
-            installed = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            raise InputError(
-                problem(
-                    "package-not-installed",
-                    "package {package!r} is not installed here; run `finetune doctor`",
-                    package=name,
-                )
-            ) from None
-        versions[_canonical(name)] = installed.version
-        for text in installed.requires or ():
-            one = Requirement(text)
-            chosen = [
-                one.marker is None or one.marker.evaluate({"extra": e}) for e in ("", *extras)
-            ]
-            if any(chosen):
-                waiting.append((_canonical(one.name), frozenset(one.extras)))
-    return dict(sorted(versions.items()))
+    return dict(sorted((versions | {canonical(n): metadata.version(n) for n in named}).items()))
 
 
 def write_wheels(folder: Path, packages: dict[str, str], *, skip: Sequence[str]) -> list[str]:
@@ -119,9 +81,3 @@ def _source_folder() -> Path | None:
     if not facts.get("dir_info", {}).get("editable"):
         return None
     return Path(__file__).resolve().parents[3]
-
-
-def _canonical(name: str) -> str:
-    from packaging.utils import canonicalize_name
-
-    return str(canonicalize_name(name))

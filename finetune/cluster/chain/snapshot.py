@@ -11,11 +11,9 @@ reflink where the file system supports it), and no link that leaves its folder i
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
@@ -27,15 +25,12 @@ from finetune.pipeline.manifest import environment
 from finetune.sources.files import resolve_files
 from finetune.sources.lock_file import lock_path
 from finetune.spec.card import DataCard
-from finetune.spec.load import Project, load_recipe
-from finetune.spec.recipe import Prepare, Recipe
-from finetune.spec.sections.base_model import Base, is_hub_id
-from finetune.spec.sections.compared_model import ComparedAdapter, ComparedModel
-from finetune.spec.task_file import is_task_file
+from finetune.spec.load import Project
+from finetune.spec.recipe import Recipe
+from finetune.spec.resolved import with_local_paths, write_recipe
 from finetune.spec.withdrawn import list_path
 
 FOLDER, RECIPE, VERSIONS = "project", "recipe.json", "versions.json"
-_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def write_snapshot(project: Project, folder: Path, *, versions: bool) -> Path:
@@ -105,60 +100,9 @@ def copy_inside(source: Path, target: Path, *, root: Path) -> None:
     copy_file(real, target)
 
 
-def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write a recipe. Raises RecipeError if it is not read back unchanged."""
-    text = json.dumps(recipe.model_dump(mode="json"), ensure_ascii=False, indent=1)
-    text = _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    path.write_text(text + "\n", encoding="utf-8")
-    if load_recipe(path) != recipe:
-        raise RecipeError(
-            problem(
-                "changed-by-writing", "a value of the recipe changes when written", at=Place(path)
-            )
-        )
-
-
-_Model = TypeVar("_Model", bound=Base)
-
-
 def absolute(recipe: Recipe) -> Recipe:
     """Return the recipe with absolute paths for what jobs open; keys do not depend on them."""
-    changes: dict[str, Any] = {}
-    changes["base"] = _with_absolute_path(recipe.base)
-    if recipe.prepare.identify.files or recipe.prepare.evaluation_sets:
-        changes["prepare"] = _with_absolute_files(recipe.prepare)
-    tasks = [_absolute(one) if is_task_file(one) else one for one in recipe.evaluate.tasks]
-    models = [_with_absolute_paths(model) for model in recipe.evaluate.models]
-    prompts = [_absolute(one) for one in recipe.evaluate.prompts or ()] or None
-    asked = {"tasks": tasks, "models": models, "prompts": prompts}
-    if asked != {name: getattr(recipe.evaluate, name) for name in asked}:
-        changes["evaluate"] = recipe.evaluate.model_copy(update=asked)
-    if recipe.judgements:
-        judged = {"judgements": list(map(_absolute, recipe.judgements))}
-        changes["release"] = recipe.released.model_copy(update=judged)
-    first = recipe.training_phases[0].train
-    if first.start_from is not None:
-        train = first.model_copy(update={"start_from": _absolute(first.start_from)})
-        if recipe.phases is None:
-            changes["train"] = train
-        else:
-            phase = recipe.phases[0].model_copy(update={"train": train})
-            changes["phases"] = [phase, *recipe.phases[1:]]
-    return recipe.model_copy(update=changes)
-
-
-def _with_absolute_paths(model: ComparedModel | ComparedAdapter) -> ComparedModel | ComparedAdapter:
-    if isinstance(model, ComparedModel):
-        model = _with_absolute_path(model)
-    if model.adapter is None or is_hub_id(model.adapter):
-        return model
-    return model.model_copy(update={"adapter": _absolute(model.adapter)})
-
-
-def _with_absolute_path(model: _Model) -> _Model:
-    if model.kind not in ("gguf", "directory"):
-        return model
-    return model.model_copy(update={"model": _absolute(model.model)})
+    return with_local_paths(recipe, lambda _, path: str(as_written(home_filled_in(path))))
 
 
 def shortened(recipe: Recipe, *, steps: int) -> Recipe:
@@ -189,22 +133,6 @@ def changed_versions(folder: Path) -> list[str]:
         for name, version in then.items()
         if now.get(name) != version
     ]
-
-
-def _with_absolute_files(prepare: Prepare) -> Prepare:
-    models = tuple(
-        model
-        if isinstance(model, str)
-        else model.model_copy(update={"fasttext": _absolute(model.fasttext)})
-        for model in prepare.identify.models
-    )
-    identify = prepare.identify.model_copy(update={"models": models})
-    sets = [one.model_copy(update={"path": _absolute(one.path)}) for one in prepare.evaluation_sets]
-    return prepare.model_copy(update={"identify": identify, "evaluation_sets": sets})
-
-
-def _absolute(path: str) -> str:
-    return str(as_written(home_filled_in(path)))
 
 
 def _copy_card(card: DataCard, cards: Path) -> None:

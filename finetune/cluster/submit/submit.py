@@ -27,7 +27,6 @@ from finetune.cluster.chain.snapshot import (
     add_cards,
     copy_lock,
     shortened,
-    write_recipe,
 )
 from finetune.cluster.chain.snapshot import write_snapshot as write_project
 from finetune.cluster.job.batch_script import Kind, Work, script_of
@@ -48,6 +47,7 @@ from finetune.pipeline.plan import Step
 from finetune.pipeline.store import Store
 from finetune.pipeline.store_folder import store_root
 from finetune.spec.load import Project
+from finetune.spec.resolved import write_recipe
 from finetune.spec.site import Site
 
 Until = Literal["prepare", "train", "evaluate", "release"]

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from finetune.cli import main
-from finetune.cluster.chain.snapshot import absolute, shortened, write_recipe
+from finetune.cluster.chain.snapshot import absolute, shortened
 from finetune.cluster.job.batch_script import time_limit_seconds
 from finetune.cluster.slurm import commands as slurm
 from finetune.cluster.submit.preflight import missing_packages
@@ -22,6 +22,7 @@ from finetune.pipeline import plan
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_project, load_recipe
+from finetune.spec.resolved import write_recipe
 from finetune.spec.site import load_site
 from finetune.spec.withdrawn import add_withdrawn
 from tests.support.artefacts import finished
