@@ -19,6 +19,11 @@ READ_FIELDS = {
 STATED_FIELDS = {"test", "unit", "separator", "header", "quotes", "sheets"}
 """The same, where a card states them: without them its key stays as it was before they existed."""
 
+RELEASED_FIELDS = {
+    *("language", "license", "license_name", "license_link", "pretty_name", "corpus", "body"),
+}
+"""Parts of a card that stand in a release."""
+
 
 def corpus_content(card: DataCard) -> dict[str, Any]:
     """Return what the fetched files of a card depend on: where they come from."""

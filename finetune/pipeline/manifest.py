@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from finetune import __version__
 from finetune.artefacts.remake import how_to_remake
 from finetune.errors import StoreError
+from finetune.launch.machine_kind import machine_kind
 from finetune.messages import Place, Problem, Sentence, problem, sentence
 from finetune.output.durable import replace_text
 from finetune.output.small_files import UnreadableError, parse_json, read_bytes
@@ -269,9 +270,4 @@ def environment() -> dict[str, Any]:
             packages[name] = version(name)
         except PackageNotFoundError:
             packages[name] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "packages": packages,
-    }
+    return {"python": platform.python_version(), "packages": packages} | machine_kind()

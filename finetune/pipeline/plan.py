@@ -11,7 +11,7 @@ from typing import Any
 
 from finetune.errors import RecipeError
 from finetune.messages import Place, problem
-from finetune.pipeline.corpora import corpus_content, read_content
+from finetune.pipeline.corpora import RELEASED_FIELDS, corpus_content, read_content
 from finetune.pipeline.manifest import key_of
 from finetune.sources import lock as outside
 from finetune.sources.benchmark import pins
@@ -390,7 +390,7 @@ def _release_content(project: Project) -> dict[str, Any]:
             "cards": {
                 name: project.cards[name].model_dump(
                     mode="json",
-                    include={"license", "license_name", "license_link", "pretty_name", "corpus"},
+                    include=RELEASED_FIELDS,
                     exclude={"corpus": {"withdrawals"}},  # what was withdrawn is in `prepare`
                 )
                 for name in recipe.card_names

@@ -18,12 +18,18 @@ TEXTS = (
     "training_data.json",
 )
 """Card, notices, scores and picture, whatever is exported."""
-FOLDERS = ("items/*.jsonl", "items/*.npy", "every_eval_ever/*.json", "every_eval_ever/*.jsonl")
-"""Patterns of the scores per item, and of the records of Every Eval Ever; `*` goes through
-folders."""
+FOLDERS = (
+    *("items/*.jsonl", "items/*.npy", "every_eval_ever/*.json", "every_eval_ever/*.jsonl"),
+    *("LICENSES/*.txt", "provenance/*.json", "provenance/SHA256SUMS"),
+    *("provenance/data_cards/*.md", "provenance/data_cards/withdrawn/*.txt"),
+)
+"""Patterns of the scores per item, of the records of Every Eval Ever, of licence texts, and of what
+the release was made from; `*` goes through folders."""
 VARYING_LINES = ("Training took ", "Generation speed on the machine of the evaluation ")
 """Starts of the lines of README.md that differ between equal runs: measurements of time,
-energy and speed. Everything else in a release is the same."""
+energy and speed. Everything else in a release is the same, but for records of evaluations
+(VARYING_FACTS), fields of manifests (provenance.write_provenance.VARYING), and the checksums of
+these files."""
 VARYING_FACTS = (' "evaluation_timestamp": ', ' "retrieved_timestamp": ')
 """The same of records of Every Eval Ever: the time of the evaluation."""
 REQUIRED_TEXTS = ("NOTICE", "README.md")

@@ -9,17 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem
 from finetune.output.paths import HOME_OF_ANYONE, as_written, here
-from finetune.output.secrets import secrets_in
+from finetune.output.secrets import hide, secrets_in
 
 _NOBODY = frozenset({"root", "user", "admin", "runner", "ubuntu", "debian", "nobody", "localhost"})
+_SHORT = 5
+"""A name of fewer characters may be a word."""
 _BINARY = (".npy", ".safetensors", ".png")
 _PRINTED = re.compile(r"[\x20-\x7e\t]{8,}")
 """Text regions of a binary file: headers, names. Weights match any pattern by chance."""
-_OF_OTHERS = ("tokenizer.json", "items/*.jsonl", "every_eval_ever/*_samples.jsonl")
+_OF_OTHERS = (
+    *("tokenizer.json", "items/*.jsonl", "every_eval_ever/*_samples.jsonl"),
+    "LICENSES/*.txt",
+)
 """Files with words and texts of others: a name among them is not that of a user."""
 
 
@@ -77,11 +83,57 @@ def scan(files: Mapping[str, Path], *, private: Private, public: Sequence[str] =
         raise ReleaseError(*problems)
 
 
+def without_leaks(value: Any, *, private: Private, public: Sequence[str] = ()) -> Any:
+    """Return a value of any depth with signs for what `scan` would find in its texts.
+
+    >>> without_leaks({"a": ["see /srv/x/y"]}, private=Private(("/srv/x",), ()))
+    {'a': ['see [folder]/y']}
+    """
+    if isinstance(value, str):
+        return _replaced(value, private=private, public=public)
+    if isinstance(value, Mapping):
+        return {
+            without_leaks(key, private=private, public=public): without_leaks(
+                inner, private=private, public=public
+            )
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [without_leaks(inner, private=private, public=public) for inner in value]
+    return value
+
+
+def _replaced(text: str, *, private: Private, public: Sequence[str]) -> str:
+    for folder in sorted(private.folders, key=len, reverse=True):
+        text = re.sub(_folder_pattern(folder), "[folder]", text)
+    text = HOME_OF_ANYONE.sub("[home]", text)
+    for name in private.names:
+        phrases = [p for p in sorted(public, key=len, reverse=True) if name in p]
+        kept = "|".join(map(re.escape, phrases)) or r"(?!)"
+        found = f"({kept})|{_name_pattern(name)}"
+        text = re.sub(found, lambda match: match[1] or "[name]", text)
+    return hide(text)
+
+
+def _folder_pattern(folder: str) -> str:
+    return rf"(?<![\w.]){re.escape(folder)}(?![\w-])"
+
+
+def _name_pattern(name: str) -> str:
+    """Return what finds a name; a short one counts only in a path or address.
+
+    It may be a word or a language code.
+    """
+    if len(name) < _SHORT:
+        return rf"(?:(?<=/){re.escape(name)}(?=/)|(?<!\w){re.escape(name)}(?=@))"
+    return rf"(?<![\w]){re.escape(name)}(?![\w])"
+
+
 def _leaks(text: str, *, private: Private, public: Sequence[str]) -> Iterable[Problem]:
     for match in HOME_OF_ANYONE.finditer(text):
         yield _leak(_line(text, match.start()), "home folder", match.group())
     for folder in private.folders:
-        found = re.search(rf"(?<![\w.]){re.escape(folder)}(?![\w-])", text)
+        found = re.search(_folder_pattern(folder), text)
         if found:
             yield _leak(_line(text, found.start()), "local folder", folder)
     for name in private.names:
@@ -89,11 +141,7 @@ def _leaks(text: str, *, private: Private, public: Sequence[str]) -> Iterable[Pr
         for phrase in sorted(public, key=len, reverse=True):
             if name in phrase:
                 rest = rest.replace(phrase, " " * len(phrase))
-        # a short name may be a word or a language code, so it counts only in a path or address
-        pattern = rf"(?<![\w]){re.escape(name)}(?![\w])"
-        if len(name) < 5:
-            pattern = rf"(?:/{re.escape(name)}/|(?<!\w){re.escape(name)}@)"
-        found = re.search(pattern, rest)
+        found = re.search(_name_pattern(name), rest)
         if found:
             yield _leak(_line(text, found.start()), "user or host name", name)
 

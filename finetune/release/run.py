@@ -1,8 +1,8 @@
 """The stage `release`: adapter and results -> the folder of a Hub repository.
 
 Everything in the folder follows from the inputs: the same inputs give the same bytes, but for the
-lines of the model card on time, energy and speed (contents.VARYING_LINES), and the time of the
-evaluation in the records of Every Eval Ever.
+lines of the model card on time, energy and speed (contents.VARYING_LINES), the time of the
+evaluation in the records of Every Eval Ever, and fields of manifests in `provenance`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ from finetune.output.markdown import plain
 from finetune.release.contents import exports_of_a_release, release_files, write_json
 from finetune.release.effect import check_effect
 from finetune.release.leaks import private_facts, scan
+from finetune.release.licence_texts.texts import Texts, texts_for, write_texts
 from finetune.release.model_card import render_card
+from finetune.release.provenance.checksum_list import write_sums
+from finetune.release.provenance.write_provenance import write_provenance
 from finetune.release.recorded import (
     Licensing,
     counts_by_card,
@@ -71,6 +74,7 @@ def run(job: Job) -> dict[str, Any]:
     )
     credited = credit_rows(drawn_tokens(job), job.cards)  # with all cards, as training drew
     (job.workspace / CREDITS).write_text(as_csv(credited), "utf-8")
+    named = job.cards
     job = replace(job, cards=standing(job.cards))
     job = replace(job, cards=trained_cards(job))
     licence = licensing(job, terms)
@@ -85,9 +89,11 @@ def run(job: Job) -> dict[str, Any]:
     _write_texts(job, folder, licence=licence, effect=effect)
     gates = gates_of_job(job)
     write_page(job, gates)
+    machine, public = private_facts(folders=_local_folders(job)), public_strings(job)
+    write_provenance(job, named, private=machine, public=public)
+    write_sums(release_files(folder), folder)
     files = release_files(folder)
-    machine = private_facts(folders=_local_folders(job))
-    scan(files, private=machine, public=public_strings(job))
+    scan(files, private=machine, public=public)
     sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
     return as_json(
         ReleaseResult(
@@ -116,7 +122,9 @@ def public_strings(job: Job) -> tuple[str, ...]:
 
 def _write_texts(job: Job, folder: Path, *, licence: Licensing, effect: Effect) -> None:
     (folder / "README.md").write_text(render_card(job, licence=licence, effect=effect), "utf-8")
-    (folder / "NOTICE").write_text(_notice(job), "utf-8")
+    texts = texts_for([licence.licence, *_licences(job)])
+    write_texts(texts, folder)
+    (folder / "NOTICE").write_text(_notice(job, texts), "utf-8")
     if licence.licence == "other":
         (folder / "LICENSE").write_text(_combined_terms(job, licence), "utf-8")
     data: dict[str, Any] = {"cards": training_data(job), "base": _base_of(job, effect)}
@@ -206,7 +214,11 @@ def _gates(job: Job) -> list[dict[str, Any]]:
     ]
 
 
-def _notice(job: Job) -> str:
+def _licences(job: Job) -> list[str]:
+    return [job.recipe.base.licence, *(card.license for card in job.cards.values())]
+
+
+def _notice(job: Job, texts: Texts) -> str:
     """Return who made what this adapter is made from, and under which licence."""
     base = job.recipe.base
     lines = [
@@ -224,9 +236,11 @@ def _notice(job: Job) -> str:
             lines.append(f"  Licence: {card['licence_link']}")
         if card["contact"]:
             lines.append(f"  Contact: {card['contact']}")
-    licences = [base.licence, *(card.license for card in job.cards.values())]
-    for sentence in obligations(licences):
+    for sentence in obligations(_licences(job)):
         lines += ["", sentence]
+    lines += ["", "Texts of these licences:"]
+    lines += [f"  {licence}: {name}" for licence, name in texts.files.items()]
+    lines += [f"  {licence}: not included; {why}" for licence, why in texts.without.items()]
     return _text(lines)
 
 

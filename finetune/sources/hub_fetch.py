@@ -47,7 +47,7 @@ def fetch_model(repo: str, revision: str, into: Path, *, key: str = "base.model"
     page = f"{endpoint()}/{repo}"
     sizes = explained(lambda: _sizes(repo, revision, kind="model"), what=what, page=page)
     sizes = {name: size for name, size in sizes.items() if _is_needed(name)}
-    _refuse_no_room(sizes, into, what=what)
+    refuse_no_room(sizes, into, what=what)
     explained(
         lambda: snapshot_download(
             repo,
@@ -195,7 +195,8 @@ def _sizes(repo: str, revision: str, *, kind: str) -> dict[str, int]:
     return sizes_of(listed(repo, revision, kind=kind))
 
 
-def _refuse_no_room(sizes: Mapping[str, int], into: Path, *, what: Sentence) -> None:
+def refuse_no_room(sizes: Mapping[str, int], into: Path, *, what: Sentence) -> None:
+    """Raise StoreError if files of these sizes do not fit on the disk of a folder."""
     total, free = sum(sizes.values()), shutil.disk_usage(into.parent).free
     if total > free:
         raise StoreError(

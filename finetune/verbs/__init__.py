@@ -129,6 +129,7 @@ _ROWS = (
         "show whose texts were trained on, in shares by card and person",
         store=True,
     ),
+    Verb("reproduce", "release", "make a release again from its folder, and compare"),
     Verb("chat", "use", "chat with base and adapter in the terminal", recipe="required"),
     Verb("export", "use", "export the adapter, e.g. merged into its base", recipe="required"),
     Verb(
