@@ -37,7 +37,7 @@ from finetune.output.markdown import plain
 from finetune.release.contents import exports_of_a_release, release_files, write_json
 from finetune.release.effect import check_effect
 from finetune.release.leaks import private_facts, scan
-from finetune.release.licence_texts.texts import Texts, texts_for, write_texts
+from finetune.release.licence_texts.shipped import Texts, texts_for, write_texts
 from finetune.release.model_card import render_card
 from finetune.release.provenance.checksum_list import write_sums
 from finetune.release.provenance.write_provenance import write_provenance

@@ -16,7 +16,10 @@ TIMES = frozenset(
     ("started", "finished", "created", "evaluation_timestamp", "retrieved_timestamp")
 ) | frozenset(("seconds", "tokens_per_second", "energy", "micro_batch_rows"))
 """Keys of JSON files whose values are measured or dated."""
-MEASURED = re.compile(r"(metrics\.jsonl|README\.md|state\.json|every_eval_ever/.*\.json)$")
+MEASURED = re.compile(
+    r"(metrics\.jsonl|README\.md|state\.json|every_eval_ever/.*\.json"
+    r"|provenance/(manifests/.*\.json|SHA256SUMS))$"
+)
 """Files that hold such values, so that their checksums in manifests differ too."""
 SEALS = {"state.json": "sha256", "manifest.json": "digest"}
 """Keys under which files hold their own checksum, times included."""
@@ -48,6 +51,9 @@ def repeatable(path: Path) -> bytes:
         return b"\n".join(_json(json.loads(line), path) for line in data.splitlines())
     if path.name == "README.md":
         kept = [line for line in data.splitlines() if not line.startswith(b"Training took ")]
+        return b"\n".join(kept)
+    if path.name == "SHA256SUMS":
+        kept = [line for line in data.splitlines() if not MEASURED.search(line.decode())]
         return b"\n".join(kept)
     return data
 

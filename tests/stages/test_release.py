@@ -19,6 +19,7 @@ from finetune.release.contents import VARYING_LINES
 from finetune.release.run import run
 from tests.support.hub_server import HubServer
 from tests.support.problems import raises
+from tests.support.published import snapshot
 from tests.support.release_job import (
     RECIPE,
     card,
@@ -69,7 +70,7 @@ def test_released_folder_gives_the_logits_of_the_training(root, tmp_path):
     run(job)
     out, repo = tmp_path / "logits.pt", job.recipe.released.repo
     with HubServer() as hub:
-        files = {p.name: p.read_bytes() for p in job.workspace.iterdir()}
+        files = snapshot(job.workspace)
         hub.add(repo, files)
         settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
         arguments = [str(out), str(root / "base" / "model"), str(job.workspace), repo]
@@ -107,10 +108,10 @@ def test_same_inputs_give_the_same_bytes(root):
     """Releasing twice gives the same files to the byte, and the result lists their checksums."""
     first = release_job(root)
     result = run(first)
-    files = {p.name: p.read_bytes() for p in first.workspace.iterdir()}
+    files = snapshot(first.workspace)
     shutil.rmtree(first.workspace)
     assert run(release_job(root)) == result
-    assert {p.name: p.read_bytes() for p in first.workspace.iterdir()} == files
+    assert snapshot(first.workspace) == files
     assert set(result["files"]) == set(files)
     assert result["repo"] == "amina/hausa-lora"
     assert result["licence"] == "apache-2.0"
@@ -141,7 +142,7 @@ def test_equal_runs_differ_in_the_named_lines_of_the_card_alone(root):
     def released(**measured):
         job = with_new_tokens(root, **measured)
         run(job)
-        files = {p.name: p.read_bytes() for p in job.workspace.iterdir()}
+        files = snapshot(job.workspace)
         shutil.rmtree(job.workspace)
         return files
 
@@ -429,8 +430,7 @@ def test_nothing_of_this_machine_is_in_a_release(root):
     """No file of a release holds the store's folder, the working folder or the home folder."""
     job = release_job(root)
     run(job)
-    for path in job.workspace.iterdir():
-        content = path.read_bytes()
+    for content in snapshot(job.workspace).values():
         for private in (root, Path.cwd(), Path.home()):
             assert str(private).encode() not in content
 

@@ -11,7 +11,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from finetune.release.licence_texts.texts import spdx_id
+from finetune.release.licence_texts.shipped import spdx_id
 from finetune.spec.licence import KNOWN
 
 FOLDER = Path(__file__).parents[2] / "finetune/release/licence_texts"

@@ -46,8 +46,7 @@ def card(name: str = "school-hau", *, licence: str = "mit", **changes: Any) -> D
         license=licence,
         pretty_name="School software in Hausa",
         corpus=corpus | changes.pop("corpus", {}),
-        body="",
-        **changes,
+        **{"body": ""} | changes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -75,7 +75,7 @@ def comparison_lines(
     *,
     steps: tuple[Step, ...],
     made: Mapping[str, Artifact],
-    differs: list[str],
+    differs: Sequence[str],
 ) -> list[Line]:
     """Return a line for each key, count, score and file.
 
@@ -88,9 +88,10 @@ def comparison_lines(
     inputs = {role: made[step.key] for role, step in evaluate.inputs.items() if step.key in made}
     phases = list(dict.fromkeys(s.phase.name for s in steps if s.stage.name == "train"))
     lines += _counts(release, inputs, phases=phases)
-    lines += _training(release, index, inputs["train"])
+    lines.append(_training(release, index, inputs["train"]))
     lines += _scores(release, read_result(made[evaluate.key], EvaluateResult))
-    lines.append(_bytes(release, inputs["train"], differs=differs))
+    now = sha256_of(inputs["train"].path / "adapter" / ADAPTER_WEIGHTS)
+    lines.append(weights_line(sha256_of(release / ADAPTER_WEIGHTS), now, differs=differs))
     return lines
 
 
@@ -122,7 +123,8 @@ def _counts(release: Path, inputs: Mapping[str, Artifact], *, phases: list[str])
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in sorted(counts.items())) or "-"
+    said = (f"{name.replace('_', ' ')} {number}" for name, number in sorted(counts.items()))
+    return ", ".join(said) or "none"
 
 
 def _rejected(counts: Mapping[str, int] | None) -> str:
@@ -130,15 +132,18 @@ def _rejected(counts: Mapping[str, int] | None) -> str:
     return _counted(found)
 
 
-def _training(release: Path, index: ProvenanceIndex, trained: Artifact) -> Iterator[Line]:
+def _training(release: Path, index: ProvenanceIndex, trained: Artifact) -> Line:
     listed = [one for one in index.artefacts if one.role == "train" and one.manifest]
     then: Mapping[str, Any] = {}
     if listed:
         then = _read(release / FOLDER / listed[0].file, _Manifest).result
     now = as_json(read_result(trained, TrainResult))
-    for name in _TRAINED:
-        label = f"training: {name.replace('_', ' ')}"
-        yield _same(label, str(then.get(name, "-"))[:80], str(now[name]))
+    return _same("training", _trained(then), _trained(now))
+
+
+def _trained(result: Mapping[str, Any]) -> str:
+    said = (f"{name.replace('_', ' ')} {str(result.get(name, '-'))[:40]}" for name in _TRAINED)
+    return ", ".join(said)
 
 
 def _scores(release: Path, evaluated: EvaluateResult) -> Iterator[Line]:
@@ -147,13 +152,14 @@ def _scores(release: Path, evaluated: EvaluateResult) -> Iterator[Line]:
     then = {(*subject(one), one.system): one for one in stated}
     now = {(*subject(one), one.system): one for one in evaluated.scores}
     for key, score in now.items():
-        yield _score_line(then.get(key), score)
+        yield score_line(then.get(key), score)
     for key, score in then.items():
         if key not in now:
             yield Line(_label(score), _value(score), "-", "different")
 
 
-def _score_line(then: Score | None, now: Score) -> Line:
+def score_line(then: Score | None, now: Score) -> Line:
+    """Return the line of a score: equal, or within the interval of the published one."""
     if then is None:
         return Line(_label(now), "-", _value(now), "different")
     state: State = "different"
@@ -173,11 +179,11 @@ def _value(score: Score) -> str:
     return f"{score.value:.{places}f} [{score.low:.{places}f}, {score.high:.{places}f}]"
 
 
-def _bytes(release: Path, trained: Artifact, *, differs: list[str]) -> Line:
-    then = sha256_of(release / ADAPTER_WEIGHTS)
-    now = sha256_of(trained.path / "adapter" / ADAPTER_WEIGHTS)
+def weights_line(then: str, now: str, *, differs: Sequence[str]) -> Line:
+    """Return the line of the adapter's weights, by sha256; on another machine they may differ."""
     state: State = EQUAL if then == now else "not comparable" if differs else "different"
-    return Line(f"bytes of {ADAPTER_WEIGHTS}", then[:_DIGITS], now[:_DIGITS], state)
+    shown = (f"sha256 {digest[:_DIGITS]}" for digest in (then, now))
+    return Line(f"bytes of {ADAPTER_WEIGHTS}", *shown, state)
 
 
 def _same(what: str, then: str, now: str) -> Line:

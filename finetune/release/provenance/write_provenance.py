@@ -52,6 +52,15 @@ VARYING = ("started", "finished", "seconds", "tokens_per_second", "energy", "env
 of files that hold them."""
 _BY_CARD = ("cards", "withdrawn")
 """Fields of manifests that map a card to what it states, or to its withdrawn records."""
+_KEPT = {
+    *("schema", "stage", "key", "name", "lineage", "version", "content", "inputs", "result"),
+    *("files", "started", "finished"),
+}
+"""Fields of manifests that stand in a release."""
+_ENVIRONMENT = {
+    *("python", "packages", "machine", "system", "processor", "threads", "gpu"),
+}
+"""Fields of their environments that do."""
 _TEXTS = {"vocabulary": ("samples",)}
 """Fields of results that hold texts, by stage."""
 
@@ -78,8 +87,8 @@ def write_provenance(
     is not finite.
     """
     folder = job.workspace / FOLDER
-    (folder / MANIFESTS).mkdir(parents=True)
-    (folder / CARDS).mkdir()
+    for shelf in (MANIFESTS, CARDS):
+        (folder / shelf).mkdir(parents=True, exist_ok=True)
     clean = partial(without_leaks, private=private, public=public)
     notes = [_card_note(card) for _, card in sorted(cards.items())]
     for note in notes:
@@ -112,16 +121,17 @@ def _index(
 ) -> ProvenanceIndex:
     source = source_commit()
     trained = json_of(job.inputs.get("train"), "manifest.json")
-    return ProvenanceIndex(
-        schema=SCHEMA,
-        repo=job.recipe.released.repo,
-        finetune=Software(version=__version__, commit=source.commit, changed=source.changed),
-        packages=_packages(job.recipe, cards),
-        trained_on=trained.get("environment", {}),
-        inputs=inputs,
-        cards=notes,
-        artefacts=artefacts,
-    )
+    software = Software(version=__version__, commit=source.commit, changed=source.changed)
+    facts = {"repo": job.recipe.released.repo, "finetune": software}
+    facts |= {"packages": _packages(job.recipe, cards), "trained_on": _environment(trained)}
+    facts |= {"inputs": inputs, "cards": notes, "artefacts": artefacts}
+    return ProvenanceIndex.model_validate({"schema": SCHEMA} | facts)
+
+
+def _environment(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest records of versions and machine; nothing else that stands there."""
+    found = manifest.get("environment")
+    return {k: v for k, v in found.items() if k in _ENVIRONMENT} if isinstance(found, dict) else {}
 
 
 def _packages(recipe: Recipe, cards: Mapping[str, DataCard]) -> dict[str, str]:
@@ -195,7 +205,8 @@ def _artefacts(job: Job) -> list[_Found]:
 
 def _shown(one: _Found, *, hidden: Collection[str]) -> dict[str, Any]:
     """Return a manifest without its digest, texts, and what restricted cards state."""
-    manifest = {key: value for key, value in one.manifest.items() if key != "digest"}
+    manifest = {key: value for key, value in one.manifest.items() if key in _KEPT}
+    manifest["environment"] = _environment(one.manifest)
     if isinstance(manifest.get("content"), dict):
         manifest["content"] = _redacted(manifest["content"], hidden)
     result = manifest.get("result", {})

@@ -32,7 +32,14 @@ TYPES = {
     "null": type(None),
 }
 R = "recipes/tiny.yaml"
-STAGES = ("fetch", "prepare", "train", "evaluate", "release", "run", "bundle", "report")
+STAGES = (
+    *("fetch", "prepare", "train", "evaluate", "release", "run", "bundle", "report"),
+    "reproduce",
+)
+AGAIN = (
+    *(".finetune/hub/org/tiny-lora", "--into", "again"),
+    *("--files", "model", "--files", "data_cards"),
+)
 LINES = [
     ["init", "new", "--language", "wol_Latn", "--text", "t.txt", "--licence", "mit"],
     ["check", R, "--site", "site.yaml"],
@@ -52,6 +59,8 @@ LINES = [
     ["credits", R],
     ["publish", R, "--dry-run"],
     ["publish", R],
+    ["reproduce", *AGAIN, "--dry-run"],
+    ["reproduce", *AGAIN],
     ["export", R, "--format", "merged", "-o", "merged"],
     ["cards", "list"],
     ["cards", "check"],
@@ -143,6 +152,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
                 for name in KEYS:
                     append_submission(chain, Submission(name, "7", now()))
                 chain.log_path("train", "7").write_text("step 1\n")
+            if words == ["reproduce", *AGAIN]:  # as if it had been made again already
+                Path("again/store").symlink_to(Path(".finetune").resolve())
             verb = " ".join(words[:2]) if words[0] in ("cards", "judge", "tokenizer") else words[0]
             out = io.StringIO()
             with redirect_stdout(out), redirect_stderr(io.StringIO()):
