@@ -16,6 +16,7 @@ from finetune.artefacts.scores import PairedTest
 from finetune.errors import ReleaseError, StoreError
 from finetune.release.body import conclusions
 from finetune.release.contents import VARYING_LINES
+from finetune.release.provenance.checksum_list import LIST
 from finetune.release.run import run
 from tests.support.hub_server import HubServer
 from tests.support.problems import raises
@@ -148,6 +149,8 @@ def test_equal_runs_differ_in_the_named_lines_of_the_card_alone(root):
 
     first = released(seconds=60.0, speed=10.0, energy=0.5)
     second = released(seconds=300.0, speed=11.5, energy=0.75)
+    sums = [set(files.pop(LIST).decode().splitlines()) for files in (first, second)]
+    assert {line.partition("  ")[2] for line in sums[0] ^ sums[1]} == {"README.md"}
     one, other = (files.pop("README.md").decode().splitlines() for files in (first, second))
     assert first == second
     assert len(one) == len(other)
