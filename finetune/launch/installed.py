@@ -41,7 +41,7 @@ def closure(
 ) -> dict[str, str]:
     """Return name -> installed version of packages with extras, and of all that they need here.
 
-    With `absent`, those that are not installed are left out. Raises InputError for them otherwise.
+    With `absent`, those that are not installed are omitted. Raises InputError for them otherwise.
     """
     from packaging.requirements import Requirement
 

@@ -105,13 +105,14 @@ def without_leaks(value: Any, *, private: Private, public: Sequence[str] = ()) -
 
 def _replaced(text: str, *, private: Private, public: Sequence[str]) -> str:
     for folder in sorted(private.folders, key=len, reverse=True):
-        text = re.sub(_folder_pattern(folder), "[folder]", text)
+        pattern = _folder_pattern(folder)
+        text = re.sub(pattern, "[folder]", text)
     text = HOME_OF_ANYONE.sub("[home]", text)
     for name in private.names:
         phrases = [p for p in sorted(public, key=len, reverse=True) if name in p]
         kept = "|".join(map(re.escape, phrases)) or r"(?!)"
-        found = f"({kept})|{_name_pattern(name)}"
-        text = re.sub(found, lambda match: match[1] or "[name]", text)
+        pattern = f"({kept})|{_name_pattern(name)}"
+        text = re.sub(pattern, lambda match: match[1] or "[name]", text)
     return hide(text)
 
 
@@ -133,7 +134,8 @@ def _leaks(text: str, *, private: Private, public: Sequence[str]) -> Iterable[Pr
     for match in HOME_OF_ANYONE.finditer(text):
         yield _leak(_line(text, match.start()), "home folder", match.group())
     for folder in private.folders:
-        found = re.search(_folder_pattern(folder), text)
+        pattern = _folder_pattern(folder)
+        found = re.search(pattern, text)
         if found:
             yield _leak(_line(text, found.start()), "local folder", folder)
     for name in private.names:
@@ -141,7 +143,8 @@ def _leaks(text: str, *, private: Private, public: Sequence[str]) -> Iterable[Pr
         for phrase in sorted(public, key=len, reverse=True):
             if name in phrase:
                 rest = rest.replace(phrase, " " * len(phrase))
-        found = re.search(_name_pattern(name), rest)
+        pattern = _name_pattern(name)
+        found = re.search(pattern, rest)
         if found:
             yield _leak(_line(text, found.start()), "user or host name", name)
 

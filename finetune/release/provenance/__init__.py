@@ -1,4 +1,4 @@
-"""What a release was made from, in the folder `provenance` of each, and the making of it again.
+"""Origin of a release, in the folder `provenance` of each, and the making of it again.
 
     provenance.json         versions, commit, machine, inputs with checksums, cards, artefacts
     recipe.json             the resolved recipe; local paths are below `./inputs`

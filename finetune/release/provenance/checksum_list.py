@@ -65,7 +65,7 @@ def read_sums(path: Path) -> dict[str, str]:
 def refuse_changed(folder: Path) -> dict[str, str]:
     """Return name -> sha256 of the files of a release.
 
-    Raises InputError with every file that is missing or other than the list says, and with every
+    Raises InputError with every file that is missing or other than the list states, and with every
     file of `provenance` that the list does not name.
     """
     sums = read_sums(folder / LIST)

@@ -1,4 +1,4 @@
-"""What keeps a release from being made again here, found before anything is computed."""
+"""Obstacles to making a release again here, found before anything is computed."""
 
 from __future__ import annotations
 

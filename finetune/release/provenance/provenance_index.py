@@ -21,6 +21,7 @@ INDEX, RECIPE, SUMS = "provenance.json", "recipe.json", "SHA256SUMS"
 CARDS, MANIFESTS, INPUTS = "data_cards", "manifests", "inputs"
 MOST_ENTRIES = 10_000
 _LINE = 400
+_FOLDER = re.compile(r"inputs/[a-z0-9][a-z0-9-]{0,99}")
 
 
 def _inner(name: str) -> str:
@@ -30,7 +31,7 @@ def _inner(name: str) -> str:
 
 
 def _in_inputs(folder: str) -> str:
-    if not re.fullmatch(rf"{INPUTS}/[a-z0-9][a-z0-9-]{{0,99}}", folder):
+    if not _FOLDER.fullmatch(folder):
         raise PydanticCustomError("folder", "is no folder of `inputs`")
     return folder
 
@@ -61,7 +62,7 @@ class LocalInput(_Part):
     key: Line
     """Key in the recipe."""
     folder: Annotated[str, AfterValidator(_in_inputs)]
-    """Where the recipe of the release looks for them."""
+    """Their place in the recipe of the release."""
     files: Annotated[dict[InnerName, Sha256], Field(max_length=MOST_ENTRIES)]
     """Name in the folder -> sha256; empty: not recorded."""
 
@@ -74,7 +75,7 @@ class CardNote(_Part):
     sha256: Sha256
     """Of what the card states (`card_sha256`)."""
     left_out: Literal["restricted", "withdrawn"] | None
-    """Why the card is not included; None: it is in `data_cards`."""
+    """Reason for which the card is not included; None: it is in `data_cards`."""
 
 
 class ArtefactNote(_Part):
@@ -85,7 +86,7 @@ class ArtefactNote(_Part):
     role: Line | None
     """Among the inputs of the release; None: an input of an input."""
     manifest: bool
-    """Whether its manifest is in `manifests`."""
+    """True if its manifest is in `manifests`."""
 
     @property
     def file(self) -> str:

@@ -172,7 +172,7 @@ def _left_out(note: CardNote) -> Problem:
 def needed_files(
     index: ProvenanceIndex, cards: Mapping[str, DataCard], folder: Path
 ) -> Iterator[Needed]:
-    """Yield the files that somebody must give: the texts of cards, and what the recipe names."""
+    """Yield the files that a person must give: the texts of cards, and what the recipe names."""
     for name, card in cards.items():
         source = card.corpus.source
         if isinstance(source, LocalSource) and not card.is_withdrawn:

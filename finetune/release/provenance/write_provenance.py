@@ -103,8 +103,8 @@ def write_provenance(
         artefacts.append(artefact)
         if has:
             write_json(folder / artefact.file, clean(_shown(one, hidden=hidden)))
-    trainings = [one.manifest for one in found if one.stage == "train"]
-    first = trainings[-1].get("content", {}).get("content", {}) if trainings else {}
+    trained = [one.manifest for one in found if one.stage == "train"]
+    first = trained[-1].get("content", {}).get("content", {}) if trained else {}
     recipe, inputs = local_inputs(job, start=first)
     (folder / RECIPE).write_text(as_text(_recipe(recipe, clean=clean)), "utf-8")
     index = _index(job, cards, inputs=inputs, notes=notes, artefacts=artefacts)

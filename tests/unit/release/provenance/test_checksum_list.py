@@ -19,7 +19,7 @@ def release(tmp_path: Path) -> Path:
 
 def test_a_whole_release_is_taken(release: Path) -> None:
     """Also through links, as the Hub's client keeps it; a file of others beside it is no harm."""
-    (release / "LICENSE-of-somebody").write_text("x")
+    (release / "LICENSE-of-others").write_text("x")
     weights = release / "adapter_model.safetensors"
     weights.rename(release.parent / "blob")
     weights.symlink_to(release.parent / "blob")
@@ -51,7 +51,7 @@ def test_every_fault_is_named_at_once(release: Path) -> None:
 
 
 def test_a_list_without_the_recipe_is_refused(release: Path) -> None:
-    """What is needed has to be on the list."""
+    """Each needed file has to be on the list."""
     lines = (release / LIST).read_text().splitlines(keepends=True)
     (release / LIST).write_text("".join(x for x in lines if "recipe.json" not in x))
     with raises(InputError, code="file-not-listed", at="recipe.json"):

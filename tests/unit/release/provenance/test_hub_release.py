@@ -51,7 +51,7 @@ def test_a_release_is_fetched_at_a_commit_and_nothing_else(
 
 
 def test_a_release_of_before_and_a_missing_one_are_refused(hub: HubServer, tmp_path: Path) -> None:
-    """The message says which; nothing is written."""
+    """The message names which; nothing is written."""
     hub.add(REPO, {"README.md": b"", "adapter_model.safetensors": b""})
     with raises(InputError, code="release-without-provenance"):
         fetch_release(REPO, None, tmp_path / "got")

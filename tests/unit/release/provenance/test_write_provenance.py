@@ -90,10 +90,10 @@ def test_no_planted_user_host_folder_or_secret_is_in_any_byte(tmp_path: Path) ->
     """In recipe, card, manifest: replaced by signs; what people published on purpose stays."""
     token = SECRETS["Hugging Face"]
     planted = f"by {USER} on {HOST} in {FOLDER}/{USER}/base and /home/{USER}/x with {token}"
-    told = card(body=f"{planted}\n", corpus={"contact": f"{USER}@example.org"})
+    spoken = card(body=f"{planted}\n", corpus={"contact": f"{USER}@example.org"})
     base = RECIPE["base"] | {"model": f"{FOLDER}/{USER}/base"}
     release = RECIPE["release"] | {"summary": planted}
-    job = provenance_job(tmp_path, cards={told.name: told}, base=base, release=release)
+    job = provenance_job(tmp_path, cards={spoken.name: spoken}, base=base, release=release)
     path = job.inputs["train"].path / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"result": {planted: [planted]}}))
     folder = written(job, private=PRIVATE, public=PUBLIC)
