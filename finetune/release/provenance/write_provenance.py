@@ -47,7 +47,10 @@ from finetune.spec.sections.source import PackageSource
 
 NOT_INCLUDED = "not included"
 """Stands in manifests for what a restricted card states."""
-VARYING = ("started", "finished", "seconds", "tokens_per_second", "energy", "environment", "files")
+VARYING = (
+    *("started", "finished", "seconds", "tokens_per_second", "energy", "energy_before"),
+    *("environment", "files"),
+)
 """Fields of manifests that differ between equal runs: times, speed and energy; machine; checksums
 of files that hold them."""
 _BY_CARD = ("cards", "withdrawn")
