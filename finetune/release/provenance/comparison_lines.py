@@ -182,8 +182,8 @@ def _value(score: Score) -> str:
 def weights_line(then: str, now: str, *, differs: Sequence[str]) -> Line:
     """Return the line of the adapter's weights, by sha256; on another machine they may differ."""
     state: State = EQUAL if then == now else "not comparable" if differs else "different"
-    shown = (f"sha256 {digest[:_DIGITS]}" for digest in (then, now))
-    return Line(f"bytes of {ADAPTER_WEIGHTS}", *shown, state)
+    published, rebuilt = (f"sha256 {digest[:_DIGITS]}" for digest in (then, now))
+    return Line(f"bytes of {ADAPTER_WEIGHTS}", published, rebuilt, state)
 
 
 def _same(what: str, then: str, now: str) -> Line:

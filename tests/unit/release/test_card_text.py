@@ -12,6 +12,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.results import Effect
 from finetune.output.terminal import one_line, safe
 from finetune.release.body import card_body
+from finetune.release.licence_texts.shipped import texts_for
 from finetune.release.recorded import Licensing, licensing
 from finetune.release.run import _combined_terms, _notice
 from finetune.spec.permission import Terms
@@ -104,12 +105,13 @@ def test_notice_and_licence_are_text(tmp_path: Path, text: str) -> None:
     """No control character, no line of its own, nothing that is a tag."""
     job = job_with(tmp_path, text)
     expected = job_with(tmp_path, WORD)
-    for made in (_notice, lambda one: _combined_terms(one, terms_of(text))):
+    texts = texts_for(["mit", "gemma"])
+    for made in (lambda one: _notice(one, texts), lambda one: _combined_terms(one, terms_of(text))):
         shown = made(job)
         assert shown == "\n".join(map(one_line, shown.split("\n")))
         assert "<script" not in shown
         assert "<img" not in shown
-    assert _notice(job).count("\n") == _notice(expected).count("\n")
+    assert _notice(job, texts).count("\n") == _notice(expected, texts).count("\n")
 
 
 def test_a_link_of_a_licence_is_a_page(tmp_path: Path) -> None:
