@@ -118,7 +118,7 @@ _ROWS = (
     Verb(
         "report",
         "release",
-        "one page on runs, seeds or a sweep: gains, samples, loss, data, cost",
+        "one page on runs, seeds or a sweep: gains, samples, cost",
         store=True,
     ),
     Verb("judge", "release", "let speakers judge outputs on an offline page; collect the answers"),
