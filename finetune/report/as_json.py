@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from finetune.artefacts.results import as_json
@@ -116,7 +116,10 @@ def _run(run: Run, document: Document) -> dict[str, Any]:
         "outputs": [as_json(one) for one in run.evaluated.outputs] if run.evaluated else [],
         "funnel": [dict(row) for row in run.funnel],
         "cost": cost[0] if cost else None,
-        "timeline": [asdict(one) for one in run.stretches],
+        "timeline": [
+            asdict(replace(one, note=None)) | {"note": one.note and str(one.note)}
+            for one in run.stretches
+        ],
     }
 
 

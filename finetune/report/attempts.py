@@ -1,4 +1,4 @@
-"""The timeline of a run: stages, and attempts of its jobs on a cluster."""
+"""The timeline of a run: stages, attempts at its training run, and jobs on a cluster."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from finetune.artefacts.timeline.attempts import read_attempts
+from finetune.artefacts.timeline.times_line import seconds_by_part, shares
 from finetune.cluster.chain.chain import Chain, chains_of, read_events
 from finetune.errors import FinetuneError
+from finetune.messages import joined, sentence
 from finetune.report.run_facts import Run, Stretch
 
 
@@ -26,8 +29,9 @@ def with_attempts(runs: Sequence[Run], store: Path) -> list[Run]:
 
 def _timeline(run: Run, chains: Iterable[Chain]) -> tuple[Stretch, ...]:
     own = {name for name in (run.train, run.evaluate, run.release) if name}
-    attempts: list[Stretch] = []
-    covered: set[str] = set()
+    attempts = _of_training(run)
+    covered = {one.what for one in attempts}
+    own -= {run.train} if covered else set()
     for chain in chains:
         for job in chain.jobs:
             made = own.intersection(job.artefacts)
@@ -36,6 +40,23 @@ def _timeline(run: Run, chains: Iterable[Chain]) -> tuple[Stretch, ...]:
                 covered |= {name.partition("/")[0] for name in made}
     stages = [one for one in run.stretches if one.what not in covered]
     return tuple(sorted([*stages, *attempts], key=lambda one: one.started))
+
+
+def _of_training(run: Run) -> list[Stretch]:
+    """Return the attempts that the training run recorded; none of before it did so."""
+    found = []
+    for attempt in read_attempts(run.train_folder) if run.train_folder else ():
+        if attempt.time is None:
+            continue
+        began = _seconds(attempt.time)
+        ended = None if attempt.elapsed is None else began + attempt.elapsed
+        parts = seconds_by_part([attempt])
+        steps = sentence(
+            "steps {first} to {last}", first=attempt.first_step, last=attempt.last_step
+        )
+        note = joined((steps, shares(parts)), between="; ") if parts else steps
+        found.append(Stretch("train", began, ended, attempt.outcome or "killed", note))
+    return found
 
 
 def _attempts(chain: Chain, job: str) -> list[Stretch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from finetune.launch.energy import NVML_METHOD
+from finetune.artefacts.emissions import Emissions
 from finetune.report.run_facts import Run
 
 
@@ -20,8 +20,7 @@ class Cost:
     on_gpus: bool
     """True if counters of GPUs were read."""
     tokens_per_second: float
-    kilowatt_hours: float | None
-    method: str | None
+    emissions: Emissions
 
     @property
     def hours(self) -> float:
@@ -36,16 +35,15 @@ def costs_of(runs: Sequence[Run]) -> list[Cost]:
         trained = run.trained
         if trained is None or not trained.seconds:
             continue
-        energy = trained.energy
+        methods = run.emissions.methods
         found.append(
             Cost(
                 run.label,
                 trained.seconds,
                 trained.ranks,
-                NVML_METHOD in energy.method if energy else False,
+                any("GPU" in method for method in methods),
                 trained.tokens_per_second,
-                energy.kilowatt_hours if energy else None,
-                energy.method if energy else None,
+                run.emissions,
             )
         )
     return found

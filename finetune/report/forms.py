@@ -16,6 +16,8 @@ from finetune.report.report_tables import (
     Row,
     Table,
     costs_table,
+    energy_table,
+    grids_table,
     length_said,
     output_tables,
     runs_table,
@@ -80,7 +82,7 @@ def _facts(document: Document) -> dict[str, Any]:
         "WORDS": WORDS,
         "document": document,
         "several": several,
-        "heading": WORDS[heading],
+        "heading": sentence("{what}: {facts}", what=WORDS[heading], facts=document.title),
         "verdicts": _verdicts(document),
         "runs": runs_table(document),
         "scores": list(score_tables(document)),
@@ -93,7 +95,7 @@ def _facts(document: Document) -> dict[str, Any]:
         "outputs": list(output_tables(document)),
         "funnels": [_funnel_table(one) for one in funnels],
         "funnel_facts": funnels,
-        "costs": costs_table(document),
+        "costs": [table(document) for table in (costs_table, energy_table, grids_table)],
         "labels": [run.label for run in document.runs],
         "signatures": sorted(
             {one.pair.adapter.signature for group in document.groups for one in group.scored}
@@ -153,7 +155,7 @@ def _funnel_table(one: Funnel) -> Table:
         (WORDS["valid"], one.kept["validation"]),
         (WORDS["test"], one.kept["test"]),
         *(
-            (Sentence("{label}: {trained}", (("label", k), ("trained", WORDS["trained"]))), n)
+            (sentence("{what}: {facts}", what=k, facts=WORDS["trained"]), n)
             for k, n in one.trained_tokens.items()
         ),
     ]

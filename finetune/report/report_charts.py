@@ -184,8 +184,10 @@ def loss_charts(document: Document) -> list[LineChart]:
             for one in document.curves
             if len(one.validation.get(language, ())) > 1
         }
-        named = (("what", WORDS["loss-validation"]), ("language", phrase_of(language)))
-        charts += [_lines(Sentence("{what}: {language}", named), curves, labels)] if curves else []
+        title = sentence(
+            "{what}: {facts}", what=WORDS["loss-validation"], facts=phrase_of(language)
+        )
+        charts += [_lines(title, curves, labels)] if curves else []
     return charts
 
 

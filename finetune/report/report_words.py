@@ -71,7 +71,8 @@ WORDS: Mapping[str, Sentence] = {
     "loss-validation": sentence("Validation, bits per byte"),
     "lengths": sentence("Bits per byte by length of text"),
     "lengths-help": sentence(
-        "Short texts are few bytes, so that their numbers scatter. Lower is better."
+        "Dots are adapters, squares are the base and the yardsticks. Short texts are few bytes, so "
+        "that their numbers scatter. Lower is better."
     ),
     "bytes": sentence("bytes"),
     "funnel": sentence("From texts read to texts trained on"),
@@ -94,8 +95,17 @@ WORDS: Mapping[str, Sentence] = {
     "copies": sentence("copies"),
     "empty-outputs": sentence("empty"),
     "words": sentence("different words"),
-    "costs": sentence("Energy and cost of training"),
+    "costs": sentence("Energy and cost"),
     "energy": sentence("energy, kWh"),
+    "grams": sentence("g CO2 equivalent"),
+    "grid": sentence("carbon intensity of the grid"),
+    "grams-on": sentence("Grams of CO2 equivalent on other grids"),
+    "grams-help": sentence(
+        "Grams are stated where recipe or site names the figure of its grid. The grids of 30, 300 "
+        "and 700 g/kWh are an illustration, of no country. Cooling and the making of machines are "
+        "not counted."
+    ),
+    "not-metered": sentence("not metered"),
     "gpu-hours": sentence("GPU-hours"),
     "process-hours": sentence("process-hours"),
     "time": sentence("time of training"),
@@ -103,14 +113,16 @@ WORDS: Mapping[str, Sentence] = {
     "method": sentence("measured by"),
     "timeline": sentence("Timeline"),
     "timeline-help": sentence(
-        "Stages as they were built, and attempts of jobs on a cluster; a stage that was there "
-        "already stands at the time at which it was built. Times are UTC."
+        "Stages as they were built, attempts at the training run, and jobs on a cluster; a stage "
+        "that was there already stands at the time at which it was built. Times are UTC."
     ),
     "stage": sentence("stage or job"),
     "start": sentence("start"),
     "duration": sentence("duration"),
     "outcome": sentence("outcome"),
     "signatures": sentence("Conditions of the scores"),
+    "part": sentence("steps, and parts of the time"),
+    "killed": sentence("killed, or still running"),
     "done": sentence("done"),
     "stopped": sentence("stopped"),
     "failed": sentence("failed"),

@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.emissions import Emissions, Energy, StageName, emissions_of
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.results import (
     BaseResult,
     EvaluateResult,
+    PrepareResult,
     ReleaseResult,
     TrainResult,
     parse_result,
 )
 from finetune.errors import StoreError
-from finetune.messages import Place, problem
+from finetune.messages import Place, Sentence, problem
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.manifest import Manifest
 from finetune.pipeline.store import Store
+from finetune.spec.sections.electricity import Electricity, Grid
 
 MAX_JSON_BYTES = 64 * 2**20
 LETTERS_OF_A_SETTING = 60
@@ -31,8 +34,11 @@ class Stretch:
 
     what: str
     started: float
-    finished: float
+    finished: float | None
+    """None: an attempt that was killed, or still runs."""
     outcome: str = "done"
+    note: Sentence | None = None
+    """Steps, and shares of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Run:
     release: str | None = None
     repo: str | None = None
     gates: tuple[GateResult, ...] = ()
+    emissions: Emissions = field(default_factory=lambda: emissions_of(()))
     settings: Mapping[str, Any] = field(default_factory=dict)
     """By dotted key: what the keys of its stages were made from."""
     swept: Mapping[str, str] = field(default_factory=dict)
@@ -93,14 +100,23 @@ def run_of(store: Store, manifest: Manifest, *, among: Mapping[str, Manifest]) -
         **_of_training(store, made.get("train")),
         **_of_release(store, made.get("evaluate"), among),
     }
+    spent: list[tuple[StageName, Energy | None]] = []
     if base := made.get("base"):
         path = store.path_of("base", base.key)
         facts["base"] = parse_result(base.result, BaseResult, path=path).hub_id
+    if evaluated := facts.get("evaluated"):
+        spent.append(("evaluate", evaluated.energy))
     prepared = {role: one for role, one in made.items() if one.stage == "prepare"}
+    for one in prepared.values():
+        path = store.path_of("prepare", one.key)
+        spent.append(("prepare", parse_result(one.result, PrepareResult, path=path).energy))
+    if trained := facts.get("trained"):
+        spent += [("train", energy) for energy in (*trained.energy_before, trained.energy)]
     stretches = (Stretch(one.stage, one.started, one.finished) for one in made.values())
     return Run(
         manifest.name,
         **facts,
+        emissions=emissions_of(spent, grid=_grid(store, facts.get("release"), among)),
         settings=_settings(made),
         funnel=tuple(row for role, one in prepared.items() for row in _funnel(store, role, one)),
         stretches=tuple(sorted(stretches, key=lambda one: one.started)),
@@ -155,6 +171,15 @@ def _of_release(
     path = store.path_of("release", own[-1].key)
     released = parse_result(own[-1].result, ReleaseResult, path=path)
     return {"release": f"release/{own[-1].key}", "repo": released.repo, "gates": released.gates}
+
+
+def _grid(store: Store, release: str | None, among: Mapping[str, Manifest]) -> Grid | None:
+    """Return the grid of the recipe, where a release recorded it."""
+    named = among[release].made_of.get("electricity") if release else None
+    if named is None:
+        return None
+    read = parse_result(named, Electricity, path=store.root / str(release))
+    return Grid(read.grid_gco2_per_kwh, read.source)
 
 
 def _settings(made: Mapping[str, Manifest]) -> dict[str, Any]:

@@ -90,9 +90,17 @@ def _write_shared(store: Path, keys: Mapping[str, str]) -> None:
 
 
 def _metrics(number: int) -> str:
+    """Return the records of two attempts: one that was stopped, and one that ended."""
     losses = (4.0 * 0.93 ** (step * 0.7) + 1.2 + 0.02 * number for step in range(1, 41))
-    lines = [{"kind": "train", "step": n, "loss": one} for n, one in enumerate(losses, 1)]
-    return "".join(json.dumps(line) + "\n" for line in lines)
+    lines = [
+        {"kind": "train", "step": n, "loss": one, "seconds": 9.0} for n, one in enumerate(losses, 1)
+    ]
+    begin = {"kind": "start", "ranks": 1, "device": "cpu", "seconds": 31.0}
+    first = begin | {"time": "2026-09-01T10:00:00+00:00", "step": 0}
+    second = begin | {"time": "2026-09-01T12:30:00+00:00", "step": 20}
+    ended = [{"kind": "end", "seconds": 240.0, "outcome": word} for word in ("stopped", "done")]
+    records = [first, *lines[:20], ended[0], second, *lines[20:], ended[1]]
+    return "".join(json.dumps(record) + "\n" for record in records)
 
 
 def _trained(number: int, languages: Sequence[str]) -> dict[str, Any]:
@@ -112,7 +120,13 @@ def _trained(number: int, languages: Sequence[str]) -> dict[str, Any]:
         tokens=1_583_400,
         history=history,
         validation_bits_per_byte=history[-1]["bits_per_byte"],
-        energy={"kilowatt_hours": 0.00213, "method": "estimate, not measured"},
+        energy={
+            "kilowatt_hours": 0.00213,
+            "low_kilowatt_hours": 0.0011,
+            "high_kilowatt_hours": 0.0042,
+            "method": "estimate, not measured",
+            "grid": {"gco2_per_kwh": 56.0, "source": "a table of grids"},
+        },
     )
 
 

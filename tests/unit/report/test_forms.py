@@ -70,7 +70,7 @@ def test_right_to_left_texts_are_marked_and_isolated(document: Document) -> None
 def test_json_tells_what_a_run_took(document: Document) -> None:
     """Energy, processes, hours, and the stages with their seconds."""
     (first, _) = json_of(document)["runs"]
-    assert first["cost"]["kilowatt_hours"] == 0.00213
+    assert first["cost"]["emissions"]["kilowatt_hours"]["value"] == 0.00213
     assert first["cost"]["hours"] == pytest.approx(754 / 3600)
     assert {one["what"] for one in first["timeline"]} == {"base", "prepare", "train", "evaluate"}
     assert first["funnel"][0]["rejected"] == {"copy": 120, "too-short": 30}
