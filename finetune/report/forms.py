@@ -8,6 +8,7 @@ from typing import Any
 from finetune.messages import Sentence, phrase, sentence
 from finetune.output.markdown import Markdown, inline
 from finetune.output.templates import environment, markdown_environment
+from finetune.report.energy_tables import costs_table, energy_table, grids_table
 from finetune.report.funnels import Funnel, funnels_of, reason_said
 from finetune.report.report_charts import gain_chart, length_chart, loss_charts
 from finetune.report.report_document import Document
@@ -15,9 +16,6 @@ from finetune.report.report_tables import (
     Cell,
     Row,
     Table,
-    costs_table,
-    energy_table,
-    grids_table,
     length_said,
     output_tables,
     runs_table,

@@ -11,13 +11,13 @@ from finetune.artefacts.first_lines import Line, LineKind, first_lines
 from finetune.artefacts.output_table import OutputRow, output_rows
 from finetune.artefacts.verdicts import is_gain
 from finetune.report.across_seeds import OfSeeds, across_seeds
-from finetune.report.attempts import with_attempts
 from finetune.report.by_length import ByLength, by_length
 from finetune.report.comparable import Comparable, comparable
 from finetune.report.costs import Cost, costs_of
 from finetune.report.find_runs import Found, differing_settings
 from finetune.report.loss_curves import Curves, loss_curves
 from finetune.report.run_facts import Run
+from finetune.report.run_timeline import with_attempts
 from finetune.report.said import short_verdict
 from finetune.report.text_samples import Samples, samples_of
 from finetune.spec.tables.metric import VALIDATION, metric
