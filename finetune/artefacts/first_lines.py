@@ -12,7 +12,13 @@ from typing import Literal
 from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import GATES, overridden, said_of
 from finetune.artefacts.scores import PairedTest
-from finetune.artefacts.verdicts import is_gain, warnings, where
+from finetune.artefacts.verdicts import (
+    YARDSTICK_NAMES,
+    is_gain,
+    sign_of_gain,
+    warnings,
+    where_said,
+)
 from finetune.messages import Sentence, sentence
 from finetune.spec.tables.metric import metric
 
@@ -82,20 +88,37 @@ def _gain(tests: Sequence[PairedTest]) -> list[Line]:
     lost = {test.language for test in claims if not is_gain(test)}
     won = [test for test in claims if test.language not in lost]
     if not won:
-        return [Line("no-gain", sentence("No gain over base and yardsticks is claimed."))]
-    gains = [_gained(test) for test in won[:GAINS_NAMED]]
+        return [Line("no-gain", _no_gain(claims))]
+    gains = [_compared(test) for test in won[:GAINS_NAMED]]
     if more := len(won) - len(gains):
         gains.append(sentence("{count} more", count=more))
     return [Line("gain", sentence("Better than base and yardsticks: {gains}.", gains=gains))]
 
 
-def _gained(test: PairedTest) -> Sentence:
-    row = metric(test.metric)
-    base, adapter = (f"{value:z.{row.decimals}f}" for value in (test.base, test.adapter))
+def _no_gain(claims: Sequence[PairedTest]) -> Sentence:
+    if not claims:
+        return sentence("No gain over base and yardsticks is claimed.")
     return sentence(
-        "{where} {metric} {base} -> {adapter}",
-        where=where(test),
-        metric=row.label,
-        base=base,
-        adapter=adapter,
+        "No gain over base and yardsticks is claimed: {scores}.",
+        scores=[_compared(test) for test in claims[:GAINS_NAMED]],
+    )
+
+
+def _compared(test: PairedTest) -> Sentence:
+    """Return the scores of base and adapter, and of the yardstick that comes nearest."""
+    row = metric(test.metric)
+    facts = {
+        "where": where_said(test),
+        "metric": row.label,
+        "base": f"{test.base:z.{row.decimals}f}",
+        "adapter": f"{test.adapter:z.{row.decimals}f}",
+    }
+    if not test.rivals:
+        return sentence("{where} {metric} {base} -> {adapter}", **facts)
+    best = max(test.rivals, key=lambda rival: sign_of_gain(test) * rival.value)
+    return sentence(
+        "{where} {metric} {base} -> {adapter} ({yardstick} {value})",
+        yardstick=YARDSTICK_NAMES[best.name],
+        value=f"{best.value:z.{row.decimals}f}",
+        **facts,
     )

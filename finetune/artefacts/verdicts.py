@@ -14,7 +14,7 @@ from typing import Literal
 
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score, Subject, subject
 from finetune.messages import Sentence, sentence
-from finetune.spec.language import language_name
+from finetune.spec.language import Named, language_name
 from finetune.spec.tables.metric import VALIDATION, metric
 from finetune.spec.tables.task import task_of
 from finetune.statistics.claims import LEVEL, MIN_ITEMS_OF_A_CLAIM, binomial_test, holm
@@ -25,6 +25,12 @@ YARDSTICKS = {
     "copy": "copy of the source",
 }
 """Names of yardsticks, for people."""
+YARDSTICK_NAMES = {
+    "examples": sentence("base with examples"),
+    "ngram": sentence("byte n-gram model"),
+    "copy": sentence("copy of the source"),
+}
+"""The same, as they are translated."""
 _WITHIN_A_SENTENCE = {
     "examples": sentence("the base with examples"),
     "ngram": sentence("the byte n-gram model"),
@@ -137,7 +143,7 @@ def warnings(tests: Sequence[PairedTest]) -> list[Sentence]:
     places = [
         sentence(
             "{where} {adapter:.3f} against {ngram:.3f}",
-            where=where(test),
+            where=where_said(test),
             adapter=test.adapter,
             ngram=next(rival.value for rival in test.rivals if rival.name == "ngram"),
         )
@@ -288,6 +294,21 @@ def where(record: Score | PairedTest) -> str:
     named = [task_of(record.task, direction=record.direction).label] if record.task else []
     named += [record.phase] if record.phase else []
     return f"{name} ({', '.join(named)})" if named else name
+
+
+def where_said(record: Score | PairedTest) -> Sentence | Named:
+    """Return the same as `where`, with names of languages in the language of the message."""
+    place: Sentence | Named = Named(record.language, "{name}")
+    if record.direction:
+        source, _, target = record.direction.partition(">")
+        place = sentence(
+            "{source} to {target}", source=Named(source, "{name}"), target=Named(target, "{name}")
+        )
+    named = [task_of(record.task, direction=record.direction).label] if record.task else []
+    named += [record.phase] if record.phase else []
+    if named:
+        return sentence("{place} ({named})", place=place, named=named)
+    return place
 
 
 def items_of(record: Score | PairedTest) -> str:

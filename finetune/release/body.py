@@ -8,7 +8,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from finetune.artefacts.drop_rows import drop_rows
-from finetune.artefacts.first_lines import first_lines
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.judged.judgements_said import judged_tables
@@ -41,9 +40,13 @@ from finetune.artefacts.verdicts import (
     sign_of_gain,
     verdict,
     where,
+    where_said,
 )
 from finetune.output.markdown import Markdown, inline
 from finetune.output.templates import markdown_environment
+from finetune.release.card.energy_said import emissions_of_job, energy_said
+from finetune.release.card.opening import opening_of
+from finetune.release.card.samples import samples_of
 from finetune.release.recorded import (
     Licensing,
     comparisons_of,
@@ -53,7 +56,6 @@ from finetune.release.recorded import (
     json_of,
     judged_of_job,
     outputs_of,
-    released_languages,
     result_of,
     scores_of,
     training_data,
@@ -81,7 +83,8 @@ def card_body(job: Job, *, licence: Licensing, effect: Effect) -> str:
 
 @cache
 def _template() -> Template:
-    environment = markdown_environment("finetune.release", filters={"amount": _amount})
+    filters = {"amount": _amount, "said": lambda said, language: said.in_language(language)}
+    environment = markdown_environment("finetune.release", filters=filters)
     return environment.get_template("card.md.j2")
 
 
@@ -159,6 +162,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     evaluated = result_of(job, "evaluate", EvaluateResult)
     phases = recipe.training_phases
     gates = gates_of_job(job)
+    tested = list(dict.fromkeys(where_said(s) for s in scores_of(job)))
     licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
     return {
         "repo": recipe.released.repo,
@@ -167,7 +171,6 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "base_result": result_of(job, "base", BaseResult),
         "licence": licence,
         "obligations": obligations(licences),
-        "languages": [(lang, language_name(lang)) for lang in released_languages(job)],
         "without_benchmark": [
             language_name(code) for code in without_task(trained_languages(recipe, job.cards))
         ],
@@ -177,7 +180,9 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "validation": metric(VALIDATION),
         "metrics": _metrics(job),
         "conclusions": conclusions(comparisons_of(job)),
-        "first_lines": first_lines(comparisons_of(job), gates=gates),
+        "opening": opening_of(job, gates, tested=tested),
+        "samples": samples_of(job),
+        "energy": energy_said(emissions_of_job(job)),
         "gates": list(map(gate_row, gates)),
         "outputs": output_rows(outputs_of(job), scores_of(job)),
         "hard_columns": HARD_COLUMNS,
@@ -193,7 +198,6 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "named_tests": [c.pretty_name for c in job.cards.values() if _names_test(c)],
         "data": training_data(job),
         "prepared": [_prepared_record(phase, artifact) for phase, artifact in job.prepared],
-        "tested": list(dict.fromkeys(where(s) for s in scores_of(job))),
         "lora": recipe.lora,
         "sequence_tokens": recipe.prepare.sequence_tokens,
         "phases": [_phase_record(phase) for phase in phases],

@@ -25,7 +25,10 @@ FOLDERS = (
 )
 """Patterns of the scores per item, of the records of Every Eval Ever, of licence texts, and of what
 the release was made from; `*` goes through folders."""
-VARYING_LINES = ("Training took ", "Generation speed on the machine of the evaluation ")
+VARYING_LINES = (
+    *("Training took ", "Generation speed on the machine of the evaluation "),
+    *("Energy", "\u00c9nergie", "  emissions: "),
+)
 """Starts of the lines of README.md that differ between equal runs: measurements of time,
 energy and speed. Everything else in a release is the same, but for records of evaluations
 (VARYING_FACTS), fields of manifests (provenance.write_provenance.VARYING), and the checksums of

@@ -9,6 +9,7 @@ from finetune.artefacts.job import Job
 from finetune.artefacts.scores import Score
 from finetune.artefacts.verdicts import where
 from finetune.output.markdown import inline
+from finetune.release.card.energy_said import emissions_of_job, hub_emissions
 from finetune.release.recorded import (
     Licensing,
     corpora_of,
@@ -34,6 +35,7 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
         # the Hub shows it as Markdown; alone in its paragraph, a pipe begins no table
         shown = (inline(condition).replace(r"\|", "|") for condition in licence.gate)
         extra["extra_gated_prompt"] = "\n\n".join(shown)
+    extra |= hub_emissions(job, emissions_of_job(job))
     extra["language_details"] = ", ".join(bcp47(lang) for lang in languages)
     return ModelCardData(
         language=list(dict.fromkeys(hub_code(lang) for lang in languages)),
@@ -61,6 +63,7 @@ def _eval_results(job: Job) -> list[Any]:
     for score in _published(job):
         row, task = metric(score.metric), task_of(score.task, direction=score.direction)
         items = task.dataset or f"held-out test {score.unit}s"
+        of_base = ", base without adapter" if score.system == "base" else ""
         results.append(
             EvalResult(
                 task_type=task.hub_task,
@@ -70,17 +73,25 @@ def _eval_results(job: Job) -> list[Any]:
                 dataset_split="test",
                 dataset_revision=only.revision if only and not task.dataset else None,
                 metric_type=row.hub_id,
-                metric_name=row.label,
+                metric_name=f"{row.label}{of_base}",
                 metric_value=round(score.value, 4),
-                metric_args={"signature": score.signature, "n": score.n},
+                metric_args={"signature": score.signature, "n": score.n, "system": score.system},
             )
         )
     return results
 
 
 def _published(job: Job) -> list[Score]:
-    """Return the adapter's scores in metrics from which something can be claimed."""
-    found = [s for s in scores_of(job) if s.system == "adapter" and isfinite(s.value)]
+    """Return the scores of adapter and base in metrics from which something can be claimed.
+
+    The adapter's first, because a list of models shows the first.
+    """
+    found = [
+        score
+        for system in ("adapter", "base")
+        for score in scores_of(job)
+        if score.system == system and isfinite(score.value)
+    ]
     return [score for score in found if metric(score.metric).is_judged]
 
 

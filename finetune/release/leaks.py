@@ -53,6 +53,12 @@ def private_facts(*, folders: Iterable[Path] = ()) -> Private:
     )
 
 
+def is_private(text: str) -> bool:
+    """Return whether a text of others holds a secret, a home folder, or names of user or host."""
+    private = private_facts()
+    return bool(secrets_in(text)) or any(_leaks(text, private=private, public=()))
+
+
 def scan(files: Mapping[str, Path], *, private: Private, public: Sequence[str] = ()) -> None:
     """Raise ReleaseError with every leak found in `files` (name -> path).
 

@@ -65,16 +65,29 @@ def released_languages(job: Job) -> list[str]:
 
     Languages in which the adapter is tested alone are none of them.
     """
-    corpora = [corpus for corpus in corpora_of(job) if not corpus.evaluate_only]
+    return list(dict.fromkeys([*written_languages(job), *read_languages(job)]))
+
+
+def written_languages(job: Job) -> list[str]:
+    """Return the languages that the adapter was trained to write."""
     prepare = result_of(job, "prepare", PrepareResult)
     counts = prepare.per_language if prepare else {}
     trained = {x for x, each in counts.items() if each.splits.get("train", not each.splits)}
     written = [x for x in prepare.languages if x in trained] if prepare else []
-    for corpus in corpora:
+    for corpus in _trained_corpora(job):
         card = job.cards[corpus.card].corpus
         written += [corpus.target] if corpus.target else card.languages[:1]
-    read = [c.source for c in corpora if c.source and translates(c)]
-    return list(dict.fromkeys([*written, *read]))
+    return list(dict.fromkeys(written))
+
+
+def read_languages(job: Job) -> list[str]:
+    """Return the source languages of translations."""
+    corpora = _trained_corpora(job)
+    return list(dict.fromkeys(c.source for c in corpora if c.source and translates(c)))
+
+
+def _trained_corpora(job: Job) -> list[Corpus]:
+    return [corpus for corpus in corpora_of(job) if not corpus.evaluate_only]
 
 
 def training_data(job: Job) -> list[dict[str, Any]]:

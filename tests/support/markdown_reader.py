@@ -58,3 +58,8 @@ def words_of(text: str) -> str:
     """Return a text as a reader knows it: one space between words, controls as escapes."""
     words = [one_line(w) for w in re.split("[ \t\n\r\f\v\x85\u2028\u2029]+", text) if w]
     return " ".join(words)
+
+
+def html_of(text: str) -> str:
+    """Return a document as HTML, with the blocks of HTML that it holds."""
+    return str(MarkdownIt("commonmark", {"html": True}).enable(["table"]).render(text))

@@ -185,7 +185,10 @@ def test_first_lines_stand_in_their_order():
     )
     assert texts[3] == ("Better than base and yardsticks: English to Wolof chrF++ 5.5 -> 18.2.")
     [line] = first_lines([TESTS["bits"], replace(TESTS["chrf"], better="neither")])
-    assert str(line.text) == "No gain over base and yardsticks is claimed."
+    assert str(line.text) == (
+        "No gain over base and yardsticks is claimed: Hausa bits per byte 4.000 -> 1.800, English "
+        "to Hausa chrF++ 5.5 -> 18.2."
+    )
 
 
 def test_a_release_records_its_gates(tmp_path):

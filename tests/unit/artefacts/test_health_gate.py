@@ -94,9 +94,9 @@ def test_the_card_begins_with_the_warning(tmp_path: Path) -> None:
         release_job(tmp_path / "b", recipe={"intended_use": "health"}), licence=terms, effect=EFFECT
     )
     assert "Made for health" not in plain
-    assert "not evaluated for medical" in plain
+    assert "Not for: medical or legal advice" in plain
     assert body.index("Made for health") < body.index("Gate ")
-    assert "not evaluated for medical" not in body
+    assert "Not for: medical" not in body
 
 
 def test_judges_of_health_are_said(tmp_path: Path) -> None:

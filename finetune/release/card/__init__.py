@@ -1,0 +1,1 @@
+"""Parts of the model card: sentences in every language of messages, samples, energy."""
