@@ -19,7 +19,7 @@ from finetune.artefacts.verdicts import (
     warnings,
     where_said,
 )
-from finetune.messages import Sentence, sentence
+from finetune.messages import Sentence, counted, sentence
 from finetune.spec.tables.metric import metric
 
 LineKind = Literal["health", "overridden", "worse-than-ngram", "gain", "no-gain"]
@@ -91,7 +91,7 @@ def _gain(tests: Sequence[PairedTest]) -> list[Line]:
         return [Line("no-gain", _no_gain(claims))]
     gains = [_compared(test) for test in won[:GAINS_NAMED]]
     if more := len(won) - len(gains):
-        gains.append(sentence("{count} more", count=more))
+        gains.append(counted("{count} more", "{count} more", more))
     return [Line("gain", sentence("Better than base and yardsticks: {gains}.", gains=gains))]
 
 
