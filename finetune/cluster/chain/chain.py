@@ -91,7 +91,7 @@ class Chain:
     """The resolved recipe, relative to `folder`."""
     site: str
     created: str
-    """UTC, ISO 8601."""
+    """UTC, ISO 8601, with microseconds: chains of one second keep their order."""
     store: str
     jobs: tuple[ChainJob, ...]
     max_restarts: int
@@ -198,9 +198,9 @@ class Cancellation:
     """Reason, if it was not a `finetune cancel`."""
 
 
-def now() -> str:
+def now(timespec: Literal["seconds", "microseconds"] = "seconds") -> str:
     """Return the current time in the format of the chain's files (UTC, ISO 8601)."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec=timespec)
 
 
 def new_chain_id(recipe_name: str) -> str:

@@ -154,7 +154,7 @@ def chain_of(
         id=folder.name,
         recipe=f"{FOLDER}/{RECIPE}",
         site=site.name,
-        created=now(),
+        created=now("microseconds"),
         store=str(store.root),
         jobs=tuple(jobs),
         max_restarts=site.max_restarts,
