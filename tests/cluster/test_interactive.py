@@ -1,4 +1,4 @@
-"""What people type in an allocation of a real Slurm."""
+"""Commands typed in an allocation of a real Slurm."""
 
 from __future__ import annotations
 
