@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from finetune.errors import FinetuneError, InputError
 from finetune.messages import Place, problem
 from finetune.release.provenance.card_facts import card_sha256
 from finetune.sources.checksums import checksums
+from finetune.spec.card import DataCard
 from finetune.spec.load import load_card
 
 MOST_FILES = 20_000
@@ -25,16 +27,14 @@ class Supplied:
 
     def card(self, name: str, sha256: str) -> Path | None:
         """Return the file of a card that states what the checksum was made of."""
+        return next((c.path for c in self.cards(name) if card_sha256(c) == sha256), None)
+
+    def cards(self, name: str) -> Iterator[DataCard]:
+        """Yield the cards of a name; files that are none are passed over."""
         for path in self.by_sha256.values():
-            if path.name != f"{name}.md":
-                continue
-            try:
-                card = load_card(path)
-            except FinetuneError:
-                continue
-            if card_sha256(card) == sha256:
-                return path
-        return None
+            if path.name == f"{name}.md":
+                with suppress(FinetuneError):
+                    yield load_card(path)
 
 
 def supplied(folders: Sequence[Path]) -> Supplied:

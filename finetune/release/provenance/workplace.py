@@ -132,10 +132,28 @@ def lay_cards(
             _copy(source, target / source.name)
             if list_path(source).is_file():
                 _copy(list_path(source), list_path(target / source.name))
-            cards[note.card] = load_card(target / source.name)
+            card = cards[note.card] = load_card(target / source.name)
+            problems += _withdrawn_since(card, given)
         except RecipeError as error:
             problems += error.problems
     return cards, problems
+
+
+def _withdrawn_since(card: DataCard, given: Supplied) -> list[Problem]:
+    """Return a problem if a card that was given withdraws more than that of the release."""
+    newer = [one.withdrawn - card.withdrawn for one in given.cards(card.name)]
+    count = max(map(len, newer), default=0)
+    if not count and not any(one.is_withdrawn for one in given.cards(card.name)):
+        return []
+    return [
+        problem(
+            "withdrawn-since",
+            "texts of this data card were withdrawn after the release was built (entries: {count}),"
+            " and nothing is made from them again; make a new release instead",
+            at=Place(key=card.name),
+            count=count,
+        )
+    ]
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from finetune.errors import ReleaseError
 from finetune.output.secrets import hide
-from finetune.release.leaks import Private, private_facts, scan
+from finetune.release.leaks import Private, private_facts, scan, without_leaks
 from tests.support.hostile_text import NO_SECRETS, SECRETS
 
 PRIVATE = Private(folders=("/lustre/project/x",), names=("fatou", "node042", "wo"))
@@ -72,6 +72,26 @@ def test_names_that_people_published_are_no_leak(tmp_path):
         check(tmp_path, "fatou/wolof by fatou", public=("fatou/wolof",))
     with pytest.raises(ReleaseError):
         check(tmp_path, "in /lustre/project/x", public=("in /lustre/project/x",))
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("at /lustre/project/x/models", "at [folder]/models"),
+        ("/home/someuser/x", "[home]/x"),
+        ("by fatou on node042", "by [name] on [name]"),
+        ("/data/wo/wo/run by wo@host", "/data/[name]/[name]/run by [name]@host"),
+        (f"with {TOKEN}", "with ***"),
+        ("fatou/wolof by fatou", "fatou/wolof by [name]"),
+        ("language wo of fatoumata", "language wo of fatoumata"),
+    ],
+)
+def test_what_is_replaced_is_what_would_be_found(tmp_path, text, clean):
+    """In values of any depth, keys too; the scan then finds nothing, and honest words stay."""
+    public = ("fatou/wolof",)
+    found = without_leaks({text: [text, 1, None]}, private=PRIVATE, public=public)
+    assert found == {clean: [clean, 1, None]}
+    check(tmp_path, clean, public=public)
 
 
 def test_headers_of_weights_are_scanned(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from finetune.errors import InputError, RecipeError
 from finetune.release.provenance.reproduce import get_ready
 from finetune.release.provenance.workplace import lay_recipe, read_index
+from finetune.spec.withdrawn import add_withdrawn
 from tests.support.hub_server import HubServer
 from tests.support.problems import raises
 from tests.support.provenance_folder import change, provenance_job, written
@@ -71,6 +73,22 @@ def test_who_was_given_a_restricted_card_may_use_it(release: Path, tmp_path: Pat
     (given / "asked.md").write_text(card_text(card_facts(hidden), "Other words below.\n"))
     found = problems_of(release, tmp_path / "work", given, accept_versions=True)
     assert found == {("card-withdrawn", "gone"), ("input-not-given", "base.model")}
+
+
+def test_texts_that_were_withdrawn_since_are_not_trained_on(tmp_path: Path) -> None:
+    """The maker's own folder has the texts, and a card with a longer withdrawal list."""
+    cards = {"school-hau": card_with_text()}
+    release = written(provenance_job(tmp_path / "made", cards=cards))
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "pairs.tsv").write_bytes(PAIRS)
+    path = given / "school-hau.md"
+    path.write_text((release / "provenance/data_cards/school-hau.md").read_text())
+    found = problems_of(release, tmp_path / "work", given, accept_versions=True)
+    assert found == {("input-not-given", "base.model")}
+    add_withdrawn(path, ["1" * 64], day=date(2026, 12, 1))
+    found = problems_of(release, tmp_path / "work", given, accept_versions=True)
+    assert found == {("input-not-given", "base.model"), ("withdrawn-since", "school-hau")}
 
 
 def test_a_base_that_the_hub_does_not_have_is_named(tmp_path: Path, variables: Any) -> None:
