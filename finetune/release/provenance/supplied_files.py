@@ -30,7 +30,7 @@ class Supplied:
         return next((c.path for c in self.cards(name) if card_sha256(c) == sha256), None)
 
     def cards(self, name: str) -> Iterator[DataCard]:
-        """Yield the cards of a name; files that are none are passed over."""
+        """Yield the cards of a name; other files are skipped."""
         for path in self.by_sha256.values():
             if path.name == f"{name}.md":
                 with suppress(FinetuneError):
