@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from finetune.errors import Stopped
+from finetune.launch.machine_memory import peak_bytes
 from finetune.output.durable import replace_text
 from finetune.output.secrets import hide
 from finetune.output.terminal import aside
@@ -38,6 +39,10 @@ class Outcome:
     of_environment: bool = False
     """True for a fault of network, node or port, after which another attempt makes sense."""
     host: str = ""
+    peak_bytes: int | None = None
+    """Largest resident set."""
+    cpu_seconds: float | None = None
+    """Of all its threads, and of the processes that it waited for."""
 
 
 def note(
@@ -62,7 +67,8 @@ def note(
     number = variables.get("RANK", "0")
     rank = int(number) if number.isascii() and number.isdigit() and len(number) < 9 else 0
     said = " ".join(hide(reason).split())[:MOST_CHARACTERS]
-    outcome = Outcome(rank, exit_code, said, expected, of_environment, platform.node())
+    used = {"peak_bytes": peak_bytes(), "cpu_seconds": _cpu_seconds()}
+    outcome = Outcome(rank, exit_code, said, expected, of_environment, platform.node(), **used)
     path = Path(folder) / f"rank-{rank}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +81,11 @@ def note(
         )
         return exit_code
     return 0 if exit_code == Stopped.exit_code else exit_code
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return round(times.user + times.system + times.children_user + times.children_system, 2)
 
 
 def read(folder: Path) -> list[Outcome]:

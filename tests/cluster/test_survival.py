@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -79,7 +81,8 @@ def second_node(line: Line) -> str:
 
 
 def test_paths_of_any_characters_and_files_of_a_chain(undisturbed):
-    """A quiet chain has one attempt and one log per job, and `status` states that it is done."""
+    """A quiet chain has one attempt and one log per job, and `status` states that it is done; the
+    log of its last job ends with the report that `status` shows, too."""
     assert "$(here)" in str(undisturbed.store)
     names = [job.name for job in undisturbed.chain.jobs]
     assert names == ["prepare", "train", "evaluate", "release"]
@@ -87,7 +90,12 @@ def test_paths_of_any_characters_and_files_of_a_chain(undisturbed):
         assert [event.outcome for event in undisturbed.events(name)] == [None, "done"]
         assert attempts(undisturbed, name) == 1
         assert not list(undisturbed.chain.folder.glob(f"attempts/{name}-*"))
-    assert undisturbed.finetune("status").stdout.startswith(f"{undisturbed.chain.id}: done")
+    shown = undisturbed.finetune("status").stdout
+    assert shown.startswith(f"{undisturbed.chain.id}: done")
+    for text in (shown, undisturbed.log("release")):
+        assert re.search(r"hours charged: .* CPU-hours", text), text
+        assert re.search(r'time_limit: "\d\d:\d\d:00" # asked 00:20:00, needs ', text), text
+    assert "hours charged" not in undisturbed.log("train")
     again = undisturbed.finetune("submit", "recipes/tiny.yaml", "--site", "site.yaml")
     assert "everything is cached" in again.stdout
     assert len(list(undisturbed.store.glob("chains/*"))) == 1
@@ -290,6 +298,18 @@ def test_one_job_makes_every_stage_and_is_requeued(fresh: Callable[..., Line]) -
     assert attempts(line, "run") == 2
     assert len(job_ids(line.chain)) == 1
     assert line.products()
+    whole, run = map(json.loads, line.finetune("status", "--json").stdout.splitlines())
+    first, second = run["attempts"]
+    assert whole["charged"]["node_hours"] >= 2 * second["ran_seconds"] / 3600
+    for attempt in (first, second):
+        (training,) = attempt["training"]
+        assert (attempt["allocated"]["nodes"], training["ranks"]) == (2, 2)
+    assert first["training"][0]["steps"] >= 15
+    assert second["training"][0]["outcome"] == "done"
+    assert second["queued_seconds"] is None or second["queued_seconds"] >= 0
+    assert sum(second["seconds_by_part"].values()) == pytest.approx(second["ran_seconds"], rel=0.05)
+    assert second["peak_bytes"] > 2**26
+    assert second["cpu_seconds"] > 0
 
 
 def test_a_cancellation_that_saves_loses_no_step(fresh: Callable[..., Line]) -> None:

@@ -186,6 +186,14 @@ class AttemptEvent:
     """At the end: true if no other attempt follows in this Slurm job."""
     log_bytes: int | None = None
     """At the start: size of the job's log, to show the log of one attempt."""
+    allocated: Mapping[str, int] | None = None
+    """`nodes`, `cpus` and `gpus` of the whole job, as far as Slurm says."""
+    ran_seconds: float | None = None
+    """At the end: time since Slurm started the job, else since this record's start."""
+    peak_bytes: int | None = None
+    """At the end: largest resident set of a rank."""
+    cpu_seconds: float | None = None
+    """At the end: of all ranks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from finetune.cluster.chain.typed import addressed
 from finetune.cluster.follow.job_state import Seen, State, judge
 from finetune.cluster.follow.notices import input_notices, job_notices, space_notices
 from finetune.cluster.slurm import commands as slurm
+from finetune.cluster.slurm.accounting import Run, runs_of
 from finetune.cluster.slurm.commands import JobState
 from finetune.errors import ClusterError, Stopped
 from finetune.launch import outcome
@@ -70,6 +71,20 @@ class ChainReport:
     """Lines that the site printed at submission, e.g. the account that is charged."""
     scheduler_problem: str | None = None
     """Error of Slurm, if it did not answer."""
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing of the chain waits or runs any more."""
+        return self.state in ("done", *_ENDS_WITHOUT, "lost")
+
+
+def accounted_runs(report: ChainReport) -> list[Run] | None:
+    """Return the runs of a chain's jobs in Slurm's accounting; None if it does not answer."""
+    chain = report.chain
+    if not chain.asks_slurm or report.scheduler_problem is not None:
+        return None
+    ids = [submission.job_id for submission in read_submissions(chain)]
+    return runs_of(ids, is_own=lambda folder: is_within(chain, folder))
 
 
 def look(chain: Chain) -> ChainReport:

@@ -33,7 +33,9 @@ from finetune.cluster.chain.chain import (
 from finetune.cluster.chain.progress import newest_step, shards_done
 from finetune.cluster.chain.snapshot import FOLDER, changed_versions
 from finetune.cluster.job.batch_script import time_limit_seconds
+from finetune.cluster.job.used import used
 from finetune.cluster.job.verdict import Clock, Ending, Verdict, is_preempted, judge, to_avoid
+from finetune.cluster.slurm.allocation import allocated_here, allocated_of, tres_of
 from finetune.output.durations import duration
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_recipe
@@ -76,6 +78,7 @@ def begin(chain: Chain, name: str, *, job_id: str, restart: int) -> str:
             checkpoint_step=checkpoint_step(chain, job),
             artefacts_made=_made(chain, job),
             log_bytes=log.stat().st_size if log.is_file() else None,
+            allocated=allocated_here(os.environ),
         ),
     )
     if is_made(chain, job):
@@ -133,6 +136,9 @@ def finish(
         artefacts_made=made,
         nodes=verdict.nodes,
         final=answer in ("done", "fail") or None,
+        ran_seconds=clock.ran,
+        **used(ending.ranks, number_of_ranks=ending.number_of_ranks),
+        allocated=None if ending.state is None else allocated_of(tres_of(ending.state)),
     )
     return answer, reason
 

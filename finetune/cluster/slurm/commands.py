@@ -40,6 +40,7 @@ ACTIVE = frozenset(
 AfterKind = Literal["afterok", "afterany", "aftercorr"]
 WAITING = frozenset(("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"))
 TIMEOUT_SECONDS = 60.0
+ACCOUNTING_SECONDS = 20.0
 SUBMIT_SECONDS = 300.0
 """Time for sbatch: wrappers ask budgets, and a busy controller takes minutes."""
 _ID = re.compile(r"\d+(;\S+)?")
@@ -197,6 +198,12 @@ def parse_jobs(printed: str) -> list[JobState]:
     """
     lines = [_fields(line) for line in printed.splitlines() if line.startswith("JobId=")]
     return [_state(fields, job_id) for fields in lines for job_id in _job_ids(fields)]
+
+
+def accounted(*arguments: str) -> str:
+    """Return what the accounting database says. Raises ClusterError without one, or in no time."""
+    options = ("--duplicates", "--parsable2", "--noheader", "--noconvert", *arguments)
+    return _ask("sacct", *options, folder=None, seconds=ACCOUNTING_SECONDS).stdout
 
 
 def cancel(ids: Sequence[str]) -> None:

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.cluster.chain.chain import Chain, read_chain
+from finetune.cluster.follow.end_report import report_lines
+from finetune.cluster.follow.next_time import next_time
+from finetune.cluster.follow.spent import spent_of
 from finetune.cluster.job.attempt import (
     begin,
     continued,
     finish,
+    is_made,
     nodes_to_avoid,
     own_job_id,
     own_restart,
@@ -19,6 +23,7 @@ from finetune.cluster.job.attempt import (
 from finetune.cluster.job.pack_attempt import begin_pack, finish_pack
 from finetune.cluster.job.verdict import Ending
 from finetune.cluster.slurm import commands as slurm
+from finetune.errors import FinetuneError
 from finetune.launch import outcome
 from finetune.output.console import Console
 from finetune.output.terminal import aside
@@ -72,6 +77,8 @@ def run(options: Namespace, console: Console) -> int:
     elsewhere = f" {avoid}" if avoid and options.mark else ""
     _answer(f"{answer}{elsewhere}", options, console)
     aside(f"{name}: {reason}")
+    if answer in ("done", "fail"):
+        _report_at_end(chain, failed=answer == "fail")
     return 0
 
 
@@ -87,6 +94,8 @@ def _run_pack(
     _answer(answer, options, console)
     for line in lines:
         aside(line)
+    if options.event == "end" and answer in ("done", "fail"):
+        _report_at_end(chain, failed=answer == "fail")
 
 
 def _ending(options: Namespace, *, ranks: Sequence[outcome.Outcome]) -> Ending:
@@ -98,6 +107,18 @@ def _ending(options: Namespace, *, ranks: Sequence[outcome.Outcome]) -> Ending:
         number_of_ranks=options.ranks,
         state=states[0] if states else None,
     )
+
+
+def _report_at_end(chain: Chain, *, failed: bool) -> None:
+    """Print the report of a chain into the log of the job that ends it."""
+    if not failed and not all(is_made(chain, job) for job in chain.jobs):
+        return
+    try:
+        spent = spent_of(chain)
+        for line in report_lines(spent, next_time(chain, spent)):
+            aside(line)
+    except (OSError, ValueError, FinetuneError) as error:  # a job's end must not depend on it
+        aside(f"no report of the chain: {error}")
 
 
 def _answer(text: str, options: Namespace, console: Console) -> None:

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from finetune.cluster.chain.chain import chains_of, find_chain
-from finetune.cluster.follow.status import ChainReport, JobReport, look, look_at_all
+from finetune.cluster.follow.end_report import attempt_facts, chain_facts, report_lines
+from finetune.cluster.follow.next_time import next_time
+from finetune.cluster.follow.spent import spent_of
+from finetune.cluster.follow.status import (
+    ChainReport,
+    JobReport,
+    accounted_runs,
+    look,
+    look_at_all,
+)
 from finetune.cluster.submit.sweep import short
 from finetune.output.console import Console
 from finetune.output.durations import duration
@@ -32,10 +41,16 @@ def run(options: Namespace, console: Console) -> int:
             console.say(report.headline, **_chain_facts(report))
         return 0
     report = look(find_chain(store, options.chain))
-    console.say(report.headline, **_chain_facts(report))
+    spent = spent_of(report.chain, runs=accounted_runs(report) if report.is_over else None)
+    advice = next_time(report.chain, spent)
+    warned = [advice.grace_warning] if advice.grace_warning else []
+    facts = _chain_facts(report) | (chain_facts(spent, advice) if report.is_over else {})
+    facts["notices"] += warned
+    console.say(report.headline, **facts)
     if console.json_lines:
         for job in report.jobs:
-            console.say(f"{job.name}: {job.state}", **_job_facts(job))
+            attempts = [attempt_facts(one) for one in spent.of(job.name)]
+            console.say(f"{job.name}: {job.state}", **_job_facts(job), attempts=attempts)
         return 0
     for line in _aligned([COLUMNS, *(_row(job) for job in report.jobs)]):
         console.say(line)
@@ -43,8 +58,10 @@ def run(options: Namespace, console: Console) -> int:
         console.detail(_in_slurm(job))
     for note in report.site_notes:
         console.detail(f"the site at submission: {note}")
-    for notice in _notices(report):
+    for notice in [*_notices(report), *warned]:
         console.say(f"! {notice}")
+    for line in report_lines(spent, advice) if report.is_over else ():
+        console.say(line)
     return 0
 
 

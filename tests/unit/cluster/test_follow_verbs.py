@@ -40,7 +40,7 @@ def chain(tmp_path, fake_slurm, variables):
 def test_status_is_one_line_a_job_with_columns_under_each_other(chain, capsys):
     """The first line has the state of the chain and what to type; numbers stand right-aligned."""
     assert main(["status"]) == 0
-    first, header, prepare, train, evaluate = capsys.readouterr().out.splitlines()
+    first, header, prepare, train, evaluate, *_ = capsys.readouterr().out.splitlines()
     assert first == (
         f"{chain.id}: failed; 1 of 3 jobs done; train failed: no memory. "
         f"`finetune resubmit {chain.id}` submits the rest"
@@ -146,7 +146,7 @@ def test_a_stopped_training_is_not_called_cancelled(chain, capsys, fake_slurm):
     gone = "JobState=CANCELLED Reason=DependencyNeverSatisfied"
     fake_slurm.knows("13", f"JobId=13 {gone} Command={chain.folder}/x")
     assert main(["status"]) == 0
-    first, *_, evaluate = capsys.readouterr().out.splitlines()
+    first, _, _, _, evaluate, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith(
         f"{chain.id}: stopped; 1 of 3 jobs done. `finetune resubmit {chain.id}`"
     )
@@ -157,6 +157,6 @@ def test_a_refused_submission_is_not_read_as_a_cancel_of_the_user(chain, capsys)
     """Jobs that were cancelled for it say why."""
     chains.append_cancellation(chain, ["13"], because="Slurm refused train")
     assert main(["status"]) == 0
-    evaluate = capsys.readouterr().out.splitlines()[-1]
+    evaluate = capsys.readouterr().out.splitlines()[4]
     assert "cancelled (Slurm refused train) at " in evaluate
     assert "finetune cancel" not in evaluate

@@ -52,4 +52,9 @@ def test_a_damaged_note_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "rank-1.json").write_bytes(content)
     (tmp_path / "rank-2.json").mkdir()
     host = socket.gethostname()
-    assert outcome.read(tmp_path) == [outcome.Outcome(0, 75, "stopped", host=host)]
+    (found,) = outcome.read(tmp_path)
+    assert (found.rank, found.exit_code, found.reason, found.host) == (0, 75, "stopped", host)
+    assert found.peak_bytes is not None
+    assert found.peak_bytes > 2**20
+    assert found.cpu_seconds is not None
+    assert found.cpu_seconds > 0
