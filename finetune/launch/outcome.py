@@ -67,8 +67,16 @@ def note(
     number = variables.get("RANK", "0")
     rank = int(number) if number.isascii() and number.isdigit() and len(number) < 9 else 0
     said = " ".join(hide(reason).split())[:MOST_CHARACTERS]
-    used = {"peak_bytes": peak_bytes(), "cpu_seconds": _cpu_seconds()}
-    outcome = Outcome(rank, exit_code, said, expected, of_environment, platform.node(), **used)
+    outcome = Outcome(
+        rank=rank,
+        exit_code=exit_code,
+        reason=said,
+        expected=expected,
+        of_environment=of_environment,
+        host=platform.node(),
+        peak_bytes=peak_bytes(),
+        cpu_seconds=_cpu_seconds(),
+    )
     path = Path(folder) / f"rank-{rank}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

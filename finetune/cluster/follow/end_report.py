@@ -51,7 +51,7 @@ def charged_line(charged: Charged) -> str:
         "CPU": charged.cpu_hours,
         "node": charged.node_hours,
     }
-    hours = [f"{value:.2f} {name}-hours" for name, value in found.items() if value is not None]
+    hours = [f"{value:.2f} {name}-hours" for name, value in found.items() if value]
     if not hours:
         return "hours charged: not known, as no allocation was recorded"
     least = "at least " if charged.incomplete else ""

@@ -7,6 +7,7 @@ has no line, and is named among what is missing.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -94,7 +95,8 @@ def asked_of(chain: Chain, job: ChainJob) -> dict[str, str]:
     except OSError:
         return {}
     options = {name: line for line in lines if (name := option_of(line)) is not None}
-    return {name: line.partition("=")[2].strip() for name, line in options.items()}
+    said = {name: re.split(r"[=\s]+", line, maxsplit=2)[2:] for name, line in options.items()}
+    return {name: words[0].strip() for name, words in said.items() if words}
 
 
 def needed_seconds(job: ChainJob, attempts: Sequence[JobAttempt]) -> float | None:

@@ -119,7 +119,8 @@ def attempts_of_job(chain: Chain, job: ChainJob) -> list[JobAttempt]:
     for number, place in enumerate(starts, start=1):
         start = events[place]
         end = _end_of(events, place)
-        known = [e.allocated for e in (end, start) if e is not None and e.allocated]
+        given = dict(end.allocated or {}) if end is not None else {}
+        given |= start.allocated or {}  # at its end Slurm may already have requeued the job
         launch = f"{chain.id}/{job.name}#{number}"
         found.append(
             JobAttempt(
@@ -131,7 +132,7 @@ def attempts_of_job(chain: Chain, job: ChainJob) -> list[JobAttempt]:
                 queued=_queued(chain, job, events[:place], start),
                 ran=None if end is None else _ran(start, end),
                 outcome=None if end is None else end.outcome,
-                allocated=known[0] if known else None,
+                allocated=given or None,
                 peak_bytes=None if end is None else end.peak_bytes,
                 cpu_seconds=None if end is None else end.cpu_seconds,
                 times=tuple(one for one in trained if one.launch == launch),
@@ -187,7 +188,10 @@ def _end_of(events: Sequence[AttemptEvent], place: int) -> AttemptEvent | None:
 
 
 def _ran(start: AttemptEvent, end: AttemptEvent) -> float | None:
-    return end.ran_seconds if end.ran_seconds is not None else _between(start.time, end.time)
+    """Return the seconds of an attempt; Slurm's are 0 if it has already requeued the job."""
+    noted = _between(start.time, end.time)
+    known = [seconds for seconds in (end.ran_seconds, noted) if seconds is not None]
+    return max(known, default=None)
 
 
 def _queued(

@@ -34,7 +34,7 @@ SCRIPT = """\
 #SBATCH --cpus-per-task=4
 #SBATCH --time=04:00:00
 #SBATCH --signal=B:USR1@60
-#SBATCH --mem=64G
+#SBATCH --mem 64G
 """
 GIVEN = {"nodes": 1, "cpus": 8, "gpus": 2}
 
@@ -123,6 +123,18 @@ def test_training_runs_that_share_a_job_are_charged_once(chain: Chain) -> None:
     ]
     charged = charged_of_records(pack)
     assert (charged.gpu_hours, charged.runs, charged.incomplete) == (1.0, 1, 0)
+
+
+def test_an_attempt_that_slurm_has_already_requeued_has_the_time_of_the_records(
+    chain: Chain,
+) -> None:
+    """At that moment Slurm's running time is 0, and the allocation it shows is the next one's."""
+    record(chain, "evaluate", "start", 130, restart=0, allocated={"nodes": 2, "cpus": 4})
+    facts = {"ran_seconds": 0.0, "allocated": {"nodes": 1, "cpus": 1, "gpus": 1}}
+    record(chain, "evaluate", "end", 140, restart=0, outcome="stopped", **facts)
+    (attempt,) = spent_of(chain).of("evaluate")
+    assert attempt.ran == 600.0
+    assert attempt.allocated == {"nodes": 2, "cpus": 4, "gpus": 1}
 
 
 def test_accounting_counts_every_run_of_a_requeued_job(chain: Chain) -> None:
