@@ -328,12 +328,12 @@ def timeline_table(run: Run) -> Table:
 
 
 def time_said(seconds: float) -> str:
-    """Return a time of the clock (UTC).
+    """Return a time of the clock (UTC), with a no-break space.
 
     >>> time_said(0.0)
-    '1970-01-01 00:00'
+    '1970-01-01\\xa000:00'
     """
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d\u00a0%H:%M")
 
 
 def duration_said(seconds: float) -> Sentence:

@@ -105,6 +105,7 @@ WORDS: Mapping[str, Sentence] = {
         "and 700 g/kWh are an illustration, of no country. Cooling and the making of machines are "
         "not counted."
     ),
+    "by-stage": sentence("Energy by stage"),
     "not-metered": sentence("not metered"),
     "gpu-hours": sentence("GPU-hours"),
     "process-hours": sentence("process-hours"),

@@ -11,7 +11,7 @@ from finetune.artefacts.timeline.attempts import read_attempts
 from finetune.artefacts.timeline.times_line import seconds_by_part, shares
 from finetune.cluster.chain.chain import Chain, chains_of, read_events
 from finetune.errors import FinetuneError
-from finetune.messages import joined, sentence
+from finetune.messages import sentence
 from finetune.report.run_facts import Run, Stretch
 
 
@@ -51,10 +51,12 @@ def _of_training(run: Run) -> list[Stretch]:
         began = _seconds(attempt.time)
         ended = None if attempt.elapsed is None else began + attempt.elapsed
         parts = seconds_by_part([attempt])
-        steps = sentence(
-            "steps {first} to {last}", first=attempt.first_step, last=attempt.last_step
+        steps = {"first": attempt.first_step, "last": attempt.last_step}
+        note = (
+            sentence("steps {first} to {last}; time: {shares}", shares=shares(parts), **steps)
+            if parts
+            else sentence("steps {first} to {last}", **steps)
         )
-        note = joined((steps, shares(parts)), between="; ") if parts else steps
         found.append(Stretch("train", began, ended, attempt.outcome or "killed", note))
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from finetune.cluster.chain.chain import Chain, ChainJob, write_chain
 from tests.support.artefacts import finished
 from tests.support.judge_job import TEXTS
 from tests.support.results import base_result, comparison, prepare_result, train_result
@@ -59,7 +60,7 @@ def write_run(
         folder, number, conditions=conditions, languages=languages, shared=shared, items=items
     )
     inputs |= {"train": f"train/{keys['train']}"}
-    finished(folder, result=evaluated, inputs=inputs)
+    finished(folder, result=evaluated, inputs=inputs, started=time.time() - 301)
     if released:
         inputs |= {"evaluate": f"evaluate/{keys['evaluate']}"}
         path = store / "release" / keys["release"]
@@ -72,7 +73,7 @@ def _write_shared(store: Path, keys: Mapping[str, str]) -> None:
     """Write what all runs have in common, once."""
     if (store / "base" / keys["base"]).is_dir():
         return
-    finished(store / "base" / keys["base"], result=base_result())
+    finished(store / "base" / keys["base"], result=base_result(), started=time.time() - 9)
     folder = store / "prepare" / keys["prepare"]
     folder.mkdir(parents=True)
     funnel = [
@@ -86,7 +87,7 @@ def _write_shared(store: Path, keys: Mapping[str, str]) -> None:
         for language in LANGUAGES
     ]
     (folder / "report.json").write_text(json.dumps({"funnel": funnel}), encoding="utf-8")
-    finished(folder, result=prepare_result(languages=list(LANGUAGES)))
+    finished(folder, result=prepare_result(languages=list(LANGUAGES)), started=time.time() - 75)
 
 
 def _metrics(number: int) -> str:
@@ -240,3 +241,31 @@ def _outputs(language: str, number: int) -> dict[str, Any]:
     }
     place = {"language": language, "direction": None, "phase": None}
     return place | {"is_covered": True, "identified_by": "franc", "systems": systems}
+
+
+def write_sweep(store: Path, numbers: Mapping[str, int]) -> None:
+    """Write the chain `c-1` of a sweep: setting -> number of the run."""
+    jobs = [
+        ChainJob(
+            name=f"evaluate.{task}",
+            stages=("evaluate",),
+            script="s",
+            log="l",
+            artefacts=(f"evaluate/{keys_of(number)['evaluate']}",),
+            inputs=(f"train/{keys_of(number)['train']}",),
+            settings=(setting,),
+        )
+        for task, (setting, number) in enumerate(numbers.items())
+    ]
+    chain = Chain(
+        folder=store / "chains/c-1",
+        id="c-1",
+        recipe="r.yaml",
+        site="none",
+        created="2026-01-01T00:00:00+00:00",
+        store=str(store),
+        jobs=tuple(jobs),
+        max_restarts=0,
+        scheduler="none",
+    )
+    write_chain(chain)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from finetune.cluster.chain.chain import Chain, ChainJob, write_chain
 from finetune.errors import RecipeError
 from finetune.pipeline.store import Store
 from finetune.report.find_runs import Found, find_runs
-from tests.support.report_runs import keys_of, write_run
+from tests.support.report_runs import keys_of, write_run, write_sweep
 
 SEEDS = (0, 1)
 
@@ -56,30 +55,7 @@ def test_an_unknown_word_is_answered_with_the_nearest_name(store: Path) -> None:
 
 def test_a_chain_is_its_combinations_with_their_settings(store: Path) -> None:
     """Also one that is not evaluated yet."""
-    jobs = [
-        ChainJob(
-            name=f"evaluate.{number}",
-            stages=("evaluate",),
-            script="s",
-            log="l",
-            artefacts=(f"evaluate/{keys_of(number)['evaluate']}",),
-            inputs=(f"train/{keys_of(number)['train']}",),
-            settings=(f"train.seed={seed}",),
-        )
-        for number, seed in ((1, 0), (2, 1), (9, 2))
-    ]
-    chain = Chain(
-        folder=store / "chains/c-1",
-        id="c-1",
-        recipe="r.yaml",
-        site="none",
-        created="2026-01-01T00:00:00+00:00",
-        store=str(store),
-        jobs=tuple(jobs),
-        max_restarts=0,
-        scheduler="none",
-    )
-    write_chain(chain)
+    write_sweep(store, {"train.seed=0": 1, "train.seed=1": 2, "train.seed=2": 9})
     sweep = found(store, "c-1")
     assert [run.label for run in sweep.runs] == [f"train.seed={seed}" for seed in (0, 1, 2)]
     assert [run.evaluated is not None for run in sweep.runs] == [True, True, False]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from finetune.messages import available
+from finetune.pipeline.gate import Opened
 from finetune.pipeline.store import Store
 from finetune.report.find_runs import find_runs
 from finetune.report.forms import page
@@ -45,11 +46,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_run(folder / "store", 3, rank=16, conditions=CONDITIONS.replace("fp32", "bf16"))
     made = {}
     for name, word in (("one", "evaluate/0000000000000011"), ("several", "tiny")):
-        found = find_runs([word], store=Store(folder / "store"), open_recipe=pytest.fail)
+        found = find_runs([word], store=Store(folder / "store"), open_recipe=no_recipe)
         document = document_of(found, store=folder / "store")
         made[name] = folder / f"{name}.html"
         made[name].write_text(page(document, language="en"), encoding="utf-8")
     return made
+
+
+def no_recipe(path: Path) -> Opened:
+    pytest.fail(str(path))
 
 
 def measured(tab: Tab, *, language: str) -> dict[str, Any]:
