@@ -1,4 +1,4 @@
-"""Releases of one recipe are told apart in a list of artefacts."""
+"""Releases of one recipe have marks that differ in a list of artefacts."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _MEASURED = """(() => {
     row => row.getBoundingClientRect().height);
   return {right, left, wide: document.documentElement.scrollWidth,
     tallest: Math.max(...rows), numbers: rows.length,
-    verdict: document.querySelector(".verdicts").getBoundingClientRect().bottom,
+    verdict: [...document.querySelectorAll(".verdicts p")].at(-1).getBoundingClientRect().bottom,
     urdu: getComputedStyle(document.querySelector('bdi[dir="rtl"]')).direction};
 })()"""
 
