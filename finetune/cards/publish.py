@@ -19,8 +19,8 @@ from finetune.cards.update import update_command
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem
 from finetune.output.small_files import read_bytes
+from finetune.release import folder_hub
 from finetune.release.leaks import private_facts, scan
-from finetune.release.publish import to_directory
 from finetune.sources.files import resolve_files
 from finetune.sources.hub_fetch import endpoint
 from finetune.spec.card import DataCard
@@ -102,7 +102,7 @@ def publish(
     Raises ReleaseError if the hub refused, or the folder cannot be written.
     """
     if place.hub == "directory":
-        return to_directory(files, Path(place.address))
+        return folder_hub.put(files, Path(place.address), force=force).changed
     from finetune.release.hub import upload
 
     return upload(files, _target(card, place, force=force)).changed
@@ -113,6 +113,8 @@ def rehearse(
 ) -> None:
     """Raise the ReleaseError in which `publish` would end; write nothing."""
     if place.hub == "directory":
+        found_here = folder_hub.look(files, Path(place.address), force=force)
+        folder_hub.refuse_foreign(found_here, Path(place.address))
         return
     from finetune.release.hub import look, refuse_foreign, refuse_visible
 

@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finetune.artefacts.job import Artifact
@@ -41,6 +41,8 @@ class Meant:
 
     hashes: frozenset[str]
     places: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    """Lines that name no record, where they are to be looked for as they stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def records_of_contributor(card: DataCard, contributor: str, *, store: Store) ->
             )
         )
     records, names = [], set()
-    for record in _records(card, store):
+    for record in records_of_card(card, store):
         if record.contributor == contributor:
             records.append(record)
         elif record.contributor is not None:
@@ -130,10 +132,13 @@ def _folded(name: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
-def records_in_file(card: DataCard, path: Path, *, store: Store) -> Meant:
+def records_in_file(
+    card: DataCard, path: Path, *, store: Store, removed_too: bool = False
+) -> Meant:
     """Return the records that a file names, one per line: a fingerprint, or the text as it stands.
 
-    Raises DataError with the number (never the text) of every line that names no record.
+    Raises DataError with the number (never the text) of every line that names no record; with
+    `removed_too` these may be texts that are in the card's files no more.
     """
     wanted = {
         number: line.strip()
@@ -153,7 +158,7 @@ def records_in_file(card: DataCard, path: Path, *, store: Store) -> Meant:
         lines.setdefault(_normal(line), set()).add(number)
     records: list[Record] = []
     matched: set[int] = set()
-    for record in _records(card, store):
+    for record in records_of_card(card, store):
         keys = {record_hash(record.fields), *_texts(record)}
         hits = {number for key in keys if key in lines for number in lines[key]}
         if hits:
@@ -161,7 +166,7 @@ def records_in_file(card: DataCard, path: Path, *, store: Store) -> Meant:
             matched |= hits
     old = _in_ledgers(card, {wanted[n] for n in wanted if n not in matched}, store=store)
     missing = [n for n in wanted if n not in matched and wanted[n] not in old]
-    if missing:
+    if missing and not removed_too:
         raise DataError(
             *(
                 problem(
@@ -177,7 +182,8 @@ def records_in_file(card: DataCard, path: Path, *, store: Store) -> Meant:
                 "nothing was withdrawn; copy each text exactly as it stands in the corpus",
             ),
         )
-    return _meant(records, old)
+    texts = tuple(wanted[n] for n in missing if not _HASH.fullmatch(wanted[n]))
+    return replace(_meant(records, old), texts=texts)
 
 
 def trace(store: Store, card: DataCard, hashes: Collection[str]) -> list[Held]:
@@ -280,7 +286,8 @@ def _published(store: Store, release: Artifact) -> list[Path]:
     return [copy] if same else []
 
 
-def _records(card: DataCard, store: Store) -> Iterator[Record]:
+def records_of_card(card: DataCard, store: Store) -> Iterator[Record]:
+    """Yield the records of a card, withdrawn ones too, from its files or the fetched ones."""
     return records_of(card, inputs=fetched_files(card, store=store))
 
 

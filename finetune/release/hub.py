@@ -86,20 +86,20 @@ def upload(
     Raises:
         ReleaseError: no token, no permission, no network, changes of others, or the server failed.
     """
-    with _explained(target) as api:
+    with explained(target) as api:
         return _upload(api, files, target, say=say)
 
 
 def look(files: Mapping[str, Path], target: Target) -> Found:
     """Return what `upload` would find and change; write nothing. Raises ReleaseError as it does."""
-    with _explained(target) as api:
+    with explained(target) as api:
         if not api.repo_exists(target.repo, repo_type=target.kind):
             return Found(exists=False, changes=Changes(added=tuple(files)))
         return _found(api, files, target)
 
 
 @contextmanager
-def _explained(target: Target) -> Iterator[Any]:
+def explained(target: Target) -> Iterator[Any]:
     """Give the client; turn its errors into a ReleaseError that has the cause."""
     from huggingface_hub import HfApi
 
@@ -109,10 +109,10 @@ def _explained(target: Target) -> Iterator[Any]:
     except ReleaseError:
         raise
     except Exception as error:
-        explained = explanation(error, repo=target.repo, option=target.option)
-        if explained is None:
+        why = explanation(error, repo=target.repo, option=target.option)
+        if why is None:
             raise
-        raise ReleaseError(explained) from None  # the error's own text may quote headers
+        raise ReleaseError(why) from None  # the error's own text may quote headers
 
 
 def _upload(

@@ -6,9 +6,7 @@ interruption, publish again.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,15 +18,15 @@ from finetune.artefacts.results import ReleaseResult, read_result
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Sentence, problem, sentence
 from finetune.output.console import Console
-from finetune.output.durable import flush, flush_folders, make_folder
-from finetune.pipeline.disk_errors import in_the_way
 from finetune.pipeline.gate import Opened, refuse_unopened
-from finetune.pipeline.lease import Hold, leased, still_ours
 from finetune.pipeline.store import Store
 from finetune.pipeline.verify import refuse_damaged
+from finetune.release import folder_hub
 from finetune.release.contents import release_files
+from finetune.release.hub_changes import Changes
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.sections.publish import Publish
+from finetune.spec.trained_languages import trained_languages
 
 if TYPE_CHECKING:
     from finetune.release.hub import Target
@@ -44,6 +42,8 @@ class How:
     pull_request: bool = False
     make_public: bool = False
     """True if everyone may see it from now on, also where it was private; the gates decide."""
+    collection: bool = False
+    """True if it is added to the Hub's collection of each language it was trained on."""
 
 
 def publish_release(
@@ -73,7 +73,7 @@ def publish_release(
     if project.purpose == "run" and is_public(settings):
         settings = settings.model_copy(update={"hub": "directory"})
     result = read_result(release, ReleaseResult)
-    return publish(
+    place = publish(
         release.path,
         project.recipe.released.repo,
         settings=settings,
@@ -83,6 +83,36 @@ def publish_release(
         gate=result.gate,
         gates=result.gates,
     )
+    if how and how.collection:
+        repo, languages = (
+            project.recipe.released.repo,
+            trained_languages(project.recipe, project.cards),
+        )
+        collect(repo, languages, private=settings.private, how=how, console=console)
+    return place
+
+
+def collect(
+    repo: str, languages: Sequence[str], *, private: bool, how: How, console: Console
+) -> None:
+    """Add a repository to the collection of each language, or with `dry_run` say that it would be.
+
+    Not while its files are in a pull request. Raises ReleaseError as `publish` does.
+    """
+    from finetune.release.hub import Target
+    from finetune.release.language_collections import add_to_collections, title_of
+
+    titles = [title_of(language) for language in languages]
+    if how.dry_run or how.pull_request:
+        text = sentence(
+            "would be added to the collections, private if new: {titles}", titles=titles
+        )
+        if how.pull_request and not how.dry_run:
+            text = sentence("not added to collections before the pull request is merged")
+        console.say(text, collections=titles)
+        return
+    for address in add_to_collections(Target(repo, private=private), languages, say=console.say):
+        console.say(sentence("collection: {address}", address=address), collection=address)
 
 
 def is_public(settings: Publish) -> bool:
@@ -132,7 +162,7 @@ def _refuse_options(how: How, *, hub: str) -> None:
     given = {
         "--make-public": how.make_public,
         "--pull-request": how.pull_request,
-        "--force": how.force,
+        "--collection": how.collection,
     }
     names = [name for name, is_given in given.items() if is_given]
     if names and hub == "directory":
@@ -165,12 +195,18 @@ def _to_directory_hub(
     target = root / repo
     place = str(target)
     if how.dry_run:
+        found = folder_hub.look(files, target, force=how.force)
+        folder_hub.refuse_foreign(found, target)
         who = sentence("visible to everyone who can read that folder")
         _show(files, place=place, who=who, private=settings.private, console=console)
-    elif to_directory(files, target, waiting=console.say):
+        _show_changes(found, console=console)
+        return place
+    done = folder_hub.put(files, target, force=how.force, waiting=console.say)
+    if done.changed:
         console.say(f"copied {repo} to {place}", repo=repo, place=place, changed=True)
     else:
         _say_up_to_date(place, console=console)
+    _say_kept(done.changes, console=console)
     return place
 
 
@@ -202,9 +238,7 @@ def _to_hub(
         _say_up_to_date(place, console=console)
     if done.tag:
         console.say(sentence("tag: {tag}", tag=done.tag), tag=done.tag)
-    if done.changes.kept:
-        kept = list(done.changes.kept)
-        console.say(sentence("files of others, left as they are: {files}", files=kept), kept=kept)
+    _say_kept(done.changes, console=console)
     if done.private and not settings.private:
         stays = sentence(
             "{place}: it was private before and stays private; --make-public shows it to everyone",
@@ -212,6 +246,12 @@ def _to_hub(
         )
         console.say(stays, private=True)
     return place
+
+
+def _say_kept(done: Changes, *, console: Console) -> None:
+    if done.kept:
+        kept = list(done.kept)
+        console.say(sentence("files of others, left as they are: {files}", files=kept), kept=kept)
 
 
 def _say_up_to_date(place: str, *, console: Console) -> None:
@@ -267,11 +307,15 @@ def _rehearse(files: Mapping[str, Path], target: Target, *, console: Console) ->
         who = sentence("visible to all (public)")
     private = target.private or stays
     _show(files, place=target.address, who=who, private=private, console=console)
+    _show_changes(found.changes, console=console)
+
+
+def _show_changes(found: Changes, *, console: Console) -> None:
     for text, names in (
-        (sentence("new files"), found.changes.added),
-        (sentence("changed files"), found.changes.replaced),
-        (sentence("files to remove"), found.changes.removed),
-        (sentence("files of others, left as they are"), found.changes.kept),
+        (sentence("new files"), found.added),
+        (sentence("changed files"), found.replaced),
+        (sentence("files to remove"), found.removed),
+        (sentence("files of others, left as they are"), found.kept),
     ):
         if names:
             said = sentence("{what}: {names}", what=text, names=list(names))
@@ -304,88 +348,3 @@ def _show(
         private=private,
         place=place,
     )
-
-
-def to_directory(
-    files: Mapping[str, Path], target: Path, *, waiting: Callable[[str], None] = lambda _: None
-) -> bool:
-    """Put files (relative path -> file) into a folder hub; return whether anything changed.
-
-    One publisher at a time (`waiting` gets a line about another); a new version replaces the old
-    one whole. Raises ReleaseError if the folder hub cannot be written, or if another kind of file
-    stands in its place.
-    """
-    for place in (target, *target.parents):
-        if said := in_the_way(place):
-            raise ReleaseError(
-                problem(
-                    "folder-in-the-way",
-                    "{why}; or set publish.directory to another folder",
-                    why=said,
-                )
-            )
-    try:
-        if _same(files, target) and not (_left(target) and os.access(target.parent, os.W_OK)):
-            return False  # also where nothing may be written
-        make_folder(target.parent)
-        with leased(target.with_name(f".{target.name}.lease"), waiting=waiting) as hold:
-            return _replace(files, target, hold=hold)
-    except OSError as error:
-        raise ReleaseError(
-            problem(
-                "hub-not-writable",
-                "cannot be written ({why}); free some space or set publish.directory to a writable "
-                "folder, then publish again",
-                at=Place(target),
-                why=error.strerror or str(error),
-            )
-        ) from error
-
-
-def _replace(files: Mapping[str, Path], target: Path, *, hold: Hold) -> bool:
-    """Build the new version aside and rename; return whether anything changed.
-
-    A kill between the two renames leaves the old version as `.NAME.old`: publishing again puts
-    the new one in place and removes it.
-    """
-    aside, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
-    still_ours(hold)
-    if _same(files, target):
-        _remove(aside, old)
-        return False
-    _remove(aside)
-    aside.mkdir()
-    for name, path in files.items():
-        (aside / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, aside / name)
-        flush(aside / name)
-    flush_folders(aside)
-    still_ours(hold)
-    if target.exists():
-        _remove(old)
-        target.rename(old)
-    aside.rename(target)
-    flush(target.parent)
-    _remove(old)
-    return True
-
-
-def _left(target: Path) -> bool:
-    """Return whether something is left of a publishing: the new or the old version, or a lease."""
-    begin = f".{target.name}."
-    return any(path.name.startswith(begin) for path in target.parent.iterdir())
-
-
-def _same(files: Mapping[str, Path], target: Path) -> bool:
-    there = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
-    if there != set(files):
-        return False
-    return all((target / name).read_bytes() == path.read_bytes() for name, path in files.items())
-
-
-def _remove(*folders: Path) -> None:
-    for folder in folders:
-        if folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder)
-        else:  # a link that stood in the place of a published folder: what it leads to stays
-            folder.unlink(missing_ok=True)

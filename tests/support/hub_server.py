@@ -3,7 +3,7 @@
 Files travel base64 inside the commit, so that a client with Xet installed needs no setting; those
 above `lfs_over` bytes by LFS, whole or in parts (tests/support/hub_lfs.py). Tags, and pull requests
 that can be merged. No Xet, git protocol or branches: only what publishing an adapter, fetching a
-model and loading a dataset ask for.
+model and loading a dataset ask for, what deletes old revisions, and collections.
 
     with HubServer() as hub:
         hub.add("tiny/base", {"config.json": b"{}"}, owner="tiny")
@@ -47,6 +47,8 @@ class Repo:
     commits: list[Commit] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     """Name -> commit."""
+    large: list[tuple[str, Large]] = field(default_factory=list)
+    """Name and content of every large file that was ever committed and is not deleted."""
     requests: list[Commit] = field(default_factory=list)
     """Pull requests, open ones first to last; number n stands at n - 1."""
 
@@ -93,6 +95,8 @@ class HubServer:
         self.lfs_over: int | None = None
         self.objects = Objects()
         self.repos: dict[tuple[str, str], Repo] = {}
+        self.collections: dict[str, dict[str, Any]] = {}
+        """Slug -> title, private, items."""
         self.faults: list[tuple[str, str | int | Refused]] = []
         self.requests: list[tuple[str, str]] = []
         self.log: list[tuple[bool, bool | str, int]] = []
@@ -251,10 +255,10 @@ def route(request: _Request) -> Answer:
         if request.user is None:
             raise Refused(401, message="Invalid credentials")
         return _json({"type": "user", "name": request.user, "orgs": [], "auth": {}})
-    if parts[:2] == ["api", "validate-yaml"]:
-        return _json({"errors": [], "warnings": []})
-    if parts[:3] == ["api", "repos", "create"]:
-        return _create(request)
+    if parts[:2] == ["api", "collections"]:
+        return _collections(request, "/".join(parts[2:4]), parts[4:])
+    if parts[:2] == ["api", "validate-yaml"] or parts[:3] == ["api", "repos", "create"]:
+        return _create(request) if parts[-1] == "create" else _json({"errors": [], "warnings": []})
     if parts[0] == "lfs" or parts[-3:] == ["lfs", "objects", "batch"]:
         return _lfs(request, parts)
     if parts[0] == "api" and parts[1] in KINDS and len(parts) >= 4:
@@ -344,7 +348,9 @@ def _api(request: _Request, kind: str, name: str, rest: list[str]) -> Answer:
         return _json(found)
     if verb in _SHOWN:
         return _json(_SHOWN[verb](repo, name))
-    if verb in ("preupload", "commit", "settings", "tag"):
+    if verb == "lfs-files" and request.method == "GET":
+        return _json(_large_files(repo))
+    if verb in _WRITTEN:
         _may_write(request, repo)
         return _WRITTEN[verb](request, repo, name)
     raise Refused(404, "EntryNotFound", f"no such page: {request.path}")
@@ -388,7 +394,82 @@ def _discussions(repo: Repo, name: str) -> dict[str, Any]:
     return {"discussions": found, "count": len(found), "start": 0}
 
 
+def _large_files(repo: Repo) -> list[dict[str, Any]]:
+    """Return every large file of every commit, and those that no commit has any more."""
+    found = {c.pointer()["oid"]: (name, c) for name, c in repo.large}
+    return [
+        {
+            "fileOid": oid,
+            "filename": name,
+            "oid": blob_id(content),
+            "pushedAt": "2026-01-01T00:00:00.000Z",
+            "size": len(content),
+        }
+        for oid, (name, content) in found.items()
+    ]
+
+
+def _delete_large(request: _Request, repo: Repo, _: str) -> Answer:
+    shas = request.fields()["deletions"]["sha"]
+    repo.large = [(name, c) for name, c in repo.large if c.pointer()["oid"] not in shas]
+    for sha in shas:
+        request.hub.objects.content.pop(sha, None)
+    return _json({})
+
+
+def _squash(request: _Request, repo: Repo, _: str) -> Answer:
+    files = repo.commits[-1].files
+    repo.commits = [c for c in repo.commits if c.sha in repo.tags.values()]  # a tag keeps its own
+    tagged, repo.commits = repo.commits, []
+    new = repo.commit(files, request.fields()["message"])
+    repo.commits = [*tagged, new]
+    return _json({})
+
+
+def _collections(request: _Request, slug: str, rest: list[str]) -> Answer:
+    """Make a collection, return one, or add an item to it."""
+    if request.user is None:
+        raise Refused(401, message="Invalid credentials")
+    shelves, wish = request.hub.collections, request.fields() if request.method == "POST" else {}
+    if not slug:
+        owner = wish["namespace"]
+        if owner != request.user:
+            raise Refused(403, message=f"You don't have the rights to create under {owner}")
+        slug = f"{owner}/{wish['title'].lower().replace(' ', '-')}-0"
+        there = slug in shelves
+        shelves.setdefault(slug, {"title": wish["title"], "private": wish["private"], "items": []})
+        return _json(_collection(slug, shelves[slug]), 409 if there else 200)
+    if slug not in shelves:
+        raise Refused(404, message=f"no such collection: {slug}")
+    if rest == ["items"]:
+        item = wish["item"]
+        if item in shelves[slug]["items"]:
+            return _json({"error": "Item already in this collection"}, 409)
+        shelves[slug]["items"].append(item)
+    return _json(_collection(slug, shelves[slug]))
+
+
+def _collection(slug: str, shelf: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "slug": slug,
+        "title": shelf["title"],
+        "owner": {"name": slug.partition("/")[0]},
+        "items": [
+            {"_id": str(n), "id": item["id"], "type": item["type"], "position": n}
+            for n, item in enumerate(shelf["items"])
+        ],
+        "lastUpdated": "2026-01-01T00:00:00.000Z",
+        "position": 0,
+        "private": shelf["private"],
+        "theme": "blue",
+        "upvotes": 0,
+    }
+
+
 def _put_tag(request: _Request, repo: Repo, _: str) -> Answer:
+    if request.method == "DELETE":
+        del repo.tags[request.path.rpartition("/")[2]]
+        return _json({})
     tag = request.fields()["tag"]
     if tag in repo.tags:
         raise Refused(409, message=f"Tag {tag} exists already")
@@ -486,6 +567,7 @@ def _commit(request: _Request, repo: Repo, name: str) -> Answer:
             if value["oid"] not in request.hub.objects.content:
                 raise Refused(400, message=f"no such object: {value['oid']}")
             files[value["path"]] = Large(request.hub.objects.content[value["oid"]])
+            repo.large.append((value["path"], files[value["path"]]))
         elif record["key"] == "deletedFile":
             del files[value["path"]]
         else:
@@ -502,7 +584,14 @@ def _commit(request: _Request, repo: Repo, name: str) -> Answer:
 
 
 _SHOWN = {"refs": _refs, "commits": _history, "discussions": _discussions}
-_WRITTEN = {"preupload": _preupload, "commit": _commit, "settings": _settings, "tag": _put_tag}
+_WRITTEN = {
+    "preupload": _preupload,
+    "commit": _commit,
+    "settings": _settings,
+    "tag": _put_tag,
+    "super-squash": _squash,
+    "lfs-files": _delete_large,
+}
 """Answers by the last word of an address below that of a repository."""
 
 

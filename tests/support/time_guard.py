@@ -69,6 +69,10 @@ ALLOWED: Mapping[str, tuple[float, str]] = {
         180,
         "every stage of a chain on two nodes, requeued in its training",
     ),
+    "tests/e2e/test_erasure.py::test_a_withdrawn_sentence_is_nowhere_in_the_end": (
+        240,
+        "the whole line twice, each time with all that is made of a release",
+    ),
     "tests/e2e/test_plain_script.py::test_a_script_under_bash_loses_nothing": (
         180,
         "four starts of a training run, three of them stopped or killed",

@@ -30,7 +30,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--pull-request", action="store_true", help="open a pull request on the Hub; change nothing"
     )
     parser.add_argument(
-        "--force", action="store_true", help="also replace what others changed on the Hub"
+        "--collection",
+        action="store_true",
+        help="add it to a collection of the Hub for each language, private if new",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="also replace what others changed there"
     )
 
 
@@ -56,6 +61,7 @@ def run(options: Namespace, console: Console) -> int:
             force=options.force,
             pull_request=options.pull_request,
             make_public=options.make_public,
+            collection=options.collection,
         ),
     )
     return 0

@@ -1,5 +1,6 @@
 """Manners on a hub: what others wrote there stays, and what happens is said, before and after."""
 
+import io
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,8 @@ import pytest
 
 from finetune.artefacts.gates.table import gates_of
 from finetune.errors import ReleaseError
-from finetune.release.publish import How
+from finetune.output.console import Console
+from finetune.release.publish import How, collect
 from finetune.spec.sections.gates import Gates
 from tests.support.gates import BAD, evidence
 from tests.support.hub_server import HubServer, Refused
@@ -224,7 +226,7 @@ def test_a_pull_request_and_a_new_visibility_are_two_things(folder, hub):
     """They do not go together, and no option of the Hub goes with a folder hub."""
     both = How(pull_request=True, make_public=True)
     assert refused(folder, private=False, how=both).codes == ("request-and-public",)
-    for how in (How(force=True), How(pull_request=True), How(make_public=True)):
+    for how in (How(pull_request=True), How(make_public=True)):
         assert refused(folder, hub="directory", how=how).codes == ("needs-the-hub",)
     assert hub.requests == []
 
@@ -314,3 +316,29 @@ def test_a_release_of_another_folder_is_compared_whole(folder, hub, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "store" / "release" / "copy")
     assert "already up to date" in put(copy)
     assert len(hub.repos[MODEL].tags) == 1
+
+
+def test_a_release_is_added_to_a_private_collection_per_language(hub, waits):
+    """One collection per language, private, in the namespace of the repository; a busy server is
+    asked again, again changes nothing, and a dry run names them and asks nothing."""
+    out = io.StringIO()
+    wish = {"private": False, "console": Console(out=out)}
+    collect(REPO, ["hau_Latn", "wol_Latn"], how=How(collection=True, dry_run=True), **wish)
+    assert hub.requests == []
+    assert "Hausa (hau_Latn), Wolof (wol_Latn)" in out.getvalue()
+    hub.faults += [("/api/collections", 503), ("/items", 429)]
+    for _ in range(2):
+        collect(REPO, ["hau_Latn", "wol_Latn"], how=How(collection=True), **wish)
+    assert hub.collections == {
+        f"amina/{name}-0": {
+            "title": title,
+            "private": True,
+            "items": [{"id": REPO, "type": "model"}],
+        }
+        for name, title in (
+            ("hausa-(hau_latn)", "Hausa (hau_Latn)"),
+            ("wolof-(wol_latn)", "Wolof (wol_Latn)"),
+        )
+    }
+    with pytest.raises(ReleaseError):
+        collect("moussa/x", ["hau_Latn"], how=How(collection=True), **wish)

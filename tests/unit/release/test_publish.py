@@ -12,7 +12,9 @@ import pytest
 from finetune.artefacts.gates.table import gates_of
 from finetune.errors import ReleaseError
 from finetune.messages import Problem
-from finetune.release import publish as publishing
+from finetune.release import folder_hub as publishing
+from finetune.release.folder_hub import record_path
+from finetune.release.publish import How
 from finetune.spec.sections.gates import Gates
 from tests.support.gates import BAD, evidence
 from tests.support.hub_lfs import Large
@@ -40,8 +42,11 @@ def test_directory_hub_gets_the_release_and_not_the_manifest(folder, tmp_path):
     assert "copied" in put(folder, hub="directory")
     there = snapshot(tmp_path / "hub")
     assert set(there) == {
-        f"{REPO}/{n}"
-        for n in ("README.md", "NOTICE", "adapter_config.json", "adapter_model.safetensors")
+        "amina/.hausa-lora.published.json",  # what was put there, beside it
+        *(
+            f"{REPO}/{n}"
+            for n in ("README.md", "NOTICE", "adapter_config.json", "adapter_model.safetensors")
+        ),
     }
 
 
@@ -58,8 +63,8 @@ def test_directory_hub_twice_changes_nothing(folder, tmp_path):
     assert times() == before
 
 
-def test_directory_hub_is_replaced_whole(folder, tmp_path):
-    """A new release replaces the old one, stale files included."""
+def test_directory_hub_loses_our_stale_files(folder, tmp_path):
+    """A new release replaces the old one, its stale files included."""
     (folder / "loss.png").write_bytes(b"png")
     put(folder, hub="directory")
     (folder / "loss.png").unlink()
@@ -102,7 +107,33 @@ def test_interrupted_directory_publishing_can_be_repeated(folder, tmp_path, monk
     assert not place.exists() or snapshot(place) in (old, new)
     put(folder, hub="directory")
     assert snapshot(place) == new
-    assert [p.name for p in place.parent.iterdir()] == [place.name]
+    assert {p.name for p in place.parent.iterdir()} == {place.name, record_path(place).name}
+
+
+def test_what_others_changed_in_a_directory_hub_stays(folder, tmp_path):
+    """A licence that was added, a note named like ours and a changed file outlive publishing; the
+    last stops it with its name, dry run too, until --force."""
+    place = tmp_path / "hub" / REPO
+    put(folder, hub="directory")
+    (place / "LICENCE.pdf").write_bytes(b"theirs")
+    (place / "loss.png").write_bytes(b"theirs")
+    (folder / "NOTICE").write_text("new\n")
+    assert "left as they are: loss.png" in put(folder, hub="directory")
+    assert snapshot(place)["LICENCE.pdf"] == snapshot(place)["loss.png"] == b"theirs"
+    (place / "README.md").write_text("their words")
+    (folder / "README.md").write_text("our words")
+    before = snapshot(place)
+    for how in (How(), How(dry_run=True)):
+        with pytest.raises(ReleaseError) as caught:
+            put(folder, hub="directory", how=how)
+        assert caught.value.codes == ("changed-by-others",)
+        assert caught.value.problems[0].facts["files"] == ("README.md",)
+    assert snapshot(place) == before
+    assert "copied" in put(folder, hub="directory", how=How(force=True))
+    after = snapshot(place)
+    assert (after["README.md"], after["LICENCE.pdf"]) == (b"our words", b"theirs")
+    assert "loss.png" not in after
+    assert "already up to date" in put(folder, hub="directory")
 
 
 LOOP = """\
@@ -159,7 +190,8 @@ def test_a_killed_publisher_holds_none_up(folder, tmp_path):
     assert snapshot(hub / REPO) == expected
     names = {p.name for p in (hub / REPO).parent.iterdir()}
     # a kill in the instant of taking the lease leaves the note that was to become it
-    assert {n for n in names if ".lease." not in n} == {Path(REPO).name}
+    kept = {Path(REPO).name, record_path(hub / REPO).name}
+    assert {n for n in names if ".lease." not in n} == kept
 
 
 def test_a_published_folder_that_is_a_link_is_replaced_and_what_it_leads_to_stays(folder, tmp_path):
@@ -172,7 +204,8 @@ def test_a_published_folder_that_is_a_link_is_replaced_and_what_it_leads_to_stay
     assert "copied" in put(folder, hub="directory")
     assert "already up to date" in put(folder, hub="directory")
     assert (tmp_path / "elsewhere/README.md").read_text() == "old"
-    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    names = {path.name for path in target.parent.iterdir()}
+    assert names == {target.name, record_path(target).name}
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling link"])

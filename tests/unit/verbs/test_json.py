@@ -69,7 +69,7 @@ LINES = [
     ["cards", "fingerprint", "t.txt", "--out", "t.fingerprint"],
     ["cards", "publish", "lines", "--repo", "org/lines", "--dry-run"],
     ["cards", "publish", "lines", "--repo", "org/lines"],
-    ["cards", "withdraw", "lines", "--dry-run"],
+    ["cards", "withdraw", "lines", "--dry-run", "--in", "pages"],
     ["cards", "new", "t.txt", "--language", "wol_Latn"],
     ["cards", "update", "lines"],
     ["tokenizer", "audit", "--text", "t.txt", "--base", "model"],

@@ -28,6 +28,7 @@ from finetune.spec.withdrawn import (
     seal_of,
     write_list,
 )
+from finetune.verbs.data.cards import erasing
 from finetune.verbs.options import add_cards_folder, add_store
 
 COLUMNS: Mapping[str, Sentence] = {
@@ -62,6 +63,7 @@ def add_arguments(action: ArgumentParser) -> None:
     action.add_argument(
         "--dry-run", action="store_true", help="write nothing; only show what would change"
     )
+    erasing.add_arguments(action)
     add_store(action)
     add_cards_folder(action)
 
@@ -79,13 +81,8 @@ def run(options: Namespace, console: Console, lang: str) -> int:
     meant = _meant(card, options, store=store)
     if options.undo:
         return _undo(card, meant.hashes, options=options, console=console, lang=lang)
-    new = len(meant.hashes - card.withdrawn)
-    if not options.dry_run:
-        add_withdrawn(path, meant.hashes, day=date.today())
-        _seal(path, console=console, lang=lang)
-    text = _withdrawn(card, meant.hashes, new=new, dry_run=options.dry_run)
-    console.say(text.in_language(lang), card=card.name, records=sorted(meant.hashes))
-    _close_dry_run(options, console=console, lang=lang)
+    if meant.hashes:
+        _withdraw(card, meant.hashes, options=options, console=console, lang=lang)
     if meant.places:
         text = sentence(
             "They are still in the files of the corpus: {places}. Remove them from these files, "
@@ -96,7 +93,23 @@ def run(options: Namespace, console: Console, lang: str) -> int:
         console.say(text.in_language(lang), places=meant.places)
     held = taking.trace(store, card, meant.hashes)
     _show(held, store=store, cards=path.parent, console=console, lang=lang)
+    if erasing.is_asked(options):
+        card = load_card(path)  # with what was withdrawn now
+        erasing.run(card, meant, held, options=options, console=console, lang=lang)
     return 0
+
+
+def _withdraw(
+    card: DataCard, hashes: frozenset[str], *, options: Namespace, console: Console, lang: str
+) -> None:
+    """Write the list and its seal, unless it is a dry run; say so."""
+    new = len(hashes - card.withdrawn)
+    if not options.dry_run:
+        add_withdrawn(card.path, hashes, day=date.today())
+        _seal(card.path, console=console, lang=lang)
+    text = _withdrawn(card, hashes, new=new, dry_run=options.dry_run)
+    console.say(text.in_language(lang), card=card.name, records=sorted(hashes))
+    _close_dry_run(options, console=console, lang=lang)
 
 
 def _refuse_options(options: Namespace, *, whole: bool) -> None:
@@ -108,6 +121,10 @@ def _refuse_options(options: Namespace, *, whole: bool) -> None:
                 "is empty; write who gave the texts, or omit the option",
                 at=Place(key="--contributor"),
             )
+        )
+    if (options.undo or options.restore) and erasing.is_asked(options):
+        raise RecipeError(
+            problem("erase-or-undo", "--erase and --in go with a withdrawal, not with its end")
         )
     if options.records and options.contributor:
         raise RecipeError(
@@ -154,7 +171,9 @@ def _close_dry_run(options: Namespace, *, console: Console, lang: str) -> None:
 
 def _meant(card: DataCard, options: Namespace, *, store: Store) -> taking.Meant:
     if options.records:
-        return taking.records_in_file(card, options.records, store=store)
+        return taking.records_in_file(
+            card, options.records, store=store, removed_too=erasing.is_asked(options)
+        )
     if options.contributor:
         return taking.records_of_contributor(card, options.contributor, store=store)
     return taking.Meant(frozenset({ALL}))
