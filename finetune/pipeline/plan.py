@@ -64,7 +64,7 @@ STAGES = {
             on_all_ranks=True,
             by_anyone=True,
         ),
-        Stage("release", 7, "finetune.release.run:run"),
+        Stage("release", 8, "finetune.release.run:run"),
     )
 }
 HOW_NOT_WHAT = {"sharding", "offload"}

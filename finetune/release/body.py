@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from finetune.artefacts.credits.credit_file import CREDITS, read_credits, said_of_credits
 from finetune.artefacts.drop_rows import drop_rows
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Artifact, Job
@@ -42,6 +43,7 @@ from finetune.artefacts.verdicts import (
     where,
     where_said,
 )
+from finetune.messages import Sentence
 from finetune.output.markdown import Markdown, inline
 from finetune.output.templates import markdown_environment
 from finetune.release.card.energy_said import emissions_of_job, energy_said
@@ -166,6 +168,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
     return {
         "repo": recipe.released.repo,
+        "credits": _credits(job),
         "summary": recipe.released.summary.strip(),
         "base": recipe.base,
         "base_result": result_of(job, "base", BaseResult),
@@ -215,6 +218,12 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "funnel": counts_by_card(job),
         "has_loss_picture": (job.inputs["train"].path / "loss.png").is_file(),
     }
+
+
+def _credits(job: Job) -> Sentence | None:
+    """Return the paragraph of the rows that stand in the release."""
+    path = job.workspace / CREDITS
+    return said_of_credits(read_credits(path)) if path.is_file() else None
 
 
 def _models(evaluated: EvaluateResult | None) -> dict[str, Any]:

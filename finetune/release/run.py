@@ -90,6 +90,7 @@ def run(job: Job) -> dict[str, Any]:
     gates = gates_of_job(job)
     write_page(job, gates)
     machine, public = private_facts(folders=_local_folders(job)), public_strings(job)
+    public += tuple(row.name for row in credited if row.name)  # as their cards permit
     write_provenance(job, named, private=machine, public=public)
     write_sums(release_files(folder), folder)
     files = release_files(folder)

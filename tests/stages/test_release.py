@@ -572,3 +572,16 @@ def test_a_card_without_a_kept_text_is_no_training_data(root: Path) -> None:
     report.write_text(json.dumps({"funnel": [row, row | none]}), encoding="utf-8")
     run(job)
     assert "Nothing in here" not in (job.workspace / "README.md").read_text("utf-8")
+
+
+def test_card_and_file_say_whose_texts_were_drawn(root):
+    """The paragraph on the card, in both languages, is that of the rows in credits.csv."""
+    job = release_job(root)
+    run(job)
+    card_text = (job.workspace / "README.md").read_text("utf-8")
+    assert "## Credits" in card_text
+    assert "By corpus: School software in Hausa 100.00%." in card_text
+    assert "Par corpus" in card_text
+    rows = (job.workspace / "credits.csv").read_text("utf-8").splitlines()
+    assert rows[1].startswith("card,School software in Hausa,school-hau,mit,,")
+    assert rows[1].endswith(",100.00")
