@@ -34,7 +34,7 @@ ENGLISH = "The Zinariya gate opened before dawn on Wednesday, said Hajiya and he
 TEXTS = (SAID, ENGLISH, LEARNED, TRAINED)
 
 
-def told(sentence: str) -> set[bytes]:
+def forms_in_bytes(sentence: str) -> set[bytes]:
     """Return a sentence as bytes in every form that a file may hold it in."""
     forms = {sentence, unicodedata.normalize("NFD", sentence)}
     forms |= {json.dumps(form)[1:-1] for form in forms} | {
@@ -68,7 +68,7 @@ def contents(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def holding(root: Path, *sentences: str) -> set[str]:
     """Return the files below a folder that hold one of the sentences, found without the product."""
-    wanted = {form for sentence in sentences for form in told(sentence)}
+    wanted = {form for sentence in sentences for form in forms_in_bytes(sentence)}
     return {
         name
         for path in root.rglob("*")
@@ -84,7 +84,7 @@ def tops(names: set[str]) -> set[str]:
     return {p[1] if p[0] == ".finetune" else p[0].partition("!")[0] for p in parts}
 
 
-def told_by(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:
+def said_by(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:
     """Run a command with --json; return what it says."""
     capsys.readouterr()
     assert main([*words, "--json", "--lang", "en"]) == 0, capsys.readouterr()
@@ -122,7 +122,7 @@ def make_everything(capsys: pytest.CaptureFixture[str]) -> None:
         ("bundle", RECIPE, "-o", "to-cluster.tar.gz", "--without-wheels"),
         ("bundle", RECIPE, "-o", "to-disk", "--without-wheels"),
     ):
-        told_by(capsys, *words)
+        said_by(capsys, *words)
     make_judge_page(Path.cwd())
 
 
@@ -144,7 +144,7 @@ def test_a_withdrawn_sentence_is_nowhere_in_the_end(
 ) -> None:
     """One person's texts are in corpus, evaluation, release, folder hub, judge page, catalogue,
     bundles and files of the card; after listing, erasing, editing the files and running again they
-    are in none of them, in no form, and a file that somebody else wrote is untouched but named."""
+    are in none of them, in no form, and a file that another person wrote is untouched but named."""
     root = tmp_path / "work"
     root.mkdir()
     inside(root)
@@ -158,7 +158,7 @@ def test_a_withdrawn_sentence_is_nowhere_in_the_end(
 
     words = ["cards", "withdraw", "pairs", "--contributor", "Amina"]
     words += ["--in", "website", "--in", "to-cluster.tar.gz", "--in", "to-disk"]
-    listed = told_by(capsys, *words, "--dry-run")
+    listed = said_by(capsys, *words, "--dry-run")
     rows = {r["path"]: r for r in listed if r.get("table") == "erasure"}
     assert holding(root, *TEXTS) == full
     uncovered = [
@@ -166,7 +166,7 @@ def test_a_withdrawn_sentence_is_nowhere_in_the_end(
     ]
     assert uncovered == []
 
-    erased = told_by(capsys, *words, "--erase")
+    erased = said_by(capsys, *words, "--erase")
     [left] = [r["left"] for r in erased if "left" in r]
     assert set(left) == {str(theirs), str(root / "data_cards/pairs.tsv")}
     assert holding(root, *TEXTS) == {"website/notes.txt", "data_cards/pairs.tsv"}
@@ -178,8 +178,8 @@ def test_a_withdrawn_sentence_is_nowhere_in_the_end(
     table = root / "data_cards/pairs.tsv"
     lines = table.read_text("utf-8").splitlines(keepends=True)
     table.write_text("".join(line for line in lines if "Amina" not in line), "utf-8")
-    told_by(capsys, "cards", "update", "pairs")
-    told_by(capsys, "fetch", RECIPE)  # the lock: the card changed
+    said_by(capsys, "cards", "update", "pairs")
+    said_by(capsys, "fetch", RECIPE)  # the lock: the card changed
     make_everything(capsys)
     assert holding(root, *TEXTS) == set()
     [trained] = (root / ".finetune/train").glob("*/manifest.json")

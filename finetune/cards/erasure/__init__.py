@@ -1,1 +1,1 @@
-"""Erasure of withdrawn texts: where they are found, what becomes of it, and the Hub step."""
+"""Erasure of withdrawn texts: where they are found, what happens there, and the Hub step."""

@@ -46,7 +46,7 @@ class Found(BaseModel):
 
     kind: Kind
     path: str
-    """What is deleted, or is to be looked at."""
+    """File or folder."""
     name: str = ""
     """`stage/key` of an artefact, `org/name` of a repository."""
     files: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -78,7 +78,7 @@ class Listing(BaseModel):
 
     @property
     def to_erase(self) -> tuple[Found, ...]:
-        """What is still to be deleted."""
+        """Places that are still to be deleted."""
         return tuple(one for one in self.found if not one.is_erased and one.kind not in KEPT)
 
     def joined(self, earlier: Listing | None) -> Listing:

@@ -108,7 +108,7 @@ def _text(card: DataCard, published: Sequence[Published], *, day: date, lang: st
             "4. "
             + sentence(
                 "Close pull requests from before: they keep their commits. Ask the Hub's support "
-                "where one cannot be deleted. Copies that others downloaded cannot be taken back."
+                "where one cannot be deleted. Copies that others downloaded stay theirs."
             ).in_language(lang),
         ]
     return "\n".join(lines) + "\n"

@@ -26,7 +26,7 @@ _LINES = re.compile(r'[\r\n\v\f\x85\u2028\u2029"<>\t]+')
 
 @dataclass(frozen=True, slots=True)
 class Needles:
-    """What is looked for."""
+    """Runs of words, short texts and record hashes of withdrawn texts."""
 
     runs: Mapping[int, frozenset[str]]
     """Number of words -> runs of that many."""

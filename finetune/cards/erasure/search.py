@@ -43,7 +43,7 @@ _OF_THE_LIST = (".txt", ".erasure.json", ".hub.md")
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where is searched."""
+    """Store and folders of a search."""
 
     store: Store
     card: DataCard

@@ -35,7 +35,7 @@ KINDS: Mapping[Kind, Sentence] = {
     "other": sentence("other file"),
     "unreadable": sentence("cannot be searched"),
 }
-"""What a place is, for people."""
+"""Kind of a place -> its name for people."""
 
 
 def add_arguments(action: ArgumentParser) -> None:
@@ -136,7 +136,7 @@ def _show(
     console: Console,
     lang: str,
 ) -> None:
-    """Show every place as a table: what it is, what becomes of it, what makes it anew."""
+    """Show every place as a table: what it is, its future, what makes it anew."""
     headings = [
         sentence("place"),
         sentence("what"),
