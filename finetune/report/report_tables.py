@@ -106,7 +106,7 @@ def _run_row(run: Run, differing: Sequence[str], *, states: bool) -> Row:
     return Row(
         (
             _cell(run.label),
-            _cell(run.repo or ""),
+            Cell(phrase(run.repo or ""), "name"),
             *(Cell(phrase(run.swept.get(k, run.settings.get(k, ""))), "number") for k in differing),
             _number(run.steps),
             Cell(BLANK if run.seed is None else phrase(run.seed), "number"),
