@@ -141,6 +141,7 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing, effect: Effect) 
         scores = as_json(read_result(evaluate, EvaluateResult))
         if "extension" in scores:
             del scores["extension"]["tokens_per_second"]  # varies; only the card states it
+        scores.pop("energy", None)  # varies too
         judged = [asdict(one) for one in judged_of_job(job)]
         scores |= {"gates": _gates(job)} | ({"judged": judged} if judged else {})
         write_json(folder / "evaluation.json", scores)

@@ -132,7 +132,8 @@ def with_new_tokens(root, *, seconds, speed, energy):
     }
     train = {"seconds": seconds, "energy": {"kilowatt_hours": energy, "method": "RAPL"}}
     grid = {"electricity": {"grid_gco2_per_kwh": 100, "source": "a page"}}
-    job = release_job(root, recipe=grid, train=train, evaluate={"extension": extension})
+    evaluate = {"extension": extension, "energy": train["energy"]}
+    job = release_job(root, recipe=grid, train=train, evaluate=evaluate)
     vocabulary = Artifact("vocabulary", "0" * 16, root / "vocabulary", learned)
     return replace(job, inputs={**job.inputs, "vocabulary": vocabulary})
 
