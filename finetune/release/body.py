@@ -168,7 +168,6 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
     return {
         "repo": recipe.released.repo,
-        "credits": _credits(job),
         "summary": recipe.released.summary.strip(),
         "base": recipe.base,
         "base_result": result_of(job, "base", BaseResult),
@@ -177,8 +176,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "without_benchmark": [
             language_name(code) for code in without_task(trained_languages(recipe, job.cards))
         ],
-        "families": FAMILY_NAMES,
-        "harness": HARNESS,
+        **{"families": FAMILY_NAMES, "harness": HARNESS, "credits": _credits(job)},
         "rows": _table(job),
         "validation": metric(VALIDATION),
         "metrics": _metrics(job),

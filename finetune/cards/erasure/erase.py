@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from finetune.cards.catalogue import write_catalogue
-from finetune.cards.erasure.finding import Found, Listing, write_listing
+from finetune.cards.erasure.erasure_listing import Found, Listing, write_listing
 from finetune.errors import StoreError
 from finetune.messages import Place, problem
 from finetune.output.durable import flush

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from finetune.cards.erasure.finding import Listing, Published
+from finetune.cards.erasure.erasure_listing import Listing, Published
 from finetune.messages import sentence
 from finetune.output.durable import replace_text
 from finetune.spec.card import DataCard

@@ -15,8 +15,8 @@ from pathlib import Path
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.results import ReleaseResult, read_result
 from finetune.cards.catalogue import MARK
+from finetune.cards.erasure.erasure_listing import Found, Kind, Listing, Published
 from finetune.cards.erasure.file_texts import BrokenFile, texts_in
-from finetune.cards.erasure.finding import Found, Kind, Listing, Published
 from finetune.cards.erasure.needles import Needles
 from finetune.cards.withdraw import Held
 from finetune.cluster.bundle.inventory import FACTS, SUMS

@@ -20,8 +20,14 @@ import pytest
 
 from finetune.cards.erasure import erase as erasing
 from finetune.cards.erasure.erase import erase
+from finetune.cards.erasure.erasure_listing import (
+    Found,
+    Listing,
+    Published,
+    listing_path,
+    read_listing,
+)
 from finetune.cards.erasure.file_texts import texts_in
-from finetune.cards.erasure.finding import Found, Listing, Published, listing_path, read_listing
 from finetune.cards.erasure.hub_step import write_hub_step
 from finetune.cards.erasure.needles import needles_of
 from finetune.cards.erasure.search import CAMPAIGN_FILES, Where, search

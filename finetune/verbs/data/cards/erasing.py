@@ -18,7 +18,7 @@ from finetune.pipeline.store_folder import named_store
 from finetune.spec.card import DataCard
 
 if TYPE_CHECKING:
-    from finetune.cards.erasure.finding import Found, Kind, Listing
+    from finetune.cards.erasure.erasure_listing import Found, Kind, Listing
 
 JUDGEMENTS = Path("judgements")
 """Usual place of campaigns; searched where it is there."""
@@ -72,7 +72,7 @@ def run(
 ) -> None:
     """Search, list, and with --erase delete; prepare the step on the Hub."""
     from finetune.cards.erasure.erase import erase
-    from finetune.cards.erasure.finding import read_listing
+    from finetune.cards.erasure.erasure_listing import read_listing
     from finetune.cards.erasure.hub_step import write_hub_step
 
     store = Store(options.store)
@@ -164,7 +164,7 @@ def _show(
 
 
 def _action(one: Found) -> str:
-    from finetune.cards.erasure.finding import KEPT
+    from finetune.cards.erasure.erasure_listing import KEPT
 
     if one.is_erased:
         return "erased"
