@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from finetune.artefacts.credits.credit_file import CREDITS, read_credits, said_of_credits
 from finetune.artefacts.drop_rows import drop_rows
+from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gate_row
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.judged.judgements_said import judged_tables
@@ -85,7 +86,7 @@ def card_body(job: Job, *, licence: Licensing, effect: Effect) -> str:
 
 @cache
 def _template() -> Template:
-    filters = {"amount": _amount, "said": lambda said, language: said.in_language(language)}
+    filters: dict[str, Callable[..., Any]] = {"amount": _amount, "said": Sentence.in_language}
     environment = markdown_environment("finetune.release", filters=filters)
     return environment.get_template("card.md.j2")
 
@@ -164,7 +165,6 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
     evaluated = result_of(job, "evaluate", EvaluateResult)
     phases = recipe.training_phases
     gates = gates_of_job(job)
-    tested = list(dict.fromkeys(where_said(s) for s in scores_of(job)))
     licences = [recipe.base.licence, *(card.license for card in job.cards.values())]
     return {
         "repo": recipe.released.repo,
@@ -181,9 +181,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "validation": metric(VALIDATION),
         "metrics": _metrics(job),
         "conclusions": conclusions(comparisons_of(job)),
-        "opening": opening_of(job, gates, tested=tested),
-        "samples": samples_of(job),
-        "energy": energy_said(emissions_of_job(job)),
+        **_said(job, gates),
         "gates": list(map(gate_row, gates)),
         "outputs": output_rows(outputs_of(job), scores_of(job)),
         "hard_columns": HARD_COLUMNS,
@@ -222,6 +220,16 @@ def _credits(job: Job) -> Sentence | None:
     """Return the paragraph of the rows that stand in the release."""
     path = job.workspace / CREDITS
     return said_of_credits(read_credits(path)) if path.is_file() else None
+
+
+def _said(job: Job, gates: Sequence[GateResult]) -> dict[str, Any]:
+    """Return what stands in the card in English and in French, and the samples."""
+    tested = list(dict.fromkeys(where_said(score) for score in scores_of(job)))
+    return {
+        "opening": opening_of(job, gates, tested=tested),
+        "samples": samples_of(job),
+        "energy": energy_said(emissions_of_job(job)),
+    }
 
 
 def _models(evaluated: EvaluateResult | None) -> dict[str, Any]:

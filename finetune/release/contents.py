@@ -14,8 +14,8 @@ from finetune.messages import Place, problem
 from finetune.spec.tables.export_format import IN_RELEASE, Export, export_format
 
 TEXTS = (
-    *("LICENSE", "NOTICE", "README.md", "credits.csv", "evaluation.json", "loss.png"),
-    "training_data.json",
+    *("LICENSE", "NOTICE", "README.md", "TRAINING_CONTENT.md", "credits.csv", "evaluation.json"),
+    *("loss.png", "training_content.json", "training_data.json"),
 )
 """Card, notices, scores and picture, whatever is exported."""
 FOLDERS = (

@@ -34,6 +34,7 @@ from finetune.artefacts.results import (
 from finetune.errors import StoreError
 from finetune.messages import Place, problem
 from finetune.output.markdown import plain
+from finetune.release.card.training_content import write_training_content
 from finetune.release.contents import exports_of_a_release, release_files, write_json
 from finetune.release.effect import check_effect
 from finetune.release.leaks import private_facts, scan
@@ -136,6 +137,7 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing, effect: Effect) 
         data |= facts if phase is None else {"phases": data.get("phases", {}) | {phase: facts}}
     data["by_card"] = counts_by_card(job)
     write_json(folder / "training_data.json", data)
+    write_training_content(job, folder)
     evaluate = job.inputs.get("evaluate")
     if evaluate:
         scores = as_json(read_result(evaluate, EvaluateResult))

@@ -93,7 +93,8 @@ def test_the_model_card_shows_every_field_as_it_was_written(
         )
     )
     assert said == wanted
-    assert found.links == expected.links == ("https://huggingface.co/tiny/base",)
+    links = ("https://huggingface.co/tiny/base", "TRAINING_CONTENT.md")
+    assert found.links == expected.links == links
     assert found.images == expected.images == ()
     assert found.html == expected.html
     tags = {tag for block in found.html for tag in re.findall(r"<[^>]*>", block)}
