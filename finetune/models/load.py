@@ -274,7 +274,7 @@ def gpus_of(devices: Sequence[torch.device]) -> list[Gpu]:
     found = []
     for device in dict.fromkeys(devices):
         if device.type == "cuda":
-            facts = torch.cuda.get_device_properties(device)
+            facts: Any = torch.cuda.get_device_properties(device)  # its stub knows no PCI numbers
             pci = None
             if torch.version.hip is not None:
                 domain = getattr(facts, "pci_domain_id", 0)

@@ -68,8 +68,8 @@ def read_metrics(path: Path, *, until: Progress | None = None) -> list[dict[str,
     records: list[dict[str, Any]] = []
     for line in path.read_bytes().splitlines() if path.is_file() else ():
         try:
-            record = parse_json(line, dict[str, Any])
-            _Record(**record)
+            record: dict[str, Any] | None = parse_json(line, dict[str, Any])
+            _Record(**(record or {}))
         except (UnreadableError, ValidationError):
             break  # nothing after a torn line was written before it
         if until is not None and _is_after(record, until):
@@ -175,7 +175,12 @@ class Metrics:
         `launch`: the batch job and the number of the attempt, None outside of one.
         """
         self._watch = watch
-        values = {"time": watch.time, "launch": launch, "ranks": ranks, "device": device}
+        values: dict[str, Any] = {
+            "time": watch.time,
+            "launch": launch,
+            "ranks": ranks,
+            "device": device,
+        }
         parts = {name: round(seconds, 4) for name, seconds in watch.parts.items()}
         values |= {"seconds": round(watch.seconds, 4), "parts": parts, **self._gpu.memory_total()}
         self._file.write(_line({"kind": "start", "step": self._step, **values}))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from finetune.cluster.chain.chain import Chain, ChainJob, Submission, names_by_id, write_chain
 from finetune.cluster.chain.size import Size, sized
-from finetune.cluster.chain.snapshot import FOLDER, write_recipe
+from finetune.cluster.chain.snapshot import FOLDER
 from finetune.cluster.chain.typed import typed
 from finetune.cluster.follow.notices import inputs_of
 from finetune.cluster.follow.status import ChainReport, look
@@ -31,6 +31,7 @@ from finetune.pipeline.disk_errors import disk_errors
 from finetune.pipeline.gate import open_project
 from finetune.pipeline.store import Store
 from finetune.spec.load import load_recipe
+from finetune.spec.resolved import write_recipe
 from finetune.spec.site import Site, load_site
 
 _SHOWN_LINES = 3
