@@ -68,13 +68,14 @@ def read_metrics(path: Path, *, until: Progress | None = None) -> list[dict[str,
     records: list[dict[str, Any]] = []
     for line in path.read_bytes().splitlines() if path.is_file() else ():
         try:
-            record: dict[str, Any] | None = parse_json(line, dict[str, Any])
-            _Record(**(record or {}))
+            record = parse_json(line, dict[str, Any])
+            _Record(**record)
         except (UnreadableError, ValidationError):
             break  # nothing after a torn line was written before it
         if until is not None and _is_after(record, until):
-            record = _lost(record)
-        if record is not None:
+            lost = _lost(record)
+            records += [lost] if lost else []
+        else:
             records.append(record)
     return records
 
