@@ -75,7 +75,7 @@ def _refuse_odd(sizes: Mapping[str, int], *, at: Place) -> None:
         raise InputError(
             problem(
                 "too-many-files-of-release",
-                "{count} files, and a release has at most {most}",
+                "more files than a release has: {count}, and at most {most} are allowed",
                 at=at,
                 count=len(sizes),
                 most=MOST_FILES,
