@@ -43,7 +43,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder to work in (default: reproduced-NAME); the same command continues there",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="only say whether everything can be had"
+        "--dry-run",
+        action="store_true",
+        help="lay out that folder, and only say whether everything can be had",
     )
     parser.add_argument(
         "--accept-versions",
