@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import psutil
-
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -15,6 +13,8 @@ def machine_bytes() -> int:
 
     A control group's limit (a container, a Slurm job) counts as the machine's memory.
     """
+    import psutil  # loads the network
+
     total = psutil.virtual_memory().total
     for limit in map(Path, _CGROUP_LIMITS):
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():

@@ -13,6 +13,7 @@ from finetune.report.comparable import Comparable, Scored
 from finetune.report.report_document import Document
 from finetune.report.run_facts import Run
 from finetune.report.said import gain_of, verdict_said, word_of
+from finetune.spec.tables.metric import VALIDATED
 from finetune.statistics.significance import Comparison
 
 SCHEMA = 1
@@ -107,7 +108,7 @@ def _run(run: Run, document: Document) -> dict[str, Any]:
     return run_facts(run) | {
         "swept": dict(run.swept),
         "settings": dict(run.settings),
-        "validation_bits_per_byte": dict(trained.validation_bits_per_byte) if trained else {},
+        VALIDATED: dict(trained.validation_bits_per_byte) if trained else {},
         "first_lines": [
             {"kind": line.kind, "text": str(line.text)}
             for one, line in document.lines

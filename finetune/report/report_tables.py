@@ -249,7 +249,7 @@ def output_tables(document: Document) -> Iterator[Table]:
         for group in run.evaluated.outputs if run.evaluated else ():
             key = (group.language, group.direction, group.phase)
             places.setdefault(key, []).append((run, group))
-    names = ("in-language", "fidelity", "repetition", "copies", "empty-outputs", "words")
+    names = ("in-language", FIDELITY, "repetition", "copies", "empty-outputs", "words")
     columns = (Cell(WORDS["system"]), *(Cell(WORDS[name], "number") for name in names))
     for several in places.values():
         run, group = several[0]

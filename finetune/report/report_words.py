@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from finetune.messages import Sentence, sentence
+from finetune.spec.tables.metric import FIDELITY
 
 WORDS: Mapping[str, Sentence] = {
     "report": sentence("Report"),
@@ -90,7 +91,7 @@ WORDS: Mapping[str, Sentence] = {
     "system": sentence("system"),
     "in-language": sentence("in the language"),
     "unknown": sentence("unknown"),
-    "fidelity": sentence("fidelity"),
+    FIDELITY: sentence("fidelity"),
     "repetition": sentence("repetition"),
     "copies": sentence("copies"),
     "empty-outputs": sentence("empty"),

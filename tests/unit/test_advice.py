@@ -64,6 +64,7 @@ RUN_BY: dict[str, str] = {
     "finetune check {}{}": "tests/e2e",
     "finetune doctor": NAMED,
     "finetune estimate": NAMED,
+    "finetune estimate --site": NAMED,
     "finetune fetch": NETWORK,
     "finetune fetch RECIPE": f"{HERE}test_fetch_is_what_a_missing_base_needs",
     "finetune fetch {}": NETWORK,
@@ -79,6 +80,7 @@ RUN_BY: dict[str, str] = {
     "finetune logs": CLUSTER,
     "finetune prepare": f"{HERE}test_review_after_prepare",
     "finetune publish": NAMED,
+    "finetune publish once more": NAMED,
     "finetune publish {} --dry-run": (
         "tests/e2e/test_gates.py::test_run_makes_nothing_public_and_publish_asks_the_gates"
     ),
@@ -86,6 +88,7 @@ RUN_BY: dict[str, str] = {
     "finetune release RECIPE": f"{HERE}test_run_then_publish",
     "finetune report --sweep{}": CLUSTER,
     "finetune resubmit": CLUSTER,
+    "finetune resubmit --accept-versions": CLUSTER,
     "finetune resubmit {}": CLUSTER,
     "finetune run": NAMED,
     "finetune run FILE --set train.epochs=0.3": NAMED,
@@ -102,6 +105,7 @@ RUN_BY: dict[str, str] = {
     "finetune status{}": CLUSTER,
     "finetune run {}": f"{HERE}test_what_init_tells_is_typed",
     "finetune submit": NAMED,
+    "finetune submit --time {}": CLUSTER,
     "finetune submit {} --site {} --dry-run": (f"{HERE}test_what_run_tells_is_typed"),
     "finetune submit {} --store STORE --site {}{}": CLUSTER,
     "finetune unbundle": "tests/e2e",

@@ -15,13 +15,13 @@ from finetune.artefacts.timeline.attempts import Attempt
 from finetune.cluster.chain.chain import Chain, ChainJob
 from finetune.cluster.follow.spent import JobAttempt, Spent
 from finetune.output.durations import duration
+from finetune.sizing.policy import GIB
 from finetune.spec.values.sbatch_lines import option_of
 
 MARGIN = 1.25
 """On top of what was measured: other nodes, other texts, a busy file system."""
 GRACE_MARGIN = 2.0
 """A checkpoint at the time limit is written while others write theirs."""
-GIB = 2**30
 KINDS = ("prepare", "train", "evaluate", "release")
 MEMORY = {"mem": "node", "mem-per-cpu": "cpu", "mem-per-gpu": "gpu"}
 

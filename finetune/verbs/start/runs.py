@@ -86,7 +86,7 @@ def _list(store: Store, *, console: Console) -> None:
         rows.append((name, *[""] * 5, state, "", ""))
         facts.append({"artefact": name, "state": state, **blank})
     columns = (
-        *("artefact", "recipe", "repository", "steps", "seed", "bits/byte"),
+        *("artefact", "recipe", "repository", "steps", "seed", VALIDATION.replace("_", " ")),
         *("state", "finished", "MiB"),
     )
     console.table(str(store.root), columns, rows, name="artefacts", facts=facts)

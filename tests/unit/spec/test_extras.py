@@ -16,8 +16,8 @@ from tests.support.syntax import tree_of
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-WITH_OTHERS = {"pydantic_core", "_typeshed", "babel"}
-"""Part of pydantic; only known to type checkers; for those who develop."""
+WITH_OTHERS = {"pydantic_core", "_typeshed", "babel", "amdsmi"}
+"""Part of pydantic; only known to type checkers; for those who develop; part of ROCm."""
 
 
 def _names(lines: list[str]) -> set[str]:
