@@ -85,8 +85,6 @@ def run(options: Namespace, console: Console) -> int:
             )
         )
     from finetune.report.find_runs import find_runs
-    from finetune.report.forms import markdown, page
-    from finetune.report.report_document import document_of
 
     store = Store(options.store)
 
@@ -96,6 +94,9 @@ def run(options: Namespace, console: Console) -> int:
     found = find_runs(options.runs, store=store, open_recipe=opened)
     if found.opened and not found.runs:
         raise StoreError(not_built(found.opened, store=store, verb="run"))
+    from finetune.report.forms import markdown, page
+    from finetune.report.report_document import document_of
+
     document = document_of(found, store=store.root)
     if options.form == "json":
         from finetune.report.as_json import json_of

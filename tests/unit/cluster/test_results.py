@@ -117,7 +117,7 @@ def test_the_same_table_goes_to_people_spreadsheets_and_machines(chain):
         out = io.StringIO()
         options = Namespace(
             store=chain.folder.parents[1],
-            recipe=None,
+            runs=[],
             sweep=True,
             csv=form == "csv",
             json=form == "json",
