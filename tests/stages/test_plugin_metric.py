@@ -218,7 +218,7 @@ def test_it_is_on_the_card_in_the_table_and_the_model_index(finished):
     folder, _ = finished
     path = folder / ".finetune/hub/org/tiny-lora/README.md"
     text = path.read_text("utf-8")
-    assert "| English to Hausa | length ratio | " in text
+    assert "| English to Hausa, length ratio, 4 segments | " in text
     assert "Length ratio: higher is better; Exact match: higher is better; Accuracy:" in text
     assert "English to Hausa, exact match" in text
     data = ModelCard.load(path).data

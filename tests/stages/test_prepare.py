@@ -88,6 +88,7 @@ def test_preparing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
             for s in SPLITS
             for a in ("tokens", "segments", "supervised", "documents")
         ),
+        "train/ledger_lines.npy",
         "validation/items.jsonl",
         "test/items.jsonl",
         "report.html",
