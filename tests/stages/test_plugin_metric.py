@@ -223,9 +223,10 @@ def test_it_is_on_the_card_in_the_table_and_the_model_index(finished):
     assert "English to Hausa, exact match" in text
     data = ModelCard.load(path).data
     assert {"length_ratio", "exact_match", "accuracy", "bits_per_byte", "chrf"} == set(data.metrics)
-    (ratio,) = [r for r in data.eval_results if r.metric_type == "length_ratio"]
+    ratio, of_base = (r for r in data.eval_results if r.metric_type == "length_ratio")
     assert (ratio.metric_name, ratio.task_type) == ("length ratio", "translation")
-    (accuracy,) = [r for r in data.eval_results if r.metric_type == "accuracy"]
+    assert of_base.metric_name == "length ratio, base without adapter"
+    accuracy, _ = (r for r in data.eval_results if r.metric_type == "accuracy")
     assert (accuracy.task_type, accuracy.dataset_type) == ("multiple-choice", "toy-quiz")
     assert accuracy.dataset_name == "toy-quiz, Hausa (quiz)"
 
