@@ -69,7 +69,14 @@ class Meeting:
                     break
                 self._store = None
             time.sleep(POLL_SECONDS)
-        raise self.failed(why or self._missing_in_words())
+        raise self.failed(why or self._who_is_missing())
+
+    def _who_is_missing(self) -> str:
+        """Name the ranks that did not come; rank 0 may have given up, and its store be gone."""
+        try:
+            return self._missing_in_words()
+        except RuntimeError as error:
+            return first_line(error)
 
     def failed(self, why: str) -> RendezvousError:
         """Return the error of a rendezvous that did not come about."""

@@ -61,3 +61,14 @@ def test_a_rank_without_rank_0_names_the_file_and_hears_a_stop(tmp_path, variabl
         Meeting(SECOND, tmp_path / "r", say=print).wait(
             stop=StopFlag("SIGUSR1"), timeout=timedelta(minutes=5)
         )
+
+
+def test_a_rank_whose_time_ends_after_rank_0_gave_up_says_so(tmp_path, variables):
+    """The store of rank 0 is gone then, and cannot say who is missing."""
+    variables(**{LAUNCH: "slurm-7-0-0"})
+    opened = Meeting(FIRST, tmp_path / "r", say=print)._connected()
+    late = Meeting(SECOND, tmp_path / "r", say=print)
+    late._store = late._connected()
+    del opened
+    with pytest.raises(RendezvousError, match=r"no rendezvous at 127\.0\.0\.1:"):
+        late.wait(stop=StopFlag(), timeout=timedelta(0))
