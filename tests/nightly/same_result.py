@@ -12,10 +12,14 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from finetune.release.contents import VARYING_LINES
+
 TIMES = frozenset(
     ("started", "finished", "created", "evaluation_timestamp", "retrieved_timestamp")
-) | frozenset(("seconds", "tokens_per_second", "energy", "micro_batch_rows"))
+) | frozenset(("seconds", "data_seconds", "tokens_per_second", "energy", "micro_batch_rows"))
 """Keys of JSON files whose values are measured or dated."""
+ATTEMPTS = frozenset(("start", "end", "checkpoint", "probe", "lost"))
+"""Kinds of records of metrics.jsonl that tell of attempts, of which a killed run has more."""
 MEASURED = re.compile(
     r"(metrics\.jsonl|README\.md|state\.json|every_eval_ever/.*\.json"
     r"|provenance/(manifests/.*\.json|SHA256SUMS))$"
@@ -48,9 +52,11 @@ def repeatable(path: Path) -> bytes:
     if path.suffix == ".json" and data:
         return _json(json.loads(data), path)
     if path.suffix == ".jsonl":
-        return b"\n".join(_json(json.loads(line), path) for line in data.splitlines())
+        records = [json.loads(line) for line in data.splitlines()]
+        return b"\n".join(_json(one, path) for one in records if one.get("kind") not in ATTEMPTS)
     if path.name == "README.md":
-        kept = [line for line in data.splitlines() if not line.startswith(b"Training took ")]
+        varying = tuple(start.encode() for start in VARYING_LINES)
+        kept = [line for line in data.splitlines() if not line.startswith(varying)]
         return b"\n".join(kept)
     if path.name == "SHA256SUMS":
         kept = [line for line in data.splitlines() if not MEASURED.search(line.decode())]

@@ -148,7 +148,9 @@ def assert_same_training(found: Path, expected: Path) -> None:
     file = "adapter/adapter_model.safetensors"
     a, b = load_file(found / file), load_file(expected / file)
     assert a.keys() == b.keys()
-    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 2e-5
+    # A hundredth of a step of the learning rate: where a gradient is nearly 0, Adam divides rounding
+    # by it, and how much that is depends on the processor.
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-4
 
 
 @pytest.mark.parametrize("sharding", SHARDINGS)
