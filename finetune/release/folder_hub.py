@@ -7,6 +7,7 @@ for. Without a record (folders of earlier versions), files named like ours count
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.errors import ReleaseError
-from finetune.messages import Place, problem
+from finetune.messages import Place, Sentence, problem, sentence
 from finetune.output.durable import flush, flush_folders, make_folder, replace_text
 from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.disk_errors import in_the_way
@@ -25,6 +26,10 @@ from finetune.release.hub_changes import NOTHING, Changes, changes
 from finetune.sources.checksums import sha256_of
 
 _MOST_BYTES = 64 * 2**20
+_FULL: Mapping[int, Sentence] = {
+    errno.ENOSPC: sentence("the disk is full"),
+    errno.EDQUOT: sentence("the disk quota is used up"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ def put(
                 "cannot be written ({why}); free some space or set publish.directory to a writable "
                 "folder, then publish again",
                 at=Place(target),
-                why=error.strerror or str(error),
+                why=_FULL.get(error.errno or 0) or error.strerror or str(error),
             )
         ) from error
 

@@ -148,8 +148,8 @@ def assert_same_training(found: Path, expected: Path) -> None:
     file = "adapter/adapter_model.safetensors"
     a, b = load_file(found / file), load_file(expected / file)
     assert a.keys() == b.keys()
-    # A hundredth of a step of the learning rate: where a gradient is nearly 0, Adam divides rounding
-    # by it, and how much that is depends on the processor.
+    # A hundredth of a step of the learning rate: Adam divides rounding by gradients near 0, and how
+    # much that is depends on the processor.
     assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-4
 
 
