@@ -44,6 +44,11 @@ def add_recipe(parser: argparse.ArgumentParser, *, optional: bool) -> None:
     parser.add_argument(
         "recipe", type=Path, nargs="?" if optional else None, help="recipe, a YAML file"
     )
+    add_overrides(parser)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add --set."""
     parser.add_argument(
         "--set",
         action="append",

@@ -20,6 +20,7 @@ from finetune.output.failures import not_written
 from finetune.pipeline.gate import Opened, open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
+from finetune.verbs.options import add_overrides
 
 if TYPE_CHECKING:
     from finetune.report.report_document import Document
@@ -38,14 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="RUN",
         help="recipe, artefact or name as `finetune runs` shows them, chain, or release folder",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override one value of the recipe, e.g. train.max_steps=20; repeatable",
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--format",
         dest="form",
