@@ -280,7 +280,7 @@ OWN = {
     "finetune/cards/asking/draft.py": "reads a draft through small_files",
     "finetune/cards/web/server.py": "opens a browser",
     "finetune/cards/erasure/file_texts.py": "regular files, found by search.py",
-    "finetune/cards/erasure/search.py": "regular files, found by itself",
+    "finetune/cards/erasure/search.py": "regular files, which it finds",
     "finetune/cards/new.py": "writes a card that is not there",
     "finetune/cards/publish.py": "reads a card through small_files",
     "finetune/cards/review.py": "writes a table that is not there; reads the store",

@@ -70,5 +70,7 @@ def test_a_rank_whose_time_ends_after_rank_0_gave_up_says_so(tmp_path, variables
     late = Meeting(SECOND, tmp_path / "r", say=print)
     late._store = late._connected()
     del opened
-    with pytest.raises(RendezvousError, match=r"no rendezvous at 127\.0\.0\.1:"):
+    with pytest.raises(RendezvousError) as refused:
         late.wait(stop=StopFlag(), timeout=timedelta(0))
+    assert refused.value.codes == ("rendezvous-failed",)
+    assert refused.value.problems[0].facts["address"].startswith("127.0.0.1:")
