@@ -20,6 +20,7 @@ from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem
 from finetune.output.small_files import read_bytes
 from finetune.release import folder_hub
+from finetune.release.hub_changes import refuse_foreign
 from finetune.release.leaks import private_facts, scan
 from finetune.sources.files import resolve_files
 from finetune.sources.hub_fetch import endpoint
@@ -114,14 +115,14 @@ def rehearse(
     """Raise the ReleaseError in which `publish` would end; write nothing."""
     if place.hub == "directory":
         found_here = folder_hub.look(files, Path(place.address), force=force)
-        folder_hub.refuse_foreign(found_here, Path(place.address))
+        refuse_foreign(found_here, Place(place.address))
         return
-    from finetune.release.hub import look, refuse_foreign, refuse_visible
+    from finetune.release.hub import look, refuse_visible
 
     target = _target(card, place, force=force)
     found = look(files, target)
     refuse_visible(target, seen_by_all=found.exists and not found.private)
-    refuse_foreign(found, target)
+    refuse_foreign(found.changes, Place(target.address))
 
 
 def _target(card: DataCard, place: Destination, *, force: bool) -> Target:

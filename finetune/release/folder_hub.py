@@ -22,7 +22,7 @@ from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.disk_errors import in_the_way
 from finetune.pipeline.lease import Hold, leased, still_ours
 from finetune.release.contents import is_of_release
-from finetune.release.hub_changes import NOTHING, Changes, changes
+from finetune.release.hub_changes import NOTHING, Changes, changes, refuse_foreign
 from finetune.sources.checksums import sha256_of
 
 _MOST_BYTES = 64 * 2**20
@@ -80,21 +80,13 @@ def recorded(target: Path) -> dict[str, list[str]] | None:
 
 def our_files(target: Path) -> tuple[str, ...]:
     """Return the files of a repository that are as this program put them there."""
-    record = recorded(target)
-    there = _entries(target)
-    if record is None:
-        return tuple(name for name in there if is_of_release(name))
-    return tuple(name for name, entry in there.items() if entry.sha256 in record.get(name, ()))
+    return tuple(_ours(_entries(target), recorded(target)))
 
 
 def look(files: Mapping[str, Path], target: Path, *, force: bool = False) -> Changes:
     """Return what putting files (relative path -> file) into a repository would change."""
     there, record = _entries(target), recorded(target)
-    published = {
-        name: entry
-        for name, entry in there.items()
-        if (is_of_release(name) if record is None else entry.sha256 in record.get(name, ()))
-    }
+    published = _ours(there, record)
     gone = {} if record is None else {name: _Entry("", -1) for name in record if name not in there}
     found = changes(
         files,
@@ -150,20 +142,6 @@ def put(
         ) from error
 
 
-def refuse_foreign(found: Changes, target: Path) -> None:
-    """Raise ReleaseError with the files that others changed and that would be written over."""
-    if found.foreign:
-        raise ReleaseError(
-            problem(
-                "changed-by-others",
-                "changed or removed there since the last upload: {files}. Nothing was uploaded. "
-                "Take the changes over into the cards or the recipe, or replace them with --force",
-                at=Place(target),
-                files=list(found.foreign),
-            )
-        )
-
-
 def _replace(files: Mapping[str, Path], target: Path, *, hold: Hold, force: bool) -> Placed:
     """Build the new version aside and rename.
 
@@ -174,7 +152,7 @@ def _replace(files: Mapping[str, Path], target: Path, *, hold: Hold, force: bool
     if old.is_dir() and not old.is_symlink() and not target.exists():
         old.rename(target)  # with the files of others in it
     found = look(files, target, force=force)
-    refuse_foreign(found, target)
+    refuse_foreign(found, Place(target))
     if found.is_empty:
         _remove(aside, old)
         return Placed(changed=False, changes=found)
@@ -213,6 +191,15 @@ def _entries(target: Path) -> dict[str, _Entry]:
         path.relative_to(target).as_posix(): _Entry(sha256_of(path), path.stat().st_size)
         for path in sorted(target.rglob("*"))
         if path.is_file()
+    }
+
+
+def _ours(there: Mapping[str, _Entry], record: Mapping[str, list[str]] | None) -> dict[str, _Entry]:
+    """Return the entries that are as this program put them there."""
+    return {
+        name: entry
+        for name, entry in there.items()
+        if (is_of_release(name) if record is None else entry.sha256 in record.get(name, ()))
     }
 
 

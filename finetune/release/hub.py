@@ -16,7 +16,15 @@ from typing import Any, Literal
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Sentence, problem
 from finetune.release.contents import is_of_release
-from finetune.release.hub_changes import NOTHING, Changes, changes, is_ours, mark_of, title_of
+from finetune.release.hub_changes import (
+    NOTHING,
+    Changes,
+    changes,
+    is_ours,
+    mark_of,
+    refuse_foreign,
+    title_of,
+)
 from finetune.release.hub_errors import explanation
 from finetune.release.hub_tries import patiently
 from finetune.sources.hub_fetch import endpoint, network_as_set
@@ -168,26 +176,12 @@ def refuse_visible(target: Target, *, seen_by_all: bool) -> None:
     )
 
 
-def refuse_foreign(found: Found, target: Target) -> None:
-    """Raise ReleaseError with the files that others changed and an upload would write over."""
-    if found.changes.foreign:
-        raise ReleaseError(
-            problem(
-                "changed-by-others",
-                "changed or removed there since the last upload: {files}. Nothing was uploaded. "
-                "Take the changes over into the cards or the recipe, or replace them with --force",
-                at=Place(target.address),
-                files=list(found.changes.foreign),
-            )
-        )
-
-
 def _commit(api: Any, files: Mapping[str, Path], target: Target) -> Uploaded:
     """Look at the repository and change it in one commit, or as a pull request."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     found = _found(api, files, target)
-    refuse_foreign(found, target)
+    refuse_foreign(found.changes, Place(target.address))
     what, mark = found.changes, mark_of(files)
     if what.is_empty:
         return Uploaded(changed=False, private=True, commit=found.head, changes=what)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.errors import ReleaseError
+from finetune.messages import Place, problem
 from finetune.sources.checksums import checksum
 
 MARK_DIGITS = 12
@@ -79,6 +81,20 @@ def changes(
         foreign=tuple(foreign),
         kept=tuple(kept),
     )
+
+
+def refuse_foreign(found: Changes, at: Place) -> None:
+    """Raise ReleaseError with the files that others changed and that would be written over."""
+    if found.foreign:
+        raise ReleaseError(
+            problem(
+                "changed-by-others",
+                "changed or removed there since the last upload: {files}. Nothing was uploaded. "
+                "Take the changes over into the cards or the recipe, or replace them with --force",
+                at=at,
+                files=list(found.foreign),
+            )
+        )
 
 
 def mark_of(files: Mapping[str, Path]) -> str:

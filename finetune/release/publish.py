@@ -23,7 +23,7 @@ from finetune.pipeline.store import Store
 from finetune.pipeline.verify import refuse_damaged
 from finetune.release import folder_hub
 from finetune.release.contents import release_files
-from finetune.release.hub_changes import Changes
+from finetune.release.hub_changes import Changes, refuse_foreign
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.sections.publish import Publish
 from finetune.spec.trained_languages import trained_languages
@@ -196,7 +196,7 @@ def _to_directory_hub(
     place = str(target)
     if how.dry_run:
         found = folder_hub.look(files, target, force=how.force)
-        folder_hub.refuse_foreign(found, target)
+        refuse_foreign(found, Place(target))
         who = sentence("visible to everyone who can read that folder")
         _show(files, place=place, who=who, private=settings.private, console=console)
         _show_changes(found, console=console)
@@ -293,11 +293,11 @@ def _refuse_public(repo: str, *, gate: Sequence[str], gates: Sequence[GateResult
 
 def _rehearse(files: Mapping[str, Path], target: Target, *, console: Console) -> None:
     """Say what an upload would do, or raise the ReleaseError that it would end in."""
-    from finetune.release.hub import look, refuse_foreign, refuse_visible
+    from finetune.release.hub import look, refuse_visible
 
     found = look(files, target)
     refuse_visible(target, seen_by_all=found.exists and not found.private)
-    refuse_foreign(found, target)
+    refuse_foreign(found.changes, Place(target.address))
     stays = found.exists and found.private and not target.make_public
     if target.private:
         who = sentence("visible to its owners only (private)")
