@@ -41,10 +41,11 @@ MAX_DIRECTORY_BYTES = 8 * 2**20
 MAX_REWINDS = 64
 """Times that a reader may go back in a compressed file, which is inflated anew each time."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ERRORS = (
+BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
     *(RuntimeError, NotImplementedError, OSError, ValueError),
 )
+"""Errors of a file that cannot be unpacked."""
 _HEAD_BYTES = 512
 _TAR = slice(257, 262)
 """Of a tar archive: its own name for itself."""
@@ -257,7 +258,7 @@ class _clear:
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, _ERRORS) and not isinstance(error, DataError):
+        if isinstance(error, BROKEN) and not isinstance(error, DataError):
             raise DataError(
                 problem(
                     DAMAGED,

@@ -16,10 +16,11 @@ import lzma
 import re
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from finetune.sources.zipped import BROKEN
 
 BLOCK_BYTES = 8 * 2**20
 OVERLAP_BYTES = 64 * 2**10
@@ -44,17 +45,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([nrtbf\"/\\]))")
 _SIGNS = {"n": "\n", "r": "\n", "t": " ", "b": " ", "f": " ", '"': '"', "/": "/", "\\": "\\"}
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}|[A-Za-z0-9_-]{24,}={0,2}")
 
-BrokenFile = (
-    OSError,
-    EOFError,
-    ValueError,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    NotImplementedError,
-    RuntimeError,
-)
+BrokenFile = (*BROKEN, tarfile.TarError)
 """Errors of a file or archive that cannot be read to its end."""
 
 

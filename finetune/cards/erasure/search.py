@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +28,10 @@ from finetune.release.contents import is_of_release
 from finetune.release.folder_hub import our_files, recorded
 from finetune.release.hub_changes import mark_of
 from finetune.sources.checksums import checksum
+from finetune.sources.model_folder import ADAPTER_WEIGHTS
 from finetune.spec.card import DataCard
 from finetune.spec.withdrawn import list_path
 
-WEIGHTS = "adapter_model.safetensors"
 CAMPAIGN = "campaign.json"
 CAMPAIGN_FILES = ("judge.html", "pearmut.json", CAMPAIGN)
 """Files of `finetune judge build`, as finetune.judge names them."""
@@ -72,27 +72,34 @@ def search(
         for path in _files(root, store=where.store.root):
             done += 1
             progress(done)
-            if _is_of_the_list(path, where.card):
-                continue
-            unit = _unit(path, root=root, where=where)
-            if unit.path in found:
+            if _is_of_the_list(path, where.card) or _is_in_whole(path, found):
                 continue
             try:
-                hit = _is_copy(path, weights) or _has(path, needles)
+                is_hit, is_broken = _is_copy(path, weights) or _has(path, needles), False
             except BrokenFile:
-                unit, hit = Found(kind="unreadable", path=str(path)), True
-            if hit:
+                is_hit, is_broken = True, True
+            if not is_hit:
+                continue
+            unit = _unit(path, root=root, where=where)
+            if unit.path not in found:
+                unit = Found(kind="unreadable", path=str(path)) if is_broken else unit
                 found[unit.path] = unit
     published += [
         Published(repo=one.name, kind="dataset")
         for one in found.values()
-        if one.kind == "published" and not (Path(one.path) / WEIGHTS).is_file()
+        if one.kind == "published" and not (Path(one.path) / ADAPTER_WEIGHTS).is_file()
     ]
     return Listing(
         card=where.card.name,
         found=tuple(found.values()),
         published=tuple(dict.fromkeys(published)),
     )
+
+
+def _is_in_whole(path: Path, found: Mapping[str, Found]) -> bool:
+    """Return whether a file is in a place that is listed as a whole; it need not be read then."""
+    above = (found.get(str(folder)) for folder in path.parents)
+    return any(place is not None and not place.files for place in above)
 
 
 def _has(path: Path, needles: Needles) -> bool:
@@ -114,13 +121,13 @@ def _weights_of(artifacts: Collection[Artifact]) -> frozenset[str]:
     found = set()
     for artifact in artifacts:
         for name, entry in read_manifest(artifact.path).files.items():
-            if name.rpartition("/")[2] == WEIGHTS:
+            if name.rpartition("/")[2] == ADAPTER_WEIGHTS:
                 found.add(entry.sha256)
     return frozenset(found)
 
 
 def _is_copy(path: Path, weights: Collection[str]) -> bool:
-    return path.name == WEIGHTS and bool(weights) and checksum(path) in weights
+    return path.name == ADAPTER_WEIGHTS and bool(weights) and checksum(path) in weights
 
 
 def _published(held: Sequence[Held]) -> Iterator[Published]:
@@ -188,7 +195,7 @@ def _part_of(folder: Path, path: Path) -> Found | None:
         return Found(kind="bundle", path=str(folder))
     if folder == path.parent and (folder / CAMPAIGN).is_file():
         return _campaign(path)
-    if (folder / WEIGHTS).is_file() and is_of_release(path.relative_to(folder).as_posix()):
+    if (folder / ADAPTER_WEIGHTS).is_file() and is_of_release(path.relative_to(folder).as_posix()):
         return Found(kind="release", path=str(folder), files=_release_files(folder))
     return None
 
@@ -218,7 +225,7 @@ def _of_store(path: Path, parts: Sequence[str], *, where: Where) -> Found:
 def _published_copy(path: Path, folder: Path, *, card: DataCard) -> Found:
     """Return a repository of the folder hub; what others changed in it is theirs."""
     ours = our_files(folder)
-    if recorded(folder) is None and not (folder / WEIGHTS).is_file():  # a data set
+    if recorded(folder) is None and not (folder / ADAPTER_WEIGHTS).is_file():  # a data set
         named = {"README.md", *(f.path for f in getattr(card.corpus.source, "files", None) or ())}
         ours = tuple(sorted(name for name in named if (folder / name).is_file()))
     if path.relative_to(folder).as_posix() not in ours:

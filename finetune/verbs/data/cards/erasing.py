@@ -15,6 +15,7 @@ from finetune.messages import Sentence, counted, sentence
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
 from finetune.pipeline.store_folder import named_store
+from finetune.sources.model_folder import ADAPTER_WEIGHTS
 from finetune.spec.card import DataCard
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _command(one: Found, card: DataCard, *, again: Sequence[str], options: Names
             words = ["release", recipe, *where]
         case "snapshot":
             words = ["submit", recipe, *where]
-        case "published" if one.files and "adapter_model.safetensors" in one.files:
+        case "published" if one.files and ADAPTER_WEIGHTS in one.files:
             words = ["publish", recipe, *where]
         case "published":
             words = ["cards", "publish", str(card.path), "--repo", one.name]
