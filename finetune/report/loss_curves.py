@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from finetune.output.small_files import UnreadableError, parse_json
+from finetune.artefacts.timeline.attempts import METRICS, read_records
 from finetune.report.run_facts import Run
 
-METRICS = "metrics.jsonl"
 MOST_POINTS = 200
 """Of a curve; of more, means of equal stretches."""
 
@@ -48,11 +46,7 @@ def loss_curves(runs: Sequence[Run]) -> list[Curves]:
 
 
 def _losses(path: Path) -> Iterator[Point]:
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        try:
-            record = parse_json(line, dict[str, Any])
-        except UnreadableError:
-            return  # nothing after a torn line was written before it
+    for record in read_records(path):
         if record.get("kind") == "train":
             yield float(record["step"]), float(record["loss"])
 

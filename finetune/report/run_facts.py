@@ -178,8 +178,7 @@ def _grid(store: Store, release: str | None, among: Mapping[str, Manifest]) -> G
     named = among[release].made_of.get("electricity") if release else None
     if named is None:
         return None
-    read = parse_result(named, Electricity, path=store.root / str(release))
-    return Grid(read.grid_gco2_per_kwh, read.source)
+    return parse_result(named, Electricity, path=store.root / str(release)).grid
 
 
 def _settings(made: Mapping[str, Manifest]) -> dict[str, Any]:

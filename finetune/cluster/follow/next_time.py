@@ -69,12 +69,9 @@ def next_time(chain: Chain, spent: Spent) -> NextTime:
         if not jobs:
             continue
         asked = asked_of(chain, jobs[0])
-        for found in (
-            _time(kind, jobs, spent, asked=asked),
-            _cpus(kind, jobs, spent, asked=asked),
-            _memory(kind, jobs, spent, asked=asked),
-        ):
-            (asks if isinstance(found, Ask) else missing).append(found)  # type: ignore[arg-type]
+        found = [said(kind, jobs, spent, asked=asked) for said in (_time, _cpus, _memory)]
+        asks += [one for one in found if isinstance(one, Ask)]
+        missing += [one for one in found if isinstance(one, str)]
         if kind == "train":
             asks += _gpu([one for job in jobs for a in spent.of(job.name) for one in a.times])
     grace, warning = _grace(chain, spent)

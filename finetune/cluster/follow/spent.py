@@ -105,20 +105,33 @@ class Spent:
 
 def spent_of(chain: Chain, *, runs: Sequence[Run] | None = None) -> Spent:
     """Return the time of a chain from its files; `runs`: what accounting says, if it answers."""
-    attempts = tuple(one for job in chain.jobs for one in attempts_of_job(chain, job))
+    events = {job.name: read_events(chain, job.name) for job in chain.jobs}
+    sent = {one.job_id: one.time for one in read_submissions(chain)}
+    attempts = tuple(
+        one for job in chain.jobs for one in _attempts(chain, job, events=events, sent=sent)
+    )
     charged = charged_of_records(attempts) if not runs else charged_of_runs(runs)
     return Spent(attempts, charged, tuple(runs or ()))
 
 
-def attempts_of_job(chain: Chain, job: ChainJob) -> list[JobAttempt]:
-    """Return the attempts at a job, oldest first."""
-    events = read_events(chain, job.name)
-    starts = [n for n, event in enumerate(events) if event.event == "start"]
+def _attempts(
+    chain: Chain,
+    job: ChainJob,
+    *,
+    events: Mapping[str, Sequence[AttemptEvent]],
+    sent: Mapping[str, str],
+) -> list[JobAttempt]:
+    """Return the attempts at a job, oldest first.
+
+    `events`: of each job; `sent`: job id -> time of its last submission.
+    """
+    own = events[job.name]
+    starts = [n for n, event in enumerate(own) if event.event == "start"]
     trained = _trained(chain, job)
     found: list[JobAttempt] = []
     for number, place in enumerate(starts, start=1):
-        start = events[place]
-        end = _end_of(events, place)
+        start = own[place]
+        end = _end_of(own, place)
         given = dict(end.allocated or {}) if end is not None else {}
         given |= start.allocated or {}  # at its end Slurm may already have requeued the job
         launch = f"{chain.id}/{job.name}#{number}"
@@ -129,7 +142,7 @@ def attempts_of_job(chain: Chain, job: ChainJob) -> list[JobAttempt]:
                 job_id=start.job_id,
                 restart=start.restart,
                 began=start.time,
-                queued=_queued(chain, job, events[:place], start),
+                queued=_queued(job, own[:place], start, events=events, sent=sent),
                 ran=None if end is None else _ran(start, end),
                 outcome=None if end is None else end.outcome,
                 allocated=given or None,
@@ -195,19 +208,25 @@ def _ran(start: AttemptEvent, end: AttemptEvent) -> float | None:
 
 
 def _queued(
-    chain: Chain, job: ChainJob, before: Sequence[AttemptEvent], start: AttemptEvent
+    job: ChainJob,
+    before: Sequence[AttemptEvent],
+    start: AttemptEvent,
+    *,
+    events: Mapping[str, Sequence[AttemptEvent]],
+    sent: Mapping[str, str],
 ) -> float | None:
     """Return for how long an attempt could have begun and had not; None if that is not known."""
-    sent = [s.time for s in read_submissions(chain) if s.job_id == start.job_id]
-    free = sent[-1:]
+    if start.job_id not in sent:
+        return None
+    free = [sent[start.job_id]]
     if before and before[-1].event == "end":
         free.append(before[-1].time)
     elif before and before[-1].job_id == start.job_id:
         return None  # the attempt before was killed, at a time that was not recorded
     for name in job.depends_on:
-        ends = [event.time for event in read_events(chain, name) if event.event == "end"]
+        ends = [event.time for event in events.get(name, ()) if event.event == "end"]
         free += ends[-1:]
-    waits = [_between(time, start.time) for time in free] if sent else []
+    waits = [_between(time, start.time) for time in free]
     return min((max(0.0, wait) for wait in waits if wait is not None), default=None)
 
 
