@@ -20,7 +20,7 @@ from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.model_comparisons import ModelComparison
 from finetune.artefacts.other_documents import DocumentCounts, OtherDocuments
-from finetune.artefacts.output_facts import GroupOutputs, HardInputs
+from finetune.artefacts.outputs.output_facts import GroupOutputs, HardInputs
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.scores import SPARSE, ItemFile, Pair, PairedTest, Score, Subject, subject
 from finetune.errors import StoreError

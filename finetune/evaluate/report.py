@@ -17,8 +17,8 @@ from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.model_comparisons import COLUMNS as MODEL_COLUMNS
 from finetune.artefacts.model_comparisons import model_rows, models_ahead
 from finetune.artefacts.other_documents import limits
-from finetune.artefacts.output_facts import HardInputs
-from finetune.artefacts.output_table import OutputRow, output_rows
+from finetune.artefacts.outputs.output_facts import HardInputs
+from finetune.artefacts.outputs.output_table import OutputRow, output_rows
 from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import Pair, PairedTest, Rival, Score
 from finetune.artefacts.verdicts import (

@@ -24,7 +24,7 @@ from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.model_comparisons import ModelComparison
 from finetune.artefacts.other_documents import OtherDocuments
-from finetune.artefacts.output_facts import GroupOutputs, HardInputs
+from finetune.artefacts.outputs.output_facts import GroupOutputs, HardInputs
 from finetune.artefacts.results import (
     BaseResult,
     EvaluateResult,

@@ -16,7 +16,7 @@ from finetune.artefacts.judged.judgements_said import judged_tables
 from finetune.artefacts.minimum_effect import minimum_effects
 from finetune.artefacts.model_comparisons import model_rows, models_ahead
 from finetune.artefacts.other_documents import limits
-from finetune.artefacts.output_table import (
+from finetune.artefacts.outputs.output_table import (
     HARD_COLUMNS,
     hard_input_rows,
     not_covered,

@@ -11,7 +11,7 @@ from finetune.artefacts.gates.result import GateResult
 from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.judged.summary import JudgedSummary, judged_of
-from finetune.artefacts.output_facts import GroupOutputs
+from finetune.artefacts.outputs.output_facts import GroupOutputs
 from finetune.artefacts.remake import how_to_remake
 from finetune.artefacts.results import EvaluateResult, PrepareResult, read_result
 from finetune.artefacts.scores import PairedTest, Score

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from finetune.artefacts.first_lines import Line, LineKind, first_lines
-from finetune.artefacts.output_table import OutputRow, output_rows
+from finetune.artefacts.outputs.output_table import OutputRow, output_rows
 from finetune.artefacts.verdicts import is_gain
 from finetune.report.across_seeds import OfSeeds, across_seeds
 from finetune.report.by_length import ByLength, by_length

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 
-from finetune.artefacts.output_facts import GroupOutputs, OutputFacts
+from finetune.artefacts.outputs.output_facts import GroupOutputs, OutputFacts
 from finetune.artefacts.scores import Score
 from finetune.artefacts.seeds import Pooled
 from finetune.artefacts.verdicts import p_text

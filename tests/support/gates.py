@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from finetune.artefacts.gates.gate_evidence import Evidence, Overlap
-from finetune.artefacts.output_facts import REFERENCE, GroupOutputs, OutputFacts
+from finetune.artefacts.outputs.output_facts import REFERENCE, GroupOutputs, OutputFacts
 from finetune.artefacts.results import EvaluateResult
 from finetune.artefacts.scores import PairedTest, Rival, Score
 

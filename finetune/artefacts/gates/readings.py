@@ -12,8 +12,8 @@ from functools import partial
 from finetune.artefacts.gates.gate_evidence import Evidence, Overlap
 from finetune.artefacts.gates.result import Fact, Finding, GateResult
 from finetune.artefacts.judged.summary import JudgedSummary
-from finetune.artefacts.output_facts import REFERENCE, GroupOutputs
-from finetune.artefacts.output_table import other_languages, place_of
+from finetune.artefacts.outputs.output_facts import REFERENCE, GroupOutputs
+from finetune.artefacts.outputs.output_table import other_languages, place_of
 from finetune.artefacts.scores import PairedTest, Score
 from finetune.artefacts.verdicts import is_gain, reason_of, unbeaten, where
 from finetune.spec.language import language_name

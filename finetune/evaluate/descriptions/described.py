@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from finetune.artefacts.job import Job
-from finetune.artefacts.output_facts import REFERENCE, GroupOutputs, OutputFacts
+from finetune.artefacts.outputs.output_facts import REFERENCE, GroupOutputs, OutputFacts
 from finetune.errors import DataError
 from finetune.evaluate.compare import Asked, Outputs
 from finetune.evaluate.descriptions.everyday import TEXTS

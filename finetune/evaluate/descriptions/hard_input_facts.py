@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from finetune.artefacts.items import Item
-from finetune.artefacts.output_facts import HardInputs
+from finetune.artefacts.outputs.output_facts import HardInputs
 from finetune.evaluate.compare import Asked, Outputs
 from finetune.evaluate.descriptions.made_inputs import NEGATION, NUMBERS, numbers_in
 from finetune.evaluate.metrics.exact_match import normalised

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from finetune.artefacts.output_table import (
+from finetune.artefacts.outputs.output_table import (
     HARD_COLUMNS,
     hard_input_rows,
     not_covered,

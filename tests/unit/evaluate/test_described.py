@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from finetune.artefacts.items import Item
-from finetune.artefacts.output_facts import GroupOutputs
-from finetune.artefacts.output_table import not_covered, output_rows
+from finetune.artefacts.outputs.output_facts import GroupOutputs
+from finetune.artefacts.outputs.output_table import not_covered, output_rows
 from finetune.artefacts.results import EvaluateResult, as_json, parse_result
 from finetune.evaluate.compare import can_score
 from finetune.evaluate.descriptions.described import describe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from finetune.artefacts.output_facts import (
+from finetune.artefacts.outputs.output_facts import (
     NO_WORDS,
     REFERENCE,
     GroupOutputs,
