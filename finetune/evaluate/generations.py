@@ -12,9 +12,6 @@ from finetune.evaluate.compare import Asked, Outputs, by_item
 from finetune.evaluate.outputs import Generation
 from finetune.evaluate.parts import Part
 
-ANSWERS = "answers.jsonl"
-"""Answers to the prompts of a recipe (task `prompts`)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Generated:

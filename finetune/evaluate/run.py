@@ -24,6 +24,7 @@ from finetune.artefacts.gates.table import gates_of
 from finetune.artefacts.job import Artifact, Job
 from finetune.artefacts.model_comparisons import ModelComparison
 from finetune.artefacts.other_documents import OtherDocuments
+from finetune.artefacts.outputs.generation_records import ANSWERS, GENERATIONS
 from finetune.artefacts.outputs.output_facts import GroupOutputs, HardInputs
 from finetune.artefacts.results import (
     BaseResult,
@@ -47,7 +48,6 @@ from finetune.evaluate.descriptions.described import described
 from finetune.evaluate.descriptions.hard_input_facts import hard_input_facts
 from finetune.evaluate.drops import other_documents
 from finetune.evaluate.generations import (
-    ANSWERS,
     Generated,
     beside_models,
     generated_by_both,
@@ -201,7 +201,7 @@ def _write(job: Job, found: _Found, *, extension: Extension | None) -> dict[str,
     result = as_json(evaluated)
     text = json.dumps(result, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     (job.workspace / "scores.json").write_text(text, encoding="utf-8", newline="\n")
-    write_generations(job.workspace / "generations.jsonl", found.generated)
+    write_generations(job.workspace / GENERATIONS, found.generated)
     base = read_result(job.inputs["base"], BaseResult)
     _write_records(job, result, base=base)
     train = read_result(job.inputs["train"], TrainResult)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.artefacts.job import Artifact
+from finetune.artefacts.outputs.generation_records import ANSWERS, GENERATIONS
 from finetune.judge.campaign import (
     CAMPAIGN,
     Campaign,
@@ -19,7 +20,7 @@ from finetune.judge.campaign import (
 from finetune.judge.judge_page import PAGE, page_of, write_beside
 from finetune.judge.pearmut import FILE as PEARMUT_FILE
 from finetune.judge.pearmut import pearmut_of
-from finetune.judge.shown_pairs import ANSWERS, BASE, GENERATIONS, pairs_of
+from finetune.judge.shown_pairs import BASE, pairs_of
 
 ITEMS = 30
 """About half an hour of one person."""

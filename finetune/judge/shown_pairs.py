@@ -10,16 +10,15 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
+from finetune.artefacts.outputs.generation_records import GENERATIONS, read_generations
 from finetune.artefacts.remake import how_to_remake
-from finetune.errors import RecipeError, StoreError, suggestion
+from finetune.errors import RecipeError, suggestion
 from finetune.messages import Place, problem
 from finetune.output.paths import HOME_OF_ANYONE
 from finetune.output.secrets import secrets_in
@@ -27,8 +26,6 @@ from finetune.spec.language import Named
 from finetune.text.shown import quotable
 
 Task = Literal["translation", "answer"]
-GENERATIONS = "generations.jsonl"
-ANSWERS = "answers.jsonl"
 NO_CARD = ""
 """Card of the prompts of a recipe."""
 BASE = "base"
@@ -59,32 +56,6 @@ class Pairs:
 
     shown: tuple[Pair, ...]
     left_out: dict[str, int] = field(default_factory=dict)
-
-
-_Record = TypeAdapter(dict[str, Any])
-
-
-def read_generations(folder: Path, *, file: str = GENERATIONS) -> Iterator[dict[str, Any]]:
-    """Yield the records of the generations of an evaluation; StoreError for one that is damaged."""
-    if not (folder / file).is_file():
-        return
-    with (folder / file).open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = _Record.validate_json(line)
-                texts = [record[name] for name in ("id", "card", "language", "base", "adapter")]
-            except (ValidationError, KeyError):
-                texts = [None]
-            if not all(isinstance(text, str) for text in texts):
-                raise StoreError(
-                    problem(
-                        "generations-damaged",
-                        "is damaged; {remedy}",
-                        at=Place(folder / file, number),
-                        remedy=how_to_remake(folder),
-                    )
-                )
-            yield record
 
 
 def pairs_of(

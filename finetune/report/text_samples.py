@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.artefacts.outputs.generation_records import read_generations
 from finetune.report.run_facts import Run
 from finetune.text.shown import quotable
 
-GENERATIONS = "generations.jsonl"
 PER_PLACE = 3
 """Samples of a language or direction."""
 LETTERS = 600
@@ -102,9 +102,7 @@ def _hash(key: _Key) -> str:
 
 
 def _generations(run: Run) -> dict[_Key, dict[str, Any]]:
-    if run.folder is None or not (run.folder / GENERATIONS).is_file():
-        return {}
-    lines = _lines(run.folder / GENERATIONS)
+    lines = read_generations(run.folder) if run.folder else ()
     return {_key(one, one["direction"]): one for one in lines if one.get("reference")}
 
 
