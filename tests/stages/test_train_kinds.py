@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 from transformers import T5Config, T5ForConditionalGeneration
 
 import finetune
@@ -22,16 +21,16 @@ from finetune.artefacts.job import Artifact
 from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.chat.systems import load_systems
 from finetune.chat.talk import Manner
-from finetune.errors import RecipeError, Stopped
+from finetune.errors import RecipeError
 from finetune.models import kinds
 from finetune.models.generate import Decoding
 from finetune.models.kinds import CAUSAL, Kind, kind_of
 from finetune.models.packed_model import Sizes
 from finetune.train.run import run
-from tests.support.forward_hooks import after_forward
 from tests.support.results import base_result
 from tests.support.surroundings import Constants
 from tests.support.tiny import tiny_tokenizer
+from tests.support.toy_kinds import OneByOne, scores_of, stop_in_step_five
 from tests.support.training_job import CARDS, LANGUAGES, adapter_digest, make_job, write_inputs
 
 VOCABULARY = 200
@@ -45,60 +44,35 @@ class Pair:
     target: list[int]
 
 
-class PairModel(nn.Module):
-    """A T5 as training sees it: the nll of a target given its source, pair by pair."""
+def pair_model(model: nn.Module) -> OneByOne:
+    """Return a T5 as training sees it: the nll of a target given its source."""
+    return OneByOne(
+        model,
+        inputs_of=lambda pair: {"input_ids": torch.tensor([pair.source])},
+        idle=Pair([1], [1]),
+        layers=["T5Block"],
+    )
 
-    isolates, note = True, None
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: Sequence[Pair], *, dropout_key: int = 0) -> Tensor:
-        """Return the sum of the nll; this toy draws nothing from `dropout_key`."""
-        del dropout_key
-        return self._nll(batch).sum()
-
-    @torch.no_grad()
-    def score(self, batch: Sequence[Pair]) -> Tensor:
-        """Return the nll of each target token."""
-        return self._nll(batch)
-
-    @property
-    def layers(self) -> list[nn.Module]:
-        """The blocks of encoder and decoder."""
-        return [m for m in self.modules() if type(m).__name__ == "T5Block"]
-
-    def _nll(self, batch: Sequence[Pair]) -> Tensor:
-        found = []
-        for pair in batch or [Pair([1], [1])]:
-            labels = torch.tensor([pair.target])
-            logits = self.model(input_ids=torch.tensor([pair.source]), labels=labels).logits[0]
-            nll = cross_entropy(logits, labels[0], reduction="none")
-            found.append(nll if batch else 0 * nll)
-        return torch.cat(found)
+def _pair(split: PackedSplit, record: Any) -> Pair:
+    """Read a document as a pair: its first token, and its others."""
+    inside = slice(int(record["start"]), int(record["start"]) + int(record["length"]))
+    tokens = split.tokens_NT[int(record["row"])][inside].astype(int).tolist()
+    return Pair(tokens[:1], tokens[1:])
 
 
 def pairs_of(split: PackedSplit, rows: Sequence[int], **_: Any) -> list[Pair]:
-    """Read each document of the rows as a pair: its unsupervised tokens, and its others."""
+    """Return the documents of rows."""
     return [
-        Pair(tokens[:1].tolist(), tokens[1:].tolist())
+        _pair(split, record)
         for row in rows
         for record in split.documents_D[split.documents_D["row"] == row]
-        for tokens in [
-            split.tokens_NT[row][record["start"] : record["start"] + record["length"]].astype(int)
-        ]
     ]
 
 
 def score_pairs(model: Any, split: PackedSplit, *, records: Any, **_: Any) -> np.ndarray:
     """Return the nll of each record, one at a time."""
-    found = []
-    for record in split.documents_D[records]:
-        row, start = int(record["row"]), int(record["start"])
-        tokens = split.tokens_NT[row][start : start + int(record["length"])].astype(int).tolist()
-        found.append(float(model.score([Pair(tokens[:1], tokens[1:])]).sum()))
-    return np.stack([found, np.zeros(len(found))], axis=1)
+    return scores_of(model, [_pair(split, record) for record in split.documents_D[records]])
 
 
 def write_pairs(
@@ -132,7 +106,7 @@ PAIRS = Kind(
     load_base=load,
     attach_lora=attach,
     load_adapter=lambda model, folder: PeftModel.from_pretrained(model, str(folder)).eval(),
-    wrap=PairModel,
+    wrap=pair_model,
     open_split=open_split,
     make_batch=pairs_of,
     idle_batch=lambda _: [],
@@ -196,15 +170,7 @@ def test_its_loss_is_that_of_the_step_and_it_resumes_to_the_same_bits(
         job = make_job(tmp_path / str(rows), inputs, run={"micro_batch_size": rows})
         losses.append(run(job)["loss_last"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    calls = []
-
-    def interrupted(*_: Any) -> None:
-        calls.append(1)
-        if len(calls) == 17:  # the fifth step
-            raise KeyboardInterrupt
-
-    with after_forward(PairModel, interrupted), pytest.raises((KeyboardInterrupt, Stopped)):
-        run(make_job(tmp_path / "again", inputs, run={"micro_batch_size": 1}))
+    stop_in_step_five(make_job(tmp_path / "again", inputs, run={"micro_batch_size": 1}))
     run(make_job(tmp_path / "again", inputs, run={"micro_batch_size": 1}))
     assert adapter_digest(tmp_path / "again") == adapter_digest(tmp_path / "1")
 

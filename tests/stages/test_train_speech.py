@@ -17,24 +17,22 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from peft import LoraConfig, PeftModel, get_peft_model
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.packed_split import PackedSplit, open_split
 from finetune.chat.systems import load_systems
 from finetune.chat.talk import Manner
-from finetune.errors import Stopped
 from finetune.models import kinds
 from finetune.models.generate import Decoding
 from finetune.models.kinds import Kind, kind_of
 from finetune.models.packed_model import Sizes
 from finetune.train.run import run
-from tests.support.forward_hooks import after_forward
 from tests.support.results import base_result
 from tests.support.surroundings import Constants
 from tests.support.tiny import tiny_tokenizer
+from tests.support.toy_kinds import OneByOne, scores_of, stop_in_step_five
 from tests.support.training_job import LANGUAGES, adapter_digest, make_job, write_inputs
 
 pytestmark = pytest.mark.slow
@@ -94,46 +92,19 @@ def of_rows(split: Spoken, rows: Sequence[int], **_: Any) -> list[Utterance]:
     ]
 
 
-class Listener(nn.Module):
-    """A Whisper as training sees it: the nll of what is said, given its sound."""
-
-    isolates, note = True, None
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: Sequence[Utterance], *, dropout_key: int = 0) -> Tensor:
-        """Return the sum of the nll; this toy draws nothing from `dropout_key`."""
-        del dropout_key
-        return self._nll(batch).sum()
-
-    @torch.no_grad()
-    def score(self, batch: Sequence[Utterance]) -> Tensor:
-        """Return the nll of each target token."""
-        return self._nll(batch)
-
-    @property
-    def layers(self) -> list[nn.Module]:
-        """The layers of encoder and decoder."""
-        return [m for m in self.modules() if type(m).__name__.endswith("coderLayer")]
-
-    def _nll(self, batch: Sequence[Utterance]) -> Tensor:
-        silence = Utterance(np.zeros((MELS, 100 * SECONDS), np.float32), [1])
-        found = []
-        for one in batch or [silence]:
-            labels = torch.tensor([one.target])
-            heard = torch.from_numpy(one.features_MF)[None]
-            logits = self.model(input_features=heard, labels=labels).logits[0]
-            nll = cross_entropy(logits, labels[0], reduction="none")
-            found.append(nll if batch else 0 * nll)
-        return torch.cat(found)
+def listener(model: nn.Module) -> OneByOne:
+    """Return a Whisper as training sees it: the nll of what is said, given its sound."""
+    return OneByOne(
+        model,
+        inputs_of=lambda one: {"input_features": torch.from_numpy(one.features_MF)[None]},
+        idle=Utterance(np.zeros((MELS, 100 * SECONDS), np.float32), [1]),
+        layers=["WhisperEncoderLayer", "WhisperDecoderLayer"],
+    )
 
 
 def score_spoken(model: Any, split: Spoken, *, records: Any, **_: Any) -> NDArray[np.float64]:
     """Return the nll of each record, one at a time."""
-    found = [float(model.score([one]).sum()) for one in utterances(split, records)]
-    return np.stack([found, np.zeros(len(found))], axis=1)
+    return scores_of(model, utterances(split, records))
 
 
 def transcribe(
@@ -172,7 +143,7 @@ SPEECH = Kind(
     load_base=load,
     attach_lora=attach,
     load_adapter=lambda model, folder: PeftModel.from_pretrained(model, str(folder)).eval(),
-    wrap=Listener,
+    wrap=listener,
     open_split=open_spoken,
     make_batch=of_rows,
     idle_batch=lambda _: [],
@@ -219,15 +190,7 @@ def test_a_speech_base_trains_stops_resumes_and_writes_by_a_row_of_the_table(
     assert whole["loss_last"] < whole["loss_first"] - 0.2
     assert set(whole["validation_bits_per_byte"]) == set(LANGUAGES)
 
-    calls = []
-
-    def interrupted(*_: Any) -> None:
-        calls.append(1)
-        if len(calls) == 17:  # the fifth step
-            raise KeyboardInterrupt
-
-    with after_forward(Listener, interrupted), pytest.raises((KeyboardInterrupt, Stopped)):
-        run(make_job(tmp_path / "again", inputs, train=FAST, run=ONE))
+    stop_in_step_five(make_job(tmp_path / "again", inputs, train=FAST, run=ONE))
     run(make_job(tmp_path / "again", inputs, train=FAST, run=ONE))
     assert adapter_digest(tmp_path / "again") == adapter_digest(tmp_path / "whole")
 
@@ -260,8 +223,8 @@ def test_the_loss_of_a_step_is_the_same_for_any_micro_batch(
 
 def test_what_is_heard_decides_what_is_expected(inputs: dict[str, Artifact]) -> None:
     """The features reach the loss: another sound gives the same words another nll."""
-    listener = Listener(load(inputs["base"].path / "model"))
+    model = listener(load(inputs["base"].path / "model"))
     words = [101, 105, 110]
-    right = listener.score([Utterance(sound_of(words), words)])
-    wrong = listener.score([Utterance(sound_of([119, 118, 117]), words)])
+    right = model.score([Utterance(sound_of(words), words)])
+    wrong = model.score([Utterance(sound_of([119, 118, 117]), words)])
     assert not torch.allclose(right, wrong)
