@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.chains import RECIPE, make_line
+from tests.cluster.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -36,5 +37,6 @@ def test_srun_in_an_allocation_trains_on_two_ranks(cluster, tmp_path):
     assert "train 4/4 steps" in said
     assert len(list(line.store.glob("train/*/adapter/adapter_model.safetensors"))) == 1
     assert len(list(line.store.glob("prepare/*/manifest.json"))) == 1
-    assert not cluster.run("squeue", "--me", "--noheader").strip()
+    # Slurm completes the job of an allocation after `salloc` has ended
+    wait_for(lambda: not cluster.run("squeue", "--me", "--noheader").strip())
     assert not list(line.store.glob("train/*.partial"))
