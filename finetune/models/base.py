@@ -23,6 +23,7 @@ from finetune.messages import Place, problem
 from finetune.models.decode.translation_models import refuse_unfit
 from finetune.models.intact import explained, inspect, refuse_no_numbers, refuse_report, report_read
 from finetune.models.save import follow_umask, save_model
+from finetune.output.console import Console
 from finetune.output.copy_file import copy_file
 from finetune.sources.hub_fetch import fetch_model
 from finetune.sources.lock import ADAPTER_FILES, adapter_folder
@@ -60,33 +61,36 @@ def run(job: Job) -> dict[str, Any]:
     asked = asked_model(job)
     if isinstance(asked, ComparedAdapter):
         return as_json(_take_adapter(job, asked, base=job.inputs["base"].path / "model"))
-    found = _make_model(job, asked)
+    found = make_model(asked, workspace=job.workspace, console=job.console)
     if isinstance(asked, ComparedModel) and asked.adapter is not None:
         found = _take_adapter(job, asked, base=job.workspace / "model")
     return as_json(found)
 
 
-def _make_model(job: Job, base: Base) -> BaseResult:
-    """Make `model/` in the workspace."""
-    target = job.workspace / "model"
+def make_model(base: Base, *, workspace: Path, console: Console) -> BaseResult:
+    """Make `model/` in the workspace, of the section of a recipe.
+
+    Raises RecipeError if the base is not whole; InputError and StoreError as the Hub's fetch.
+    """
+    target = workspace / "model"
     where = f"{_key_of(base)}.model: {base.model}"
     if target.exists():  # left by a build that was stopped
         shutil.rmtree(target)
     target.mkdir(parents=True)
     for terms in obligations([base.licence]):
-        job.console.say(terms)
+        console.say(terms)
     if base.kind == "hub":
-        job.console.say(f"downloading {base.model} at {base.revision}")
-        folder = job.workspace / "download"  # kept after a stop: the next run resumes it
+        console.say(f"downloading {base.model} at {base.revision}")
+        folder = workspace / "download"  # kept after a stop: the next run resumes it
         fetch_model(base.model, str(base.revision), folder)
         source = f"Hub {base.model}@{base.revision}"
     elif base.kind == "directory":
         folder = Path(base.model).expanduser()
         source = f"folder {folder.resolve().name}"
     else:
-        folder, scratch = target, job.workspace / "joined"
+        folder, scratch = target, workspace / "joined"
         path, source = find_gguf(base, scratch=scratch)
-        job.console.say(f"converting {path.name} (less than a minute for small models)")
+        console.say(f"converting {path.name} (less than a minute for small models)")
         convert_gguf(path, target, where=where)
         shutil.rmtree(scratch, ignore_errors=True)
     weights = inspect(folder, where=where)

@@ -20,6 +20,9 @@ EXPORTS: Mapping[str, str] = {
     "peft": "finetune.release.exports.peft:EXPORT",
     "merged": "finetune.release.exports.merged:EXPORT",
 }
+UNCHECKED = 3
+"""Exit code of an export that could not be checked. One that was checked and differs is an error,
+and nothing is kept of it."""
 IN_RELEASE = ("peft",)
 """Formats in a release folder, beside the card, notices and scores."""
 
@@ -33,6 +36,10 @@ class Exported:
     """For machines."""
     remarks: tuple[str, ...] = ()
     """Remarks for its users."""
+    unchecked: str | None = None
+    """Reason for which nothing here could check what was written (say, no engine for the format):
+    then it is kept as `NAME.unchecked`, the exit code is `UNCHECKED`, and it is never published.
+    None: it was checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
