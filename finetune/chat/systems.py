@@ -1,4 +1,4 @@
-"""Base and adapter as functions from a formatted prompt to a generation."""
+"""Base and adapter as functions from a formatted prompt to a generation that is streamed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from finetune.chat.talk import Manner
+from finetune.chat.talk import Manner, OnText
 from finetune.models.generate import Decoding
 from finetune.models.kinds import kind_of
 from finetune.models.load import adapter_tokenizer, choose_device, resolve_precision, set_threads
 from finetune.models.template import encode
 
-Generator = Callable[[str], str]
+Generator = Callable[[str, OnText], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def load_systems(
     def generator_of(
         switch: Callable[[], AbstractContextManager[Any]], its: Any, barred: Sequence[int] = ()
     ) -> Generator:
-        def generate(prompt: str) -> str:
+        def generate(prompt: str, on_text: OnText) -> str:
             with switch():
                 return kind.generate(
                     model,
@@ -66,6 +66,7 @@ def load_systems(
                         manner.max_new_tokens, temperature=manner.temperature, barred=barred
                     ),
                     batch_size=1,
+                    on_text=lambda _, text: on_text(text),
                 )[0]
 
         return generate

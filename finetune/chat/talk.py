@@ -1,62 +1,84 @@
-"""The chat loop in the terminal: one line in, generations of base and adapter side by side.
+"""The chat loop in the terminal: a question in, generations of base and adapter side by side.
 
 Each system keeps its own history, so that its second answer follows from its own first one.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from finetune.errors import DataError
-from finetune.messages import Place, problem
+from finetune.chat.question import Question
+from finetune.chat.typed_texts import typed_questions
+from finetune.messages import sentence
 from finetune.output.console import Console
+from finetune.output.folding import settled
 from finetune.spec.sections.base_model import Quantization
 
 Messages = list[dict[str, str]]
 Template = Literal["model", "chatml", "plain"] | None
+OnText = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """Loading, chat format and decoding of a chat."""
+    """Loading, prompts and decoding of a chat."""
 
     max_new_tokens: int = 256
     temperature: float = 0.0
     """0 is greedy; above it, generations are sampled (nucleus 0.95)."""
     chat_template: Template = "model"
     """Without a template there is no history: `plain` appends a newline, as training did between
-    prompt and target; None lets the model continue the line."""
+    prompt and target; None lets the model continue the text as it is."""
     system_prompt: str = "base"
     """`prepare.system_prompt` of the recipe."""
+    question: Question | None = None
+    """Instruction of the recipe around each text, which then stands alone, as in evaluation; None:
+    a turn of a conversation."""
     quantization: Quantization = "none"
     threads: int | None = None
 
+    @property
+    def has_history(self) -> bool:
+        """True if a prompt holds the turns before it."""
+        return self.question is None and self.chat_template in ("model", "chatml")
 
-_HELP = "/reset starts a new conversation, /quit or Ctrl-D ends."
+
+_HELP = sentence(
+    "/help shows the commands, /reset starts a new conversation, Ctrl-C stops an answer, /quit or "
+    "Ctrl-D ends."
+)
+_COMMANDS = (
+    ("/help", sentence("shows this list")),
+    ("/reset", sentence("starts a new conversation: what was said is forgotten")),
+    ("/quit, Ctrl-D", sentence("ends")),
+    ("Ctrl-C", sentence("stops an answer; what was said before it stays, the answer is forgotten")),
+    ('"""', sentence("begins a text of several lines, and ends it, on a line of its own")),
+    ("//...", sentence("a text that begins with a slash")),
+)
 
 
 @dataclass(slots=True)
 class Conversation:
     """One system and its history."""
 
-    generate: Callable[[str], str]
+    generate: Callable[[str, OnText], str]
     lay_out: Callable[[Messages], str]
     fits: Callable[[str], bool]
     messages: Messages = field(default_factory=list)
 
-    def say(self, text: str) -> str:
-        """Return the generation for a new line; the oldest turns are dropped from a full context.
+    def say(self, text: str, on_text: OnText = lambda _: None) -> str:
+        """Return the generation for a question; the oldest turns are dropped from a full context.
 
-        An interrupted generation leaves the history unchanged.
+        `on_text` is called with the answer so far. An interrupted generation leaves the history
+        unchanged.
         """
         messages = [*self.messages, {"role": "user", "content": text}]
         while len(messages) > 1 and not self.fits(self.lay_out(messages)):
             messages = messages[2:]
-        reply = self.generate(self.lay_out(messages))
+        reply = self.generate(self.lay_out(messages), on_text)
         self.messages = [*messages, {"role": "assistant", "content": reply}]
         return reply
 
@@ -70,28 +92,16 @@ def talk(
     side_by_side: bool = True,
     read: Callable[[str], str] = input,
 ) -> None:
-    """Read lines until /quit or the end of input, and show the generations of the systems.
+    """Read questions until /quit or the end of input, and show the generations of the systems.
 
     `base_dir` is a transformers folder. With an adapter and `side_by_side` both systems generate,
     else the adapter alone; without an adapter the base. Raises RecipeError if the base has no chat
     template and one is asked for.
     """
     from finetune.models.load import load_tokenizer
-    from finetune.models.system_prompt import SystemPrompt, system_prompt_of
-    from finetune.models.template import chat_template_of, prompt_text
 
     tokenizer = load_tokenizer(base_dir)
-    template = manner.chat_template
-    system = SystemPrompt()
-    if template in ("model", "chatml"):  # refused here, before the model is loaded
-        chat_template_of(tokenizer, template)
-        system = system_prompt_of(tokenizer, manner.system_prompt)
-
-    def lay_out(messages: Messages) -> str:
-        if template in ("model", "chatml"):
-            return prompt_text(tokenizer, system.arranged(messages))
-        return messages[-1]["content"] + ("\n" if template == "plain" else "")
-
+    lay_out = _lay_out(tokenizer, manner)  # refused here, before the model is loaded
     from finetune.chat.systems import load_systems
 
     systems = load_systems(base_dir, adapter_dir, tokenizer=tokenizer, manner=manner)
@@ -99,55 +109,111 @@ def talk(
     _converse(
         {name: Conversation(systems.generators[name], lay_out, systems.fits) for name in names},
         console=console,
+        manner=manner,
         read=read,
     )
 
 
+def _lay_out(tokenizer: object, manner: Manner) -> Callable[[Messages], str]:
+    """Return the function from messages to a prompt."""
+    from finetune.models.conversation import lay_out_of
+
+    if manner.chat_template is None:
+        return lambda messages: messages[-1]["content"]
+    lay_out = lay_out_of(
+        tokenizer, template=manner.chat_template, system_prompt=manner.system_prompt
+    )
+    return lay_out if manner.has_history else lambda messages: lay_out(messages[-1:])
+
+
 def _converse(
-    conversations: Mapping[str, Conversation], *, console: Console, read: Callable[[str], str]
+    conversations: Mapping[str, Conversation],
+    *,
+    console: Console,
+    manner: Manner,
+    read: Callable[[str], str],
 ) -> None:
-    console.say(f"Chat with {' and '.join(conversations)}. {_HELP}")
-    for line in _lines(read, prompt="" if console.json_lines else "> "):
-        if line == "/reset":
-            for conversation in conversations.values():
-                conversation.messages = []
-            console.say("New conversation.")
-        elif line.startswith("/"):
-            console.say(f"Unknown command {line.split()[0]}. {_HELP}")
+    _greet(list(conversations), console=console, manner=manner)
+    for line in typed_questions(read, prompt="" if console.json_lines else "> "):
+        if line.startswith("/") and not line.startswith("//"):
+            _obey(line, conversations, console=console)
+            continue
+        text = line[1:] if line.startswith("//") else line
+        asked = manner.question.around(text) if manner.question else text
+        before = {name: each.messages for name, each in conversations.items()}
+        generations: dict[str, str] = {}
+        try:
+            _answer(conversations, asked, console=console, generations=generations)
+        except KeyboardInterrupt:
+            for name, each in conversations.items():
+                each.messages = before[name]
+            if not console.json_lines:
+                _show(console, generations)
+            console.say(sentence("Generation stopped."))
         else:
-            try:
-                generations = {name: each.say(line) for name, each in conversations.items()}
-            except KeyboardInterrupt:
-                console.say("Generation stopped.")
-                continue
             _show(console, generations)
 
 
-def _lines(read: Callable[[str], str], *, prompt: str) -> Iterator[str]:
-    """Yield non-empty lines until /quit, Ctrl-D or Ctrl-C."""
-    if read is input and sys.stdin.isatty():
-        import readline  # noqa: F401  # importing it gives input() editing and history
+def _greet(systems: list[str], *, console: Console, manner: Manner) -> None:
+    """Show the systems, the commands and the instruction around each text."""
+    if len(systems) == 1:
+        console.say(sentence("Chat with {system}. {help}", system=systems[0], help=_HELP))
     else:
-        prompt = ""
-    while True:
-        try:
-            line = read(prompt).strip()
-            line.encode("utf-8")
-        except (EOFError, KeyboardInterrupt):
-            return
-        except UnicodeError as error:
-            raise DataError(
-                problem(
-                    "input-not-utf8",
-                    "the input is not UTF-8 ({why}); convert it, or use a UTF-8 terminal",
-                    at=Place(key="chat"),
-                    why=str(error),
-                )
-            ) from error
-        if line == "/quit":
-            return
-        if line:
-            yield line
+        first, second = systems
+        greeting = sentence(
+            "Chat with {first} and {second}. {help}", first=first, second=second, help=_HELP
+        )
+        console.say(greeting)
+    if manner.question is not None:
+        console.say(
+            sentence(
+                "Each text is asked as in the evaluation, without those before it: {prompt!r} "
+                "({direction})",
+                prompt=manner.question.around("..."),
+                direction=manner.question.direction,
+            )
+        )
+    elif manner.chat_template is None:
+        console.say(sentence("Each text is continued as it is, without a chat template."))
+
+
+def _answer(
+    conversations: Mapping[str, Conversation],
+    asked: str,
+    *,
+    console: Console,
+    generations: dict[str, str],
+) -> None:
+    """Fill `generations` with the answers, one system after the other, and show them as they grow.
+
+    After an interruption they hold what was written until then.
+    """
+    generations |= dict.fromkeys(conversations, "")
+    with console.growing(generations):
+        for name, conversation in conversations.items():
+
+            def grow(text: str, name: str = name) -> None:
+                generations[name] = settled(text)
+
+            generations[name] = conversation.say(asked, grow)
+
+
+def _obey(line: str, conversations: Mapping[str, Conversation], *, console: Console) -> None:
+    """Obey a command of the user."""
+    command = line.split(maxsplit=1)[0]
+    if command == "/reset":
+        for conversation in conversations.values():
+            conversation.messages = []
+        console.say(sentence("New conversation."))
+    elif command == "/help":
+        _show_help(console)
+    else:
+        console.say(sentence("Unknown command {command}. {help}", command=command, help=_HELP))
+
+
+def _show_help(console: Console) -> None:
+    for command, what in _COMMANDS:
+        console.say(sentence("{command}: {what}", command=command, what=what))
 
 
 def _show(console: Console, generations: Mapping[str, str]) -> None:

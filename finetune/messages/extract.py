@@ -27,6 +27,7 @@ TRANSLATED = (
     "api",
     "artefacts",
     "cards",
+    "chat",
     "estimate",
     "evaluate",
     "identify",

@@ -12,7 +12,12 @@ import torch
 from finetune.messages import Sentence, sentence
 from finetune.models.decode import row_attention
 from finetune.models.decode.by_transformers import write_in_batches
-from finetune.models.decode.continuous import LOOK_EVERY, PROMPT_TOKENS, write_continuously
+from finetune.models.decode.continuous import (
+    LOOK_EVERY,
+    PROMPT_TOKENS,
+    OnTokens,
+    write_continuously,
+)
 from finetune.models.decode.folded_layers import folded
 from finetune.models.decode.next_tokens import Decoding
 from finetune.models.packed_model import causal_lm_of
@@ -36,13 +41,20 @@ def generate(
     decoding: Decoding,
     batch_size: int,
     on_progress: Callable[[float, int], None] | None = None,
+    on_text: Callable[[int, str], None] | None = None,
 ) -> list[str]:
     """Return the continuation of each prompt, without stop tokens, surrounding space cut.
 
     `model` is a PackedModel, a PEFT model or a plain one. Prompts are already laid out with the
     chat template. `batch_size` prompts are answered at a time; the order of the answers is
-    that of the prompts. `on_progress` is called with (prompts done, prompts in all).
+    that of the prompts. `on_progress` is called with (prompts done, prompts in all), `on_text` with
+    (prompt, text so far) while an answer is written; its end may be half a character (U+FFFD).
     """
+
+    def text_of(tokens: Sequence[int]) -> str:
+        text: str = tokenizer.decode(tokens, skip_special_tokens=True)
+        return text.strip()
+
     stops = stop_token_ids(tokenizer)
     written = write_tokens(
         model,
@@ -52,8 +64,9 @@ def generate(
         pad=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stops[0],
         batch_size=batch_size,
         on_progress=on_progress,
+        on_tokens=None if on_text is None else lambda n, tokens: on_text(n, text_of(tokens)),
     )
-    return [tokenizer.decode(tokens, skip_special_tokens=True).strip() for tokens in written]
+    return [text_of(tokens) for tokens in written]
 
 
 @torch.no_grad()
@@ -66,6 +79,7 @@ def write_tokens(
     pad: int,
     batch_size: int,
     on_progress: Callable[[float, int], None] | None = None,
+    on_tokens: OnTokens | None = None,
 ) -> list[list[int]]:
     """Return the tokens that a model writes after each prompt, up to and without a stop token."""
     causal: Any = causal_lm_of(model)
@@ -88,6 +102,7 @@ def write_tokens(
                 pad=pad,
                 rows=batch_size,
                 on_progress=on_progress,
+                on_tokens=on_tokens,
             )
         rows = min(batch_size, len(prompts))
         with _row_attention(causal), folded(causal, rows=rows):
@@ -98,6 +113,7 @@ def write_tokens(
                 stops=stops,
                 rows=rows,
                 on_progress=on_progress,
+                on_tokens=on_tokens,
             )
     finally:
         causal.train(was_training)

@@ -109,8 +109,12 @@ class Generate(Protocol):
         decoding: Decoding,
         batch_size: int,
         on_progress: Callable[[float, int], None] | None = None,
+        on_text: Callable[[int, str], None] | None = None,
     ) -> list[str]:
-        """Return what a model, wrapped or not, writes for each prompt."""
+        """Return what a model, wrapped or not, writes for each prompt.
+
+        `on_text` is called with (prompt, text so far) meanwhile; None: the answers alone.
+        """
 
 
 class Diverge(Protocol):

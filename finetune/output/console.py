@@ -14,7 +14,7 @@ from finetune.messages import ENGLISH, Sentence
 from finetune.output import terminal
 from finetune.output.folding import width_of, wrapped
 from finetune.output.secrets import hidden, hide
-from finetune.output.table_layout import blocks, column_widths
+from finetune.output.table_layout import blocks, column_widths, text_columns
 from finetune.output.work import LOG_PARTS, Bar, LogLines, Work, stamp
 
 SCHEMA = 1
@@ -117,13 +117,37 @@ class Console:
 
     def side_by_side(self, texts: Mapping[str, str]) -> None:
         """Show texts in columns of one width, each under its name."""
-        from rich.table import Table
+        self._print("\n".join(self._columns(texts, width=width_of(self.out) or 80)))
 
-        table = Table(expand=True)
-        for name in texts:
-            table.add_column(_cell(name), ratio=1, overflow="fold")
-        table.add_row(*map(_cell, texts.values()))
-        self._rich().print(table)
+    @contextmanager
+    def growing(self, texts: Mapping[str, str]) -> Iterator[None]:
+        """Show texts that grow side by side while the block runs; `texts` is read again and again.
+
+        Where nothing can be drawn twice (a file, a pipe, `--json`) nothing is shown. What was shown
+        is wiped in the end: `side_by_side` or `show` leaves the whole texts.
+        """
+        if not self._has_bars:
+            yield
+            return
+        from rich.live import Live
+        from rich.text import Text
+
+        rich = self._rich()
+
+        def picture() -> Text:
+            lines = self._columns(dict(texts), width=rich.width - 1)
+            return Text(
+                "\n".join(lines[-max(1, rich.height - 2) :]), no_wrap=True, overflow="ignore"
+            )
+
+        with Live(get_renderable=picture, console=rich, refresh_per_second=12, transient=True):
+            yield
+
+    def _columns(self, texts: Mapping[str, str], *, width: int) -> list[str]:
+        encoding = (getattr(self.out, "encoding", None) or "utf-8").lower()
+        border = "│" if encoding.startswith("utf") else "|"
+        cells = {_cell(name): _cell(text) for name, text in texts.items()}
+        return text_columns(cells, width=width, border=border)
 
     @contextmanager
     def progress(

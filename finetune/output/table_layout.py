@@ -1,12 +1,19 @@
-"""Layout of tables that fit a width: whole words in columns, or one block per row."""
+"""Layout of tables and texts side by side that fit a width: columns, or one block per row."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+
+from finetune.output.folding import columns_of, folded
 
 BORDER = 3
 """Columns of a border and its padding, per column of a table; one more at the end."""
+NARROWEST_TEXT = 20
+"""Columns below which texts do not stand side by side."""
+_RIGHT_TO_LEFT = ("R", "AL")
 
 
 def column_widths(
@@ -53,6 +60,53 @@ def blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int)
         whole_words = {"break_long_words": False, "break_on_hyphens": False}
         lines += textwrap.wrap(text, max(20, width), **indent, **whole_words)  # type: ignore[arg-type]
     return "\n".join(lines)
+
+
+def text_columns(texts: Mapping[str, str], *, width: int, border: str = "│") -> list[str]:
+    """Return the lines of texts side by side, each under its name; one below another if narrow.
+
+    A line with letters of a right-to-left script is isolated (U+2066, U+2067), so that a terminal
+    that orders such text leaves the other columns where they are; in a paragraph that begins with
+    such a letter it stands at the right.
+
+    >>> print("\\n".join(text_columns({"base": "one", "adapter": "two"}, width=60, border="|")))
+    base                         | adapter
+    ---------------------------- | ----------------------------
+    one                          | two
+    """
+    room = (width - BORDER * (len(texts) - 1)) // max(1, len(texts))
+    if len(texts) > 1 and room < NARROWEST_TEXT:
+        lines = [
+            [name, *_cell_lines(text, max(NARROWEST_TEXT, width))] for name, text in texts.items()
+        ]
+        return [line.rstrip() for block in lines for line in block]
+    cells = [_cell_lines(text, room) for text in texts.values()]
+    if len(texts) > 1:
+        cells = [
+            [_padded(name, room), "-" * room, *c] for name, c in zip(texts, cells, strict=True)
+        ]
+    rows = zip_longest(*cells, fillvalue=" " * room)
+    return [f" {border} ".join(row).rstrip() for row in rows]
+
+
+def _cell_lines(text: str, width: int) -> list[str]:
+    """Return a text as lines of one width."""
+    lines = []
+    for paragraph in text.split("\n"):
+        kinds = [unicodedata.bidirectional(character) for character in paragraph]
+        first = next((kind for kind in kinds if kind in ("L", *_RIGHT_TO_LEFT)), "L")
+        turns = any(kind in (*_RIGHT_TO_LEFT, "AN") for kind in kinds)
+        opener = "\u2067" if first in _RIGHT_TO_LEFT else "\u2066"
+        for line in folded(paragraph, width):
+            gap = " " * (width - columns_of(line))
+            shown = f"{opener}{line}\u2069" if turns and line else line
+            lines.append(gap + shown if first in _RIGHT_TO_LEFT else shown + gap)
+    return lines
+
+
+def _padded(text: str, width: int) -> str:
+    line = folded(text, width)[0]
+    return line + " " * (width - columns_of(line))
 
 
 def _lines(cell: str) -> list[str]:

@@ -241,6 +241,29 @@ def test_progress_counts_every_token() -> None:
     assert done[-1] == 9
 
 
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_tokens_are_streamed(kind: str) -> None:
+    """By our batching and by transformers': an answer grows token by token up to its last but one.
+
+    Stop tokens are never among them.
+    """
+    calls: dict[int, list[list[int]]] = {}
+    prompts = _prompts(5)
+    answers = write_tokens(
+        _lively(kind),
+        prompts,
+        decoding=Decoding(16),
+        stops=STOPS,
+        pad=3,
+        batch_size=2,
+        on_tokens=lambda n, tokens: calls.setdefault(n, []).append(list(tokens)),
+    )
+    for number, answer in enumerate(answers):
+        streamed = [answer[:end] for end in range(1, len(answer) + 1)]
+        assert calls.get(number, []) in (streamed, streamed[:-1])
+    assert any(len(answer) > 3 for answer in answers)
+
+
 def test_what_is_not_known_is_left_to_transformers(caplog: pytest.LogCaptureFixture) -> None:
     """An unknown architecture is written by transformers, and the log says so, with the reason."""
     model, prompts = _lively("gpt2"), _prompts(5)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from finetune.models.decode.continuous import OnTokens
 from finetune.models.decode.next_tokens import TOP_P, Decoding
+
+if TYPE_CHECKING:
+    from transformers.generation.streamers import BaseStreamer
 
 
 def write_in_batches(
@@ -19,10 +23,12 @@ def write_in_batches(
     pad: int,
     rows: int,
     on_progress: Callable[[int, int], None] | None = None,
+    on_tokens: OnTokens | None = None,
 ) -> list[list[int]]:
     """Return the tokens that follow each prompt, up to and without a stop token.
 
-    Prompts of about the same length share a batch of `rows`, padded on the left.
+    Prompts of about the same length share a batch of `rows`, padded on the left. `on_tokens` is
+    called with each token of a row that still writes.
     """
     from transformers import GenerationConfig
 
@@ -49,6 +55,7 @@ def write_in_batches(
             input_ids=tokens.to(causal.device),
             attention_mask=mask.to(causal.device),
             generation_config=config,
+            streamer=None if on_tokens is None else _streamer(group, stops, on_tokens),
         )
         for n, row in zip(group, out[:, tokens.shape[1] :].tolist(), strict=True):
             end = next((k for k, token in enumerate(row) if token in stops), len(row))
@@ -56,6 +63,30 @@ def write_in_batches(
         if on_progress is not None:
             on_progress(begin + len(group), len(order))
     return answers
+
+
+def _streamer(prompts: Sequence[int], stops: Sequence[int], on_tokens: OnTokens) -> BaseStreamer:
+    """Return what transformers gives each token of a batch to; first it gives the prompts."""
+    from transformers.generation.streamers import BaseStreamer
+
+    class Streamer(BaseStreamer):
+        def __init__(self) -> None:
+            self.rows: list[list[int]] | None = None
+
+        def put(self, value: torch.Tensor) -> None:
+            if self.rows is None:
+                self.rows = [[] for _ in prompts]
+                return
+            for number, row, token in zip(prompts, self.rows, value.tolist(), strict=True):
+                ended = bool(row) and row[-1] in stops
+                row.append(row[-1] if ended else token)
+                if row[-1] not in stops:
+                    on_tokens(number, row)
+
+        def end(self) -> None:
+            """Nothing is kept back."""
+
+    return Streamer()
 
 
 def _left_padded(rows: list[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

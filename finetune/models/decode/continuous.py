@@ -27,6 +27,8 @@ PROMPT_TOKENS = {"cpu": 1024, "cuda": 8192}
 LOOK_EVERY = {"cpu": 1, "cuda": 8}
 """Passes between two looks at what was written."""
 Progress = Callable[[float, int], None]
+OnTokens = Callable[[int, Sequence[int]], None]
+"""Told of the tokens so far of an answer that is being written, from (prompt, tokens)."""
 
 
 @dataclass(slots=True)
@@ -68,13 +70,15 @@ def write_continuously(
     rows: int,
     look_every: int | None = None,
     on_progress: Progress | None = None,
+    on_tokens: OnTokens | None = None,
 ) -> list[list[int]]:
     """Return the tokens that follow each prompt, up to and without a stop token.
 
     At most `rows` prompts are answered at a time. `look_every`: None: that of the device.
     `on_progress` is called with (prompts done, prompts in all); a prompt that is being answered
     counts by the share of its tokens. Rows end together, and a count of ends alone stands still
-    for long and shows hours left.
+    for long and shows hours left. `on_tokens` is called after each look for each row that still
+    writes.
     """
     passes = look_every or LOOK_EVERY[torch.device(causal.device).type]
     answers: list[list[int]] = [[] for _ in prompts]
@@ -89,6 +93,9 @@ def write_continuously(
         if on_progress is not None:
             written = sum(len(row.answer) for row in rows)
             on_progress(done + written / decoding.max_new_tokens, len(prompts))
+        if on_tokens is not None:
+            for row in rows:
+                on_tokens(row.prompt, row.answer)
 
     for family in families(prompts):
         longest = max(len(prompts[n]) for n in family.members) - family.prefix_tokens

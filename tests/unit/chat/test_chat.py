@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from finetune.chat.talk import Conversation, Manner, talk
+from finetune.chat.question import Question, chosen_question
+from finetune.chat.systems import Systems, load_systems
+from finetune.chat.talk import Conversation, Manner, OnText, talk
+from finetune.chat.typed_texts import BLOCK, typed_questions
 from finetune.errors import DataError, RecipeError
 from finetune.models import kinds
 from finetune.models.kinds import CAUSAL
+from finetune.models.load import load_tokenizer
 from finetune.output.console import Console
+from finetune.output.fields import filled
+from finetune.output.folding import settled
+from finetune.spec.load import load_project
+from tests.support.project import write_project
 from tests.support.tiny import tiny_model, write_tiny_model
 
 
@@ -38,6 +49,13 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
             parameter.data = torch.randn_like(parameter)
     adapted.save_pretrained(directory)
     return directory
+
+
+class Terminal(io.StringIO):
+    """Output to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def script(*lines: str) -> Callable[[str], str]:
@@ -88,7 +106,7 @@ def test_reset_forgets(base):
     assert first == again
     prompts: list[str] = []
 
-    def answer(prompt: str) -> str:
+    def answer(prompt: str, _: OnText) -> str:
         prompts.append(prompt)
         return "yes"
 
@@ -101,30 +119,106 @@ def test_reset_forgets(base):
 def test_a_full_context_drops_the_oldest_turns():
     """History that no longer fits loses its oldest question with its answer."""
     conversation = Conversation(
-        lambda _: "a", lambda m: "|".join(t["content"] for t in m), lambda p: len(p) <= 9
+        lambda *_: "a", lambda m: "|".join(t["content"] for t in m), lambda p: len(p) <= 9
     )
     for line in ("one", "two", "six"):
         conversation.say(line)
     assert [m["content"] for m in conversation.messages] == ["two", "a", "six", "a"]
 
 
-def test_an_interrupted_answer_is_not_kept():
-    """Ctrl-C during an answer leaves the history as it was."""
+def test_an_interrupted_answer_is_not_kept(base, adapter, monkeypatch):
+    """Ctrl-C in the second system's answer leaves both histories as they were, and the chat open.
 
-    def interrupted(prompt: str) -> str:
-        raise KeyboardInterrupt
+    What was written until then is shown to people.
+    """
+    prompts: list[str] = []
 
-    conversation = Conversation(interrupted, lambda m: m[-1]["content"], lambda _: True)
-    with pytest.raises(KeyboardInterrupt):
-        conversation.say("one")
-    assert conversation.messages == []
+    def systems(*_: Any, **__: Any) -> Systems:
+        def generate(prompt: str, on_text: OnText) -> str:
+            prompts.append(prompt)
+            return "yes"
+
+        def interrupted(prompt: str, on_text: OnText) -> str:
+            on_text("some words")
+            if len(prompts) == 1:
+                raise KeyboardInterrupt
+            return "no"
+
+        return Systems({"base": generate, "adapter": interrupted}, lambda _: True)
+
+    monkeypatch.setattr("finetune.chat.systems.load_systems", systems)
+    console = Console(out=io.StringIO())
+    talk(base, adapter, console=console, manner=Manner(), read=script("first", "second"))
+    text = console.out.getvalue()
+    assert "some word" in text
+    assert "Generation stopped." in text
+    assert "yes" in text.partition("Generation stopped.")[2]
+    assert "first" not in prompts[1]
 
 
-def test_quit_ends_and_unknown_commands_are_named(base):
-    """/quit stops reading; another slash is answered with the commands there are."""
-    found = said(base, None, "/help me", "/quit", "hi")
-    assert len(found) == 1
-    assert found[0]["message"].startswith("Unknown command /help. /reset")
+def test_commands_are_listed_and_unknown_ones_named(base):
+    """/help lists every command, /quit ends; two slashes begin a text with one."""
+    found = said(base, None, "/help me", "/hlep", "//hi", "/quit", "hi")
+    messages = [one["message"] for one in found]
+    assert {"/help", "/reset", "/quit, Ctrl-D", "Ctrl-C", BLOCK} <= {
+        message.partition(":")[0] for message in messages
+    }
+    assert messages[-2].startswith("Unknown command /hlep. /help shows")
+    assert [one["system"] for one in found if "system" in one] == ["base"]
+
+
+def test_a_block_is_one_text():
+    """Lines between two marks, a text of one line between them, and a block that is not ended."""
+    typed = script(BLOCK, "one", "", " two", BLOCK, f"{BLOCK}three{BLOCK}", "four", BLOCK, "five")
+    assert list(typed_questions(typed, prompt="> ")) == ["one\n\n two", "three", "four", "five"]
+
+
+def test_answers_are_streamed(base, adapter):
+    """Each system's text grows sign by sign; what was shown stays the beginning of the answer."""
+    systems = load_systems(
+        base, adapter, tokenizer=load_tokenizer(base), manner=Manner(12, temperature=2.0)
+    )
+    for generate in systems.generators.values():
+        texts: list[str] = []
+        whole = generate("Ina kwana?", texts.append)
+        shown = [settled(text) for text in texts]
+        assert len(set(shown)) > 3
+        for before, after in pairwise([*shown, whole]):
+            assert after.startswith(before)
+
+
+def test_the_recipes_prompt_is_asked_as_in_the_evaluation(tmp_path):
+    """A text gets the instruction of its direction; a direction that is not trained is refused."""
+    write_project(tmp_path)
+    project = load_project(tmp_path / "recipes/tiny.yaml")
+    question = chosen_question(project)
+    assert question is not None
+    assert question.direction == "eng_Latn>hau_Latn"
+    names = {"source_name": "English", "target_name": "Hausa"}
+    prompt = project.recipe.corpora[0].prompt
+    assert question.around("a b  ") == filled(prompt, {"text": "a b", **names})
+    assert chosen_question(project, target="hau_Latn") == question
+    with pytest.raises(RecipeError) as refused:
+        chosen_question(project, source="hau_Latn")
+    assert refused.value.codes == ("no-such-direction",)
+
+
+def test_a_prompt_with_an_instruction_has_no_history(base, monkeypatch):
+    """A text of a translation recipe, or one to be continued, stands alone, as it was trained."""
+    prompts: list[str] = []
+
+    def systems(*_: Any, **__: Any) -> Systems:
+        return Systems({"base": lambda prompt, _: prompts.append(prompt) or "yes"}, lambda _: True)
+
+    monkeypatch.setattr("finetune.chat.systems.load_systems", systems)
+    question = Question("eng_Latn", "hau_Latn", "{source_name} {target_name}: {text}")
+    said(base, None, "one", "two", "one", question=question)
+    assert prompts[0] == prompts[2]
+    assert "English Hausa: one" in prompts[0]
+    said(base, None, "one", "two", chat_template=None)
+    assert prompts[3:] == ["one", "two"]
+    said(base, None, "one", "two")
+    assert "yes" in prompts[6]
 
 
 def test_text_is_shown_side_by_side(base, adapter):
@@ -134,6 +228,20 @@ def test_text_is_shown_side_by_side(base, adapter):
     text = console.out.getvalue()
     assert "Chat with base and adapter." in text
     assert "│" in text
+
+
+def test_a_terminal_shows_both_columns_while_they_grow(monkeypatch):
+    """Each state is drawn, and wiped in the end, so that the whole texts stand there once."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    console, texts = Console(out=Terminal()), {"base": "", "adapter": ""}
+    with console.growing(texts):
+        texts["base"] = "Ina"
+        time.sleep(0.3)
+    drawn = console.out.getvalue()
+    assert re.search("base +│ adapter", drawn)
+    assert "Ina" in drawn
+    assert drawn.rstrip().endswith("\x1b[2K")
 
 
 def test_sampling_repeats_with_the_session(base):
@@ -149,7 +257,8 @@ def test_a_base_without_template_is_refused_before_loading(tmp_path):
     with pytest.raises(RecipeError) as refused:
         said(bare, None, "hi")
     assert refused.value.codes == ("no-chat-template",)
-    assert len(said(bare, None, "hi", chat_template=None)) == 1
+    [_, answer] = said(bare, None, "hi", chat_template=None)
+    assert answer["system"] == "base"
     assert len(said(bare, None, "hi", chat_template="plain")) == 1
 
 

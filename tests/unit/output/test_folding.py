@@ -6,11 +6,14 @@ import io
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from finetune.cards.questions import QUESTIONS
 from finetune.messages.extract import LOCALES, read
 from finetune.output.console import Console
-from finetune.output.folding import columns_of, wrapped
+from finetune.output.folding import columns_of, folded, graphemes, settled, wrapped
+from finetune.output.table_layout import text_columns
 from finetune.train.validate import validation_line
 from tests.support.surroundings import Variables
 
@@ -88,3 +91,44 @@ def test_commands_and_wide_letters_are_kept_whole() -> None:
         assert not [line for line in lines if line[0] in "\u00bb:" or line[-1] == "\u00ab"]
     assert columns_of("語e\u0301") == 3
     assert wrapped("word " * 40, None) == "word " * 40
+
+
+@pytest.mark.parametrize("sign", ["e\u0301", "ક્ષ", "👩‍👩‍👧", "🇸🇳", "👍🏽", "각", "𞤀𞥄", "ɔ̀"])
+def test_no_sign_is_broken(sign: str) -> None:
+    """A letter with marks, a conjunct, an emoji, a flag: folded whole, and shown when complete."""
+    assert graphemes(sign * 2) == [sign, sign]
+    assert "".join(folded(sign * 30, 6)) == sign * 30
+    assert all(len(line) % len(sign) == 0 for line in folded(sign * 30, 6))
+    for end in range(1, len(sign) + 1):
+        assert settled(f"a{sign[:end]}\ufffd") == "a"
+    assert settled(f"{sign}a") == sign
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.sampled_from("ab é語𞤀א\u0301\u200d👍🏽\n"), max_size=60), st.integers(2, 12))
+def test_folded_text_is_within_its_width_and_complete(text: str, width: int) -> None:
+    """All signs stay, in order; only an emoji of several characters may be wider than a line."""
+    lines = folded(text, width)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(columns_of(line) <= width for line in lines if not {"\u200d", "👍🏽"[1]} & set(line))
+
+
+def test_right_to_left_text_stays_in_its_column() -> None:
+    """Each line of it is isolated and stands at the right of its column; borders stay in place."""
+    texts = {"base": "one שלום two\nthree", "adapter": "𞤔𞤢𞤥 𞤱𞤢𞤤𞤭 𞤲𞤢 " * 4}
+    lines = text_columns(texts, width=60)
+    assert {columns_of(line.partition("│")[0]) for line in lines} == {
+        columns_of(lines[0].partition("│")[0])
+    }
+    left, right = lines[2].split(" │ ")
+    assert left.startswith("\u2066one שלום two\u2069")
+    assert right.startswith(" ")
+    assert right.strip()[0] == "\u2067"
+    for line in lines:
+        assert sum(map(line.count, "\u2066\u2067")) == line.count("\u2069")
+
+
+def test_a_narrow_terminal_has_one_text_below_another() -> None:
+    """Columns too narrow to read are no columns."""
+    lines = text_columns({"base": "one two", "adapter": "three"}, width=30)
+    assert lines == ["base", "one two", "adapter", "three"]
