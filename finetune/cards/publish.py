@@ -19,6 +19,7 @@ from finetune.cards.update import update_command
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem
 from finetune.output.small_files import read_bytes
+from finetune.pipeline.internal_texts import outside
 from finetune.release import folder_hub
 from finetune.release.hub_changes import refuse_foreign
 from finetune.release.leaks import private_facts, scan
@@ -100,8 +101,10 @@ def publish(
 
     `force`: also over what others changed on the Hub.
 
-    Raises ReleaseError if the hub refused, or the folder cannot be written.
+    Raises ReleaseError if the hub refused, the folder cannot be written, or the texts stay with
+    their owner.
     """
+    _refuse_outside(card, place)
     if place.hub == "directory":
         return folder_hub.put(files, Path(place.address), force=force).changed
     from finetune.release.hub import upload
@@ -113,6 +116,7 @@ def rehearse(
     card: DataCard, files: Mapping[str, Path], place: Destination, *, force: bool = False
 ) -> None:
     """Raise the ReleaseError in which `publish` would end; write nothing."""
+    _refuse_outside(card, place)
     if place.hub == "directory":
         found_here = folder_hub.look(files, Path(place.address), force=force)
         refuse_foreign(found_here, Place(place.address))
@@ -123,6 +127,12 @@ def rehearse(
     found = look(files, target)
     refuse_visible(target, seen_by_all=found.exists and not found.private)
     refuse_foreign(found.changes, Place(target.address))
+
+
+def _refuse_outside(card: DataCard, place: Destination) -> None:
+    at = Place(card.path)
+    if problems := list(outside(card.name, card, hub=place.hub, public=place.public)):
+        raise ReleaseError(*(one.at(at) for one in problems))
 
 
 def _target(card: DataCard, place: Destination, *, force: bool) -> Target:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from finetune.errors import InputError, RecipeError, ReleaseError
 from finetune.messages import Problem, problem
+from finetune.pipeline.internal_texts import refuse_outside
 from finetune.sources.benchmark.pins import refuse_without_harness
 from finetune.sources.lock import check_files, verify_lock
 from finetune.spec.load import Project, load_project
@@ -66,6 +67,8 @@ NEEDS: Mapping[Purpose, frozenset[Need]] = {
 `lock`: nothing changed since it was locked; `fetch` renews the lock. `release`: a recipe that
 releases something.
 """
+_PUBLISHES: frozenset[Purpose] = frozenset({"check", "run", "submit", "release"})
+"""Purposes after which the release goes where the recipe names; `publish` has options."""
 MAKES: frozenset[Purpose] = frozenset(purpose for purpose in NEEDS if "files" in NEEDS[purpose])
 """The purposes for which something is made or queued."""
 
@@ -104,6 +107,9 @@ def open_project(
                 at=project.at(("release",)),
             )
         )
+    if project.recipe.is_released and purpose in _PUBLISHES:
+        with _gathered(problems):
+            refuse_outside(project.cards, project.recipe.publish)
     if "release" in NEEDS[purpose] and not project.recipe.is_released:
         problems.append(
             problem(

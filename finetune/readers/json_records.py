@@ -15,6 +15,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.messages import Place, problem
+from finetune.readers.first_of_list import FIRST
 from finetune.readers.guards import listed
 from finetune.readers.json_stream import Value, loads, streamed, value_of
 from finetune.readers.numbered_lines import decoded_blocks, numbered_lines
@@ -35,8 +36,8 @@ OPTIONAL = frozenset({"input", "system", "history", *ABOUT})
 
 
 def read_json(files: Sequence[SourceFile], *, corpus: CorpusBlock) -> Iterator[Unit]:
-    """One record per JSON object; a column may be a path (`translation.ha`)."""
-    wanted = set(wanted_columns(corpus))
+    """One record per JSON object; a column may be a path (`translation.ha`), or end with `[0]`."""
+    wanted = {column.removesuffix(FIRST) for column in wanted_columns(corpus)}
     for file in files:
         for found in _records(file, corpus.encoding, wanted):
             try:

@@ -13,6 +13,7 @@ from typing import Any
 
 from finetune.errors import DataError
 from finetune.messages import Place, Problem, phrase, problem, sentence
+from finetune.readers.first_of_list import FIRST, first_of
 from finetune.readers.guards import too_much
 from finetune.readers.reasons import MALFORMED
 from finetune.readers.record import Record, Rejection, Unit
@@ -85,14 +86,15 @@ def record_of(
     fields = {}
     for role, column in _roles(corpus):
         value: Any = row
-        for part in (column,) if column in row else column.split("."):
+        path = column if column in row else column.removesuffix(FIRST)
+        for part in (path,) if path in row else path.split("."):
             if not isinstance(value, Mapping) or part not in value:
                 if role not in optional:
                     raise no_column(at, column, list(row))
                 value = None
                 break
             value = value[part]
-        fields[role] = value
+        fields[role] = value if path == column else first_of(value, column=column, at=at)
     contributor = fields.pop("contributor", None)
     names = _names(fields.pop("names", None))
     if len(names) > MAX_NAMES:  # each is looked for in each text

@@ -19,6 +19,7 @@ from finetune.errors import ReleaseError
 from finetune.messages import Place, Sentence, problem, sentence
 from finetune.output.console import Console
 from finetune.pipeline.gate import Opened, refuse_unopened
+from finetune.pipeline.internal_texts import refuse_outside
 from finetune.pipeline.store import Store
 from finetune.pipeline.verify import refuse_damaged
 from finetune.release import folder_hub
@@ -61,7 +62,8 @@ def publish_release(
     store if the recipe names no other.
     A recipe that is open for `run` is not published publicly: it goes to the folder hub.
     Raises StoreError if a byte of the release is not what the stage wrote, ReleaseError as
-    `publish` does, TypeError for a recipe that did not pass the gate.
+    `publish` does and for texts that stay with their owner, TypeError for a recipe that did not
+    pass the gate.
     """
     refuse_unopened(project, purposes={"run", "publish"})
     refuse_damaged([release], anew=True)
@@ -72,6 +74,7 @@ def publish_release(
         settings = settings.model_copy(update={"private": False})
     if project.purpose == "run" and is_public(settings):
         settings = settings.model_copy(update={"hub": "directory"})
+    refuse_outside(project.cards, settings)
     result = read_result(release, ReleaseResult)
     place = publish(
         release.path,

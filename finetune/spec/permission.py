@@ -206,14 +206,19 @@ def _licences(cards: Mapping[str, DataCard]) -> dict[str, str]:
     return found
 
 
+_WHO: Mapping[str, Sentence] = {
+    "agree": sentence("You have to agree"),
+    "ask": sentence("Ask its owners first"),
+    "internal": sentence("Only for its owner's own use"),
+}
+
+
 def _gates(cards: Mapping[str, DataCard]) -> Iterable[Sentence]:
     for card in cards.values():
         access = card.corpus.access
         if access.kind == "open":
             continue
-        asked = access.kind == "ask"
-        who = sentence("Ask its owners first") if asked else sentence("You have to agree")
-        parts = [sentence("{title}: {who}", title=card.pretty_name, who=who)]
+        parts = [sentence("{title}: {who}", title=card.pretty_name, who=_WHO[access.kind])]
         parts += [phrase(access.conditions)] if access.conditions else []
         if card.corpus.contact:
             parts.append(sentence("contact: {contact}", contact=card.corpus.contact))

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -19,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub_server import HubServer
+from tests.support.namespace import ALONE, TRACED, reached, require_namespaces
 from tests.support.project import write_project
-from tests.support.strace_log import MISSING, is_there
 
 pytestmark = pytest.mark.slow
 
@@ -50,22 +48,6 @@ LINE = (
     ("export", RECIPE, "--format", "merged", "-o", "merged"),
     ("chat", RECIPE, "--max-tokens", "4"),
 )
-ALONE = ("unshare", "--user", "--map-root-user", "--net")
-_OUTSIDE = re.compile(
-    r"^\d+ +(?:connect|sendto|sendmsg|sendmmsg)\(.*sa_family=AF_INET6?\b.*$", re.M
-)
-_TRACED = "trace=connect,sendto,sendmsg,sendmmsg"
-
-
-def _require() -> None:
-    """Skip where namespaces or strace are missing, or fail where they were asked for."""
-    lacks = "" if is_there() else MISSING
-    if not shutil.which("unshare") or subprocess.run([*ALONE, "true"], check=False).returncode:
-        lacks = "no network namespace can be made here (unshare --user --net)"
-    if lacks and os.environ.get("FINETUNE_REQUIRE_STRACE") == "1":
-        pytest.fail(lacks)
-    if lacks:
-        pytest.skip(lacks)
 
 
 def _in_no_network(
@@ -75,32 +57,20 @@ def _in_no_network(
     log = folder / "network.log"
     log.unlink(missing_ok=True)
     done = subprocess.run(
-        [
-            "strace",
-            "-f",
-            "-qq",
-            "-e",
-            _TRACED,
-            "-e",
-            "signal=none",
-            "-o",
-            str(log),
-            *ALONE,
-            *command,
-        ],
+        [*TRACED, str(log), *ALONE, *command],
         cwd=folder,
         input="Ina kwana?\n/quit\n",
         capture_output=True,
         text=True,
         check=False,
     )
-    return done, _OUTSIDE.findall(log.read_text())
+    return done, reached(log.read_text())
 
 
 @pytest.fixture(scope="module")
 def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project whose task data was fetched, with every tracker that is installed."""
-    _require()
+    require_namespaces()
     folder = tmp_path_factory.mktemp("alone")
     recipe = write_project(folder)
     (folder / "quiz.yaml").write_text(TASK)
@@ -124,9 +94,9 @@ def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_whole_line_needs_no_network_and_asks_for_none(cut_off: Path) -> None:
     """Data card to chat, public tasks and trackers included, after `fetch`."""
     for verb in LINE:
-        done, reached = _in_no_network(cut_off, sys.executable, "-m", "finetune", *verb)
+        done, tried = _in_no_network(cut_off, sys.executable, "-m", "finetune", *verb)
         assert done.returncode == 0, (verb, done.stdout[-2000:], done.stderr[-2000:])
-        assert not reached, (verb, reached[:5])
+        assert not tried, (verb, tried[:5])
         assert "switched off" not in done.stdout + done.stderr, verb
     scores = [
         json.loads(path.read_text()) for path in cut_off.glob(".finetune/evaluate/*/scores.json")
@@ -139,9 +109,9 @@ def test_the_whole_line_needs_no_network_and_asks_for_none(cut_off: Path) -> Non
 
 def test_a_connection_that_is_tried_is_noticed(tmp_path: Path) -> None:
     """Also one that fails: by address, and by a name that would have to be resolved."""
-    _require()
+    require_namespaces()
     for where in ("('192.0.2.1', 80)", "('example.invalid', 80)"):
         code = f"import socket\ntry:\n socket.create_connection({where}, 1)\nexcept OSError:\n pass"
-        done, reached = _in_no_network(tmp_path, sys.executable, "-c", code)
+        done, tried = _in_no_network(tmp_path, sys.executable, "-c", code)
         assert done.returncode == 0, done.stderr
-        assert reached, where
+        assert tried, where

@@ -27,6 +27,7 @@ ACCESS: Mapping[str, Sentence] = {
     "open": sentence("open"),
     "agree": sentence("for everyone who accepts the conditions"),
     "ask": sentence("the owners decide on each request"),
+    "internal": sentence("the owner's own machines and servers only"),
 }
 
 

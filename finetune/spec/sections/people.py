@@ -53,8 +53,10 @@ class Consent(Section):
 class Access(Section):
     """Conditions of access to the texts."""
 
-    kind: Literal["open", "agree", "ask"] = "open"
-    """`agree`: users accept the conditions. `ask`: the owner decides on each request."""
+    kind: Literal["open", "agree", "ask", "internal"] = "open"
+    """`agree`: users accept the conditions. `ask`: the owner decides on each request. `internal`:
+    the owner's own machines and servers only; neither the texts nor an adapter trained on them go
+    to the public Hub, or to everyone."""
     conditions: str = ""
     """Conditions that users accept."""
 

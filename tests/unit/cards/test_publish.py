@@ -187,6 +187,22 @@ def test_what_the_card_does_not_allow_stays_here(
     assert not (tmp_path / ".finetune").exists()
 
 
+def test_internal_texts_stay_inside(
+    hub: HubServer, variables: Variables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not to everyone, also in a rehearsal, and not to the public Hub; to one's own server."""
+    write(tmp_path, ("  contact", "  access: {kind: internal}\n  contact"))
+    for arguments in (["--public"], ["--public", "--dry-run"]):
+        assert put(*arguments) == 1
+        assert "shown to everyone" in capsys.readouterr().err
+    assert hub.requests == []
+    assert put() == 0
+    assert hub.repos["dataset", REPO].private
+    variables(HF_ENDPOINT="https://huggingface.co")
+    assert put() == 1
+    assert "HF_ENDPOINT" in capsys.readouterr().err
+
+
 def test_all_clauses_are_named(tmp_path: Path) -> None:
     """Two clauses that forbid it are two problems."""
     path = write(

@@ -357,3 +357,48 @@ def test_a_record_without_end_is_refused_by_its_length(
     with pytest.raises(DataError) as caught:
         units(tmp_path, '[{"body": "' + "a" * 2**23)
     assert caught.value.codes == ("too-much",)
+
+
+ANSWERS: dict[str, Any] = {
+    "kind": "chat",
+    "format": "jsonl",
+    "columns": {"instruction": "q", "answer": "a.text[0]"},
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        (["Lagos", "Eko"], "Lagos"),
+        ("['Lagos']", "Lagos"),
+        ('["Òṣogbo"]', "Òṣogbo"),
+        ("[\"l'eau\", 'x']", "l'eau"),
+        ([], ""),
+        ("[]", ""),
+        (None, ""),
+        (" ", ""),
+    ],
+)
+def test_the_first_value_of_a_list_is_read(tmp_path: Path, value: Any, answer: str) -> None:
+    """Of a list, of one that is written as a text; an empty one is a missing answer."""
+    record = json.dumps({"q": "Where?", "a": {"text": value}})
+    card = make_card(tmp_path, "squad", record + "\n", **ANSWERS)
+    [unit] = units_of(card, resolve_files(card, inputs={}))
+    assert isinstance(unit, Record)
+    texts = texts_of(unit, card.corpus)
+    assert not isinstance(texts, Rejection)
+    assert texts["1"].text == answer
+
+
+@pytest.mark.parametrize(
+    "value", ["Lagos", "['it's']", "[open", 3, {"0": "x"}, "[" * 9000 + "]" * 9000]
+)
+def test_what_is_no_list_is_malformed(tmp_path: Path, value: Any) -> None:
+    """With the column's name; nothing is guessed and no code is run."""
+    record = json.dumps({"q": "Where?", "a": {"text": value}})
+    card = make_card(tmp_path, "squad", f"{record}\n{LINES}", **ANSWERS)
+    first = next(iter(units_of(card, resolve_files(card, inputs={}))))
+    assert isinstance(first, Rejection)
+    assert first.problem is not None
+    assert first.problem.code == "no-list"
+    assert first.problem.facts["column"] == "a.text[0]"
