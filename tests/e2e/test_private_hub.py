@@ -1,4 +1,4 @@
-"""An organisation's documents from files to a hub of its own, on a machine that reaches nothing else.
+"""An organisation's documents from files to a hub of its own, where nothing else is reached.
 
 The shipped recipe and its cards run in a network namespace with a loopback only, with a random base
 and with documents that hold personal data. A hub that speaks the Hub's protocol is on the loopback.

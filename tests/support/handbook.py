@@ -19,10 +19,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "data_cards/handbook"
 PAGES = {
-    "docx": ("cluster/interactive", "cluster/odd-sites", "cluster/other-schedulers")
-    + ("cluster/shared-store",),
-    "pdf": ("evaluate/judging", "evaluate/report", "evaluate/reproduce"),
-    "html": ("train/advise", "train/base-models", "train/mixing"),
+    "docx": [
+        "cluster/interactive",
+        "cluster/odd-sites",
+        "cluster/other-schedulers",
+        "cluster/shared-store",
+    ],
+    "pdf": ["evaluate/judging", "evaluate/report", "evaluate/reproduce"],
+    "html": ["train/advise", "train/base-models", "train/mixing"],
 }
 """Format -> pages below docs/."""
 LINES_PER_PAGE = 46
@@ -43,41 +47,36 @@ class Block:
 def blocks_of(page: str) -> list[Block]:
     """Return the parts of a Markdown page, without code.
 
-    >>> [b.text for b in blocks_of("# A `title`\\n\\nOne\\nline.\\n\\n| a | b |\\n|---|---|\\n| 1 | 2 |")]
+    >>> page = "# A `title`\\n\\nOne\\nline.\\n\\n| a | b |\\n|---|---|\\n| 1 | 2 |"
+    >>> [block.text for block in blocks_of(page)]
     ['A title', 'One line.', 'a: b', '1: 2']
     """
     found: list[Block] = []
     lines: list[str] = []
-
-    def end() -> None:
-        if lines:
+    fenced = False
+    for line in [*page.splitlines(), ""]:
+        fenced ^= line.startswith("```")
+        text = "" if fenced or line.startswith(("```", "    ", "<!--")) else line.strip()
+        heading = re.match(r"(#+) (.*)", text)
+        alone = heading is not None or text.startswith("|")
+        if lines and (alone or not text or text.startswith("- ")):
             found.append(Block(_plain(" ".join(lines))))
             lines.clear()
-
-    fenced = False
-    for line in page.splitlines():
-        if line.startswith("```"):
-            fenced = not fenced
-        if fenced or line.startswith(("```", "    ", "<!--")):
-            end()
-            continue
-        text = line.strip()
-        if heading := re.match(r"(#+) (.*)", text):
-            end()
+        if heading:
             found.append(Block(_plain(heading[2]), level=len(heading[1])))
-        elif text.startswith("|"):
-            end()
-            if not _SEPARATOR.match(text):
-                cells = [_plain(cell) for cell in re.split(r"(?<!\\)\|", text.strip("|"))]
-                found.append(Block(cells[0] + (": " if cells[1:] else "") + "; ".join(cells[1:])))
+        elif alone:
+            found.append(Block(_row(text)))
         elif text:
-            if text.startswith("- "):
-                end()
             lines.append(text.removeprefix("- "))
-        else:
-            end()
-    end()
     return [block for block in found if block.text]
+
+
+def _row(text: str) -> str:
+    """Return a row of a table as a line, nothing for the one below its header."""
+    if _SEPARATOR.match(text):
+        return ""
+    first, *cells = (_plain(cell) for cell in re.split(r"(?<!\\)\|", text.strip("|")))
+    return f"{first}: {'; '.join(cells)}" if cells else first
 
 
 def _plain(text: str) -> str:
