@@ -13,6 +13,7 @@ from finetune.readers.record import Record
 from finetune.sources.files import SourceFile
 from finetune.spec.entry_points import load
 from finetune.spec.formats import FORMATS
+from tests.support.handbook import WRITERS, blocks_of
 from tests.support.made.pages import written
 from tests.support.made.word import box, packed, paragraph, run
 from tests.support.prepare_job import make_card
@@ -146,3 +147,35 @@ def test_a_scanned_page_among_others_is_counted(tmp_path: Path) -> None:
     pages = data.split(b"/Resources << ")
     data = b"/Resources << ".join([*pages[:2], picture + pages[2], *pages[3:]])
     assert rejections(tmp_path, data, format="pdf") == [("scanned-page", "")]
+
+
+PAGE = """\
+# Shared store (for a group)
+
+One store is enough: files, folders,
+and leases.
+
+- a list item \\ with a backslash
+| umask | effect |
+|---|---|
+| `002` | used, and [removed](x.md) |
+
+```sh
+chmod 2775 nothing
+```
+"""
+
+
+@pytest.mark.parametrize("form", sorted(WRITERS))
+def test_a_page_has_the_same_words_in_every_format(tmp_path: Path, form: str) -> None:
+    """As Word, PDF and HTML; written twice, it is the same file."""
+    data = WRITERS[form](blocks_of(PAGE))
+    assert WRITERS[form](blocks_of(PAGE)) == data
+    words = " ".join(text for (text,) in texts_of(tmp_path, data, format=form)).split()
+    assert (
+        words
+        == (
+            "Shared store (for a group) One store is enough: files, folders, and leases. "
+            "a list item \\ with a backslash umask: effect 002: used, and removed"
+        ).split()
+    )
