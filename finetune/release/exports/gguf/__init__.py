@@ -1,0 +1,1 @@
+"""Export formats in GGUF, the file format of llama.cpp: written, quantized and proven."""
