@@ -28,6 +28,7 @@ TRANSLATED = (
     "artefacts",
     "cards",
     "chat",
+    "compose",
     "estimate",
     "evaluate",
     "identify",

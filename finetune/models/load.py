@@ -184,8 +184,10 @@ def attach_lora(model: Any, lora: Lora, *, seed: int, new_rows: NewRows | None =
     return adapted
 
 
-def load_adapter(model: Any, adapter_dir: Path) -> Any:
+def load_adapter(model: Any, adapter_dir: Path, *, name: str = "default") -> Any:
     """Put a saved adapter on a base; return the PEFT model, in evaluation mode.
+
+    A PEFT model gets it as another adapter, of this name; the first one stays active.
 
     An adapter with new tokens gets room for their rows. Raises StoreError if the folder holds no
     adapter in safetensors, RecipeError if it is damaged or its tensors are not exactly those that
@@ -194,14 +196,14 @@ def load_adapter(model: Any, adapter_dir: Path) -> Any:
     from peft import PeftModel, get_peft_model_state_dict
 
     adapter_dir = Path(adapter_dir)
-    for name in (CONFIG, WEIGHTS):
-        if not (adapter_dir / name).is_file():
+    for file in (CONFIG, WEIGHTS):
+        if not (adapter_dir / file).is_file():
             raise StoreError(
                 problem(
                     "no-adapter",
                     "no adapter here, {name} is missing",
                     at=Place(adapter_dir),
-                    name=name,
+                    name=file,
                 )
             )
     config, tensors = look_at_adapter(adapter_dir)
@@ -210,11 +212,14 @@ def load_adapter(model: Any, adapter_dir: Path) -> Any:
     rows.make_room(model, 1 + max(ids, default=-1))
     with explained(str(adapter_dir), remedy=REBUILD), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is missing or bent: reported below, as an error
-        adapted = PeftModel.from_pretrained(
-            model, str(adapter_dir), is_trainable=False, ignore_mismatched_sizes=True
-        )
-        held = get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    expected = {name: tuple(tensor.shape) for name, tensor in held.items()}
+        place, how = str(adapter_dir), {"adapter_name": name, "ignore_mismatched_sizes": True}
+        if isinstance(model, PeftModel):
+            model.load_adapter(place, is_trainable=False, **how)
+            adapted = model
+        else:
+            adapted = PeftModel.from_pretrained(model, place, is_trainable=False, **how)
+        held = get_peft_model_state_dict(adapted, adapter_name=name, save_embedding_layers=False)
+    expected = {key: tuple(tensor.shape) for key, tensor in held.items()}
     refuse_other_tensors(tensors, expected, where=adapter_dir)
     rows.install(adapted)
     return adapted.eval()

@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from finetune.artefacts.adapter_source import AdapterSource
 from finetune.artefacts.results import EvaluateResult, parse_result
+from finetune.compose.composed import Asked, compose
+from finetune.compose.methods import METHODS
+from finetune.compose.parts import Part, checked_parts
 from finetune.errors import RecipeError
 from finetune.evaluate.run import run
 from finetune.evaluate.score_table import show_scores
@@ -114,6 +118,29 @@ def test_the_adapter_as_another_adapter_of_the_base_has_the_scores_of_the_adapte
         assert one["test"]["base"] == pytest.approx(one["test"]["adapter"], rel=1e-5)
     base = {s["metric"]: s["value"] for s in result["scores"] if s["system"] == "base"}
     assert result["models"][0]["test"]["base"] != pytest.approx(base["bits_per_byte"], rel=1e-3)
+
+
+def test_a_composed_adapter_is_evaluated_like_any_other(tmp_path, models) -> None:
+    """Two halves of the adapter have its scores, half of it has others."""
+    job = make_job(tmp_path, models["base"], scale=0.5)
+    trained = AdapterSource(
+        name="org/one",
+        base=models["base"] / "model",
+        adapter=job.inputs["train"].path / "adapter",
+        base_id="org/base",
+    )
+    cat = METHODS["cat"]
+    for name, weight in (("whole", 0.5), ("half", 0.25)):
+        (tmp_path / name / "adapter").mkdir(parents=True)
+        parts = checked_parts([Part("one", trained, weight), Part("two", trained, weight)], cat)
+        compose(parts, tmp_path / name / "adapter", Asked(cat))
+    beside = {name: tmp_path / name for name in ("whole", "half")}
+    result = run(with_models(job, adapters=tuple(beside), **beside))
+    bits = {
+        m["model"]: m["test"] for m in result["models"] if m["test"]["metric"] == "bits_per_byte"
+    }
+    assert bits["whole"]["base"] == pytest.approx(bits["whole"]["adapter"], rel=1e-5)
+    assert bits["half"]["base"] != pytest.approx(bits["half"]["adapter"], rel=1e-3)
 
 
 def test_a_stopped_evaluation_asks_no_model_again(tmp_path, models, monkeypatch) -> None:

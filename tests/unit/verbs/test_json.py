@@ -62,6 +62,7 @@ LINES = [
     ["reproduce", *AGAIN, "--dry-run"],
     ["reproduce", *AGAIN],
     ["export", R, "--format", "merged", "-o", "merged"],
+    ["compose", f"one={R}", f"two={R}", "-o", "composed"],
     ["cards", "list"],
     ["cards", "check"],
     ["cards", "catalogue", "pages"],
