@@ -6,10 +6,12 @@ Each system keeps its own history, so that its second answer follows from its ow
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from finetune.chat.commands import HELP, obey, show_adapters
+from finetune.chat.histories import Conversation, Histories, Messages
 from finetune.chat.question import Question
 from finetune.chat.typed_texts import typed_questions
 from finetune.messages import sentence
@@ -17,9 +19,7 @@ from finetune.output.console import Console
 from finetune.output.folding import settled
 from finetune.spec.sections.base_model import Quantization
 
-Messages = list[dict[str, str]]
 Template = Literal["model", "chatml", "plain"] | None
-OnText = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +46,6 @@ class Manner:
         return self.question is None and self.chat_template in ("model", "chatml")
 
 
-_HELP = sentence(
-    "/help shows the commands, /reset starts a new conversation, Ctrl-C stops an answer, /quit or "
-    "Ctrl-D ends."
-)
-_COMMANDS = (
-    ("/help", sentence("shows this list")),
-    ("/reset", sentence("starts a new conversation: what was said is forgotten")),
-    ("/quit, Ctrl-D", sentence("ends")),
-    ("Ctrl-C", sentence("stops an answer; what was said before it stays, the answer is forgotten")),
-    ('"""', sentence("begins a text of several lines, and ends it, on a line of its own")),
-    ("//...", sentence("a text that begins with a slash")),
-)
-
-
-@dataclass(slots=True)
-class Conversation:
-    """One system and its history."""
-
-    generate: Callable[[str, OnText], str]
-    lay_out: Callable[[Messages], str]
-    fits: Callable[[str], bool]
-    messages: Messages = field(default_factory=list)
-
-    def say(self, text: str, on_text: OnText = lambda _: None) -> str:
-        """Return the generation for a question; the oldest turns are dropped from a full context.
-
-        `on_text` is called with the answer so far. An interrupted generation leaves the history
-        unchanged.
-        """
-        messages = [*self.messages, {"role": "user", "content": text}]
-        while len(messages) > 1 and not self.fits(self.lay_out(messages)):
-            messages = messages[2:]
-        reply = self.generate(self.lay_out(messages), on_text)
-        self.messages = [*messages, {"role": "assistant", "content": reply}]
-        return reply
-
-
 def talk(
     base_dir: Path,
     adapter_dir: Path | None,
@@ -90,28 +53,33 @@ def talk(
     console: Console,
     manner: Manner,
     side_by_side: bool = True,
+    beside: Mapping[str, Path] | None = None,
     read: Callable[[str], str] = input,
 ) -> None:
     """Read questions until /quit or the end of input, and show the generations of the systems.
 
     `base_dir` is a transformers folder. With an adapter and `side_by_side` both systems generate,
-    else the adapter alone; without an adapter the base. Raises RecipeError if the base has no chat
-    template and one is asked for.
+    else the adapter alone; without an adapter the base. `beside`: folders of other adapters on the
+    base, by the names that `/use` takes. Raises RecipeError if the base has no chat template and
+    one is asked for.
     """
     from finetune.models.load import load_tokenizer
 
     tokenizer = load_tokenizer(base_dir)
     lay_out = _lay_out(tokenizer, manner)  # refused here, before the model is loaded
-    from finetune.chat.systems import load_systems
+    from finetune.chat.systems import MINE, load_systems
 
-    systems = load_systems(base_dir, adapter_dir, tokenizer=tokenizer, manner=manner)
-    names = list(systems.generators) if side_by_side else list(systems.generators)[-1:]
-    _converse(
-        {name: Conversation(systems.generators[name], lay_out, systems.fits) for name in names},
-        console=console,
-        manner=manner,
-        read=read,
+    systems = load_systems(base_dir, adapter_dir, tokenizer=tokenizer, manner=manner, beside=beside)
+    answering = ["base"] if adapter_dir is None else ["base", MINE]
+    histories = Histories(
+        {
+            name: Conversation(generate, lay_out, systems.fits)
+            for name, generate in systems.generators.items()
+        },
+        answering if side_by_side else answering[-1:],
+        systems,
     )
+    _converse(histories, console=console, manner=manner, read=read)
 
 
 def _lay_out(tokenizer: object, manner: Manner) -> Callable[[Messages], str]:
@@ -127,17 +95,16 @@ def _lay_out(tokenizer: object, manner: Manner) -> Callable[[Messages], str]:
 
 
 def _converse(
-    conversations: Mapping[str, Conversation],
-    *,
-    console: Console,
-    manner: Manner,
-    read: Callable[[str], str],
+    histories: Histories, *, console: Console, manner: Manner, read: Callable[[str], str]
 ) -> None:
-    _greet(list(conversations), console=console, manner=manner)
+    _greet(histories.answering, console=console, manner=manner)
+    if histories.systems.adapters:
+        show_adapters(histories, console=console)
     for line in typed_questions(read, prompt="" if console.json_lines else "> "):
         if line.startswith("/") and not line.startswith("//"):
-            _obey(line, conversations, console=console)
+            obey(line, histories, console=console)
             continue
+        conversations = histories.answers()
         text = line[1:] if line.startswith("//") else line
         asked = manner.question.around(text) if manner.question else text
         before = {name: each.messages for name, each in conversations.items()}
@@ -157,11 +124,11 @@ def _converse(
 def _greet(systems: list[str], *, console: Console, manner: Manner) -> None:
     """Show the systems, the commands and the instruction around each text."""
     if len(systems) == 1:
-        console.say(sentence("Chat with {system}. {help}", system=systems[0], help=_HELP))
+        console.say(sentence("Chat with {system}. {help}", system=systems[0], help=HELP))
     else:
         first, second = systems
         greeting = sentence(
-            "Chat with {first} and {second}. {help}", first=first, second=second, help=_HELP
+            "Chat with {first} and {second}. {help}", first=first, second=second, help=HELP
         )
         console.say(greeting)
     if manner.question is not None:
@@ -196,24 +163,6 @@ def _answer(
                 generations[name] = settled(text)
 
             generations[name] = conversation.say(asked, grow)
-
-
-def _obey(line: str, conversations: Mapping[str, Conversation], *, console: Console) -> None:
-    """Obey a command of the user."""
-    command = line.split(maxsplit=1)[0]
-    if command == "/reset":
-        for conversation in conversations.values():
-            conversation.messages = []
-        console.say(sentence("New conversation."))
-    elif command == "/help":
-        _show_help(console)
-    else:
-        console.say(sentence("Unknown command {command}. {help}", command=command, help=_HELP))
-
-
-def _show_help(console: Console) -> None:
-    for command, what in _COMMANDS:
-        console.say(sentence("{command}: {what}", command=command, what=what))
 
 
 def _show(console: Console, generations: Mapping[str, str]) -> None:

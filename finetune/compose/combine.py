@@ -112,11 +112,10 @@ def _tensors(model: Any) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _distance(model: Any, names: Sequence[str], weights: Sequence[float]) -> float:
-    from peft.tuners.lora import LoraLayer
-
     apart = total = 0.0
-    for layer in model.modules():
-        if not isinstance(layer, LoraLayer) or _RESULT not in layer.lora_A:
+    layers: list[Any] = list(model.modules())
+    for layer in layers:
+        if _RESULT not in getattr(layer, "lora_A", ()):
             continue
         held = [(name, w) for name, w in zip(names, weights, strict=True) if name in layer.lora_A]
         wanted = sum(w * layer.get_delta_weight(name).double() for name, w in held)

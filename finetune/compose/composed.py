@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune import __version__
+from finetune.compose.composed_parts import Checked, Part
 from finetune.compose.methods import DENSITY, Method
-from finetune.compose.parts import Checked, Part
 from finetune.messages import Sentence
 from finetune.sources.checksums import checksum
 from finetune.sources.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS

@@ -212,7 +212,8 @@ def load_adapter(model: Any, adapter_dir: Path, *, name: str = "default") -> Any
     rows.make_room(model, 1 + max(ids, default=-1))
     with explained(str(adapter_dir), remedy=REBUILD), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is missing or bent: reported below, as an error
-        place, how = str(adapter_dir), {"adapter_name": name, "ignore_mismatched_sizes": True}
+        place = str(adapter_dir)
+        how: dict[str, Any] = {"adapter_name": name, "ignore_mismatched_sizes": True}
         if isinstance(model, PeftModel):
             model.load_adapter(place, is_trainable=False, **how)
             adapted = model

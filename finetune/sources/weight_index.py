@@ -9,9 +9,16 @@ from typing import Any
 
 from finetune.messages import Sentence, sentence
 from finetune.output.small_files import UnreadableError
+from finetune.sources.checksums import checksums
 from finetune.sources.safetensors_file import TensorEntry
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def weights_sha256(folder: Path) -> dict[str, str]:
+    """Return the checksums of the weights in a model folder, by file name."""
+    found = checksums(sorted(folder.glob("*.safetensors")))
+    return {path.name: sha256 for path, sha256 in found.items()}
 
 
 def weight_map(index: Mapping[str, Any]) -> dict[str, str]:

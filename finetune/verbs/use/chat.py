@@ -22,6 +22,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--only", choices=["base", "adapter"], help="one system (default: both, side by side)"
     )
     parser.add_argument(
+        "--adapter",
+        action="append",
+        default=[],
+        dest="adapters",
+        metavar="NAME=ADAPTER",
+        help="another adapter on the same base (recipe, folder, or org/name), for /use NAME; "
+        "repeatable",
+    )
+    parser.add_argument(
         "--prompt",
         choices=["recipe", "raw"],
         default="recipe",
@@ -48,9 +57,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, console: Console) -> int:
     """Chat with base and adapter of a trained recipe."""
     project = open_recipe(options.recipe, purpose="chat", overrides=options.overrides)
-    manner = _manner(options, project)
-    artefacts = trained_artefacts(project, store_at(options.store), adapter=options.only != "base")
+    manner, store = _manner(options, project), store_at(options.store)
+    if options.only == "base" and options.adapters:
+        raise RecipeError(
+            problem(
+                "adapter-beside-base-alone",
+                "--only base loads no adapter; leave one of them out",
+                at=Place(key="--adapter"),
+            )
+        )
+    artefacts = trained_artefacts(project, store, adapter=options.only != "base")
+    from finetune.api.adapters.beside import adapters_beside
     from finetune.chat.talk import talk
+
+    others = adapters_beside(
+        options.adapters, project=project, base=artefacts["base"], store=store, console=console
+    )
 
     talk(
         artefacts["base"].path / "model",
@@ -58,6 +80,7 @@ def run(options: Namespace, console: Console) -> int:
         console=console,
         manner=manner,
         side_by_side=options.only is None,
+        beside={name: source.adapter for name, source in others.items()},
     )
     return 0
 

@@ -16,8 +16,8 @@ from finetune.verbs.options import positive
 from finetune.verbs.problems import already_exists
 
 if TYPE_CHECKING:
-    from finetune.compose.composed import Asked
-    from finetune.compose.parts import Part
+    from finetune.compose.composed import Asked, Composed
+    from finetune.compose.composed_parts import Checked, Part
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def run(options: Namespace, console: Console) -> int:
     if is_there(options.output):
         raise StoreError(already_exists(options.output))
     from finetune.compose.composed import compose
-    from finetune.compose.parts import checked_parts
+    from finetune.compose.composed_parts import checked_parts
 
     checked = checked_parts(_parts(options, weights, console), asked.method)
     aside = options.output.with_name(options.output.name + ".partial")
@@ -86,23 +86,29 @@ def run(options: Namespace, console: Console) -> int:
         aside.rename(options.output)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    _show(made, checked, options, console=console)
+    return 0
+
+
+def _show(made: Composed, checked: Checked, options: Namespace, *, console: Console) -> None:
+    """Show the result, its licence with reasons, and how to compare it."""
     console.say(
         sentence(
             "{folder}: {method} of {names}; rank {rank}, {distance:.1%} from the weighted sum of "
             "the updates",
             folder=str(options.output),
-            method=asked.method.name,
+            method=options.method,
             names=[part.name for part in checked.parts],
             rank=made.rank,
             distance=made.distance,
         ),
         path=str(options.output),
-        method=asked.method.name,
+        method=options.method,
         rank=made.rank,
         distance=made.distance,
         licence=made.licence,
         adapters=[part.source.name for part in checked.parts],
-        weights=weights,
+        weights=[part.weight for part in checked.parts],
     )
     if made.licence is None:
         console.say(
@@ -119,7 +125,6 @@ def run(options: Namespace, console: Console) -> int:
             "it with the recipe's adapter"
         )
     )
-    return 0
 
 
 def _asked(options: Namespace) -> Asked:
@@ -154,7 +159,7 @@ def _asked(options: Namespace) -> Asked:
 def _parts(options: Namespace, weights: list[float], console: Console) -> list[Part]:
     from finetune.api.adapters.open_adapter import open_adapter
     from finetune.api.recipes import store_at
-    from finetune.compose.parts import Part
+    from finetune.compose.composed_parts import Part
 
     parts = []
     for typed, weight in zip(options.adapters, weights, strict=True):

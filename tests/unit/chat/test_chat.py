@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from finetune.chat.histories import Conversation, OnText, Systems
 from finetune.chat.question import Question, chosen_question
-from finetune.chat.systems import Systems, load_systems
-from finetune.chat.talk import Conversation, Manner, OnText, talk
+from finetune.chat.systems import load_systems
+from finetune.chat.talk import Manner, talk
 from finetune.chat.typed_texts import BLOCK, typed_questions
 from finetune.errors import DataError, RecipeError
 from finetune.models import kinds
@@ -38,11 +40,21 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_adapter(tmp_path_factory.mktemp("chat") / "adapter", seed=1)
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_adapter(tmp_path_factory.mktemp("chat") / "second", seed=2, target=["q_proj"])
+
+
+def write_adapter(
+    directory: Path, *, seed: int, target: str | list[str] = "all-linear", **settings: Any
+) -> Path:
     from peft import LoraConfig, get_peft_model
 
-    torch.manual_seed(1)
-    directory = tmp_path_factory.mktemp("chat") / "adapter"
-    config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear")
+    torch.manual_seed(seed)
+    config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=target, **settings)
     adapted = get_peft_model(tiny_model(), config)
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
@@ -71,7 +83,12 @@ def script(*lines: str) -> Callable[[str], str]:
 
 
 def said(
-    base: Path, adapter: Path | None, *lines: str, side_by_side: bool = True, **manner: Any
+    base: Path,
+    adapter: Path | None,
+    *lines: str,
+    side_by_side: bool = True,
+    beside: dict[str, Path] | None = None,
+    **manner: Any,
 ) -> list[dict]:
     """Return what is emitted with --json, without the greeting."""
     console = Console(json_lines=True, out=io.StringIO())
@@ -81,6 +98,7 @@ def said(
         console=console,
         manner=Manner(**{"max_new_tokens": 6} | manner),
         side_by_side=side_by_side,
+        beside=beside,
         read=script(*lines),
     )
     return [json.loads(line) for line in console.out.getvalue().splitlines()][1:]
@@ -160,7 +178,7 @@ def test_commands_are_listed_and_unknown_ones_named(base):
     """/help lists every command, /quit ends; two slashes begin a text with one."""
     found = said(base, None, "/help me", "/hlep", "//hi", "/quit", "hi")
     messages = [one["message"] for one in found]
-    assert {"/help", "/reset", "/quit, Ctrl-D", "Ctrl-C", BLOCK} <= {
+    assert {"/help", "/reset", "/use NAME", "/quit, Ctrl-D", "Ctrl-C", BLOCK} <= {
         message.partition(":")[0] for message in messages
     }
     assert messages[-2].startswith("Unknown command /hlep. /help shows")
@@ -219,6 +237,49 @@ def test_a_prompt_with_an_instruction_has_no_history(base, monkeypatch):
     assert prompts[3:] == ["one", "two"]
     said(base, None, "one", "two")
     assert "yes" in prompts[6]
+
+
+def test_adapters_on_one_base_answer_as_each_alone(base, adapter, second):
+    """Switched to and fro, with the answers, history and memory of its own; the base stays it."""
+    lines = ("Ina kwana?", "/use two", "Ina kwana?", "/use adapter", "Na gode", "/adapters")
+    found = said(base, adapter, *lines, beside={"two": second})
+    listed = [one for one in found if "size_bytes" in one]
+    assert [(one["adapter"], one["active"]) for one in listed] == [
+        *(("adapter", True), ("two", False)),
+        *(("adapter", True), ("two", False)),
+    ]
+    assert [one["size_bytes"] for one in listed[:2]] == [size_of(adapter), size_of(second)]
+    assert [one["adapter"] for one in found if "switch_seconds" in one] == ["two", "adapter"]
+    answers = [(one["system"], one["message"]) for one in found if "system" in one]
+    alone = said(base, adapter, "Ina kwana?", "Na gode"), said(base, second, "Ina kwana?")
+    assert [text for name, text in answers if name == "adapter"] == [
+        one["message"] for one in alone[0] if one["system"] == "adapter"
+    ]
+    assert [text for name, text in answers if name == "two"] == [alone[1][1]["message"]]
+    assert answers[0] == ("base", alone[0][0]["message"])
+
+
+def size_of(adapter: Path) -> int:
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    return sum(tensor.nbytes for tensor in tensors.values())
+
+
+def test_an_adapter_that_is_not_there_is_named_with_those_that_are(base, adapter, second):
+    """/use without a name, or of another one, changes nothing; without --adapter it says so."""
+    found = said(base, adapter, "/use three", "/use", "hi", beside={"two": second})
+    assert found[2]["message"] == "There is no adapter 'three'; known: adapter, two"
+    assert [one["system"] for one in found if "system" in one] == ["base", "adapter"]
+    assert "--adapter NAME=FOLDER" in said(base, adapter, "/adapters")[0]["message"]
+
+
+def test_new_tokens_stand_beside_no_other_adapter(base, adapter, tmp_path):
+    """Their ids mean other tokens to another adapter."""
+    rows = write_adapter(
+        tmp_path / "rows", seed=3, target=["q_proj"], trainable_token_indices=[508, 509]
+    )
+    with pytest.raises(RecipeError) as refused:
+        said(base, adapter, "hi", beside={"rows": rows})
+    assert refused.value.codes == ("beside-with-new-tokens",)
 
 
 def test_text_is_shown_side_by_side(base, adapter):

@@ -16,8 +16,8 @@ from torch import Tensor
 from finetune.artefacts.adapter_source import AdapterSource
 from finetune.cli import main
 from finetune.compose.composed import Asked, Composed, compose
+from finetune.compose.composed_parts import Part, checked_parts
 from finetune.compose.methods import METHODS
-from finetune.compose.parts import Part, checked_parts
 from finetune.errors import RecipeError, ReleaseError
 from finetune.models.load import load_adapter, load_base
 from tests.support.tiny import tiny_model, write_tiny_model

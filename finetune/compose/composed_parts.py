@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from finetune.artefacts.adapter_source import AdapterSource
@@ -13,7 +12,7 @@ from finetune.errors import RecipeError
 from finetune.messages import Place, Problem, problem
 from finetune.models.adapter_files import look_at_adapter
 from finetune.models.rows import trained_ids
-from finetune.sources.checksums import checksums
+from finetune.sources.weight_index import weights_sha256
 
 FEWEST, MOST = 2, 8
 
@@ -68,13 +67,6 @@ def checked_parts(parts: Sequence[Part], method: Method) -> Checked:
     if problems:
         raise RecipeError(*problems)
     return Checked(tuple(parts), configs, sums[0])
-
-
-def weights_sha256(base: Path) -> dict[str, str]:
-    """Return the checksums of the weights in a model folder, by file name."""
-    return {
-        path.name: sha256 for path, sha256 in checksums(sorted(base.glob("*.safetensors"))).items()
-    }
 
 
 def ranks_of(config: Mapping[str, Any]) -> set[int]:
