@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def load_systems(
     without = model.disable_adapter if folders else contextmanager(_nothing)
     generators = {"base": one.generator(without, tokenizer, range(len(tokenizer), len(own)))}
     for name in folders:
-        generators[name] = one.generator(lambda name=name: one.active(name), own)
+        generators[name] = one.generator(partial(one.active, name), own)
     limit = kind.context_tokens(model)
 
     def fits(prompt: str) -> bool:

@@ -12,8 +12,8 @@ import pytest
 from finetune.artefacts.adapter_source import AdapterSource
 from finetune.artefacts.results import EvaluateResult, parse_result
 from finetune.compose.composed import Asked, compose
-from finetune.compose.methods import METHODS
 from finetune.compose.composed_parts import Part, checked_parts
+from finetune.compose.methods import METHODS
 from finetune.errors import RecipeError
 from finetune.evaluate.run import run
 from finetune.evaluate.score_table import show_scores
