@@ -12,7 +12,7 @@ Generator = Callable[[str, OnText], str]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What an adapter costs beside its base."""
+    """Cost of an adapter beside its base."""
 
     size_bytes: int
     """Memory of its matrices."""

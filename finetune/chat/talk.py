@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from finetune.chat.commands import HELP, obey, show_adapters
+from finetune.chat.chat_commands import HELP, obey, show_adapters
 from finetune.chat.histories import Conversation, Histories, Messages
 from finetune.chat.question import Question
 from finetune.chat.typed_texts import typed_questions

@@ -77,7 +77,7 @@ def _use(name: str, histories: Histories, *, console: Console) -> None:
     seconds = histories.use(name)
     console.say(
         sentence(
-            "{name} answers now (switched in {milliseconds:.1f} ms).",
+            "Now answering: {name} (switched in {milliseconds:.1f} ms).",
             name=name,
             milliseconds=1000 * seconds,
         ),
