@@ -25,7 +25,7 @@ PO := $(wildcard finetune/messages/locale/*/LC_MESSAGES/finetune.po)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-slow test-fake-cuda test-real nightly reliability matrix cluster-up cluster-down browser compiler lint types contracts check bench bench-frontier schema messages docs clean
+.PHONY: help setup run test test-quick test-slow test-fake-cuda test-real nightly reliability matrix cluster-up cluster-down browser compiler lint types contracts check bench bench-frontier programmes schema messages docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -111,6 +111,12 @@ bench: $(VENV)/.bench-done ## compare speed, memory and held-out loss with a pla
 bench-frontier: $(VENV)/.bench-done ## the same at several micro-batch sizes, with a chart; half an hour
 	$(BIN)/python benchmarks/train_speed.py --frontier --rounds 2 --picture frontier.png
 
+# the longest piece of `make programmes`
+MINUTES ?= 150
+
+programmes: setup ## run the recipes for India and Senegal that need no Hub; MINUTES=150 a piece, run again to continue
+	FINETUNE=$(BIN)/finetune benchmarks/programmes.sh $(MINUTES)
+
 $(VENV)/.bench-done: $(STAMP)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[all,dev,bench]'
 	@touch $@
@@ -122,9 +128,10 @@ schema: setup ## write the JSON Schemas for editors
 messages: setup ## update and compile the translations of messages
 	$(BIN)/python -m finetune.messages.extract
 
-docs: setup schema ## write the reference pages from the schemas
+docs: setup schema ## write the reference pages from the schemas, and tables from the headers of recipes
 	$(BIN)/finetune schema --markdown > docs/reference/recipe.md
 	$(BIN)/finetune schema --site --markdown > docs/reference/site.md
+	$(BIN)/python -m tests.support.programmes_page
 
 clean: ## remove caches and build files; keeps artefacts (.finetune) and .venv
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

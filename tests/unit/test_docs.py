@@ -231,7 +231,18 @@ def test_shipped_cards_load() -> None:
 
 
 PROGRAMME_RECIPES = [p for p in RECIPES if re.match(r"(hub-)?(senegal|india)-", p.name)]
-PROGRAMMES = ("bpcc", "cldr", "fineweb2", "mafand", "sangraha", "smol", "udhr", "wikipedia")
+PROGRAMMES = (
+    "arprim",
+    "bpcc",
+    "cldr",
+    "fineweb2",
+    "mafand",
+    "sangraha",
+    "smol",
+    "tico19",
+    "udhr",
+    "wikipedia",
+)
 
 
 def test_a_recipe_states_whether_it_was_run() -> None:

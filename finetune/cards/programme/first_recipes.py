@@ -127,7 +127,7 @@ def _large(
     name: str, row: ProgrammeLanguage, programme: Programme, cards: Sequence[DataCard]
 ) -> str:
     """Return a recipe for a GPU, with corpora that have to be fetched."""
-    pairs = any(card.corpus.kind == "parallel" for card in cards)
+    prompted = any(card.corpus.kind != "text" for card in cards)
     head = _head(
         name,
         row,
@@ -137,8 +137,8 @@ def _large(
         what="It needs the Hub and should have a GPU: first `finetune fetch`, then a few steps\n"
         "# with `--set train.epochs= --set train.max_steps=5`.",
     )
-    template = _TEMPLATE if pairs else ""
-    return head + _LARGE.format(template=template, generated=200 if pairs else 0, recipe=name)
+    template = _TEMPLATE if prompted else ""
+    return head + _LARGE.format(template=template, generated=200 if prompted else 0, recipe=name)
 
 
 def _head(

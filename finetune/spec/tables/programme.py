@@ -31,11 +31,14 @@ class ProgrammeLanguage:
     """Names of cards that no recipe takes: licences exclude each other, or no commit is known."""
     own: tuple[str, ...] = ()
     """Names in its own letters that tables of languages lack."""
+    best: str = ""
+    """Name of the best card, if it is not the first."""
 
     @property
     def cards(self) -> tuple[str, ...]:
-        """Return the names of all cards, the best verified one first."""
-        return (*self.package, *self.hub, *self.beside)
+        """Return the names of all cards, the best one first."""
+        names = (self.best, *self.package, *self.hub, *self.beside)
+        return tuple(dict.fromkeys(name for name in names if name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,8 @@ _INDIA = (
         asked=(_LDC_IL_DOGRI, _BPCC),
     ),
     _india("guj_Gujr", "Gujarati", "kolibri-guj cldr-guj", "sangraha-guj"),
-    _india("hin_Deva", "Hindi", "kolibri-hin cldr-hin", "sangraha-hin"),
-    _india("kan_Knda", "Kannada", "udhr-kan cldr-kan", "sangraha-kan"),
+    _india("hin_Deva", "Hindi", "kolibri-hin cldr-hin", "sangraha-hin aya-hin"),
+    _india("kan_Knda", "Kannada", "udhr-kan cldr-kan", "sangraha-kan aya-kan"),
     _india(
         "kas_Arab",
         "Kashmiri",
@@ -125,7 +128,7 @@ _INDIA = (
     ),
     _india("gom_Deva", "Konkani", "cldr-gom", "fineweb2-gom", own="कोंकणी", beside="bpcc-gom"),
     _india("mai_Deva", "Maithili", "udhr-mai cldr-mai", "fineweb2-mai"),
-    _india("mal_Mlym", "Malayalam", "udhr-mal cldr-mal", "sangraha-mal"),
+    _india("mal_Mlym", "Malayalam", "udhr-mal cldr-mal", "sangraha-mal aya-mal"),
     _india(
         "mni_Beng",
         "Meitei",
@@ -171,8 +174,8 @@ _INDIA = (
         asked=(_SANGRAHA, _BPCC),
         own="सिन्धी सिंधी",
     ),
-    _india("tam_Taml", "Tamil", "udhr-tam cldr-tam", "sangraha-tam"),
-    _india("tel_Telu", "Telugu", "kolibri-tel udhr-tel cldr-tel", "sangraha-tel"),
+    _india("tam_Taml", "Tamil", "udhr-tam cldr-tam", "sangraha-tam aya-tam"),
+    _india("tel_Telu", "Telugu", "kolibri-tel udhr-tel cldr-tel", "sangraha-tel aya-tel"),
     _india("urd_Arab", "Urdu", "kolibri-urd cldr-urd", "sangraha-urd"),
 )
 
@@ -181,7 +184,7 @@ _SENEGAL = (
         "fra_Latn",
         "French",
         ("udhr-fra", "cldr-fra"),
-        ("wikipedia-fra",),
+        ("tico19-fra", "wikipedia-fra", "aya-fra"),
         sentence("texts of daily life in Senegal; TICO-19 has health sentences, kept for tests"),
         ("https://tico-19.github.io",),
     ),
@@ -189,19 +192,20 @@ _SENEGAL = (
         "wol_Latn",
         "Wolof",
         ("udhr-wol", "cldr-wol"),
-        ("mafand-wol", "smol-wol", "fineweb2-wol"),
+        ("mafand-wol", "smol-wol", "tico19-wol", "fineweb2-wol", "aya-wol", "afriqa-wol"),
         sentence(
             "a large parallel corpus that may be used commercially: the page of GalsenAI's French "
             "and Wolof pairs states no licence"
         ),
         ("https://huggingface.co/datasets/galsenai/french-wolof-translation", _ARED),
         beside=("wikipedia-wol",),
+        best="mafand-wol",
     ),
     ProgrammeLanguage(
         "fuc_Latn",
         "Pulaar",
         ("cldr-fuc",),
-        (),
+        ("arprim-terms-fuc",),
         sentence(
             "running text with an established licence; ARPRIM has sentences and terms with French, "
             "ARED publishes books"
@@ -257,6 +261,7 @@ _SENEGAL = (
             "million words"
         ),
         (_MANDING,),
+        best="mafand-bam",
     ),
     ProgrammeLanguage(
         "fuf_Latn",

@@ -15,7 +15,11 @@ from finetune.spec.load import load_card
 from finetune.spec.tables.programme import PROGRAMMES, Programme
 
 ROOT = Path(__file__).parents[4]
-CARDS = {path.stem: load_card(path) for path in sorted((ROOT / "data_cards").glob("*.md"))}
+CARDS = {
+    path.stem: card
+    for path in sorted((ROOT / "data_cards").glob("*.md"))
+    if (card := load_card(path)).corpus.source.kind != "files"  # texts of our own stay here
+}
 ROWS = [(programme, row) for programme in PROGRAMMES.values() for row in programme.languages]
 IN_BOTH = {"eng_Latn", "fra_Latn"}
 """Languages that pairs are translated from."""
