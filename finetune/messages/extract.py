@@ -48,6 +48,7 @@ TRANSLATED = (
     "text",
     "tokenizer",
     "train",
+    "translate",
     "verbs",
     "errors.py",
     "cli.py",

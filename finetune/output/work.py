@@ -20,6 +20,7 @@ LOG_PARTS = 10
 LOG_SECONDS = 120.0
 """Longest time without a line in a log, as long as something is done."""
 _SHORT = {"learning_rate": "lr"}
+_SPEEDS = {"tokens_per_second": "tokens/s", "words_per_second": "words/s"}
 _LATE = ("learning_rate", "tokens_per_second")
 """Facts that give way first where a line is too long."""
 
@@ -156,8 +157,8 @@ def stamp() -> str:
 
 
 def _fact(name: str, value: Any) -> str:
-    if name == "tokens_per_second":
-        return f"{number(value)} tokens/s"
+    if name in _SPEEDS:
+        return f"{number(value)} {_SPEEDS[name]}"
     return f"{_SHORT.get(name, name)} {number(value)}"
 
 

@@ -44,6 +44,15 @@ def placeholders_in(text: str) -> list[str]:
     return [found[0] for found in _ANY.finditer(text)] if _MAYBE.search(text) else []
 
 
+def placeholder_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the placeholders of a text begin and end, in order.
+
+    >>> placeholder_spans("Hi {name}")
+    [(3, 9)]
+    """
+    return [found.span() for found in _ANY.finditer(text)] if _MAYBE.search(text) else []
+
+
 def without_placeholders(text: str) -> str:
     """Return a text with a space for each placeholder, and of texts with cases their words.
 

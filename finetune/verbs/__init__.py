@@ -131,6 +131,12 @@ _ROWS = (
     ),
     Verb("reproduce", "release", "make a release again from its folder, and compare"),
     Verb("chat", "use", "chat with base and adapter in the terminal", recipe="required"),
+    Verb(
+        "translate",
+        "use",
+        "translate a file: text, subtitles, USFM, PO, a table; resumes",
+        recipe="required",
+    ),
     Verb("compose", "use", "make one adapter of several on the same base", store=True),
     Verb("export", "use", "export the adapter, e.g. merged into its base", recipe="required"),
     Verb(

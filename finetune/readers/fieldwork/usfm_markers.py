@@ -29,13 +29,13 @@ _TITLE = re.compile(
 )
 _BESIDE = re.compile(r"(h|toc|toca|r|mr|sr|sd|cl)\d*$")
 _NO_TEXT = re.compile(r"(usfm|ide|sts|restore|cp|ca|va|vp|pro|cat|ie|esb|esbe)$")
-_NOTES = frozenset({"f", "fe", "ef", "x", "ex", "rq"})
-_MILESTONE = re.compile(r"\\z?[a-z]+[0-9]*(?:-[se])?(?:\s*\|[^\\]*|\s*)\\\*")
-_MARKER = re.compile(r"\\(\+?)([a-zA-Z][a-zA-Z0-9]*(?:-[0-9]+)?)(\*?)")
+NOTES = frozenset({"f", "fe", "ef", "x", "ex", "rq"})
+MILESTONE = re.compile(r"\\z?[a-z]+[0-9]*(?:-[se])?(?:\s*\|[^\\]*|\s*)\\\*")
+MARKER = re.compile(r"\\(\+?)([a-zA-Z][a-zA-Z0-9]*(?:-[0-9]+)?)(\*?)")
 _BOOK = re.compile(r"\\id\s+(?=[0-9]?[A-Z])[A-Z0-9]{3}(?![A-Za-z0-9])")
 _STRUCTURE = re.compile(r"\\[cv]\s+\d")
-_NUMBER = re.compile(r"[ \t]{0,9}([0-9]+[a-z]?(?:[-\u2010-\u2013,][0-9]+[a-z]?)*)[ \t]?")
-_WORD = re.compile(r"[ \t]{0,9}([^\s\\]{1,40})[ \t]?")
+NUMBER = re.compile(r"[ \t]{0,9}([0-9]+[a-z]?(?:[-\u2010-\u2013,][0-9]+[a-z]?)*)[ \t]?")
+WORD = re.compile(r"[ \t]{0,9}([^\s\\]{1,40})[ \t]?")
 _CALLER = re.compile(r"^\S\s+")
 _SIGNS = str.maketrans({"~": "\u00a0"})
 
@@ -92,7 +92,7 @@ def steps(file: SourceFile, encoding: Encoding) -> Iterator[Step]:
     reader = _Reader()
     for number, line in numbered_lines(file, encoding=encoding):
         text = no_nul(line, at=file.place(number))
-        yield from reader.line(number, _MILESTONE.sub("", text))
+        yield from reader.line(number, MILESTONE.sub("", text))
     yield from reader.end()
 
 
@@ -122,7 +122,7 @@ class _Reader:
         """Yield the steps of a line."""
         self.number = number
         at = 0
-        for marked in _MARKER.finditer(line):
+        for marked in MARKER.finditer(line):
             if marked.start() < at:  # it was part of a number
                 continue
             yield from self._text(line[at : marked.start()])
@@ -134,7 +134,7 @@ class _Reader:
             if line[at : at + 1] == " ":
                 at += 1
             if name in ("c", "v", "id"):
-                found = (_WORD if name == "id" else _NUMBER).match(line, at)
+                found = (WORD if name == "id" else NUMBER).match(line, at)
                 at = found.end() if found else at
                 yield from self._numbered(name, found[1] if found else "")
             else:
@@ -155,7 +155,7 @@ class _Reader:
         yield Step(_NUMBERED[name], self.number, value)
 
     def _opened(self, name: str, *, starts: bool) -> Iterator[Step]:
-        if name in _NOTES or name == "fig":
+        if name in NOTES or name == "fig":
             yield from self._close_note()
             self.note, self.begin = name, self.number
         elif self.note:

@@ -13,15 +13,15 @@ from finetune.readers.subtitles.cue import Cue, malformed, milliseconds
 from finetune.sources.files import SourceFile
 
 ARROW = "-->"
-_TIMES = re.compile(r"\s*([\d:.,]+)\s*-->\s*([\d:.,]+)(?:\s.*)?")
+TIMES = re.compile(r"\s*([\d:.,]+)\s*-->\s*([\d:.,]+)(?:\s.*)?")
 _SBV_TIMES = re.compile(r"\s*(\d{1,2}:\d\d:\d\d\.\d{3}),(\d{1,2}:\d\d:\d\d\.\d{3})\s*")
 _TORN_TIMES = re.compile(r"\s*\d+:\d+:\d+[,.]?\d*")
 _NUMBER = re.compile(r"\s*\d+\s*")
-_ASIDE = re.compile(r"(?:NOTE|STYLE|REGION)\b")
-_POSITION = re.compile(r"\{\\[^{}]*\}")  # `{\an8}`: of another format, but common in SRT
+ASIDE = re.compile(r"(?:NOTE|STYLE|REGION)\b")
+POSITION = re.compile(r"\{\\[^{}]*\}")  # `{\an8}`: of another format, but common in SRT
 _RUBY = re.compile(r"<rt\b[^<>\n]*>([^<\n]*)(?:</rt>)?")
 """A reading aid above or beside the words."""
-_TAG = re.compile(
+TAG = re.compile(
     r"</?(?:i|b|u|s|em|strong|font|c|v|lang|ruby|rt)\b[^<>]*>|<\d[\d:.]*>", re.IGNORECASE
 )
 """Tags of both formats and times of karaoke. Other `<` and `>` are text: `3 < 5`, `<Musa> Ina`."""
@@ -31,9 +31,9 @@ def srt_cues(file: SourceFile, lines: Sequence[str]) -> Iterator[Cue | Rejection
     """Yield the cues of an SRT file; a blank line inside a text does not end it."""
     begins = [at for at, line in enumerate(lines) if ARROW in line or _is_torn(lines, at)]
     first = begins[0] if begins else len(lines)
-    yield from _stray(file, lines, 0, _without_number(lines, 0, first))
+    yield from _stray(file, lines, 0, without_number(lines, 0, first))
     for at, after in zip(begins, [*begins[1:], len(lines)], strict=False):
-        end = _without_number(lines, at + 1, after)
+        end = without_number(lines, at + 1, after)
         text = [line for line in lines[at + 1 : end] if line.strip()]
         yield _timed(file, at, lines[at], _plain(text))
         if after == len(lines) and any(line.strip() for line in lines[end:after]):
@@ -43,8 +43,8 @@ def srt_cues(file: SourceFile, lines: Sequence[str]) -> Iterator[Cue | Rejection
 
 def vtt_cues(file: SourceFile, lines: Sequence[str]) -> Iterator[Cue | Rejection]:
     """Yield the cues of a WebVTT file; a blank line ends a cue, notes and styles are none."""
-    for begin, block in _blocks(lines):
-        if begin == 0 or _ASIDE.match(block[0]):
+    for begin, block in blocks(lines):
+        if begin == 0 or ASIDE.match(block[0]):
             continue
         timed = next((n for n, line in enumerate(block[:2]) if ARROW in line), None)
         if timed is None:
@@ -59,7 +59,7 @@ def vtt_cues(file: SourceFile, lines: Sequence[str]) -> Iterator[Cue | Rejection
 
 def sbv_cues(file: SourceFile, lines: Sequence[str]) -> Iterator[Cue | Rejection]:
     """Yield the cues of an SBV file (YouTube)."""
-    for begin, block in _blocks(lines):
+    for begin, block in blocks(lines):
         times = _SBV_TIMES.fullmatch(block[0])
         if times is None:
             yield from _stray(file, lines, begin, begin + len(block))
@@ -74,7 +74,7 @@ def is_sbv(lines: Sequence[str]) -> bool:
     return _SBV_TIMES.fullmatch(next((line for line in lines if line.strip()), "")) is not None
 
 
-def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def blocks(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line from 0, lines) between blank lines.
 
     A line of spaces stands inside a cue (automatic captions have them), unless a cue follows it.
@@ -93,7 +93,7 @@ def _timed(
     file: SourceFile, at: int, line: str, plain: tuple[tuple[str, ...], frozenset[int]]
 ) -> Cue | Rejection:
     """Return the cue below a line with times, or its rejection."""
-    times = _TIMES.fullmatch(line)
+    times = TIMES.fullmatch(line)
     clocks = [milliseconds(clock) for clock in times.groups()] if times else [None]
     texts, turns = plain
     place = file.place(at + 1)
@@ -111,7 +111,7 @@ def _is_torn(lines: Sequence[str], at: int) -> bool:
     )
 
 
-def _without_number(lines: Sequence[str], begin: int, end: int) -> int:
+def without_number(lines: Sequence[str], begin: int, end: int) -> int:
     """Return the end of a text, before the number of the next cue.
 
     At the end of a file a number counts as one only after a blank line.
@@ -143,7 +143,7 @@ def _plain(raw: Sequence[str], *, web: bool = False) -> tuple[tuple[str, ...], f
     texts: list[str] = []
     turns: set[int] = set()
     for line in raw:
-        text = _POSITION.sub("", _TAG.sub("", line))
+        text = POSITION.sub("", TAG.sub("", line))
         text = (unescape(text) if web else text).strip()
         if text:
             turns |= {len(texts)} if line.lstrip().startswith("<v") else set()

@@ -74,7 +74,7 @@ def _units(
     reason = "obsolete" if entry.obsolete else UNREVIEWED if "fuzzy" in entry.flags else None
     left_out = reason == "obsolete" or not admitted(reason, corpus.admit)
     for form, target in sorted(entry.msgstr.items()):
-        source = _source(entry, form, rule)
+        source = source_of_form(entry, form, rule)
         part = None
         if entry.msgid_plural is not None:
             part = sentence("plural form {form:d}", form=form)
@@ -85,7 +85,7 @@ def _units(
             yield record_of(at, {"msgid": source, "msgstr": target}, corpus)
 
 
-def _source(entry: Entry, form: int, rule: PluralRule | None) -> str:
+def source_of_form(entry: Entry, form: int, rule: PluralRule | None) -> str:
     """Return the text that a plural form translates.
 
     A form that stands for one and for more (French 0 and 1, Russian 1 and 21) translates the text

@@ -20,7 +20,7 @@ MAX_PO_ENTRIES = 400_000
 MAX_FORMS = 20
 COMPILED = (b"\xde\x12\x04\x95", b"\x95\x04\x12\xde")
 """The first bytes of a compiled catalogue (MO)."""
-_CHARSET = re.compile(rb"charset=([\w.:-]{1,40})", re.IGNORECASE)
+CHARSET = re.compile(rb"charset=([\w.:-]{1,40})", re.IGNORECASE)
 _CHARSETS = re.compile(
     r"(?:iso-?8859-?\d{1,2}|latin-?\d|cp\d{3,4}|windows-?\d{3,4}|koi8-?[rut]|mac-?\w+|tis-?620"
     r"|euc-?(?:jp|kr|cn)|gb2312|gbk|gb18030|big5(?:-?hkscs)?|shift_?jis|viscii|ptcp154|us-?ascii"
@@ -28,9 +28,9 @@ _CHARSETS = re.compile(
     re.IGNORECASE,
 )
 """Encodings of catalogues besides UTF-8; other codecs of Python are no encodings of text."""
-_KEYWORD = re.compile(r"(msgctxt|msgid_plural|msgid|msgstr)(?:\[(\d{1,3})\])?\s*(?=\")")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
+KEYWORD = re.compile(r"(msgctxt|msgid_plural|msgid|msgstr)(?:\[(\d{1,3})\])?\s*(?=\")")
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "v": "\v", "f": "\f"}
 
 
@@ -100,7 +100,7 @@ class _Reading:
 
     def line(self, number: int, line: str, *, obsolete: bool) -> Iterator[Entry]:
         """Take a line with a text."""
-        keyword = _KEYWORD.match(line)
+        keyword = KEYWORD.match(line)
         entry = self.entry
         begins = keyword is not None and keyword[1] in ("msgctxt", "msgid")
         whole = entry is not None and entry.problem is None
@@ -136,10 +136,10 @@ def _take(
     further: dict[tuple[str, int], list[str]],
 ) -> tuple[str, int]:
     """Add a line to an entry and return the part it belongs to; ValueError for an odd one."""
-    quoted = _QUOTED.fullmatch(line, keyword.end() if keyword else 0)
+    quoted = QUOTED.fullmatch(line, keyword.end() if keyword else 0)
     if quoted is None:
         raise ValueError(sentence("a text without its quotation marks"))
-    text = _ESCAPE.sub(_unescaped, quoted[1])
+    text = ESCAPE.sub(unescaped, quoted[1])
     if keyword is None:
         if part is None:
             raise ValueError(sentence("a text without msgid or msgstr"))
@@ -167,7 +167,8 @@ def _whole(entry: Entry, file: SourceFile) -> Entry:
     return entry
 
 
-def _unescaped(found: re.Match[str]) -> str:
+def unescaped(found: re.Match[str]) -> str:
+    """Return the character that an escape (`ESCAPE`) stands for."""
     code = found[1]
     if code[0] == "x" and len(code) > 1:
         return chr(int(code[1:], 16))
@@ -213,7 +214,7 @@ def _decoded(file: SourceFile) -> str:
                 command=command,
             )
         )
-    found = _CHARSET.search(head)
+    found = CHARSET.search(head)
     stated = found[1].decode("ascii") if found else "utf-8"
     if not _CHARSETS.fullmatch(stated):
         return whole_utf8(file, max_bytes=MAX_PO_BYTES, too_large=SPLIT).decode("utf-8-sig")

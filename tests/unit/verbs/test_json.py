@@ -61,6 +61,7 @@ LINES = [
     ["publish", R],
     ["reproduce", *AGAIN, "--dry-run"],
     ["reproduce", *AGAIN],
+    ["translate", R, "t.txt", "-o", "t.hau.txt"],
     ["export", R, "--format", "merged", "-o", "merged"],
     ["compose", f"one={R}", f"two={R}", "-o", "composed"],
     ["cards", "list"],

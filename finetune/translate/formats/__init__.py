@@ -1,0 +1,1 @@
+"""Formats of files to translate: where their texts stand."""
