@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.api.recipes import not_built
-from finetune.artefacts.credits.credit_file import CREDITS, read_credits
+from finetune.artefacts.credits.credit_file import CREDITS, MOST_BYTES, read_credits
 from finetune.artefacts.credits.shares import CreditRow
 from finetune.artefacts.job import Artifact, Job
-from finetune.errors import RecipeError, StoreError
+from finetune.artefacts.results import ReleaseResult, read_result
+from finetune.errors import RecipeError, ReleaseError, StoreError
 from finetune.messages import Place, problem
 from finetune.output.console import Console
 from finetune.output.paths import is_folder, is_there
+from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.gate import Opened, open_project
 from finetune.pipeline.plan import steps_of
 from finetune.pipeline.store import Store
 from finetune.pipeline.verify import refuse_damaged
+from finetune.spec.terms.strictest import StrictestTerms, strictest_terms
 
 _LABEL = re.compile(r"(?:release/)?([0-9a-f]{16})")
+
+
+@dataclass(frozen=True, slots=True)
+class _WithTerms:
+    """Part of `training_data.json`."""
+
+    terms: StrictestTerms | None = None
 
 
 def credits_of(
@@ -48,6 +59,29 @@ def credits_of(
     if is_there(path) and is_folder(path):
         return read_credits(path / CREDITS)
     return read_credits(_labelled(release, store).path / CREDITS)
+
+
+def terms_of_release(
+    release: str, *, store: Store, overrides: Sequence[str] = ()
+) -> StrictestTerms | None:
+    """Return the terms of communities behind a release; it is named as in `credits_of`.
+
+    Those of a recipe are what its cards state now. Raises RecipeError as `credits_of`, ReleaseError
+    for a damaged file.
+    """
+    path = Path(release)
+    if path.suffix in (".yaml", ".yml"):
+        return strictest_terms(open_project(path, purpose="report", overrides=overrides).cards)
+    if not (is_there(path) and is_folder(path)):
+        return read_result(_labelled(release, store), ReleaseResult).terms
+    data = path / "training_data.json"
+    try:
+        found = read_json(data, _WithTerms, max_bytes=MOST_BYTES) if data.is_file() else None
+    except (OSError, UnreadableError) as error:
+        raise ReleaseError(
+            problem("unreadable-file", "cannot be read: {why}", at=Place(data), why=str(error))
+        ) from None
+    return found.terms if found else None
 
 
 def _labelled(label: str, store: Store) -> Artifact:

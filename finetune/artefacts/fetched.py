@@ -56,3 +56,14 @@ class FetchedPackage:
     """Path -> sha256."""
     integrity: str = ""
     """Checksum of the archive, `sha512-BASE64` as in npm's lock files; empty in older artefacts."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedCollective:
+    """Result of the stage `corpus` for a data set of Mozilla Data Collective."""
+
+    dataset: str
+    sha256: str
+    """Of the archive."""
+    files: Mapping[str, str]
+    """Path -> sha256."""

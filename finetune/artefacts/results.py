@@ -28,6 +28,7 @@ from finetune.messages import Place, problem
 from finetune.mix.allocate import Subset
 from finetune.mix.mixture_plan import DrawnGroup, Interval
 from finetune.spec.sections.training import Precision
+from finetune.spec.terms.strictest import StrictestTerms
 
 _Value = TypeVar("_Value")
 _Result = TypeVar("_Result")
@@ -334,6 +335,7 @@ class ReleaseResult:
     gates: tuple[GateResult, ...] = field(default=(), metadata=SPARSE)
     """Findings that decide whether the release may be public."""
     effect: Effect | None = field(default=None, metadata=SPARSE)
+    terms: StrictestTerms | None = field(default=None, metadata=SPARSE)
 
 
 def as_json(result: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from finetune.cards.look import records_of
 from finetune.cards.update import update_command
 from finetune.errors import ReleaseError
-from finetune.messages import Place, Problem, problem
+from finetune.messages import Place, Problem, phrase, problem
 from finetune.output.small_files import read_bytes
 from finetune.pipeline.internal_texts import outside
 from finetune.release import folder_hub
@@ -28,6 +28,9 @@ from finetune.sources.hub_fetch import endpoint
 from finetune.spec.card import DataCard
 from finetune.spec.licence import KNOWN
 from finetune.spec.sections.source import LocalSource
+from finetune.spec.terms.refusals import copy_problems
+from finetune.spec.terms.strictest import strictest_terms
+from finetune.spec.terms.term_sentences import said_of_terms
 from finetune.spec.withdrawn import record_hash
 
 if TYPE_CHECKING:
@@ -66,7 +69,8 @@ def files_of(card: DataCard, *, public: bool, today: date, folder: Path) -> dict
     not what the card states.
     """
     place = Place(card.path)
-    problems = [one.at(place) for one in _refusals(card, public=public, today=today)]
+    found = _refusals(card, public=public, today=today)
+    problems = [one if one.place else one.at(place) for one in found]
     if problems:
         raise ReleaseError(*problems)
     readme = _with_conditions(card, folder)
@@ -88,7 +92,10 @@ def _with_conditions(card: DataCard, folder: Path) -> Path:
     lines = read_bytes(card.path).decode("utf-8-sig").splitlines(keepends=True)
     end = next(n for n, line in enumerate(lines) if n and line.rstrip() == "---")
     # a JSON string is the same string in YAML 1.1 and 1.2
-    lines.insert(end, f"{_PROMPT}: {json.dumps(access.conditions.strip(), ensure_ascii=False)}\n")
+    terms = strictest_terms({card.name: card})
+    said = [access.conditions.strip(), *(map(str, said_of_terms(terms)) if terms else ())]
+    prompt = json.dumps("\n\n".join(said), ensure_ascii=False)
+    lines.insert(end, f"{_PROMPT}: {prompt}\n")
     path = folder / "README.md"
     path.write_text("".join(lines), "utf-8", newline="")
     return path
@@ -177,6 +184,7 @@ def _refusals(card: DataCard, *, public: bool, today: date) -> Iterator[Problem]
             "publish-personal-data",
             "personal_data: present; a public data set must not contain personal data",
         )
+    yield from copy_problems({card.name: card}, instead=phrase(""))
     yield from _of_files(card)
 
 

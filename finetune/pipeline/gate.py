@@ -22,6 +22,7 @@ from finetune.sources.lock import check_files, verify_lock
 from finetune.spec.load import Project, load_project
 from finetune.spec.permission import Terms, refuse_training, terms_of
 from finetune.spec.tables.extras import refuse_missing_trackers
+from finetune.spec.terms.refusals import refuse_forbidden_use
 
 Purpose = Literal[
     "check",
@@ -96,6 +97,10 @@ def open_project(
     terms = None
     with _gathered(problems):
         refuse_training(project.cards, today=day)
+    with _gathered(problems):
+        refuse_forbidden_use(
+            project.recipe.intended_use, project.cards, at=project.at(("intended_use",))
+        )
     forbidden = list(problems)
     with _gathered(problems):
         terms = terms_of(project.recipe, project.cards, today=day)

@@ -6,7 +6,7 @@ Stages are named by string, so that planning never imports torch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from finetune.errors import RecipeError
@@ -22,6 +22,7 @@ from finetune.spec.recipe import Phase
 from finetune.spec.sections.base_model import Base
 from finetune.spec.sections.compared_model import COMPARED, role_of
 from finetune.spec.tables.task import added_origins
+from finetune.spec.terms.strictest import strictest_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,10 +380,10 @@ def _release_content(project: Project) -> dict[str, Any]:
     judged = outside.judgement_checksums(project)
     use = {} if recipe.intended_use == "general" else {"intended_use": recipe.intended_use}
     fed = {"electricity": recipe.electricity.model_dump(mode="json")} if recipe.electricity else {}
+    terms = strictest_terms(project.cards)  # those of licences included
     return (
         ({"judgements": judged} if judged else {})
-        | use
-        | fed
+        | (use | fed | ({"terms": asdict(terms)} if terms else {}))
         | {
             "release": recipe.released.model_dump(mode="json", exclude={"judgements"}),
             "gates": recipe.gates.model_dump(mode="json"),
@@ -391,7 +392,7 @@ def _release_content(project: Project) -> dict[str, Any]:
                 name: project.cards[name].model_dump(
                     mode="json",
                     include=RELEASED_FIELDS,
-                    exclude={"corpus": {"withdrawals"}},  # what was withdrawn is in `prepare`
+                    exclude={"corpus": {"withdrawals", "terms"}},  # withdrawn: in `prepare`
                 )
                 for name in recipe.card_names
             },

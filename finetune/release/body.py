@@ -72,6 +72,7 @@ from finetune.spec.sections.training import WARMUP_RATIO
 from finetune.spec.tables.metric import VALIDATION, Metric, metric
 from finetune.spec.tables.public_tasks import FAMILY_NAMES, HARNESS, without_task
 from finetune.spec.tables.task import metrics_asked
+from finetune.spec.terms.term_sentences import TERMS_HEADING
 from finetune.spec.trained_languages import trained_languages
 from finetune.statistics.claims import MIN_ITEMS_OF_A_CLAIM
 
@@ -171,7 +172,7 @@ def _facts(job: Job, *, licence: Licensing) -> dict[str, Any]:
         "summary": recipe.released.summary.strip(),
         "base": recipe.base,
         "base_result": result_of(job, "base", BaseResult),
-        "licence": licence,
+        **{"licence": licence, "terms": licence.terms_said, "terms_heading": TERMS_HEADING},
         "obligations": obligations(licences),
         "without_benchmark": [
             language_name(code) for code in without_task(trained_languages(recipe, job.cards))

@@ -31,9 +31,9 @@ def front_matter(job: Job, *, licence: Licensing) -> Any:
     base = job.recipe.base
     results = _eval_results(job)
     extra: dict[str, Any] = {"base_model_relation": "adapter"}
-    if licence.gate:
+    if shown_at_gate := licence.shown_at_gate:
         # the Hub shows it as Markdown; alone in its paragraph, a pipe begins no table
-        shown = (inline(condition).replace(r"\|", "|") for condition in licence.gate)
+        shown = (inline(condition).replace(r"\|", "|") for condition in shown_at_gate)
         extra["extra_gated_prompt"] = "\n\n".join(shown)
     extra |= hub_emissions(job, emissions_of_job(job))
     extra["language_details"] = ", ".join(bcp47(lang) for lang in languages)

@@ -16,7 +16,7 @@ from finetune.artefacts.gates.table import barring, remedy_of, said_of
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.results import ReleaseResult, read_result
 from finetune.errors import ReleaseError
-from finetune.messages import Place, Sentence, problem, sentence
+from finetune.messages import Place, Problem, Sentence, problem, sentence
 from finetune.output.console import Console
 from finetune.pipeline.gate import Opened, refuse_unopened
 from finetune.pipeline.internal_texts import refuse_outside
@@ -27,6 +27,7 @@ from finetune.release.contents import release_files
 from finetune.release.hub_changes import Changes, refuse_foreign
 from finetune.release.leaks import Private, private_facts, scan
 from finetune.spec.sections.publish import Publish
+from finetune.spec.terms.refusals import publication_problems
 from finetune.spec.trained_languages import trained_languages
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ def publish_release(
         settings = settings.model_copy(update={"hub": "directory"})
     refuse_outside(project.cards, settings)
     result = read_result(release, ReleaseResult)
+    if is_public(settings):
+        repo = project.recipe.released.repo
+        found = list(publication_problems(repo, project.cards))
+        _refuse_public(repo, gate=() if found else result.gate, gates=result.gates, terms=found)
     place = publish(
         release.path,
         project.recipe.released.repo,
@@ -261,10 +266,17 @@ def _say_up_to_date(place: str, *, console: Console) -> None:
     console.say(f"{place}: already up to date", place=place, changed=False)
 
 
-def _refuse_public(repo: str, *, gate: Sequence[str], gates: Sequence[GateResult]) -> None:
+def _refuse_public(
+    repo: str,
+    *,
+    gate: Sequence[str],
+    gates: Sequence[GateResult],
+    terms: Sequence[Problem] = (),
+) -> None:
     """Raise ReleaseError with everything that bars a public release."""
     private = Place(key="publish.private")
-    problems = [
+    problems = list(terms)
+    problems += [
         problem(
             "gate-not-passed",
             "false, but {repo} does not pass the gate {gate!r}: {found}. Publish it privately; or "

@@ -23,7 +23,9 @@ from finetune.spec.card import DataCard
 from finetune.spec.licence import MODEL_TERMS
 from finetune.spec.permission import Terms
 from finetune.spec.recipe import Corpus
-from finetune.spec.sections.source import HubSource, LocalSource, UrlSource
+from finetune.spec.sections.source import HubSource, LocalSource, MdcSource, UrlSource
+from finetune.spec.terms.strictest import StrictestTerms
+from finetune.spec.terms.term_sentences import said_of_terms
 from finetune.spec.values.web_address import is_page
 
 _Result = TypeVar("_Result")
@@ -40,12 +42,26 @@ class Licensing:
     """Conditions of access that its corpora hand on."""
     name: str | None = None
     link: str | None = None
+    terms: StrictestTerms | None = None
+    """Terms of the communities behind its corpora."""
+
+    @property
+    def terms_said(self) -> tuple[Sentence, ...]:
+        """The terms of communities, one sentence each."""
+        return said_of_terms(self.terms) if self.terms else ()
+
+    @property
+    def shown_at_gate(self) -> tuple[str, ...]:
+        """Conditions to accept before one gets the adapter; empty if everyone may have it."""
+        is_gated = self.gate or (self.terms and self.terms.is_gated)
+        return (*self.gate, *_texts(self.terms_said)) if is_gated else ()
 
 
 def licensing(job: Job, terms: Terms) -> Licensing:
     """Return the terms with what the Hub wants beside `other`: a name and a link."""
+    reasons, gate, community = _texts(terms.reasons), _texts(terms.gate), terms.community
     if terms.licence != "other":
-        return Licensing(terms.licence, _texts(terms.reasons), _texts(terms.gate))
+        return Licensing(terms.licence, reasons, gate, terms=community)
     ids = {job.recipe.base.licence: MODEL_TERMS.get(job.recipe.base.licence)}
     for card in job.cards.values():
         name = card.license_name if card.license == "other" else card.license
@@ -53,7 +69,7 @@ def licensing(job: Job, terms: Terms) -> Licensing:
     links = {link for link in ids.values() if link and is_page(link)}
     link = links.pop() if len(links) == 1 and len(ids) == 1 else "LICENSE"
     name = plain("-and-".join(sorted(ids)))
-    return Licensing("other", _texts(terms.reasons), _texts(terms.gate), name=name, link=link)
+    return Licensing("other", reasons, gate, name=name, link=link, terms=community)
 
 
 def _texts(sentences: Iterable[Sentence]) -> tuple[str, ...]:
@@ -205,6 +221,8 @@ def _card_record(card: DataCard) -> dict[str, Any]:
         place = ", ".join(file.url for file in source.files)
     elif isinstance(source, LocalSource):
         place = "files of its owner"
+    elif isinstance(source, MdcSource):
+        place = f"Mozilla Data Collective, data set {source.dataset}"
     else:
         place = f"{'' if source.is_installed else 'npm '}package {source.package}"
     return record | {"source": place, "sha256": sums}

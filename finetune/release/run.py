@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
@@ -32,7 +33,7 @@ from finetune.artefacts.results import (
     read_result,
 )
 from finetune.errors import StoreError
-from finetune.messages import Place, problem
+from finetune.messages import Place, Sentence, problem
 from finetune.output.markdown import plain
 from finetune.release.card.training_content import write_training_content
 from finetune.release.contents import exports_of_a_release, release_files, write_json
@@ -56,6 +57,8 @@ from finetune.release.report_page import write_page
 from finetune.spec.licence import check_name, obligations
 from finetune.spec.permission import adapter_terms, standing
 from finetune.spec.sections.source import HubSource
+from finetune.spec.terms.strictest import strings_of_terms
+from finetune.spec.terms.term_sentences import TERMS_HEADING
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -92,7 +95,8 @@ def run(job: Job) -> dict[str, Any]:
     write_page(job, gates)
     machine, public = private_facts(folders=_local_folders(job)), public_strings(job)
     public += tuple(row.name for row in credited if row.name)  # as their cards permit
-    write_provenance(job, named, private=machine, public=public)
+    public += tuple(strings_of_terms(licence.terms))
+    write_provenance(job, named, private=machine, public=public, terms=licence.terms)
     write_sums(release_files(folder), folder)
     files = release_files(folder)
     scan(files, private=machine, public=public)
@@ -102,9 +106,10 @@ def run(job: Job) -> dict[str, Any]:
             recipe.released.repo,
             licence.licence,
             files=sums,
-            gate=licence.gate,
+            gate=licence.shown_at_gate,
             gates=gates,
             effect=effect,
+            terms=licence.terms,
         )
     )
 
@@ -126,7 +131,7 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing, effect: Effect) 
     (folder / "README.md").write_text(render_card(job, licence=licence, effect=effect), "utf-8")
     texts = texts_for([licence.licence, *_licences(job)])
     write_texts(texts, folder)
-    (folder / "NOTICE").write_text(_notice(job, texts), "utf-8")
+    (folder / "NOTICE").write_text(_notice(job, texts, licence.terms_said), "utf-8")
     if licence.licence == "other":
         (folder / "LICENSE").write_text(_combined_terms(job, licence), "utf-8")
     data: dict[str, Any] = {"cards": training_data(job), "base": _base_of(job, effect)}
@@ -136,6 +141,7 @@ def _write_texts(job: Job, folder: Path, *, licence: Licensing, effect: Effect) 
         facts = {name: prepared[name] for name in counted if prepared[name] is not None}
         data |= facts if phase is None else {"phases": data.get("phases", {}) | {phase: facts}}
     data["by_card"] = counts_by_card(job)
+    data |= {"terms": asdict(licence.terms)} if licence.terms else {}
     write_json(folder / "training_data.json", data)
     write_training_content(job, folder)
     evaluate = job.inputs.get("evaluate")
@@ -222,7 +228,7 @@ def _licences(job: Job) -> list[str]:
     return [job.recipe.base.licence, *(card.license for card in job.cards.values())]
 
 
-def _notice(job: Job, texts: Texts) -> str:
+def _notice(job: Job, texts: Texts, terms: Sequence[Sentence] = ()) -> str:
     """Return who made what this adapter is made from, and under which licence."""
     base = job.recipe.base
     lines = [
@@ -242,6 +248,8 @@ def _notice(job: Job, texts: Texts) -> str:
             lines.append(f"  Contact: {card['contact']}")
     for sentence in obligations(_licences(job)):
         lines += ["", sentence]
+    if terms:
+        lines += ["", str(TERMS_HEADING), *(f"  {said}" for said in terms)]
     lines += ["", "Texts of these licences:"]
     lines += [f"  {licence}: {name}" for licence, name in texts.files.items()]
     lines += [f"  {licence}: not included; {why}" for licence, why in texts.without.items()]
@@ -251,6 +259,7 @@ def _notice(job: Job, texts: Texts) -> str:
 def _combined_terms(job: Job, licence: Licensing) -> str:
     lines = ["This adapter may be used only as far as all of these terms allow:", ""]
     lines += [f"- {reason}" for reason in licence.reasons]
+    lines += [f"- {said}" for said in licence.terms_said]
     lines += ["", "Where to read them:", "", f"- {job.recipe.base.released_id}: its Hub page"]
     for card in training_data(job):
         lines.append(f"- {card['card']}: {card['licence']} {card['licence_link'] or ''}".rstrip())

@@ -116,6 +116,7 @@ def _run(run: Run, document: Document) -> dict[str, Any]:
         ],
         "outputs": [as_json(one) for one in run.evaluated.outputs] if run.evaluated else [],
         "funnel": [dict(row) for row in run.funnel],
+        "terms": asdict(run.terms) if run.terms else None,
         "cost": cost[0] if cost else None,
         "timeline": [
             asdict(replace(one, note=None)) | {"note": one.note and str(one.note)}

@@ -29,6 +29,7 @@ from finetune.report.text_samples import Sample
 from finetune.spec.language import bcp47
 from finetune.spec.script import direction
 from finetune.spec.tables.metric import VALIDATION, metric
+from finetune.spec.terms.term_sentences import said_of_terms
 
 MOST_VERDICTS = 6
 """Sentences at the top; the table has all."""
@@ -94,6 +95,7 @@ def _facts(document: Document) -> dict[str, Any]:
         "funnels": [_funnel_table(one) for one in funnels],
         "funnel_facts": funnels,
         "costs": [table(document) for table in (costs_table, energy_table, grids_table)],
+        "terms": [(run, said_of_terms(run.terms)) for run in document.runs if run.terms],
         "labels": [run.label for run in document.runs],
         "signatures": sorted(
             {one.pair.adapter.signature for group in document.groups for one in group.scored}

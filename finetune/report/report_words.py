@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from finetune.messages import Sentence, sentence
 from finetune.spec.tables.metric import FIDELITY
+from finetune.spec.terms.term_sentences import TERMS_HEADING
 
 WORDS: Mapping[str, Sentence] = {
     "report": sentence("Report"),
@@ -77,6 +78,8 @@ WORDS: Mapping[str, Sentence] = {
     ),
     "bytes": sentence("bytes"),
     "funnel": sentence("From texts read to texts trained on"),
+    "terms": sentence("Terms of the communities"),
+    "terms-help": TERMS_HEADING,
     "read": sentence("texts read"),
     "train": sentence("for training"),
     "valid": sentence("for validation"),

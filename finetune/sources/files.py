@@ -17,7 +17,14 @@ from finetune.sources.checksums import checksum, checksums
 from finetune.sources.zipped import DAMAGED, OFFICE, chosen_members, is_zip, members_of
 from finetune.spec.card import DataCard
 from finetune.spec.formats import FETCHED, FORMATS, Format, reader
-from finetune.spec.sections.source import File, HubSource, LocalSource, PackageSource, UrlSource
+from finetune.spec.sections.source import (
+    File,
+    HubSource,
+    LocalSource,
+    MdcSource,
+    PackageSource,
+    UrlSource,
+)
 from finetune.text.shown import shown_name
 
 
@@ -118,7 +125,9 @@ def _resolved(card: DataCard, *, inputs: Mapping[str, Artifact]) -> list[SourceF
     if isinstance(source, HubSource):
         return [_fetched(card, inputs, name="data.parquet")]
     npm = isinstance(source, PackageSource) and not source.is_installed
-    if npm or isinstance(source, UrlSource):  # checked against the card when they were fetched
+    if npm or isinstance(
+        source, UrlSource | MdcSource
+    ):  # checked against the card when they were fetched
         return [_fetched(card, inputs, name=file.path) for file in source.files]
     if isinstance(source, PackageSource):
         root = _package_root(card, source)

@@ -356,6 +356,8 @@ def _card_entry(card: DataCard) -> dict[str, Any]:
     if source.kind == "url":
         return {"kind": "url", "files": {file.url: file.sha256 for file in source.files}}
     pins = {file.path: file.sha256 for file in source.files}
+    if source.kind == "mdc":
+        return {"kind": "mdc", "id": source.dataset, "sha256": source.sha256, "files": pins}
     if source.kind == "package":
         kind = "package" if source.is_installed else "npm package"
         return {"kind": kind, "package": source.package, "files": pins}

@@ -336,6 +336,12 @@ class _Pace:
         self._mark, self._bytes = now, written
 
 
+def refuse_size(size_bytes: int, folder: Path, *, at: Place) -> None:
+    """Raise InputError for a file that is larger than one may be, or than the disk has room for."""
+    if size_bytes > (most := _most_bytes(folder)):
+        raise _too_large(at, size_bytes, most)
+
+
 def _most_bytes(folder: Path) -> int:
     """Return how large a file may be: as set, and so that the disk keeps some room."""
     free = shutil.disk_usage(folder).free - BOUNDS.margin_bytes

@@ -25,8 +25,9 @@ from finetune.spec.formats import Format, known_format
 from finetune.spec.language import HubLanguage, Language
 from finetune.spec.section import Section
 from finetune.spec.sections.base_model import LicenceId, Name
+from finetune.spec.sections.community_terms import CommunityTerms
 from finetune.spec.sections.people import Access, Consent, People, Withdrawals
-from finetune.spec.sections.source import HubSource, PackageSource, Source, UrlSource
+from finetune.spec.sections.source import LocalSource, PackageSource, Source
 from finetune.spec.sections.split_column import SplitColumn
 from finetune.spec.values.expressions import Expression, checked, compiled
 from finetune.spec.values.table_keys import TABLE_KEYS, Encoding, Header, Quotes, Separator
@@ -133,6 +134,8 @@ class CorpusBlock(Section):
     """Uses that the owners permit; empty: what the licence permits. Without `train-models` nothing
     is trained, without `publish-models` nothing released, without `commercial` an adapter is
     non-commercial, without `share` the texts are not published."""
+    terms: CommunityTerms | None = None
+    """Terms of the community behind the texts that no generic licence states."""
     contact: str = ""
     """Contact for questions about the corpus."""
     personal_data: Literal["not-stated", "none-known", "present", "removed"] = "not-stated"
@@ -163,7 +166,7 @@ class CorpusBlock(Section):
         source = self.source
         if isinstance(source, PackageSource):
             return not source.is_installed
-        return isinstance(source, HubSource | UrlSource)
+        return not isinstance(source, LocalSource)
 
     @field_validator("consent", mode="before")
     @classmethod
@@ -193,7 +196,7 @@ class CorpusBlock(Section):
                         languages=self.languages,
                     )
                 )
-        unpinned = isinstance(self.source, HubSource) and self.source.revision is None
+        unpinned = self.source.kind == "hub" and self.source.revision is None
         if unpinned and "source.revision" not in self.not_established:
             raise Unfit(
                 problem(

@@ -23,16 +23,9 @@ from finetune.spec.licence import (
 )
 from finetune.spec.recipe import Recipe
 from finetune.spec.sections.text_checks import PersonalData
-
-_NOODL = "NOODL: permissive in the Global South, benefit sharing asked from high-income countries"
-COMMUNITY: Mapping[str, str] = {
-    "esethu": "Esethu: terms of the language's own community",
-    "kaitiakitanga": "Kaitiakitanga: guardianship; the community decides on access",
-    "noodl": _NOODL,
-    "nwulite": _NOODL,
-}
-"""Licences of communities by a word of their name. None is in the Hub's list, all bind the user, so
-their cards need `access` that asks for agreement."""
+from finetune.spec.terms.community_licences import CommunityLicence, licence_named
+from finetune.spec.terms.refusals import may_be_copied
+from finetune.spec.terms.strictest import StrictestTerms, card_terms, strictest_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +36,8 @@ class Terms:
     reasons: tuple[Sentence, ...]
     gate: tuple[Sentence, ...] = ()
     """Access conditions that the adapter inherits, one sentence per card; empty if it is open."""
+    community: StrictestTerms | None = None
+    """Terms of the communities behind the cards, the strictest of each kind."""
 
 
 def standing(cards: Mapping[str, DataCard]) -> dict[str, DataCard]:
@@ -86,7 +81,7 @@ def adapter_terms(
         problems += () if unclear else error.problems  # it may be another one once that is clear
     if problems:
         raise ReleaseError(*problems)
-    return Terms(licence, reasons, gate=tuple(_gates(used)))
+    return Terms(licence, reasons, gate=tuple(_gates(used)), community=strictest_terms(used))
 
 
 def terms_of(recipe: Recipe, cards: Mapping[str, DataCard], *, today: date) -> Terms | None:
@@ -174,7 +169,7 @@ def _community_problems(name: str, card: DataCard, *, wanted: str) -> Iterable[P
             "write {agree}, or `kind: ask` if the community decides on each request",
             at=_of_card(name, "access"),
             licence=card.license_name,
-            terms=known,
+            terms=joined(known.says),
             agree="`access: {kind: agree, conditions: ...}`",
         )
     if wanted != "other":
@@ -184,15 +179,14 @@ def _community_problems(name: str, card: DataCard, *, wanted: str) -> Iterable[P
             "of an adapter, set release.licence: other, and the release carries them on",
             at=_of_card(name, "license_name"),
             licence=card.license_name,
-            known=phrase(f" ({known})" if known else ""),
+            known=phrase(f" ({known.name})" if known else ""),
             link=card.license_link,
         )
 
 
-def community_of(card: DataCard) -> str | None:
-    """Return what is known of a card's community licence, or None if it is no known one."""
-    name = (card.license_name or "").lower() if card.license == "other" else ""
-    return next((said for word, said in COMMUNITY.items() if word in name), None)
+def community_of(card: DataCard) -> CommunityLicence | None:
+    """Return the known community licence of a card, or None."""
+    return licence_named(card.license_name) if card.license == "other" else None
 
 
 def _licences(cards: Mapping[str, DataCard]) -> dict[str, str]:
@@ -203,6 +197,9 @@ def _licences(cards: Mapping[str, DataCard]) -> dict[str, str]:
         free = card.license not in {*NON_COMMERCIAL, *NON_COMMERCIAL_SHARE_ALIKE}
         if permitted and "commercial" not in permitted and free:
             found[f"{name}: permitted_uses without commercial"] = "cc-by-nc-4.0"
+        terms = card_terms(card)
+        if terms and "commercial" in terms.forbidden_uses and free:
+            found[f"{name}: forbidden_uses with commercial"] = "cc-by-nc-4.0"
     return found
 
 
@@ -231,7 +228,8 @@ def _gates(cards: Mapping[str, DataCard]) -> Iterable[Sentence]:
 def may_be_passed_on(card: DataCard) -> bool:
     """Return whether access to the texts is open, and their owners permit passing them on."""
     permitted = card.corpus.permitted_uses
-    return card.corpus.access.kind == "open" and (not permitted or "share" in permitted)
+    is_shared = not permitted or "share" in permitted
+    return card.corpus.access.kind == "open" and is_shared and may_be_copied(card)
 
 
 def passed_on(cards: Mapping[str, DataCard]) -> list[str]:

@@ -79,7 +79,7 @@ def text_findings(card: DataCard, *, watch: Watch = unwatched) -> Iterator[Findi
 
 def _not_fetched(card: DataCard) -> Problem:
     source = card.corpus.source
-    named = {"hub": "dataset", "package": "package"}.get(source.kind, "kind")
+    named = {"hub": "dataset", "mdc": "dataset", "package": "package"}.get(source.kind, "kind")
     return problem(
         "not-fetched",
         "The texts are not on this machine ({source}), so they were not examined. "

@@ -34,7 +34,7 @@ from finetune.cluster.bundle.scratch import scratch_folder
 from finetune.cluster.bundle.wheels import packages_of, write_wheels
 from finetune.cluster.chain.snapshot import add_cards, copy_inside
 from finetune.errors import InputError, RecipeError, StoreError
-from finetune.messages import Place, problem
+from finetune.messages import Place, problem, sentence
 from finetune.output.copy_file import copy_file
 from finetune.output.durable import flush, write_json
 from finetune.output.small_files import UnreadableError
@@ -48,8 +48,10 @@ from finetune.sources.lock import adapter_folder
 from finetune.sources.lock_file import lock_path
 from finetune.sources.tar_stream import shown
 from finetune.spec.load import Project
+from finetune.spec.permission import standing
 from finetune.spec.sections.compared_model import local_adapters
 from finetune.spec.task_file import is_task_file, read_task_file
+from finetune.spec.terms.refusals import refuse_copies
 
 MAX_FILES = MAX_MEMBERS // 2
 """Maximum number of files; folders of a tar file count as members, too."""
@@ -69,6 +71,8 @@ class Contents:
     skip_wheels: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     """Values of --set, repeated in the README."""
+    own_use: bool = False
+    """True if it stays with those who hold the texts already."""
 
 
 def write_bundle(
@@ -80,11 +84,15 @@ def write_bundle(
 
     Raises:
         RecipeError: the target exists, or the recipe names files that a bundle cannot hold.
+        ReleaseError: the terms of a card forbid copies of its texts.
         InputError: a wheel is not available, or an artefact is not in the store.
         StoreError: an artefact is damaged, or the disk is full.
         TypeError: for a recipe that did not pass the gate for making something.
     """
     refuse_unopened(contents.project)
+    if not contents.own_use:
+        own = sentence("; for a cluster of your own, which no one else reads, add --own-use")
+        refuse_copies(standing(contents.project.cards), instead=own)
     place = target.with_name(f".{target.name}.bundle")
     _refuse_existing(target, unless=place)
     with _disk_errors(target), scratch_folder(place, waiting=waiting) as scratch:

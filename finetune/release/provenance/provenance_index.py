@@ -17,7 +17,7 @@ from finetune.spec.sections.source import Sha256
 
 SCHEMA = 1
 FOLDER = "provenance"
-INDEX, RECIPE, SUMS = "provenance.json", "recipe.json", "SHA256SUMS"
+INDEX, RECIPE, SUMS, TERMS = "provenance.json", "recipe.json", "SHA256SUMS", "terms.json"
 CARDS, MANIFESTS, INPUTS = "data_cards", "manifests", "inputs"
 MOST_ENTRIES = 10_000
 _LINE = 400

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from finetune.release.provenance.provenance_index import (
     MANIFESTS,
     RECIPE,
     SCHEMA,
+    TERMS,
     ArtefactNote,
     CardNote,
     LocalInput,
@@ -44,6 +45,7 @@ from finetune.spec.resolved import as_text, recipe_values
 from finetune.spec.sections.identify import PACKAGES
 from finetune.spec.sections.publish import Publish
 from finetune.spec.sections.source import PackageSource
+from finetune.spec.terms.strictest import StrictestTerms
 
 NOT_INCLUDED = "not included"
 """Stands in manifests for what a restricted card states."""
@@ -82,7 +84,12 @@ class _Found:
 
 
 def write_provenance(
-    job: Job, cards: Mapping[str, DataCard], *, private: Private, public: tuple[str, ...]
+    job: Job,
+    cards: Mapping[str, DataCard],
+    *,
+    private: Private,
+    public: tuple[str, ...],
+    terms: StrictestTerms | None = None,
 ) -> None:
     """Write the folder into `job.workspace`. `cards` are all that the recipe names.
 
@@ -111,6 +118,8 @@ def write_provenance(
     recipe, inputs = local_inputs(job, start=first)
     (folder / RECIPE).write_text(as_text(_recipe(recipe, clean=clean)), "utf-8")
     index = _index(job, cards, inputs=inputs, notes=notes, artefacts=artefacts)
+    if terms:
+        write_json(folder / TERMS, clean(asdict(terms)))
     write_json(folder / INDEX, clean(index.model_dump(mode="json", by_alias=True)))
 
 

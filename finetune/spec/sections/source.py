@@ -131,4 +131,18 @@ class UrlSource(Section):
     """The files, read in this order."""
 
 
-Source = Annotated[LocalSource | PackageSource | HubSource | UrlSource, Field(discriminator="kind")]
+class MdcSource(Section):
+    """A data set of Mozilla Data Collective, at one version of its archive."""
+
+    kind: Literal["mdc"]
+    dataset: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{8,64}$")]
+    """Identifier of the data set: the last part of the address of its page."""
+    sha256: Sha256
+    """Checksum of the archive; `finetune cards mdc` writes it."""
+    files: Annotated[list[File], Field(min_length=1)]
+    """The files in the archive, read in this order."""
+
+
+Source = Annotated[
+    LocalSource | PackageSource | HubSource | UrlSource | MdcSource, Field(discriminator="kind")
+]

@@ -39,6 +39,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     "langid": {"py3langid": "py3langid", "pyfranc": "pyfranc", "numpy": "numpy"},
     "parquet": {"pyarrow": "pyarrow"},
     "hub": {"huggingface_hub": "huggingface_hub", "datasets": "datasets"},
+    "mdc": {"datacollective": "datacollective"},
     "office": {"openpyxl": "openpyxl", "defusedxml": "defusedxml"},
     "pdf": {"pypdf": "pypdf"},
     "translations": {"defusedxml": "defusedxml"},

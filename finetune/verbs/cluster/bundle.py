@@ -36,6 +36,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="PATTERN",
         help="omit a package that the cluster has, e.g. torch or 'nvidia-*'; repeatable",
     )
+    parser.add_argument(
+        "--own-use",
+        action="store_true",
+        help="no one else gets the bundle; needed where a card forbids copies of its texts",
+    )
 
 
 def _compared(step: Step) -> str | None:
@@ -65,6 +70,7 @@ def run(options: Namespace, console: Console) -> int:
         wheels=not options.without_wheels,
         skip_wheels=tuple(options.skip_wheel),
         overrides=tuple(options.overrides),
+        own_use=options.own_use,
     )
     if contents.wheels and not console.json_lines:
         console.say("downloading wheels; several GB with a CUDA build of torch ...")

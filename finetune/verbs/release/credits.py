@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 
-from finetune.messages import sentence
+from finetune.messages import joined, sentence
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
+from finetune.spec.terms.term_sentences import TERMS_HEADING, said_of_terms
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, console: Console) -> int:
     """Show shares by card, licence and contributor."""
-    from finetune.api.credited import credits_of
+    from finetune.api.credited import credits_of, terms_of_release
     from finetune.artefacts.credits.credit_file import as_csv, not_named, said_of_credits
 
     rows = credits_of(
@@ -81,6 +83,12 @@ def run(options: Namespace, console: Console) -> int:
         headings = [heading.in_language(console.language) for heading in columns]
         console.table("", headings, table, name="credits", facts=facts)
     console.say(said_of_credits(rows))
+    terms = terms_of_release(
+        options.release, store=Store(options.store), overrides=options.overrides
+    )
+    if terms:
+        said = [TERMS_HEADING, *said_of_terms(terms)]
+        console.say(joined(said, between="\n- "), terms=asdict(terms))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 from finetune.errors import FinetuneError, RecipeError
@@ -19,6 +20,8 @@ from finetune.spec.language import Named
 from finetune.spec.load import Project
 from finetune.spec.tables.extras import extra_of, pip_line
 from finetune.spec.tables.public_tasks import FAMILY_NAMES, HARNESS, without_task
+from finetune.spec.terms.strictest import strictest_terms
+from finetune.spec.terms.term_sentences import said_of_terms
 from finetune.spec.trained_languages import strangers, trained_languages
 from finetune.verbs.options import add_site
 
@@ -61,6 +64,7 @@ def run(options: Namespace, console: Console) -> int:
         cards=sorted(project.cards),
         licence=terms.licence if terms else None,
         gate=terms.gate if terms else (),
+        **({"terms": asdict(terms.community)} if terms and terms.community else {}),
     )
     for reason in terms.reasons if terms else ():
         console.say(sentence("  reason: {reason}", reason=reason))
@@ -68,6 +72,9 @@ def run(options: Namespace, console: Console) -> int:
         console.say(
             sentence("  condition for users of the adapter: {condition}", condition=condition)
         )
+    community = strictest_terms(project.cards)
+    for said in said_of_terms(community) if community else ():
+        console.say(sentence("  terms of communities: {said}", said=said))
     _show_unknown_facts(project, console)
     _show_public_tasks(project, console)
     _show_warmup(project, Store(options.store), console)

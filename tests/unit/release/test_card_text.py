@@ -17,6 +17,7 @@ from finetune.release.licence_texts.shipped import texts_for
 from finetune.release.recorded import Licensing, licensing
 from finetune.release.run import _combined_terms, _notice
 from finetune.spec.permission import Terms
+from finetune.spec.terms.strictest import strictest_terms
 from tests.support.hostile_text import CONTROLS, MARKUP, SCRIPTS
 from tests.support.markdown_reader import Read, read, words_of
 from tests.support.release_job import RECIPE, card, comparison, release_job, score
@@ -38,6 +39,7 @@ def job_with(root: Path, text: str, *, prompt: str = "Say: {text}") -> Job:
         "access": {"kind": "agree", "conditions": text},
         "contact": text,
         "speakers": {"who": text},
+        "terms": _terms(text),
     }
     names = {"license_name": text, "license_link": text}
     hostile = card(licence="other", corpus=corpus, **names).model_copy(update={"pretty_name": text})
@@ -61,9 +63,25 @@ def job_with(root: Path, text: str, *, prompt: str = "Say: {text}") -> Job:
     )
 
 
+def _terms(text: str) -> dict[str, Any]:
+    """Return terms of a community with a text in every free field."""
+    page = "https://example.org/label"
+    label = {"id": "a1b2", "url": page, "name": text, "text": text}
+    return {
+        "authority": {"who": text, "contact": text},
+        "users": [{"who": text, "conditions": text}],
+        "reinvestment": text,
+        "forbidden_uses": [f"{text} or the like"],
+        "labels": [label | {"text_source": page, "text_date": "2026-11-30"}],
+        "granted": {"by": text, "on": "2026-11-30", "statement": text},
+    }
+
+
 def terms_of(text: str) -> Licensing:
     reasons = (f"card 'school-hau' is {text}", text)
-    return Licensing("other", reasons, (text, f"Title: {text}"), name=text, link="LICENSE")
+    terms = strictest_terms({"school-hau": card(corpus={"terms": _terms(text)})})
+    gate = (text, f"Title: {text}")
+    return Licensing("other", reasons, gate, name=text, link="LICENSE", terms=terms)
 
 
 def body_of(job: Job, text: str) -> Read:
@@ -111,7 +129,11 @@ def test_notice_and_licence_are_text(tmp_path: Path, text: str) -> None:
     job = job_with(tmp_path, text)
     expected = job_with(tmp_path, WORD)
     texts = texts_for(["mit", "gemma"])
-    for made in (lambda one: _notice(one, texts), lambda one: _combined_terms(one, terms_of(text))):
+    said = terms_of(text).terms_said
+    for made in (
+        lambda one: _notice(one, texts, said),
+        lambda one: _combined_terms(one, terms_of(text)),
+    ):
         shown = made(job)
         assert shown == "\n".join(map(one_line, shown.split("\n")))
         assert "<script" not in shown

@@ -12,6 +12,7 @@ from finetune.verbs.options import add_output_form
 
 ACTIONS = {
     "new": "describe your texts: a card from a file and a few answers",
+    "mdc": "describe a data set of Mozilla Data Collective: a card from its identifier",
     "check": "list what is missing or wrong in a card, in plain words",
     "list": "show all cards in a table",
     "catalogue": "make one offline web page of all cards",

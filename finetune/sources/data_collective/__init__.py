@@ -1,0 +1,1 @@
+"""Mozilla Data Collective: data sets through its own client (extra `mdc`)."""

@@ -1,0 +1,1 @@
+"""Terms of communities: named licences, the strictest of several cards, refusals, sentences."""
