@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from finetune.errors import FinetuneError, InputError, StoreError
 from finetune.messages import Place, Problem, problem, sentence
@@ -230,4 +230,4 @@ def downloaded(dataset: str, folder: str, *, at: Place) -> str:
         path = client().download_dataset(
             dataset, download_directory=folder, show_progress=False, enable_logging=False
         )
-    return cast("str", str(path))
+    return str(path)
