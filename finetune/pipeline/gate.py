@@ -93,14 +93,8 @@ def open_project(
     """
     project = load_project(path, overrides=overrides)
     day = today or date.today()
-    problems: list[Problem] = []
+    problems = _of_training(project, today=day)
     terms = None
-    with _gathered(problems):
-        refuse_training(project.cards, today=day)
-    with _gathered(problems):
-        refuse_forbidden_use(
-            project.recipe.intended_use, project.cards, at=project.at(("intended_use",))
-        )
     forbidden = list(problems)
     with _gathered(problems):
         terms = terms_of(project.recipe, project.cards, today=day)
@@ -146,6 +140,17 @@ def open_project(
         purpose=purpose,
         terms=terms,
     )
+
+
+def _of_training(project: Project, *, today: date) -> list[Problem]:
+    """Return everything that forbids to train at all, whatever becomes of the adapter."""
+    problems: list[Problem] = []
+    with _gathered(problems):
+        refuse_training(project.cards, today=today)
+    with _gathered(problems):
+        at = project.at(("intended_use",))
+        refuse_forbidden_use(project.recipe.intended_use, project.cards, at=at)
+    return problems
 
 
 def refuse_unopened(project: Project, *, purposes: Collection[Purpose] = MAKES) -> None:
