@@ -55,20 +55,20 @@ def said(found: Calibration | None) -> Sentence:
     """Return a calibration in words."""
     if found is None:
         return sentence(
-            "no marks of trust: they need {least} validation texts of this direction that the "
-            "adapter translates",
+            "no marks of trust: too few validation texts of this direction are translated "
+            "(at least {least})",
             least=MIN_TEXTS,
         )
     if not found.levels:
         return sentence(
             "not calibrated, no marks: shuffled confidences separate better and worse "
-            "translations of {texts} validation texts as well (AUC {auc:.2f}, p {p:.3f})",
+            "translations of validation texts as well (n {texts}, AUC {auc:.2f}, p {p:.3f})",
             texts=found.texts,
             auc=found.auc,
             p=found.p_value,
         )
     return sentence(
-        "marks of trust: {levels} levels from {texts} validation texts, AUC {auc:.2f} "
+        "marks of trust: levels 1 to {levels} from validation texts (n {texts}), AUC {auc:.2f} "
         "(p {p:.3f}); the {inner:.0%} ranges of chrF++ hold for {coverage:.0%} of held-out ones",
         levels=len(found.levels),
         texts=found.texts,

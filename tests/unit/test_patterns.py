@@ -73,6 +73,8 @@ BUILT = {
     """f"(?:{metadata.national_prefix or ''}|{metadata.country_code})?(?:{plain})\"""": "41 digits",
     "finetune.verbs.options: TIME_LIMIT": "an argument of the command line",
     "finetune.verbs.data.cards.publish: REPO": "an argument of the command line",
+    "finetune.translate.formats.table_cells: "
+    r"""f'[^\\r\\n{re.escape(delimiter)}]*'""": "one class of characters",
 }
 """Calls with an expression that is built while running, and what bounds their text."""
 

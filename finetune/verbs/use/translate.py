@@ -174,7 +174,7 @@ def _say(made: Translated, output: Path, *, console: Console) -> None:
         if state != "translated":
             console.say(sentence("{count} of them: {state}", count=count, state=STATES[state]))
     if made.words_per_second is not None:
-        console.say(sentence("{speed:.1f} words per second", speed=made.words_per_second))
+        console.say(sentence("words per second: {speed:.1f}", speed=made.words_per_second))
     console.say(said(made.calibration))
     console.say(
         sentence(
