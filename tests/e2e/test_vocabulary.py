@@ -229,8 +229,8 @@ def test_chat_answers_with_both(finished, monkeypatch, capsys):
     alone = generate(
         load_base(model, precision="fp32"), tokenizer, [prompt], decoding=Decoding(8), batch_size=1
     )[0]
-    assert systems.generators["base"](prompt) == alone
-    assert isinstance(systems.generators["adapter"](prompt), str)
+    assert systems.generators["base"](prompt, lambda _: None) == alone
+    assert isinstance(systems.generators["adapter"](prompt, lambda _: None), str)
 
 
 def test_stopped_and_continued_is_bit_identical(finished, tmp_path):
