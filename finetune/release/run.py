@@ -38,6 +38,7 @@ from finetune.output.markdown import plain
 from finetune.release.card.training_content import write_training_content
 from finetune.release.contents import exports_of_a_release, release_files, write_json
 from finetune.release.effect import check_effect
+from finetune.release.exports.of_release import job_of_release
 from finetune.release.leaks import private_facts, scan
 from finetune.release.licence_texts.shipped import Texts, texts_for, write_texts
 from finetune.release.model_card import render_card
@@ -85,7 +86,7 @@ def run(job: Job) -> dict[str, Any]:
     check_name(recipe.base.licence, recipe.released.repo)
     folder = job.workspace
     for export in exports_of_a_release():
-        export.write(job)
+        export.write(job_of_release(job))
     effect = check_effect(job)
     picture = job.inputs["train"].path / "loss.png"
     if picture.is_file():

@@ -138,7 +138,7 @@ _ROWS = (
         recipe="required",
     ),
     Verb("compose", "use", "make one adapter of several on the same base", store=True),
-    Verb("export", "use", "export the adapter, e.g. merged into its base", recipe="required"),
+    Verb("export", "use", "export an adapter, e.g. merged into its base", store=True),
     Verb(
         "submit",
         "cluster",

@@ -122,7 +122,7 @@ QUIZ = Task(
 
 
 def write_sizes(job):
-    files = sorted((job.inputs["train"].path / "adapter").iterdir())
+    files = sorted(job.source.adapter.iterdir())
     text = "".join(f"{file.name} {file.stat().st_size}\\n" for file in files)
     (job.workspace / "sizes.txt").write_text(text, encoding="utf-8")
     return Exported(summary=f"sizes of {len(files)} files", facts={"files": len(files)})

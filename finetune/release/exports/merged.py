@@ -1,29 +1,34 @@
 """Export `merged`: base, LoRA update and new embedding rows in one plain model.
 
-The folder is proven before it is there: read back alone, its logits are those of base and
-adapter side by side.
+The folder is proven before it is there: read back alone, in the number format in which it is
+written, its logits are those of base and adapter side by side in float32.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from finetune.artefacts.job import Job
-from finetune.artefacts.results import VocabularyResult, read_result
+from finetune.artefacts.export_job import ExportJob
 from finetune.errors import ReleaseError
 from finetune.messages import Place, problem
 from finetune.release.probes import difference, logits_of, probes, without_effect
+from finetune.spec.sections.training import Precision
 from finetune.spec.tables.export_format import Export, Exported
 
 if TYPE_CHECKING:
     import torch
 
-TOLERANCE = 1e-3
-"""Largest difference of a logit, as a share of the largest logit, in float32."""
+TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-3, "bf16": 5e-2, "fp16": 1e-2}
+"""Largest difference of a logit, as a share of the largest logit, by number format of the weights.
+bf16 keeps 8 bits of each number, fp16 keeps 11."""
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+_OF_THE_MAKER = ("_name_or_path", "_model_name_or_path")
+"""Keys of a configuration with the folder, or the name, that a base was loaded from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +44,24 @@ class Merged:
     model type to a class with its own splitting; then `PreTrainedTokenizerFast`."""
 
 
-def write(job: Job) -> Exported:
+def write(job: ExportJob) -> Exported:
     """Write the merged model, and say on what its user has to look."""
-    if job.recipe.base.quantization != "none":
+    source = job.source
+    if source.quantization != "none":
         job.console.say(
-            f"the adapter was trained on a base in {job.recipe.base.quantization}; it is merged "
+            f"the adapter was trained on a base in {source.quantization}; it is merged "
             "into the unquantized weights, on which it acts slightly differently"
         )
-    vocabulary = job.inputs.get("vocabulary")
-    if vocabulary is not None and read_result(vocabulary, VocabularyResult).whole_words:
+    if source.whole_words:
         job.console.say(
             "its tokenizer splits words by a regular expression of its own (vocabulary.words); "
             "runtimes with built-in expressions, such as llama.cpp, would tokenize its language "
             "differently without a warning: for them, train with `words: keep`"
         )
-    base, adapter = job.inputs["base"].path / "model", job.inputs["train"].path / "adapter"
-    found = merge(base, adapter, job.workspace)
+    dtype = cast("Precision", job.dtype or "fp32")
+    found = merge(source.base, source.adapter, job.workspace, dtype=dtype)
+    if source.template is not None:
+        shutil.copyfile(source.template, job.workspace / _TOKENIZER[-1])
     remarks: tuple[str, ...] = ()
     if found.tokenizer_class != "AutoTokenizer":
         remarks = (
@@ -63,19 +70,25 @@ def write(job: Job) -> Exported:
             "tokenizer does",
         )
     return Exported(
-        summary="base and adapter in one model of float32 weights; read back, its logits "
+        summary=f"base and adapter in one model of {_NAMES[dtype]} weights; read back, its logits "
         f"differ by at most {found.difference:.1g} of the largest",
-        facts={"difference": found.difference, "rows": found.rows},
+        facts={"difference": found.difference, "rows": found.rows, "dtype": dtype},
         remarks=remarks,
     )
 
 
-def merge(base: Path, adapter: Path, folder: Path) -> Merged:
-    """Write the merged model of a base folder and an adapter folder into `folder`, in float32.
+_NAMES: Mapping[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
-    A base that was trained on in 4 or 8 bits is merged in its own weights. Raises ReleaseError if
-    the adapter changes nothing, or the merged model computes something else.
+
+def merge(base: Path, adapter: Path, folder: Path, *, dtype: Precision = "fp32") -> Merged:
+    """Write the merged model of a base folder and an adapter folder into `folder`.
+
+    The sum is made in float32 and then rounded to `dtype`. A base that was trained on in 4 or 8
+    bits is merged in its own weights. Raises ReleaseError if the adapter changes nothing, or the
+    merged model computes something else.
     """
+    import torch
+
     from finetune.models.kinds import kind_of
     from finetune.models.load import load_tokenizer
     from finetune.models.save import save_model
@@ -90,29 +103,43 @@ def merge(base: Path, adapter: Path, folder: Path) -> Merged:
             raise without_effect()
     merged = model.merge_and_unload(safe_merge=True)
     merged.config.name_or_path = ""  # the path of the base stays private
-    save_model(merged, folder)
+    save_model(merged.to(getattr(torch, _NAMES[dtype])), folder)
+    _forget_origin(folder)
     _copy_tokenizer(base, adapter, folder)
     size = int(merged.get_input_embeddings().weight.shape[0])
     del model, merged
-    found = _difference(folder, wanted, rows)
-    if found > TOLERANCE:
+    found = _difference(folder, wanted, rows, dtype=dtype)
+    if not found <= TOLERANCE[dtype]:
         raise ReleaseError(
             problem(
                 "merged-differs",
                 "the merged model differs from base and adapter by {difference:.2g} of the largest "
                 "logit (at most {tolerance:g} is allowed); nothing was written",
                 difference=found,
-                tolerance=TOLERANCE,
+                tolerance=TOLERANCE[dtype],
             )
         )
     return Merged(size, found, _opener(folder, tokenizer, rows))
 
 
-def _difference(folder: Path, wanted: list[torch.Tensor], rows: list[torch.Tensor]) -> float:
+def _difference(
+    folder: Path, wanted: list[torch.Tensor], rows: list[torch.Tensor], *, dtype: Precision
+) -> float:
     from finetune.models.kinds import kind_of
 
-    again = kind_of(folder).load_base(folder, precision="fp32")
+    again = kind_of(folder).load_base(folder, precision=dtype)
     return difference([logits_of(again, row) for row in rows], wanted)
+
+
+def _forget_origin(folder: Path) -> None:
+    """Remove from the configurations where the base was loaded from."""
+    for path in (folder / "config.json", folder / "generation_config.json"):
+        if not path.is_file():
+            continue
+        settings = json.loads(path.read_text("utf-8"))
+        kept = {key: value for key, value in settings.items() if key not in _OF_THE_MAKER}
+        if kept != settings:
+            path.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def _opener(folder: Path, tokenizer: Any, rows: list[torch.Tensor]) -> str:
@@ -149,4 +176,6 @@ EXPORT = Export(
     name="merged",
     about="base, adapter and new tokens as one plain model, proven equal in its logits",
     write=write,
+    dtypes=("fp32", "bf16", "fp16"),
+    library="transformers",
 )

@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from finetune.artefacts.job import Job
-from finetune.artefacts.results import PrepareResult, read_result
+from finetune.artefacts.export_job import ExportJob
 from finetune.errors import StoreError
 from finetune.messages import Place, problem
 from finetune.release.contents import write_json
@@ -19,14 +18,14 @@ TEMPLATE = "chat_template.jinja"
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", TEMPLATE)
 
 
-def write(job: Job) -> Exported:
+def write(job: ExportJob) -> Exported:
     """Write weights, configuration and, where they are its own, tokenizer and chat template.
 
     Raises StoreError if the trained adapter is missing, RecipeError if it is damaged.
     """
     from finetune.models.adapter_files import look_at_adapter
 
-    adapter, folder = job.inputs["train"].path / "adapter", job.workspace
+    source, adapter, folder = job.source, job.source.adapter, job.workspace
     for path in (adapter / WEIGHTS, adapter / CONFIG):
         if not path.is_file():
             raise StoreError(
@@ -42,18 +41,18 @@ def write(job: Job) -> Exported:
     for name in _TOKENIZER:
         if (adapter / name).is_file():  # of an extended vocabulary: the rows mean nothing without
             shutil.copyfile(adapter / name, folder / name)
-    if _own_template(job):
-        shutil.copyfile(job.inputs["prepare"].path / TEMPLATE, folder / TEMPLATE)
-    base = job.recipe.base.released_id
+    if source.template is not None:
+        shutil.copyfile(source.template, folder / TEMPLATE)
+    base = source.base_id
     return Exported(summary=f"the adapter, for PEFT on top of {base}", facts={"base": base})
 
 
-def _write_config(job: Job, trained: Mapping[str, Any]) -> None:
+def _write_config(job: ExportJob, trained: Mapping[str, Any]) -> None:
     settings = dict(trained)
     # PEFT writes the folder that the base was loaded from; the released file names the Hub's base
     settings |= {
-        "base_model_name_or_path": job.recipe.base.released_id,
-        "revision": job.recipe.base.revision,
+        "base_model_name_or_path": job.source.base_id,
+        "revision": job.source.base_revision,
         "inference_mode": True,
     }
     for name in ("target_modules", "exclude_modules", "modules_to_save"):
@@ -62,16 +61,12 @@ def _write_config(job: Job, trained: Mapping[str, Any]) -> None:
     write_json(job.workspace / CONFIG, settings)
 
 
-def _own_template(job: Job) -> bool:
-    prepare = job.inputs.get("prepare")
-    return prepare is not None and read_result(prepare, PrepareResult).chat_template == "chatml"
-
-
 EXPORT = Export(
     name="peft",
     about="the adapter alone, which PEFT loads on top of the base",
     write=write,
-    needs=("base", "prepare", "train"),
     files=(WEIGHTS, CONFIG, *_TOKENIZER),
     required=(WEIGHTS, CONFIG),
+    library="peft",
+    relation="adapter",
 )

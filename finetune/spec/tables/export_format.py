@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from finetune.spec.entry_points import described
 
@@ -50,10 +50,16 @@ class Export:
     about: str
     """Description of its output, as an item of a list."""
     write: Callable[[Any], Exported]
-    """Writes into `workspace` of a Job whose inputs are what it needs, and `vocabulary` where the
-    base's was extended. Proves what it wrote, or raises ReleaseError."""
-    needs: tuple[str, ...] = ("base", "train")
-    """Inputs, by role."""
+    """Writes into `workspace` of an `artefacts.export_job.ExportJob`. Proves what it wrote, or
+    raises ReleaseError, or says in the result that nothing here could check it."""
+    dtypes: tuple[str, ...] = ()
+    """Choices of --dtype; the first is the default. Empty: it takes none."""
+    quantizations: tuple[str, ...] = ()
+    """Choices of --quantize; the first is the default. Empty: it takes none."""
+    library: str = ""
+    """Library that opens it, as the Hub calls it (`transformers`); empty: not stated."""
+    relation: Literal["adapter", "finetune", "quantized"] = "finetune"
+    """Relation to the base in the metadata of the Hub."""
     files: tuple[str, ...] = ()
     """Names of files that it may write into a release."""
     required: tuple[str, ...] = ()

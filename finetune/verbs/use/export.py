@@ -1,33 +1,44 @@
-"""`finetune export`: a trained adapter in another format, as a new folder."""
+"""`finetune export`: an adapter in another format, as a new folder."""
 
 from __future__ import annotations
 
 import shutil
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.api.recipes import not_built
-from finetune.artefacts.job import Artifact, Job
-from finetune.errors import StoreError
+from finetune.api.adapters.open_adapter import open_adapter
+from finetune.artefacts.adapter_source import AdapterSource
+from finetune.artefacts.export_job import ExportJob
+from finetune.errors import RecipeError, StoreError, did_you_mean
+from finetune.messages import Place, problem, sentence
 from finetune.output.console import Console
 from finetune.output.paths import is_there
-from finetune.pipeline import plan
-from finetune.pipeline.gate import Opened, open_project, refuse_unopened
 from finetune.pipeline.store import Store
-from finetune.pipeline.verify import refuse_damaged
-from finetune.pipeline.withdrawals import refuse_lost_withdrawals
 from finetune.spec.entry_points import blamed
-from finetune.spec.recipe import Phase
-from finetune.spec.tables.export_format import EXPORTS, GROUP, Export, Exported, export_format
+from finetune.spec.tables.export_format import (
+    EXPORTS,
+    GROUP,
+    UNCHECKED,
+    Export,
+    Exported,
+    export_format,
+)
+from finetune.verbs.options import add_overrides
 from finetune.verbs.problems import already_exists
 
 _OURS, _WORKSPACE = "finetune-export", "export"
 """Marker file and working folder of an export that is being written."""
+_UNCHECKED = ".unchecked"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of the verb."""
+    parser.add_argument(
+        "source",
+        help="recipe, folder of an adapter, or its name on the Hub: org/name, org/name@COMMIT",
+    )
+    add_overrides(parser)
     parser.add_argument(
         "--format",
         required=True,
@@ -37,77 +48,141 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="a new folder"
     )
+    parser.add_argument(
+        "--base",
+        type=Path,
+        metavar="DIR",
+        help="folder of the base, if it is neither in the store nor on the Hub",
+    )
+    parser.add_argument(
+        "--dtype", metavar="TYPE", help="number format of the weights, e.g. bf16 for merged"
+    )
 
 
 def run(options: Namespace, console: Console) -> int:
-    """Write the adapter of a recipe in one of the registered formats."""
+    """Write an adapter in one of the registered formats; 3 if nothing here could check it."""
     export = export_format(options.format)
-    project = open_project(options.recipe, purpose="export", overrides=options.overrides)
-    store = Store(options.store)
-    refuse_lost_withdrawals(project.cards.values(), store)
-    train = plan.steps_up_to(project, "train")[-1]
-    steps = {**train.inputs, "train": train}
-    artefacts = {
-        role: store.find(steps[role].stage.name, steps[role].key)
-        for role in (*export.needs, "vocabulary")
-        if role in steps
-    }
-    inputs = {role: artifact for role, artifact in artefacts.items() if artifact is not None}
-    if len(inputs) < len(artefacts):
-        raise StoreError(not_built(project, store=store, verb="train"))
-    refuse_damaged(inputs.values())
-    exported = write_export(
-        project, export, phase=train.phase, inputs=inputs, target=options.output, console=console
+    _refuse_choice("--dtype", options.dtype, export.dtypes, export=export)
+    _refuse_there(options.output)
+    source = open_adapter(
+        options.source,
+        store=Store(options.store),
+        console=console,
+        base=options.base,
+        overrides=options.overrides,
     )
-    console.say(f"{options.output}: {exported.summary}", path=str(options.output), **exported.facts)
-    for remark in exported.remarks:
+    target, written = write_export(
+        source, export, target=options.output, console=console, dtype=options.dtype
+    )
+    console.say(
+        f"{target}: {written.summary}",
+        path=str(target),
+        checked=written.unchecked is None,
+        **written.facts,
+    )
+    for remark in written.remarks:
         console.say(remark)
-    return 0
+    if source.recipe is not None and not source.shipped:
+        console.say(
+            sentence(
+                "no release of this recipe is in the store, so the folder has a notice and no "
+                "model card; `finetune release` builds one"
+            )
+        )
+    if written.unchecked is None:
+        return 0
+    console.say(
+        sentence(
+            "it could not be checked here, and is not to be published: {why}", why=written.unchecked
+        )
+    )
+    return UNCHECKED
 
 
 def write_export(
-    project: Opened,
+    source: AdapterSource,
     export: Export,
     *,
-    phase: Phase,
-    inputs: Mapping[str, Artifact],
     target: Path,
     console: Console,
-) -> Exported:
-    """Write an export as the folder `target`, renamed into place when complete.
+    dtype: str | None = None,
+    quantize: str | None = None,
+) -> tuple[Path, Exported]:
+    """Write an export as the folder `target`, renamed into place when complete; return its place.
 
-    Raises StoreError if the target exists, TypeError for a recipe that did not pass the gate, and
-    the errors of the export; nothing is left behind then.
+    With what travels: model card, notices, licences, provenance. An export that could not be
+    checked is kept as `TARGET.unchecked`. Modes of all files follow the umask.
+
+    Raises StoreError if the target exists, and the errors of the export; nothing is left behind
+    then.
     """
-    refuse_unopened(project, purposes={"export"})
+    from finetune.models.save import follow_umask
+    from finetune.release.exports.travelling import write_travelling
+
     aside = target.with_name(target.name + ".partial")
     if _was_left(aside):
         shutil.rmtree(aside)
-    for folder in (target, aside):
-        if is_there(folder):
-            raise StoreError(already_exists(folder))
+    _refuse_there(target)
     workspace = aside / _WORKSPACE
     workspace.mkdir(parents=True)
     (aside / _OURS).touch()
-    job = Job(
-        recipe=project.recipe,
-        phase=phase,
-        cards=project.cards,
-        inputs=inputs,
-        workspace=workspace,
-        console=console,
+    job = ExportJob(
+        source=source, workspace=workspace, console=console, dtype=dtype, quantize=quantize
     )
     try:
         with blamed(export.name, group=GROUP, known=EXPORTS):
             written = export.write(job)
-        workspace.rename(target)
+        write_travelling(job, export, written)
+        for path in sorted(workspace.rglob("*")):
+            if path.is_file():
+                follow_umask(path)
+        place = target if written.unchecked is None else _unchecked(target)
+        workspace.rename(place)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return written
+    return place, written
+
+
+def _unchecked(target: Path) -> Path:
+    return target.with_name(target.name + _UNCHECKED)
+
+
+def _refuse_there(target: Path) -> None:
+    """Raise StoreError if something is where an export would be written."""
+    for folder in (target, _unchecked(target), target.with_name(target.name + ".partial")):
+        if is_there(folder) and not _was_left(folder):
+            raise StoreError(already_exists(folder))
+
+
+def _refuse_choice(
+    option: str, chosen: str | None, choices: Sequence[str], *, export: Export
+) -> None:
+    """Raise RecipeError for a choice that a format does not have."""
+    if chosen is None or chosen in choices:
+        return
+    if not choices:
+        raise RecipeError(
+            problem(
+                "option-not-of-format",
+                "the format {format} does not take it",
+                at=Place(option),
+                format=export.name,
+            )
+        )
+    raise RecipeError(
+        problem(
+            "unknown-choice",
+            "{word!r} is none of: {known}{hint}",
+            at=Place(option),
+            word=chosen[:60],
+            known=list(choices),
+            hint=did_you_mean(chosen, choices),
+        )
+    )
 
 
 def _was_left(aside: Path) -> bool:
     """Return whether a folder holds only the files of an interrupted export."""
-    if aside.is_symlink() or not aside.is_dir():
+    if aside.is_symlink() or not aside.is_dir() or aside.suffix != ".partial":
         return False
     return {path.name for path in aside.iterdir()} <= {_OURS, _WORKSPACE}

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
+from peft.tuners.lora import LoraLayer, LoraModel
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from finetune.artefacts.job import Artifact
+from finetune.artefacts.adapter_source import AdapterSource
 from finetune.errors import ReleaseError, StoreError
 from finetune.models.load import load_tokenizer
 from finetune.output.console import Console
-from finetune.pipeline.gate import Opened
 from finetune.release.exports import merged as merging
-from finetune.release.exports.merged import merge
-from finetune.spec.recipe import Recipe
+from finetune.release.exports.merged import TOLERANCE, merge
 from finetune.spec.tables.export_format import export_format
 from finetune.verbs.use.export import write_export
 from tests.support.new_tokens import EXTENDED, LEXICON
-from tests.support.release_job import RECIPE
 from tests.support.trained_adapter import write_trained
 
 
@@ -48,23 +47,51 @@ def test_a_tokenizer_that_auto_would_open_otherwise_is_reported(tmp_path):
     assert opened(text)["input_ids"] == EXTENDED.extended.tokenizer().encode(text).ids
 
 
-def exported(folder: Path, target: Path) -> None:
+def exported(folder: Path, target: Path, *, dtype: str | None = None) -> None:
     """Write the merged model of `trained` as the verb does."""
-    recipe = Recipe.model_validate(RECIPE)
-    write_export(
-        Opened(path=folder / "r.yaml", recipe=recipe, cards={}, purpose="export", terms=None),
-        export_format("merged"),
-        phase=recipe.training_phases[0],
-        inputs={role: Artifact(role, "0" * 16, folder / role, {}) for role in ("base", "train")},
-        target=target,
-        console=Console(out=io.StringIO()),
+    source = AdapterSource(
+        name="hausa",
+        base=folder / "base" / "model",
+        adapter=folder / "train" / "adapter",
+        base_id="org/base",
     )
+    console = Console(out=io.StringIO())
+    write_export(source, export_format("merged"), target=target, console=console, dtype=dtype)
+
+
+@pytest.mark.parametrize(("dtype", "torch_dtype"), [("bf16", "bfloat16"), ("fp16", "float16")])
+def test_a_merged_model_of_half_the_size_is_within_its_limit(tmp_path, dtype, torch_dtype):
+    """Its weights are in that format, and its rounding is larger than that of float32."""
+    base, adapter = write_trained(tmp_path)
+    found = merge(base, adapter, tmp_path / "merged", dtype=dtype)
+    assert 1e-5 < found.difference <= TOLERANCE[dtype]
+    config = json.loads((tmp_path / "merged/config.json").read_text())
+    assert config["dtype"] == torch_dtype
+    assert "_name_or_path" not in config
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])
+def test_an_update_scaled_by_two_is_beyond_every_limit(tmp_path, dtype, monkeypatch):
+    """The limit of a coarse format hides no wrong sum."""
+    base, adapter = write_trained(tmp_path)
+    merge_and_unload = LoraModel.merge_and_unload
+
+    def twice(self, *args, **settings):
+        for module in self.modules():
+            if isinstance(module, LoraLayer):
+                module.scaling = {name: 2 * value for name, value in module.scaling.items()}
+        return merge_and_unload(self, *args, **settings)
+
+    monkeypatch.setattr(LoraModel, "merge_and_unload", twice)
+    with pytest.raises(ReleaseError) as refused:
+        merge(base, adapter, tmp_path / "merged", dtype=dtype)
+    assert refused.value.codes == ("merged-differs",)
 
 
 def test_a_model_that_differs_is_not_written(tmp_path, constants):
     """If the logits differ, no file remains."""
     write_trained(tmp_path)
-    constants(merging, TOLERANCE=-1.0)
+    constants(merging, TOLERANCE={"fp32": -1.0})
     with pytest.raises(ReleaseError) as refused:
         exported(tmp_path, tmp_path / "merged")
     assert refused.value.codes == ("merged-differs",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
@@ -16,27 +15,17 @@ from finetune.artefacts.adapter_source import AdapterSource
 from finetune.errors import InputError, RecipeError, ReleaseError, StoreError
 from finetune.output.console import Console
 from finetune.pipeline.store import Store
-from finetune.sources.checksums import sha256_of
+from tests.support.adapter_folder import CARD, COMMIT, files_of, write_peft, write_release
 from tests.support.hub_server import HubServer
-from tests.support.release_job import RECIPE, write_adapter
 from tests.support.stored_base import store_base
 from tests.support.surroundings import Variables
 from tests.support.tiny import write_tiny_model
-
-COMMIT = "a" * 40
-CARD = "---\nlicense: cc-by-4.0\nlanguage:\n- ha\n---\n# Hausa\n"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with `base/model` and `train/adapter`, which names `org/base` at a commit."""
-    root = tmp_path_factory.mktemp("made")
-    _, adapter = write_adapter(root)
-    config = json.loads((adapter / "adapter_config.json").read_text())
-    config |= {"base_model_name_or_path": "org/base", "revision": COMMIT}
-    (adapter / "adapter_config.json").write_text(json.dumps(config))
-    (adapter / "README.md").write_text(CARD)
-    return root
+    return write_peft(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
@@ -57,35 +46,10 @@ def opened(source: str | Path, store: Store, **settings: Path) -> AdapterSource:
     return open_adapter(source, store=store, console=Console(out=io.StringIO()), **settings)
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
-    }
-
-
-def release(made: Path, folder: Path) -> Path:
-    """Write a release folder of the adapter: recipe, checksums, notices."""
-    shutil.copytree(made / "train/adapter", folder)
-    (folder / "provenance").mkdir()
-    recipe = RECIPE | {"prepare": {"chat_template": "chatml", "system_prompt": "none"}}
-    (folder / "provenance/recipe.json").write_text(json.dumps(recipe))
-    (folder / "NOTICE").write_text("amina/hausa-lora\n")
-    weights = made / "base/model/model.safetensors"
-    base = {"repo": "tiny/base", "revision": None}
-    base |= {"weights_sha256": {weights.name: sha256_of(weights)}}
-    data = {"base": base, "languages": ["hau_Latn"]}
-    (folder / "training_data.json").write_text(json.dumps(data))
-    sums = [
-        f"{hashlib.sha256(content).hexdigest()}  {n}\n" for n, content in files_of(folder).items()
-    ]
-    (folder / "provenance/SHA256SUMS").write_text("".join(sums))
-    return folder
-
-
 def test_a_release_states_its_prompts_licence_and_languages(made, store, tmp_path) -> None:
     """Its base is found by the checksum of the weights, whatever the store calls it."""
     kept = store_base(store, made / "base/model", hub_id="another/name")
-    source = opened(release(made, tmp_path / "r"), store)
+    source = opened(write_release(made, tmp_path / "r"), store)
     assert source.base == kept.path / "model"
     assert (source.name, source.base_id) == ("amina/hausa-lora", "tiny/base")
     assert (source.chat_template, source.system_prompt) == ("chatml", "none")
@@ -114,14 +78,14 @@ def test_another_base_than_that_of_the_release_is_refused(made, store, tmp_path)
     content = (other / "model.safetensors").read_bytes()
     (other / "model.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(ReleaseError) as refused:
-        opened(release(made, tmp_path / "r"), store, base=other)
+        opened(write_release(made, tmp_path / "r"), store, base=other)
     assert refused.value.codes == ("not-the-base-of-the-adapter",)
 
 
 def test_a_release_whose_weights_were_changed_is_refused(made, store, tmp_path) -> None:
     """By the list of checksums; a card that people edited is no such change."""
     store_base(store, made / "base/model", hub_id="tiny/base")
-    folder = release(made, tmp_path / "r")
+    folder = write_release(made, tmp_path / "r")
     (folder / "README.md").write_text(CARD + "More.\n")
     opened(folder, store)
     config = json.loads((folder / "adapter_config.json").read_text())
