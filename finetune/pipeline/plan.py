@@ -65,7 +65,7 @@ STAGES = {
             on_all_ranks=True,
             by_anyone=True,
         ),
-        Stage("release", 8, "finetune.release.run:run"),
+        Stage("release", 9, "finetune.release.run:run"),
     )
 }
 HOW_NOT_WHAT = {"sharding", "offload"}

@@ -50,6 +50,7 @@ from finetune.output.templates import markdown_environment
 from finetune.release.card.energy_said import emissions_of_job, energy_said
 from finetune.release.card.opening import opening_of
 from finetune.release.card.samples import samples_of
+from finetune.release.exports.vllm_rules import said_of_vllm
 from finetune.release.recorded import (
     Licensing,
     comparisons_of,
@@ -229,6 +230,7 @@ def _said(job: Job, gates: Sequence[GateResult]) -> dict[str, Any]:
     return {
         "opening": opening_of(job, gates, tested=tested),
         "samples": samples_of(job),
+        "vllm": said_of_vllm(job.workspace),
         "energy": energy_said(emissions_of_job(job)),
     }
 

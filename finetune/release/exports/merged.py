@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-3, "bf16": 5e-2, "fp16": 1e-2}
 """Largest difference of a logit, as a share of the largest logit, by number format of the weights.
 bf16 keeps 8 bits of each number, fp16 keeps 11."""
+NAMES: Mapping[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""Number format -> its name in torch."""
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _OF_THE_MAKER = ("_name_or_path", "_model_name_or_path")
 """Keys of a configuration with the folder, or the name, that a base was loaded from."""
@@ -70,14 +72,11 @@ def write(job: ExportJob) -> Exported:
             "tokenizer does",
         )
     return Exported(
-        summary=f"base and adapter in one model of {_NAMES[dtype]} weights; read back, its logits "
+        summary=f"base and adapter in one model of {NAMES[dtype]} weights; read back, its logits "
         f"differ by at most {found.difference:.1g} of the largest",
         facts={"difference": found.difference, "rows": found.rows, "dtype": dtype},
         remarks=remarks,
     )
-
-
-_NAMES: Mapping[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def merge(base: Path, adapter: Path, folder: Path, *, dtype: Precision = "fp32") -> Merged:
@@ -103,7 +102,7 @@ def merge(base: Path, adapter: Path, folder: Path, *, dtype: Precision = "fp32")
             raise without_effect()
     merged = model.merge_and_unload(safe_merge=True)
     merged.config.name_or_path = ""  # the path of the base stays private
-    save_model(merged.to(getattr(torch, _NAMES[dtype])), folder)
+    save_model(merged.to(getattr(torch, NAMES[dtype])), folder)
     _forget_origin(folder)
     _copy_tokenizer(base, adapter, folder)
     size = int(merged.get_input_embeddings().weight.shape[0])

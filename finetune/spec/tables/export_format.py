@@ -19,6 +19,7 @@ GROUP = "finetune.exports"
 EXPORTS: Mapping[str, str] = {
     "peft": "finetune.release.exports.peft:EXPORT",
     "merged": "finetune.release.exports.merged:EXPORT",
+    "mlx": "finetune.release.exports.mlx:EXPORT",
 }
 UNCHECKED = 3
 """Exit code of an export that could not be checked. One that was checked and differs is an error,
