@@ -16,6 +16,7 @@ from finetune.artefacts.job import Job
 from finetune.errors import FinetuneError, ReleaseError, StoreError
 from finetune.release.effect import check_effect
 from finetune.release.exports.merged import merge
+from finetune.release.exports.of_release import job_of_release
 from finetune.release.exports.peft import write
 from finetune.release.run import run
 from finetune.spec.sections.training import Lora
@@ -53,7 +54,7 @@ def changed(path: Path, change: Callable[[Tensors], object]) -> None:
 def built(root: Path) -> Job:
     """Return a job whose workspace holds the released adapter, not looked at yet."""
     job = release_job(root)
-    write(job)
+    write(job_of_release(job))
     return job
 
 

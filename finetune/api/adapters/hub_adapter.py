@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.api.adapters.hub_facts import COMMIT, commit_of
-from finetune.api.adapters.shipped import MAX_BYTES, MOST_FILES, is_shipped
+from finetune.api.adapters.travelling_files import MAX_BYTES, MOST_FILES, is_shipped
 from finetune.artefacts.results import BaseResult, as_json
 from finetune.errors import InputError, StoreError
 from finetune.messages import Place, problem, sentence

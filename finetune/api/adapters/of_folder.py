@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from finetune.api.adapters.base_folder import WantedBase, base_of
-from finetune.api.adapters.shipped import shipped_files
+from finetune.api.adapters.travelling_files import shipped_files
 from finetune.artefacts.adapter_source import AdapterSource
 from finetune.errors import FinetuneError, RecipeError, ReleaseError
 from finetune.messages import Place, problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from finetune.api.adapters.shipped import shipped_files
+from finetune.api.adapters.travelling_files import shipped_files
 from finetune.api.recipes import not_built
 from finetune.artefacts.adapter_source import AdapterSource
 from finetune.artefacts.job import Artifact

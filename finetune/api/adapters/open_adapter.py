@@ -49,7 +49,7 @@ def open_adapter(
     Args:
         source: As it was typed. A folder counts before a name on the Hub.
         store: Where base and trained adapter are, and where fetched ones are kept.
-        console: Told what is fetched, and what is not pinned.
+        console: Shows what is fetched, and what is not pinned.
         purpose: The purpose for which a recipe is opened at the gate.
         base: Folder of the base, if it is neither in the store nor on the Hub.
         overrides: `key=value` of --set; of a recipe only.

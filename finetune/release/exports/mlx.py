@@ -136,14 +136,14 @@ def _differs(why: str) -> ReleaseError:
 
 def _run(arguments: Sequence[str]) -> str:
     """Run this Python with its installed packages alone, offline; return what it prints."""
-    told: Mapping[str, Any] = os.environ | {
+    variables: Mapping[str, Any] = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
     try:
         done = subprocess.run(
             [sys.executable, "-I", *arguments],
-            env=dict(told),
+            env=dict(variables),
             capture_output=True,
             text=True,
             check=False,

@@ -37,8 +37,10 @@ from tests.support.problems import raises
 from tests.support.small_recipe import CARD, RECIPE
 
 QUIET = Console(out=io.StringIO())
-TAKE_A_RECIPE = [verb.name for verb in VERBS.values() if verb.recipe or verb.name == "report"]
-"""Of the runs of a report one may be a recipe."""
+TAKE_A_RECIPE = [
+    verb.name for verb in VERBS.values() if verb.recipe or verb.name in ("report", "export")
+]
+"""Of the runs of a report one may be a recipe, and what is exported may be one."""
 OPTIONS = {
     "submit": ["--site", "site.yaml"],
     "export": ["--format", "merged", "--out", "merged"],
