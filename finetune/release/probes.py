@@ -52,6 +52,20 @@ def difference(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) ->
     return most
 
 
+def distances(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> dict[str, float]:
+    """Return `difference`, mean `kl` to the wanted next token in nats, share of equal `argmax`."""
+    import torch
+
+    most = difference(found, wanted)
+    if most == float("inf"):
+        return {"difference": most, "kl": most, "argmax": 0.0}
+    one = torch.cat([x.flatten(0, 1) for x in found]).double().log_softmax(-1)
+    other = torch.cat([x.flatten(0, 1) for x in wanted]).double().log_softmax(-1)
+    kl = float((other.exp() * (other - one)).sum(-1).mean())
+    same = float((one.argmax(-1) == other.argmax(-1)).double().mean())
+    return {"difference": most, "kl": kl, "argmax": same}
+
+
 def without_effect() -> ReleaseError:
     """Return the error of an adapter with which a model computes what its base does."""
     return ReleaseError(

@@ -1,7 +1,8 @@
 """Export `merged`: base, LoRA update and new embedding rows in one plain model.
 
-The folder is proven before it is there: read back alone, in the number format in which it is
-written, its logits are those of base and adapter side by side in float32.
+The folder is proven before it is there: the weights that were written, read back alone and computed
+with in float32, give the logits of base and adapter side by side. A runtime that computes in bf16
+adds its own rounding, as it does to the base.
 """
 
 from __future__ import annotations
@@ -16,16 +17,48 @@ from typing import TYPE_CHECKING, Any, cast
 from finetune.artefacts.export_job import ExportJob
 from finetune.errors import ReleaseError
 from finetune.messages import Place, problem
-from finetune.release.probes import difference, logits_of, probes, without_effect
+from finetune.release.probes import distances, logits_of, probes, without_effect
 from finetune.spec.sections.training import Precision
 from finetune.spec.tables.export_format import Export, Exported
 
 if TYPE_CHECKING:
     import torch
 
-TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-3, "bf16": 5e-2, "fp16": 1e-2}
-"""Largest difference of a logit, as a share of the largest logit, by number format of the weights.
-bf16 keeps 8 bits of each number, fp16 keeps 11."""
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How far the logits of a number format may be from those of base and adapter in float32."""
+
+    difference: float
+    """Of one logit, as a share of the largest."""
+    kl: float
+    """Mean divergence of the next token, in nats."""
+
+    def exceeded(self, facts: Mapping[str, float], *, effect: float) -> str | None:
+        """Return which limit `distances` are beyond; None: none. Not a number is beyond.
+
+        `effect`: mean divergence of the base from base and adapter, in nats.
+        """
+        if not facts["difference"] <= self.difference:
+            return f"{facts['difference']:.2g} of the largest logit, allowed {self.difference:g}"
+        if not facts["kl"] <= self.kl:
+            return f"mean KL {facts['kl']:.2g} nats, allowed {self.kl:g}"
+        if not facts["kl"] <= OF_EFFECT * effect:
+            return f"mean KL {facts['kl']:.2g} nats, and the adapter moves the base by {effect:.2g}"
+        return None
+
+
+OF_EFFECT = 0.1
+"""Largest divergence, as a share of what the adapter changes: one whose update is scaled by two is
+at 1, by 1.3 at 0.1."""
+
+
+LIMITS: Mapping[Precision, Limit] = {
+    "fp32": Limit(1e-3, 1e-4),
+    "fp16": Limit(1e-2, 5e-4),
+    "bf16": Limit(5e-2, 5e-3),
+}
+"""By number format of the weights: bf16 keeps 8 bits of each number, fp16 keeps 11."""
 NAMES: Mapping[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """Number format -> its name in torch."""
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -41,6 +74,10 @@ class Merged:
     """Rows of the embedding."""
     difference: float
     """Of the largest logit."""
+    kl: float
+    """Mean divergence of the next token, in nats."""
+    effect: float
+    """The same of the base alone: what the adapter changes."""
     tokenizer_class: str
     """Class that opens its tokenizer unchanged: `AutoTokenizer`, unless transformers maps this
     model type to a class with its own splitting; then `PreTrainedTokenizerFast`."""
@@ -74,7 +111,13 @@ def write(job: ExportJob) -> Exported:
     return Exported(
         summary=f"base and adapter in one model of {NAMES[dtype]} weights; read back, its logits "
         f"differ by at most {found.difference:.1g} of the largest",
-        facts={"difference": found.difference, "rows": found.rows, "dtype": dtype},
+        facts={
+            "difference": found.difference,
+            "kl": found.kl,
+            "effect": found.effect,
+            "rows": found.rows,
+            "dtype": dtype,
+        },
         remarks=remarks,
     )
 
@@ -98,8 +141,9 @@ def merge(base: Path, adapter: Path, folder: Path, *, dtype: Precision = "fp32")
     model = kind.load_adapter(kind.load_base(base, precision="fp32"), adapter)
     wanted = [logits_of(model, row) for row in rows]
     with model.disable_adapter():
-        if difference([logits_of(model, row) for row in rows], wanted) == 0:
-            raise without_effect()
+        moved = distances([logits_of(model, row) for row in rows], wanted)
+    if moved["difference"] == 0:
+        raise without_effect()
     merged = model.merge_and_unload(safe_merge=True)
     merged.config.name_or_path = ""  # the path of the base stays private
     save_model(merged.to(getattr(torch, NAMES[dtype])), folder)
@@ -107,27 +151,26 @@ def merge(base: Path, adapter: Path, folder: Path, *, dtype: Precision = "fp32")
     _copy_tokenizer(base, adapter, folder)
     size = int(merged.get_input_embeddings().weight.shape[0])
     del model, merged
-    found = _difference(folder, wanted, rows, dtype=dtype)
-    if not found <= TOLERANCE[dtype]:
+    found = _distances(folder, wanted, rows)
+    if why := LIMITS[dtype].exceeded(found, effect=moved["kl"]):
         raise ReleaseError(
             problem(
                 "merged-differs",
-                "the merged model differs from base and adapter by {difference:.2g} of the largest "
-                "logit (at most {tolerance:g} is allowed); nothing was written",
-                difference=found,
-                tolerance=TOLERANCE[dtype],
+                "the merged model differs from base and adapter ({why}); nothing was written",
+                why=why,
             )
         )
-    return Merged(size, found, _opener(folder, tokenizer, rows))
+    opener = _opener(folder, tokenizer, rows)
+    return Merged(size, found["difference"], found["kl"], moved["kl"], opener)
 
 
-def _difference(
-    folder: Path, wanted: list[torch.Tensor], rows: list[torch.Tensor], *, dtype: Precision
-) -> float:
+def _distances(
+    folder: Path, wanted: list[torch.Tensor], rows: list[torch.Tensor]
+) -> dict[str, float]:
     from finetune.models.kinds import kind_of
 
-    again = kind_of(folder).load_base(folder, precision=dtype)
-    return difference([logits_of(again, row) for row in rows], wanted)
+    again = kind_of(folder).load_base(folder, precision="fp32")
+    return distances([logits_of(again, row) for row in rows], wanted)
 
 
 def _forget_origin(folder: Path) -> None:

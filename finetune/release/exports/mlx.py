@@ -2,8 +2,9 @@
 
 The merged model is proven against the adapter first (`merged`). mlx-lm then converts it, and a
 process that has only mlx-lm opens the result: token ids of the probes must be the same, and logits
-within the limit of the number format. Without mlx-lm here the folder is the merged model, which
-mlx-lm opens as it is by its documentation (https://github.com/ml-explore/mlx-lm), and unchecked.
+within the limit of the number format, computed in float32. Without mlx-lm here the folder is the
+merged model, which mlx-lm opens as it is by its documentation
+(https://github.com/ml-explore/mlx-lm), and unchecked.
 """
 
 from __future__ import annotations
@@ -17,21 +18,16 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from finetune.artefacts.export_job import ExportJob
 from finetune.errors import ReleaseError
 from finetune.messages import problem
-from finetune.release.exports.merged import NAMES, TOLERANCE, merge
-from finetune.release.probes import difference, logits_of, probes
+from finetune.release.exports.merged import LIMITS, NAMES, merge
+from finetune.release.probes import distances, logits_of, probes
 from finetune.spec.sections.training import Precision
 from finetune.spec.tables.export_format import Export, Exported
 
-if TYPE_CHECKING:
-    import torch
-
-MOST_KL = 0.05
-"""Largest mean Kullback-Leibler divergence of the next token to the adapter, in nats."""
 _TIME_LIMIT_SECONDS = 3600
 _CHECK = """
 import json, sys
@@ -40,6 +36,7 @@ from mlx_lm import load
 folder, asked, target = sys.argv[1:]
 asked = json.load(open(asked))
 model, tokenizer = load(folder)
+model.set_dtype(mx.float32)
 ids = [tokenizer.encode(text, add_special_tokens=True) for text in asked["texts"]]
 logits = {str(n): model(mx.array(row)).astype(mx.float32) for n, row in enumerate(asked["rows"])}
 mx.save_safetensors(target, logits)
@@ -67,7 +64,7 @@ def write(job: ExportJob) -> Exported:
         converted = Path(scratch) / "converted"
         settings = ["--hf-path", str(merged), "--mlx-path", str(converted), "--dtype", NAMES[dtype]]
         _run(["-m", "mlx_lm", "convert", *settings])
-        facts = _compared(merged, converted, Path(scratch), dtype=dtype)
+        facts = _compared(merged, converted, Path(scratch), dtype=dtype, effect=of_merged.effect)
         for path in sorted(converted.iterdir()):
             if path.suffix != ".md" and path.is_file():
                 shutil.move(path, job.workspace / path.name)
@@ -79,7 +76,7 @@ def write(job: ExportJob) -> Exported:
 
 
 def _compared(
-    merged: Path, converted: Path, scratch: Path, *, dtype: Precision
+    merged: Path, converted: Path, scratch: Path, *, dtype: Precision, effect: float
 ) -> dict[str, float]:
     """Return how far the converted model is from the merged one, both opened anew."""
     from safetensors.torch import load_file
@@ -101,27 +98,9 @@ def _compared(
     tensors = load_file(target)
     found = [tensors[str(n)] for n in range(len(rows))]
     facts = distances(found, wanted)
-    if not facts["difference"] <= TOLERANCE[dtype]:
-        raise _differs(
-            f"{facts['difference']:.2g} of the largest logit, allowed {TOLERANCE[dtype]}"
-        )
-    if not facts["kl"] <= MOST_KL:
-        raise _differs(f"mean KL {facts['kl']:.2g} nats, allowed {MOST_KL}")
-    return facts
-
-
-def distances(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> dict[str, float]:
-    """Return logits' largest difference, mean KL in nats, and share of equal likeliest tokens."""
-    import torch
-
-    most = difference(found, wanted)
-    if most == float("inf"):
-        return {"difference": most, "kl": most, "argmax": 0.0}
-    one = torch.cat([x.flatten(0, 1) for x in found]).double().log_softmax(-1)
-    other = torch.cat([x.flatten(0, 1) for x in wanted]).double().log_softmax(-1)
-    kl = float((other.exp() * (other - one)).sum(-1).mean())
-    same = float((one.argmax(-1) == other.argmax(-1)).double().mean())
-    return {"difference": most, "kl": kl, "argmax": same}
+    if why := LIMITS[dtype].exceeded(facts, effect=effect):
+        raise _differs(why)
+    return facts | {"effect": effect}
 
 
 def _differs(why: str) -> ReleaseError:

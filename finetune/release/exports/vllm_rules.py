@@ -24,7 +24,7 @@ _LORA = (".lora_A.weight", ".lora_B.weight", ".lora_embedding_A", ".lora_embeddi
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """How vLLM serves an adapter."""
+    """Result of the rules for one adapter."""
 
     obstacles: tuple[Sentence, ...]
     """Reasons for which it does not load as an adapter, or would compute something else: merge it.

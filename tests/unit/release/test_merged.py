@@ -15,7 +15,7 @@ from finetune.errors import ReleaseError, StoreError
 from finetune.models.load import load_tokenizer
 from finetune.output.console import Console
 from finetune.release.exports import merged as merging
-from finetune.release.exports.merged import TOLERANCE, merge
+from finetune.release.exports.merged import LIMITS, Limit, merge
 from finetune.spec.tables.export_format import export_format
 from finetune.verbs.use.export import write_export
 from tests.support.new_tokens import EXTENDED, LEXICON
@@ -64,7 +64,7 @@ def test_a_merged_model_of_half_the_size_is_within_its_limit(tmp_path, dtype, to
     """Its weights are in that format, and its rounding is larger than that of float32."""
     base, adapter = write_trained(tmp_path)
     found = merge(base, adapter, tmp_path / "merged", dtype=dtype)
-    assert 1e-5 < found.difference <= TOLERANCE[dtype]
+    assert 1e-5 < found.difference <= LIMITS[dtype].difference
     config = json.loads((tmp_path / "merged/config.json").read_text())
     assert config["dtype"] == torch_dtype
     assert "_name_or_path" not in config
@@ -91,7 +91,7 @@ def test_an_update_scaled_by_two_is_beyond_every_limit(tmp_path, dtype, monkeypa
 def test_a_model_that_differs_is_not_written(tmp_path, constants):
     """If the logits differ, no file remains."""
     write_trained(tmp_path)
-    constants(merging, TOLERANCE={"fp32": -1.0})
+    constants(merging, LIMITS={"fp32": Limit(-1.0, 1.0)})
     with pytest.raises(ReleaseError) as refused:
         exported(tmp_path, tmp_path / "merged")
     assert refused.value.codes == ("merged-differs",)

@@ -106,7 +106,7 @@ def test_options_that_do_not_fit_are_refused_in_words(
 
 
 def test_what_could_not_be_checked_is_kept_under_another_name(made, tmp_path) -> None:
-    """The card says so, and what is there already is not written over."""
+    """The card states it, and what is there already is not written over."""
     adapter = made / "train/adapter"
     source = AdapterSource(name="a/b", base=made / "base/model", adapter=adapter, base_id="a/base")
 
