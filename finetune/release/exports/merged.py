@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How far the logits of a number format may be from those of base and adapter in float32."""
+    """Largest distances of the logits of a number format from those of base and adapter."""
 
     difference: float
     """Of one logit, as a share of the largest."""
