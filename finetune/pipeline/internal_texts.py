@@ -12,7 +12,6 @@ from typing import Literal
 
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem
-from finetune.sources.hub_fetch import endpoint
 from finetune.spec.card import DataCard
 from finetune.spec.permission import standing
 from finetune.spec.sections.publish import Publish
@@ -44,6 +43,8 @@ def outside(
             at=Place(key="publish.private"),
             name=name,
         )
+    from finetune.sources.hub_fetch import endpoint  # loaded only where a card is internal
+
     address = endpoint()
     host = host_of(address)
     if any(host == known or host.endswith(f".{known}") for known in PUBLIC_HUBS):

@@ -40,6 +40,8 @@ RUN_BY: dict[str, str] = {
     'finetune cards catalogue">': NAMED,
     "finetune cards check {}": f"{HERE}test_a_broken_card_is_looked_at",
     "finetune cards fingerprint": READER,
+    "finetune cards mdc": "tests/unit/sources/data_collective/test_client.py::"
+    "test_a_card_is_written_from_an_identifier_and_read_again",
     "finetune cards new": f"{HERE}test_cards_new_where_there_is_none",
     "finetune cards new --encoding {}": OPTION,
     "finetune cards new --format tsv": OPTION,
@@ -62,6 +64,7 @@ RUN_BY: dict[str, str] = {
     "finetune check recipes/{}.yaml": f"{HERE}test_what_init_tells_is_typed",
     "finetune check {}": "tests/unit/advice/test_advise.py::",
     "finetune check {}{}": "tests/e2e",
+    "finetune compose": NAMED,
     "finetune doctor": NAMED,
     "finetune estimate": NAMED,
     "finetune estimate --site": NAMED,
@@ -70,6 +73,7 @@ RUN_BY: dict[str, str] = {
     "finetune fetch {}": NETWORK,
     "finetune init": f"{HERE}test_what_init_tells_is_typed",
     "finetune init --example a recipe": "tests/packaging/test_wheel.py::",
+    "finetune init --language {} --text FILE": f"{HERE}test_what_init_tells_is_typed",
     "finetune init --language wol_Latn a recipe": f"{HERE}test_what_init_tells_is_typed",
     "finetune judge build": f"{JUDGE}test_judge_verb.py::test_a_page_is_built_from_the_store",
     "finetune judge build --prompts": (
