@@ -123,6 +123,13 @@ def test_the_example_is_checked_and_planned(installed: Installed) -> None:
     assert "train" in {json.loads(line).get("stage") for line in lines}
 
 
+def test_a_recipe_of_a_programme_is_written_and_checked(installed: Installed) -> None:
+    """The cards of the programmes come with the package."""
+    installed.run("init", "--language", "सिन्धी", "--programme", "india")
+    said = installed.run("check", "recipes/hub-india-snd-deva.yaml")
+    assert "written from documentation, without access to the corpora: fineweb2-snd-deva" in said
+
+
 @pytest.mark.parametrize("verb", ["prepare", "train", "evaluate", "run", "release"])
 def test_a_verb_that_needs_more_names_the_line_of_pip(installed: Installed, verb: str) -> None:
     """One line, exit code 2, no traceback."""
