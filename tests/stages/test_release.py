@@ -10,14 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
+from finetune.api.credited import terms_of_release
 from finetune.artefacts.job import Artifact
 from finetune.artefacts.scores import PairedTest
 from finetune.errors import ReleaseError, StoreError
+from finetune.pipeline.store import Store
 from finetune.release.body import conclusions
 from finetune.release.contents import VARYING_LINES
 from finetune.release.provenance.checksum_list import LIST
 from finetune.release.run import run
+from finetune.report.as_json import json_of
+from finetune.report.find_runs import find_runs
+from finetune.report.forms import markdown, page
+from finetune.report.report_document import document_of
 from tests.support.hub_server import HubServer
 from tests.support.problems import raises
 from tests.support.published import snapshot
@@ -289,8 +296,6 @@ def test_first_lines_of_the_card_and_gates_in_every_record(root):
 
 def test_front_matter_means_the_same_under_yaml_1_1(root):
     """The Hub's YAML 1.1 reader finds the languages that were written."""
-    import yaml
-
     job = release_job(
         root,
         prepare={
@@ -586,3 +591,43 @@ def test_card_and_file_say_whose_texts_were_drawn(root):
     rows = (job.workspace / "credits.csv").read_text("utf-8").splitlines()
     assert rows[1].startswith("card,School software in Hausa,school-hau,mit,,")
     assert rows[1].endswith(",100.00")
+
+
+def test_terms_of_communities_stand_in_every_part_of_the_release(root):
+    """The strictest of two cards with its owner: card in two languages, gate text, notice, data
+    files, provenance, report and credits of the folder; the result bars a public release."""
+    council = {"who": "Council of elders", "contact": "council@example.org"}
+    terms = {"authority": council, "adapters": "private", "forbidden_uses": ["military"]}
+    cards = {
+        "school-hau": card(corpus={"terms": terms}),
+        "books": card("books", corpus={"terms": {"adapters": "agree", "rehosting": "ask"}}),
+    }
+    job = release_job(root, cards=cards)
+    result = run(job)
+    readme = (job.workspace / "README.md").read_text()
+    english, french = readme.split("<summary>En français</summary>")
+    assert "- Not to be made public (Council of elders (school-hau))." in english
+    assert "- À ne pas rendre public (Council of elders (school-hau))." in french
+    assert "Only for those who accept" not in readme  # of the other card, which is freer
+    front = yaml.safe_load(readme.split("---")[1])
+    assert "Not to be made public (Council of elders" in front["extra_gated_prompt"]
+    assert "Not permitted: military use" in front["extra_gated_prompt"]
+    assert "Not permitted: military use" in (job.workspace / "NOTICE").read_text()
+    data = json.loads((job.workspace / "training_data.json").read_text())["terms"]
+    assert data["adapters"] == {
+        "what": "private",
+        "owners": ["Council of elders (school-hau)"],
+    }
+    assert data == json.loads((job.workspace / "provenance/terms.json").read_text())
+    assert data == json.loads(json.dumps(result["terms"]))
+    assert any("Not to be made public" in line for line in result["gate"])
+    found = terms_of_release(str(job.workspace), store=Store(root))
+    assert found is not None
+    assert found.rehosting.what == "ask"
+    runs = find_runs(
+        [str(job.workspace)], store=Store(root), open_recipe=lambda _: pytest.fail("none")
+    )
+    shown = document_of(runs, store=root)
+    assert "À ne pas rendre public" in markdown(shown, language="fr")
+    assert "À ne pas rendre public" in page(shown, language="en")
+    assert json_of(shown)["runs"][0]["terms"]["rehosting"]["what"] == "ask"
