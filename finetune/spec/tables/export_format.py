@@ -20,6 +20,8 @@ EXPORTS: Mapping[str, str] = {
     "peft": "finetune.release.exports.peft:EXPORT",
     "merged": "finetune.release.exports.merged:EXPORT",
     "mlx": "finetune.release.exports.mlx:EXPORT",
+    "gguf-lora": "finetune.release.exports.gguf.exported:LORA",
+    "gguf": "finetune.release.exports.gguf.exported:MODEL",
 }
 UNCHECKED = 3
 """Exit code of an export that could not be checked. One that was checked and differs is an error,

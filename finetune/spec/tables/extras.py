@@ -47,6 +47,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
     "subtitles": {"defusedxml": "defusedxml"},
     "tasks": {"lm_eval": "lm_eval"},
     "fasttext": {"fasttext": "fasttext-predict"},
+    "gguf": {"llama_cpp": "llama-cpp-python"},
     "heliport": {"heliport": "heliport"},
     "trackers": {"tensorboard": "tensorboard"},
     "wandb": {"wandb": "wandb"},

@@ -57,12 +57,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", metavar="TYPE", help="number format of the weights, e.g. bf16 for merged"
     )
+    parser.add_argument(
+        "--quantize", metavar="TYPE", help="number format of a GGUF file, e.g. q8_0 or q4_k_m"
+    )
 
 
 def run(options: Namespace, console: Console) -> int:
     """Write an adapter in one of the registered formats; 3 if nothing here could check it."""
     export = export_format(options.format)
     _refuse_choice("--dtype", options.dtype, export.dtypes, export=export)
+    _refuse_choice("--quantize", options.quantize, export.quantizations, export=export)
     _refuse_there(options.output)
     source = open_adapter(
         options.source,
@@ -72,7 +76,12 @@ def run(options: Namespace, console: Console) -> int:
         overrides=options.overrides,
     )
     target, written = write_export(
-        source, export, target=options.output, console=console, dtype=options.dtype
+        source,
+        export,
+        target=options.output,
+        console=console,
+        dtype=options.dtype,
+        quantize=options.quantize,
     )
     console.say(
         f"{target}: {written.summary}",
