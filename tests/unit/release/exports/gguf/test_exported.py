@@ -16,6 +16,7 @@ from finetune.release.exports.gguf.modelfile import modelfile
 from finetune.release.exports.gguf.tokens import SPLITS, split_of
 from finetune.spec.tables.export_format import export_format
 from finetune.verbs.use.export import write_export
+from tests.support.problems import raises
 from tests.support.tiny import tiny_tokenizer
 from tests.support.trained_adapter import write_trained
 
@@ -53,7 +54,7 @@ def test_without_an_engine_the_folder_is_kept_unchecked(tmp_path: Path, constant
 def test_a_k_quant_without_a_quantizer_is_refused_at_once(tmp_path: Path, constants: Any) -> None:
     """Before anything is merged, with the line of pip."""
     constants(engine, can_quantize=lambda: False)
-    with pytest.raises(MissingPackageError, match=r"finetune-lowres\[gguf\]"):
+    with raises(MissingPackageError, code="package-missing", package="llama_cpp"):
         write_export(
             source(tmp_path),
             export_format("gguf"),
@@ -95,5 +96,5 @@ def test_an_expression_of_our_own_is_refused() -> None:
         {"type": "ByteLevel", "use_regex": False},
     ]
     content = {"pre_tokenizer": {"type": "Sequence", "pretokenizers": parts}}
-    with pytest.raises(ReleaseError, match="words: keep"):
+    with raises(ReleaseError, code="gguf-tokenizer"):
         split_of(content, folder=Path("x"))
