@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.errors import DataError
 from finetune.messages import Place, problem
-from finetune.readers.translated.po_entries import CHARSET
 from finetune.translate.formats.cut import Cut
 from finetune.translate.formats.format_table import Format
 from finetune.translate.skeleton import Found, Part, Segment, segments_in, written
@@ -22,7 +20,6 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-_USFM_CHARSET = re.compile(rb"\A[^\0]{0,400}?\\ide[ \t]{1,9}([\w.-]{1,40})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +83,7 @@ def opened(data: bytes, form: Format, cut: Cut, *, encoding: str | None = None) 
 
 
 def _stated(data: bytes, form: Format) -> str | None:
-    pattern = {"po": CHARSET, "usfm": _USFM_CHARSET}.get(form.name)
-    found = pattern.search(data[: 2**16]) if pattern else None
+    found = form.charset.search(data[: 2**16]) if form.charset else None
     try:
         return codecs.lookup(found[1].decode("ascii")).name if found else None
     except (LookupError, UnicodeDecodeError):

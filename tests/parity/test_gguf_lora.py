@@ -12,7 +12,7 @@ import gguf
 import numpy as np
 import pytest
 
-from finetune.release.exports.gguf.identity import Identity
+from finetune.release.exports.gguf.general_keys import Identity
 from finetune.release.exports.gguf.lora import Precision, write_lora
 from finetune.spec.sections.training import Lora
 from tests.support.llama_cpp import converter

@@ -22,6 +22,7 @@ from finetune.readers.fieldwork.usfm_markers import (
 from finetune.translate.placeholders_kept import DIRECTION
 from finetune.translate.skeleton import Mark, Part, segment_of
 
+USFM_CHARSET = re.compile(rb"\A[^\0]{0,400}?\\ide[ \t]{1,9}([\w.-]{1,40})")
 _END_OF_LINE = re.compile(r"[^\S\r\n]{0,9}[\r\n]\s*+")
 _NEXT_VERSE = re.compile(r"\\[cv]\s")
 _FOOTNOTES = frozenset({"f", "fe", "ef"})

@@ -13,6 +13,7 @@ from finetune.messages import Place, counted, problem, sentence
 from finetune.output.console import Console
 from finetune.output.paths import is_there
 from finetune.pipeline.store import Store
+from finetune.translate.formats.format_table import FORMATS
 from finetune.verbs.options import positive
 from finetune.verbs.problems import already_exists
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from finetune.artefacts.adapter_source import AdapterSource
     from finetune.translate.text_bytes import Opened
     from finetune.translate.translate_file import Translated
-
-FORMATS = ("txt", "csv", "tsv", "srt", "vtt", "po", "usfm")
-"""Rows of finetune.translate.formats.format_table, which is imported when a file is read."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

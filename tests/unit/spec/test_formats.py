@@ -133,8 +133,9 @@ def test_the_card_guide_lists_every_format() -> None:
 
 TABLES = {ROOT / "finetune/spec/formats.py", ROOT / "finetune/spec/tables/extras.py"}
 TABLES |= {ROOT / "finetune/verbs/release/report.py"}
+TABLES |= {ROOT / "finetune/translate/formats/format_table.py"}
 """Of the formats, and of the extras, one of which has the name of a format; the forms of a report
-that is written."""
+that is written; files that are written back in another language."""
 ROLES = {"text", "messages", "json", "jsonl"}
 """Names that are also kinds of cards, columns of conversations, or files of the program."""
 

@@ -10,12 +10,12 @@ from finetune.artefacts.export_job import ExportJob
 from finetune.errors import ReleaseError
 from finetune.messages import Place, problem
 from finetune.release.exports.gguf import engine
-from finetune.release.exports.gguf.identity import Identity, identity_of
+from finetune.release.exports.gguf.general_keys import Identity, identity_of
 from finetune.release.exports.gguf.lora import write_lora
-from finetune.release.exports.gguf.model_file import TYPES, Prompting, write_model
-from finetune.release.exports.gguf.modelfile import modelfile
+from finetune.release.exports.gguf.ollama import modelfile
 from finetune.release.exports.gguf.proof import Proof, float_twin, prove
 from finetune.release.exports.gguf.proof_items import MOST_NUMBERS, proof_items
+from finetune.release.exports.gguf.whole_model import TYPES, Prompting, write_model
 from finetune.spec.tables.export_format import Export, Exported
 from finetune.spec.tables.extras import missing, pip_line
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from finetune.errors import ReleaseError
 from finetune.release.exports.gguf.architectures import Layout, layout_of
-from finetune.release.exports.gguf.identity import Identity, write_identity
+from finetune.release.exports.gguf.general_keys import Identity, write_identity
 from finetune.release.exports.gguf.lora_limits import of_a_shared_weight, refuse_beyond_lora
 from finetune.sources.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_object
 

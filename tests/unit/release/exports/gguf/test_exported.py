@@ -12,7 +12,7 @@ from finetune.artefacts.adapter_source import AdapterSource
 from finetune.errors import MissingPackageError, ReleaseError
 from finetune.output.console import Console
 from finetune.release.exports.gguf import engine
-from finetune.release.exports.gguf.modelfile import modelfile
+from finetune.release.exports.gguf.ollama import modelfile
 from finetune.release.exports.gguf.tokens import SPLITS, split_of
 from finetune.spec.tables.export_format import export_format
 from finetune.verbs.use.export import write_export

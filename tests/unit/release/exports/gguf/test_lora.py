@@ -13,7 +13,7 @@ import torch
 
 from finetune.errors import ReleaseError
 from finetune.models.load import load_base
-from finetune.release.exports.gguf.identity import Identity
+from finetune.release.exports.gguf.general_keys import Identity
 from finetune.release.exports.gguf.lora import write_lora
 from finetune.spec.sections.training import Lora
 from tests.support.trained_adapter import write_trained

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.errors import ReleaseError
 from finetune.messages import Place, problem
 from finetune.release.exports.gguf.architectures import Layout, layout_of
-from finetune.release.exports.gguf.identity import Identity, write_identity
+from finetune.release.exports.gguf.general_keys import Identity, write_identity
 from finetune.release.exports.gguf.tokens import write_tokenizer
 
 if TYPE_CHECKING:
