@@ -9,7 +9,7 @@ from typing import Any
 from finetune.artefacts.export_job import ExportJob
 from finetune.errors import ReleaseError
 from finetune.messages import Place, problem
-from finetune.release.exports.gguf import engine
+from finetune.release.exports.gguf import runtime
 from finetune.release.exports.gguf.general_keys import Identity, identity_of
 from finetune.release.exports.gguf.lora import write_lora
 from finetune.release.exports.gguf.ollama import modelfile
@@ -42,7 +42,7 @@ def write_adapter(job: ExportJob) -> Exported:
         base = Path(scratch) / "base.gguf"
         prompting = _prompting(job, tokenizer, source.base)
         found = None
-        if engine.has_engine():
+        if runtime.is_installed():
             about = Identity(name="base", base_id=source.base_id)
             write_model(source.base, base, identity=about, prompting=prompting)
             found = _proof(job, base, lora=file, template=prompting.template, scratch=scratch)
@@ -57,8 +57,8 @@ def write_whole(job: ExportJob) -> Exported:
     from finetune.release.exports.merged import merge
 
     source, type_ = job.source, job.quantize or "f16"
-    if type_ in K_QUANTS and not engine.can_quantize():
-        raise missing("llama_cpp", needed_by=f"--quantize {type_}", extra=engine.EXTRA)
+    if type_ in K_QUANTS and not runtime.can_quantize():
+        raise missing("llama_cpp", needed_by=f"--quantize {type_}", extra=runtime.EXTRA)
     identity = identity_of(source)
     file = job.workspace / f"{identity.name}-{type_}.gguf"
     tokenizer = adapter_tokenizer(source.adapter, load_tokenizer(source.base))
@@ -75,9 +75,9 @@ def write_whole(job: ExportJob) -> Exported:
             type_="f16" if type_ in K_QUANTS else type_,
         )
         if type_ in K_QUANTS:
-            engine.quantize(first, file, type_=type_)
+            runtime.quantize(first, file, type_=type_)
         found = None
-        if engine.has_engine():
+        if runtime.is_installed():
             found = _proof(job, file, lora=None, template=prompting.template, scratch=scratch)
     _write_modelfile(job, f"./{file.name}", tokenizer)
     return _exported(file, found, what="the whole model", facts={"tensors": tensors})
@@ -117,7 +117,7 @@ def _proof(
     items = proof_items(source, tokenizer)
     rows_most = max(16, MOST_NUMBERS // len(tokenizer))
     wanted = float_twin(source.base, source.adapter, items, rows_most=rows_most, template=template)
-    scored = engine.score(
+    scored = runtime.score(
         model,
         items=[{"tokens": one.tokens, "supervised": one.supervised} for one in items.items],
         texts=items.texts,
@@ -154,7 +154,7 @@ def _exported(
     facts = {"file": file.name, "size_bytes": size, **facts, **(found or {})}
     summary = f"{what} for llama.cpp, {file.name} ({size / 1e6:.1f} MB)"
     if found is None:
-        return Exported(summary=summary, facts=facts, unchecked=f"{WHY}: {pip_line(engine.EXTRA)}")
+        return Exported(summary=summary, facts=facts, unchecked=f"{WHY}: {pip_line(runtime.EXTRA)}")
     return Exported(
         summary=f"{summary}; on {found['items']} texts of {found['tokens']} tokens its "
         f"probabilities differ by {found['kl']:.2g} nats per token from base and adapter in "

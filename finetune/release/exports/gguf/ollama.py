@@ -37,7 +37,7 @@ def _template(tokenizer: Any, *, layout: str | None) -> str:
     answer = {"role": "assistant", "content": _ANSWER}
     whole = prompt_text(tokenizer, [user, answer, {"role": "user", "content": _AGAIN}])
     if opening(tokenizer) and whole.startswith(tokenizer.bos_token):
-        whole = whole.removeprefix(tokenizer.bos_token)  # the engine puts it there
+        whole = whole.removeprefix(tokenizer.bos_token)  # the runtime puts it there
     before, _, rest = whole.partition(_USER)
     opened, _, rest = rest.partition(_ANSWER)
     between, _, closed = rest.partition(_AGAIN)

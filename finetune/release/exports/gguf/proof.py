@@ -18,8 +18,8 @@ import torch
 
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, problem, sentence
-from finetune.release.exports.gguf.engine import Scored
 from finetune.release.exports.gguf.proof_items import ProofItems
+from finetune.release.exports.gguf.runtime import Scored
 
 MAX_KL = 0.05
 """Nats per token, of the file from base and adapter in float32."""
@@ -146,7 +146,7 @@ def _tokens(found: Scored, wanted: Float, items: ProofItems, *, file: str) -> li
     return [
         problem(
             "gguf-tokens-differ",
-            "llama.cpp splits {count} of {all} texts into other tokens than training did; the "
+            "llama.cpp splits texts into other tokens than training did ({count} of {all}); the "
             "tokenizer in the file is not the adapter's; nothing was written",
             at=Place(file),
             count=len(differ),

@@ -15,7 +15,7 @@ from finetune.errors import ReleaseError
 from finetune.messages import Place, problem
 from finetune.release.exports.gguf.architectures import Layout, layout_of
 from finetune.release.exports.gguf.general_keys import Identity, write_identity
-from finetune.release.exports.gguf.tokens import write_tokenizer
+from finetune.release.exports.gguf.written_tokenizer import write_tokenizer
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""GGUF exports without an engine, the Modelfile, and splittings that llama.cpp has."""
+"""GGUF exports without a runtime, the Modelfile, and splittings that llama.cpp has."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from finetune.artefacts.adapter_source import AdapterSource
 from finetune.errors import MissingPackageError, ReleaseError
 from finetune.output.console import Console
-from finetune.release.exports.gguf import engine
+from finetune.release.exports.gguf import runtime
 from finetune.release.exports.gguf.ollama import modelfile
-from finetune.release.exports.gguf.tokens import SPLITS, split_of
+from finetune.release.exports.gguf.written_tokenizer import SPLITS, split_of
 from finetune.spec.tables.export_format import export_format
 from finetune.verbs.use.export import write_export
 from tests.support.problems import raises
@@ -38,7 +38,7 @@ def source(root: Path) -> AdapterSource:
 
 def test_without_an_engine_the_folder_is_kept_unchecked(tmp_path: Path, constants: Any) -> None:
     """It is called so in its name and in the result, which says what to install."""
-    constants(engine, has_engine=lambda: False)
+    constants(runtime, is_installed=lambda: False)
     place, written = write_export(
         source(tmp_path),
         export_format("gguf-lora"),
@@ -53,7 +53,7 @@ def test_without_an_engine_the_folder_is_kept_unchecked(tmp_path: Path, constant
 
 def test_a_k_quant_without_a_quantizer_is_refused_at_once(tmp_path: Path, constants: Any) -> None:
     """Before anything is merged, with the line of pip."""
-    constants(engine, can_quantize=lambda: False)
+    constants(runtime, can_quantize=lambda: False)
     with raises(MissingPackageError, code="package-missing", package="llama_cpp"):
         write_export(
             source(tmp_path),

@@ -1,6 +1,6 @@
 """A program that runs a GGUF file by llama-cpp-python, alone in its process.
 
-    python engine_program.py REQUEST.json ANSWER.json
+    python runtime_program.py REQUEST.json ANSWER.json
 
 A damaged file ends this process and not the one that asks. It imports nothing of this package: what
 answers here is the runtime of the file alone.

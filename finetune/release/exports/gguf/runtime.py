@@ -19,12 +19,12 @@ from finetune.messages import Place, problem
 
 PACKAGE, EXTRA = "llama_cpp", "gguf"
 SPEED_TOKENS = 32
-_PROGRAM = Path(__file__).with_name("engine_program.py")
+_PROGRAM = Path(__file__).with_name("runtime_program.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Answers of the engine; N supervised tokens, V tokens of the vocabulary."""
+    """Answers of the runtime; N supervised tokens, V tokens of the vocabulary."""
 
     metadata: Mapping[str, str]
     vocabulary: int
@@ -43,14 +43,14 @@ class Scored:
     """File of float32 (N, V): log-probabilities of the first N supervised tokens."""
 
 
-def has_engine() -> bool:
+def is_installed() -> bool:
     """Return whether llama-cpp-python is installed; it is not imported."""
     return find_spec(PACKAGE) is not None
 
 
 def can_quantize() -> bool:
     """Return whether llama.cpp's own quantizer is here."""
-    return shutil.which("llama-quantize") is not None or has_engine()
+    return shutil.which("llama-quantize") is not None or is_installed()
 
 
 def score(
@@ -62,9 +62,9 @@ def score(
     rows_most: int,
     lora: Path | None = None,
 ) -> Scored:
-    """Return what the engine computes with a GGUF file, and with a LoRA file on top of it.
+    """Return what the runtime computes with a GGUF file, and with a LoRA file on top of it.
 
-    `items`: `tokens`, and `supervised` (1 for a target) of each. Raises ReleaseError if the engine
+    `items`: `tokens`, and `supervised` (1 for a target) of each. Raises ReleaseError if the runtime
     cannot open or run the file.
     """
     rows = scratch / "rows.f32"
