@@ -56,11 +56,13 @@ def write(job: ExportJob) -> Exported:
             shutil.copyfile(job.source.template, merged / "chat_template.jinja")
         if find_spec("mlx_lm") is None:
             merge(job.source.base, job.source.adapter, job.workspace, dtype=dtype)
+            _write_flat_rotation(job.workspace / "config.json")
             return Exported(
                 summary=f"base and adapter in one model of {NAMES[dtype]} weights, for mlx-lm",
                 facts={"dtype": dtype, "merged_difference": of_merged.difference},
                 unchecked="mlx-lm is not installed here: pip install mlx-lm; on Linux also mlx-cpu",
             )
+        _write_flat_rotation(merged / "config.json")
         converted = Path(scratch) / "converted"
         settings = ["--hf-path", str(merged), "--mlx-path", str(converted), "--dtype", NAMES[dtype]]
         _run(["-m", "mlx_lm", "convert", *settings])
@@ -73,6 +75,22 @@ def write(job: ExportJob) -> Exported:
         f"alone, its logits differ by at most {facts['difference']:.1g} of the largest",
         facts=facts | {"dtype": dtype, "merged_difference": of_merged.difference},
     )
+
+
+def _write_flat_rotation(path: Path) -> None:
+    """Write base and scaling of the rotary positions where mlx-lm reads them, too.
+
+    transformers 5 has them in `rope_parameters`; mlx-lm 0.32 reads `rope_theta` and `rope_scaling`
+    for most architectures, and takes a theta of 10,000 where the first is missing.
+    """
+    config = json.loads(path.read_text("utf-8"))
+    rotation = config.get("rope_parameters")
+    if not isinstance(rotation, dict) or "rope_theta" not in rotation:
+        return  # by kind of layer, as in gemma3, which mlx-lm has rules of its own for
+    config.setdefault("rope_theta", rotation["rope_theta"])
+    if rotation.get("rope_type", "default") != "default":
+        config.setdefault("rope_scaling", {k: v for k, v in rotation.items() if k != "rope_theta"})
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def _compared(
