@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,11 @@ def test_a_whole_model_computes_what_peft_does(tmp_path: Path, type_: str) -> No
     assert found.facts["kl"] < 0.02
     assert found.facts["cost_low"] <= found.facts["cost"] <= found.facts["cost_high"]
     assert min(found.facts[n] for n in ("tokens_per_second", "words_per_second", "peak_bytes")) > 0
+    assert found.facts["peak_bytes"] < peak_of_this_process() / 2  # which holds torch
+
+
+def peak_of_this_process() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_rows_in_the_order_of_transformers_are_refused(tmp_path: Path, constants: Any) -> None:

@@ -12,9 +12,6 @@ from finetune.messages import Place, problem
 from finetune.release.exports.gguf import runtime
 from finetune.release.exports.gguf.general_keys import Identity, identity_of
 from finetune.release.exports.gguf.lora import write_lora
-from finetune.release.exports.gguf.ollama import modelfile
-from finetune.release.exports.gguf.proof import Proof, float_twin, prove
-from finetune.release.exports.gguf.proof_items import MOST_NUMBERS, proof_items
 from finetune.release.exports.gguf.whole_model import TYPES, Prompting, write_model
 from finetune.spec.tables.export_format import Export, Exported
 from finetune.spec.tables.extras import missing, pip_line
@@ -111,6 +108,8 @@ def _proof(
 ) -> dict[str, Any]:
     """Return the facts of a proof and of its measures. ReleaseError for what differs."""
     from finetune.models.load import adapter_tokenizer, load_tokenizer
+    from finetune.release.exports.gguf.proof import float_twin, prove
+    from finetune.release.exports.gguf.proof_items import MOST_NUMBERS, proof_items
 
     source = job.source
     tokenizer = adapter_tokenizer(source.adapter, load_tokenizer(source.base))
@@ -126,7 +125,7 @@ def _proof(
         lora=lora,
     )
     quantized = lora is None and (job.quantize or "f16") not in ("f16", "f32")
-    proof: Proof = prove(scored, wanted, items, file=(lora or model).name, quantized=quantized)
+    proof = prove(scored, wanted, items, file=(lora or model).name, quantized=quantized)
     per_word = items.bytes_per_word / items.bytes_per_token
     return {
         **proof.facts(),
@@ -141,6 +140,8 @@ def _proof(
 def _write_modelfile(
     job: ExportJob, file: str, tokenizer: Any, *, adapter: str | None = None
 ) -> None:
+    from finetune.release.exports.gguf.ollama import modelfile
+
     if job.source.template is not None:
         tokenizer.chat_template = job.source.template.read_text("utf-8")
     text = modelfile(file, tokenizer, layout=job.source.chat_template, adapter=adapter)

@@ -8,7 +8,6 @@ from typing import Any
 
 from finetune.errors import ReleaseError
 from finetune.messages import Place, Problem, Sentence, phrase, problem, sentence
-from finetune.models.rows import is_row, trained_ids
 from finetune.sources.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_object
 from finetune.sources.safetensors_file import read_header
 from finetune.sources.weight_index import named
@@ -46,6 +45,8 @@ def of_a_shared_weight(name: str) -> Problem:
 
 
 def _parts(config: Mapping[str, Any], tensors: list[str]) -> Iterator[Sentence]:
+    from finetune.models.rows import is_row, trained_ids  # with torch
+
     if config.get("use_dora") or any("lora_magnitude" in name for name in tensors):
         yield sentence("DoRA's magnitudes (lora.dora)")
     if trained_ids(config) or any(map(is_row, tensors)):
