@@ -150,6 +150,9 @@ def _write_settings(writer: Any, layout: Layout) -> None:
     rope = rope_of(config)
     if "rope_theta" in rope:
         writer.add_rope_freq_base(float(rope["rope_theta"]))
+    sliding = (config.get("rope_parameters") or {}).get("sliding_attention")
+    if sliding and "rope_theta" in sliding:
+        writer.add_float32(f"{name}.rope.freq_base_swa", float(sliding["rope_theta"]))
     if name.startswith("gemma"):
         if config.get("sliding_window"):
             writer.add_sliding_window(int(config["sliding_window"]))
