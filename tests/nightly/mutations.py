@@ -179,8 +179,8 @@ MUTATIONS = {
     "a merged model is not compared": Mutation(
         "an exported model is proved equal to the adapter",
         "release/exports/merged.py",
-        "if found > TOLERANCE:",
-        "if found > 1e9:",
+        'if why := LIMITS[dtype].exceeded(found, effect=moved["kl"]):',
+        "if why := None:",
         ("unit/release/test_merged.py",),
     ),
     "requeued without a further checkpoint": Mutation(

@@ -285,7 +285,7 @@ def test_an_export_of_a_package_is_a_format(finished, tmp_path, inside, capsys):
     export = ["export", "recipes/named.yaml", "--out", str(tmp_path / "out"), "--format"]
     assert main([*export, "size"]) == 2
     shown = capsys.readouterr().err
-    assert "merged, peft, sizes; or the package that adds it is not installed" in shown
+    assert "peft, sizes; or the package that adds it is not installed" in shown
     assert "Did you mean 'sizes'?" in shown
     assert main([*export, "sizes"]) == 0
     assert "adapter_model.safetensors" in (tmp_path / "out/sizes.txt").read_text()
@@ -293,12 +293,13 @@ def test_an_export_of_a_package_is_a_format(finished, tmp_path, inside, capsys):
 
 
 def test_the_adapter_alone_is_exported_as_it_is_released(finished, tmp_path, inside):
-    """`--format peft` writes the files that the release has, to the byte."""
+    """`--format peft` writes the files that the release has, to the byte, and its record."""
     folder, _ = finished
     inside(folder)
     out = tmp_path / "out"
     assert main(["export", "recipes/named.yaml", "--format", "peft", "--out", str(out)]) == 0
-    names = {path.name for path in out.iterdir()}
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    names.remove("export.json")
     assert {"adapter_config.json", "adapter_model.safetensors"} <= names
     for name in names:
         released = folder / ".finetune/hub/org/tiny-lora" / name
