@@ -16,6 +16,9 @@ from tests.cluster.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 RATES = ("5e-3", "1e30", "4e-3")
+STEPS = 150
+LONG = SETTINGS | {"max_steps: 4": f"max_steps: {STEPS}"}
+"""So many that none ends while the test still looks at the slowest one beside it."""
 TRAININGS = ("train.0", "train.1", "train.2")
 
 
@@ -41,7 +44,7 @@ def test_a_stop_in_the_middle_repeats_only_what_is_not_done(cluster, tmp_path):
     """Three training runs are one job. One fails, another is killed, and neither ends one beside
     it; the stop signal saves the third. The job comes back for the last two alone, each resumes,
     and what they make is what a training run of its own makes, no saved step made twice."""
-    line = make_line(tmp_path / "packed", cluster, settings=SETTINGS)
+    line = make_line(tmp_path / "packed", cluster, settings=LONG)
     line.submit("--sweep", f"train.learning_rate={','.join(RATES)}", "--pack", "3")
     chain, ids = line.chain, job_ids(line.chain)
     (job_id,) = {ids[name] for name in TRAININGS}
@@ -63,7 +66,7 @@ def test_a_stop_in_the_middle_repeats_only_what_is_not_done(cluster, tmp_path):
     assert outcomes["train.1"] == ["failed"]
     assert (len(outcomes["train.2"]), outcomes["train.2"][-1]) == (2, "done")
     assert {e.job_id for name in TRAININGS for e in line.events(name)} == {job_id}
-    assert steps_of(line, "train.0") == list(range(1, 61))
+    assert steps_of(line, "train.0") == list(range(1, STEPS + 1))
     for name in ("train.0", "train.2"):
         log = chain.log_path(name, job_id).read_text()
         assert log.count("resuming from the checkpoint at step") == 1
