@@ -41,6 +41,7 @@ def inline(text: object) -> Markdown:
     words = [word for word in _SPACE.split(str(text)) if word]
     shown = " ".join(_word(one_line(word)) for word in words)
     shown = re.sub(r"^\s+|\s+$", lambda kept: "".join(f"&#{ord(c)};" for c in kept.group()), shown)
+    shown = re.sub(r"(?<= )#+$", r"\\\g<0>", shown)  # or it closes a heading
     start = _LINE_START.match(shown)
     if start is None:
         return Markdown(shown)

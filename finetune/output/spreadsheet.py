@@ -31,9 +31,11 @@ def cell(value: Any) -> Any:
     return value
 
 
-def write_rows(stream: IO[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+def write_rows(
+    stream: IO[str], header: Sequence[str], rows: Iterable[Sequence[Any]], *, delimiter: str = ","
+) -> int:
     """Write a header and rows as CSV with safe cells; return the number of rows."""
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     writer.writerow(list(map(cell, header)))
     count = 0
     for row in rows:

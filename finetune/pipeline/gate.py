@@ -38,6 +38,7 @@ Purpose = Literal[
     "submit",
     "bundle",
     "chat",
+    "translate",
     "export",
     "report",
 ]
@@ -59,6 +60,7 @@ NEEDS: Mapping[Purpose, frozenset[Need]] = {
     "submit": _FILES,
     "bundle": _FILES,
     "chat": frozenset(),
+    "translate": frozenset(),
     "export": frozenset(),
     "report": frozenset(),
 }

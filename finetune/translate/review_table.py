@@ -5,14 +5,13 @@ As tab-separated values for a spreadsheet, and as a page that opens offline and 
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune.messages import Sentence, sentence
-from finetune.output.spreadsheet import BYTE_ORDER_MARK, cell
+from finetune.output.spreadsheet import BYTE_ORDER_MARK, write_rows
 from finetune.output.templates import environment
 from finetune.spec.language import Named, bcp47
 from finetune.spec.script import direction
@@ -85,10 +84,8 @@ def reviewed(
 def table_of(rows: Sequence[Reviewed], calibration: Calibration | None) -> str:
     """Return the table as tab-separated values, with cells that no spreadsheet computes."""
     stream = io.StringIO()
-    writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([cell(value) for value in _cells(row, calibration)])
+    cells = (list(_cells(row, calibration)) for row in rows)
+    write_rows(stream, COLUMNS, cells, delimiter="\t")
     return BYTE_ORDER_MARK + stream.getvalue()
 
 

@@ -72,6 +72,7 @@ MARKUP = (
     "snake_case_name _start end_ a*b*c",
     "`code` ``a`b`` `",
     "# heading",
+    "heading ##",
     "- item",
     "+ item",
     "1. item",

@@ -20,7 +20,7 @@ def language_of(text: str, programme: Programme) -> ProgrammeLanguage:
     one, for another language, and for what is unknown, with near names.
 
     >>> from finetune.spec.tables.programme import PROGRAMMES
-    >>> [language_of(x, PROGRAMMES["senegal"]).code for x in ("peul", "wo", "Sérère")]
+    >>> [language_of(x, PROGRAMMES["senegal"]).code for x in ("pulaar", "wo", "Sérère")]
     ['fuc_Latn', 'wol_Latn', 'srr_Latn']
     >>> [language_of(x, PROGRAMMES["india"]).code for x in ("कॉशुर", "kas_Arab", "oriya")]
     ['kas_Deva', 'kas_Arab', 'ory_Orya']

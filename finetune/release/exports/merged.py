@@ -218,6 +218,6 @@ EXPORT = Export(
     name="merged",
     about="base, adapter and new tokens as one plain model, proven equal in its logits",
     write=write,
-    dtypes=("fp32", "bf16", "fp16"),
+    dtypes=tuple(LIMITS),
     library="transformers",
 )

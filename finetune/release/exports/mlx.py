@@ -164,6 +164,6 @@ EXPORT = Export(
     name="mlx",
     about="base and adapter as one model for mlx-lm on Apple's processors",
     write=write,
-    dtypes=("bf16", "fp16", "fp32"),
+    dtypes=("bf16", *(dtype for dtype in LIMITS if dtype != "bf16")),
     library="mlx",
 )

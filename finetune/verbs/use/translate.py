@@ -72,7 +72,7 @@ def run(options: Namespace, console: Console) -> int:
         str(options.recipe),
         store=store,
         console=console,
-        purpose="chat",
+        purpose="translate",
         overrides=options.overrides,
     )
     from finetune.sources.checksums import checksum

@@ -43,6 +43,7 @@ TAKE_A_RECIPE = [
 """Of the runs of a report one may be a recipe, and what is exported may be one."""
 OPTIONS = {
     "submit": ["--site", "site.yaml"],
+    "translate": ["data_cards/words.txt", "--output", "translated.txt"],
     "export": ["--format", "merged", "--out", "merged"],
     "bundle": ["--output", "bundle", "--without-wheels"],
 }

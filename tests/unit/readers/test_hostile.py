@@ -279,6 +279,7 @@ def test_elements_that_end_together_take_no_square_of_their_number(tmp_path: Pat
 OWN = {
     "finetune/cards/asking/draft.py": "reads a draft through small_files",
     "finetune/cards/web/server.py": "opens a browser",
+    "finetune/cards/collective_card.py": "writes a card that is not there",
     "finetune/cards/erasure/file_texts.py": "regular files, found by search.py",
     "finetune/cards/erasure/search.py": "regular files, which it finds",
     "finetune/cards/new.py": "writes a card that is not there",
