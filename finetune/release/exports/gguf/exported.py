@@ -29,7 +29,8 @@ def write_adapter(job: ExportJob) -> Exported:
 
     source, type_ = job.source, job.quantize or LORA_TYPES[0]
     identity = identity_of(source)
-    file = job.workspace / f"{identity.name}-lora-{type_}.gguf"
+    stem = identity.name.removesuffix("-lora")
+    file = job.workspace / f"{stem}-lora-{type_}.gguf"
     written = write_lora(
         source.base, source.adapter, file, identity=identity, precision=_lora_type(type_)
     )
@@ -44,7 +45,7 @@ def write_adapter(job: ExportJob) -> Exported:
             write_model(source.base, base, identity=about, prompting=prompting)
             found = _proof(job, base, lora=file, template=prompting.template, scratch=scratch)
     name = source.base_id.rpartition("/")[2]
-    _write_modelfile(job, f"{name}.gguf", tokenizer, adapter=file.name)
+    _write_modelfile(job, f"./{name}.gguf", tokenizer, adapter=file.name)
     return _exported(file, found, what="the adapter as a LoRA file", facts=facts)
 
 

@@ -45,11 +45,12 @@ def _template(tokenizer: Any, *, layout: str | None) -> str:
     start = before[: -len(_shared_end(before, between))] if _shared_end(before, between) else before
     turn = before[len(start) :]
     ended = between[: len(between) - len(turn)]
+    # no `{{-`: Go would cut the line ends before it, which belong to the prompt
     return (
-        f"{start}{{{{- range .Messages }}}}"
-        f'{{{{- if eq .Role "user" }}}}{turn}{{{{ .Content }}}}{opened or closed}'
-        f'{{{{- else if eq .Role "assistant" }}}}{{{{ .Content }}}}{ended}{{{{- end }}}}'
-        "{{- end }}"
+        f"{start}{{{{ range .Messages }}}}"
+        f'{{{{ if eq .Role "user" }}}}{turn}{{{{ .Content }}}}{opened or closed}'
+        f'{{{{ else if eq .Role "assistant" }}}}{{{{ .Content }}}}{ended}{{{{ end }}}}'
+        "{{ end }}"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from finetune.artefacts.adapter_source import AdapterSource
 from finetune.errors import MissingPackageError, ReleaseError
+from finetune.models.template import prompt_text
 from finetune.output.console import Console
 from finetune.release.exports.gguf import runtime
 from finetune.release.exports.gguf.ollama import modelfile
@@ -22,11 +23,11 @@ from tests.support.trained_adapter import write_trained
 
 GOLDEN = '''# Written for Ollama by its documentation; it was not run with Ollama.
 FROM ./hau-q8_0.gguf
-TEMPLATE """{{- range .Messages }}{{- if eq .Role "user" }}<|im_start|>user
+TEMPLATE """{{ range .Messages }}{{ if eq .Role "user" }}<|im_start|>user
 {{ .Content }}<|im_end|>
 <|im_start|>assistant
-{{- else if eq .Role "assistant" }}{{ .Content }}<|im_end|>
-{{- end }}{{- end }}"""
+{{ else if eq .Role "assistant" }}{{ .Content }}<|im_end|>
+{{ end }}{{ end }}"""
 PARAMETER stop "<|im_end|>"
 '''
 
@@ -68,6 +69,27 @@ def test_a_k_quant_without_a_quantizer_is_refused_at_once(tmp_path: Path, consta
 def test_the_modelfile_has_the_template_of_training() -> None:
     """ChatML of the tokenizer, in Go's language, with its stop token."""
     assert modelfile("./hau-q8_0.gguf", tiny_tokenizer(), layout="model") == GOLDEN
+
+
+def test_the_template_makes_the_prompt_of_training() -> None:
+    """To the last line end, after a first answer as well; Go cuts white space only at `{{-`."""
+    tokenizer = tiny_tokenizer()
+    text = modelfile("./hau-q8_0.gguf", tokenizer, layout="model").split('"""')[1]
+    assert "{{-" not in text
+    assert "-}}" not in text
+    start, loop = text.split("{{ range .Messages }}")
+    user, answer = loop.split('{{ else if eq .Role "assistant" }}')
+    by_role = {
+        "user": user.removeprefix('{{ if eq .Role "user" }}'),
+        "assistant": answer.removesuffix("{{ end }}{{ end }}"),
+    }
+    messages = [
+        {"role": "user", "content": "Sannu"},
+        {"role": "assistant", "content": "Yauwa"},
+        {"role": "user", "content": "Ina kwana?"},
+    ]
+    made = [by_role[one["role"]].replace("{{ .Content }}", one["content"]) for one in messages]
+    assert start + "".join(made) == prompt_text(tokenizer, messages)
 
 
 def test_a_plain_layout_ends_its_prompt_with_a_newline() -> None:
