@@ -192,7 +192,7 @@ import sys
 from pathlib import Path
 from finetune.errors import FinetuneError
 from finetune.sources.hub_fetch import fetch_dataset
-from finetune.spec.card import HubSource
+from finetune.spec.sections.source import HubSource
 for argument in sys.argv[1:]:
     name, revision = argument.split("=")
     source = HubSource(kind="hub", dataset=f"org/{name}", revision=revision)
