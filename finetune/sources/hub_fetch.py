@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import shutil
@@ -41,27 +42,11 @@ def fetch_model(repo: str, revision: str, into: Path, *, key: str = "base.model"
         InputError: no such model or commit, access not granted, or no safetensors weights.
         StoreError: no network, or the server failed.
     """
-    from huggingface_hub import snapshot_download
-
     what = sentence("model {repo!r} at {revision}", repo=repo, revision=revision)
     page = f"{endpoint()}/{repo}"
     sizes = explained(lambda: _sizes(repo, revision, kind="model"), what=what, page=page)
     sizes = {name: size for name, size in sizes.items() if _is_needed(name)}
-    refuse_no_room(sizes, into, what=what)
-    explained(
-        lambda: snapshot_download(
-            repo,
-            revision=revision,
-            local_dir=into,
-            allow_patterns=list(MODEL_FILES),
-            ignore_patterns=list(_NOT_NEEDED),
-            endpoint=endpoint(),
-        ),
-        what=what,
-        page=page,
-        sizes=sizes,
-    )
-    shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's notes on the download
+    download(repo, revision, sizes, into, what=what, page=page)
     files = sorted(path for path in into.iterdir() if path.is_file())
     if not any(path.suffix == ".safetensors" for path in files):
         raise InputError(
@@ -75,6 +60,32 @@ def fetch_model(repo: str, revision: str, into: Path, *, key: str = "base.model"
             )
         )
     return {path.name: sha256_of(path) for path in files}
+
+
+def download(
+    repo: str, commit: str, sizes: Mapping[str, int], into: Path, *, what: Sentence, page: str
+) -> None:
+    """Fetch files of a model repository at a commit, by name, into a folder; resumes.
+
+    `sizes` are those that the Hub states, in bytes; `what` and `page` are for messages. Raises
+    InputError and StoreError as `fetch_model`, StoreError also where there is no room.
+    """
+    from huggingface_hub import snapshot_download
+
+    refuse_no_room(sizes, into, what=what)
+    explained(
+        lambda: snapshot_download(
+            repo,
+            revision=commit,
+            local_dir=into,
+            allow_patterns=[glob.escape(name) for name in sizes],
+            endpoint=endpoint(),
+        ),
+        what=what,
+        page=page,
+        sizes=sizes,
+    )
+    shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's notes on the download
 
 
 def fetch_dataset(source: HubSource, workspace: Path, *, card: str) -> FetchedDataset:

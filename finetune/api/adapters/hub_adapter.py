@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import math
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from finetune.pipeline.manifest import key_of
 from finetune.pipeline.plan import STAGES
 from finetune.pipeline.store import Request, Store
 from finetune.pipeline.verify import refuse_damaged
-from finetune.sources.hub_fetch import endpoint, explained, listed, refuse_no_room, sizes_of
+from finetune.sources.hub_fetch import download, endpoint, explained, listed, sizes_of
 from finetune.sources.lock import ADAPTER_FILES
 from finetune.sources.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
@@ -92,8 +90,6 @@ def _commit(repo: str, revision: str | None, store: Store) -> str:
 
 
 def _fetch(repo: str, commit: str, folder: Path) -> None:
-    from huggingface_hub import snapshot_download
-
     what = sentence("adapter {repo!r} at {commit}", repo=repo, commit=commit)
     page = f"{endpoint()}/{repo}"
     files = explained(lambda: listed(repo, commit, kind="model"), what=what, page=page)
@@ -102,20 +98,7 @@ def _fetch(repo: str, commit: str, folder: Path) -> None:
     wanted = {name: size for name, size in sizes.items() if name in _FILES}
     wanted |= _texts(sizes)
     folder.mkdir(parents=True, exist_ok=True)
-    refuse_no_room(wanted, folder, what=what)
-    explained(
-        lambda: snapshot_download(
-            repo,
-            revision=commit,
-            local_dir=folder,
-            allow_patterns=[glob.escape(name) for name in wanted],
-            endpoint=endpoint(),
-        ),
-        what=what,
-        page=page,
-        sizes=wanted,
-    )
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's notes on the download
+    download(repo, commit, wanted, folder, what=what, page=page)
 
 
 def _texts(sizes: Mapping[str, int]) -> dict[str, int]:

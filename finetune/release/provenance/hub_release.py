@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from finetune.release.contents import is_of_release
 from finetune.release.provenance.checksum_list import LIST
 from finetune.release.provenance.provenance_index import FOLDER
 from finetune.sources.archives import refused_name
-from finetune.sources.hub_fetch import endpoint, explained, listed, refuse_no_room, sizes_of
+from finetune.sources.hub_fetch import download, endpoint, explained, listed, sizes_of
 from finetune.sources.tar_stream import shown
 
 MOST_FILES = 5000
@@ -31,7 +29,7 @@ def fetch_release(repo: str, revision: str | None, into: Path) -> str:
             leaves the folder, or a file of `provenance` that is too large.
         StoreError: no network, the server failed, or the disk is too small.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
 
     what = sentence("release {repo!r}", repo=repo)
     page = f"{endpoint()}/{repo}"
@@ -44,20 +42,7 @@ def fetch_release(repo: str, revision: str | None, into: Path) -> str:
     sizes = {name: size for name, size in sizes_of(files).items() if is_of_release(name)}
     _refuse_odd(sizes, at=Place(page))
     into.parent.mkdir(parents=True, exist_ok=True)
-    refuse_no_room(sizes, into, what=what)
-    explained(
-        lambda: snapshot_download(
-            repo,
-            revision=commit,
-            local_dir=into,
-            allow_patterns=[glob.escape(name) for name in sizes],
-            endpoint=endpoint(),
-        ),
-        what=what,
-        page=page,
-        sizes=sizes,
-    )
-    shutil.rmtree(into / ".cache", ignore_errors=True)  # the client's notes on the download
+    download(repo, commit, sizes, into, what=what, page=page)
     return commit
 
 
