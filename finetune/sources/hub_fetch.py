@@ -33,10 +33,7 @@ _Fetched = TypeVar("_Fetched")
 def fetch_model(repo: str, revision: str, into: Path, *, key: str = "base.model") -> dict[str, str]:
     """Fetch a model or adapter of the Hub at a commit into a folder; return name -> sha256.
 
-    `key` names it in the recipe.
-
-    The server is HF_ENDPOINT, the token HF_TOKEN, both as they are now. Interrupted downloads
-    resume.
+    `key` names it in the recipe. Server: HF_ENDPOINT; token: HF_TOKEN. An interrupted one resumes.
 
     Raises:
         InputError: no such model or commit, access not granted, or no safetensors weights.
@@ -65,11 +62,7 @@ def fetch_model(repo: str, revision: str, into: Path, *, key: str = "base.model"
 def download(
     repo: str, commit: str, sizes: Mapping[str, int], into: Path, *, what: Sentence, page: str
 ) -> None:
-    """Fetch files of a model repository at a commit, by name, into a folder; resumes.
-
-    `sizes` are those that the Hub states, in bytes; `what` and `page` are for messages. Raises
-    InputError and StoreError as `fetch_model`, StoreError also where there is no room.
-    """
+    """Fetch the files that `sizes` (bytes) names of a model repository; raises as fetch_model."""
     from huggingface_hub import snapshot_download
 
     refuse_no_room(sizes, into, what=what)
